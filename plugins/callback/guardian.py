@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The callback that guards a run: enable it, and playbooks stay as they are."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: guardian
+type: aggregate
+short_description: Ends what a run has started on its hosts when the run is interrupted
+version_added: 1.0.0
+author:
+  - The treekill.remote authors (@treekill)
+description:
+  - When a run is interrupted by Ctrl-C, by SIGTERM or SIGHUP, or dies of SIGKILL or a crash, every process that its tasks in flight
+    have started on any host is ended, and nothing else is touched.
+  - A process of its own, the guardian, holds a lease for each remote command. A lease that is not given back is a kill order.
+  - After an interruption a recap tells for each host what was ended, what survived and why, and what could not be confirmed.
+requirements:
+  - Set C(callbacks_enabled = treekill.remote.guardian) in section C([defaults]) of C(ansible.cfg), or E(ANSIBLE_CALLBACKS_ENABLED).
+  - For C(ansible) and C(ansible-console) E(ANSIBLE_LOAD_CALLBACK_PLUGINS) as well.
+notes:
+  - ansible-core 2.19.0 to 2.19.3 replaces signal handlers at every fork. There the callback says so and guards nothing; 2.19.4 and later are supported.
+extends_documentation_fragment:
+  - treekill.remote.kill
+"""
+
+EXAMPLES = r"""
+ansible_cfg: |
+  # Guard every run, with a grace of 20 seconds
+  [defaults]
+  callbacks_enabled = treekill.remote.guardian
+  [treekill]
+  kill_timeout = 20
+"""
+
+import sys
+import typing as t
+
+from ansible import __version__ as core_version
+from ansible.errors import AnsibleOptionsError
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.treekill.remote.plugins.plugin_utils import _options
+from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
+from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all
+
+_OVERWRITES_HANDLERS = ("2.19.0", "2.19.1", "2.19.2", "2.19.3")
+
+_OPTIONS_ERROR = 5
+"""The exit status with which core ends when an option is wrong."""
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    """Adapts core's events to a guarded run."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "treekill.remote.guardian"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._options_in_force: _options.KillOptions | None = None
+        self._run: GuardedRun | None = None
+
+    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+        """Checked here, not by core, which skips a callback with a wrong option and lets the run go on unguarded."""
+        try:
+            self._options_in_force = _options.resolve(var_options)
+        except AnsibleOptionsError as error:
+            self._display.error(str(error))
+            sys.exit(_OPTIONS_ERROR)
+        super().set_options(task_keys=task_keys, direct=direct)
+
+    def v2_playbook_on_start(self, playbook: object) -> None:
+        """Before any thread or worker exists."""
+        if core_version in _OVERWRITES_HANDLERS:
+            self._display.warning(
+                f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork. Nothing is guarded: update to 2.19.4 or later."
+            )
+            return
+        options = self._options_in_force or _options.resolve()
+        run = GuardedRun(options)
+        try:
+            run.start()
+        except (OSError, RendezvousError, WrongPeer) as error:
+            self._display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
+            return
+        self._run = run
+        if options.track == "all":
+            track_all()
+
+    def v2_runner_on_start(self, host: object, task: object) -> None:
+        """On the line before a worker starts."""
+        if self._run is not None:
+            self._run.keep_alive()

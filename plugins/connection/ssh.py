@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ssh connection of ansible-core on a leash of its own."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: ssh
+short_description: Connect by OpenSSH, and end what was started when the run is interrupted
+version_added: 1.0.0
+author:
+  - The treekill.remote authors (@treekill)
+description:
+  - The P(ansible.builtin.ssh#connection) plugin of the installed ansible-core, with all its options, configuration and variables,
+    which guards every command that is sent through it.
+  - With the callback P(treekill.remote.guardian#callback) and O(track=all) there is no need for it; the builtin plugin is guarded as well.
+    It is for inventories that want the guard without the callback, or with O(track=plugins), where nothing in ansible-core is patched.
+extends_documentation_fragment:
+  - treekill.remote.ssh
+  - treekill.remote.kill
+notes:
+  - Without the callback a guardian is started by the first task, an interruption ends what is running, and there is no recap.
+"""
+
+EXAMPLES = r"""
+inventory: |
+  # Guard what is sent to these hosts
+  all:
+    hosts:
+      web1.example.com:
+    vars:
+      ansible_connection: treekill.remote.ssh
+      treekill_kill_timeout: 20
+"""
+
+import typing as t
+
+from ansible.plugins.connection.ssh import Connection as CoreConnection
+from ansible_collections.treekill.remote.plugins.plugin_utils._self_leashed import leash_self
+
+
+class Connection(CoreConnection):  # type: ignore[misc]
+    """Core's, which leashes itself once its options are set."""
+
+    kill_order_plugin = "ansible.builtin.ssh"
+
+    def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().set_options(*args, **kwargs)
+        leash_self(self)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kill options: the one place where their names, types, defaults and texts stand."""
+
+from __future__ import annotations
+
+import yaml
+
+
+class ModuleDocFragment:
+    # For callback and connection plugins: with the sources that ansible-core reads them from.
+    DOCUMENTATION = r"""
+options:
+  kill_signal:
+    description:
+      - First signal to the root, the first process of the command on the host.
+      - A name, with or without C(SIG), or a number.
+    type: str
+    default: TERM
+    env:
+      - name: TREEKILL_KILL_SIGNAL
+    ini:
+      - section: treekill
+        key: kill_signal
+    vars:
+      - name: treekill_kill_signal
+  kill_children:
+    description:
+      - Signal the rest of the tree as well.
+      - With V(false) only the root is signalled; what it leaves behind lives on and is named in the recap.
+    type: bool
+    default: true
+    env:
+      - name: TREEKILL_KILL_CHILDREN
+    ini:
+      - section: treekill
+        key: kill_children
+    vars:
+      - name: treekill_kill_children
+  kill_children_signal:
+    description:
+      - First signal to the rest of the tree.
+      - A name, with or without C(SIG), or a number.
+    type: str
+    default: TERM
+    env:
+      - name: TREEKILL_KILL_CHILDREN_SIGNAL
+    ini:
+      - section: treekill
+        key: kill_children_signal
+    vars:
+      - name: treekill_kill_children_signal
+  kill_timeout:
+    description:
+      - The grace in seconds, from the first signal to SIGKILL for what is left.
+    type: float
+    default: 10
+    env:
+      - name: TREEKILL_KILL_TIMEOUT
+    ini:
+      - section: treekill
+        key: kill_timeout
+    vars:
+      - name: treekill_kill_timeout
+  kill_wait:
+    description:
+      - After an interruption, the main process waits for the report of the hosts and prints the recap.
+      - With V(false) it ends at once, and the guardian finishes the work alone.
+    type: bool
+    default: true
+    env:
+      - name: TREEKILL_KILL_WAIT
+    ini:
+      - section: treekill
+        key: kill_wait
+    vars:
+      - name: treekill_kill_wait
+  kill_retry_for:
+    description:
+      - Seconds to go on trying a host that can't be reached, with growing pauses, also after the main process has left.
+    type: float
+    default: 60
+    env:
+      - name: TREEKILL_KILL_RETRY_FOR
+    ini:
+      - section: treekill
+        key: kill_retry_for
+    vars:
+      - name: treekill_kill_retry_for
+  kill_async:
+    description:
+      - End jobs with C(poll) 0 as well when the run is interrupted.
+      - With V(false) they are left alone and named in the recap.
+    type: bool
+    default: false
+    env:
+      - name: TREEKILL_KILL_ASYNC
+    ini:
+      - section: treekill
+        key: kill_async
+    vars:
+      - name: treekill_kill_async
+  on_disconnect:
+    description:
+      - What becomes of a tree whose connection is lost while the run goes on.
+    type: str
+    choices:
+      kill: It is ended as soon as its host can be reached again.
+      keep: It is left alone, for tasks that cut their own connection on purpose, such as network set-up.
+    default: kill
+    env:
+      - name: TREEKILL_ON_DISCONNECT
+    ini:
+      - section: treekill
+        key: on_disconnect
+    vars:
+      - name: treekill_on_disconnect
+  track:
+    description:
+      - Which remote commands are guarded.
+    type: str
+    choices:
+      all: Every command on every connection with a POSIX shell, in unedited playbooks.
+      plugins: Only what goes through the connection and action plugins of this collection; nothing in ansible-core is patched.
+      none: Nothing; on a host, play or task it leaves that one alone.
+    default: all
+    env:
+      - name: TREEKILL_TRACK
+    ini:
+      - section: treekill
+        key: track
+    vars:
+      - name: treekill_track
+"""
+
+    # For actions and modules: the same options as task arguments. Without a default there, since what a task does not say
+    # comes from the variables, the environment and ansible.cfg.
+    ARGUMENTS = ""
+
+
+ARGUMENT_NAMES = ("kill_signal", "kill_children", "kill_children_signal", "kill_timeout", "kill_retry_for")
+"""The options that make sense for one task; the others are the run's."""
+
+
+def _arguments() -> str:
+    options = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+    arguments = {}
+    for name in ARGUMENT_NAMES:
+        option = options[name]
+        source = f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}), or C({name}) of section C([treekill]) in C(ansible.cfg)."
+        arguments[name] = {"type": option["type"], "description": [*option["description"], source]}
+    return yaml.safe_dump({"options": arguments})
+
+
+ModuleDocFragment.ARGUMENTS = _arguments()

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of the ssh connection plugin of whatever ansible-core is installed, for the connection plugin that extends it."""
+
+from __future__ import annotations
+
+import yaml
+from ansible.plugins.connection import ssh as core_ssh
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import add_fragments
+
+
+def _core_options() -> str:
+    """Core's documentation with the fragments that it extends resolved: a fragment can't extend another."""
+    documentation = yaml.safe_load(core_ssh.DOCUMENTATION)
+    add_fragments(documentation, core_ssh.__file__, fragment_loader=fragment_loader)
+    return yaml.safe_dump({"options": documentation["options"]})
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = _core_options()

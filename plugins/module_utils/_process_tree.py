@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which processes belong to the tree of a lease: the evidence, gathered scan by scan.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+
+A process is in the tree if its environment holds the cookie (a holder), if it is the root, or if it stands below one of these.
+The root is known by its own command line, which sets the cookie. A pid that a cookie names is only a place to look: a job can write
+any number into the environment of what it starts, but not the command line of somebody else.
+Once in, always in, whatever a process does to its environment or parents afterwards.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import ANY_LEASE, spared
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors, descendants
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, List, Optional, Set
+
+    from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
+
+# Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
+_FEW = 1000
+
+
+class TreeSearch:
+    """The tree of a lease as far as it is known, as it stood when each process was found.
+
+    members: what was found, parents before children. roots: those of them that began a command.
+    spares: what C(TREEKILL=spare) took out. unreadable: how many environments the last complete scan was not allowed to read.
+    """
+
+    def __init__(self, match: "CookieMatch", table: "ProcTable", own_pid: "int") -> "None":
+        self.members = {}  # type: Dict[ProcessId, Process]
+        self.roots = set()  # type: Set[ProcessId]
+        self.spares = {}  # type: Dict[ProcessId, Process]
+        self._match = match
+        self._table = table
+        self._own_pid = own_pid
+        own = table.process(own_pid)
+        self._untouchable = {0, 1, own_pid}
+        if own is not None:
+            self._untouchable.update(process.id.pid for process in ancestors(own, table.process))
+        self._member_pids = {}  # type: Dict[int, ProcessId]
+        self._spare_pids = set()  # type: Set[int]
+        self._unreadable = set()  # type: Set[int]
+        self._seen = set()  # type: Set[int]
+        self._newest = None  # type: Optional[int]
+
+    @property
+    def unreadable(self) -> "int":
+        return len(self._unreadable)
+
+    def scan(self, complete: "bool" = False) -> "List[Process]":
+        """Look at what may belong to the tree and was not looked at yet; the new members, parents before children.
+
+        The first scan reads every environment. After it, a process can come into the tree in two ways only. It is born in it: then its
+        pid is new to us. Or it stood outside, as what becomes the root by exec (a login shell, sudo), or as a root that had started
+        nothing yet. Both mean that the command was only just arriving, so everything is read again as long as nothing of it was found,
+        and afterwards new pids only: a scan of a host with thousands of processes is down to a few milliseconds.
+        What is left is a command that arrives twice (a connection plugin that tries again): complete asks for that, where it is cheap.
+        """
+        newest = self._table.newest()
+        pids = self._table.pids()
+        if self.members and not (complete and len(pids) <= _FEW) and self._match.lease != ANY_LEASE:
+            self._forget_reused(newest)
+            seen = self._seen
+            pids_to_read = [pid for pid in pids if pid not in seen]
+        else:
+            pids_to_read = pids
+            self._unreadable.clear()
+        self._newest = newest
+        before = len(self.members)
+        holders = self._read(pids_to_read)
+        self._seen.intersection_update(pids)
+        for pid in holders:
+            self._take_holder(pid)
+        if before:
+            self._take_children(pids_to_read)
+        elif not self.members:
+            self._take_claimants(pids)
+        return list(self.members.values())[before:]
+
+    def take(self, found: "Iterable[ProcessId]") -> "None":
+        """Put in what an earlier pass found, as far as these are still the same processes."""
+        for expected in found:
+            process = self._table.process(expected.pid)
+            if process is not None and process.id == expected:
+                cookie = self._match.in_environment(self._table.environment(expected.pid) or b"")
+                self._take(process, self._claims(process) or cookie is not None and cookie.root == expected.pid)
+
+    def above(self, process: "Process") -> "List[Process]":
+        """What stands above a process and is not in the tree, nearest first."""
+        return [parent for parent in ancestors(process, self._table.process) if parent.id not in self.members]
+
+    def _forget_reused(self, newest: "Optional[int]") -> "None":
+        """Take for unseen each pid that was given away since the last scan: whom we saw there is gone.
+
+        Pids are given in ascending order, and from the beginning again at the end, so these are the ones between then and now.
+        Where the kernel does not tell, a pid that went from a stranger to the tree between two listings waits for a complete scan.
+        """
+        last = self._newest
+        if newest is None or last is None or newest == last:
+            return
+        if last < newest:
+            self._seen = {pid for pid in self._seen if not last < pid <= newest}
+        else:
+            self._seen = {pid for pid in self._seen if newest < pid <= last}
+
+    def _read(self, pids: "Iterable[int]") -> "List[int]":
+        """Read the environments; the pids that hold the cookie."""
+        holders = []
+        see = self._seen.add
+        for pid, environment in self._table.environments(pids):
+            if environment is None:
+                self._unreadable.add(pid)
+            elif not environment:
+                # The kernel's own, a zombie, a process in the middle of exec, one without any. Only the first never changes.
+                process = self._table.process(pid)
+                if process is None or not process.kernel and not process.alive:
+                    continue
+                if not process.kernel:
+                    environment = self._table.thread_environment(pid)
+                    if not environment:
+                        continue
+            see(pid)
+            if environment and b"TREEKILL=" in environment:
+                if self._match.in_environment(environment):
+                    holders.append(pid)
+                elif spared(environment):
+                    self._spare_pids.add(pid)
+        return holders
+
+    def _claims(self, process: "Process") -> "bool":
+        return self._match.claimed_by(self._table.arguments(process.id.pid))
+
+    def _take_holder(self, pid: "int") -> "None":
+        """Take a holder, or with it everything from the root down."""
+        process = self._table.process(pid)
+        if process is None or process.id in self.members:
+            return
+        # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
+        cookie = self._match.in_environment(self._table.environment(pid) or self._table.thread_environment(pid))
+        if cookie is None:
+            return
+        top = self._top(process)
+        if top is not None:
+            self._take(top, self._claims(top) or top is process and cookie.root == pid)
+        named = self._table.process(cookie.root)
+        if named is not None and named.id not in self.members and self._claims(named):
+            self._take(self._top(named) or named, True)
+
+    def _top(self, process: "Process") -> "Optional[Process]":
+        """The root above a process, the process itself without one, None if something between the two takes it out."""
+        top = process
+        taken_out = False
+        spare = process.id.pid in self._spare_pids
+        for parent in ancestors(process, self._table.process):
+            if parent.id in self.members or self._claims(parent):
+                top = parent
+                taken_out = spare
+            spare = spare or parent.id.pid in self._spare_pids
+        return None if taken_out else top
+
+    def _take_claimants(self, pids: "Iterable[int]") -> "None":
+        """Take roots that have no holder below them: a command that cleared the environment, or one that sudo shields from our eyes."""
+        for pid in pids:
+            if pid not in self._untouchable and self._match.claimed_by(self._table.arguments(pid)):
+                process = self._table.process(pid)
+                if process is not None and process.id not in self.members and self._claims(process):
+                    self._take(self._top(process) or process, True)
+
+    def _take_children(self, pids: "Iterable[int]") -> "None":
+        """Take those whose parent is a member."""
+        for pid in pids:
+            process = self._table.process(pid)
+            if process is None or process.id in self.members or pid in self._spare_pids:
+                continue
+            known = self._member_pids.get(process.ppid)
+            if known is not None:
+                parent = self._table.process(process.ppid)
+                if parent is not None and parent.id == known:
+                    self._take(process, False)
+
+    def _take(self, top: "Process", is_root: "bool") -> "None":
+        """Take a process and all that stands below it."""
+        if is_root and top.id.pid not in self._untouchable:
+            self.roots.add(top.id)
+        self._add(top, self.members)
+        for pid in descendants([top.id.pid], self._table.children, self._leave_out):
+            process = self._table.process(pid)
+            if process is not None:
+                self._add(process, self.members)
+
+    def _leave_out(self, pid: "int") -> "bool":
+        if pid == self._own_pid:
+            return True
+        if pid not in self._seen:
+            self._read((pid,))
+        if pid not in self._spare_pids:
+            return False
+        for spare in [pid] + descendants([pid], self._table.children, self._own_pid.__eq__):
+            process = self._table.process(spare)
+            if process is not None:
+                self._add(process, self.spares)
+        return True
+
+    def _add(self, process: "Process", to: "Dict[ProcessId, Process]") -> "None":
+        if process.id in to or process.id.pid in self._untouchable or not process.alive:
+            return
+        to[process.id] = process
+        if to is self.members:
+            self._member_pids[process.id.pid] = process.id

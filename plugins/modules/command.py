@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Documentation of the action plugin of this name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: command
+short_description: Run a command, guarded, with its own way to be ended
+version_added: 1.0.0
+author:
+  - The treekill.remote authors (@treekill)
+description:
+  - Like M(ansible.builtin.command), and when the run is interrupted the command is ended with all that it has started, as the kill options of the task say.
+  - The result tells the pid of the command's root on the host and that of its parent.
+  - With the callback P(treekill.remote.guardian#callback) the builtin module is guarded as well. This one is for tasks that want their own signal or
+    grace, or want to know the remote process.
+options:
+  cmd:
+    description: The command to run, a string; there is no free form for modules of collections.
+    type: str
+  argv:
+    description: The command as a list. Either this or O(cmd).
+    type: list
+    elements: str
+  chdir:
+    description: Change into this directory first.
+    type: path
+  creates:
+    description: Do nothing if this path, or one that matches this pattern, exists.
+    type: path
+  removes:
+    description: Do nothing unless this path, or one that matches this pattern, exists.
+    type: path
+  stdin:
+    description: What the command reads from its standard input.
+    type: str
+  stdin_add_newline:
+    description: End O(stdin) with a newline.
+    type: bool
+    default: true
+  strip_empty_ends:
+    description: Take empty lines off the end of stdout and stderr in the result.
+    type: bool
+    default: true
+  expand_argument_vars:
+    description: Expand variables of the environment in the arguments.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - treekill.remote.kill.arguments
+  - treekill.remote.attributes
+attributes:
+  check_mode:
+    support: partial
+    details: The command is only run when neither O(creates) nor O(removes) is given or they decide it, as with M(ansible.builtin.command).
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+notes:
+  - Not recorded for asynchronous tasks, whose root is gone when the task goes on.
+seealso:
+  - module: treekill.remote.shell
+  - module: ansible.builtin.command
+"""
+
+EXAMPLES = r"""
+- name: Give a database dump a minute to clean up when the run is interrupted
+  treekill.remote.command:
+    cmd: pg_dump --file /var/backups/app.sql app
+    kill_signal: INT
+    kill_timeout: 60
+"""
+
+RETURN = r"""
+remote_pid:
+  description: Pid of the command's root on the host, the shell that began it.
+  returned: when the task is not asynchronous
+  type: int
+  sample: 4711
+remote_ppid:
+  description: Pid of the root's parent on the host.
+  returned: when the task is not asynchronous
+  type: int
+  sample: 4710
+cmd:
+  description: The command that was run.
+  returned: always
+  type: list
+  elements: str
+  sample: [pg_dump, --file, /var/backups/app.sql, app]
+rc:
+  description: Its exit status.
+  returned: always
+  type: int
+  sample: 0
+stdout:
+  description: Its standard output.
+  returned: always
+  type: str
+  sample: ""
+stderr:
+  description: Its standard error.
+  returned: always
+  type: str
+  sample: ""
+"""

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A courier: one try to carry out one kill order, in a process of its own that can be ended when it takes too long.
+
+This file is private to the collection treekill.remote.
+
+Not a thread: connection plugins block, spawn clients and ask for passwords, and a thread that hangs in one can't be ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+
+PATIENCE = 30.0
+"""Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout under Ansible is 10."""
+
+
+class Courier:
+    """A running try. Calls `on_end` once, with what came of it; never raises into the loop."""
+
+    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, Settlement], None], at_once: bool = False) -> None:
+        self.lease = lease
+        self._loop = loop
+        self._on_end = on_end
+        self._answer = bytearray()
+        self._pipe, write_end = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _be_courier(lease, write_end, at_once)
+        os.close(write_end)
+        os.set_blocking(self._pipe, False)
+        limit = PATIENCE + (0.0 if at_once else lease.terms["timeout"])
+        self._limit = loop.after(limit, lambda: self._give_up(limit))
+        loop.watch(self._pipe, self._read)
+
+    def _read(self) -> None:
+        chunk = os.read(self._pipe, 65536)
+        self._answer += chunk
+        if not chunk:
+            self._end(self._settlement())
+
+    def _settlement(self) -> Settlement:
+        try:
+            answer = json.loads(self._answer)
+            return Settlement(Outcome(answer["outcome"]), answer["reason"], answer["report"])
+        except (ValueError, KeyError, TypeError):
+            return Settlement(Outcome.FAILED, "the process that carried the kill order ended without an answer")
+
+    def _give_up(self, limit: float) -> None:
+        self._end(Settlement(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
+
+    def _end(self, settlement: Settlement) -> None:
+        self._limit.cancel()
+        self._loop.unwatch(self._pipe)
+        os.close(self._pipe)
+        # Its session's group: an ssh client that hangs goes with it. It leads that group until it is waited for, so the pid is still its own.
+        try:
+            os.killpg(self._pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # it had not come as far as setsid, or all that is left of the group is a setuid client: the next line ends itself
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._on_end(self, settlement)
+
+
+def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
+    """In the forked child: carry out the order, answer through the pipe, and end without the parent's clean-up."""
+    try:
+        # The guardian's sockets above all: what a courier held open would hide that a guardian has gone.
+        leave_parent(signal.SIG_DFL, write_end)
+        answer = json.dumps(_carry_out(lease, at_once)).encode()
+        while answer:
+            answer = answer[os.write(write_end, answer):]
+    finally:
+        os._exit(0)
+
+
+def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
+    try:
+        message = json.loads(lease.order)
+        report = KillOrder.from_message(message["order"], message["reach"]).carry_out(at_once)
+        return {"outcome": Outcome.CONFIRMED.value, "reason": "", "report": dataclasses.asdict(report)}
+    except AnsibleAuthenticationFailure as error:
+        return {"outcome": Outcome.FAILED.value, "reason": str(error), "report": None}
+    except AnsibleConnectionFailure as error:
+        return {"outcome": Outcome.UNREACHABLE.value, "reason": str(error), "report": None}
+    except Exception as error:  # whatever a plugin raises is told to the user as the reason
+        return {"outcome": Outcome.FAILED.value, "reason": f"{type(error).__name__}: {error}", "report": None}

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kill orders under way: a courier for each, tried again with growing pauses while the host can't be reached.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._courier import Courier
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Ledger, Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, Timer
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 15.0
+"""Seconds between tries. A rebooted host is back within some, and one that is down for longer is not hammered."""
+
+
+@dataclasses.dataclass
+class _Errand:
+    """One broken lease on its way to being settled."""
+
+    lease: Lease
+    give_up_at: float
+    pause: float = _FIRST_PAUSE
+    couriers: list[Courier] = dataclasses.field(default_factory=list)
+    results: list[Settlement] = dataclasses.field(default_factory=list)
+    waiting: Timer | None = None
+    """Set while the host is not reachable and the next try is due later."""
+    last_reason: str = ""
+
+
+class Dispatch:
+    """Sends couriers out for broken leases, and settles the leases in the ledger with what they bring."""
+
+    def __init__(self, ledger: Ledger, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
+        """`on_change` is called with the lease whenever a try has ended, settled or not."""
+        self._ledger = ledger
+        self._loop = loop
+        self._on_change = on_change
+        self._errands: dict[str, _Errand] = {}
+
+    def send(self, lease: Lease) -> None:
+        """Give the kill order for a lease that has just broken."""
+        errand = _Errand(lease, give_up_at=self._loop.clock() + lease.terms["retry_for"])
+        self._errands[lease.lease] = errand
+        self._try(errand)
+
+    def hurry(self) -> None:
+        """No grace any more: a second courier for every host that is still in its grace."""
+        for errand in list(self._errands.values()):
+            if errand.couriers:
+                self._try(errand, at_once=True)
+
+    @property
+    def in_hand(self) -> int:
+        """Orders whose present try has not ended yet."""
+        return sum(1 for errand in self._errands.values() if errand.couriers)
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Orders whose hosts can't be reached for now: lease id to the reason of the last try."""
+        return {name: errand.last_reason for name, errand in self._errands.items() if errand.waiting}
+
+    def _try(self, errand: _Errand, at_once: bool = False) -> None:
+        errand.waiting = None
+        errand.couriers.append(Courier(errand.lease, self._loop, self._ended, at_once))
+
+    def _ended(self, courier: Courier, settlement: Settlement) -> None:
+        errand = self._errands[courier.lease.lease]
+        errand.couriers.remove(courier)
+        errand.results.append(settlement)
+        if not errand.couriers:
+            self._conclude(errand)
+            self._on_change(errand.lease)
+
+    def _conclude(self, errand: _Errand) -> None:
+        settlement = combine(errand.results)
+        errand.results = []
+        if settlement.outcome is Outcome.UNREACHABLE and self._loop.clock() + errand.pause <= errand.give_up_at:
+            errand.last_reason = settlement.reason
+            errand.waiting = self._loop.after(errand.pause, lambda: self._try(errand))
+            errand.pause = min(errand.pause * 2, _LONGEST_PAUSE)
+            return
+        del self._errands[errand.lease.lease]
+        self._ledger.settle(errand.lease.lease, settlement)
+
+
+def combine(results: t.Sequence[Settlement]) -> Settlement:
+    """One settlement out of those of couriers that went to the same tree at the same time.
+
+    Each pass reports what it saw: the one with grace knows the whole tree, the one without knows which of it had to be
+    killed. A process that either of them saw gone is gone; it survived only if it did for both that speak of it.
+    """
+    confirmed = [settlement for settlement in results if settlement.report is not None]
+    if len(confirmed) < 2:
+        return confirmed[0] if confirmed else results[-1]
+    merged: dict[str, t.Any] = {**t.cast("dict[str, t.Any]", confirmed[0].report)}
+    gone: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
+    survivors: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
+    for settlement in confirmed:
+        report = t.cast("dict[str, t.Any]", settlement.report)
+        for process in report["gone"]:
+            identity = (process["pid"], process["start"])
+            if identity not in gone or process["ended"] == "KILL":
+                gone[identity] = process
+        survivors.update({(process["pid"], process["start"]): process for process in report["survivors"]})
+        merged["seconds"] = max(merged["seconds"], report["seconds"])
+        merged["root"] = merged["root"] or report["root"]
+    merged["gone"] = list(gone.values())
+    merged["survivors"] = [process for identity, process in survivors.items() if identity not in gone]
+    return Settlement(Outcome.CONFIRMED, report=merged)

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guarded run, seen from its main process: guardian, signals, and the wait for the report at the end.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+import types
+import typing as t
+
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
+
+_FREEZE_SECONDS = 2.0
+"""The longest that the signal handler waits for the guardian to have frozen the clients, which takes it some 5 ms. What core does
+after the handler has raised kills the workers."""
+
+_A_LITTLE = 15.0
+"""Seconds that the main process waits beyond the grace: for connections, and for passes that find more than they expected."""
+
+display = Display()
+
+
+class StopWaiting(Exception):
+    """The user pressed Ctrl-C for the third time."""
+
+
+class GuardedRun:
+    """One for each main process, from its first play to its last breath."""
+
+    def __init__(self, options: KillOptions) -> None:
+        self.options = options
+        self._main = identify(os.getpid())
+        self._lifeline, self._held_end = os.pipe()
+        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True)
+        self._signals: socket.socket | None = None
+        self._before: dict[int, t.Any] = {}
+        self._received: list[int] = []
+        self._waiting = False
+
+    def start(self) -> None:
+        """Start the guardian, and listen for signals.
+
+        Raises:
+            RendezvousError, OSError: there can be no guardian.
+        """
+        self._meet_guardian()
+        announce(self.link)
+        os.register_at_fork(after_in_child=self._in_child)
+        for number in RUN_SIGNALS:
+            before = signal.getsignal(number)
+            # Ignored signals stay ignored: HUP under nohup, INT in a job that a shell put into the background.
+            if before is not signal.SIG_IGN:
+                self._before[number] = before
+                signal.signal(number, self._on_signal)
+        atexit.register(self._at_exit)
+
+    def _meet_guardian(self) -> None:
+        path = _guardian.ensure(self.link.run, self._main, self._lifeline)
+        os.environ[_rendezvous.ENVIRONMENT] = path
+        connection = _rendezvous.connect(path, timeout=5.0)
+        Channel(connection).send({"op": "signals"})
+        # The interpreter's own C handler writes the signal's number there, even while the main thread is stuck in a lock or in C.
+        connection.setblocking(False)
+        signal.set_wakeup_fd(connection.fileno(), warn_on_full_buffer=False)
+        if self._signals is not None:
+            self._signals.close()
+        self._signals = connection
+
+    def keep_alive(self) -> None:
+        """Called now and then while the run goes on: where the guardian has died, start another and warn."""
+        if self._received or self._signals is None or not _has_hung_up(self._signals):
+            return
+        try:
+            self._meet_guardian()
+        except (OSError, _rendezvous.RendezvousError, _rendezvous.WrongPeer) as error:
+            self._signals = None
+            signal.set_wakeup_fd(-1)
+            display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
+        else:
+            display.warning("treekill.remote: the guardian of this run was killed; another one has taken over. Tasks in flight at that moment are not protected.")
+
+    def _in_child(self) -> None:
+        """In each fork of the main process: its signals are its own business."""
+        if os.getpid() == self._main.pid:
+            return
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._signals is not None:
+            self._signals.close()
+            self._signals = None
+        atexit.unregister(self._at_exit)
+
+    # Signals.
+
+    def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
+        """The guardian knows already (set_wakeup_fd). Nothing is printed here: the signal may have interrupted a print.
+
+        The first one unwinds the run, once the clients stand still. The second has told the guardian to skip the grace. The third ends the wait.
+        """
+        self._received.append(number)
+        if len(self._received) == 1:
+            self._await_freeze()
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        if self._waiting and len(self._received) > 2:
+            raise StopWaiting
+
+    def _await_freeze(self) -> None:
+        if self._signals is None:
+            return
+        readable = select.poll()
+        readable.register(self._signals, select.POLLIN)
+        readable.poll(_FREEZE_SECONDS * 1000)
+
+    # The end.
+
+    def _at_exit(self) -> None:
+        """Runs when core has cleaned up, before the interpreter does: wait for the report, show it, and end as the run would have ended."""
+        atexit.unregister(self._at_exit)
+        try:
+            self._waiting = True
+            self._show_report()
+        except StopWaiting:
+            self._say("not waiting any longer; the guardian goes on alone.")
+        finally:
+            self._waiting = False
+        self._die_as_signalled()
+
+    def _show_report(self) -> None:
+        if len(self._received) > 2:
+            raise StopWaiting
+        try:
+            report = self._await_report()
+        except (OSError, WireError, _rendezvous.WrongPeer) as error:
+            if self._received:
+                display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
+            return
+        Recap(report, interrupted=bool(self._received)).show(display)
+
+    def _await_report(self) -> Message:
+        """The guardian's report: whole, or as far as it is there when the wait is over.
+
+        Raises:
+            OSError, WireError, WrongPeer: there is none to be had.
+        """
+        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=5.0))
+        channel.send({"op": "report", "wait": self.options.wait})
+        message = channel.receive()
+        if "report" not in message:
+            self._say(
+                f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s."
+                " Ctrl-C again: KILL at once. A third time: do not wait for the report."
+            )
+            deadline = time.monotonic() + message["grace"] + _A_LITTLE
+        while "report" not in message:
+            channel.socket.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                message = channel.receive()
+            except TimeoutError:
+                channel.socket.settimeout(5.0)
+                channel.send({"op": "report", "wait": False})
+        return t.cast(Message, message["report"])
+
+    @staticmethod
+    def _say(text: str) -> None:
+        # To stderr: what a stdout callback writes (json, yaml) stays as it is.
+        display.display(f"treekill: {text}", stderr=True)
+
+    def _die_as_signalled(self) -> None:
+        """TERM and HUP end a process by themselves, and its parent sees which: 143 and 129 to a shell. INT is core's to report, as exit status 99."""
+        number = self._received[0] if self._received else 0
+        if number in (signal.SIGTERM, signal.SIGHUP):
+            # What else is to be done at exit (temporary files) is done first, since nothing is done after.
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return any(event & (select.POLLHUP | select.POLLERR) for dummy, event in poll.poll(0))

@@ -1,0 +1,343 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guardian: a process of the run, in its own session, that holds the leases and gives the kill orders.
+
+This file is private to the collection treekill.remote.
+
+It is forked from the main process, or from a worker when there is none, and so has all plugins, collection paths and vault
+secrets that the run has loaded, which a fresh interpreter would not. It serves until the main process is gone and every broken
+lease is settled.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import typing as t
+
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Ledger, LedgerError, Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
+
+FROZEN = b"F"
+"""Sent to the main process, once, when the local clients of an interrupted run stand still."""
+
+_SAME_SIGNAL = 0.2
+"""Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has sent to both; a second one by hand takes longer."""
+
+
+class _Peer:
+    """One connection: a worker, or the main process."""
+
+    def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
+        self.number = number
+        self.socket = connection
+        self.pid = pid
+        self.reader = FrameReader()
+        self.signals = False
+        """Only bytes come from here, each the number of a signal that the main process got."""
+
+
+class Guardian:
+    """Serves one run. Every method is called from its loop."""
+
+    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, lifeline: int | None) -> None:
+        self._run = run
+        self._main: ProcessId | None = main
+        self._path = path
+        self._listener = listener
+        self._loop = Loop()
+        self._ledger = Ledger()
+        self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
+        self._local = LocalProcesses(self._loop, path, lifeline)
+        self._peers: dict[int, _Peer] = {}
+        self._reporting: list[_Peer] = []
+        self._last_number = 0
+        self._cause = ""
+        self._signalled_at = 0.0
+        self._hurried = False
+        self._over = False
+
+    def serve(self) -> None:
+        """Until the main process is gone and nothing is left to do."""
+        self._watch_main()
+        self._loop.watch(self._listener.fileno(), self._accept)
+        self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
+        _rendezvous.remove(self._path)
+
+    # The main process: its pidfd, or where there is none, the end of its connection.
+
+    def _watch_main(self) -> None:
+        if self._main is None:
+            return
+        try:
+            descriptor = os.pidfd_open(self._main.pid)
+        except (AttributeError, OSError):
+            self._ask_for_main()
+            return
+        self._loop.watch(descriptor, self._main_gone)
+        if not is_alive(self._main):
+            self._main_gone()
+
+    def _ask_for_main(self) -> None:
+        """Where there is no pidfd (macOS, BSD, an old kernel)."""
+        if self._main is not None and is_alive(self._main):
+            self._loop.after(1.0, self._ask_for_main)
+        else:
+            self._main_gone()
+
+    def _main_gone(self) -> None:
+        if self._main is None:
+            return
+        gone, self._main = self._main.pid, None
+        if not self._over:
+            self._interrupt("the main process is gone")
+        self._local.end_orphans(peer.pid for peer in self._peers.values() if peer.pid != gone)
+
+    # Connections.
+
+    def _accept(self) -> None:
+        try:
+            connection, dummy = self._listener.accept()
+        except OSError:
+            return  # it hung up before it was served
+        try:
+            pid = _rendezvous.check_peer(connection)
+        except (_rendezvous.WrongPeer, OSError):
+            connection.close()
+            return
+        self._last_number += 1
+        peer = _Peer(self._last_number, connection, pid)
+        connection.setblocking(False)
+        self._peers[peer.number] = peer
+        self._loop.watch(connection.fileno(), lambda: self._read(peer))
+
+    def _read(self, peer: _Peer) -> None:
+        try:
+            chunk = peer.socket.recv(262144)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        try:
+            if not chunk:
+                self._hang_up(peer)
+            elif peer.signals:
+                self._signals(chunk)
+            else:
+                for message in peer.reader.feed(chunk):
+                    if peer.number in self._peers:
+                        self._take_message(peer, message)
+        except (WireError, LedgerError, KeyError, TypeError, ValueError, AttributeError):
+            # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
+            self._hang_up(peer)
+
+    def _hang_up(self, peer: _Peer) -> None:
+        if self._peers.pop(peer.number, None) is None:
+            return
+        self._loop.unwatch(peer.socket.fileno())
+        peer.socket.close()
+        if peer in self._reporting:
+            self._reporting.remove(peer)
+        for lease in self._ledger.holder_gone(peer.number):
+            self._give_order(lease)
+
+    def _reply(self, peer: _Peer, message: Message) -> None:
+        try:
+            peer.socket.setblocking(True)
+            peer.socket.settimeout(5.0)
+            peer.socket.sendall(encode(message))
+            peer.socket.setblocking(False)
+        except OSError:
+            self._hang_up(peer)
+
+    # Messages.
+
+    def _take_message(self, peer: _Peer, message: Message) -> None:
+        operations: dict[str, t.Callable[[_Peer, Message], None]] = {
+            "take": self._op_take,
+            "done": self._op_done,
+            "detach": self._op_detach,
+            "broken": self._op_broken,
+            "signals": self._op_signals,
+            "report": self._op_report,
+        }
+        operations[message["op"]](peer, message)
+
+    def _op_take(self, peer: _Peer, message: Message) -> None:
+        lease = Lease(
+            lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"]
+        )
+        lease.terms["worker"] = peer.pid
+        self._reply(peer, {"granted": self._ledger.take(lease), "why": self._cause})
+
+    def _op_done(self, peer: _Peer, message: Message) -> None:
+        if self._ledger.done(message["lease"], peer.number):
+            self._local.thaw(message["lease"])
+
+    def _op_detach(self, peer: _Peer, message: Message) -> None:
+        self._ledger.detach(message["lease"], peer.number)
+
+    def _op_broken(self, peer: _Peer, message: Message) -> None:
+        lease = self._ledger.broken(message["lease"], peer.number)
+        if lease is not None and lease.terms["keep"]:
+            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+        elif lease is not None:
+            self._give_order(lease)
+
+    def _op_signals(self, peer: _Peer, message: Message) -> None:
+        peer.signals = True
+
+    def _op_report(self, peer: _Peer, message: Message) -> None:
+        if any(not lease.detached for lease in self._ledger.opened):
+            self._interrupt("the run ended with tasks in flight")
+        # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
+        self._over = True
+        if message["wait"]:
+            self._reporting.append(peer)
+            self._tell_progress()
+        else:
+            self._reply(peer, self._report())
+
+    # The interruption.
+
+    def _signals(self, numbers: bytes) -> None:
+        for number in numbers:
+            now = self._loop.clock()
+            if not self._cause:
+                self._signalled_at = now
+                self._interrupt(signal.Signals(number).name)
+            elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
+                self._hurried = True
+                self._dispatch.hurry()
+
+    def _interrupt(self, cause: str) -> None:
+        """Close the gate, freeze the local clients, give every kill order. In this order: see the design of the lease."""
+        if self._cause:
+            return
+        self._cause = cause
+        self._ledger.close_gate()
+        self._local.freeze(self._ledger.opened)
+        # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
+        self._loop.poll()
+        self._say_frozen()
+        for lease in self._ledger.break_all():
+            self._give_order(lease)
+
+    def _say_frozen(self) -> None:
+        for peer in list(self._peers.values()):
+            if peer.signals:
+                try:
+                    peer.socket.send(FROZEN)
+                except OSError:
+                    pass  # main is gone or does not listen: it waits for this for a moment only
+
+    def _give_order(self, lease: Lease) -> None:
+        if lease.detached and not lease.terms["end_async"]:
+            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
+        else:
+            self._dispatch.send(lease)
+
+    def _order_tried(self, lease: Lease) -> None:
+        self._local.end(lease)
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        over = self._dispatch.in_hand == 0
+        for peer in list(self._reporting):
+            self._reply(peer, self._report() if over else self._progress())
+        if over:
+            self._reporting.clear()
+
+    def _progress(self) -> Message:
+        """Times in seconds."""
+        grace = max((lease.terms["timeout"] for lease in self._ledger.unsettled), default=0.0)
+        return {"settled": len(self._ledger.settled), "in_hand": self._dispatch.in_hand, "grace": grace}
+
+    def _report(self) -> Message:
+        results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]
+        for lease in self._ledger.unsettled:
+            reason = self._dispatch.waiting.get(lease.lease)
+            results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
+        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), "results": results}}
+
+
+def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | None) -> Message:
+    return {
+        "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
+        "retry_for": lease.terms["retry_for"],
+    }  # fmt: skip
+
+
+def ensure(run: str, main: ProcessId, lifeline: int | None = None) -> str:
+    """Start the guardian of a run unless one serves it already; the path of its socket.
+
+    Called by the main process before any other thread exists, and by a worker that finds no guardian. Two workers that
+    come at once start one guardian: they take turns at a lock.
+
+    Args:
+        run: the run's id.
+        main: its main process; the guardian goes when it has gone.
+        lifeline: the read end of a pipe whose write end only the main process and its forks hold.
+
+    Raises:
+        RendezvousError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
+    """
+    path = _rendezvous.socket_path(main)
+    lock = os.open(_rendezvous.lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _rendezvous.answers(path):
+            _start(run, main, path, lifeline)
+    finally:
+        os.close(lock)
+    return path
+
+
+def _start(run: str, main: ProcessId, path: str, lifeline: int | None) -> None:
+    # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
+    listener = _rendezvous.listen(path)
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        _be_guardian(run, main, listener, path, lifeline)
+    listener.close()
+    gc.unfreeze()
+
+
+def _silence(display: Display) -> None:
+    display.verbosity = 0
+    # A worker's display sends what it shows through a queue that is closed here; a warning must not fail a kill order.
+    vars(display)["_final_q"] = None
+
+
+def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, lifeline: int | None) -> t.NoReturn:
+    """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
+    try:
+        leave_parent(signal.SIG_IGN, listener.fileno(), lifeline)
+        # A guardian that holds the job's stdout would keep `| tee` and a CI's log open.
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        # No automatic collection: it would touch, and so copy, every page that is shared with the main process.
+        gc.disable()
+        # Its memory holds passwords: no core file. Its plugins' words go nowhere: no log that -vvvv fills with commands.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        logging.disable(logging.CRITICAL)
+        _silence(Display())
+        Guardian(run, main, listener, path, lifeline).serve()
+    finally:
+        os._exit(0)

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A kill order: which lease's tree is to be ended, and how to reach its host again from another process.
+
+This file is private to the collection treekill.remote.
+
+What a connection needs to be made anew is in its resolved options, those of its shell and of its become plugin, and in a
+few attributes of the play context. All of it may hold passwords: an order lives in the memory of the worker and of the
+guardian, and travels between them over a private socket. It is never written to a file, an argument list or a log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import shlex
+import tempfile
+import typing as t
+
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.become import BecomeBase
+    from ansible.plugins.connection import ConnectionBase
+
+_PLAY_CONTEXT = (
+    "remote_addr", "remote_user", "port", "password", "timeout", "private_key_file", "connection", "executable",
+    "become", "become_method", "become_user", "become_pass", "become_exe", "become_flags",
+)  # fmt: skip
+"""What connection and become plugins still read from the play context where they have no option for it."""
+
+SETTLE = 2.0
+"""Seconds to go on looking for a tree that was never seen. A command that was on its way when its client was frozen
+starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
+
+
+class ReachError(Exception):
+    """The host could not be reached, or its user could not be become, with what the order holds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """How to make one connection anew: names and resolved options of its plugins."""
+
+    connection: str
+    connection_options: dict[str, t.Any]
+    shell: str
+    shell_options: dict[str, t.Any]
+    become: str | None
+    become_options: dict[str, t.Any]
+    play_context: dict[str, t.Any]
+
+    @classmethod
+    def of(cls, connection: ConnectionBase) -> Reach:
+        """Taken from a connection that has all its options set, as it has when an action plugin is made."""
+        become, shell = connection.become, connection._shell
+        return cls(
+            # A connection that leashes itself would ask for a lease to carry out a kill order; it names the plugin that does not.
+            connection=getattr(connection, "kill_order_plugin", connection._load_name),
+            connection_options=connection.get_options(),
+            shell=shell._load_name,
+            shell_options=shell.get_options(),
+            become=become._load_name if become else None,
+            become_options=become.get_options() if become else {},
+            play_context={name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT},
+        )
+
+    def connect(self) -> ConnectionBase:
+        """A new connection object of the same kind with the same options; nothing is sent yet.
+
+        Raises:
+            ReachError: a plugin is not to be found any more.
+        """
+        play_context = PlayContext()
+        for name, value in self.play_context.items():
+            setattr(play_context, name, value)
+        play_context.no_log = True
+        # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
+        play_context.connection_lockfd = tempfile.TemporaryFile().fileno()
+        connection = connection_loader.get(
+            self.connection, play_context, new_stdin=open(os.devnull), task_uuid="", ansible_playbook_pid=str(os.getpid())
+        )
+        if connection is None:
+            raise ReachError(f"the connection plugin {self.connection} is not found")
+        connection.set_options(direct=self.connection_options)
+        connection._shell = self._shell(play_context)
+        if self.become:
+            connection.set_become_plugin(self._become(self.become))
+        return t.cast("ConnectionBase", connection)
+
+    def _shell(self, play_context: PlayContext) -> t.Any:
+        shell = shell_loader.get(self.shell)
+        if shell is None:
+            raise ReachError(f"the shell plugin {self.shell} is not found")
+        shell.set_options(direct=self.shell_options)
+        shell.executable = play_context.executable
+        return shell
+
+    def _become(self, name: str) -> BecomeBase:
+        become = become_loader.get(name)
+        if become is None:
+            raise ReachError(f"the become plugin {name} is not found")
+        become.set_options(direct=self.become_options)
+        return t.cast("BecomeBase", become)
+
+
+@dataclasses.dataclass(frozen=True)
+class KillOrder:
+    """One broken lease, ready to be carried out."""
+
+    run: str
+    lease: str
+    reach: Reach
+    options: KillOptions
+    interpreters: tuple[str, ...]
+    """Paths or names of Python interpreters to try on the host, in this order."""
+    becomes: bool
+    """Whether the command ran inside become: not every command of a task with become does."""
+    pipelined: bool
+    """Whether the command had data on its standard input, and so no pty. Where sudo insists on a terminal, that tells that there has to be one."""
+    show_arguments: bool
+    """Whether command lines may be reported; not for tasks with no_log."""
+
+    @classmethod
+    def from_message(cls, order: t.Mapping[str, t.Any], reach: t.Mapping[str, t.Any]) -> KillOrder:
+        """From what `dataclasses.asdict` made of an order, its reach apart."""
+        return cls(**{**order, "reach": Reach(**reach), "options": KillOptions(**order["options"]), "interpreters": tuple(order["interpreters"])})
+
+    def carry_out(self, at_once: bool = False) -> KillReport:
+        """Reach the host, run the kill pass there inside the task's become, and return what it reports.
+
+        Args:
+            at_once: without grace: KILL what the first signal leaves.
+
+        Raises:
+            AnsibleConnectionFailure: the host could not be reached; another try may succeed.
+            ReachError, AnsibleError: the kill pass could not be run there; another try will not help.
+            KillReportError: what came back is no report.
+        """
+        nonce = secrets.token_hex(8)
+        connection = self.reach.connect()
+        dummy, stdout, stderr = connection.exec_command(
+            self._command(connection, nonce, at_once), in_data=b"\n" if self.pipelined else None, sudoable=self.becomes
+        )
+        return parse_report(_text(stdout) + _text(stderr), nonce)
+
+    def _command(self, connection: ConnectionBase, nonce: str, at_once: bool) -> str:
+        request = KillRequest(
+            run=self.run,
+            lease=self.lease,
+            nonce=nonce,
+            signal=self.options.signal,
+            children=self.options.children,
+            children_signal=self.options.children_signal,
+            timeout=0.0 if at_once else self.options.timeout,
+            settle=SETTLE,
+            arguments=self.show_arguments,
+            escalate=True,
+        )
+        command = kill_command(request, self.interpreters)
+        if self.becomes:
+            if connection.become is None:
+                raise ReachError("the task ran inside become, and its become plugin is not known")
+            command = connection.become.build_become_command(command, connection._shell)
+        executable = connection._play_context.executable
+        if connection.allow_executable and executable:
+            command = f"{executable} -c {shlex.quote(command)}"
+        return command
+
+
+def _text(output: bytes | str) -> str:
+    return output if isinstance(output, str) else output.decode("utf-8", "replace")
+
+

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line that runs a kill pass on a host, and its answer read back.
+
+Private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import json
+import shlex
+import typing as t
+import zlib
+from collections.abc import Sequence
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK, VERSION
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
+from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import SHELL_KILL_PASS
+
+__all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
+
+# What Python below 3.6 ends with, before it has read anything that it does not understand.
+_TOO_OLD = 97
+_BOOTSTRAP = (
+    "import sys;sys.version_info<(3,6)and sys.exit({too_old})\n"
+    "import zlib,binascii\n"
+    "P=zlib.decompress(binascii.a2b_base64('{text}')).decode().split('\\0')\n"
+    "exec(P[0],globals())"
+)
+
+
+class KillReportError(Exception):
+    """The output of a kill pass holds no report, or a broken one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportedProcess:
+    """A process of the tree. start: what tells it from a later one with the same pid. ended: how, None while it lives."""
+
+    pid: int
+    start: int
+    ppid: int
+    user: str
+    command: str
+    role: str
+    ended: str | None
+    seconds: float | None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class KillReport:
+    """What a kill pass did. root: pid and ppid of the first process, None if it was not there."""
+
+    method: str
+    root: tuple[int, int] | None
+    gone: tuple[ReportedProcess, ...]
+    survivors: tuple[ReportedProcess, ...]
+    spared: tuple[ReportedProcess, ...]
+    unreadable: int
+    escalated: bool
+    seconds: float
+
+
+@functools.lru_cache(maxsize=None)
+def _python_program() -> str:
+    packed = base64.b64encode(zlib.compress(program_text("_kill_main").encode("utf-8"), 9)).decode("ascii")
+    return _BOOTSTRAP.format(too_old=_TOO_OLD, text=packed)
+
+
+@functools.lru_cache(maxsize=64)
+def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
+    """What comes before and after the words: all that does not change from host to host."""
+    tries = " ".join(shlex.quote(interpreter) for interpreter in interpreters)
+    before = "trap '' 1 2 3 13 15; set -- "
+    after = (
+        f"; k=1; for p in {tries or '/nonexistent'}; do command -v \"$p\" >/dev/null 2>&1 || continue; "
+        f'"$p" -I -S -c {shlex.quote(_python_program())} "$@" </dev/null && k=0 && break; done; '
+        f'[ "$k" = 0 ] || /bin/sh -c {shlex.quote(SHELL_KILL_PASS)} treekill "$@" </dev/null'
+    )
+    return before, after
+
+
+def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
+    """One POSIX shell command line that runs the pass on a host.
+
+    interpreters are tried in this order; whichever is missing, older than 3.6 or broken is passed over. The shell version comes last.
+    """
+    before, after = _command_start(tuple(interpreters))
+    return before + " ".join(shlex.quote(word) for word in request.words()) + after
+
+
+def parse_report(text: str, nonce: str) -> KillReport:
+    """The report in what a host printed, among banners and whatever a terminal added. Raises KillReportError without a whole one."""
+    mark = f"{MARK} {nonce} "
+    at = text.rfind(mark)
+    if at < 0:
+        raise KillReportError(f"no report of kill pass {nonce} in {len(text)} characters of output; it ends with {text[-200:]!r}")
+    try:
+        content, dummy = json.JSONDecoder().raw_decode(text, at + len(mark))
+        return _to_report(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise KillReportError(f"broken report of kill pass {nonce}: {error}; it begins with {text[at : at + 200]!r}") from error
+
+
+def _to_report(content: dict[str, t.Any]) -> KillReport:
+    if content["version"] != VERSION:
+        raise ValueError(f"version {content['version']!r} instead of {VERSION}")
+    root = content["root"]
+    return KillReport(
+        method=str(content["method"]),
+        root=None if root is None else (int(root["pid"]), int(root["ppid"])),
+        gone=tuple(ReportedProcess(**row) for row in content["gone"]),
+        survivors=tuple(ReportedProcess(**row) for row in content["survivors"]),
+        spared=tuple(ReportedProcess(**row) for row in content["spared"]),
+        unreadable=int(content["unreadable"]),
+        escalated=bool(content["escalated"]),
+        seconds=float(content["seconds"]),
+    )

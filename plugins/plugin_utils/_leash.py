@@ -1,0 +1,273 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The leash on a connection object: every command that goes out through it holds a lease and carries its cookie.
+
+This file is private to the collection treekill.remote.
+
+It is put on the object, not on a class: the builtin shell action loads the command action anew and runs that one, so what a
+subclass of an action overrides is not reached, but all of them share the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import secrets
+import shlex
+import signal
+import threading
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.become import BecomeBase
+    from ansible.plugins.connection import ConnectionBase
+
+Result = tuple[int, bytes, bytes]
+
+_ATTRIBUTE = "_treekill_leash"
+
+_NEVER_STARTED = re.compile(
+    r"ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
+    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password"
+)
+"""What ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
+Any other failure may have come after the start."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """What the host told of the root of a command: its own pid and that of its parent."""
+
+    remote_pid: int
+    remote_ppid: int
+
+
+def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | None:
+    """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
+
+    Returns:
+        The leash; None where there is no POSIX shell at the other end, and nothing is wrapped.
+    """
+    present: Leash | None = getattr(connection, _ATTRIBUTE, None)
+    if present is None:
+        if not _has_posix_shell(connection):
+            return None
+        present = Leash(connection, link, task)
+        setattr(connection, _ATTRIBUTE, present)
+    present.task = task
+    if connection.become is not None:
+        present.wrap_become(connection.become)
+    return present
+
+
+def _has_posix_shell(connection: ConnectionBase) -> bool:
+    # Connections to network devices have a shell plugin of family sh as well, and no shell behind it; they are all persistent.
+    persistent = connection.force_persistence or connection.supports_persistence
+    return getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None) == "sh" and not persistent
+
+
+class Leash:
+    """Stands between an action and its connection."""
+
+    def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask) -> None:
+        self.task = task
+        self.announce = False
+        """Whether the root is to say its pid on standard output, where it is taken out again into `recorded`."""
+        self.recorded: Recorded | None = None
+        """Of the last module that was run, when `announce` is set."""
+        self._connection = connection
+        self._link = link
+        self._inside_become: str | None = None
+        self._module_next = False
+        self._reach_of: tuple[t.Any, ...] = ()
+        self._reach_text = ""
+        self._exec_command = connection.exec_command
+        self._set_become_plugin = connection.set_become_plugin
+        self._build_module_command = connection._shell.build_module_command
+        vars(connection)["exec_command"] = self.exec_command
+        vars(connection)["set_become_plugin"] = self.set_become_plugin
+        vars(connection._shell)["build_module_command"] = self.build_module_command
+
+    # What is wrapped.
+
+    def set_become_plugin(self, plugin: BecomeBase | None) -> None:
+        self._set_become_plugin(plugin)
+        if plugin is not None:
+            self.wrap_become(plugin)
+
+    def wrap_become(self, become: BecomeBase) -> None:
+        """Set the cookie inside become: sudo drops the environment that it is called with."""
+        if _ATTRIBUTE in vars(become):
+            return
+        build = become.build_become_command
+
+        def build_become_command(cmd: str, shell: t.Any) -> str:
+            if not cmd or not self._guarded:
+                return t.cast(str, build(cmd, shell))
+            self._inside_become = secrets.token_hex(4)
+            return t.cast(str, build(self._cookie_and(self._inside_become, cmd), shell))
+
+        vars(become)[_ATTRIBUTE] = self
+        vars(become)["build_become_command"] = build_become_command
+
+    def build_module_command(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        self._module_next = True
+        return self._build_module_command(*args, **kwargs)
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> Result:
+        """The connection's own, under a lease.
+
+        Raises:
+            Interrupted: the run was interrupted; nothing was sent.
+            Whatever the connection raises.
+        """
+        if not self._guarded:
+            return self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        lease, becomes = self._inside_become, True
+        if lease is None or f"/{lease}/" not in cmd:
+            lease, becomes = secrets.token_hex(4), False
+            cmd = self._with_cookie(lease, cmd)
+        self._inside_become = None
+        if not self._link.take(lease, self._terms(lease, becomes, bool(in_data))):
+            return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable))
+        with self._deaf_to_the_terminal():
+            result = self._held(lease, cmd, in_data, sudoable)
+        return self._recorded(result)
+
+    def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool) -> Result:
+        try:
+            result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        except BaseException as error:
+            if _NEVER_STARTED.search(str(error)):
+                self._link.done(lease)
+            else:
+                self._link.broken(lease)
+            raise
+        if result[0] is not None and result[0] < 0 and not self._local:
+            # The client died of a signal: the command has not returned, whatever the client's status says.
+            self._link.broken(lease)
+        elif self.task.asynchronous and "async_wrapper" in cmd:
+            if self.task.detaches:
+                self._link.detach(lease)
+            else:
+                self._link.done_at_exit(lease)
+        else:
+            self._link.done(lease)
+        return result
+
+    # The cookie.
+
+    def _cookie_and(self, lease: str, body: str) -> str:
+        # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
+        announcement = 'echo "TREEKILL=$TREEKILL"; ' if self.announce else ""
+        return f"{export_command(self._link.run, lease)}; {announcement}{body}"
+
+    def _with_cookie(self, lease: str, cmd: str) -> str:
+        """The command, not inside become, with the cookie set by the first POSIX shell that runs it."""
+        shell, dash_c, quoted = cmd.partition(" -c ")
+        if dash_c and shell == self._connection._play_context.executable:
+            body = _unquoted(quoted)
+            if body is not None:
+                return f"{shell} -c {shlex.quote(self._cookie_and(lease, body))}"
+        if self._local:
+            return self._cookie_and(lease, cmd)
+        # A raw command, for the user's login shell, which need not be a POSIX one: sshd tells which it is.
+        return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}'))
+
+    def _recorded(self, result: Result) -> Result:
+        """Take the root's announcement out of the output again."""
+        is_module, self._module_next = self._module_next, False
+        if not self.announce:
+            return result
+        rc, stdout, stderr = result
+        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", stdout)
+        if announced:
+            cookie = parse_cookie(announced[1].decode())
+            if is_module:
+                self.recorded = Recorded(cookie.root, cookie.ppid)
+            stdout = stdout[: announced.start()] + stdout[announced.end() :]
+        return rc, stdout, stderr
+
+    # The lease.
+
+    @property
+    def _guarded(self) -> bool:
+        return self.task.options.track != "none"
+
+    @property
+    def _local(self) -> bool:
+        return bool(self._connection.transport == "local")
+
+    def _terms(self, lease: str, becomes: bool, pipelined: bool) -> dict[str, t.Any]:
+        options = self.task.options
+        order = {
+            "run": self._link.run,
+            "lease": lease,
+            "options": dataclasses.asdict(options),
+            "interpreters": self.task.interpreters,
+            "becomes": becomes,
+            "pipelined": pipelined,
+            "show_arguments": self.task.show_arguments,
+        }
+        return {
+            "host": self.task.host,
+            "task": self.task.name,
+            "order": f'{{"order": {json.dumps(order)}, "reach": {self._reach()}}}',
+            "terms": {
+                "run": self._link.run,
+                "timeout": options.timeout,
+                "retry_for": options.retry_for,
+                "keep": options.keep_on_disconnect,
+                "end_async": options.end_async,
+                "local": self._local,
+            },
+        }
+
+    def _reach(self) -> str:
+        """How to reach the host again, as JSON. Made anew only when core has set options: for each task, host and loop item it makes new objects."""
+        connection, become = self._connection, self._connection.become
+        made_of = (connection._options, connection._shell._options, become, become._options if become else None, connection._play_context)
+        if len(self._reach_of) != len(made_of) or any(mine is not now for mine, now in zip(self._reach_of, made_of)):
+            self._reach_of = made_of
+            self._reach_text = to_json(dataclasses.asdict(Reach.of(connection)))
+        return self._reach_text
+
+    @contextlib.contextmanager
+    def _deaf_to_the_terminal(self) -> t.Iterator[None]:
+        """Before core 2.19 a Ctrl-C at the terminal reaches this worker and its ssh client as well, and a client that dies hangs up half the tree.
+
+        An ignored signal stays ignored in the client that is started here. A local command must not inherit that: there the handler does nothing,
+        and is reset to the default in whatever is executed.
+        """
+        main = self._link.main.pid
+        if os.getppid() != main or os.getpgid(main) != os.getpgrp() or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        deaf: t.Any = (lambda number, frame: None) if self._local else signal.SIG_IGN
+        before = {number: signal.signal(number, deaf) for number in (signal.SIGINT, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _unquoted(quoted: str) -> str | None:
+    """The word that `quoted` is, if it is just what shlex.quote makes of it; None for anything that a shell would still expand."""
+    try:
+        words = shlex.split(quoted)
+    except ValueError:
+        return None
+    return words[0] if len(words) == 1 and shlex.quote(words[0]) == quoted else None
+

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ledger of a run: which leases are open, which are broken, and how each of those ended. Pure: no socket, no clock.
+
+This file is private to the collection treekill.remote.
+
+A lease that was granted ends exactly once: it is done, or it is broken and then settled by what became of its kill order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+
+
+class Outcome(enum.Enum):
+    """What became of a kill order."""
+
+    CONFIRMED = "confirmed"
+    """The host reported."""
+    UNREACHABLE = "unreachable"
+    """No try reached the host."""
+    FAILED = "failed"
+    """The host was reached, or never can be, and the kill pass did not run or did not report."""
+    LEFT = "left"
+    """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settlement:
+    """How a broken lease ended."""
+
+    outcome: Outcome
+    reason: str = ""
+    """Why it is not confirmed, in words for the user."""
+    report: dict[str, t.Any] | None = None
+    """The kill report as its JSON object, when confirmed."""
+
+
+@dataclasses.dataclass
+class Lease:
+    """One promise: come back or be killed."""
+
+    lease: str
+    holder: int
+    """Which connection to the guardian took it."""
+    host: str
+    task: str
+    terms: dict[str, t.Any]
+    """What the guardian must know without opening the order: timeout and retry_for in seconds, local, and so on."""
+    order: str
+    """The kill order as JSON, with secrets in it; opened only by the courier."""
+    detached: bool = False
+    """The task has ended, the job goes on by itself: async with poll 0."""
+
+
+class LedgerError(Exception):
+    """A message that makes no sense for the lease it names. The text says which and why."""
+
+
+class Ledger:
+    """Grants, ends and settles leases; after `close_gate` it grants none."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Lease] = {}
+        self._broken: dict[str, Lease] = {}
+        self._settled: list[tuple[Lease, Settlement]] = []
+        self.gate_open = True
+
+    def take(self, lease: Lease) -> bool:
+        """Whether the lease is granted. Raises LedgerError when its id was granted before."""
+        if lease.lease in self._open or lease.lease in self._broken:
+            raise LedgerError(f"lease {lease.lease} is granted already")
+        if self.gate_open:
+            self._open[lease.lease] = lease
+        return self.gate_open
+
+    def done(self, lease: str, holder: int) -> bool:
+        """The command has returned. False when the lease was broken before: its kill order goes on, and does no harm."""
+        if self._of(lease, holder) is None:
+            return False
+        del self._open[lease]
+        return True
+
+    def detach(self, lease: str, holder: int) -> None:
+        """The command has returned and left a job that the run goes on to own."""
+        mine = self._of(lease, holder)
+        if mine is not None:
+            mine.detached = True
+
+    def broken(self, lease: str, holder: int) -> Lease | None:
+        """The lease, when this is what breaks it: each broken lease is handed out once."""
+        mine = self._of(lease, holder)
+        if mine is not None:
+            self._broken[lease] = self._open.pop(lease)
+        return mine
+
+    def holder_gone(self, holder: int) -> list[Lease]:
+        """The leases that break because their holder is gone; what was detached stays with the run."""
+        gone = [lease for lease in self._open.values() if lease.holder == holder and not lease.detached]
+        for lease in gone:
+            self._broken[lease.lease] = self._open.pop(lease.lease)
+        return gone
+
+    def close_gate(self) -> None:
+        """Grant nothing from now on."""
+        self.gate_open = False
+
+    def break_all(self) -> list[Lease]:
+        """Break every open lease, and hand them out."""
+        leases = list(self._open.values())
+        self._broken.update(self._open)
+        self._open.clear()
+        return leases
+
+    def settle(self, lease: str, settlement: Settlement) -> None:
+        """What became of a broken lease. Raises LedgerError when it is not broken, or settled before."""
+        if lease not in self._broken:
+            raise LedgerError(f"lease {lease} is not broken, so it can't be settled")
+        self._settled.append((self._broken.pop(lease), settlement))
+
+    @property
+    def opened(self) -> list[Lease]:
+        return list(self._open.values())
+
+    @property
+    def unsettled(self) -> list[Lease]:
+        return list(self._broken.values())
+
+    @property
+    def settled(self) -> list[tuple[Lease, Settlement]]:
+        return list(self._settled)
+
+    def _of(self, lease: str, holder: int) -> Lease | None:
+        """The open lease of that holder; None when it was broken before, which the holder could not know."""
+        mine = self._open.get(lease)
+        if mine is None:
+            return None
+        if mine.holder != holder:
+            raise LedgerError(f"lease {lease} belongs to another holder")
+        return mine

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A process's link to its guardian: leases are taken and given back here.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import multiprocessing.util
+import os
+import socket
+import typing as t
+import uuid
+from ansible.errors import AnsibleError
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
+
+_TIMEOUT = 10.0
+"""Seconds for an answer from the guardian, which takes some 0.1 ms; it may have to wait for a busy machine."""
+
+display = Display()
+
+
+class Interrupted(AnsibleError):
+    """The gate is closed: the run was interrupted, and nothing new may start on any host."""
+
+
+@dataclasses.dataclass
+class Link:
+    """One for each process. Survives a guardian that dies: another one is started, and the user is warned."""
+
+    run: str
+    main: ProcessId
+    announced: bool
+    """Whether the main process knows of the guardian, and so will print a recap."""
+    _owner: int = 0
+    _channel: Channel | None = None
+    _warned: bool = False
+
+    @classmethod
+    def of_parent(cls) -> Link:
+        """For a worker of a run whose main process has not started a guardian: the callback is not enabled."""
+        main = identify(os.getppid())
+        # All workers of the run have to come to the same id without having spoken to each other; no other run may.
+        seed = f"{uuid.getnode()}/{socket.gethostname()}/{os.stat('/').st_ctime_ns}/{main.pid}/{main.start}"
+        return cls(run=hashlib.sha256(seed.encode()).hexdigest()[:16], main=main, announced=False)
+
+    def take(self, lease: str, terms: Message) -> bool:
+        """Take a lease before its command goes out. False when no guardian can be had; the user was warned.
+
+        Args:
+            lease: the lease's id.
+            terms: the other members of the message, as `Guardian` reads them.
+
+        Raises:
+            Interrupted: the gate is closed.
+        """
+        for attempt in ("the guardian at hand", "a new one"):
+            try:
+                channel = self._connected()
+                channel.send({"op": "take", "lease": lease, **terms})
+                answer = channel.receive()
+            except (OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer) as error:
+                self._drop()
+                reason = f"{attempt}: {error}"
+                continue
+            if not answer["granted"]:
+                raise Interrupted(f"The run was interrupted ({answer['why']}): nothing new is started on any host.")
+            return True
+        self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
+        return False
+
+    def done(self, lease: str) -> None:
+        """The command has returned. Does not wait for an answer."""
+        self._tell({"op": "done", "lease": lease})
+
+    def detach(self, lease: str) -> None:
+        """The command has returned, having started a job that goes on by itself."""
+        self._tell({"op": "detach", "lease": lease})
+
+    def broken(self, lease: str) -> None:
+        """The command has not returned: its connection was lost, or this process gave up waiting for it."""
+        self._tell({"op": "broken", "lease": lease})
+
+    def done_at_exit(self, lease: str) -> None:
+        """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""
+        multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
+
+    def _tell(self, message: Message) -> None:
+        if self._channel is None:
+            return
+        try:
+            self._channel.send(message)
+        except OSError:
+            # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
+            self._drop()
+
+    def _connected(self) -> Channel:
+        if self._owner != os.getpid():
+            # Forked: the channel belongs to the process that made it.
+            self._channel, self._owner = None, os.getpid()
+        if self._channel is None:
+            self._channel = Channel(_rendezvous.connect(self._find(), _TIMEOUT))
+        return self._channel
+
+    def _find(self) -> str:
+        """The guardian's socket: the one that the run announced, or that of a guardian which is started now."""
+        path = os.environ.get(_rendezvous.ENVIRONMENT)
+        if path is not None and _rendezvous.answers(path):
+            return path
+        if path is not None:
+            self._warn("treekill.remote: the guardian of this run is gone. A new one is started; tasks that were in flight are not protected.")
+        elif not self.announced:
+            self._warn(
+                "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"
+                " set callbacks_enabled = treekill.remote.guardian in ansible.cfg."
+            )
+        return _guardian.ensure(self.run, self.main)
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _warn(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            display.warning(text)
+
+
+_announced: Link | None = None
+"""Set in the main process, inherited by its forks."""
+
+
+def announce(link: Link) -> None:
+    """Make `link` the one that this process and its forks use."""
+    global _announced
+    _announced = link
+
+
+def current() -> Link:
+    """The link of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
+    if _announced is None:
+        announce(Link.of_parent())
+    return t.cast(Link, _announced)

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The local side of an interruption: workers and the clients that they have started, frozen first and ended last.
+
+This file is private to the collection treekill.remote.
+
+Frozen, not killed: the moment an ssh client with a pty dies, the host hangs up half the tree, and orphans that cleared their
+environment can no longer be found.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
+from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
+    from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+
+_LAST_WORDS = 0.5
+"""Seconds between the end of a worker's client and its own. A worker that was frozen while it wrote to the queue of the main process holds
+a lock that the main process waits for: it must be let go on to finish that."""
+
+
+@dataclasses.dataclass
+class _Frozen:
+    worker: ProcessId | None
+    clients: list[ProcessId]
+
+
+class LocalProcesses:
+    """Freezes, thaws and ends the local processes of leases. Only those of this user; each by pid and start time."""
+
+    def __init__(self, loop: Loop, socket_path: str, lifeline: int | None) -> None:
+        """
+        Args:
+            loop: for what is due later.
+            socket_path: of the guardian; clients carry it in their environment.
+            lifeline: the read end of a pipe whose write end only the main process and its forks hold; None where there is none.
+        """
+        self._loop = loop
+        self._mark = f"{ENVIRONMENT}={socket_path}".encode()
+        self._lifeline = lifeline
+        self._table = ProcTable()
+        self._signaller = Signaller(self._table.process)
+        self._frozen: dict[str, _Frozen] = {}
+        self._pending = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether an end that was promised is still due."""
+        return self._pending > 0
+
+    def freeze(self, leases: t.Iterable[Lease]) -> None:
+        """Stop the workers that hold these leases, and their clients."""
+        for lease in leases:
+            worker = self._identify(lease.terms["worker"])
+            # What a local connection has started is the tree itself: the kill pass freezes that.
+            clients = [] if lease.terms["local"] or worker is None else self._below(worker)
+            for process in ([worker] if worker else []) + clients:
+                self._send(process, signal.SIGSTOP)
+            self._frozen[lease.lease] = _Frozen(worker, clients)
+
+    def thaw(self, lease: str) -> None:
+        """The lease was done after all: let its worker go on."""
+        frozen = self._frozen.pop(lease, None)
+        if frozen is not None:
+            for process in [*frozen.clients, *([frozen.worker] if frozen.worker else [])]:
+                self._send(process, signal.SIGCONT)
+
+    def end(self, lease: Lease) -> None:
+        """The kill order of this lease has been tried: its clients are not needed any more."""
+        frozen = self._frozen.pop(lease.lease, None) or _Frozen(None, [])
+        for client in [*frozen.clients, *self._stray_clients(lease)]:
+            self._send(client, signal.SIGKILL)
+        if frozen.worker is not None:
+            self._send(frozen.worker, signal.SIGCONT)
+            self._end_later(frozen.worker)
+
+    def end_orphans(self, workers: t.Iterable[int]) -> None:
+        """The main process is gone: end its forks, which go on without it, but for those that stand still for a kill order."""
+        standing = {frozen.worker for frozen in self._frozen.values()}
+        found = [self._identify(pid) for pid in {*workers, *self._lifeline_holders()}]
+        for orphan in found:
+            if orphan is not None and orphan not in standing:
+                self._send(orphan, signal.SIGKILL)
+
+    def _send(self, process: ProcessId, number: signal.Signals) -> None:
+        try:
+            self._signaller.send(process, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # gone, which is where all of this leads; or a setuid client, which ends with its worker's end of the pipe
+
+    def _end_later(self, worker: ProcessId) -> None:
+        def end() -> None:
+            self._pending -= 1
+            self._send(worker, signal.SIGKILL)
+
+        self._pending += 1
+        self._loop.after(_LAST_WORDS, end)
+
+    def _identify(self, pid: int) -> ProcessId | None:
+        process = self._table.process(pid) if pid > 1 else None
+        return process.id if process else None
+
+    def _below(self, worker: ProcessId) -> list[ProcessId]:
+        pids = descendants([worker.pid], self._table.children, lambda pid: False)
+        return [process for process in map(self._identify, pids) if process is not None]
+
+    def _stray_clients(self, lease: Lease) -> list[ProcessId]:
+        """Clients of this lease whose worker is dead, and which nobody's child list leads to.
+
+        A client has the lease's cookie in its command line, and unlike anything that runs on the host, which may be this very
+        machine, it has the guardian's socket in its environment. Children of this guardian are its couriers.
+        """
+        if lease.terms["local"]:
+            return []
+        cookie = f"TREEKILL={lease.terms['run']}/{lease.lease}/".encode()
+        strays = []
+        for pid, environment in self._table.environments(self._table.pids()):
+            if environment and self._mark in environment.split(b"\0") and any(cookie in word for word in self._table.arguments(pid)):
+                process = self._identify(pid)
+                if process is not None and pid != os.getpid():
+                    strays.append(process)
+        return strays
+
+    def _lifeline_holders(self) -> list[int]:
+        if self._lifeline is None:
+            return []
+        pipe = f"pipe:[{os.fstat(self._lifeline).st_ino}]"
+        return [pid for pid in self._table.pids() if pid != os.getpid() and _holds(pid, pipe)]
+
+
+def _holds(pid: int, pipe: str) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{name}") == pipe for name in os.listdir(folder))
+    except OSError:
+        return False  # gone, or another user's: no fork of ours
+
+
+def identify(pid: int) -> ProcessId:
+    """The identity of a process that is known to be there: this one or its parent.
+
+    Raises:
+        ProcessLookupError: it is gone.
+    """
+    process = ProcTable().process(pid)
+    if process is None:
+        raise ProcessLookupError(f"process {pid} is gone")
+    return process.id
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether that very process is there, a zombie not counted."""
+    present = ProcTable().process(process.pid)
+    return present is not None and present.id == process and present.alive

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running a command with its own kill options, and recording the root that it had on the host.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action.command import ActionModule as CoreCommand
+from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
+from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+
+
+class RecordedCommand(CoreCommand):  # type: ignore[misc]
+    """Core's command action, with the kill options as arguments, and remote_pid and remote_ppid in its result."""
+
+    uses_shell = False
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Taken out here and once: a task with `until` runs the same object several times.
+        self._kill_arguments = {name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args}
+        self._task.args["_uses_shell"] = self.uses_shell
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""
+        leashed = leash(self._connection, current(), GuardedTask.of(self, self._kill_arguments))
+        if leashed is None:
+            raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {self._connection._load_name}: nothing to guard a command with.")
+        leashed.announce, leashed.recorded = True, None
+        try:
+            result: dict[str, t.Any] = super().run(tmp, task_vars)
+        finally:
+            leashed.announce = False
+        if leashed.recorded is not None:
+            result.update(remote_pid=leashed.recorded.remote_pid, remote_ppid=leashed.recorded.remote_ppid)
+        return result

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a lease has to know of the task that it is held for.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible.executor.process import worker
+from ansible_collections.treekill.remote.plugins.plugin_utils import _options
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+    from ansible.plugins.connection import ConnectionBase
+
+_INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
+"""Tried on the host after what the task itself uses: the distributions' own, then what the PATH has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GuardedTask:
+    """One task on one host."""
+
+    host: str
+    """Where its processes are: the host that the task is delegated to, if it is."""
+    name: str
+    options: _options.KillOptions
+    interpreters: tuple[str, ...]
+    show_arguments: bool
+    """False under no_log: not even command lines are told."""
+    asynchronous: bool = False
+    detaches: bool = False
+    """Asynchronous with poll 0: the job goes on when the task has ended."""
+
+    @classmethod
+    def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
+        """The task of an action plugin, once core has made the plugin.
+
+        Args:
+            action: any action plugin.
+            arguments: kill options that the task gave as its own arguments.
+
+        Raises:
+            AnsibleOptionsError: a kill option, as a variable of this host or task, is not allowed; the text names it.
+        """
+        task, templar = action._task, action._templar
+        variables: t.Mapping[str, t.Any] = templar.available_variables
+        host = variables.get("inventory_hostname", "")
+        if task.delegate_to:
+            host = str(task.delegate_to)
+            variables = variables.get("ansible_delegated_vars", {}).get(host) or variables
+
+        def value(name: str) -> t.Any:
+            return templar.template(variables[name]) if name in variables else None
+
+        return cls(
+            host=str(host),
+            name=str(task.get_name()),
+            options=_options.resolve({name: value(name) for name in _options.VARIABLES}, arguments),
+            interpreters=_interpreters(value("ansible_python_interpreter"), variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
+            show_arguments=not task.no_log,
+            asynchronous=bool(task.async_val),
+            detaches=bool(task.async_val) and not task.poll,
+        )
+
+
+    @classmethod
+    def of_connection(cls, connection: ConnectionBase) -> GuardedTask | None:
+        """The task of a connection plugin that has the kill options among its own, in a worker; None elsewhere.
+
+        Raises:
+            AnsibleOptionsError: a kill option is not allowed; the text names it.
+        """
+        current = worker.current_worker
+        if current is None:
+            return None
+        task, variables = current._task, current._task_vars
+        return cls(
+            host=str(connection.get_option("host") or current._host.name),
+            name=str(task.get_name()),
+            options=_options.KillOptions.parse({name: connection.get_option(name) for name in _options.VARIABLES.values()}),
+            interpreters=_interpreters(variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
+            show_arguments=not task.no_log,
+            asynchronous=bool(task.async_val),
+            detaches=bool(task.async_val) and not task.poll,
+        )
+
+
+def _interpreters(*known: object) -> tuple[str, ...]:
+    # "auto" and its variants are ways to look for an interpreter, no name of one.
+    own = [str(name) for name in known if name and not str(name).startswith("auto")]
+    return tuple(dict.fromkeys([*own, *_INTERPRETERS]))

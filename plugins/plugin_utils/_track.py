@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guarding every action of a run: the one patch that `track: all` makes in ansible-core.
+
+This file is private to the collection treekill.remote.
+
+`ActionBase.__init__` is where an action gets its connection with all options set, in every version of core, and where every
+action comes through, whatever its plugin. Made in the main process, the patch is inherited by the workers that it forks.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible.errors import AnsibleOptionsError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+
+_MARK = "_treekill_track_all"
+
+display = Display()
+
+
+def track_all() -> None:
+    """Put the connection of every action that is made from now on, here and in forked workers, on a leash."""
+    original = ActionBase.__init__
+    if hasattr(original, _MARK):
+        return
+
+    @functools.wraps(original)
+    def __init__(self: ActionBase, *args: t.Any, **kwargs: t.Any) -> None:
+        original(self, *args, **kwargs)
+        _guard(self)
+
+    setattr(__init__, _MARK, True)
+    ActionBase.__init__ = __init__  # type: ignore[method-assign]
+
+
+def _guard(action: ActionBase) -> None:
+    connection = action._connection
+    try:
+        leash(connection, current(), GuardedTask.of(action))
+    except AnsibleOptionsError:
+        raise
+    except (AttributeError, TypeError, KeyError) as error:
+        # A connection or an action that is not made as core makes them. Its tasks must go on, and its user must know.
+        name = getattr(connection, "_load_name", type(connection).__name__)
+        display.warning(f"treekill.remote: tasks over the connection {name} are not guarded: {type(error).__name__}: {error}")

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Frames of JSON on the guardian's socket: four bytes of length, then one JSON object in UTF-8.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import typing as t
+
+Message = dict[str, t.Any]
+
+_LENGTH = struct.Struct("!I")
+
+FRAME_LIMIT = 4 * 1024 * 1024
+"""Bytes. A kill order has some ten kilobytes; a length above this is garbage, not a frame worth buffering."""
+
+
+class WireError(Exception):
+    """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
+
+
+def encode(message: Message) -> bytes:
+    """One frame."""
+    payload = to_json(message).encode("utf-8", "surrogatepass")
+    return _LENGTH.pack(len(payload)) + payload
+
+
+def to_json(value: object) -> str:
+    """JSON of plugin options as well: what JSON does not know (vaulted strings, paths) becomes its text, which is what such an
+    option is in an inventory too."""
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, t.Mapping):
+        return dict(value)
+    return str(value)
+
+
+class FrameReader:
+    """Cuts a stream of bytes into messages; holds what has not yet become a whole frame."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> list[Message]:
+        """The messages that `chunk` completes, in order.
+
+        Raises:
+            WireError: the stream is not frames. Nothing after that can be trusted: close the connection.
+        """
+        self._pending += chunk
+        messages = []
+        while len(self._pending) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._pending)
+            if length > FRAME_LIMIT:
+                raise WireError(f"a frame of {length} bytes was announced; {FRAME_LIMIT} is the most that is taken")
+            end = _LENGTH.size + length
+            if len(self._pending) < end:
+                break
+            messages.append(_decode(bytes(self._pending[_LENGTH.size:end])))
+            del self._pending[:end]
+        return messages
+
+
+def _decode(payload: bytes) -> Message:
+    try:
+        message = json.loads(payload.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a frame of {len(payload)} bytes is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise WireError(f"a frame holds a JSON {type(message).__name__}, not an object")
+    return message
+
+
+class Channel:
+    """The blocking end of a connection to the guardian: used by workers and by the main process."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._reader = FrameReader()
+        self._messages: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        """Send one message whole.
+
+        Raises:
+            OSError: the guardian is gone, or did not read for the socket's timeout (TimeoutError).
+        """
+        self.socket.sendall(encode(message))
+
+    def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            ConnectionError: the guardian closed the connection.
+            TimeoutError: nothing came for the socket's timeout.
+            WireError: what came is not a frame.
+        """
+        while not self._messages:
+            chunk = self.socket.recv(65536)
+            if not chunk:
+                raise ConnectionResetError("the guardian closed the connection")
+            self._messages += self._reader.feed(chunk)
+        return self._messages.pop(0)
+
+    def close(self) -> None:
+        self.socket.close()
