@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+
 import yaml
 from ansible.plugins.connection import ssh as core_ssh
 from ansible.plugins.loader import fragment_loader
@@ -16,7 +18,8 @@ def _core_options() -> str:
     """Core's documentation with the fragments that it extends resolved: a fragment can't extend another."""
     documentation = yaml.safe_load(core_ssh.DOCUMENTATION)
     add_fragments(documentation, core_ssh.__file__, fragment_loader=fragment_loader)
-    return yaml.safe_dump({"options": documentation["options"]})
+    # JSON is YAML too, and takes the tagged strings that some versions of core load, which yaml refuses to dump.
+    return json.dumps({"options": documentation["options"]}, default=str)
 
 
 class ModuleDocFragment:

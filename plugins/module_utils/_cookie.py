@@ -22,8 +22,6 @@ ANY_LEASE = "*"
 RUN_DIGITS = 16
 LEASE_DIGITS = 8
 
-_MARK = b"TREEKILL="
-_SPARE_ENTRY = b"TREEKILL=spare"
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -68,74 +66,59 @@ def export_command(run: "str", lease: "str") -> "str":
     return "export %s=%s/%s/$$/$PPID" % (VARIABLE, run, lease)
 
 
+def check_names(run: "str", lease: "str") -> "None":
+    """Raises ValueError for a run or a lease id that is none. The lease C(*), for every lease of the run, is one."""
+    if not _is_hex(run, RUN_DIGITS):
+        raise ValueError("not a run id: %r (expected %d lowercase hexadecimal digits)" % (run, RUN_DIGITS))
+    if lease != ANY_LEASE and not _is_hex(lease, LEASE_DIGITS):
+        raise ValueError("not a lease id: %r (expected %d lowercase hexadecimal digits or *)" % (lease, LEASE_DIGITS))
+
+
 class CookieMatch:
     """Recognises the processes of one lease, or with the lease C(*) of every lease of a run, by environment and command line."""
 
-    __slots__ = ("run", "lease", "_prefix")
+    __slots__ = ("any_lease", "_prefix")
 
     def __init__(self, run: "str", lease: "str") -> "None":
-        """Raises ValueError for names that are not what their name says: too short a prefix would match strangers."""
-        if not _is_hex(run, RUN_DIGITS):
-            raise ValueError("not a run id: %r (expected %d lowercase hexadecimal digits)" % (run, RUN_DIGITS))
-        if lease != ANY_LEASE and not _is_hex(lease, LEASE_DIGITS):
-            raise ValueError("not a lease id: %r (expected %d lowercase hexadecimal digits or *)" % (lease, LEASE_DIGITS))
-        self.run = run
-        self.lease = lease
-        self._prefix = ("%s=%s/" % (VARIABLE, run) + ("" if lease == ANY_LEASE else lease + "/")).encode("ascii")
+        self.any_lease = lease == ANY_LEASE
+        self._prefix = ("TREEKILL=%s/%s" % (run, "" if self.any_lease else lease + "/")).encode("ascii")
+        # The last line of defence: a shorter text would match strangers. What the names look like is the sender's business, see check_names().
+        if len(self._prefix) != (26 if self.any_lease else 35):
+            raise ValueError("not a run and a lease id: %r, %r" % (run, lease))
 
-    def in_environment(self, environment: "bytes") -> "Optional[Cookie]":
-        """The lease's cookie in NUL-separated entries as /proc/PID/environ has them, or None.
+    def named_root(self, environment: "bytes") -> "Optional[int]":
+        """The pid that the lease's cookie names as root, None without such a cookie. NUL-separated entries as in /proc/PID/environ.
 
         The word within the value of another variable is no cookie: an entry must begin with it.
         """
-        at = environment.find(self._prefix)
-        while at >= 0:
-            if at == 0 or environment[at - 1] == 0:
-                end = environment.find(b"\0", at)
-                try:
-                    return parse_cookie(environment[at + len(_MARK):end if end >= 0 else None].decode("ascii"))
-                except ValueError:
-                    pass  # somebody's variable that only begins like ours: the search goes on behind it
-            at = environment.find(self._prefix, at + 1)
+        if self._prefix in environment:
+            for entry in environment.split(b"\0"):
+                if entry.startswith(self._prefix):
+                    parts = entry.split(b"/")
+                    if len(parts) == 4 and parts[2].isdigit() and len(parts[2]) < 20:
+                        return int(parts[2])
         return None
 
     def claimed_by(self, arguments: "Sequence[bytes]") -> "bool":
-        """Whether a command line is that of the lease's root: [shell, "-c", script], the script setting the cookie outside quotes.
+        """Whether a command line is that of the root: [shell, "-c", script], the script setting the cookie outside quotes.
 
         The login shell, sudo and su above the root carry the same text, but one level of quoting deeper or among more arguments.
-        C($$) as it stands, not expanded: what a process prints or searches after the fact is no claim.
+        C($$) as it stands, not expanded: what was copied from an environment is no claim.
         """
         if len(arguments) != 3 or arguments[1] != b"-c":
             return False
-        script = arguments[2]
-        at = script.find(self._prefix)
-        while at >= 0:
-            rest = script[at + len(self._prefix):at + len(self._prefix) + LEASE_DIGITS + 4]
-            if self.lease == ANY_LEASE:
-                rest = rest[LEASE_DIGITS + 1:] if _is_hex(rest[:LEASE_DIGITS].decode("latin-1"), LEASE_DIGITS) else b""
-            if rest.startswith(b"$$/") and not _ends_quoted(script[:at]):
-                return True
-            at = script.find(self._prefix, at + 1)
-        return False
-
-
-def spared(environment: "bytes") -> "bool":
-    """Whether NUL-separated environment entries contain C(TREEKILL=spare)."""
-    return _SPARE_ENTRY in environment.split(b"\0")
-
-
-def _ends_quoted(script: "bytes") -> "bool":
-    """Whether a shell that has read so far is within quotes."""
-    quote = 0
-    escaped = False
-    for char in script:
-        if escaped:
-            escaped = False
-        elif char == 0x5C and quote != 0x27:
-            escaped = True
-        elif quote:
+        before, found, after = arguments[2].partition(self._prefix)
+        if not found or not after[9 if self.any_lease else 0:].startswith(b"$$/"):
+            return False
+        quote = 0
+        for char in before:
             if char == quote:
                 quote = 0
-        elif char in (0x22, 0x27):
-            quote = char
-    return quote != 0
+            elif not quote and char in b"'\"":
+                quote = char
+        return not quote
+
+
+def is_spare(environment: "bytes") -> "bool":
+    """Whether NUL-separated environment entries contain C(TREEKILL=spare)."""
+    return b"TREEKILL=spare" in environment.split(b"\0")

@@ -9,13 +9,15 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_report import report_line
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
-from ansible_collections.treekill.remote.plugins.module_utils._signals import ignore_signals
+from ansible_collections.treekill.remote.plugins.module_utils._signals import ignore_signals, signal_alarm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Sequence
+
+# Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
+WRITE_SECONDS = 30
 
 
 def detach() -> "None":
@@ -31,19 +33,35 @@ def detach() -> "None":
         pass  # root's right alone
 
 
-def main(words: "Sequence[str]") -> "None":
-    """Run the pass that the words ask for, and print its report."""
+def main(words: "Sequence[str]", program: "str") -> "None":
+    """Run the pass that the words ask for, and print its report. program: its own text, to be run again as root."""
     detach()
     request = read_request(words)
     kill_pass = new_kill_pass(request)
+    if request.found:
+        from ansible_collections.treekill.remote.plugins.module_utils._handover import take_over
+
+        take_over(kill_pass)
     if kill_pass.find():
+        if request.escalate and kill_pass.denied() and os.geteuid():
+            from ansible_collections.treekill.remote.plugins.module_utils._handover import hand_over
+
+            line, kill_pass.refusal = hand_over(kill_pass, program)
+            if line:
+                kill_pass.control.wake()
+                write(line)
+                return
         kill_pass.end()
-    write(report_line(request.nonce, kill_pass.report()))
+    content = kill_pass.report()
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_report import report_line
+
+    write(report_line(request.nonce, content))
 
 
 def write(line: "str") -> "None":
     """Print the line, if there is still somebody to read it."""
     rest = ("\n" + line + "\n").encode("ascii")
+    signal_alarm(WRITE_SECONDS)
     try:
         while rest:
             rest = rest[os.write(1, rest):]

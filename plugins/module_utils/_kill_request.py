@@ -6,11 +6,9 @@
 Private to the collection treekill.remote. The controller writes the words, the host reads them: standard library, Python 3.6 and later.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Sequence
+    from typing import Iterable, List
 
 
 class KillRequest:
@@ -19,7 +17,7 @@ class KillRequest:
     nonce: names the report line. signal, children_signal: numbers. children: whether the rest of the tree is signalled at all.
     timeout: seconds between the first signal and KILL. settle: seconds to look out for a tree that has not been seen yet.
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
-    found: processes that an earlier pass found and hands on; began: the monotonic clock when it began, in seconds.
+    found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
     """
 
     __slots__ = ("run", "lease", "nonce", "signal", "children", "children_signal", "timeout", "settle", "arguments", "escalate", "found", "began")
@@ -36,7 +34,7 @@ class KillRequest:
         settle: "float" = 2.0,
         arguments: "bool" = True,
         escalate: "bool" = True,
-        found: "Sequence[ProcessId]" = (),
+        found: "str" = "",
         began: "float" = 0.0,
     ) -> "None":
         self.run = run
@@ -54,43 +52,18 @@ class KillRequest:
 
     def words(self) -> "List[str]":
         """C(key=value) words; the shell version of the pass reads the same ones."""
-        words = [
-            "run=" + self.run,
-            "lease=" + self.lease,
-            "nonce=" + self.nonce,
-            "signal=%d" % self.signal,
-            "children=%d" % self.children,
-            "children_signal=%d" % self.children_signal,
-            "timeout=%g" % self.timeout,
-            "settle=%g" % self.settle,
-            "arguments=%d" % self.arguments,
-            "escalate=%d" % self.escalate,
-        ]
-        if self.found:
-            words.append("began=%.6f" % self.began)
-            words.append("found=" + ",".join("%d:%d" % (process.pid, process.start) for process in self.found))
+        words = []
+        for name in self.__slots__:
+            value = getattr(self, name)
+            words.append("%s=%s" % (name, "%.6f" % value if isinstance(value, float) else int(value) if isinstance(value, bool) else value))
         return words
 
 
-def read_request(words: "Sequence[str]") -> "KillRequest":
-    """The request that the words say. Raises ValueError or KeyError for words that no words() wrote."""
-    value = dict(word.split("=", 1) for word in words)
-    found = []
-    for word in value.get("found", "").split(","):
-        if word:
-            pid, start = word.split(":")
-            found.append(ProcessId(int(pid), int(start)))
-    return KillRequest(
-        value["run"],
-        value["lease"],
-        value["nonce"],
-        int(value["signal"]),
-        value["children"] == "1",
-        int(value["children_signal"]),
-        float(value["timeout"]),
-        float(value["settle"]),
-        value["arguments"] == "1",
-        value["escalate"] == "1",
-        found,
-        float(value.get("began", 0)),
-    )
+def read_request(words: "Iterable[str]") -> "KillRequest":
+    """The request that the words say. Raises ValueError for words that no words() wrote."""
+    request = KillRequest("", "", "")
+    for word in words:
+        name, dummy, text = word.partition("=")
+        kind = type(getattr(request, name))
+        setattr(request, name, text if kind is str else float(text) if kind is float else kind(int(text)))
+    return request

@@ -11,7 +11,7 @@ any number into the environment of what it starts, but not the command line of s
 Once in, always in, whatever a process does to its environment or parents afterwards.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._cookie import ANY_LEASE, spared
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import is_spare
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors, descendants
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ class TreeSearch:
         """
         newest = self._table.newest()
         pids = self._table.pids()
-        if self.members and not (complete and len(pids) <= _FEW) and self._match.lease != ANY_LEASE:
+        if self.members and not (complete and len(pids) <= _FEW) and not self._match.any_lease:
             self._forget_reused(newest)
             seen = self._seen
             pids_to_read = [pid for pid in pids if pid not in seen]
@@ -80,16 +80,14 @@ class TreeSearch:
         if before:
             self._take_children(pids_to_read)
         elif not self.members:
-            self._take_claimants(pids)
+            from ansible_collections.treekill.remote.plugins.module_utils._claimants import take_claimants
+
+            take_claimants(self, self._table, pids)
         return list(self.members.values())[before:]
 
-    def take(self, found: "Iterable[ProcessId]") -> "None":
-        """Put in what an earlier pass found, as far as these are still the same processes."""
-        for expected in found:
-            process = self._table.process(expected.pid)
-            if process is not None and process.id == expected:
-                cookie = self._match.in_environment(self._table.environment(expected.pid) or b"")
-                self._take(process, self._claims(process) or cookie is not None and cookie.root == expected.pid)
+    def holds_pid(self, pid: "int") -> "bool":
+        """Whether a pid was that of a member when it was found."""
+        return pid in self._member_pids
 
     def above(self, process: "Process") -> "List[Process]":
         """What stands above a process and is not in the tree, nearest first."""
@@ -127,13 +125,18 @@ class TreeSearch:
                         continue
             see(pid)
             if environment and b"TREEKILL=" in environment:
-                if self._match.in_environment(environment):
+                if self._match.named_root(environment) is not None:
                     holders.append(pid)
-                elif spared(environment):
+                elif is_spare(environment):
                     self._spare_pids.add(pid)
         return holders
 
-    def _claims(self, process: "Process") -> "bool":
+    def is_root(self, process: "Process") -> "bool":
+        """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what the claimant became by exec."""
+        return self.claims(process) or self._named_root(process.id.pid) == process.id.pid
+
+    def claims(self, process: "Process") -> "bool":
+        """Whether a process says by its command line that it is the root."""
         return self._match.claimed_by(self._table.arguments(process.id.pid))
 
     def _take_holder(self, pid: "int") -> "None":
@@ -142,35 +145,30 @@ class TreeSearch:
         if process is None or process.id in self.members:
             return
         # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
-        cookie = self._match.in_environment(self._table.environment(pid) or self._table.thread_environment(pid))
-        if cookie is None:
+        named = self._named_root(pid)
+        if named is None:
             return
-        top = self._top(process)
+        top = self.top(process)
         if top is not None:
-            self._take(top, self._claims(top) or top is process and cookie.root == pid)
-        named = self._table.process(cookie.root)
-        if named is not None and named.id not in self.members and self._claims(named):
-            self._take(self._top(named) or named, True)
+            self.take(top, self.is_root(top))
+        root = self._table.process(named)
+        if root is not None and root.id not in self.members and self.claims(root):
+            self.take(self.top(root) or root, True)
 
-    def _top(self, process: "Process") -> "Optional[Process]":
+    def _named_root(self, pid: "int") -> "Optional[int]":
+        return self._match.named_root(self._table.environment(pid) or self._table.thread_environment(pid))
+
+    def top(self, process: "Process") -> "Optional[Process]":
         """The root above a process, the process itself without one, None if something between the two takes it out."""
         top = process
         taken_out = False
         spare = process.id.pid in self._spare_pids
         for parent in ancestors(process, self._table.process):
-            if parent.id in self.members or self._claims(parent):
+            if parent.id in self.members or self.claims(parent):
                 top = parent
                 taken_out = spare
             spare = spare or parent.id.pid in self._spare_pids
         return None if taken_out else top
-
-    def _take_claimants(self, pids: "Iterable[int]") -> "None":
-        """Take roots that have no holder below them: a command that cleared the environment, or one that sudo shields from our eyes."""
-        for pid in pids:
-            if pid not in self._untouchable and self._match.claimed_by(self._table.arguments(pid)):
-                process = self._table.process(pid)
-                if process is not None and process.id not in self.members and self._claims(process):
-                    self._take(self._top(process) or process, True)
 
     def _take_children(self, pids: "Iterable[int]") -> "None":
         """Take those whose parent is a member."""
@@ -182,9 +180,9 @@ class TreeSearch:
             if known is not None:
                 parent = self._table.process(process.ppid)
                 if parent is not None and parent.id == known:
-                    self._take(process, False)
+                    self.take(process, False)
 
-    def _take(self, top: "Process", is_root: "bool") -> "None":
+    def take(self, top: "Process", is_root: "bool") -> "None":
         """Take a process and all that stands below it."""
         if is_root and top.id.pid not in self._untouchable:
             self.roots.add(top.id)

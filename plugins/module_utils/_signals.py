@@ -38,6 +38,11 @@ def ignore_signals() -> "None":
         _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
 
 
+def signal_alarm(seconds: "int") -> "None":
+    """Have this process end by SIGALRM after so many seconds."""
+    _signal.alarm(seconds)
+
+
 def _pidfd_works() -> "bool":
     if not hasattr(os, "pidfd_open") or not hasattr(_signal, "pidfd_send_signal"):
         return False

@@ -62,6 +62,10 @@ class Dispatch:
         """Orders whose present try has not ended yet."""
         return sum(1 for errand in self._errands.values() if errand.couriers)
 
+    def in_hand_for(self, lease: str) -> bool:
+        """Whether an order for this lease is being tried at this moment."""
+        return lease in self._errands and bool(self._errands[lease].couriers)
+
     @property
     def waiting(self) -> dict[str, str]:
         """Orders whose hosts can't be reached for now: lease id to the reason of the last try."""

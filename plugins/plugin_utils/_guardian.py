@@ -20,6 +20,7 @@ import os
 import resource
 import signal
 import socket
+import traceback
 import typing as t
 
 from ansible.utils.display import Display
@@ -27,6 +28,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import prepare as prepare_kill_program
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Ledger, LedgerError, Lease, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, is_alive
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
@@ -65,6 +67,8 @@ class Guardian:
         self._local = LocalProcesses(self._loop, path, lifeline)
         self._peers: dict[int, _Peer] = {}
         self._reporting: list[_Peer] = []
+        self._awaiting: dict[str, list[_Peer]] = {}
+        """Workers that wait for the kill order of their own lease to have been tried."""
         self._last_number = 0
         self._cause = ""
         self._signalled_at = 0.0
@@ -73,6 +77,8 @@ class Guardian:
 
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
+        # Made once and early: couriers inherit it, and an update of the collection on the controller can't break a kill order half-way.
+        prepare_kill_program()
         self._watch_main()
         self._loop.watch(self._listener.fileno(), self._accept)
         self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
@@ -156,6 +162,8 @@ class Guardian:
             self._give_order(lease)
 
     def _reply(self, peer: _Peer, message: Message) -> None:
+        if peer.number not in self._peers:
+            return
         try:
             peer.socket.setblocking(True)
             peer.socket.settimeout(5.0)
@@ -193,10 +201,18 @@ class Guardian:
 
     def _op_broken(self, peer: _Peer, message: Message) -> None:
         lease = self._ledger.broken(message["lease"], peer.number)
-        if lease is not None and lease.terms["keep"]:
+        if message["wait"]:
+            self._awaiting.setdefault(message["lease"], []).append(peer)
+        if lease is not None and message["lost"] and lease.terms["keep"]:
             self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
         elif lease is not None:
             self._give_order(lease)
+        if not self._dispatch.in_hand_for(message["lease"]):
+            self._tell_awaiting(message["lease"])
+
+    def _tell_awaiting(self, lease: str) -> None:
+        for peer in self._awaiting.pop(lease, []):
+            self._reply(peer, {"tried": lease})
 
     def _op_signals(self, peer: _Peer, message: Message) -> None:
         peer.signals = True
@@ -253,6 +269,7 @@ class Guardian:
 
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)
+        self._tell_awaiting(lease.lease)
         self._tell_progress()
 
     def _tell_progress(self) -> None:
@@ -318,6 +335,12 @@ def _start(run: str, main: ProcessId, path: str, lifeline: int | None) -> None:
     gc.unfreeze()
 
 
+def _leave_word(path: str) -> None:
+    """A guardian that ends by an error of its own says so beside its socket, with the lines of code and no values of variables."""
+    with open(_rendezvous.crash_path(path), "w", encoding="utf-8") as crash:
+        traceback.print_exc(file=crash)
+
+
 def _silence(display: Display) -> None:
     display.verbosity = 0
     # A worker's display sends what it shows through a queue that is closed here; a warning must not fail a kill order.
@@ -339,5 +362,8 @@ def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, 
         logging.disable(logging.CRITICAL)
         _silence(Display())
         Guardian(run, main, listener, path, lifeline).serve()
+    except BaseException:
+        _leave_word(path)
+        raise
     finally:
         os._exit(0)

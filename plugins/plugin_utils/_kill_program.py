@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK, VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
-from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import SHELL_KILL_PASS
+from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import shell_text
 
 __all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
 
@@ -73,6 +73,11 @@ def _python_program() -> str:
     return _BOOTSTRAP.format(too_old=_TOO_OLD, text=packed)
 
 
+def prepare() -> None:
+    """Put the program together now, some 50 ms of work, so that the first kill_command of this process or of a fork of it has it at hand."""
+    _python_program()
+
+
 @functools.lru_cache(maxsize=64)
 def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     """What comes before and after the words: all that does not change from host to host."""
@@ -81,7 +86,7 @@ def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     after = (
         f"; k=1; for p in {tries or '/nonexistent'}; do command -v \"$p\" >/dev/null 2>&1 || continue; "
         f'"$p" -I -S -c {shlex.quote(_python_program())} "$@" </dev/null && k=0 && break; done; '
-        f'[ "$k" = 0 ] || /bin/sh -c {shlex.quote(SHELL_KILL_PASS)} treekill "$@" </dev/null'
+        f'[ "$k" = 0 ] || {{ k={shlex.quote(shell_text())}; /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
     )
     return before, after
 

@@ -23,6 +23,7 @@ import signal
 import threading
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
@@ -43,6 +44,10 @@ _NEVER_STARTED = re.compile(
 )
 """What ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
 Any other failure may have come after the start."""
+
+
+_ORDER_SECONDS = 15.0
+"""How long a kill order may take beyond the grace before the worker that waits for it goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,22 +146,21 @@ class Leash:
         self._inside_become = None
         if not self._link.take(lease, self._terms(lease, becomes, bool(in_data))):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable))
-        with self._deaf_to_the_terminal():
-            result = self._held(lease, cmd, in_data, sudoable)
-        return self._recorded(result)
+        return self._recorded(self._held(lease, cmd, in_data, sudoable))
 
     def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool) -> Result:
         try:
-            result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
+            with self._signals_held(lease):
+                result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
         except BaseException as error:
             if _NEVER_STARTED.search(str(error)):
                 self._link.done(lease)
             else:
-                self._link.broken(lease)
+                self._break(lease, lost=isinstance(error, AnsibleConnectionFailure))
             raise
         if result[0] is not None and result[0] < 0 and not self._local:
             # The client died of a signal: the command has not returned, whatever the client's status says.
-            self._link.broken(lease)
+            self._break(lease, lost=True)
         elif self.task.asynchronous and "async_wrapper" in cmd:
             if self.task.detaches:
                 self._link.detach(lease)
@@ -165,6 +169,10 @@ class Leash:
         else:
             self._link.done(lease)
         return result
+
+    def _break(self, lease: str, lost: bool) -> None:
+        """Give the tree up. What follows in the play (rescue, always) comes after its end, but a host that is not to be reached is not waited for."""
+        self._link.broken(lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS)
 
     # The cookie.
 
@@ -244,23 +252,38 @@ class Leash:
         return self._reach_text
 
     @contextlib.contextmanager
-    def _deaf_to_the_terminal(self) -> t.Iterator[None]:
-        """Before core 2.19 a Ctrl-C at the terminal reaches this worker and its ssh client as well, and a client that dies hangs up half the tree.
+    def _signals_held(self, lease: str) -> t.Iterator[None]:
+        """While the command runs, keep the client alive through what would end it before the tree.
 
-        An ignored signal stays ignored in the client that is started here. A local command must not inherit that: there the handler does nothing,
-        and is reset to the default in whatever is executed.
+        TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. The tree is ended first, through
+        the guardian. INT and HUP from the terminal reach this worker and its client before core 2.19, which has them in sessions of their own:
+        an ignored signal stays ignored in the client that is started here. A local command must not inherit that: there the handler does
+        nothing, and is reset to the default in whatever is executed.
         """
-        main = self._link.main.pid
-        if os.getppid() != main or os.getpgid(main) != os.getpgrp() or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
-        deaf: t.Any = (lambda number, frame: None) if self._local else signal.SIG_IGN
-        before = {number: signal.signal(number, deaf) for number in (signal.SIGINT, signal.SIGHUP)}
+
+        def terminated(number: int, frame: object) -> None:
+            signal.signal(number, before[signal.SIGTERM])
+            self._break(lease, lost=False)
+            os.kill(os.getpid(), number)
+
+        handlers: dict[signal.Signals, t.Any] = {signal.SIGTERM: terminated}
+        main = self._link.main.pid
+        if os.getppid() == main and os.getpgid(main) == os.getpgrp():
+            deaf = _do_nothing if self._local else signal.SIG_IGN
+            handlers.update({signal.SIGINT: deaf, signal.SIGHUP: deaf})
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _do_nothing(number: int, frame: object) -> None:
+    """A handler that keeps a signal from ending this process, and is not inherited by what it executes."""
 
 
 def _unquoted(quoted: str) -> str | None:

@@ -86,9 +86,23 @@ class Link:
         """The command has returned, having started a job that goes on by itself."""
         self._tell({"op": "detach", "lease": lease})
 
-    def broken(self, lease: str) -> None:
-        """The command has not returned: its connection was lost, or this process gave up waiting for it."""
-        self._tell({"op": "broken", "lease": lease})
+    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> None:
+        """The command has not returned.
+
+        Args:
+            lease: the lease's id.
+            lost: whether its connection was lost, and not given up from here.
+            wait: seconds to wait until its kill order has been tried; 0 not to wait.
+        """
+        self._tell({"op": "broken", "lease": lease, "lost": lost, "wait": wait > 0})
+        if wait > 0 and self._channel is not None:
+            try:
+                self._channel.socket.settimeout(wait)
+                self._channel.receive()
+                self._channel.socket.settimeout(_TIMEOUT)
+            except (OSError, WireError):
+                # It took too long, or the guardian is gone; an answer that came late would be taken for another's.
+                self._drop()
 
     def done_at_exit(self, lease: str) -> None:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""

@@ -5,34 +5,91 @@
 
 Private to the collection treekill.remote.
 
-Every start of an interpreter on every host pays for each line it compiles: docstrings, comments and annotations stay at home, and what a
-file imports within a function goes along as a part of its own, which is compiled when that line is reached.
+Every start of an interpreter on every host pays for each line that it compiles, more than for running it. So docstrings, comments,
+annotations and what nothing refers to stay at home, and what a file imports within a function goes along as a part of its own,
+which is compiled when that line is reached. All parts share one namespace.
 """
 
 from __future__ import annotations
 
 import ast
+import collections
 import pathlib
 import re
+from collections.abc import Iterable
 
 _PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils."
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / "module_utils"
 
+# What comes last in the first part. P: the parts, see program_text(). main() gets the words and a program that does all this again.
+_START = r"""
+import sys
+loaded = set()
+def load(name):
+ if name not in loaded:
+  loaded.add(name)
+  exec(P[P.index(name) + 1], globals())
+main(sys.argv[1:], 'P=%r\nexec(P[0],globals())' % (P,))
+"""
 
-class _Part(ast.NodeTransformer):
-    """Strips one file down to what runs. eager and lazy: the names of the files that it imports, at its top and within functions."""
 
-    def __init__(self) -> None:
+def program_text(name: str) -> str:
+    """The parts, separated by NUL: first what runs at once, then the name and the text of each part that it may load later.
+
+    name: of the file that defines main(words, program). Whoever runs the first part provides the list of all parts as P.
+    """
+    files: dict[str, _File] = {}
+    queue = collections.deque([name])
+    while queue:
+        this = queue.popleft()
+        if this not in files:
+            files[this] = _File(this)
+            queue.extend(files[this].eager + files[this].lazy)
+    first = _in_order(name, files)
+    used = _Used([file.tree for file in files.values()])
+    parts = ["\n".join([*(files[this].text(used) for this in first), _START])]
+    for this, file in files.items():
+        if this not in first:
+            loads = "".join(f"load({other!r})\n" for other in file.eager if other not in first)
+            parts += [this, loads + file.text(used)]
+    return "\0".join(parts)
+
+
+def _in_order(name: str, files: dict[str, _File]) -> list[str]:
+    """The files that a file imports at its top, itself last: each after those that it needs."""
+    order: list[str] = []
+
+    def add(this: str) -> None:
+        for other in files[this].eager:
+            add(other)
+        if this not in order:
+            order.append(this)
+
+    add(name)
+    return order
+
+
+class _File(ast.NodeTransformer):
+    """One file, down to what runs. eager and lazy: the names of the files that it imports, at its top and within functions."""
+
+    def __init__(self, name: str) -> None:
         self.eager: list[str] = []
         self.lazy: list[str] = []
         self._depth = 0
+        self.tree: ast.Module = self.visit(ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"), name))
+
+    def text(self, used: _Used) -> str:
+        text = ast.unparse(ast.fix_missing_locations(used.visit(self.tree)))
+        # The unparser writes every string on one line, so what begins a line is indentation; one blank is enough of it.
+        text = re.sub(r"^( {4})+", lambda indent: " " * (len(indent.group()) // 4), text, flags=re.MULTILINE)
+        return re.sub(r"\n+", "\n", text)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         module = node.module or ""
         if not module.startswith(_PACKAGE):
             return node
         if any(alias.asname for alias in node.names):
-            raise ValueError(f"line {node.lineno}: all parts of a program share one namespace, an import can't rename")
+            raise ValueError(f"import of {module} in line {node.lineno}: all parts of a program share one namespace, nothing can have another name")
         name = module[len(_PACKAGE) :]
         if not self._depth:
             self.eager.append(name)
@@ -45,11 +102,6 @@ class _Part(ast.NodeTransformer):
             return [self.visit(statement) for statement in node.orelse]
         return self.generic_visit(node)
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
-        if isinstance(node.targets[0], ast.Name) and node.targets[0].id == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
-
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
@@ -60,60 +112,53 @@ class _Part(ast.NodeTransformer):
         return _without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        self.generic_visit(node)
-        return _without_docstring(node)
+        return _without_docstring(self.generic_visit(node))
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        self.generic_visit(node)
-        return _without_docstring(node)
+        return _without_docstring(self.generic_visit(node))
 
 
-def _without_docstring(node: ast.FunctionDef | ast.ClassDef | ast.Module) -> ast.AST:
-    if ast.get_docstring(node, clean=False) is not None:
+def _without_docstring(node: ast.AST) -> ast.AST:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node, clean=False) is not None:
         node.body = node.body[1:] or [ast.Pass()]
     return node
 
 
-def _strip(name: str) -> tuple[str, _Part]:
-    part = _Part()
-    tree = ast.fix_missing_locations(part.visit(ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"))))
-    text = re.sub(r"^( {4})+", lambda indent: " " * (len(indent.group()) // 4), ast.unparse(tree), flags=re.MULTILINE)
-    return re.sub(r"\n+", "\n", text), part
+class _Used(ast.NodeTransformer):
+    """Leaves out the functions, methods, classes and constants whose name occurs nowhere, and what only they would need."""
 
+    # Only people at a prompt and failed tests see these.
+    _NEVER = frozenset({"__repr__", "__str__"})
 
-def program_text(name: str) -> str:
-    """The parts, separated by NUL: first the program, then the name and the text of each part that it may load later.
+    def __init__(self, trees: Iterable[ast.Module]) -> None:
+        self._names: frozenset[str] = frozenset({"main"})
+        trees = list(trees)
+        while True:
+            before = self._names
+            self._names = frozenset({"main"}).union(*map(self._mentioned, trees)) if before == {"main"} else before & frozenset({"main"}).union(*map(self._mentioned, trees))
+            if self._names == before:
+                return
 
-    The program expects the list of its parts as P, the words of its command line in sys.argv[1:], and calls main() of the named file.
-    """
-    eager: list[str] = []
-    done: list[str] = []
-    later: list[str] = []
+    def _mentioned(self, tree: ast.AST) -> set[str]:
+        names: set[str] = set()
+        queue: list[ast.AST] = [tree]
+        for node in queue:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            queue.extend(child for child in ast.iter_child_nodes(node) if self._names == {"main"} or not self._is_dead(child))
+        return names
 
-    def add(this: str, texts: list[str]) -> None:
-        if this in done:
-            return
-        done.append(this)
-        text, part = _strip(this)
-        for other in part.eager:
-            add(other, texts)
-        texts.append(text)
-        later.extend(part.lazy)
+    def _is_dead(self, node: ast.AST) -> bool:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            return node.name in self._NEVER or (node.name not in self._names and not node.name.startswith("__"))
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            return node.targets[0].id not in self._names and not node.targets[0].id.startswith("__")
+        return False
 
-    add(name, eager)
-    parts = ["\n".join([*eager, _LOAD, "main(sys.argv[1:])"])]
-    for this in later:
-        texts: list[str] = []
-        add(this, texts)
-        if texts:
-            parts += [this, "\n".join(texts)]
-    return "\0".join(parts)
-
-
-_LOAD = """import sys
-def load(name):
- if name in P:
-  at = P.index(name)
-  text = P[at + 1]
-  del P[at:at + 2]
-  exec(text, globals())"""
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        body = getattr(node, "body", None)
+        if isinstance(node, (ast.Module, ast.ClassDef)) and isinstance(body, list):
+            node.body = [child for child in body if not self._is_dead(child)] or [ast.Pass()]
+        return super().generic_visit(node)

@@ -54,7 +54,7 @@ class Recap:
         if not hosts:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
         width = max(len(host) for host in hosts)
-        lines = [Line(""), Line(f"TREEKILL RECAP [{self._report['cause'] or 'connections lost'}] ".ljust(79, "*"), C.COLOR_HIGHLIGHT)]
+        lines = [Line(""), Line(f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(79, "*"), C.COLOR_HIGHLIGHT)]
         for host, results in sorted(hosts.items()):
             lines += _of_host(_escaped(host).ljust(width), results)
         return lines + self._to_finish()

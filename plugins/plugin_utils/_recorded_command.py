@@ -29,6 +29,9 @@ class RecordedCommand(CoreCommand):  # type: ignore[misc]
         # Taken out here and once: a task with `until` runs the same object several times.
         self._kill_arguments = {name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args}
         self._task.args["_uses_shell"] = self.uses_shell
+        # The name of the module's own parameter; core's parser makes it of `cmd` for its own command modules only.
+        if "cmd" in self._task.args:
+            self._task.args["_raw_params"] = self._task.args.pop("cmd")
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""

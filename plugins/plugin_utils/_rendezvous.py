@@ -82,6 +82,11 @@ def lock_path(path: str) -> str:
     return os.path.join(os.path.dirname(path), "lock")
 
 
+def crash_path(path: str) -> str:
+    """Where the guardian at `path` leaves word of an error that has ended it."""
+    return os.path.join(os.path.dirname(path), "crash")
+
+
 def listen(path: str) -> socket.socket:
     """A listening, non-blocking socket at `path`; one that a dead guardian left there is replaced.
 

@@ -1,11 +1,418 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kill pass for a host without Python, in POSIX shell.
+"""The kill pass for a Linux host without Python, in POSIX shell with grep, tr, sed, cut, date-less time from /proc/uptime.
 
 Private to the collection treekill.remote.
+
+The same evidence, order and report as the Python program, with less: no pidfd, so a few microseconds lie between the check of a process's
+start time and the signal; a process whose first thread has ended while others run on is taken for what its state letter says.
 """
 
 from __future__ import annotations
 
-SHELL_KILL_PASS = "echo treekill: no usable Python 3.6 or later on this host >&2; exit 69"
+import functools
+
+# Run as `/bin/sh -c TEXT treekill TEXT key=value ...`: the text is its own first argument, to be run again by sudo.
+# In here: no single quote (they cost five characters each on the way), no tab, no line that begins or ends within a string.
+# A process is written pid:start. Lists are words with a blank on both sides, so that `case` finds a member in them.
+_SOURCE = r"""
+trap "" 1 2 3 13 15
+export LC_ALL=C
+text=$1
+shift
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began=
+for word in "$@"; do
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*)
+    eval "${word%%=*}=\${word#*=}";;
+  esac
+done
+case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
+mark="TREEKILL=$run/"
+case $lease in "*") named="$mark[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
+all=" " above=" " roots=" " spares=" " blind=0 denied= refusal= late= quit=
+
+# centiseconds since boot, into $now
+clock() {
+  read -r now rest </proc/uptime
+  now=${now%.*}${now#*.}
+  while case $now in 0?*) ;; *) false;; esac; do now=${now#0}; done
+}
+# seconds, perhaps with a fraction, as centiseconds into $centi
+hundredfold() {
+  centi=${1%.*} rest=
+  case $1 in *.*) rest=${1#*.};; esac
+  rest=${rest}00
+  rest=${rest%"${rest#??}"}
+  centi=$((${centi:-0} * 100 + ${rest#0}))
+}
+pause() {
+  sleep "$1" 2>/dev/null || sleep 1
+}
+# /proc/$1/stat into $state $ppid $start $name; the name may hold anything, so what counts is what follows the last bracket
+look() {
+  line=
+  while IFS= read -r part || [ -n "$part" ]; do line="$line $part"; done 2>/dev/null <"/proc/$1/stat" || return 1
+  case $line in *") "*) ;; *) return 1;; esac
+  name=${line#*"("}
+  name=${name%")"*}
+  set -f
+  set -- ${line##*") "}
+  set +f
+  state=$1 ppid=$2 start=${20}
+  [ "${18}" -le 1 ] || case $state in Z|X) state=S;; esac
+}
+# is pid:start the same process still, and no zombie? (one whose first thread alone has ended is none)
+lives() {
+  look "${1%:*}" 2>/dev/null && [ "$start" = "${1#*:}" ] && case $state in Z|X) false;; esac
+}
+# signal $1 to pid:start $2; 1: gone, 2: not permitted
+send() {
+  lives "$2" || return 1
+  kill -"$1" "${2%:*}" 2>/dev/null && return
+  lives "$2" || return 1
+  return 2
+}
+# entries of a NUL-separated file, one a line
+entries() {
+  tr "\n\0" "\1\n" <"$1" 2>/dev/null
+}
+# the pids of whose environment or command line, $2, an entry matches $1
+having() {
+  if [ "$nul" ]; then
+    grep -lsz "$1" /proc/[0-9]*/"$2" 2>/dev/null
+  else
+    for file in $(grep -ls "${1#^}" /proc/[0-9]*/"$2" 2>/dev/null); do
+      entries "$file" | grep -q "$1" && echo "$file"
+    done
+  fi | sed "s/[^0-9]//g"
+}
+nul=$(printf "a\0b" | grep -z "^b" 2>/dev/null)
+# does $1 say by its command line that it is the root: shell, -c, script?
+claims() {
+  entries "/proc/$1/cmdline" 2>/dev/null | {
+    IFS= read -r one; IFS= read -r two; IFS= read -r script; IFS= read -r more && exit 1
+    [ "$two" = -c ] || exit 1
+    case $script in *"$mark"*) ;; *) exit 1;; esac
+    before=${script%%"$mark"*} after=${script#*"$mark"}
+    [ "$lease" = "*" ] && after=${after#????????/}
+    case $before in *[\"\\]*) exit 1;; esac
+    case $before in *"$quote"*) exit 1;; esac
+    case $after in \$\$/*) ;; *) exit 1;; esac
+  }
+}
+quote=$(printf "\047")
+# the topmost root above pid $1, itself without one, into $top; $between: a spare below that root
+climb() {
+  top=$1 up=$1 passed= between=
+  while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+    up=$ppid
+    case $claimants in *" $up "*) claims "$up" && top=$up between=$passed;; esac
+    case $spare in *" $up "*) passed=1;; esac
+  done
+}
+untouchable=" 0 1 $$ "
+up=$$
+while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
+
+# take pid $1 into the tree and stop it; $2: is it a root?
+take() {
+  case $untouchable in *" $1 "*) return 1;; esac
+  look "$1" 2>/dev/null || return 1
+  case $state in Z|X) return 1;; esac
+  id=$1:$start
+  [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id ";; esac
+  case $all in *" $id "*) return 1;; esac
+  all="$all$id " new="$new$id "
+  eval "sent_$1= ended_$1= ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
+  target "$id" && may_stop "$1" && { send STOP "$id"; [ $? = 2 ] && denied="$denied $id "; }
+  return 0
+}
+target() {
+  [ "$children" = 1 ] || case $roots in *" $1 "*) ;; *) false;; esac
+}
+# not if what stands above could stop itself as well and we could not wake it
+may_stop() {
+  up=$1
+  look "$up"
+  case $all in *" $ppid:"*) return;; esac
+  [ "$ppid" -le 1 ] || kill -0 "$ppid" 2>/dev/null || return 1
+  while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+    up=$ppid
+    look "$up" 2>/dev/null || break
+    case $state in T|t) ;; *) above="$above$up:$start ";; esac
+  done
+}
+wake() {
+  for id in $above; do
+    lives "$id" && case $state in T|t) kill -CONT "${id%:*}" 2>/dev/null;; esac
+  done
+}
+# what the report says about the processes $1, while they still show it
+describe() {
+  files=
+  for id in $1; do
+    pid=${id%:*} files="$files /proc/$pid/cmdline"
+    uid=
+    while read -r key rest uid rest; do [ "$key" = Uid: ] && break; done 2>/dev/null <"/proc/$pid/status"
+    eval "user_$pid=\$uid"
+  done
+  [ "$files" ] && [ "$arguments" = 1 ] && [ "$nul" ] || return
+  while IFS= read -r line; do
+    pid=${line#/proc/} line=${line#*:}
+    eval "command=\$command_${pid%%/*}"
+    [ ${#command} -gt 240 ] || eval "command_${pid%%/*}=\${command:+\$command }\$line"
+  done <<EOT
+$(grep -Hsz "" $files | tr "\0\n" "\n?" | tr -c "\n\040-\176" "?" | cut -c1-270 | sed "s/[\\\\\"]/\\\\&/g")
+EOT
+}
+# take the spare $1 out
+set_aside() {
+  spares="$spares$1 " grown=1
+  eval "sent_${1%:*}= ended_${1%:*}= ppid_${1%:*}=$ppid user_${1%:*}= command_${1%:*}= name_${1%:*}=\$name"
+  describe "$1"
+}
+# one look at the whole table: holders, the roots above them, and all below; new ones into $new
+scan() {
+  new=" " lone=
+  claimants=" $(having "^.*$mark" cmdline | tr "\n" " ")"
+  holders=$(having "^$mark[0-9a-f/]*\$" environ)
+  spare=" $(having "^TREEKILL=spare\$" environ | tr "\n" " ")"
+  for holder in $holders; do
+    case $all in *" $holder:"*) continue;; esac
+    # stopped first, for it may be on the run, unless something takes it out
+    [ "$spare" = " " ] && take "$holder"
+    climb "$holder"
+    [ "$between" ] && continue
+    if [ "$top" != "$holder" ]; then take "$top" 1
+    elif entries "/proc/$holder/environ" | grep -q "^$named$holder/[0-9]*\$"; then take "$holder" 1
+    else take "$holder"
+    fi
+  done
+  if [ "$all" = " " ]; then
+    for pid in $claimants; do
+      claims "$pid" && { climb "$pid"; take "$top" 1; }
+    done
+  fi
+  [ "$all" = " " ] && return
+  grown=1
+  while [ "$grown" ]; do
+    grown=
+    for file in /proc/[0-9]*/stat; do
+      pid=${file#/proc/} pid=${pid%/stat}
+      case $all$spares$untouchable in *" $pid:"*|*" $pid "*) continue;; esac
+      look "$pid" 2>/dev/null || continue
+      case $state in Z|X) continue;; esac
+      case $spares in *" $ppid:"*) set_aside "$pid:$start"; continue;; esac
+      case $all in *" $ppid:"*) ;; *) continue;; esac
+      case $spare in *" $pid "*) set_aside "$pid:$start"; continue;; esac
+      take "$pid" && grown=1
+    done
+  done
+  describe "$new"
+}
+freeze() {
+  clock
+  until=$((now + 200))
+  while scan; [ "$new" != " " ] && clock && [ "$now" -lt "$until" ]; do :; done
+}
+first_signals() {
+  back=
+  for id in $all; do
+    pid=${id%:*}
+    eval "sent=\$sent_$pid"
+    [ -z "$sent" ] && target "$id" || continue
+    number=$children_signal
+    case $roots in *" $id "*) number=$signal;; esac
+    send "$number" "$id"
+    case $? in 0) eval "sent_$pid=$number"; back="$id $back";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
+  done
+  for id in $back; do send CONT "$id"; done
+  wake
+}
+# who is gone; $left are the living that are to be ended, $still all living
+check() {
+  left=" " still=" "
+  clock
+  for id in $all; do
+    pid=${id%:*}
+    eval "ended=\$ended_$pid sent=\$sent_$pid"
+    [ "$ended" ] && continue
+    if lives "$id"; then
+      still="$still$id "
+      target "$id" && left="$left$id "
+      case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "$pid" 2>/dev/null;; esac
+    else
+      eval "ended_$pid=$((now - begin))"
+    fi
+  done
+  wake
+}
+await() {
+  clock
+  hundredfold "$timeout"
+  until=$((now + centi)) nap=0.01
+  while :; do
+    deadline=$until
+    check
+    scan
+    until=$deadline
+    if [ "$new" != " " ]; then
+      freeze; first_signals
+      until=$deadline
+    elif [ "$left" = " " ]; then
+      return 0
+    fi
+    clock
+    [ "$now" -ge "$until" ] && return 1
+    pause "$nap"
+    nap=0.05
+  done
+}
+# those above a living process that must not be signalled, into $shields
+shielding() {
+  shields=" "
+  for id in $denied; do
+    lives "$id" || continue
+    up=${id%:*}
+    while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+      up=$ppid
+      case $all in *" $up:"*) look "$up" && shields="$shields$up:$start ";; *) break;; esac
+    done
+  done
+}
+kill_rest() {
+  late=1
+  clock
+  last=$((now + 500))
+  while :; do
+    for id in $left; do case $denied in *" $id "*) ;; *) send STOP "$id";; esac; done
+    freeze
+    check
+    shielding
+    more=
+    for id in $left; do
+      case $denied in *" $id "*) continue;; esac
+      case $shields in *" $id "*) send CONT "$id"; continue;; esac
+      more=1
+      send KILL "$id" && eval "sent_${id%:*}=9"
+    done
+    check
+    if [ -z "$more" ]; then scan; [ "$new" = " " ] && return; fi
+    clock
+    [ "$now" -ge "$last" ] && return
+    pause 0.01
+    check
+  done
+}
+# the name of signal $1 into $name
+signal_name() {
+  case $1 in "") name=exited;; 1) name=HUP;; 2) name=INT;; 3) name=QUIT;; 9) name=KILL;; 10) name=USR1;; 12) name=USR2;; 15) name=TERM;; *) name=$(kill -l "$1" 2>/dev/null || echo "$1");; esac
+}
+# centiseconds $1 as seconds into $time
+seconds() {
+  time=0$(($1 % 100))
+  time=$(($1 / 100)).${time#"${time%??}"}
+}
+# the name of the user $1 into $user
+user_name() {
+  eval "user=\$name_of_user_$1"
+  [ -z "$user" ] || return
+  user=$1
+  while IFS=: read -r name rest uid rest; do [ "$uid" = "$1" ] && user=$name && break; done </etc/passwd
+  eval "name_of_user_$1=\$user"
+}
+# why pid:start $1 of user $user is still there, into $reason
+explain() {
+  lives "$1"
+  if ! target "$1"; then reason="left: kill_children is false"; return; fi
+  case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
+  case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would live on as an orphan"; return;; esac
+  if [ "$state" = D ]; then reason="uninterruptible (state D)"; else reason="still there 5 s after KILL (state $state)"; fi
+}
+rows() {
+  comma=
+  for id in $1; do
+    pid=${id%:*}
+    eval "parent=\$ppid_$pid uid=\$user_$pid command=\$command_$pid comm=\$name_$pid sent=\$sent_$pid ended=\$ended_$pid"
+    user_name "$uid"
+    if [ -z "$command" ]; then
+      command=$(printf "%s" "$comm" | tr -c "\040-\176" "?" | sed "s/[\\\\\"]/\\\\&/g")
+      [ "$arguments" != 1 ] || command="[$command]"
+    fi
+    role=child
+    case $roots in *" $id "*) role=root;; esac
+    if [ "$ended" ]; then
+      signal_name "$sent"
+      seconds "$ended"
+      end="\"ended\":\"$name\",\"seconds\":$time}"
+    else
+      end="\"ended\":null,\"seconds\":null}"
+      [ "$2" ] && explain "$id" && end="${end%?},\"reason\":\"$reason\"}"
+    fi
+    printf "%s" "$comma{\"pid\":$pid,\"start\":${id#*:},\"ppid\":$parent,\"user\":\"$user\",\"command\":\"$command\",\"role\":\"$role\",$end"
+    comma=,
+  done
+}
+report() {
+  gone= root=null
+  for id in $all; do
+    eval "ended=\$ended_${id%:*}"
+    [ "$ended" ] && gone="$gone $id"
+  done
+  for id in $roots; do
+    eval "root={\\\"pid\\\":${id%:*},\\\"ppid\\\":\$ppid_${id%:*}}"
+    break
+  done
+  shielding
+  handed=false
+  [ "$found" ] && handed=true
+  clock
+  seconds $((now - begin))
+  took=$time
+  printf "\nTREEKILL-REPORT %s {\"version\":1,\"method\":\"shell\",\"root\":%s,\"gone\":[" "$nonce" "$root"
+  rows "$gone"
+  printf "],\"survivors\":["
+  rows "$still" 1
+  printf "],\"spared\":["
+  rows "$spares"
+  printf "],\"unreadable\":%d,\"escalated\":%s,\"seconds\":%s}\n" "$blind" "$handed" "$took"
+}
+
+clock
+begin=${began:-$now}
+begin=${begin%.*}
+[ "$begin" -gt 0 ] || begin=$now
+hundredfold "$settle"
+settled=$((now + centi)) new=" " still=" "
+for id in $(echo "$found" | tr "," " "); do lives "$id" && take "${id%:*}"; done
+while scan; [ "$all" = " " ]; do
+  clock
+  [ "$now" -ge "$settled" ] && break
+  pause 0.05
+done
+for file in /proc/[0-9]*/environ; do [ -r "$file" ] || blind=$((blind + 1)); done
+if [ "$all" != " " ]; then
+  freeze
+  if [ "$denied" ] && [ "$escalate" = 1 ] && [ -z "$found" ]; then
+    check
+    answer=$(sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$(echo $still | tr " " ",")" began="$begin" 2>&1 </dev/null)
+    case $answer in
+      *"TREEKILL-REPORT $nonce {"*) wake; printf "%s\n" "$answer"; exit 0;;
+    esac
+    refusal="sudo -n: $(printf "%s\n" "$answer" | sed -n "\$s/^sudo: //;\$p" | tr -c "\n\040-\176" "?" | tr "\"\\\\" "??")"
+  fi
+  first_signals
+  await || kill_rest
+  check
+  if [ "$children" != 1 ] && [ "$still" != " " ]; then pause 0.3; check; fi
+fi
+report
+"""
+
+
+@functools.lru_cache(maxsize=None)
+def shell_text() -> str:
+    """The script without comments, indentation and empty lines."""
+    lines = (line.strip() for line in _SOURCE.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("#"))

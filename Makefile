@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Names for what tests/environment does; every target sets up what it needs by itself.
+
+PYTHON ?= python3
+CORE ?=
+PYTEST_ARGS ?=
+
+ENVIRONMENT = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.environment
+ON_CORE = $(if $(CORE),--core $(CORE))
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help test test-all-cores lint format unit integration demo bench build install clean
+
+help:  ## this list
+	@echo 'make <target> [CORE=2.16] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
+	@sed -n 's/^\([a-z%-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+test:  ## lint, unit and integration tests on one core (default: the newest that the Pythons here can run)
+	@$(ENVIRONMENT) test $(ON_CORE) -- $(PYTEST_ARGS)
+
+test-all-cores:  ## the same on every supported core; names those that cannot run here
+	@$(ENVIRONMENT) test-all-cores -- $(PYTEST_ARGS)
+
+lint:  ## all gates, one line for each
+	@$(ENVIRONMENT) lint $(ON_CORE)
+
+lint-%:  ## one gate alone, such as lint-ruff (`make lint-list` names them)
+	@$(ENVIRONMENT) lint $(ON_CORE) $*
+
+format:  ## what ruff mends by itself: layout, order of imports
+	@$(ENVIRONMENT) format $(ON_CORE)
+
+unit:  ## unit tests
+	@$(ENVIRONMENT) unit $(ON_CORE) -- $(PYTEST_ARGS)
+
+integration:  ## real hosts, real ssh, the installed tarball
+	@$(ENVIRONMENT) integration $(ON_CORE) -- $(PYTEST_ARGS)
+
+demo:  ## two throw-away hosts, a nasty process tree, Ctrl-C, and what is left
+	@$(ENVIRONMENT) demo $(ON_CORE)
+
+bench:  ## the figures in docs/, measured here
+	@$(ENVIRONMENT) bench $(ON_CORE)
+
+build:  ## the tarball; prints its path
+	@$(ENVIRONMENT) build $(ON_CORE)
+
+install:  ## the tarball installed under .cache; prints the path for ANSIBLE_COLLECTIONS_PATH
+	@$(ENVIRONMENT) install $(ON_CORE)
+
+clean:  ## remove all that the other targets created
+	@$(ENVIRONMENT) clean

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""KILL for what is left after the grace, and the reasons why something is left even then.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only for a tree that resists.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SIGCONT, SIGKILL, SIGSTOP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+    from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
+
+# Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
+KILL_SECONDS = 5.0
+# Seconds between two looks, the first and the longest. Each is half as long again as the one before.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
+
+
+def kill_the_rest(control: "TreeControl") -> "None":
+    """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
+    control.late = True
+    until = control.clock() + KILL_SECONDS
+    pause = SHORTEST_PAUSE
+    while True:
+        for fate in control.targets():
+            if fate.sent != SIGKILL and not fate.denied:
+                control.signal(fate, SIGSTOP)
+        control.freeze()
+        shields = shielding(control)
+        left = False
+        for fate in control.targets():
+            if fate.process.id in shields:
+                control.signal(fate, SIGCONT)
+            elif not fate.denied:
+                left = True
+                if fate.sent != SIGKILL:
+                    control.signal(fate, SIGKILL)
+        control.look()
+        if not left and not control.scan(complete=True) or control.clock() >= until:
+            return
+        control.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
+    """Who must not get KILL, and because of which pid below it.
+
+    A sudo that is killed can't pass a signal on any more, and its command, which we must not signal, would live on as an orphan.
+    """
+    shields = {}  # type: Dict[ProcessId, int]
+    living = {fate.process.id.pid: fate for fate in control.living()}
+    for fate in control.living():
+        pid = fate.process.id.pid
+        process = control.table.process(pid) if fate.denied else None
+        while process is not None and process.ppid in living:
+            above = living[process.ppid].process.id
+            if above in shields:
+                break
+            shields[above] = pid
+            process = control.table.process(above.pid)
+    return shields
+
+
+def explain(control: "TreeControl", refusal: "str") -> "None":
+    """Give each survivor its reason. refusal: why sudo was of no use, empty if it was not asked."""
+    shields = shielding(control)
+    for fate in control.living():
+        process = control.table.process(fate.process.id.pid)
+        if not control.is_target(fate):
+            fate.reason = "left: kill_children is false"
+        elif fate.denied:
+            fate.reason = "not permitted (owned by %s%s)" % (user_name(fate.user), "; " + refusal if refusal else "")
+        elif fate.process.id in shields:
+            fate.reason = "not killed: pid %d below it may not be signalled and would live on as an orphan" % shields[fate.process.id]
+        elif process is not None and process.state == "D":
+            fate.reason = "uninterruptible (state D)"
+        elif fate.late:
+            fate.reason = "still starting new processes %g s after KILL" % KILL_SECONDS
+        else:
+            fate.reason = "still there %g s after KILL (state %s)" % (KILL_SECONDS, process.state if process is not None else "?")

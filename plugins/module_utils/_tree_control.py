@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Holds a tree: finds its members, stops them, signals them, and keeps account of what became of each.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List
+
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
+
+# As on every Linux architecture but MIPS, PA-RISC and Alpha; main() corrects them where they are others.
+SIGKILL, SIGCONT, SIGSTOP = 9, 18, 19
+# Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
+FREEZE_SECONDS = 2.0
+# Seconds to let a stop arrive at a process that runs in the kernel; what takes longer waits for a device.
+STOP_SECONDS = 0.05
+# Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
+COMMAND_LENGTH = 240
+
+
+class Fate:
+    """A process of the tree and what becomes of it.
+
+    process: as it was when it was found. role: C(root) or C(child). user: its effective uid. sent: the last signal that it got, 0 for none
+    (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
+    """
+
+    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "reason")
+
+    def __init__(self, process: "Process", role: "str") -> "None":
+        self.process = process
+        self.role = role
+        self.user = None  # type: int | None
+        self.command = ""
+        self.sent = 0
+        self.ended = None  # type: float | None
+        self.denied = False
+        self.late = False
+        self.reason = ""
+
+    def describe(self, table: "ProcTable", arguments: "bool") -> "None":
+        """Note user and command line, while the process still has them."""
+        pid = self.process.id.pid
+        self.user = table.user(pid)
+        self.command = b" ".join(table.arguments(pid))[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
+        if not self.command:
+            self.command = "[" + self.process.comm + "]"
+
+
+class TreeControl:
+    """A tree in our hands. What reads the process table, sends signals and tells the time is given.
+
+    fates: of all that was ever found, parents before children.
+    """
+
+    def __init__(
+        self,
+        search: "TreeSearch",
+        table: "ProcTable",
+        send: "Callable[[ProcessId, int], None]",
+        clock: "Callable[[], float]",
+        sleep: "Callable[[float], None]",
+        children: "bool" = True,
+        arguments: "bool" = True,
+    ) -> "None":
+        self.fates = {}  # type: Dict[ProcessId, Fate]
+        self.late = False
+        self.search = search
+        self.table = table
+        self.clock = clock
+        self.sleep = sleep
+        self._send = send
+        self._children = children
+        self._arguments = arguments
+        self._above = []  # type: List[Process]
+
+    def is_target(self, fate: "Fate") -> "bool":
+        """Whether a process is to be ended at all, or only watched."""
+        return self._children or fate.role == "root"
+
+    def living(self) -> "List[Fate]":
+        return [fate for fate in self.fates.values() if fate.ended is None]
+
+    def targets(self) -> "List[Fate]":
+        return [fate for fate in self.living() if self.is_target(fate)]
+
+    def scan(self, complete: "bool" = False) -> "List[Fate]":
+        """Find new members and stop them at once, parents before children."""
+        self.search.scan(complete)
+        new = []
+        for process in list(self.search.members.values())[len(self.fates):]:
+            fate = Fate(process, "root" if process.id in self.search.roots else "child")
+            fate.late = self.late
+            self.fates[process.id] = fate
+            new.append(fate)
+            if self.is_target(fate) and self._may_stop(process):
+                self.signal(fate, SIGSTOP)
+        for fate in new:
+            fate.describe(self.table, self._arguments)
+        return new
+
+    def _may_stop(self, process: "Process") -> "bool":
+        """Not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
+        if self.search.holds_pid(process.ppid):
+            return True
+        above = self.search.above(process)
+        if process.ppid == 0 or above and not self._may_signal(above[0].id):
+            return False  # parent 0 is one outside our pid namespace: nsenter stops itself just like sudo
+        self._above.extend(parent for parent in above if not parent.stopped)
+        return True
+
+    def _may_signal(self, process: "ProcessId") -> "bool":
+        try:
+            self._send(process, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def freeze(self) -> "None":
+        """Scan until a scan finds nobody new and everybody stands still: a fork that had begun before the stop still comes to its end."""
+        until = self.clock() + FREEZE_SECONDS
+        still_until = self.clock() + STOP_SECONDS
+        while self.clock() < until:
+            moving = any(map(self._moves, self.targets()))
+            if self.scan():
+                still_until = self.clock() + STOP_SECONDS
+            elif not moving or self.clock() >= still_until:
+                return
+            else:
+                self.sleep(0.0005)
+
+    def _moves(self, fate: "Fate") -> "bool":
+        process = self.table.process(fate.process.id.pid)
+        return process is not None and process.id == fate.process.id and process.state in "RS" and not fate.denied
+
+    def signal(self, fate: "Fate", signal: "int") -> "None":
+        """Send a signal, and note what its answer says."""
+        try:
+            self._send(fate.process.id, signal)
+        except ProcessLookupError:
+            if fate.ended is None:
+                fate.ended = self.clock()
+        except PermissionError:
+            fate.denied = True
+        else:
+            if signal not in (SIGSTOP, SIGCONT):
+                fate.sent = signal
+
+    def look(self) -> "None":
+        """Note who is gone. Who got a signal and stands stopped again is woken: nobody else will."""
+        now = self.clock()
+        for fate in self.living():
+            process = self.table.process(fate.process.id.pid)
+            if process is None or process.id != fate.process.id or not process.alive:
+                fate.ended = now
+            elif process.stopped and fate.sent and fate.sent != SIGKILL:
+                self.signal(fate, SIGCONT)
+        self.wake()
+
+    def wake(self) -> "None":
+        """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped."""
+        for process in self._above:
+            now = self.table.process(process.id.pid)
+            if now is not None and now.id == process.id and now.stopped:
+                try:
+                    self._send(process.id, SIGCONT)
+                except (ProcessLookupError, PermissionError):
+                    pass  # it ended this moment, or became somebody else's by a setuid exec, which no stopped process can do

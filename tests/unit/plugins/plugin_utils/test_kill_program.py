@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line of a kill pass, run as a host runs it: by a shell, with whatever interpreter is there, or none."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._kill_report import to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReportError, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
+
+from tests.environment._interpreters import interpreters
+from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind
+
+SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
+OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
+# What the other shells than the first have to show.
+EVERY_SHELL = ("background", "root that ignores TERM, HUP and INT", "daemon beside the root", "first thread gone")
+# A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for each KiB.
+LONGEST = 24 * 1024
+
+
+@pytest.fixture
+def namespace() -> Iterator[ProcessNamespace]:
+    with ProcessNamespace() as running:
+        yield running
+
+
+def request(**options) -> KillRequest:
+    return KillRequest(RUN, LEASE, "n0", **{"timeout": 10.0, "settle": 0.3, **options})
+
+
+def start(namespace: ProcessNamespace, kind: Kind) -> set[int]:
+    before = set(namespace.processes())
+    read_lines(namespace.spawn(kind.command()), kind.ready)
+    return set(namespace.wait_for(lambda now: len(set(now) - before) >= kind.alive, "the tree")) - before
+
+
+@pytest.mark.parametrize("python", interpreters().values(), ids=lambda one: ".".join(map(str, one.version)))
+def test_it_runs_on_every_python_that_hosts_have(namespace, python):
+    tree = start(namespace, KINDS[0])
+    output, errors = namespace.run(["/bin/sh", "-c", kill_command(request(), [str(python.path)])])
+    report = parse_report(output, "n0")
+    assert {process.pid for process in report.gone} == tree
+    assert (report.method, report.survivors, errors) == ("proc", (), "")
+    assert namespace.processes() == {}
+
+
+@pytest.mark.parametrize(("kind", "shell"), [(kind, shell) for kind in KINDS for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]], ids=repr)
+def test_without_python_the_shell_does_it(namespace, kind, shell):
+    read_lines(namespace.spawn(["/bin/sh", "-c", "echo ready; exec sleep 1000"]), 1)
+    bystander = set(namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the bystander"))
+    start(namespace, kind)
+    command = kill_command(request(timeout=1.0 if kind.resists else 20.0), []).replace("/bin/sh -c", f"{shell} -c")
+    output, dummy = namespace.run([*shell.split(), "-c", command])
+    report = parse_report(output, "n0")
+    assert report.method == "shell"
+    assert set(namespace.processes()) == bystander, report
+    assert report.survivors == ()
+    assert len(report.gone) >= kind.alive - 1
+
+
+def test_interpreters_that_are_missing_too_old_or_broken_are_passed_over(namespace, tmp_path):
+    for name, status in (("old", 97), ("ancient", 2), ("broken", 1)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/tried\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    start(namespace, KINDS[0])
+    names = [str(tmp_path / "missing"), *(str(tmp_path / name) for name in ("old", "ancient", "broken")), sys.executable]
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(), names)])
+    assert parse_report(output, "n0").method == "proc"
+    assert (tmp_path / "tried").read_text().split() == ["old", "ancient", "broken"]
+
+
+def test_a_python_that_is_too_old_says_so_before_it_reads_what_it_cannot_understand():
+    old = next((path for path in OLD_PYTHONS if shutil.which(path) and subprocess.run([path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0), None)
+    if old is None:
+        pytest.skip(f"none of these runs here: {', '.join(OLD_PYTHONS)}")
+    words = shlex.split(kill_command(request(), ["PYTHON"]))
+    program = words[words.index("-c") + 1]
+    assert subprocess.run([old, "-S", "-c", program], check=False).returncode == 97
+
+
+def test_the_command_line_is_short_and_quoted_for_any_number_of_shells():
+    line = kill_command(request(), ["/usr/bin/python3", "python3"])
+    assert len(line) < LONGEST
+    assert line.isascii()
+    assert "\n#" not in line
+    for dummy in range(3):
+        line = shlex.quote(f"/bin/sh -c {shlex.quote(line)}")
+    assert len(line) < 128 * 1024
+
+
+def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
+    witness = tmp_path / "witness"
+    names = [f"$(touch {witness})", f"'; touch {witness}; '", f"`touch {witness}`", "a b"]
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(settle=0.0), names)])
+    assert parse_report(output, "n0").method == "shell"
+    assert not witness.exists()
+
+
+def test_all_parts_of_the_program_share_one_namespace_without_a_clash():
+    defined: dict[str, int] = {}
+    parts = program_text("_kill_main").split("\0")
+    for number, text in enumerate([parts[0], *parts[2::2]]):
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert node.name not in defined
+                defined[node.name] = number
+    assert "main" in defined
+    assert len(set(defined.values())) > 2
+
+
+@pytest.mark.parametrize("noise", ["{}", "Welcome\r\n{}\r\nConnection closed\r\n", "no end of line{}", "TREEKILL-REPORT n1 {{}}\n{}\n"])
+def test_the_report_is_found_among_what_else_a_host_prints(noise):
+    content = {"version": 1, "method": "proc", "root": {"pid": 5, "ppid": 4}, "gone": [], "survivors": [], "spared": [], "unreadable": 2, "escalated": False, "seconds": 0.25}
+    report = parse_report(noise.format("TREEKILL-REPORT n0 " + json.dumps(content)), "n0")
+    assert (report.root, report.unreadable, report.seconds) == ((5, 4), 2, 0.25)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "TREEKILL-REPORT n0",
+        "TREEKILL-REPORT n0 ",
+        'TREEKILL-REPORT n0 {"version":1,"method":"proc","ro',
+        "TREEKILL-REPORT n0 {}",
+        "TREEKILL-REPORT n0 []",
+        'TREEKILL-REPORT n0 {"version":2}',
+        'TREEKILL-REPORT n1 {"version":1}',
+        'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":5,"gone":[],"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}',
+        'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":null,"gone":[{}],"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}',
+    ],
+)
+def test_a_missing_or_broken_report_is_an_error_that_says_so(text):
+    with pytest.raises(KillReportError, match="n0"):
+        parse_report(text, "n0")
+
+
+@pytest.mark.parametrize("value", ["", 'a"b\\c\n\r\t\0\x7f', "äöü€", "\U0001f600", "\ud800", [1, -2, 0.5, None, True, False, {"a": []}]])
+def test_json_without_the_json_module_says_the_same(value):
+    text = to_json(value)
+    assert text.isascii()
+    assert text.isprintable()
+    assert json.loads(text) == value
