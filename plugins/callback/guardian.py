@@ -36,12 +36,13 @@ ansible_cfg: |
   kill_timeout = 20
 """
 
-import sys
 import typing as t
 
 from ansible import __version__ as core_version
 from ansible.errors import AnsibleOptionsError
+from ansible.playbook import Playbook
 from ansible.plugins.callback import CallbackBase
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
@@ -63,37 +64,44 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._options_in_force: _options.KillOptions | None = None
         self._run: GuardedRun | None = None
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
-        """Checked here, not by core, which skips a callback with a wrong option and lets the run go on unguarded."""
-        try:
-            self._options_in_force = _options.resolve(var_options)
-        except AnsibleOptionsError as error:
-            self._display.error(str(error))
-            sys.exit(_OPTIONS_ERROR)
-        super().set_options(task_keys=task_keys, direct=direct)
+        """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
 
-    def v2_playbook_on_start(self, playbook: object) -> None:
+    def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Before any thread or worker exists."""
         if core_version in _OVERWRITES_HANDLERS:
             self._display.warning(
-                f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork. Nothing is guarded: update to 2.19.4 or later."
+                f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
+                " Nothing is guarded: update to 2.19.4 or later."
             )
             return
-        options = self._options_in_force or _options.resolve()
-        run = GuardedRun(options)
+        run = GuardedRun(self._options_of(playbook))
         try:
             run.start()
         except (OSError, RendezvousError, WrongPeer) as error:
             self._display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
             return
         self._run = run
-        if options.track == "all":
+        if run.options.track == "all":
             track_all()
+
+    def _options_of(self, playbook: Playbook) -> _options.KillOptions:
+        """The run's own options. Extra variables are asked for here: core hands them to callbacks since 2.20 only."""
+        extra = {name: value for name, value in load_extra_vars(playbook._loader).items() if not _is_template(value)}
+        try:
+            return _options.resolve(extra)
+        except AnsibleOptionsError as error:
+            self._display.error(str(error))
+            raise SystemExit(_OPTIONS_ERROR) from error
 
     def v2_runner_on_start(self, host: object, task: object) -> None:
         """On the line before a worker starts."""
         if self._run is not None:
             self._run.keep_alive()
+
+
+def _is_template(value: object) -> bool:
+    """Whether the value can be known only where it is used, on a host and in a task."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 import yaml
 from ansible.plugins.connection import ssh as core_ssh
@@ -19,8 +20,17 @@ def _core_options() -> str:
     documentation = yaml.safe_load(core_ssh.DOCUMENTATION)
     add_fragments(documentation, core_ssh.__file__, fragment_loader=fragment_loader)
     # JSON is YAML too, and takes the tagged strings that some versions of core load, which yaml refuses to dump.
-    return json.dumps({"options": documentation["options"]}, default=str)
+    return json.dumps({"options": _without_versions(documentation["options"])}, default=str)
+
+
+def _without_versions(options: t.Any) -> t.Any:
+    """Core's `version_added` are versions of core, which in this collection's documentation would be taken for its own."""
+    if isinstance(options, dict):
+        return {name: _without_versions(value) for name, value in options.items() if name != "version_added"}
+    if isinstance(options, list):
+        return [_without_versions(value) for value in options]
+    return options
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = _core_options()
+    DOCUMENTATION: str = _core_options()

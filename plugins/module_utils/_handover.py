@@ -7,17 +7,17 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 A file of its own because a host compiles it only for a tree with processes that we must not signal: commands that it ran by sudo.
 """
 
-import os
-import select
 import sys
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
+from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Tuple
+    from typing import Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 
@@ -31,9 +31,9 @@ def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
     request.found = ",".join("%d:%d" % (fate.process.id.pid, fate.process.id.start) for fate in kill_pass.control.living())
     request.began = kill_pass.began
     # The program goes through stdin: sudo writes the command line to the system's log.
-    command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request.words()]
+    command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]
     request.found = ""
-    output, errors, status = _run(command, program.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS)
+    output, errors, status = run_command(command, program.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS)
     for line in output.splitlines():
         if line.startswith("%s %s " % (MARK, request.nonce)):
             return line, ""
@@ -49,40 +49,3 @@ def take_over(kill_pass: "KillPass") -> "None":
         process = control.table.process(int(pid))
         if process is not None and process.id == ProcessId(int(pid), int(start)):
             control.search.take(process, control.search.is_root(process))
-
-
-def _run(command: "List[str]", text: "bytes", until: "float") -> "Tuple[str, str, int]":
-    """stdout, stderr and wait status of a command that reads text and has a session of its own. subprocess takes 10 ms to import."""
-    pipes = [os.pipe() for dummy in range(3)]
-    pid = os.fork()
-    if not pid:
-        try:
-            os.setsid()
-            os.dup2(pipes[0][0], 0)
-            os.dup2(pipes[1][1], 1)
-            os.dup2(pipes[2][1], 2)
-            os.execvp(command[0], command)
-        except OSError as error:
-            os.write(2, ("%s" % (error.strerror or error)).encode())
-        finally:
-            os._exit(127)
-    for descriptor in (pipes[0][0], pipes[1][1], pipes[2][1]):
-        os.close(descriptor)
-    try:
-        os.write(pipes[0][1], text)  # less than the 64 KiB that a pipe takes without a reader
-    except OSError:
-        pass  # it ended without reading: its errors say why
-    os.close(pipes[0][1])
-    read = {pipes[1][0]: b"", pipes[2][0]: b""}
-    waiting = set(read)
-    while waiting and time.monotonic() < until:
-        for descriptor in select.select(waiting, [], [], max(until - time.monotonic(), 0))[0]:
-            chunk = os.read(descriptor, 65536)
-            read[descriptor] += chunk
-            if not chunk:
-                waiting.discard(descriptor)
-    status = os.waitpid(pid, os.WNOHANG if waiting else 0)[1]
-    for descriptor in read:
-        os.close(descriptor)
-    output, errors = (content.decode("utf-8", "replace") for content in read.values())
-    return output, errors + ("no end within %d s" % EXTRA_SECONDS if waiting else ""), status

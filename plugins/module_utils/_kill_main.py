@@ -10,7 +10,7 @@ import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
-from ansible_collections.treekill.remote.plugins.module_utils._signals import ignore_signals, signal_alarm
+from ansible_collections.treekill.remote.plugins.module_utils._signals import ignore_signals, on_hurry, signal_alarm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def main(words: "Sequence[str]", program: "str") -> "None":
     detach()
     request = read_request(words)
     kill_pass = new_kill_pass(request)
+    on_hurry(kill_pass.hurry)
+    if request.hurry:
+        from ansible_collections.treekill.remote.plugins.module_utils._hurry import hurry_others
+
+        hurry_others(request, kill_pass.control)
     if request.found:
         from ansible_collections.treekill.remote.plugins.module_utils._handover import take_over
 

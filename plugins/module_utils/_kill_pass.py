@@ -15,8 +15,8 @@ import time
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
-from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SIGCONT, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +39,13 @@ class KillPass:
         self.request = request
         self.control = control
         self.refusal = ""
+        self._hurried = False
         self._clock = control.clock
         self.began = request.began or self._clock()
+
+    def hurry(self) -> "None":
+        """The grace is over: go over to KILL at the next look."""
+        self._hurried = True
 
     def find(self) -> "bool":
         """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
@@ -48,12 +53,13 @@ class KillPass:
         pause = SHORTEST_SETTLE
         while True:
             began = self._clock()
-            if self.control.scan():
+            self.control.scan()
+            if self.control.fates:
                 self.control.freeze()
                 return True
             now = self._clock()
             if now >= until:
-                return False
+                return self.control.search.missed > 0
             self._pause(max(pause, now - began), until)
             pause = min(pause * 1.5, LONGEST_SETTLE)
 
@@ -103,13 +109,13 @@ class KillPass:
             began = self._clock()
             self.control.look()
             targets = self.control.targets()
-            if self.control.scan(complete=not targets):
+            if self.control.scan(last=not targets):
                 self.control.freeze()
                 self._first_signals()
             elif not targets:
                 return True
             now = self._clock()
-            if now >= until:
+            if now >= until or self._hurried:
                 return False
             # A scan of a large host takes its time: at most a quarter of a processor is ours.
             self._pause(max(pause, 3 * (now - began)), until)

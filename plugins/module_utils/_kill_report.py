@@ -7,7 +7,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 The json module is not used: importing it takes longer than a whole kill pass.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._signals import signal_name
+from ansible_collections.treekill.remote.plugins.module_utils._signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate
 
 TYPE_CHECKING = False
@@ -65,6 +65,14 @@ def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
             row["reason"] = fate.reason
         rows.append(row)
     return rows
+
+
+def signal_name(number: "int") -> "str":
+    """TERM for 15; the number where the host has no name for it."""
+    for name in ("SIGTERM", "SIGKILL", *dir(host_signals)):
+        if name[:3] == "SIG" and name[3] != "_" and getattr(host_signals, name) == number:
+            return name[3:]
+    return str(number)
 
 
 _names = {None: ""}  # type: Dict[Optional[int], str]

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a kill pass is asked to do, and its form as words on a command line.
+"""What a kill pass is asked to do.
 
-Private to the collection treekill.remote. The controller writes the words, the host reads them: standard library, Python 3.6 and later.
+Private to the collection treekill.remote. Both sides: the controller asks, the host does. Standard library, Python 3.6 and later.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, List
+    from typing import Iterable
 
 
 class KillRequest:
@@ -18,15 +18,14 @@ class KillRequest:
     timeout: seconds between the first signal and KILL. settle: seconds to look out for a tree that has not been seen yet.
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
     found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
+    hurry: whether other passes for the same lease that are in their grace are to go over to KILL.
     """
-
-    __slots__ = ("run", "lease", "nonce", "signal", "children", "children_signal", "timeout", "settle", "arguments", "escalate", "found", "began")
 
     def __init__(
         self,
-        run: "str",
-        lease: "str",
-        nonce: "str",
+        run: "str" = "",
+        lease: "str" = "",
+        nonce: "str" = "",
         signal: "int" = 15,
         children: "bool" = True,
         children_signal: "int" = 15,
@@ -36,6 +35,7 @@ class KillRequest:
         escalate: "bool" = True,
         found: "str" = "",
         began: "float" = 0.0,
+        hurry: "bool" = False,
     ) -> "None":
         self.run = run
         self.lease = lease
@@ -49,21 +49,13 @@ class KillRequest:
         self.escalate = escalate
         self.found = found
         self.began = began
-
-    def words(self) -> "List[str]":
-        """C(key=value) words; the shell version of the pass reads the same ones."""
-        words = []
-        for name in self.__slots__:
-            value = getattr(self, name)
-            words.append("%s=%s" % (name, "%.6f" % value if isinstance(value, float) else int(value) if isinstance(value, bool) else value))
-        return words
+        self.hurry = hurry
 
 
 def read_request(words: "Iterable[str]") -> "KillRequest":
-    """The request that the words say. Raises ValueError for words that no words() wrote."""
-    request = KillRequest("", "", "")
+    """The request that C(key=value) words say. Raises ValueError or AttributeError for words that no request wrote."""
+    request = KillRequest()
     for word in words:
         name, dummy, text = word.partition("=")
-        kind = type(getattr(request, name))
-        setattr(request, name, text if kind is str else float(text) if kind is float else kind(int(text)))
+        setattr(request, name, type(getattr(request, name))(int(text) if text in ("0", "1") else text))
     return request

@@ -8,13 +8,14 @@ A file of its own because a host compiles it only for a tree that resists.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SIGCONT, SIGKILL, SIGSTOP
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 # Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
@@ -43,7 +44,13 @@ def kill_the_rest(control: "TreeControl") -> "None":
                 if fate.sent != SIGKILL:
                     control.signal(fate, SIGKILL)
         control.look()
-        if not left and not control.scan(complete=True) or control.clock() >= until:
+        if not left and not control.scan(last=True):
+            return
+        if control.clock() >= until:
+            if control.search.missed:
+                runaway = Process(ProcessId(control.search.missed, 0), 0, "?", 1, "?")
+                control.fates[runaway.id] = Fate(runaway, "child")
+                control.fates[runaway.id].late = True
             return
         control.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 # Most environments and all but freak command lines fit in one read; what is longer is read on.
 _READ_BYTES = 32768
-# An environment as large as the kernel allows (a quarter of an 8 MiB stack, or 6 MiB) is read whole, a runaway never.
-_LONGEST_BYTES = 8 << 20
 
 
 class ProcessId:
@@ -107,27 +105,26 @@ def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") ->
 
 
 class ProcTable:
-    """Reads /proc. Methods give None, or nothing, for a process that is gone; PermissionError is said to the caller as denied."""
+    """Reads /proc. Methods give None, or nothing, for a process that is gone, and None for an environment that may not be read."""
 
     method = "proc"
 
     def __init__(self, mount: "str" = "/proc") -> "None":
         self._mount = mount + "/"
+        own = os.getpid()
+        # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones.
+        self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
+        # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
+        self._hides = not os.access(self._mount + "1/stat", os.R_OK)
         self._index = None  # type: Optional[Dict[int, List[int]]]
-        # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones
-        self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, os.getpid(), os.getpid()))
-        self._counts = self._own_namespace()
 
-    def _own_namespace(self) -> "bool":
+    @property
+    def usable(self) -> "bool":
+        """Whether there is a /proc, and of our own pid namespace."""
         try:
             return os.readlink(self._mount + "self") == str(os.getpid())
         except OSError:
             return False
-
-    @property
-    def usable(self) -> "bool":
-        """Whether this is the /proc of our own pid namespace."""
-        return self._counts and self.process(os.getpid()) is not None
 
     def pids(self) -> "List[int]":
         """Every pid there is now."""
@@ -157,29 +154,34 @@ class ProcTable:
             try:
                 content = system_read(descriptor, _READ_BYTES)
                 if len(content) == _READ_BYTES:
-                    content = _read_on(descriptor, content)
+                    content = self._read_on(descriptor, content)
             except OSError:
-                continue  # gone between open and read (ESRCH), or its memory is (EIO)
+                continue  # gone between open and read
             finally:
                 system_close(descriptor)
             yield pid, content
 
-    def environment(self, pid: "int") -> "Optional[bytes]":
+    def environment(self, pid: "int") -> "bytes":
+        """The environment of one process; empty if it is gone or may not be read."""
         for dummy, content in self.environments((pid,)):
-            return content
-        return None
-
-    def thread_environment(self, pid: "int") -> "bytes":
-        """The environment by way of a thread, for a process whose first thread has ended."""
-        for thread in self._threads(pid):
-            content = self._read("%d/task/%s/environ" % (pid, thread))
             if content:
                 return content
+        if self._threads(pid)[1:]:
+            from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import thread_environment
+
+            return thread_environment(self._mount, pid)
         return b""
 
     def process(self, pid: "int") -> "Optional[Process]":
+        """Whoever has the pid now."""
         raw = self._read("%d/stat" % pid)
-        return parse_stat(raw) if raw else None
+        if raw:
+            return parse_stat(raw)
+        if self._hides:
+            from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import hidden_process
+
+            return hidden_process(pid)
+        return None
 
     def arguments(self, pid: "int") -> "List[bytes]":
         """The command line of a process, empty for the kernel's own and for zombies."""
@@ -190,28 +192,24 @@ class ProcTable:
         """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
         raw = self._read("%d/status" % pid) or b""
         at = raw.find(b"\nUid:")
-        return int(raw[at + 5:at + 60].split()[1]) if at >= 0 else None
+        return int(raw[at:at + 60].split()[2]) if at >= 0 else None
+
+    def is_leader(self, pid: "int") -> "bool":
+        """Whether the number is that of a process, not of a further thread of one. /proc shows both to those who know the number."""
+        return b"\nTgid:\t%d\n" % pid in (self._read("%d/status" % pid) or b"")
 
     def children(self, pid: "int") -> "List[int]":
         """The children of all threads of a process."""
         if not self._lists_children:
-            return self._children_of(pid)
+            if self._index is None:
+                from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import children_by_parent
+
+                self._index = children_by_parent(self)
+            return self._index.get(pid, [])
         found = []  # type: List[int]
         for thread in self._threads(pid):
-            raw = self._read("%d/task/%s/children" % (pid, thread))
-            if raw:
-                found.extend(map(int, raw.split()))
+            found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
         return found
-
-    def _children_of(self, pid: "int") -> "List[int]":
-        if self._index is None:
-            index = {}  # type: Dict[int, List[int]]
-            for other in self.pids():
-                process = self.process(other)
-                if process is not None:
-                    index.setdefault(process.ppid, []).append(other)
-            self._index = index
-        return self._index.get(pid, [])
 
     def _threads(self, pid: "int") -> "List[str]":
         try:
@@ -226,18 +224,14 @@ class ProcTable:
             return None
         try:
             content = os.read(descriptor, _READ_BYTES)
-            return _read_on(descriptor, content) if len(content) >= 2048 else content  # one read of a generated file may end anywhere near a page
+            # A read of a list ends with the last whole entry before the end of a page.
+            return self._read_on(descriptor, content) if len(content) > 2000 else content
         except OSError:
             return None
         finally:
             os.close(descriptor)
 
+    def _read_on(self, descriptor: "int", content: "bytes") -> "bytes":
+        from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import read_on
 
-def _read_on(descriptor: "int", content: "bytes") -> "bytes":
-    parts = [content]
-    total = len(content)
-    while content and total < _LONGEST_BYTES:
-        content = os.read(descriptor, _READ_BYTES)
-        parts.append(content)
-        total += len(content)
-    return b"".join(parts)
+        return read_on(descriptor, content)

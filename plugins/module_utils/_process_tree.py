@@ -16,7 +16,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Set
+    from typing import Dict, Iterable, List, Optional, Sequence, Set
 
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
@@ -30,13 +30,17 @@ class TreeSearch:
 
     members: what was found, parents before children. roots: those of them that began a command.
     spares: what C(TREEKILL=spare) took out. unreadable: how many environments the last complete scan was not allowed to read.
+    vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder that was gone when we
+    turned to it. Both say that somebody may be running from us.
     """
 
     def __init__(self, match: "CookieMatch", table: "ProcTable", own_pid: "int") -> "None":
         self.members = {}  # type: Dict[ProcessId, Process]
         self.roots = set()  # type: Set[ProcessId]
         self.spares = {}  # type: Dict[ProcessId, Process]
-        self._match = match
+        self.vanished = False
+        self.missed = 0
+        self.match = match
         self._table = table
         self._own_pid = own_pid
         own = table.process(own_pid)
@@ -64,7 +68,7 @@ class TreeSearch:
         """
         newest = self._table.newest()
         pids = self._table.pids()
-        if self.members and not (complete and len(pids) <= _FEW) and not self._match.any_lease:
+        if self.members and not (complete and len(pids) <= _FEW) and not self.match.any_lease:
             self._forget_reused(newest)
             seen = self._seen
             pids_to_read = [pid for pid in pids if pid not in seen]
@@ -72,11 +76,12 @@ class TreeSearch:
             pids_to_read = pids
             self._unreadable.clear()
         self._newest = newest
+        self.missed = 0
         before = len(self.members)
         holders = self._read(pids_to_read)
         self._seen.intersection_update(pids)
         for pid in holders:
-            self._take_holder(pid)
+            self.take_holder(pid)
         if before:
             self._take_children(pids_to_read)
         elif not self.members:
@@ -100,18 +105,17 @@ class TreeSearch:
         Where the kernel does not tell, a pid that went from a stranger to the tree between two listings waits for a complete scan.
         """
         last = self._newest
-        if newest is None or last is None or newest == last:
-            return
-        if last < newest:
-            self._seen = {pid for pid in self._seen if not last < pid <= newest}
-        else:
-            self._seen = {pid for pid in self._seen if newest < pid <= last}
+        if newest is not None and last is not None and newest != last:
+            low, high = sorted((last, newest))
+            self._seen = {pid for pid in self._seen if (low < pid <= high) != (last < newest)}
 
-    def _read(self, pids: "Iterable[int]") -> "List[int]":
+    def _read(self, pids: "Sequence[int]") -> "List[int]":
         """Read the environments; the pids that hold the cookie."""
         holders = []
+        read = 0
         see = self._seen.add
         for pid, environment in self._table.environments(pids):
+            read += 1
             if environment is None:
                 self._unreadable.add(pid)
             elif not environment:
@@ -120,33 +124,37 @@ class TreeSearch:
                 if process is None or not process.kernel and not process.alive:
                     continue
                 if not process.kernel:
-                    environment = self._table.thread_environment(pid)
+                    environment = self._table.environment(pid)
                     if not environment:
                         continue
             see(pid)
             if environment and b"TREEKILL=" in environment:
-                if self._match.named_root(environment) is not None:
+                if self.match.named_root(environment) is not None:
                     holders.append(pid)
                 elif is_spare(environment):
                     self._spare_pids.add(pid)
+        self.vanished = read < len(pids)
         return holders
 
     def is_root(self, process: "Process") -> "bool":
         """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what the claimant became by exec."""
-        return self.claims(process) or self._named_root(process.id.pid) == process.id.pid
+        return self.claims(process) or self.named_root(process.id.pid) == process.id.pid
 
     def claims(self, process: "Process") -> "bool":
         """Whether a process says by its command line that it is the root."""
-        return self._match.claimed_by(self._table.arguments(process.id.pid))
+        return self.match.claimed_by(self._table.arguments(process.id.pid))
 
-    def _take_holder(self, pid: "int") -> "None":
+    def take_holder(self, pid: "int") -> "None":
         """Take a holder, or with it everything from the root down."""
         process = self._table.process(pid)
+        if process is None:
+            self.missed = pid
         if process is None or process.id in self.members:
             return
         # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
-        named = self._named_root(pid)
+        named = self.named_root(pid)
         if named is None:
+            self.missed = pid
             return
         top = self.top(process)
         if top is not None:
@@ -155,8 +163,9 @@ class TreeSearch:
         if root is not None and root.id not in self.members and self.claims(root):
             self.take(self.top(root) or root, True)
 
-    def _named_root(self, pid: "int") -> "Optional[int]":
-        return self._match.named_root(self._table.environment(pid) or self._table.thread_environment(pid))
+    def named_root(self, pid: "int") -> "Optional[int]":
+        """The root that the cookie of a process names, None if it holds none."""
+        return self.match.named_root(self._table.environment(pid))
 
     def top(self, process: "Process") -> "Optional[Process]":
         """The root above a process, the process itself without one, None if something between the two takes it out."""

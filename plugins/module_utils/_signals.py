@@ -11,7 +11,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from typing import Callable, List, Optional
+    from typing import Callable, Optional
 
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 else:
@@ -21,15 +21,11 @@ else:
         import signal as _signal
 
 
-def signal_name(number: "int") -> "str":
-    """TERM for 15; the number where the host has no name for it."""
-    for name in ("TERM", "KILL", "INT", "HUP", "QUIT", "STOP", "CONT", "USR1", "USR2"):
-        if getattr(_signal, "SIG" + name) == number:
-            return name
-    for name in dir(_signal):
-        if name.startswith("SIG") and name[3:4] != "_" and getattr(_signal, name) == number:
-            return name[3:]
-    return str(number)
+host_signals = _signal
+# They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
+SIGCONT, SIGKILL, SIGSTOP = int(_signal.SIGCONT), int(_signal.SIGKILL), int(_signal.SIGSTOP)
+# The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
+HURRY = int(_signal.SIGUSR1)
 
 
 def ignore_signals() -> "None":
@@ -38,24 +34,23 @@ def ignore_signals() -> "None":
         _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
 
 
+def on_hurry(call: "Callable[[], None]") -> "None":
+    """Call it when another pass for the same lease sends C(HURRY)."""
+    _signal.signal(HURRY, lambda dummy, frame: call())
+
+
 def signal_alarm(seconds: "int") -> "None":
     """Have this process end by SIGALRM after so many seconds."""
     _signal.alarm(seconds)
 
 
 def _pidfd_works() -> "bool":
-    if not hasattr(os, "pidfd_open") or not hasattr(_signal, "pidfd_send_signal"):
-        return False
     try:
         descriptor = os.pidfd_open(os.getpid())
-    except OSError:  # ENOSYS before Linux 5.3; EPERM where a container's filter does not know the call
-        return False
-    try:
         _signal.pidfd_send_signal(descriptor, 0)
-    except OSError:
-        return False
-    finally:
         os.close(descriptor)
+    except (AttributeError, OSError):
+        return False  # Python before 3.9, Linux before 5.3, or a container's filter that does not know the calls
     return True
 
 

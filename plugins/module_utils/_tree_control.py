@@ -6,6 +6,8 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
 """
 
+from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
     from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 
-# As on every Linux architecture but MIPS, PA-RISC and Alpha; main() corrects them where they are others.
-SIGKILL, SIGCONT, SIGSTOP = 9, 18, 19
 # Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
 FREEZE_SECONDS = 2.0
 # Seconds to let a stop arrive at a process that runs in the kernel; what takes longer waits for a device.
@@ -74,7 +74,7 @@ class TreeControl:
         self.table = table
         self.clock = clock
         self.sleep = sleep
-        self._send = send
+        self.send = send
         self._children = children
         self._arguments = arguments
         self._above = []  # type: List[Process]
@@ -89,9 +89,21 @@ class TreeControl:
     def targets(self) -> "List[Fate]":
         return [fate for fate in self.living() if self.is_target(fate)]
 
-    def scan(self, complete: "bool" = False) -> "List[Fate]":
-        """Find new members and stop them at once, parents before children."""
-        self.search.scan(complete)
+    def scan(self, last: "bool" = False) -> "bool":
+        """Find new members and stop them at once, parents before children. Whether there was anybody, caught or not.
+
+        last: whether nobody is known to be left, so that this scan decides.
+        """
+        self.search.scan(last)
+        caught = self._stop_new()
+        if not caught and (last or not self.fates) and (self.search.vanished or self.search.missed):
+            from ansible_collections.treekill.remote.plugins.module_utils._pursuit import pursue
+
+            pursue(self)
+            caught = self._stop_new()
+        return caught or self.search.missed > 0
+
+    def _stop_new(self) -> "bool":
         new = []
         for process in list(self.search.members.values())[len(self.fates):]:
             fate = Fate(process, "root" if process.id in self.search.roots else "child")
@@ -102,7 +114,7 @@ class TreeControl:
                 self.signal(fate, SIGSTOP)
         for fate in new:
             fate.describe(self.table, self._arguments)
-        return new
+        return bool(new)
 
     def _may_stop(self, process: "Process") -> "bool":
         """Not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
@@ -116,7 +128,7 @@ class TreeControl:
 
     def _may_signal(self, process: "ProcessId") -> "bool":
         try:
-            self._send(process, 0)
+            self.send(process, 0)
         except (ProcessLookupError, PermissionError):
             return False
         return True
@@ -141,7 +153,7 @@ class TreeControl:
     def signal(self, fate: "Fate", signal: "int") -> "None":
         """Send a signal, and note what its answer says."""
         try:
-            self._send(fate.process.id, signal)
+            self.send(fate.process.id, signal)
         except ProcessLookupError:
             if fate.ended is None:
                 fate.ended = self.clock()
@@ -168,6 +180,6 @@ class TreeControl:
             now = self.table.process(process.id.pid)
             if now is not None and now.id == process.id and now.stopped:
                 try:
-                    self._send(process.id, SIGCONT)
+                    self.send(process.id, SIGCONT)
                 except (ProcessLookupError, PermissionError):
                     pass  # it ended this moment, or became somebody else's by a setuid exec, which no stopped process can do

@@ -1,13 +1,8 @@
 # Copyright (c) 2026, the treekill.remote authors
-# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
-# SPDX-License-Identifier: BSD-2-Clause
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 """Ends what a run has left on a host: the kill pass as a module."""
-
-# On hosts this runs under Python 3.6 as well, which knows no postponed annotations.
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 DOCUMENTATION = r"""
 module: process_tree_kill
@@ -53,6 +48,7 @@ attributes:
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: linux
 notes:
   - Needs Python 3.6 or later on the host.
@@ -143,6 +139,7 @@ def would_end(request):
 
 
 def main():
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "run": {"type": "str", "required": True},

@@ -1,10 +1,8 @@
 # Copyright (c) 2026, the treekill.remote authors
-# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
-# SPDX-License-Identifier: BSD-2-Clause
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 """Documentation of the action plugin of this name."""
-
-from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: shell
@@ -55,6 +53,7 @@ attributes:
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: posix
 notes:
   - Not recorded for asynchronous tasks, whose root is gone when the task goes on.

@@ -36,7 +36,12 @@ class Courier:
         self._on_end = on_end
         self._answer = bytearray()
         self._pipe, write_end = os.pipe()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            os.close(self._pipe)
+            os.close(write_end)
+            raise
         if self._pid == 0:
             _be_courier(lease, write_end, at_once)
         os.close(write_end)
@@ -96,5 +101,5 @@ def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
         return {"outcome": Outcome.FAILED.value, "reason": str(error), "report": None}
     except AnsibleConnectionFailure as error:
         return {"outcome": Outcome.UNREACHABLE.value, "reason": str(error), "report": None}
-    except Exception as error:  # whatever a plugin raises is told to the user as the reason
+    except Exception as error:  # noqa: BLE001  # whatever a plugin raises is told to the user as the reason
         return {"outcome": Outcome.FAILED.value, "reason": f"{type(error).__name__}: {error}", "report": None}

@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._courier import Courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Ledger, Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, Timer
 
 _FIRST_PAUSE = 1.0
@@ -33,6 +33,7 @@ class _Errand:
     waiting: Timer | None = None
     """Set while the host is not reachable and the next try is due later."""
     last_reason: str = ""
+    tries: int = 0
 
 
 class Dispatch:
@@ -59,29 +60,40 @@ class Dispatch:
 
     @property
     def in_hand(self) -> int:
-        """Orders whose present try has not ended yet."""
-        return sum(1 for errand in self._errands.values() if errand.couriers)
+        """Orders whose first try has not ended yet. For the tries after it nobody waits: they may go on for as long as kill_retry_for says."""
+        return sum(1 for errand in self._errands.values() if not errand.tries)
 
     def in_hand_for(self, lease: str) -> bool:
-        """Whether an order for this lease is being tried at this moment."""
-        return lease in self._errands and bool(self._errands[lease].couriers)
+        """Whether the first try of an order for this lease is under way."""
+        errand = self._errands.get(lease)
+        return errand is not None and not errand.tries
 
     @property
     def waiting(self) -> dict[str, str]:
-        """Orders whose hosts can't be reached for now: lease id to the reason of the last try."""
-        return {name: errand.last_reason for name, errand in self._errands.items() if errand.waiting}
+        """Orders whose hosts could not be reached by the first try: lease id to the reason of the last one."""
+        return {name: errand.last_reason for name, errand in self._errands.items() if errand.tries}
 
     def _try(self, errand: _Errand, at_once: bool = False) -> None:
         errand.waiting = None
-        errand.couriers.append(Courier(errand.lease, self._loop, self._ended, at_once))
+        try:
+            errand.couriers.append(Courier(errand.lease, self._loop, self._ended, at_once))
+        except OSError as error:
+            # No descriptor, no memory for another process: later perhaps, when other couriers have come back.
+            errand.results.append(Settlement(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
+            if not errand.couriers:
+                self._loop.after(0.0, lambda: self._over(errand))
 
     def _ended(self, courier: Courier, settlement: Settlement) -> None:
         errand = self._errands[courier.lease.lease]
         errand.couriers.remove(courier)
         errand.results.append(settlement)
         if not errand.couriers:
-            self._conclude(errand)
-            self._on_change(errand.lease)
+            self._over(errand)
+
+    def _over(self, errand: _Errand) -> None:
+        errand.tries += 1
+        self._conclude(errand)
+        self._on_change(errand.lease)
 
     def _conclude(self, errand: _Errand) -> None:
         settlement = combine(errand.results)

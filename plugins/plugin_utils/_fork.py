@@ -9,6 +9,7 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 
@@ -29,3 +30,13 @@ def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
                 os.close(descriptor)
             except OSError:
                 pass  # the one by which the list was read: closed already
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPipes:
+    """Descriptors that the main process opens before its first fork, and that all its forks inherit; no program that they execute does."""
+
+    lifeline: int
+    """Read end of a pipe whose write end the main process and its forks hold: who has it open is one of them."""
+    wake: int
+    """Read end of a pipe to which the interpreter's C signal handler in the main process writes the number of each signal."""

@@ -21,10 +21,10 @@ import types
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian, _rendezvous
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
@@ -49,9 +49,11 @@ class GuardedRun:
     def __init__(self, options: KillOptions) -> None:
         self.options = options
         self._main = identify(os.getpid())
-        self._lifeline, self._held_end = os.pipe()
-        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True)
-        self._signals: socket.socket | None = None
+        # All four ends stay open here: a write to the wake pipe must not fail while there is no guardian, or the interpreter prints a traceback.
+        lifeline, self._held_end = os.pipe()
+        wake, self._wake_end = os.pipe()
+        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake))
+        self._guardian: socket.socket | None = None
         self._before: dict[int, t.Any] = {}
         self._received: list[int] = []
         self._waiting = False
@@ -63,6 +65,9 @@ class GuardedRun:
             RendezvousError, OSError: there can be no guardian.
         """
         self._meet_guardian()
+        # The interpreter's own C handler writes the signal's number there, even while the main thread is stuck in a lock or in C.
+        os.set_blocking(self._wake_end, False)
+        signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
         announce(self.link)
         os.register_at_fork(after_in_child=self._in_child)
         for number in RUN_SIGNALS:
@@ -74,29 +79,27 @@ class GuardedRun:
         atexit.register(self._at_exit)
 
     def _meet_guardian(self) -> None:
-        path = _guardian.ensure(self.link.run, self._main, self._lifeline)
+        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes)
         os.environ[_rendezvous.ENVIRONMENT] = path
         connection = _rendezvous.connect(path, timeout=5.0)
-        Channel(connection).send({"op": "signals"})
-        # The interpreter's own C handler writes the signal's number there, even while the main thread is stuck in a lock or in C.
-        connection.setblocking(False)
-        signal.set_wakeup_fd(connection.fileno(), warn_on_full_buffer=False)
-        if self._signals is not None:
-            self._signals.close()
-        self._signals = connection
+        Channel(connection).send({"op": "main"})
+        if self._guardian is not None:
+            self._guardian.close()
+        self._guardian = connection
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, start another and warn."""
-        if self._received or self._signals is None or not _has_hung_up(self._signals):
+        if self._received or self._guardian is None or not _has_hung_up(self._guardian):
             return
         try:
             self._meet_guardian()
         except (OSError, _rendezvous.RendezvousError, _rendezvous.WrongPeer) as error:
-            self._signals = None
-            signal.set_wakeup_fd(-1)
+            self._guardian = None
             display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
         else:
-            display.warning("treekill.remote: the guardian of this run was killed; another one has taken over. Tasks in flight at that moment are not protected.")
+            display.warning(
+                "treekill.remote: the guardian of this run was killed; another one has taken over. Tasks in flight at that moment are not protected."
+            )
 
     def _in_child(self) -> None:
         """In each fork of the main process: its signals are its own business."""
@@ -105,9 +108,9 @@ class GuardedRun:
         signal.set_wakeup_fd(-1)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self._signals is not None:
-            self._signals.close()
-            self._signals = None
+        if self._guardian is not None:
+            self._guardian.close()
+            self._guardian = None
         atexit.unregister(self._at_exit)
 
     # Signals.
@@ -125,10 +128,10 @@ class GuardedRun:
             raise StopWaiting
 
     def _await_freeze(self) -> None:
-        if self._signals is None:
+        if self._guardian is None:
             return
         readable = select.poll()
-        readable.register(self._signals, select.POLLIN)
+        readable.register(self._guardian, select.POLLIN)
         readable.poll(_FREEZE_SECONDS * 1000)
 
     # The end.
@@ -153,6 +156,10 @@ class GuardedRun:
         except (OSError, WireError, _rendezvous.WrongPeer) as error:
             if self._received:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
+            # A guardian that was killed in the middle of its work has left workers that stand still, and core waits for them.
+            wake_descendants(self._main)
+            # Nobody listens there any more, so nobody else takes it away.
+            _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
             return
         Recap(report, interrupted=bool(self._received)).show(display)
 

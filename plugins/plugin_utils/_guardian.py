@@ -6,30 +6,22 @@
 
 This file is private to the collection treekill.remote.
 
-It is forked from the main process, or from a worker when there is none, and so has all plugins, collection paths and vault
-secrets that the run has loaded, which a fresh interpreter would not. It serves until the main process is gone and every broken
-lease is settled.
+It serves until the main process is gone and every broken lease is settled.
 """
 
 from __future__ import annotations
 
-import fcntl
-import gc
-import logging
 import os
-import resource
 import signal
 import socket
-import traceback
 import typing as t
 
-from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import prepare as prepare_kill_program
-from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Ledger, LedgerError, Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, LedgerError, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, is_alive
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
@@ -49,22 +41,25 @@ class _Peer:
         self.socket = connection
         self.pid = pid
         self.reader = FrameReader()
-        self.signals = False
-        """Only bytes come from here, each the number of a signal that the main process got."""
+        self.is_worker = False
+        """Whether it has taken a lease: only that makes it a process of the run."""
+        self.is_main = False
+        """The main process: it is told when the clients stand still."""
 
 
 class Guardian:
     """Serves one run. Every method is called from its loop."""
 
-    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, lifeline: int | None) -> None:
+    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None) -> None:
         self._run = run
         self._main: ProcessId | None = main
         self._path = path
         self._listener = listener
+        self._wake = pipes.wake if pipes else None
         self._loop = Loop()
         self._ledger = Ledger()
         self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
-        self._local = LocalProcesses(self._loop, path, lifeline)
+        self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None)
         self._peers: dict[int, _Peer] = {}
         self._reporting: list[_Peer] = []
         self._awaiting: dict[str, list[_Peer]] = {}
@@ -81,6 +76,8 @@ class Guardian:
         prepare_kill_program()
         self._watch_main()
         self._loop.watch(self._listener.fileno(), self._accept)
+        if self._wake is not None:
+            self._loop.watch(self._wake, self._read_signals)
         self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
         _rendezvous.remove(self._path)
 
@@ -111,7 +108,7 @@ class Guardian:
         gone, self._main = self._main.pid, None
         if not self._over:
             self._interrupt("the main process is gone")
-        self._local.end_orphans(peer.pid for peer in self._peers.values() if peer.pid != gone)
+        self._local.end_orphans(peer.pid for peer in self._peers.values() if peer.is_worker and peer.pid != gone)
 
     # Connections.
 
@@ -141,8 +138,6 @@ class Guardian:
         try:
             if not chunk:
                 self._hang_up(peer)
-            elif peer.signals:
-                self._signals(chunk)
             else:
                 for message in peer.reader.feed(chunk):
                     if peer.number in self._peers:
@@ -180,7 +175,7 @@ class Guardian:
             "done": self._op_done,
             "detach": self._op_detach,
             "broken": self._op_broken,
-            "signals": self._op_signals,
+            "main": self._op_main,
             "report": self._op_report,
         }
         operations[message["op"]](peer, message)
@@ -190,6 +185,7 @@ class Guardian:
             lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"]
         )
         lease.terms["worker"] = peer.pid
+        peer.is_worker = True
         self._reply(peer, {"granted": self._ledger.take(lease), "why": self._cause})
 
     def _op_done(self, peer: _Peer, message: Message) -> None:
@@ -214,15 +210,23 @@ class Guardian:
         for peer in self._awaiting.pop(lease, []):
             self._reply(peer, {"tried": lease})
 
-    def _op_signals(self, peer: _Peer, message: Message) -> None:
-        peer.signals = True
+    def _op_main(self, peer: _Peer, message: Message) -> None:
+        self._check_main(peer)
+        peer.is_main = True
+
+    def _check_main(self, peer: _Peer) -> None:
+        """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
+        if self._main is None or peer.pid not in (0, self._main.pid):
+            raise ValueError(f"process {peer.pid} is not the main process")
 
     def _op_report(self, peer: _Peer, message: Message) -> None:
+        self._check_main(peer)
+        wait = bool(message["wait"])
         if any(not lease.detached for lease in self._ledger.opened):
             self._interrupt("the run ended with tasks in flight")
         # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
         self._over = True
-        if message["wait"]:
+        if wait:
             self._reporting.append(peer)
             self._tell_progress()
         else:
@@ -230,8 +234,8 @@ class Guardian:
 
     # The interruption.
 
-    def _signals(self, numbers: bytes) -> None:
-        for number in numbers:
+    def _read_signals(self) -> None:
+        for number in os.read(t.cast(int, self._wake), 4096):
             now = self._loop.clock()
             if not self._cause:
                 self._signalled_at = now
@@ -255,7 +259,7 @@ class Guardian:
 
     def _say_frozen(self) -> None:
         for peer in list(self._peers.values()):
-            if peer.signals:
+            if peer.is_main:
                 try:
                     peer.socket.send(FROZEN)
                 except OSError:
@@ -297,73 +301,3 @@ def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | 
         "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
         "retry_for": lease.terms["retry_for"],
     }  # fmt: skip
-
-
-def ensure(run: str, main: ProcessId, lifeline: int | None = None) -> str:
-    """Start the guardian of a run unless one serves it already; the path of its socket.
-
-    Called by the main process before any other thread exists, and by a worker that finds no guardian. Two workers that
-    come at once start one guardian: they take turns at a lock.
-
-    Args:
-        run: the run's id.
-        main: its main process; the guardian goes when it has gone.
-        lifeline: the read end of a pipe whose write end only the main process and its forks hold.
-
-    Raises:
-        RendezvousError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
-    """
-    path = _rendezvous.socket_path(main)
-    lock = os.open(_rendezvous.lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _rendezvous.answers(path):
-            _start(run, main, path, lifeline)
-    finally:
-        os.close(lock)
-    return path
-
-
-def _start(run: str, main: ProcessId, path: str, lifeline: int | None) -> None:
-    # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
-    listener = _rendezvous.listen(path)
-    gc.freeze()
-    pid = os.fork()
-    if pid == 0:
-        _be_guardian(run, main, listener, path, lifeline)
-    listener.close()
-    gc.unfreeze()
-
-
-def _leave_word(path: str) -> None:
-    """A guardian that ends by an error of its own says so beside its socket, with the lines of code and no values of variables."""
-    with open(_rendezvous.crash_path(path), "w", encoding="utf-8") as crash:
-        traceback.print_exc(file=crash)
-
-
-def _silence(display: Display) -> None:
-    display.verbosity = 0
-    # A worker's display sends what it shows through a queue that is closed here; a warning must not fail a kill order.
-    vars(display)["_final_q"] = None
-
-
-def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, lifeline: int | None) -> t.NoReturn:
-    """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
-    try:
-        leave_parent(signal.SIG_IGN, listener.fileno(), lifeline)
-        # A guardian that holds the job's stdout would keep `| tee` and a CI's log open.
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        # No automatic collection: it would touch, and so copy, every page that is shared with the main process.
-        gc.disable()
-        # Its memory holds passwords: no core file. Its plugins' words go nowhere: no log that -vvvv fills with commands.
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        logging.disable(logging.CRITICAL)
-        _silence(Display())
-        Guardian(run, main, listener, path, lifeline).serve()
-    except BaseException:
-        _leave_word(path)
-        raise
-    finally:
-        os._exit(0)

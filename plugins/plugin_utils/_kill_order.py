@@ -82,10 +82,10 @@ class Reach:
             setattr(play_context, name, value)
         play_context.no_log = True
         # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
-        play_context.connection_lockfd = tempfile.TemporaryFile().fileno()
-        connection = connection_loader.get(
-            self.connection, play_context, new_stdin=open(os.devnull), task_uuid="", ansible_playbook_pid=str(os.getpid())
-        )
+        # The courier ends with the order, and its descriptors with it.
+        play_context.connection_lockfd, name = tempfile.mkstemp()
+        os.unlink(name)
+        connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
         if connection is None:
             raise ReachError(f"the connection plugin {self.connection} is not found")
         connection.set_options(direct=self.connection_options)
@@ -162,6 +162,7 @@ class KillOrder:
             settle=SETTLE,
             arguments=self.show_arguments,
             escalate=True,
+            hurry=at_once,
         )
         command = kill_command(request, self.interpreters)
         if self.becomes:

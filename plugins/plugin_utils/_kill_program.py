@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK, VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
 from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import shell_text
 
@@ -82,7 +83,7 @@ def prepare() -> None:
 def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     """What comes before and after the words: all that does not change from host to host."""
     tries = " ".join(shlex.quote(interpreter) for interpreter in interpreters)
-    before = "trap '' 1 2 3 13 15; set -- "
+    before = "trap '' HUP INT QUIT PIPE TERM USR1; set -- "
     after = (
         f"; k=1; for p in {tries or '/nonexistent'}; do command -v \"$p\" >/dev/null 2>&1 || continue; "
         f'"$p" -I -S -c {shlex.quote(_python_program())} "$@" </dev/null && k=0 && break; done; '
@@ -97,7 +98,7 @@ def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
     interpreters are tried in this order; whichever is missing, older than 3.6 or broken is passed over. The shell version comes last.
     """
     before, after = _command_start(tuple(interpreters))
-    return before + " ".join(shlex.quote(word) for word in request.words()) + after
+    return before + " ".join(shlex.quote(word) for word in request_words(request)) + after
 
 
 def parse_report(text: str, nonce: str) -> KillReport:

@@ -28,6 +28,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._cookie import exp
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
 if t.TYPE_CHECKING:
@@ -40,6 +41,7 @@ _ATTRIBUTE = "_treekill_leash"
 
 _NEVER_STARTED = re.compile(
     r"ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
+    r"(?:kex|ssh)_exchange_identification|banner exchange|"
     r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password"
 )
 """What ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
@@ -88,26 +90,30 @@ class Leash:
     def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask) -> None:
         self.task = task
         self.announce = False
-        """Whether the root is to say its pid on standard output, where it is taken out again into `recorded`."""
-        self.recorded: Recorded | None = None
-        """Of the last module that was run, when `announce` is set."""
+        """Whether the root is to say its pid on standard output, where it is taken out again."""
         self._connection = connection
         self._link = link
+        self._root: Recorded | None = None
         self._inside_become: str | None = None
         self._module_next = False
         self._reach_of: tuple[t.Any, ...] = ()
         self._reach_text = ""
         self._exec_command = connection.exec_command
         self._set_become_plugin = connection.set_become_plugin
-        self._build_module_command = connection._shell.build_module_command
+        self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
         vars(connection)["exec_command"] = self.exec_command
         vars(connection)["set_become_plugin"] = self.set_become_plugin
         vars(connection._shell)["build_module_command"] = self.build_module_command
 
+    def take_recorded(self) -> Recorded | None:
+        """The root of the last module that was run while `announce` was set; handed out once."""
+        recorded, self._root = self._root, None
+        return recorded
+
     # What is wrapped.
 
     def set_become_plugin(self, plugin: BecomeBase | None) -> None:
-        self._set_become_plugin(plugin)
+        self._set_become_plugin(t.cast("BecomeBase", plugin))
         if plugin is not None:
             self.wrap_become(plugin)
 
@@ -115,13 +121,13 @@ class Leash:
         """Set the cookie inside become: sudo drops the environment that it is called with."""
         if _ATTRIBUTE in vars(become):
             return
-        build = become.build_become_command
+        build: t.Callable[[str, t.Any], t.Any] = become.build_become_command
 
         def build_become_command(cmd: str, shell: t.Any) -> str:
             if not cmd or not self._guarded:
-                return t.cast(str, build(cmd, shell))
+                return str(build(cmd, shell))
             self._inside_become = secrets.token_hex(4)
-            return t.cast(str, build(self._cookie_and(self._inside_become, cmd), shell))
+            return str(build(self._cookie_and(self._inside_become, cmd), shell))
 
         vars(become)[_ATTRIBUTE] = self
         vars(become)["build_become_command"] = build_become_command
@@ -203,7 +209,7 @@ class Leash:
         if announced:
             cookie = parse_cookie(announced[1].decode())
             if is_module:
-                self.recorded = Recorded(cookie.root, cookie.ppid)
+                self._root = Recorded(cookie.root, cookie.ppid)
             stdout = stdout[: announced.start()] + stdout[announced.end() :]
         return rc, stdout, stderr
 
@@ -246,7 +252,7 @@ class Leash:
         """How to reach the host again, as JSON. Made anew only when core has set options: for each task, host and loop item it makes new objects."""
         connection, become = self._connection, self._connection.become
         made_of = (connection._options, connection._shell._options, become, become._options if become else None, connection._play_context)
-        if len(self._reach_of) != len(made_of) or any(mine is not now for mine, now in zip(self._reach_of, made_of)):
+        if len(self._reach_of) != len(made_of) or any(mine is not now for mine, now in zip(self._reach_of, made_of, strict=True)):
             self._reach_of = made_of
             self._reach_text = to_json(dataclasses.asdict(Reach.of(connection)))
         return self._reach_text
@@ -256,34 +262,23 @@ class Leash:
         """While the command runs, keep the client alive through what would end it before the tree.
 
         TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. The tree is ended first, through
-        the guardian. INT and HUP from the terminal reach this worker and its client before core 2.19, which has them in sessions of their own:
-        an ignored signal stays ignored in the client that is started here. A local command must not inherit that: there the handler does
-        nothing, and is reset to the default in whatever is executed.
+        the guardian.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def terminated(number: int, frame: object) -> None:
-            signal.signal(number, before[signal.SIGTERM])
+        def terminated(number: int, dummy: object) -> None:
+            signal.signal(number, before)
             self._break(lease, lost=False)
             os.kill(os.getpid(), number)
 
-        handlers: dict[signal.Signals, t.Any] = {signal.SIGTERM: terminated}
-        main = self._link.main.pid
-        if os.getppid() == main and os.getpgid(main) == os.getpgrp():
-            deaf = _do_nothing if self._local else signal.SIG_IGN
-            handlers.update({signal.SIGINT: deaf, signal.SIGHUP: deaf})
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        before = signal.signal(signal.SIGTERM, terminated)
         try:
-            yield
+            with out_of_terminal_reach(self._connection, self._link.main.pid):
+                yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _do_nothing(number: int, frame: object) -> None:
-    """A handler that keeps a signal from ending this process, and is not inherited by what it executes."""
+            signal.signal(signal.SIGTERM, before)
 
 
 def _unquoted(quoted: str) -> str | None:

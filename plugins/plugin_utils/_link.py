@@ -14,12 +14,13 @@ import hashlib
 import multiprocessing.util
 import os
 import socket
-import typing as t
 import uuid
+
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 
@@ -41,6 +42,7 @@ class Link:
     main: ProcessId
     announced: bool
     """Whether the main process knows of the guardian, and so will print a recap."""
+    pipes: RunPipes | None = None
     _owner: int = 0
     _channel: Channel | None = None
     _warned: bool = False
@@ -137,7 +139,7 @@ class Link:
                 "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"
                 " set callbacks_enabled = treekill.remote.guardian in ansible.cfg."
             )
-        return _guardian.ensure(self.run, self.main)
+        return _guardian_process.ensure(self.run, self.main, self.pipes)
 
     def _drop(self) -> None:
         if self._channel is not None:
@@ -150,18 +152,19 @@ class Link:
             display.warning(text)
 
 
-_announced: Link | None = None
-"""Set in the main process, inherited by its forks."""
+class _Announced:
+    """The link of this process: set in the main process, inherited by its forks."""
+
+    link: Link | None = None
 
 
 def announce(link: Link) -> None:
     """Make `link` the one that this process and its forks use."""
-    global _announced
-    _announced = link
+    _Announced.link = link
 
 
 def current() -> Link:
     """The link of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
-    if _announced is None:
-        announce(Link.of_parent())
-    return t.cast(Link, _announced)
+    if _Announced.link is None:
+        _Announced.link = Link.of_parent()
+    return _Announced.link

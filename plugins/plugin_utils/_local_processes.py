@@ -12,6 +12,7 @@ environment can no longer be found.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -40,7 +41,8 @@ class LocalProcesses:
     """Freezes, thaws and ends the local processes of leases. Only those of this user; each by pid and start time."""
 
     def __init__(self, loop: Loop, socket_path: str, lifeline: int | None) -> None:
-        """
+        """Nothing is looked at or touched yet.
+
         Args:
             loop: for what is due later.
             socket_path: of the guardian; clients carry it in their environment.
@@ -145,6 +147,17 @@ def _holds(pid: int, pipe: str) -> bool:
         return any(os.readlink(f"{folder}/{name}") == pipe for name in os.listdir(folder))
     except OSError:
         return False  # gone, or another user's: no fork of ours
+
+
+def wake_descendants(process: ProcessId) -> None:
+    """Let everything below a process of ours go on that was stopped."""
+    table = ProcTable()
+    signaller = Signaller(table.process)
+    for pid in descendants([process.pid], table.children, lambda pid: False):
+        below = table.process(pid)
+        if below is not None and below.stopped:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signaller.send(below.id, signal.SIGCONT)
 
 
 def identify(pid: int) -> ProcessId:

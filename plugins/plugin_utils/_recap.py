@@ -50,7 +50,8 @@ class Recap:
         """The recap, top to bottom."""
         hosts: dict[str, list[Message]] = collections.defaultdict(list)
         for result in self._report["results"]:
-            hosts[result["host"]].append(result)
+            if self._interrupted or _is_news(result):
+                hosts[result["host"]].append(result)
         if not hosts:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
         width = max(len(host) for host in hosts)
@@ -73,6 +74,12 @@ class Recap:
 
 def _needs_sweep(result: Message) -> bool:
     return result["outcome"] in ("trying", "unreachable", "failed", "under way") or bool(result["report"] and result["report"]["survivors"])
+
+
+def _is_news(result: Message) -> bool:
+    """Whether somebody whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
+    report = result["report"]
+    return bool(report["gone"] or report["survivors"]) if report else result["outcome"] != "left"
 
 
 def _of_host(name: str, results: list[Message]) -> list[Line]:
@@ -105,7 +112,8 @@ def _confirmed(name: str, reports: list[Message]) -> list[Line]:
         lines.append(Line(f"{'':{len(name)}}   survivor {process['pid']} ({process['user']}) {command}: {_escaped(process['reason'])}", C.COLOR_ERROR))
     spared = [process for report in reports for process in report["spared"]]
     if spared:
-        lines.append(Line(f"{'':{len(name)}}   spared {len(spared)} (TREEKILL=spare): pid {', '.join(str(process['pid']) for process in spared)}", C.COLOR_WARN))
+        pids = ", ".join(str(process["pid"]) for process in spared)
+        lines.append(Line(f"{'':{len(name)}}   spared {len(spared)} (TREEKILL=spare): pid {pids}", C.COLOR_WARN))
     return lines
 
 

@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._link import curre
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 
 
-class RecordedCommand(CoreCommand):  # type: ignore[misc]
+class RecordedCommand(CoreCommand):
     """Core's command action, with the kill options as arguments, and remote_pid and remote_ppid in its result."""
 
     uses_shell = False
@@ -37,12 +37,14 @@ class RecordedCommand(CoreCommand):  # type: ignore[misc]
         """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""
         leashed = leash(self._connection, current(), GuardedTask.of(self, self._kill_arguments))
         if leashed is None:
-            raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {self._connection._load_name}: nothing to guard a command with.")
-        leashed.announce, leashed.recorded = True, None
+            name = self._connection._load_name
+            raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with.")
+        leashed.announce = True
         try:
-            result: dict[str, t.Any] = super().run(tmp, task_vars)
+            result: dict[str, t.Any] = super().run(tmp, task_vars)  # type: ignore[no-untyped-call]
         finally:
             leashed.announce = False
-        if leashed.recorded is not None:
-            result.update(remote_pid=leashed.recorded.remote_pid, remote_ppid=leashed.recorded.remote_ppid)
+        recorded = leashed.take_recorded()
+        if recorded is not None:
+            result.update(remote_pid=recorded.remote_pid, remote_ppid=recorded.remote_ppid)
         return result

@@ -62,7 +62,7 @@ def socket_path(main: ProcessId) -> str:
 
 def _parents() -> t.Iterator[str]:
     # /dev/shm comes last: it has room when the disks are full, and a run that starts on a full disk wants its guardian too.
-    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp", "/dev/shm"):
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp", "/dev/shm"):  # noqa: S108  # what is made there is checked
         if candidate and os.path.isdir(candidate) and os.access(candidate, os.W_OK | os.X_OK):
             yield candidate
 

@@ -21,9 +21,9 @@ trap "" 1 2 3 13 15
 export LC_ALL=C
 text=$1
 shift
-run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began=
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began= hurry=0
 for word in "$@"; do
-  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*)
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*|hurry=*)
     eval "${word%%=*}=\${word#*=}";;
   esac
 done
@@ -411,7 +411,7 @@ report
 """
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def shell_text() -> str:
     """The script without comments, indentation and empty lines."""
     lines = (line.strip() for line in _SOURCE.splitlines())

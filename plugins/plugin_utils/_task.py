@@ -16,11 +16,16 @@ from ansible.executor.process import worker
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 
 if t.TYPE_CHECKING:
+    from ansible.executor.process.worker import WorkerProcess
     from ansible.plugins.action import ActionBase
     from ansible.plugins.connection import ConnectionBase
 
 _INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
 """Tried on the host after what the task itself uses: the distributions' own, then what the PATH has."""
+
+
+_CUTS_ITS_CONNECTION = ("reboot", "ansible.builtin.reboot", "ansible.legacy.reboot")
+"""Actions that lose their connection on purpose: ending what they have started would cancel what it does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +64,13 @@ class GuardedTask:
         def value(name: str) -> t.Any:
             return templar.template(variables[name]) if name in variables else None
 
+        options = _options.resolve({name: value(name) for name in _options.VARIABLES}, arguments)
+        if task.action in _CUTS_ITS_CONNECTION:
+            options = dataclasses.replace(options, keep_on_disconnect=True)
         return cls(
             host=str(host),
             name=str(task.get_name()),
-            options=_options.resolve({name: value(name) for name in _options.VARIABLES}, arguments),
+            options=options,
             interpreters=_interpreters(value("ansible_python_interpreter"), variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
@@ -77,7 +85,7 @@ class GuardedTask:
         Raises:
             AnsibleOptionsError: a kill option is not allowed; the text names it.
         """
-        current = worker.current_worker
+        current: WorkerProcess | None = worker.current_worker
         if current is None:
             return None
         task, variables = current._task, current._task_vars

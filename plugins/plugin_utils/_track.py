@@ -34,12 +34,12 @@ def track_all() -> None:
         return
 
     @functools.wraps(original)
-    def __init__(self: ActionBase, *args: t.Any, **kwargs: t.Any) -> None:
+    def guarded(self: ActionBase, *args: t.Any, **kwargs: t.Any) -> None:
         original(self, *args, **kwargs)
         _guard(self)
 
-    setattr(__init__, _MARK, True)
-    ActionBase.__init__ = __init__  # type: ignore[method-assign]
+    setattr(guarded, _MARK, True)
+    ActionBase.__init__ = guarded  # type: ignore[method-assign]
 
 
 def _guard(action: ActionBase) -> None:

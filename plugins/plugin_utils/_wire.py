@@ -33,8 +33,10 @@ def encode(message: Message) -> bytes:
 
 
 def to_json(value: object) -> str:
-    """JSON of plugin options as well: what JSON does not know (vaulted strings, paths) becomes its text, which is what such an
-    option is in an inventory too."""
+    """JSON of plugin options as well.
+
+    What JSON does not know (vaulted strings, paths) becomes its text, which is what such an option is in an inventory too.
+    """
     return json.dumps(value, default=_plain)
 
 

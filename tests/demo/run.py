@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 from tests.hosts import HostProcess, Lab, ProcessId
-from tests.matrix import census, run, tree
+from tests.matrix import census, run
 from tests.matrix.play import Setting
 from tests.matrix.waiting import TooLate, until
 

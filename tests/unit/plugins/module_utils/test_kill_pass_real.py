@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, ProcessNamespace, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN
@@ -44,7 +45,7 @@ def kill(namespace, **options):
     """Run the kill pass; its report."""
     options.setdefault("timeout", 10.0)
     options.setdefault("settle", 0.3)
-    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN] + KillRequest(RUN, LEASE, "n0", **options).words())
+    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN] + request_words(KillRequest(RUN, LEASE, "n0", **options)))
     lines = [line for line in output.splitlines() if line]
     assert len(lines) == 1
     assert lines[0].startswith("TREEKILL-REPORT n0 {")
@@ -205,7 +206,7 @@ def test_a_parent_that_stops_with_its_child_goes_on(namespace):
 def test_a_command_that_comes_late_is_still_ended(namespace):
     shell = namespace.spawn(["/bin/sh", "-c", "mkfifo /tmp/late.$$; echo /tmp/late.$$; read x < /tmp/late.$$; rm /tmp/late.$$; exec /bin/sh -c \"$0\"", "export %s; echo ready; sleep 1000; true" % COOKIE])
     fifo = shell.stdout.readline().decode().strip()
-    words = KillRequest(RUN, LEASE, "n0", settle=20.0).words()
+    words = request_words(KillRequest(RUN, LEASE, "n0", settle=20.0))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN.replace("main(sys", "print('looking', flush=True); main(sys")] + words)
     read_lines(running, 1, b"looking\n")
     with open(fifo, "w") as out:
@@ -218,7 +219,7 @@ def test_a_command_that_comes_late_is_still_ended(namespace):
 
 def test_the_pass_finishes_when_its_channel_dies(namespace):
     start(namespace, "trap '' TERM; echo ready; while :; do sleep 1000; done", alive=2)
-    words = KillRequest(RUN, LEASE, "n0", timeout=2.0).words()
+    words = request_words(KillRequest(RUN, LEASE, "n0", timeout=2.0))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN] + words)
     # The child ends by the first signal, and the root, which ignores it, starts another.
     first = next(pid for pid, process in namespace.processes().items() if process.arguments == ["sleep", "1000"])
@@ -237,7 +238,7 @@ def test_every_lease_of_a_run_can_be_ended_at_once(namespace):
     other = namespace.spawn(["/bin/sh", "-c", "export TREEKILL=%s/%s/$$/$PPID; sh -c 'echo ready; exec sleep 1000'; true" % ("f" * 16, LEASE)])
     read_lines(other, 1)
     before = set(namespace.wait_for(lambda now: len(now) == 6, "three trees"))
-    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN] + KillRequest(RUN, "*", "n0").words())
+    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN] + request_words(KillRequest(RUN, "*", "n0")))
     report = json.loads(output.split(" ", 2)[2])
     assert len(report["gone"]) == 4
     assert [row["role"] for row in report["gone"]].count("root") == 2

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`make test` and `make test-all-cores`: which steps, in which order, and what is said of a core that can't run here."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ._commands import SetupError, say
+from ._cores import CORES
+from ._interpreters import interpreter_for, interpreters, reason_missing
+from ._lint import lint
+from ._setup import Ready, make_ready
+from ._tests import suite
+
+# The one gate that depends on the core.
+OF_EACH_CORE = ("sanity",)
+
+
+def test(ready: Ready, gates: Sequence[str], arguments: Sequence[str]) -> int:
+    """Lint, then unit, then integration; the first that fails is the last that runs, so that its output is what one sees."""
+    return lint(ready, gates) or suite("unit", ready, arguments) or suite("integration", ready, arguments)
+
+
+def test_all_cores(arguments: Sequence[str]) -> int:
+    """Every supported core; 1 if one failed. Cores whose Python is missing are no failure, but they are named."""
+    outcomes: dict[str, str] = {}
+    # The newest first: with it the gates that do not depend on the core run, once.
+    for core in reversed(list(CORES.values())):
+        if interpreter_for(core, interpreters()) is None:
+            outcomes[core.version] = f"not run: {reason_missing(core, interpreters())}"
+            continue
+        gates = OF_EACH_CORE if any(outcome in ("ok", "failed") for outcome in outcomes.values()) else ()
+        outcomes[core.version] = "failed" if test(make_ready(core.version), gates, arguments) else "ok"
+    ran = [outcome for outcome in outcomes.values() if outcome in ("ok", "failed")]
+    if not ran:
+        raise SetupError("no supported ansible-core runs here")
+    for version, outcome in sorted(outcomes.items()):
+        say(f"ansible-core {version}: {outcome}")
+    return 1 if "failed" in ran else 0

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the gates work with: a core's environment, the linters' environments, and the copy of the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import _venvs
+from ._interpreters import choose, interpreters
+from ._paths import IN_COLLECTIONS
+from ._setup import Ready, locked
+from ._sources import snapshot
+from ._venvs import Venv
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Everything is complete when a gate gets it."""
+
+    ready: Ready
+    lint: Venv
+    """The linters, beside the newest core that runs here, whatever core the tests are for."""
+    collections: Path
+    """A folder for ANSIBLE_COLLECTIONS_PATH with a copy of the tree: linters look at what cannot change meanwhile."""
+
+    @property
+    def copy(self) -> Path:
+        """The copy, a git repository of its own."""
+        return self.collections / IN_COLLECTIONS
+
+    @property
+    def venv(self) -> Venv:
+        """The environment of the chosen core."""
+        return self.ready.venv
+
+    def importer(self) -> Venv:
+        """Made when it is asked for: it is large, and one gate alone needs it."""
+        with locked():
+            return _venvs.importer_venv(*choose(None, interpreters()))
+
+
+def workshop(ready: Ready) -> Workshop:
+    """Make what is missing."""
+    with locked():
+        return Workshop(ready, _venvs.lint_venv(*choose(None, interpreters())), snapshot())

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One machine made ready for one core, with a lock so that two commands at once do not build the same thing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from dataclasses import dataclass
+from typing import Iterator
+
+from . import _collection, _system_packages, _venvs
+from ._commands import SetupError
+from ._cores import Core
+from ._interpreters import Interpreter, choose, forget_interpreters, interpreters
+from ._paths import CACHE, IMPORTABLE
+from ._sources import importable
+from ._venvs import Venv
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A core whose virtual environment is complete."""
+
+    core: Core
+    interpreter: Interpreter
+    venv: Venv
+
+    def with_installed(self) -> dict[str, str]:
+        """The activated venv, and the installed tarball as the only collection.
+
+        No PYTHONPATH: Ansible would find the collection there as well. What pytest itself imports, pyproject.toml says.
+        """
+        with locked():
+            installed = _collection.install(self.venv)
+        environment = self.venv.environment(ANSIBLE_COLLECTIONS_PATH=str(installed))
+        # As users have it: without compiled files each run would start slower than theirs.
+        del environment["PYTHONDONTWRITEBYTECODE"]
+        return environment
+
+    def with_tree(self) -> dict[str, str]:
+        """The activated venv, and this very tree as the only collection."""
+        return self.venv.environment(ANSIBLE_COLLECTIONS_PATH=str(IMPORTABLE))
+
+
+@contextlib.contextmanager
+def locked(name: str = "setup") -> Iterator[None]:
+    """Hold a lock; a second command waits here and then finds the work done. Locks of the same name do not nest."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make_ready(wanted: str | None) -> Ready:
+    """Packages, interpreter and virtual environment for the wanted core, or for the newest that runs here."""
+    with locked():
+        _system_packages.ensure_programs()
+        core, interpreter = choose_or_install(wanted)
+        importable()
+        return Ready(core, interpreter, _venvs.core_venv(core, interpreter))
+
+
+def choose_or_install(wanted: str | None) -> tuple[Core, Interpreter]:
+    """Choose; if that fails and a Python here lacks only the package for virtual environments, install it and choose again."""
+    try:
+        return choose(wanted, interpreters())
+    except SetupError:
+        if all(one.makes_venvs for one in interpreters().values()):
+            raise
+    _system_packages.install([_system_packages.VENV])
+    forget_interpreters()
+    return choose(wanted, interpreters())

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The test suites: which folders each has, and pytest in the environment of a core."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Sequence
+
+from ._commands import SetupError, foreground, say
+from ._paths import ROOT
+from ._setup import Ready
+
+SUITES = {
+    "unit": ("tests/unit",),
+    # Cheapest first: when hosts can't be made, the matrix need not be tried.
+    "integration": ("tests/hosts_tests", "tests/matrix", "tests/faults"),
+}
+
+# A module each, run by the venv's python in the repository.
+PROGRAMS = {
+    "demo": "tests.demo.run",
+    "bench": "tests.bench.run",
+}
+
+
+def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
+    """Run one suite; pytest's exit status. Its output is the terminal's: the summary is the last that is printed."""
+    folders = [folder for folder in SUITES[name] if (ROOT / folder).is_dir()]
+    if not folders:
+        raise SetupError(f"no {name} tests: none of {', '.join(SUITES[name])} is there")
+    say(f"{name} tests on {ready.core}, {ready.interpreter}")
+    command = [ready.venv.python, "-m", "pytest", "-rs", *folders, *arguments]
+    environment = ready.with_tree() if name == "unit" else ready.with_installed()
+    return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+
+
+def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
+    """Run the demo or the benchmark; its exit status. It gets the terminal, stdin included."""
+    module = PROGRAMS[name]
+    if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
+        raise SetupError(f"the module {module} is not there")
+    return foreground([ready.venv.python, "-m", module, *arguments], cwd=ROOT, env=ready.with_installed())

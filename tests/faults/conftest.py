@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One lab for all tests here, and its hosts, clean before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts import Host, KindUnavailable, Lab
+
+
+@pytest.fixture(scope="session")
+def shared_lab() -> Iterator[Lab]:
+    """Two hosts, up as long as the session."""
+    try:
+        lab = Lab.up(count=2, kind="namespace")
+    except KindUnavailable as reason:
+        pytest.skip(str(reason))
+    with lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Lab:
+    """The same, with clean hosts."""
+    for host in shared_lab:
+        host.reset()
+    return shared_lab
+
+
+@pytest.fixture
+def web1(lab: Lab) -> Host:
+    return lab["web1"]
+
+
+@pytest.fixture
+def web2(lab: Lab) -> Host:
+    return lab["web2"]

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run as a fault needs it: its tasks, options and surroundings written down, started, and nothing of it left when the block ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.hosts import Lab
+from tests.matrix import controller, tree
+from tests.matrix.play import CALLBACK, Setting
+from tests.matrix.run import NoCollection, Run
+from tests.matrix.terminal import Terminal, default_signals
+
+Task = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Play:
+    """One play of `ansible-playbook`, and all that is around it. In its texts `{{ row }}` is what marks the run."""
+
+    tasks: Sequence[Task]
+    hosts: Sequence[str] = ("web1",)
+    keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the play
+    variables: Mapping[str, Any] = field(default_factory=dict)  #: of all hosts
+    host_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)  #: section [treekill] of ansible.cfg
+    sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  #: more of ansible.cfg
+    environ: Mapping[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()  #: more of ansible-playbook
+    files: Mapping[str, str] = field(default_factory=dict)  #: beside the playbook
+    kinds: Sequence[str] = tree.COOPERATIVE  #: of processes that the task `grow` starts
+    collection: bool = True
+    terminal: bool = False
+    before: Sequence[str] = ()  #: words before `ansible-playbook`: a program that does something and then executes it
+    parent: str = "/tmp"  #: where the directory of the run is made
+
+
+@contextmanager
+def started(lab: Lab, play: Play) -> Iterator[Run]:
+    """Start it; at the end of the block all that is left of it on this machine is killed, and its directory removed."""
+    row = f"r{secrets.token_hex(4)}"
+    # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below it.
+    directory = Path(tempfile.mkdtemp(prefix="tk-", dir=play.parent))
+    try:
+        run = _start(row, directory, lab, play)
+        try:
+            yield run
+        finally:
+            controller.end(row, directory)
+            run.process.wait()
+            if run.terminal is not None:
+                run.terminal.close()
+    finally:
+        shutil.rmtree(directory)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program said that has come to its end."""
+
+    status: int  #: exit status, negative for a signal
+    output: str
+    errors: str
+
+
+def follow(run: Run, command: str, seconds: float = 60) -> Finished:
+    """Run a command line where the run was, as its user would: same directory, same environment, pasted into a shell."""
+    environ = {**json.loads((run.directory / "environ.json").read_text()), "PATH": f"{Path(program('ansible-playbook')).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=run.directory, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def _start(row: str, directory: Path, lab: Lab, play: Play) -> Run:
+    _write(row, directory, lab, play)
+    argv = [*play.before, program("ansible-playbook"), str(directory / "playbook.yml"), *play.arguments]
+    environ = {**_environ(row, directory, play), **play.environ}
+    (directory / "environ.json").write_text(json.dumps(environ))
+    setting = Setting(hosts=len(play.hosts), kinds=tuple(play.kinds))
+    if play.terminal:
+        screen = Terminal(directory / "stdout")
+        return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
+    with open(directory / "stdout", "wb") as stdout, open(directory / "stderr", "wb") as stderr:
+        process = subprocess.Popen(
+            argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, preexec_fn=default_signals
+        )
+    return Run(row, directory, setting, process)
+
+
+def program(name: str) -> str:
+    """The program of the Ansible that is tested: beside the interpreter that runs the tests, or on PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise NoCollection(f"{name} is neither beside {sys.executable} nor on PATH: run this by `make integration`")
+    return found
+
+
+def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
+    (directory / "tmp").mkdir()
+    targets = {"hosts": {name: play.host_variables.get(name, {}) for name in play.hosts}, "vars": {"row": row, **play.variables}}
+    (directory / "targets.json").write_text(json.dumps({"targets": targets}))
+    content = [{"name": "A fault", "hosts": "targets", "gather_facts": False, **play.keywords, "tasks": list(play.tasks)}]
+    # JSON is YAML.
+    (directory / "playbook.yml").write_text(json.dumps(content, indent=1))
+    (directory / "tree.sh").write_text(tree.script(row, play.kinds))
+    for name, text in play.files.items():
+        (directory / name).write_text(text)
+    (directory / "ansible.cfg").write_text(_configuration(directory, lab, play))
+
+
+def _configuration(directory: Path, lab: Lab, play: Play) -> str:
+    sections: dict[str, dict[str, object]] = {
+        "defaults": {"inventory": f"{lab.inventory},{directory}/targets.json", **({"callbacks_enabled": CALLBACK} if play.collection else {})},
+        "inventory": {"enable_plugins": "ini, yaml"},
+        # Short: the name of a socket has some hundred characters at most.
+        "ssh_connection": {"control_path_dir": f"{directory}/cp"},
+        "treekill": {**play.options},
+    }
+    for section, entries in play.sections.items():
+        sections.setdefault(section, {}).update(entries)
+    return "".join(f"[{section}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items()) for section, entries in sections.items())
+
+
+def _environ(row: str, directory: Path, play: Play) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
+    # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
+    environ.pop("XDG_RUNTIME_DIR", None)
+    environ.update({
+        controller.MARK: row, "TMPDIR": str(directory / "tmp"), "HOME": str(directory), "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8",
+    })
+    if play.collection:
+        place = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
+        if not place:
+            raise NoCollection("ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which installs the collection and sets it")
+        environ["ANSIBLE_COLLECTIONS_PATH"] = place
+    return environ

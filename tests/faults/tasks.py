@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tasks of the plays: one that grows a tree, one that stands at a gate until it is told to go on, one that leaves a trace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tests.hosts import Host
+from tests.matrix import census, controller
+from tests.matrix.run import Run
+from tests.matrix.waiting import until
+
+Task = dict[str, Any]
+
+#: Seconds for the kill pass of a tree that does not resist, with its connection, on a machine with two busy cores.
+KILL_SECONDS = 20.0
+
+#: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
+EXIT_SECONDS = 20.0
+
+_GATE = "/tmp/gate-{row}-{name}"
+
+
+def grow(**keywords: Any) -> Task:
+    """A task that starts processes of the play's kinds, and lasts until it is ended."""
+    return {"name": "Grow a tree", "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') }}", **keywords}
+
+
+def trace(name: str = "ran", **keywords: Any) -> Task:
+    """A task that leaves a file, by which it is seen that it ran."""
+    return {"name": f"Leave a trace, {name}", "ansible.builtin.command": f"touch /tmp/trace-{{{{ row }}}}-{name}", **keywords}
+
+
+def gate(name: str = "gate", **keywords: Any) -> Task:
+    """A task that waits until the test opens its gate."""
+    path = _GATE.format(row="{{ row }}", name=name)
+    script = f"mkfifo -m 666 {path}; exec 3<> {path}; : > {path}.ready; read -r word <&3; echo $word"
+    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": script, **keywords}
+
+
+def has_left_trace(run: Run, host: Host, name: str = "ran") -> bool:
+    """Whether the task of `trace` ran there."""
+    return (host.root / f"tmp/trace-{run.row}-{name}").exists()
+
+
+def wait_at(run: Run, host: Host, name: str = "gate", seconds: float = 40) -> None:
+    """Return when the task stands at its gate."""
+    ready = host.root / (_GATE.format(row=run.row, name=name).lstrip("/") + ".ready")
+    until(
+        lambda: run.process.poll() is not None or ready.exists(), seconds, lambda: f"nobody comes to the gate {name} on {host.name}\n{run.story}",
+    )
+    assert run.process.poll() is None, f"it ended before it came to the gate {name}\n{run.story}"
+
+
+def open_gate(run: Run, host: Host, name: str = "gate") -> None:
+    """Let the task go on."""
+    writer = os.open(host.root / _GATE.format(row=run.row, name=name).lstrip("/"), os.O_WRONLY | os.O_NONBLOCK)
+    os.write(writer, b"open\n")
+    os.close(writer)
+
+
+def wait_for_tree(run: Run, hosts: Sequence[Host]) -> None:
+    """Return when every process of the tree runs on each of the hosts."""
+    census.wait_for_tree(run, hosts, {host.name: frozenset() for host in hosts})
+
+
+def alive(run: Run, *hosts: Host, match: str = "") -> list[str]:
+    """The command lines of the run's processes on these hosts."""
+    return [process.command for host in hosts for process in host.processes(f"{match}.*{run.row}" if match else run.row)]
+
+
+def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECONDS) -> None:
+    """Return when nothing of the run is alive on the hosts."""
+    hosts = list(hosts)
+    until(lambda: not alive(run, *hosts), seconds, lambda: f"alive: {alive(run, *hosts)}\n{run.story}")
+
+
+def wait_until_nothing_is_left(run: Run, seconds: float = EXIT_SECONDS) -> None:
+    """Return when no process of the run is left on this machine, and no directory of a guardian."""
+
+    def left() -> list[str]:
+        return [*map(str, controller.processes(run.row)), *map(str, run.directory.glob("tmp/treekill-*"))]
+
+    until(lambda: not left(), seconds, lambda: f"left: {left()}\n{run.story}")
+
+
+def said(run: Run) -> str:
+    """What the run wrote, with single spaces: Ansible breaks lines of messages where it likes."""
+    return " ".join(f"{run.output}\n{run.errors}".split())

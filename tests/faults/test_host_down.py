@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host that is down during the kill pass: tried again, reported with the reason and with what finishes the job; the exit status is the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.hosts import Host, Lab
+from tests.matrix.run import Run
+from tests.matrix.triggers import INT
+from tests.matrix.waiting import stays, until
+
+from . import guardian, tasks
+from .playing import Play, follow, started
+
+#: Each kill order needs a connection of its own, and knows within two seconds that there is none.
+NO_MASTER: Mapping[str, Mapping[str, object]] = {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}, "defaults": {"timeout": 2}}
+
+#: Seconds that the main process waits beyond the grace for a report, and some for a busy machine.
+LONGEST_WAIT = 15 + 10
+
+
+@pytest.fixture(autouse=True)
+def _heal(lab: Lab) -> Iterator[None]:
+    """Whatever happens: the next test, and the clients of this one, need the network."""
+    yield
+    for host in lab:
+        host.heal()
+
+
+def a_play(retry_for: float, **more: object) -> Play:
+    """A tree on both hosts."""
+    return Play([tasks.grow()], hosts=("web1", "web2"), options={"kill_timeout": 1, "kill_retry_for": retry_for}, **more)  # type: ignore[arg-type]
+
+
+def interrupt_with_one_host_down(run: Run, lab: Lab) -> None:
+    """Cut web1, interrupt, and see how main ends."""
+    tasks.wait_for_tree(run, list(lab))
+    lab["web1"].cut()
+    INT.fire(run, lab)
+    assert run.wait(LONGEST_WAIT) == INT.status, run.story
+    tasks.wait_until_gone(run, [lab["web2"]])
+    assert tasks.alive(run, lab["web1"]), f"it was not down\n{run.story}"
+    assert re.search(r"^web2 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+
+
+def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(lab: Lab, web1: Host) -> None:
+    with started(lab, a_play(0, sections=NO_MASTER)) as run:
+        interrupt_with_one_host_down(run, lab)
+        assert re.search(r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to host|unreachable)", run.errors, re.MULTILINE), run.story
+        tasks.wait_until_nothing_is_left(run)
+        web1.heal()
+        command = re.search(r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE)
+        assert command, run.story
+        assert "--limit web1 " in command[1], run.story
+        swept = follow(run, command[1])
+        assert swept.status == 0, f"{swept.output}\n{swept.errors}"
+        assert not tasks.alive(run, web1), f"{swept.output}\n{swept.errors}"
+
+
+def test_it_is_tried_again_when_the_main_process_has_left(lab: Lab, web1: Host) -> None:
+    with started(lab, a_play(60, sections=NO_MASTER)) as run:
+        interrupt_with_one_host_down(run, lab)
+        assert re.search(r"^web1 +: NOT CONFIRMED .*Tried again for 60 s", run.errors, re.MULTILINE), run.story
+        assert guardian.guardian_of(run).alive()
+        web1.heal()
+        # The pause between two tries has grown to some seconds by now.
+        tasks.wait_until_gone(run, [web1], 30)
+        tasks.wait_until_nothing_is_left(run)
+
+
+def test_a_master_connection_that_hangs_is_no_reason_to_wait_for_ever(lab: Lab, web1: Host) -> None:
+    """An ssh client over a ControlMaster whose host is silent waits until TCP gives up."""
+    with started(lab, a_play(60)) as run:
+        interrupt_with_one_host_down(run, lab)
+        assert re.search(r"^web1 +: NOT CONFIRMED", run.errors, re.MULTILINE), run.story
+        web1.heal()
+        tasks.wait_until_gone(run, [web1], 60)
+        tasks.wait_until_nothing_is_left(run)
+
+
+def test_the_guardian_gives_up_after_kill_retry_for(lab: Lab, web1: Host) -> None:
+    with started(lab, a_play(4, sections=NO_MASTER)) as run:
+        interrupt_with_one_host_down(run, lab)
+        serving = guardian.guardian_of(run)
+        # The last try begins before these seconds are over, and takes two.
+        until(lambda: not serving.alive(), 4 + 2 + 10, "the guardian does not give up")
+        tasks.wait_until_nothing_is_left(run)
+        web1.heal()
+        stays(lambda: tasks.alive(run, web1), 1, "somebody has come after all")

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A wrong option is refused before anything happens: the message names the option and what is allowed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from tests.hosts import Host, Lab
+
+from . import tasks
+from .playing import Play, started
+
+#: The exit status with which core ends when an option is wrong.
+OPTIONS_ERROR = 5
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A value that is not allowed."""
+
+    option: str
+    value: str
+    allowed: str  #: how the message tells what is
+
+    @property
+    def message(self) -> str:
+        return f"treekill option {self.option}: {self.value!r} is not allowed. Allowed: {self.allowed}"
+
+
+SIGNALS = "ABRT, ALRM, BUS, CHLD, "
+SECONDS = "a number of seconds, 0 or more."
+TRUTH = "true or false."
+
+WRONG = [
+    Wrong("kill_signal", "NOSUCH", SIGNALS),
+    Wrong("kill_children_signal", "999", SIGNALS),
+    Wrong("kill_timeout", "-1", SECONDS),
+    Wrong("kill_retry_for", "soon", SECONDS),
+    Wrong("kill_wait", "maybe", TRUTH),
+    Wrong("on_disconnect", "perhaps", "kill, keep."),
+    Wrong("track", "everything", "all, plugins, none."),
+]
+
+#: Those that make sense for one task.
+OF_A_TASK = [wrong for wrong in WRONG if wrong.option in ("kill_signal", "kill_children_signal", "kill_timeout", "kill_retry_for")] + [
+    Wrong("kill_children", "perhaps", TRUTH),
+]
+
+SOURCES = {
+    "ansible.cfg": lambda wrong: {"options": {wrong.option: wrong.value}},
+    "environment": lambda wrong: {"environ": {f"TREEKILL_{wrong.option.upper()}": wrong.value}},
+    "extra variable": lambda wrong: {"arguments": ["-e", json.dumps({f"treekill_{wrong.option}": wrong.value})]},
+}
+
+
+def logins(host: Host) -> int:
+    """How many sessions its sshd has let in so far."""
+    return host.sshd_log.read_text(errors="replace").count("Accepted publickey")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.option}={wrong.value}")
+def test_a_wrong_option_ends_the_run_before_its_first_task(lab: Lab, web1: Host, wrong: Wrong, source: str) -> None:
+    before = logins(web1)
+    with started(lab, Play([tasks.trace()], **SOURCES[source](wrong))) as run:
+        assert run.wait(40) == OPTIONS_ERROR, run.story
+        assert wrong.message in tasks.said(run), run.story
+        assert "TASK [" not in run.output, run.story
+        assert not tasks.has_left_trace(run, web1)
+        assert logins(web1) == before
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_allowed_option_lets_the_run_go_on(lab: Lab, web1: Host, source: str) -> None:
+    """The control: the same ways, other values."""
+    right = [
+        Wrong("kill_signal", "sigint", ""), Wrong("kill_children_signal", "2", ""), Wrong("kill_timeout", "0.5", ""), Wrong("kill_retry_for", "0", ""),
+        Wrong("kill_wait", "no", ""), Wrong("on_disconnect", "keep", ""), Wrong("track", "all", ""),
+    ]
+    given: dict[str, dict[str, str]] = {}
+    arguments: list[str] = []
+    for one in right:
+        for keyword, value in SOURCES[source](one).items():
+            if isinstance(value, dict):
+                given.setdefault(keyword, {}).update(value)
+            else:
+                arguments += value
+    with started(lab, Play([tasks.trace()], arguments=arguments, **given)) as run:
+        assert run.wait(40) == 0, run.story
+        assert tasks.has_left_trace(run, web1)
+        assert "treekill" not in tasks.said(run), run.story
+
+
+def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(lab: Lab, web1: Host, web2: Host) -> None:
+    before = logins(web1)
+    wrong = WRONG[0]
+    play = Play([tasks.trace()], hosts=("web1", "web2"), host_variables={"web1": {f"treekill_{wrong.option}": wrong.value}})
+    with started(lab, play) as run:
+        assert run.wait(40) == 2, run.story
+        assert wrong.message in tasks.said(run), run.story
+        assert not tasks.has_left_trace(run, web1)
+        assert logins(web1) == before
+        assert tasks.has_left_trace(run, web2), run.story
+
+
+def test_a_wrong_variable_of_a_task_fails_it_before_anything_is_sent(lab: Lab, web1: Host) -> None:
+    before = logins(web1)
+    wrong_tasks = [tasks.trace(vars={f"treekill_{wrong.option}": wrong.value}, ignore_errors=True) for wrong in WRONG if wrong.option != "kill_wait"]
+    _all_fail(lab, web1, wrong_tasks, [wrong for wrong in WRONG if wrong.option != "kill_wait"], before)
+
+
+def test_a_wrong_argument_of_a_task_fails_it_before_anything_is_sent(lab: Lab, web1: Host) -> None:
+    before = logins(web1)
+    wrong_tasks = [
+        {"name": "A wrong argument", "treekill.remote.command": {"cmd": "touch /tmp/trace-{{ row }}-ran", wrong.option: wrong.value}, "ignore_errors": True}
+        for wrong in OF_A_TASK
+    ]
+    _all_fail(lab, web1, wrong_tasks, OF_A_TASK, before)
+
+
+def _all_fail(lab: Lab, host: Host, wrong_tasks: list[tasks.Task], wrongs: list[Wrong], before: int) -> None:
+    with started(lab, Play([*wrong_tasks, tasks.trace("right")])) as run:
+        assert run.wait(60) == 0, run.story
+        for wrong in wrongs:
+            assert wrong.message in tasks.said(run), run.story
+        assert run.output.count("...ignoring") == len(wrong_tasks), run.story
+        assert not tasks.has_left_trace(run, host), run.story
+        # One session, by the one task that is right.
+        assert tasks.has_left_trace(run, host, "right"), run.story
+        assert logins(host) == before + 1

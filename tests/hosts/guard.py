@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process that ends a lab when its owner is gone, whatever the owner died of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from .programs import SELF
+from .spec import Spec
+
+# A shell waits more cheaply than a Python. The end of the file means that the owner is gone.
+_SCRIPT = 'trap "" HUP INT TERM; read -r word; [ "$word" = dismissed ] || exec "$@"'
+
+
+class Guard:
+    """Guards the lab from the moment it is made until `dismiss`, or until the owner's end, when it takes the lab down."""
+
+    def __init__(self, spec: Spec) -> None:
+        argv = ["sh", "-c", _SCRIPT, "hosts-guard", *SELF, "down", "--lab", spec.name, "--id", spec.id]
+        # Our end of the pipe is closed by any exec: only the owner, and forks of it, hold it.
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        self._owner = os.getpid()
+
+    def dismiss(self) -> None:
+        """The lab is down: the guard may go. Forked children of the owner have nothing to dismiss."""
+        if self._process.stdin is None or self._process.stdin.closed or os.getpid() != self._owner:
+            return
+        try:
+            self._process.stdin.write(b"dismissed\n")
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # It was killed; the lab is down all the same.
+        self._process.wait()

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One test host, whatever it is made of: reach it over ssh, look at it from outside, break it and mend it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from .accounts import ACCOUNTS
+from .errors import HostsError
+from .processes import HostProcess, ProcessId, descendants
+
+#: Seconds within which a host has to come up.
+BOOT_SECONDS = 60.0
+
+#: Seconds between two looks at something that can only be polled.
+PAUSE = 0.005
+
+# In the environment of what `spawn` started.
+_SPAWN_MARK = "HOSTS_SPAWN"
+
+
+class Host(ABC):
+    """A host of a lab. Get one with `lab["web1"]`."""
+
+    def __init__(self, lab: Path, name: str, address: str, port: int, login: str) -> None:
+        self.lab = lab
+        self.name = name
+        self.address = address
+        self.port = port
+        self.login = login
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self.address}:{self.port}>"
+
+    def ssh_argv(self, account: str | None = None, *options: str) -> list[str]:
+        """The ssh command line up to the host name, as `account` (the lab's usual login when None)."""
+        return ["ssh", "-F", str(self.lab / "ssh_config"), "-l", account or self.login, *options, self.name]
+
+    def ssh(
+        self, command: str, *, account: str | None = None, password: bool = False, options: Sequence[str] = (), stdin: str = "", timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command over ssh, with the lab's key or, `password=True`, with the account's password."""
+        argv, environ = self.ssh_argv(account, "-o", "BatchMode=yes", *options), dict(os.environ)
+        if password:
+            secret = ACCOUNTS[account or self.login].password
+            if secret is None:
+                raise HostsError(f"{account} has no password, `secret` has")
+            # In the environment, as in the process list everybody would see it.
+            argv = ["sshpass", "-e", *self.ssh_argv(account, "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", *options)]
+            environ["SSHPASS"] = secret
+        return subprocess.run([*argv, command], input=stdin, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
+
+    @property
+    @abstractmethod
+    def on(self) -> bool:
+        """Whether it has power."""
+
+    @property
+    @abstractmethod
+    def sshd_log(self) -> Path:
+        """What its sshd logs."""
+
+    @property
+    @abstractmethod
+    def python(self) -> str | None:
+        """Path of its Python; None when it has none."""
+
+    @property
+    @abstractmethod
+    def root(self) -> Path:
+        """Its file system, seen from here, while it is on. Absolute links in it lead astray: they resolve here. Raises HostIsOff."""
+
+    @abstractmethod
+    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+        """Its processes whose command line has the regular expression `match`.
+
+        Read from the machine's kernel. Without `system`, those that make the host (init, sshd and its session processes) are left out.
+        """
+
+    @abstractmethod
+    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+        """The command line of this machine that runs `argv` on the host, without ssh, with a clean environment and `environ`.
+
+        `user`: an account; None is root, or on a plain host the only account there is.
+        """
+
+    def run(
+        self, argv: Sequence[str], *, user: str | None = None, stdin: str = "", environ: Mapping[str, str] | None = None,
+        timeout: float = 60, check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program on it, as `exec_argv` does. Raises HostsError when it fails, unless `check` is false."""
+        command = self.exec_argv(argv, user=user, environ=environ)
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        ) as process:
+            try:
+                out, err = process.communicate(stdin, timeout)
+            except BaseException:
+                # Below nsenter, which does not take its child along, and children of that.
+                for pid in descendants(process.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        ProcessId.of(pid).kill()
+                raise
+        if check and process.returncode:
+            raise HostsError(f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: {(err or out).strip()}")
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def spawn(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> HostProcess:
+        """Start a daemon on it, in a session of its own, child of pid 1, and return it when it runs."""
+        token, wanted = secrets.token_hex(8), " ".join(argv)
+        # setsid forks by itself: a shell's & would make it ignore SIGINT.
+        detached = ["setsid", "--fork", "sh", "-c", 'exec "$@" < /dev/null > /dev/null 2>&1', "sh", *argv]
+        self.run(detached, user=user, environ={**(environ or {}), _SPAWN_MARK: token})
+        deadline = time.monotonic() + BOOT_SECONDS
+        while time.monotonic() < deadline:
+            for one in self.processes():
+                if (one.environ or {}).get(_SPAWN_MARK) == token and one.command == wanted:
+                    return one
+            time.sleep(PAUSE)
+        raise HostsError(f"{wanted} did not appear on {self.name}: it failed, or ended at once")
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Cut its network."""
+
+    @abstractmethod
+    def heal(self) -> None:
+        """Give its network back."""
+
+    @abstractmethod
+    def power_off(self) -> None:
+        """Power loss: no packet gets out any more, pid 1 and with it everything dies. Its disk stays."""
+
+    @abstractmethod
+    def boot(self) -> None:
+        """Power on, and wait until sshd answers."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """A clean host, quickly: all processes killed, /tmp emptied, network whole, sshd new and answering."""
+
+    @abstractmethod
+    def hide_python(self) -> None:
+        """Take its Python away, for good."""
+
+    @abstractmethod
+    def full_disk(self, path: str) -> AbstractContextManager[None]:
+        """For a `with` block, a full file system lies over the directory `path`."""

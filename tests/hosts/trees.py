@@ -1,0 +1,122 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file system under every host: a Debian tree made once and cached, or the machine's own root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import state
+from .errors import HostsError, PackagesMissing
+from .programs import DEBIAN_KEYRING, ensure, in_user_namespace, warn
+
+#: The name of the base that is the machine's own root.
+MACHINE = "machine"
+MACHINE_ROOT = Path("/")
+#: The Debian release of the usual base.
+DEFAULT = "bookworm"
+
+_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini")
+_DEFAULT_MIRROR = "http://deb.debian.org/debian"
+
+
+def find(base: str) -> Path:
+    """The root directory of base `base` (`machine` or a Debian suite), made when it is not cached.
+
+    Where a Debian tree can't be made, it says why and answers with the machine's own root.
+    """
+    if base != MACHINE:
+        try:
+            return _debian(base)
+        except (HostsError, OSError) as error:
+            warn(f"no {base} tree, the machine's own root serves instead: {error}")
+    ensure("sshd", "sudo", "ps")
+    if not _find_init(MACHINE_ROOT):
+        ensure("tini")
+    return MACHINE_ROOT
+
+
+def _debian(suite: str) -> Path:
+    tree = _place(suite)
+    if not tree.is_dir() and state.in_area():
+        raise HostsError("it was not made before the rootless area was, which has no network")
+    prepare(suite)
+    return tree
+
+
+def _place(suite: str) -> Path:
+    recipe = hashlib.sha256(" ".join((suite, *_PACKAGES)).encode()).hexdigest()[:8]
+    return state.cache_directory() / f"{suite}-{recipe}"
+
+
+def prepare(suite: str) -> None:
+    """Make the tree unless it is cached. Raises HostsError, PackagesMissing."""
+    tree = _place(suite)
+    if not tree.is_dir():
+        with state.locked(tree.with_name(f"{suite}.lock")):
+            if not tree.is_dir():  # Made by another process, while this one waited.
+                _make(suite, tree)
+
+
+def _make(suite: str, tree: Path) -> None:
+    ensure("debootstrap", DEBIAN_KEYRING)
+    partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
+    shutil.rmtree(partial, ignore_errors=True)
+    argv = ["debootstrap", "--force-check-gpg", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(partial), mirror()]
+    environ = dict(os.environ)
+    if in_user_namespace():
+        environ["PATH"] = os.pathsep.join([str(Path(__file__).with_name("rootless-bin")), environ["PATH"]])
+        # Its bind mounts go when it ends.
+        argv = ["unshare", "--mount", *argv]
+    warn(f"making the {suite} tree {tree}, once, about two minutes: {' '.join(argv)}")
+    try:
+        with open(log, "w") as output:
+            status = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
+        if status:
+            last = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise HostsError(f"debootstrap failed with status {status}: {' '.join(last)} (all of it: {log})")
+        for rubbish in ("var/cache/apt", "var/lib/apt/lists"):
+            shutil.rmtree(partial / rubbish)
+        # Bound over in a user namespace, so debootstrap could not remove it.
+        (partial / "test-dev-null").unlink(missing_ok=True)
+        partial.rename(tree)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def mirror() -> str:
+    """The Debian mirror that this machine's apt uses; Debian's own where it names none."""
+    apt = Path("/etc/apt")
+    sources = [apt / "sources.list", *sorted(apt.glob("sources.list.d/*.list")), *sorted(apt.glob("sources.list.d/*.sources"))]
+    for source in sources:
+        try:
+            text = source.read_text()
+        except OSError:
+            continue
+        # One-line format, `deb [options] URI suite`, and deb822, `URIs: URI`.
+        for uri in re.findall(r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.MULTILINE):
+            if uri.rstrip("/").endswith("/debian"):
+                return str(uri)
+    return _DEFAULT_MIRROR
+
+
+def init_of(tree: Path) -> list[str]:
+    """The command of pid 1, to which the script that it runs is appended."""
+    init = _find_init(tree)
+    if init is None:
+        raise PackagesMissing(f"{tree} has no init that reaps orphans: install tini (or catatonit, or dumb-init)")
+    return [init, "--"]
+
+
+def _find_init(tree: Path) -> str | None:
+    for program in ("tini", "tini-static", "docker-init", "catatonit", "dumb-init"):
+        for directory in ("usr/bin", "usr/sbin", "usr/local/bin", "usr/libexec/catatonit"):
+            if os.access(tree / directory / program, os.X_OK):
+                return f"/{directory}/{program}"
+    return None

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Those who must live, whatever happens to a run: the user's own processes, look-alikes, and a second run on the same hosts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from tests.hosts import Host, HostProcess, Lab, ProcessId
+
+from . import census, play, tree
+from .play import Setting
+from .run import Run, started
+from .waiting import until
+
+_COOKIE = "TREEKILL"
+
+#: The cookie of a run that never was.
+_FOREIGN = "fedcba9876543210/89abcdef/4242/4241"
+
+
+@dataclass
+class Company:
+    """The bystanders on the hosts of a lab that stay from row to row."""
+
+    lab: Lab
+    hosts: Sequence[Host]
+    members: dict[str, dict[str, list[ProcessId]]] = field(default_factory=dict)  #: host name: who: processes
+    second: Run | None = None
+
+    def dead(self) -> list[str]:
+        """Who is not alive any more."""
+        gone = [f"{who} on {host}" for host, groups in self.members.items() for who, processes in groups.items() if not all(one.alive() for one in processes)]
+        if self.second is not None and self.second.process.poll() is not None:
+            gone.append(f"the second run itself\n{self.second.story}")
+        return gone
+
+    def known(self, host: Host) -> frozenset[ProcessId]:
+        """Everybody who was on the host before the row began."""
+        return frozenset(process for processes in self.members[host.name].values() for process in processes)
+
+
+@contextmanager
+def company(lab: Lab, hosts: Sequence[Host]) -> Iterator[Company]:
+    """Bystanders on the hosts, and a second run in flight on the first two; at the end the run is let go, and must end well."""
+    for host in hosts:
+        host.reset()
+    group = Company(lab, hosts)
+    with ExitStack() as stack:
+        fifo = f"/tmp/second-{secrets.token_hex(4)}"
+        # Opened for both directions it does not come to its end when a writer leaves.
+        script = f"mkfifo -m 666 {fifo}; exec 3<> {fifo}; : > {fifo}.ready; read -r word <&3; echo finished $word"
+        group.second = stack.enter_context(started(lab, Setting(hosts=2), collection=True, script=script))
+        for host in hosts:
+            group.members[host.name] = _users_own(host)
+        for host in hosts[:2]:
+            ready = host.root / f"{fifo}.ready".lstrip("/")
+            until(ready.exists, 60, lambda: f"the second run does not get going\n{group.second.story if group.second else ''}")
+            rest = census.newcomers(host, group.known(host))
+            group.members[host.name]["the task of a second run"] = [process.id for process in rest]
+        yield group
+        if not group.dead():
+            _let_go(group, fifo)
+
+
+def _users_own(host: Host) -> dict[str, list[ProcessId]]:
+    return {
+        "the user's process with the command line of a member": [
+            host.spawn(tree.NAMESAKE.split(), user=user).id for user in ("ansible", "secret", "root")
+        ],
+        "a process with another run's cookie": [host.spawn(["sleep", "7201"], user=user, environ={_COOKIE: _FOREIGN}).id for user in ("ansible", "root")],
+        "a process whose cookie is garbage": [host.spawn(["sleep", "7202"], environ={_COOKIE: "../../1/1"}).id],
+    }
+
+
+def _let_go(group: Company, fifo: str) -> None:
+    for host in group.hosts[:2]:
+        writer = os.open(host.root / fifo.lstrip("/"), os.O_WRONLY | os.O_NONBLOCK)
+        os.write(writer, b"well\n")
+        os.close(writer)
+    assert group.second is not None
+    assert group.second.wait(60) == 0, f"the second run did not end well\n{group.second.story}"
+
+
+def of_row(run: Run, host: Host, tree_processes: Sequence[HostProcess]) -> dict[str, list[ProcessId]]:
+    """Bystanders that can be found only now: what the run's first task left, and look-alikes made from the row's very cookie."""
+    earlier = [process.id for process in tree_processes if play.earlier_label(run.row) in process.command]
+    assert earlier, f"the daemon of the first task is not on {host.name}\n{run.story}"
+    look_alikes = []
+    cookie = next((one.environ[_COOKIE] for one in tree_processes if one.environ and _COOKIE in one.environ and "tk-background-" in one.command), None)
+    if cookie:
+        lease = "/".join(cookie.split("/")[1:])
+        look_alikes = [
+            host.spawn(["sleep", "7203"], user=run.setting.becoming.login, environ={f"NOT{_COOKIE}": cookie, "X": f"{_COOKIE}={cookie}"}).id,
+            host.spawn(["sleep", "7204"], environ={_COOKIE: f"0123456789abcdef/{lease}"}).id,
+            host.spawn(["tail", "-F", f"/tmp/{_COOKIE}={cookie}/$$/"]).id,
+        ]
+    return {"the daemon of an earlier task": earlier, "a process that merely contains the word": look_alikes}

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Labs and bystanders for the rows, --rounds, and the times that rows took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.hosts import KindUnavailable, Lab
+
+from .bystanders import Company, company
+
+#: Hosts of the lab for the rows that say so.
+MANY_HOSTS = 20
+
+_times: dict[str, float] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--rounds N: every row N times."""
+    parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat each row as often as --rounds says."""
+    rounds = metafunc.config.getoption("rounds")
+    if rounds > 1:
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(1, rounds + 1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long each row took from the trigger until the last process was gone."""
+    if _times:
+        terminalreporter.section("seconds from the trigger until the last process was gone")
+        for name, seconds in _times.items():
+            terminalreporter.write_line(f"{seconds:6.2f}  {name}")
+
+
+@pytest.fixture
+def took(request: pytest.FixtureRequest) -> Callable[[float], None]:
+    """Call it with the seconds that a row took."""
+    return lambda seconds: _times.__setitem__(request.node.name, seconds)
+
+
+def _lab(count: int) -> Lab:
+    try:
+        return Lab.up(count=count, kind="namespace")
+    except KindUnavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Two hosts."""
+    with _lab(2) as two:
+        yield two
+
+
+@pytest.fixture(scope="session")
+def large_lab() -> Iterator[Lab]:
+    """Twenty."""
+    with _lab(MANY_HOSTS) as twenty:
+        yield twenty
+
+
+class _Companies:
+    """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
+
+    def __init__(self) -> None:
+        self._present: dict[str, tuple[Company, ExitStack]] = {}
+
+    def on(self, lab: Lab) -> Company:
+        if lab.name in self._present and self._present[lab.name][0].dead():
+            self._present.pop(lab.name)[1].close()
+        if lab.name not in self._present:
+            stack = ExitStack()
+            self._present[lab.name] = (stack.enter_context(company(lab, list(lab))), stack)
+        return self._present[lab.name][0]
+
+    def close(self) -> None:
+        while self._present:
+            self._present.popitem()[1][1].close()
+
+
+@pytest.fixture(scope="module")
+def _companies() -> Iterator[_Companies]:
+    companies = _Companies()
+    yield companies
+    companies.close()
+
+
+@pytest.fixture
+def among(lab: Lab, _companies: _Companies) -> Company:
+    """Bystanders on two hosts, a second run among them."""
+    return _companies.on(lab)
+
+
+@pytest.fixture
+def among_many(large_lab: Lab, _companies: _Companies) -> Company:
+    """The same on twenty hosts."""
+    return _companies.on(large_lab)

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The processes of a run on the machine that it runs on, found by a mark in their environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.hosts import ProcessId
+
+#: Variable that is set for ansible-playbook, and inherited by all that it starts here. ssh does not send it to a host.
+MARK = "TK_ROW"
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Local:
+    """One process of a run, on this machine."""
+
+    id: ProcessId
+    ppid: int
+    command: str
+
+    @property
+    def is_ssh(self) -> bool:
+        """Whether it is an ssh client."""
+        return os.path.basename(self.command.split(" ", 1)[0]) in ("ssh", "sshpass")
+
+    @property
+    def is_ansible(self) -> bool:
+        """Whether it is the main process or a fork of it: worker, guardian, courier."""
+        return "ansible-playbook" in self.command
+
+    def __str__(self) -> str:
+        return f"{self.id.pid} {self.command[:100]}"
+
+
+def processes(row: str) -> list[Local]:
+    """What is alive of that run, but for the ControlMasters, which are meant to stay for a while."""
+    mark, found = f"{MARK}={row}".encode(), []
+    for pid in (int(name) for name in os.listdir(_PROC) if name.isdigit()):
+        try:
+            if mark not in _environ(pid):
+                continue
+            process = Local(ProcessId.of(pid), _ppid(pid), (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended while it was looked at.
+        if process.id.alive() and process.command and "[mux]" not in process.command:
+            found.append(process)
+    return found
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except PermissionError:
+        return []  # Somebody else's: none of ours is.
+
+
+def _ppid(pid: int) -> int:
+    return int((_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+
+
+def worker_of(row: str, main: int, address: str) -> ProcessId:
+    """The worker that serves the host with that address: the child of main whose ssh client names it."""
+    table = {process.id.pid: process for process in processes(row)}
+    for client in table.values():
+        if client.is_ssh and address in client.command.split() and client.ppid in table and table[client.ppid].ppid == main:
+            return table[client.ppid].id
+    listing = "\n".join(map(str, table.values()))
+    raise AssertionError(f"no worker of {main} has an ssh client to {address}:\n{listing}")
+
+
+def end(row: str, directory: Path) -> None:
+    """Kill all of it, and tell its ControlMasters to go."""
+    for socket in (directory / "cp").glob("*"):
+        subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while True:
+        left = processes(row)
+        if not left:
+            return
+        for process in left:
+            process.id.kill()
+        for process in left:
+            if not process.id.wait(deadline):
+                raise AssertionError(f"row {row}: does not die of SIGKILL: {process}")

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a row of the matrix runs: inventory, ansible.cfg and an ordinary playbook, written from its setting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.hosts import PASSWORD, Lab
+
+from . import tree
+
+CALLBACK = "treekill.remote.guardian"
+
+
+@dataclass(frozen=True)
+class Becoming:
+    """Who logs in, and as whom the task runs."""
+
+    login: str = "ansible"
+    keywords: Mapping[str, Any] | None = None  #: of the play
+    variables: Mapping[str, Any] | None = None  #: of every host
+
+
+#: By the words that the rows use.
+BECOME = {
+    "no": Becoming(),
+    "root, no password": Becoming(keywords={"become": True}),
+    "root, by password": Becoming(login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}),
+    # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the world read its files.
+    "another user": Becoming(keywords={"become": True, "become_user": "other"}, variables={"ansible_shell_allow_world_readable_temp": True}),
+    # Not Ansible but the task itself calls sudo, and gives it the password.
+    "no, sudo wants a password": Becoming(login="secret"),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the run of a row is configured."""
+
+    pipelining: bool = False
+    become: str = "no"  #: one of BECOME
+    strategy: str = "linear"
+    hosts: int = 2
+    track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
+    kinds: tuple[str, ...] = tree.FULL
+    kill_timeout: float = 1.0  #: seconds
+
+    @property
+    def becoming(self) -> Becoming:
+        """What `become` stands for."""
+        return BECOME[self.become]
+
+
+def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: bool) -> Path:
+    """Write all that `ansible-playbook` needs into the directory, and return the playbook."""
+    names = [host.name for host in lab][: setting.hosts]
+    (directory / "ansible.cfg").write_text(_configuration(directory, lab, setting, collection))
+    (directory / "targets.json").write_text(json.dumps(_targets(names, setting)))
+    (directory / "tree.sh").write_text(tree.script(row, setting.kinds))
+    return _playbook(directory, row, setting, _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting))
+
+
+def write_waiting(directory: Path, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
+    """The same for a run with one task, whose shell script is given."""
+    names = [host.name for host in lab][: setting.hosts]
+    (directory / "ansible.cfg").write_text(_configuration(directory, lab, setting, collection))
+    (directory / "targets.json").write_text(json.dumps(_targets(names, setting)))
+    (directory / "script.sh").write_text(script)
+    return _write_play(directory, setting, [_shell_task("Wait to be told", "{{ lookup('file', 'script.sh') }}", setting)])
+
+
+def earlier_label(row: str) -> str:
+    """Name of the daemon that the first task of a row leaves behind on purpose."""
+    return f"tk-earlier-{row}"
+
+
+def _playbook(directory: Path, row: str, setting: Setting, growing: Mapping[str, Any]) -> Path:
+    daemon = f"nohup setsid bash -c 'exec -a {earlier_label(row)} sleep {tree.LIFETIME}' < /dev/null > /dev/null 2>&1 &"
+    return _write_play(directory, setting, [_shell_task("Leave a daemon on purpose", daemon, setting), growing])
+
+
+def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, Any]]) -> Path:
+    play: dict[str, Any] = {"name": "A row of the matrix", "hosts": "targets", "gather_facts": False, "strategy": setting.strategy, "tasks": list(tasks)}
+    play.update(setting.becoming.keywords or {})
+    if setting.track == "plugins":
+        play["connection"] = "treekill.remote.ssh"
+    playbook = directory / "playbook.yml"
+    # JSON is YAML.
+    playbook.write_text(json.dumps([play], indent=1))
+    return playbook
+
+
+def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
+    task: dict[str, Any] = {"name": name}
+    if setting.track == "plugins":
+        task["treekill.remote.shell"] = {"cmd": script}
+    else:
+        task["ansible.builtin.shell"] = script
+    if "password-sudo" in setting.kinds:
+        task["environment"] = {"TK_PASSWORD": PASSWORD}
+    return task
+
+
+def _targets(names: Sequence[str], setting: Setting) -> dict[str, Any]:
+    variables = {"ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
+    return {"targets": {"hosts": dict.fromkeys(names, {}), "vars": variables}}
+
+
+def _configuration(directory: Path, lab: Lab, setting: Setting, collection: bool) -> str:
+    lines = [
+        "[defaults]",
+        f"inventory = {lab.inventory},{directory}/targets.json",
+        "forks = 25",
+        # A worker found dead is noticed between two looks at the results.
+        *([f"callbacks_enabled = {CALLBACK}"] if collection else []),
+        "[inventory]",
+        "enable_plugins = ini, yaml",
+        "[ssh_connection]",
+        f"pipelining = {setting.pipelining}",
+        # Short: the name of a socket has some hundred characters at most.
+        f"control_path_dir = {directory}/cp",
+    ]
+    if collection:
+        lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}"]
+    return "\n".join(lines) + "\n"

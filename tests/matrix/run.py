@@ -1,0 +1,136 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real ansible-playbook: started, interrupted, waited for, and nothing of it left when the block ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.hosts import Lab
+
+from . import controller, play
+from .play import Setting
+from .terminal import Terminal, default_signals
+
+
+class NoCollection(Exception):
+    """The environment does not say where Ansible or the installed collection is."""
+
+
+@dataclass
+class Run:
+    """One ansible-playbook, in flight or ended."""
+
+    row: str  #: marks its processes here, and those of its tree on the hosts
+    directory: Path  #: its configuration, its temporary files, its output
+    setting: Setting
+    process: subprocess.Popen[bytes]  #: the main process; on a terminal, the shell that waits for it
+    terminal: Terminal | None = None
+
+    @property
+    def output(self) -> str:
+        """What it wrote to standard output; on a terminal, what both streams wrote."""
+        return (self.directory / "stdout").read_text(errors="replace")
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to standard error; on a terminal, what both streams wrote."""
+        return self.output if self.terminal else (self.directory / "stderr").read_text(errors="replace")
+
+    @property
+    def story(self) -> str:
+        """The end of its output, for a message."""
+        streams = [self.output] if self.terminal else [self.output, self.errors]
+        return f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) said:\n" + "\n".join(stream[-4000:] for stream in streams)
+
+    def press_ctrl_c(self) -> None:
+        """As a user does: the terminal sends SIGINT to its foreground process group."""
+        assert self.terminal is not None
+        self.terminal.write(b"\x03")
+
+    def kill_group(self) -> None:
+        """SIGKILL to the process group of the main process."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+
+    def kill_worker(self, address: str) -> None:
+        """SIGKILL to the worker that serves the host with this address, alone."""
+        controller.worker_of(self.row, self.process.pid, address).kill()
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status, negative for a signal; None when it lasted longer than so many seconds."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+@contextmanager
+def started(lab: Lab, setting: Setting, *, collection: bool, terminal: bool = False, script: str | None = None) -> Iterator[Run]:
+    """Start a run with the nasty tree, or with the one script; at the end of the block all that is left of it here is killed."""
+    row = f"r{secrets.token_hex(4)}"
+    # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below it.
+    directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
+    try:
+        run = _start(row, directory, lab, setting, collection, terminal, script)
+        try:
+            yield run
+        finally:
+            controller.end(row, directory)
+            run.process.wait()
+            if run.terminal is not None:
+                run.terminal.close()
+    finally:
+        shutil.rmtree(directory)
+
+
+def _start(row: str, directory: Path, lab: Lab, setting: Setting, collection: bool, terminal: bool, script: str | None) -> Run:
+    if script is None:
+        playbook = play.write(directory, row, lab, setting, collection=collection)
+    else:
+        playbook = play.write_waiting(directory, lab, setting, script, collection=collection)
+    argv = [_program("ansible-playbook"), str(playbook)]
+    environ = _environ(row, directory, collection)
+    if terminal:
+        screen = Terminal(directory / "stdout")
+        return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
+    with open(directory / "stdout", "wb") as stdout, open(directory / "stderr", "wb") as stderr:
+        process = subprocess.Popen(
+            argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, preexec_fn=default_signals
+        )
+    return Run(row, directory, setting, process)
+
+
+def _program(name: str) -> str:
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise NoCollection(f"{name} is neither beside {sys.executable} nor on PATH: run this by `make integration`")
+    return found
+
+
+def _environ(row: str, directory: Path, collection: bool) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
+    # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
+    environ.pop("XDG_RUNTIME_DIR", None)
+    environ.update({
+        controller.MARK: row, "TMPDIR": str(directory), "ANSIBLE_HOME": str(directory / "home"), "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8",
+    })
+    if collection:
+        place = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
+        if not place:
+            raise NoCollection("ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which installs the collection and sets it")
+        environ["ANSIBLE_COLLECTIONS_PATH"] = place
+    return environ

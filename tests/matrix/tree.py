@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The nasty tree: each kind of process that a task can leave behind, as a line of the one shell script that starts them all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: Where, on a host, each process of a row says that it is ready, by making a file of its own name.
+READY = "/tmp/ready-{row}"
+
+#: Seconds that a process of the tree lives by itself: longer than any test, shorter than for ever.
+LIFETIME = 7200
+
+#: Command line of the one kind that carries no label: a process of the user's own has the very same.
+NAMESAKE = f"sleep {LIFETIME}.5"
+
+_SAYS_READY = ': > "$ready/${0#tk-}"'
+
+# `life` makes the shell that runs it a process with a label for its name, which neither a cleared environment nor another user hides.
+_PROLOGUE = r"""
+export row={row} ready={ready}
+mkdir -m 777 $ready
+export life=': > "$1/${{0#tk-}}"; exec -a "$0" sleep {lifetime}'
+live() {{ kind=$1; shift; exec "$@" bash -c "$life" "tk-$kind-$row" "$ready"; }}
+"""
+
+# The task lasts until it is ended: a plain shell, waiting for the plain child that it started last.
+_EPILOGUE = """
+(live plain) &
+: > "$ready/script-$row"
+while :; do wait; done
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of process."""
+
+    name: str
+    script: str  #: starts it, with `live` and the variables of the prologue at hand
+    count: int = 1  #: how many processes say ready
+    state: str = ""  #: letter of the state that it has to be in before anything is tried; any, if empty
+    needs_sudo: bool = False
+    orphan: bool = False  #: no process of the tree is its ancestor
+    cleared: bool = False  #: its environment was cleared
+
+
+def _kinds(*kinds: Kind) -> dict[str, Kind]:
+    return {kind.name: kind for kind in kinds}
+
+
+KINDS = _kinds(
+    Kind("background", "(live background) &"),
+    Kind("grandchild", """bash -c 'bash -c "$life" "$0" "$ready" & wait' tk-grandchild-$row &"""),
+    Kind("setsid", "(live setsid setsid) &"),
+    Kind("nohup", "(live nohup nohup) &"),
+    Kind("ignores-signals", "(trap '' TERM HUP INT; live ignores-signals) &"),
+    Kind("respawns", """bash -c 'trap : TERM; while :; do bash -c "$life" "$0" "$ready"; done' tk-respawns-$row &"""),
+    Kind(
+        "starts-on-term",
+        # The read of a pipe whose writing end is its own waits for ever, without a child that a signal could end instead.
+        f"""bash -c 'late() {{ bash -c "$life" tk-late-$row "$ready" & }}; trap late TERM; {_SAYS_READY}
+            exec 3<> <(:); while :; do read -r line <&3; done' tk-starts-on-term-$row &""",
+    ),
+    Kind("stopped", f"""bash -c '{_SAYS_READY}; kill -STOP $$; exec -a "$0" sleep {LIFETIME}' tk-stopped-$row &""", state="T"),
+    Kind("own-pty", """script -qc 'exec bash -c "$life" "tk-own-pty-$row" "$ready"' /dev/null < /dev/null &"""),
+    Kind("namesake", f""": > "$ready/namesake-$row"; {NAMESAKE} &"""),
+    Kind("daemon", "( (live daemon setsid) < /dev/null > /dev/null 2>&1 & )", orphan=True),
+    Kind("fast-exit", "( ( ( ( (live fast-exit) & ) & ) & ) & )", orphan=True),
+    Kind(
+        "hops",
+        # A process that forks and is gone, again and again: each of them lives for some 50 ms.
+        r"""export hops=': > "$ready/${0#tk-}"; read -rt 0.05 line <> <(:); bash -c "$hops" "$0" & exit'; bash -c "$hops" tk-hops-$row &""",
+        orphan=True,
+    ),
+    Kind("setsid-cleared", '(live setsid-cleared env -i PATH="$PATH" setsid) &', cleared=True),
+    Kind("sudo", "(live sudo sudo -n) &", needs_sudo=True),
+    Kind("other-user", "(live other-user sudo -n -u other) &", needs_sudo=True),
+    Kind("sudo-ignores-term", "(trap '' TERM HUP INT; live sudo-ignores-term sudo -n) &", needs_sudo=True),
+    Kind("daemon-cleared", '( (live daemon-cleared env -i PATH="$PATH" setsid) < /dev/null > /dev/null 2>&1 & )', orphan=True, cleared=True),
+    Kind(
+        "password-sudo",
+        # Only where sudo wants a password. It has it from a here-document: nobody sees it in a process list.
+        """(trap '' TERM HUP INT; exec sudo -S -p '' bash -c "$life" tk-password-sudo-$row "$ready" << END
+$TK_PASSWORD
+END
+) &""",
+    ),
+    Kind(
+        "many",
+        # 20 families of 25: plain, deaf to TERM, in sessions of their own, orphaned.
+        r"""
+        export brood='for n in {1..24}; do (exec -a "$0" sleep 7200) & done; : > "$ready/${0#tk-}"; wait'
+        family=0
+        while [ $((family += 1)) -le 20 ]; do
+            case $((family % 4)) in
+                0) bash -c "$brood" tk-many-$row & ;;
+                1) (trap '' TERM; exec bash -c "$brood" tk-many-$row) & ;;
+                2) setsid bash -c "$brood" tk-many-$row & ;;
+                3) (bash -c "$brood" tk-many-$row &) ;;
+            esac
+        done""",
+        count=500,
+    ),
+)
+
+#: What only a supervisor on the host can find: it is nobody's descendant, and nothing in it tells where it came from.
+SUPERVISOR = frozenset({"daemon-cleared"})
+
+#: What a login that may use sudo without a password, or root, can start.
+FULL = tuple(name for name in KINDS if name not in SUPERVISOR | {"many", "password-sudo"})
+
+#: The same for an account that may not use sudo.
+WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
+
+#: Ends at the first TERM, every process of it.
+COOPERATIVE = ("background", "grandchild", "setsid", "nohup", "daemon")
+
+
+def script(row: str, kinds: Iterable[str]) -> str:
+    """The text of the task: starts a process of each kind, and lasts until it is ended."""
+    prologue = _PROLOGUE.format(row=row, ready=READY.format(row=row), lifetime=LIFETIME)
+    return prologue + "\n".join(KINDS[name].script for name in kinds) + _EPILOGUE
+
+
+def label_of(command: str, row: str) -> str | None:
+    """The kind of process that a command line of that row tells, None if none."""
+    if command == NAMESAKE:
+        return "namesake"
+    found = re.search(rf"\btk-([a-z-]+?)-{row}\b", command)
+    if found:
+        return found[1]
+    return "script" if f"row={row} " in command else None

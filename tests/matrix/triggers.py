@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ways in which a run is interrupted, and how its main process has to end by each."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.hosts import Lab
+
+from .run import Run
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One way to interrupt a run."""
+
+    name: str
+    fire: Callable[[Run, Lab], None]
+    status: int | None  #: exit status of the main process, negative for a signal; None: whatever core makes of it
+    recap: bool  #: whether the main process is there to print one
+    terminal: bool = False  #: whether the run needs one
+
+
+def _signal(number: signal.Signals) -> Callable[[Run, Lab], None]:
+    return lambda run, lab: run.process.send_signal(number)
+
+
+CTRL_C = Trigger("Ctrl-C in a terminal", lambda run, lab: run.press_ctrl_c(), 99, recap=True, terminal=True)
+INT = Trigger("INT to main", _signal(signal.SIGINT), 99, recap=True)
+TERM = Trigger("TERM to main", _signal(signal.SIGTERM), -signal.SIGTERM, recap=True)
+HUP = Trigger("HUP to main", _signal(signal.SIGHUP), -signal.SIGHUP, recap=True)
+KILL = Trigger("KILL to main", _signal(signal.SIGKILL), -signal.SIGKILL, recap=False)
+KILL_GROUP = Trigger("KILL to the process group", lambda run, lab: run.kill_group(), -signal.SIGKILL, recap=False)
+KILL_WORKER = Trigger("KILL to one worker", lambda run, lab: run.kill_worker(lab["web1"].address), None, recap=False)
+
+#: Those that need one shot. The second Ctrl-C has a test of its own.
+ALL = (CTRL_C, INT, TERM, HUP, KILL, KILL_GROUP, KILL_WORKER)
