@@ -11,4 +11,3 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recorded_command 
 
 class ActionModule(RecordedCommand):
     """Adapts core's action loading."""
-

@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
     from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 
 
-def take_claimants(search: "TreeSearch", table: "ProcTable", pids: "Iterable[int]") -> "None":
+def take_claimants(search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]") -> "None":
     """Take every process into the tree that claims by its command line to be the root."""
     for pid in pids:
         process = table.process(pid) if len(table.arguments(pid)) == 3 else None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict
 
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
 
 # Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05
@@ -93,8 +94,10 @@ class KillPass:
         return report(self.control, self.request, self.began)
 
     def _first_signals(self) -> "None":
-        """Signal those that had none yet, while they stand still, then let them go on: children first, for a sudo that wakes and finds
-        its command stopped stops itself again."""
+        """Signal those that had none yet, while they stand still, then let them go on.
+
+        Children first: a sudo that goes on and finds its command stopped stops itself again.
+        """
         new = [fate for fate in self.control.targets() if not fate.sent]
         for fate in new:
             self.control.signal(fate, self.request.signal if fate.role == "root" else self.request.children_signal)
@@ -125,9 +128,19 @@ class KillPass:
         self.control.sleep(max(min(seconds, until - self._clock()), 0.0))
 
 
+def process_table() -> "ProcessTable":
+    """What tells of the processes of this host: /proc, or ps."""
+    table = ProcTable()
+    if table.usable:
+        return table
+    from ansible_collections.treekill.remote.plugins.module_utils._ps_table import PsTable
+
+    return PsTable()
+
+
 def new_kill_pass(request: "KillRequest") -> "KillPass":
     """A pass on this host. Raises ValueError for a run or lease that is none."""
-    table = ProcTable()
+    table = process_table()
     search = TreeSearch(CookieMatch(request.run, request.lease), table, os.getpid())
     control = TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
     return KillPass(request, control)

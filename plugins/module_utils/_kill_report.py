@@ -48,7 +48,7 @@ def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
     rows = []
     for fate in fates:
         process = fate.process
-        row = {
+        row: "Dict[str, Any]" = {
             "pid": process.id.pid,
             "start": process.id.start,
             "ppid": process.ppid,
@@ -57,7 +57,7 @@ def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
             "role": fate.role,
             "ended": None,
             "seconds": None,
-        }  # type: Dict[str, Any]
+        }
         if fate.ended is not None:
             row["ended"] = signal_name(fate.sent) if fate.sent else "exited"
             row["seconds"] = round(fate.ended - began, 3)
@@ -75,7 +75,7 @@ def signal_name(number: "int") -> "str":
     return str(number)
 
 
-_names = {None: ""}  # type: Dict[Optional[int], str]
+_names: "Dict[Optional[int], str]" = {None: ""}
 
 
 def user_name(uid: "Optional[int]") -> "str":
@@ -103,7 +103,7 @@ def to_json(value: "Any") -> "str":
         return "{" + ",".join(to_json(key) + ":" + to_json(value[key]) for key in value) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(to_json, value)) + "]"
-    return {None: "null", True: "true", False: "false"}.get(value) if value is None or isinstance(value, bool) else repr(value)
+    return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
 
 
 def _escape(char: "str") -> "str":

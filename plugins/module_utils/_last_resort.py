@@ -61,7 +61,7 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
 
     A sudo that is killed can't pass a signal on any more, and its command, which we must not signal, would live on as an orphan.
     """
-    shields = {}  # type: Dict[ProcessId, int]
+    shields: "Dict[ProcessId, int]" = {}
     living = {fate.process.id.pid: fate for fate in control.living()}
     for fate in control.living():
         pid = fate.process.id.pid

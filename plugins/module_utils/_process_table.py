@@ -13,7 +13,41 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Callable, Dict, Iterable, Iterator, List, Optional, Protocol, Tuple
+
+    class ProcessTable(Protocol):
+        """What the kill pass asks about the processes of a host. ProcTable says what each method means."""
+
+        @property
+        def method(self) -> "str":
+            """How the table is read: proc or ps."""
+
+        def pids(self) -> "List[int]":
+            """Every pid there is now."""
+
+        def newest(self) -> "Optional[int]":
+            """The pid that was given last."""
+
+        def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
+            """(pid, environment) of each."""
+
+        def environment(self, pid: "int") -> "bytes":
+            """The environment of one process."""
+
+        def process(self, pid: "int") -> "Optional[Process]":
+            """Whoever has the pid now."""
+
+        def arguments(self, pid: "int") -> "List[bytes]":
+            """The command line."""
+
+        def user(self, pid: "int") -> "Optional[int]":
+            """The effective user id."""
+
+        def is_leader(self, pid: "int") -> "bool":
+            """Whether the number is that of a process."""
+
+        def children(self, pid: "int") -> "List[int]":
+            """The children of a process."""
 
 # Most environments and all but freak command lines fit in one read; what is longer is read on.
 _READ_BYTES = 32768
@@ -80,7 +114,7 @@ def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]
 
     What leave_out says True to is not in the list, nor is what can be reached through it only.
     """
-    order = []  # type: List[int]
+    order: "List[int]" = []
     queue = list(tops)
     known = set(queue)
     for parent in queue:
@@ -94,7 +128,7 @@ def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]
 
 def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") -> "List[Process]":
     """The parents of a process, nearest first, without pid 1 and 0. Ends where a parent is younger than its child: a pid given anew."""
-    chain = []  # type: List[Process]
+    chain: "List[Process]" = []
     while process.ppid > 1:
         parent = find(process.ppid)
         if parent is None or parent.id.start > process.id.start or len(chain) > 10000:
@@ -116,7 +150,7 @@ class ProcTable:
         self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
         # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
         self._hides = not os.access(self._mount + "1/stat", os.R_OK)
-        self._index = None  # type: Optional[Dict[int, List[int]]]
+        self._index: "Optional[Dict[int, List[int]]]" = None
 
     @property
     def usable(self) -> "bool":
@@ -206,7 +240,7 @@ class ProcTable:
 
                 self._index = children_by_parent(self)
             return self._index.get(pid, [])
-        found = []  # type: List[int]
+        found: "List[int]" = []
         for thread in self._threads(pid):
             found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
         return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Dict, Iterable, List, Optional, Sequence, Set
 
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcessTable
 
 # Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
 _FEW = 1000
@@ -34,10 +34,10 @@ class TreeSearch:
     turned to it. Both say that somebody may be running from us.
     """
 
-    def __init__(self, match: "CookieMatch", table: "ProcTable", own_pid: "int") -> "None":
-        self.members = {}  # type: Dict[ProcessId, Process]
-        self.roots = set()  # type: Set[ProcessId]
-        self.spares = {}  # type: Dict[ProcessId, Process]
+    def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: "int") -> "None":
+        self.members: "Dict[ProcessId, Process]" = {}
+        self.roots: "Set[ProcessId]" = set()
+        self.spares: "Dict[ProcessId, Process]" = {}
         self.vanished = False
         self.missed = 0
         self.match = match
@@ -47,11 +47,12 @@ class TreeSearch:
         self._untouchable = {0, 1, own_pid}
         if own is not None:
             self._untouchable.update(process.id.pid for process in ancestors(own, table.process))
-        self._member_pids = {}  # type: Dict[int, ProcessId]
-        self._spare_pids = set()  # type: Set[int]
-        self._unreadable = set()  # type: Set[int]
-        self._seen = set()  # type: Set[int]
-        self._newest = None  # type: Optional[int]
+        self._member_pids: "Dict[int, ProcessId]" = {}
+        self._spare_pids: "Set[int]" = set()
+        self._unreadable: "Set[int]" = set()
+        self._dead: "Set[int]" = set()
+        self._seen: "Set[int]" = set()
+        self._newest: "Optional[int]" = None
 
     @property
     def unreadable(self) -> "int":
@@ -119,20 +120,14 @@ class TreeSearch:
             if environment is None:
                 self._unreadable.add(pid)
             elif not environment:
-                # The kernel's own, a zombie, a process in the middle of exec, one without any. Only the first never changes.
-                process = self._table.process(pid)
-                if process is None or not process.kernel and not process.alive:
-                    continue
-                if not process.kernel:
-                    environment = self._table.environment(pid)
-                    if not environment:
-                        continue
-            see(pid)
-            if environment and b"TREEKILL=" in environment:
+                read -= self._is_new_dead(pid)
+                continue
+            elif b"TREEKILL=" in environment:
                 if self.match.named_root(environment) is not None:
                     holders.append(pid)
                 elif is_spare(environment):
                     self._spare_pids.add(pid)
+            see(pid)
         self.vanished = read < len(pids)
         return holders
 

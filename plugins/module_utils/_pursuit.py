@@ -13,23 +13,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
-# Seconds of one pursuit: a hundred generations and more of a process that does nothing but fork, and little for a host that is only busy.
-PURSUIT_SECONDS = 0.03
+# Seconds of one pursuit at most: some hundred generations of a process that does nothing but fork.
+PURSUIT_SECONDS = 0.15
+# Seconds without a birth that we came too late for, after which nobody is running from us.
+CALM_SECONDS = 0.01
 
 
 def pursue(control: "TreeControl") -> "None":
-    """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught."""
+    """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught or all is calm."""
     search, table = control.search, control.table
-    until = control.clock() + PURSUIT_SECONDS
-    last = table.newest()
     known = len(search.members)
-    while last is not None and control.clock() < until and len(search.members) == known:
+    last = table.newest()
+    now = control.clock()
+    until = now + PURSUIT_SECONDS
+    calm = now + CALM_SECONDS
+    while last is not None and now < min(until, calm) and len(search.members) == known:
         newest = table.newest() or last
+        seen = 0
         # The youngest first: it has most of its life before it. (When the pids begin anew, the first few get away: there will be others.)
-        for pid in range(newest, last, -1):
-            for dummy, environment in table.environments((pid,)):
-                if environment and search.match.named_root(environment) is not None:
-                    _catch(control, pid)
+        for pid, environment in table.environments(range(newest, last, -1)):
+            seen += environment != b""  # on its way out it has none any more
+            if environment and search.match.named_root(environment) is not None:
+                _catch(control, pid)
+        now = control.clock()
+        if seen < newest - last:
+            calm = now + CALM_SECONDS
         last = newest
 
 

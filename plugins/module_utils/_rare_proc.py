@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
 
 # Bytes of one read, and those after which reading ends: the kernel allows 6 MiB of arguments and environment.
 _READ_BYTES = 1 << 16
@@ -46,9 +46,9 @@ def thread_environment(mount: "str", pid: "int") -> "bytes":
     return b""
 
 
-def children_by_parent(table: "ProcTable") -> "Dict[int, List[int]]":
+def children_by_parent(table: "ProcessTable") -> "Dict[int, List[int]]":
     """The children of every process, for kernels that do not list them."""
-    index = {}  # type: Dict[int, List[int]]
+    index: "Dict[int, List[int]]" = {}
     for pid in table.pids():
         process = table.process(pid)
         if process is not None:

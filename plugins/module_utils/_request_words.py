@@ -17,9 +17,9 @@ def request_words(request: "KillRequest") -> "List[str]":
     """C(key=value) words; read_request() and the shell version of the pass read them."""
     words = []
     for name, value in vars(request).items():
-        if isinstance(value, bool):
-            value = int(value)
-        elif isinstance(value, float):
-            value = ("%.6f" % value).rstrip("0").rstrip(".")
-        words.append("%s=%s" % (name, value))
+        if isinstance(value, float):
+            text = ("%.6f" % value).rstrip("0").rstrip(".")
+        else:
+            text = str(int(value) if isinstance(value, bool) else value)
+        words.append(name + "=" + text)
     return words

@@ -10,9 +10,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._signals import SI
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List
+    from typing import Callable, Dict, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcessTable
     from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 
 # Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
@@ -35,15 +35,15 @@ class Fate:
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
         self.role = role
-        self.user = None  # type: int | None
+        self.user: "Optional[int]" = None
         self.command = ""
         self.sent = 0
-        self.ended = None  # type: float | None
+        self.ended: "Optional[float]" = None
         self.denied = False
         self.late = False
         self.reason = ""
 
-    def describe(self, table: "ProcTable", arguments: "bool") -> "None":
+    def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
         """Note user and command line, while the process still has them."""
         pid = self.process.id.pid
         self.user = table.user(pid)
@@ -58,17 +58,17 @@ class TreeControl:
     fates: of all that was ever found, parents before children.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917: all that it works with, named by who calls
         self,
         search: "TreeSearch",
-        table: "ProcTable",
+        table: "ProcessTable",
         send: "Callable[[ProcessId, int], None]",
         clock: "Callable[[], float]",
         sleep: "Callable[[float], None]",
         children: "bool" = True,
         arguments: "bool" = True,
     ) -> "None":
-        self.fates = {}  # type: Dict[ProcessId, Fate]
+        self.fates: "Dict[ProcessId, Fate]" = {}
         self.late = False
         self.search = search
         self.table = table
@@ -77,7 +77,7 @@ class TreeControl:
         self.send = send
         self._children = children
         self._arguments = arguments
-        self._above = []  # type: List[Process]
+        self._above: "List[Process]" = []
 
     def is_target(self, fate: "Fate") -> "bool":
         """Whether a process is to be ended at all, or only watched."""

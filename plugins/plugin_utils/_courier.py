@@ -87,7 +87,8 @@ def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
         leave_parent(signal.SIG_DFL, write_end)
         answer = json.dumps(_carry_out(lease, at_once)).encode()
         while answer:
-            answer = answer[os.write(write_end, answer):]
+            written = os.write(write_end, answer)
+            answer = answer[written:]
     finally:
         os._exit(0)
 

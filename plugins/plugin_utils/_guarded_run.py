@@ -10,6 +10,7 @@ This file is private to the collection treekill.remote.
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import secrets
 import select
@@ -146,6 +147,7 @@ class GuardedRun:
             self._say("not waiting any longer; the guardian goes on alone.")
         finally:
             self._waiting = False
+        self._leave_workers()
         self._die_as_signalled()
 
     def _show_report(self) -> None:
@@ -156,12 +158,20 @@ class GuardedRun:
         except (OSError, WireError, _rendezvous.WrongPeer) as error:
             if self._received:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
-            # A guardian that was killed in the middle of its work has left workers that stand still, and core waits for them.
-            wake_descendants(self._main)
             # Nobody listens there any more, so nobody else takes it away.
             _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
+            wake_descendants(self._main)
             return
         Recap(report, interrupted=bool(self._received)).show(display)
+
+    def _leave_workers(self) -> None:
+        """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
+
+        The guardian ends their clients when their time has come.
+        """
+        if self._received:
+            for worker in multiprocessing.active_children():
+                worker.kill()
 
     def _await_report(self) -> Message:
         """The guardian's report: whole, or as far as it is there when the wait is over.

@@ -181,9 +181,7 @@ class Guardian:
         operations[message["op"]](peer, message)
 
     def _op_take(self, peer: _Peer, message: Message) -> None:
-        lease = Lease(
-            lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"]
-        )
+        lease = Lease(lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"])
         lease.terms["worker"] = peer.pid
         peer.is_worker = True
         self._reply(peer, {"granted": self._ledger.take(lease), "why": self._cause})

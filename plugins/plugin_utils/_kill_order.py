@@ -71,8 +71,11 @@ class Reach:
             play_context={name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT},
         )
 
-    def connect(self) -> ConnectionBase:
+    def connect(self, no_log: bool) -> ConnectionBase:
         """A new connection object of the same kind with the same options; nothing is sent yet.
+
+        Args:
+            no_log: whether the plugin is to keep to itself what it knows, the reason of a failure included.
 
         Raises:
             ReachError: a plugin is not to be found any more.
@@ -80,7 +83,7 @@ class Reach:
         play_context = PlayContext()
         for name, value in self.play_context.items():
             setattr(play_context, name, value)
-        play_context.no_log = True
+        play_context.no_log = no_log
         # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
         # The courier ends with the order, and its descriptors with it.
         play_context.connection_lockfd, name = tempfile.mkstemp()
@@ -144,7 +147,7 @@ class KillOrder:
             KillReportError: what came back is no report.
         """
         nonce = secrets.token_hex(8)
-        connection = self.reach.connect()
+        connection = self.reach.connect(no_log=not self.show_arguments)
         dummy, stdout, stderr = connection.exec_command(
             self._command(connection, nonce, at_once), in_data=b"\n" if self.pipelined else None, sudoable=self.becomes
         )
@@ -177,5 +180,3 @@ class KillOrder:
 
 def _text(output: bytes | str) -> str:
     return output if isinstance(output, str) else output.decode("utf-8", "replace")
-
-

@@ -269,8 +269,10 @@ class Leash:
             return
 
         def terminated(number: int, dummy: object) -> None:
-            signal.signal(number, before)
+            # Core terminates a worker that does not end more than once; the second time must not find its handler, which takes the client along.
+            signal.signal(number, signal.SIG_IGN)
             self._break(lease, lost=False)
+            signal.signal(number, before)
             os.kill(os.getpid(), number)
 
         before = signal.signal(signal.SIGTERM, terminated)
@@ -288,4 +290,3 @@ def _unquoted(quoted: str) -> str | None:
     except ValueError:
         return None
     return words[0] if len(words) == 1 and shlex.quote(words[0]) == quoted else None
-

@@ -65,6 +65,7 @@ class Link:
         Raises:
             Interrupted: the gate is closed.
         """
+        reason = ""
         for attempt in ("the guardian at hand", "a new one"):
             try:
                 channel = self._connected()

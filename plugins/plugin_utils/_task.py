@@ -77,7 +77,6 @@ class GuardedTask:
             detaches=bool(task.async_val) and not task.poll,
         )
 
-
     @classmethod
     def of_connection(cls, connection: ConnectionBase) -> GuardedTask | None:
         """The task of a connection plugin that has the kill options among its own, in a worker; None elsewhere.

@@ -68,10 +68,10 @@ class FrameReader:
             (length,) = _LENGTH.unpack_from(self._pending)
             if length > FRAME_LIMIT:
                 raise WireError(f"a frame of {length} bytes was announced; {FRAME_LIMIT} is the most that is taken")
-            end = _LENGTH.size + length
+            start, end = _LENGTH.size, _LENGTH.size + length
             if len(self._pending) < end:
                 break
-            messages.append(_decode(bytes(self._pending[_LENGTH.size:end])))
+            messages.append(_decode(bytes(self._pending[start:end])))
             del self._pending[:end]
         return messages
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.hosts import Host
@@ -81,10 +82,12 @@ def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECON
 
 
 def wait_until_nothing_is_left(run: Run, seconds: float = EXIT_SECONDS) -> None:
-    """Return when no process of the run is left on this machine, and no directory of a guardian."""
+    """Return when no process of the run is left on this machine, and no directory of its guardian."""
+    elsewhere = [Path(parent) for parent in ("/tmp", "/var/tmp", "/dev/shm")]
 
     def left() -> list[str]:
-        return [*map(str, controller.processes(run.row)), *map(str, run.directory.glob("tmp/treekill-*"))]
+        directories = [*run.directory.rglob("treekill-*-*"), *(path for parent in elsewhere for path in parent.glob(f"treekill-*-{run.process.pid}-*"))]
+        return [*map(str, controller.processes(run.row)), *map(str, directories)]
 
     until(lambda: not left(), seconds, lambda: f"left: {left()}\n{run.story}")
 

@@ -5,7 +5,7 @@
 
 # Turns fresh namespaces into a host: runs as pid 1 in them, makes file system and network, becomes init.
 # Says "ready <pid on the machine>" when the network namespace may be given its port, reads a line when it
-# has one, says "networked" when the address is set. Variables come from namespace_host.py.
+# has one, says "networked" when the address is set. Variables come from boot.py.
 set -eu
 
 # Before any mount: this /proc is still the machine's, so it knows this process by its outer pid.

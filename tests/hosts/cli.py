@@ -9,11 +9,10 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from . import area, kinds, state, trees
+from . import area, foreground, kinds, state, trees
 from .accounts import ACCOUNTS, PASSWORD
 from .area import Area
 from .errors import HostsError, NoSuchLab
@@ -59,35 +58,10 @@ def _area_of(arguments: argparse.Namespace) -> Area | None:
 
 def _inside(there: Area, argv: Sequence[str]) -> int:
     """Run the same command in the area."""
-    status = _foreground(there.enter_argv([*SELF, *argv]))
+    status = foreground.run(there.enter_argv([*SELF, *argv]))
     if argv[0] == "down":
         there.close()
     return status
-
-
-def _foreground(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-    """Run a command that has the terminal; its exit status. TERM and HUP are passed on, and then waited for as well."""
-    process: subprocess.Popen[bytes] | None = None
-    early: list[int] = []
-
-    def pass_on(number: int, dummy: object) -> None:
-        if process:
-            process.send_signal(number)
-        else:
-            early.append(number)
-
-    # Set before the command starts: it may signal this process at once. Ctrl-C reaches the command by itself.
-    handlers = {signal.SIGINT: lambda *dummy: None, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        process = subprocess.Popen(argv, env=environ)
-        for number in early:
-            process.send_signal(number)
-        status = process.wait()
-    finally:
-        for number, disposition in before.items():
-            signal.signal(number, disposition)
-    return 128 - status if status < 0 else status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -198,7 +172,7 @@ def _run(arguments: argparse.Namespace) -> int:
     """
     words = _words(arguments)
     if arguments.lab:
-        return _foreground(words, _lab_environ(Lab.load(arguments.lab)))
+        return foreground.run(words, _lab_environ(Lab.load(arguments.lab)))
     arguments.kind = kinds.choose(arguments.kind)
     if arguments.kind == kinds.ROOTLESS:
         if arguments.count:
@@ -209,9 +183,9 @@ def _run(arguments: argparse.Namespace) -> int:
         finally:
             there.close()
     if arguments.count == 0:
-        return _foreground(words)
+        return foreground.run(words)
     with _make(arguments, name=None, owned=True) as lab:
-        return _foreground(words, _lab_environ(lab))
+        return foreground.run(words, _lab_environ(lab))
 
 
 def _lab_environ(lab: Lab) -> dict[str, str]:
@@ -249,7 +223,7 @@ def _list(arguments: argparse.Namespace) -> int:
         ], indent=2))
         return 0
     for there in area.areas():
-        _foreground(there.enter_argv([*SELF, "list"]))
+        foreground.run(there.enter_argv([*SELF, "list"]))
     for lab in labs():
         owner = f", owned by process {lab.spec.owner.pid}" if lab.spec.owner else ""
         _say(f"{lab.name}: {len(lab)} {lab.spec.kind} hosts, {lab.directory}{owner}")
@@ -308,7 +282,7 @@ def _reset(arguments: argparse.Namespace) -> int:
 def _exec(arguments: argparse.Namespace) -> int:
     """Run a command on a host, without ssh."""
     host = Lab.load(arguments.lab)[arguments.host]
-    return _foreground(host.exec_argv(_words(arguments), user=arguments.user))
+    return foreground.run(host.exec_argv(_words(arguments), user=arguments.user))
 
 
 def _count(arguments: argparse.Namespace) -> int:

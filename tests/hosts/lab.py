@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from . import kinds, layer, namespace_host, network, ssh, state, trees
+from . import boot, kinds, layer, namespace_host, network, ssh, state, trees
 from .errors import HostsError, KindUnavailable, NoSuchHost, NoSuchLab
 from .guard import Guard
 from .host import BOOT_SECONDS, Host
@@ -151,7 +151,7 @@ class Lab:
         hosts = [host for host in self if isinstance(host, NamespaceHost)]
         for host in hosts:
             host.create_disk()
-        namespace_host.boot(hosts)
+        boot.boot(hosts)
 
     def down(self) -> None:
         """End every host and remove all that the lab made; harmless when it is down already, or another one has its name."""
@@ -168,7 +168,7 @@ class Lab:
     def _remove(self) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
         # Processes first, the network last: so clients learn that their connection has ended.
-        victims = namespace_host.leftovers(self.directory) if self.spec.kind == kinds.NAMESPACE else []
+        victims = boot.leftovers(self.directory) if self.spec.kind == kinds.NAMESPACE else []
         inits = [host.init for host in self if isinstance(host, NamespaceHost) and host.on]
         for victim in inits + victims:
             victim.kill()

@@ -10,33 +10,22 @@ import errno
 import os
 import secrets
 import select
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
-from . import machine_root, processes, ssh, state, trees
+from . import boot, processes, ssh, state
 from .accounts import ACCOUNTS
 from .errors import HostIsOff, HostsError
 from .host import BOOT_SECONDS, PAUSE, Host
 from .processes import HostProcess, ProcessId
-from .programs import in_user_namespace
 from .spec import Spec
-
-#: So many boot at once: more only wait for each other.
-_AT_ONCE = 32
 
 #: All that a host without Python lacks.
 _PYTHONS = ("usr/bin/python*", "usr/local/bin/python*", "usr/libexec/platform-python*")
 
 _ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-
-_UNSHARE = ("unshare", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--fork", "--kill-child")
-
-#: In the environment of a host's `unshare` process: finds it even when its pid was never written down.
-MARK = "HOSTS_BOOT"
 
 
 class NamespaceHost(Host):
@@ -118,7 +107,7 @@ class NamespaceHost(Host):
     def boot(self) -> None:
         if self.on:
             raise HostsError(f"{self.name} is on already")
-        boot([self])
+        boot.boot([self])
 
     def reset(self) -> None:
         self.heal()
@@ -187,115 +176,3 @@ def _write_order(host: NamespaceHost, line: str) -> None:
         os.write(orders, line.encode())
     finally:
         os.close(orders)
-
-
-class _Boot:
-    """One host on its way up."""
-
-    def __init__(self, host: NamespaceHost, init: Sequence[str], deadline: float) -> None:
-        self.host = host
-        self.deadline = deadline
-        self.log = host.directory / "boot.log"
-        self._heard = b""
-        with open(self.log, "ab") as log:
-            # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this process.
-            self._starter = subprocess.Popen(
-                ["setsid", "--fork", *_UNSHARE, "/bin/sh", str(Path(__file__).with_name("boot.sh"))],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", env=_boot_environ(host, init), umask=0o022,
-            )
-
-    def expect(self, word: str) -> list[str]:
-        """The words of the next line, which begins with `word`."""
-        assert self._starter.stdout is not None
-        descriptor = self._starter.stdout.fileno()
-        while b"\n" not in self._heard:
-            if not select.select([descriptor], [], [], max(0.0, self.deadline - time.monotonic()))[0]:
-                raise HostsError(f"{self.host.name} does not boot: no {word!r} in time; {self._log_text()}")
-            chunk = os.read(descriptor, 4096)
-            if not chunk:
-                raise HostsError(f"{self.host.name} does not boot: it ended before {word!r}; {self._log_text()}")
-            self._heard += chunk
-        line, dummy, self._heard = self._heard.partition(b"\n")
-        words = line.decode().split()
-        if words[:1] != [word]:
-            raise HostsError(f"{self.host.name} does not boot: {line!r} instead of {word!r}; {self._log_text()}")
-        return words
-
-    def plugged(self) -> None:
-        """Tell it that its port is there."""
-        assert self._starter.stdin is not None
-        self._starter.stdin.write(b"plugged\n")
-        self._starter.stdin.close()
-
-    def close(self) -> None:
-        """Forget it; the host stays."""
-        for stream in (self._starter.stdin, self._starter.stdout):
-            if stream is not None:
-                stream.close()
-        self._starter.wait()
-
-    def _log_text(self) -> str:
-        return f"{self.log} says: {self.log.read_text(errors='replace').strip()}"
-
-
-def boot(hosts: Sequence[NamespaceHost]) -> None:
-    """Boot them all, and return when each answers on its port."""
-    for first in range(0, len(hosts), _AT_ONCE):
-        _boot_some(hosts[first:first + _AT_ONCE])
-
-
-def _boot_some(hosts: Sequence[NamespaceHost]) -> None:
-    deadline = time.monotonic() + BOOT_SECONDS
-    init = trees.init_of(Path(hosts[0].spec.base))
-    boots: list[_Boot] = []
-    try:
-        for host in hosts:
-            boots.append(_Boot(host, init, deadline))
-        ports = []
-        for one in boots:
-            pid = int(one.expect("ready")[1])
-            state.write_json(one.host.directory / "init.json", asdict(ProcessId.of(pid)))
-            ports.append((one.host.number, pid))
-        hosts[0].spec.net.plug(ports)
-        for one in boots:
-            one.plugged()
-        for one in boots:
-            one.expect("networked")
-    finally:
-        for one in boots:
-            one.close()
-    for host in hosts:
-        ssh.wait_for_banner(host.address, host.port, deadline)
-        if not host.spec.python:
-            host.hide_python()
-
-
-def _boot_environ(host: NamespaceHost, init: Sequence[str]) -> dict[str, str]:
-    spec = host.spec
-    layer, parts = spec.directory / "disk/layer", machine_root.parts(Path(spec.base))
-    lower = [str(layer)] if parts else [str(layer), spec.base]
-    return {
-        "PATH": os.environ["PATH"],
-        MARK: str(host.directory),
-        "HOST_DIR": str(host.directory),
-        "HOST_NAME": host.name,
-        "HOST_ADDRESS": host.address,
-        "HOST_LOWER": ":".join(path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for path in lower),
-        "HOST_PARTS": " ".join(parts),
-        # An index would refuse a disk whose last mount is still on its way out.
-        "HOST_OVERLAY_OPTIONS": ",index=off" + (",userxattr" if in_user_namespace() else ""),
-        "HOST_BINDS": "\n".join(f"{source} {target}" for source, target in spec.binds.items()),
-        "HOST_INIT": " ".join(init),
-    }
-
-
-def leftovers(lab: Path) -> list[ProcessId]:
-    """The `unshare` processes of the lab's hosts, found by their environment: with each its host dies."""
-    found = []
-    for pid in processes.all_pids():
-        if ((processes.read_environ(pid) or {}).get(MARK) or "").startswith(f"{lab}/"):
-            try:
-                found.append(ProcessId.of(pid))
-            except ProcessLookupError:
-                continue  # Ended meanwhile.
-    return found

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.hosts import Lab
 
+
 class Traces:
     """Looks for processes, interfaces, mounts and files of one lab; made while it is up, it still knows them afterwards."""
 

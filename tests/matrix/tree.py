@@ -86,7 +86,8 @@ KINDS = _kinds(
     Kind(
         "password-sudo",
         # Only where sudo wants a password. It has it from a here-document: nobody sees it in a process list.
-        """(trap '' TERM HUP INT; exec sudo -S -p '' bash -c "$life" tk-password-sudo-$row "$ready" << END
+        # In a session without a terminal: in one with, some versions of sudo put a monitor of theirs between, and that ends the command by itself.
+        """(trap '' TERM HUP INT; exec setsid sudo -S -p '' bash -c "$life" tk-password-sudo-$row "$ready" << END
 $TK_PASSWORD
 END
 ) &""",

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Full disks: of the controller, where the guardian needs a directory, and of the host, where the kill pass needs none."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts import Host, Lab
+from tests.matrix.run import Run
+from tests.matrix.triggers import INT
+
+from . import guardian, tasks
+from .playing import Play, started
+
+# The controller's.
+
+#: Small file systems over all directories that a guardian may take, seen by this run alone; they go with its last process.
+_SMALL_DISKS = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", '''
+for directory in "$TMPDIR" /tmp /dev/shm; do mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"; done
+exec "$@"
+''', "small-disks"]
+
+#: A callback that is called before the guardian's: core has made its own temporary files by then, and now the disks are full.
+_FILL = '''
+import errno, os
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = "name: fill\\ntype: aggregate\\nshort_description: fills disks\\ndescription: fills disks\\n"
+
+def fill(directory, spare_files):
+    made = []
+    try:
+        with open(os.path.join(directory, "filler"), "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+    try:
+        while True:
+            made.append(os.path.join(directory, "filler-%d" % len(made)))
+            open(made[-1], "wb").close()
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+    for path in made[-1 - spare_files:-1]:
+        os.unlink(path)
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME, CALLBACK_NEEDS_ENABLED = 2.0, "aggregate", "fill", True
+
+    def v2_playbook_on_start(self, playbook):
+        for word in os.environ["TK_FILL"].split():
+            directory, spare_files = word.split("=")
+            fill(os.path.expandvars(directory), int(spare_files))
+        self._display.display("the disks are full")
+'''
+
+
+def a_play(filled: str, *more: tasks.Task) -> Play:
+    """`filled`: directories, each with the number of files that can still be made there."""
+    return Play(
+        [*more], before=_SMALL_DISKS, parent="/var/tmp", files={"fill.py": _FILL}, environ={"TK_FILL": filled}, options={"kill_timeout": 1},
+        sections={"defaults": {"callbacks_enabled": "fill, treekill.remote.guardian", "callback_plugins": "."}},
+    )
+
+
+#: Nothing, its directory, the lock in that, and all that it needs.
+ROOM = (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("room", ROOM)
+def test_where_no_disk_has_room_for_a_guardian_the_user_is_told_and_the_run_goes_on(lab: Lab, web1: Host, room: int) -> None:
+    with started(lab, a_play(f"$TMPDIR={room} /tmp=0 /dev/shm=0", tasks.trace())) as run:
+        assert run.wait(60) == 0, run.story
+        assert "the disks are full" in run.output, run.story
+        assert tasks.has_left_trace(run, web1), run.story
+        assert ("Nothing is guarded: what an interruption leaves will live on" in tasks.said(run)) == (room < max(ROOM)), run.story
+        assert ("No space left on device" in tasks.said(run)) == (room < max(ROOM)), run.story
+        tasks.wait_until_nothing_is_left(run)
+
+
+@pytest.mark.parametrize("room", ROOM)
+def test_another_directory_is_taken_when_the_first_is_full(lab: Lab, web1: Host, room: int) -> None:
+    with started(lab, a_play(f"$TMPDIR={room} /tmp=0", tasks.grow())) as run:
+        tasks.wait_for_tree(run, [web1])
+        assert not run.errors, run.story
+        interrupt_and_see_all_end(run, lab, web1)
+
+
+def interrupt_and_see_all_end(run: Run, lab: Lab, host: Host) -> None:
+    INT.fire(run, lab)
+    assert run.wait(60) == INT.status, run.story
+    tasks.wait_until_gone(run, [host])
+    assert re.search(rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+    tasks.wait_until_nothing_is_left(run)
+
+
+# The host's.
+
+
+@contextlib.contextmanager
+def a_small_home(host: Host) -> Iterator[None]:
+    """The home directory of the login, with its keys, on a small disk of its own."""
+    home = f"/home/{host.login}"
+    script = f"cp -a {home} /run/home; mount -t tmpfs -o size=8m tmpfs {home}; cp -a /run/home/. {home}; rm -r /run/home"
+    host.run(["sh", "-euc", script])
+    try:
+        yield
+    finally:
+        host.run(["umount", "--lazy", home])
+
+
+def fill_home(host: Host) -> None:
+    home = f"/home/{host.login}"
+    # Until no block is left, and then nothing else than a directory entry fits in.
+    host.run(["sh", "-c", f"cat /dev/zero > {home}/filler"], user=host.login, check=False)
+    assert "No space left" in host.ssh("echo word > ~/word").stderr
+
+
+def new_connections(play_sections: bool) -> dict[str, dict[str, object]]:
+    return {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}} if play_sections else {}
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["same connection", "new connection"])
+def test_the_kill_pass_needs_no_room_on_the_host(lab: Lab, web1: Host, anew: bool) -> None:
+    play = Play([tasks.grow()], options={"kill_timeout": 1}, sections=new_connections(anew), kinds=["background", "setsid", "ignores-signals"])
+    with a_small_home(web1), started(lab, play) as run:
+        tasks.wait_for_tree(run, [web1])
+        with web1.full_disk("/tmp"), web1.full_disk("/var/tmp"), web1.full_disk("/dev/shm"):
+            fill_home(web1)
+            interrupt_and_see_all_end(run, lab, web1)
