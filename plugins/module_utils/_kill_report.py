@@ -48,7 +48,7 @@ def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
     rows = []
     for fate in fates:
         process = fate.process
-        row: "Dict[str, Any]" = {
+        row: Dict[str, Any] = {
             "pid": process.id.pid,
             "start": process.id.start,
             "ppid": process.ppid,

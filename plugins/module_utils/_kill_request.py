@@ -21,7 +21,7 @@ class KillRequest:
     hurry: whether other passes for the same lease that are in their grace are to go over to KILL.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917: the fields of a record
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record
         self,
         run: "str" = "",
         lease: "str" = "",

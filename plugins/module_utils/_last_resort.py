@@ -30,30 +30,36 @@ def kill_the_rest(control: "TreeControl") -> "None":
     until = control.clock() + KILL_SECONDS
     pause = SHORTEST_PAUSE
     while True:
-        for fate in control.targets():
-            if fate.sent != SIGKILL and not fate.denied:
-                control.signal(fate, SIGSTOP)
-        control.freeze()
-        shields = shielding(control)
-        left = False
-        for fate in control.targets():
-            if fate.process.id in shields:
-                control.signal(fate, SIGCONT)
-            elif not fate.denied:
-                left = True
-                if fate.sent != SIGKILL:
-                    control.signal(fate, SIGKILL)
+        left = _kill(control)
         control.look()
         if not left and not control.scan(last=True):
             return
         if control.clock() >= until:
-            if control.search.missed:
-                runaway = Process(ProcessId(control.search.missed, 0), 0, "?", 1, "?")
-                control.fates[runaway.id] = Fate(runaway, "child")
-                control.fates[runaway.id].late = True
-            return
+            break
         control.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
+    if control.search.missed:
+        runaway = Fate(Process(ProcessId(control.search.missed, 0), 0, "?", 1, "?"), "child")
+        runaway.late = True
+        control.fates[runaway.process.id] = runaway
+
+
+def _kill(control: "TreeControl") -> "bool":
+    """Freeze, and KILL who may be killed. Whether there was anybody."""
+    for fate in control.targets():
+        if fate.sent != SIGKILL and not fate.denied:
+            control.signal(fate, SIGSTOP)
+    control.freeze()
+    shields = shielding(control)
+    anybody = False
+    for fate in control.targets():
+        if fate.process.id in shields:
+            control.signal(fate, SIGCONT)
+        elif not fate.denied:
+            anybody = True
+            if fate.sent != SIGKILL:
+                control.signal(fate, SIGKILL)
+    return anybody
 
 
 def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
@@ -61,7 +67,7 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
 
     A sudo that is killed can't pass a signal on any more, and its command, which we must not signal, would live on as an orphan.
     """
-    shields: "Dict[ProcessId, int]" = {}
+    shields: Dict[ProcessId, int] = {}
     living = {fate.process.id.pid: fate for fate in control.living()}
     for fate in control.living():
         pid = fate.process.id.pid

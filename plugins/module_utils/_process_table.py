@@ -114,7 +114,7 @@ def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]
 
     What leave_out says True to is not in the list, nor is what can be reached through it only.
     """
-    order: "List[int]" = []
+    order: List[int] = []
     queue = list(tops)
     known = set(queue)
     for parent in queue:
@@ -128,7 +128,7 @@ def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]
 
 def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") -> "List[Process]":
     """The parents of a process, nearest first, without pid 1 and 0. Ends where a parent is younger than its child: a pid given anew."""
-    chain: "List[Process]" = []
+    chain: List[Process] = []
     while process.ppid > 1:
         parent = find(process.ppid)
         if parent is None or parent.id.start > process.id.start or len(chain) > 10000:
@@ -150,7 +150,7 @@ class ProcTable:
         self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
         # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
         self._hides = not os.access(self._mount + "1/stat", os.R_OK)
-        self._index: "Optional[Dict[int, List[int]]]" = None
+        self._index: Optional[Dict[int, List[int]]] = None
 
     @property
     def usable(self) -> "bool":
@@ -240,7 +240,7 @@ class ProcTable:
 
                 self._index = children_by_parent(self)
             return self._index.get(pid, [])
-        found: "List[int]" = []
+        found: List[int] = []
         for thread in self._threads(pid):
             found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
         return found

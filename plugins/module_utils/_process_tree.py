@@ -35,9 +35,9 @@ class TreeSearch:
     """
 
     def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: "int") -> "None":
-        self.members: "Dict[ProcessId, Process]" = {}
-        self.roots: "Set[ProcessId]" = set()
-        self.spares: "Dict[ProcessId, Process]" = {}
+        self.members: Dict[ProcessId, Process] = {}
+        self.roots: Set[ProcessId] = set()
+        self.spares: Dict[ProcessId, Process] = {}
         self.vanished = False
         self.missed = 0
         self.match = match
@@ -47,12 +47,12 @@ class TreeSearch:
         self._untouchable = {0, 1, own_pid}
         if own is not None:
             self._untouchable.update(process.id.pid for process in ancestors(own, table.process))
-        self._member_pids: "Dict[int, ProcessId]" = {}
-        self._spare_pids: "Set[int]" = set()
-        self._unreadable: "Set[int]" = set()
-        self._dead: "Set[int]" = set()
-        self._seen: "Set[int]" = set()
-        self._newest: "Optional[int]" = None
+        self._member_pids: Dict[int, ProcessId] = {}
+        self._spare_pids: Set[int] = set()
+        self._unreadable: Set[int] = set()
+        self._dead: Set[int] = set()
+        self._seen: Set[int] = set()
+        self._newest: Optional[int] = None
 
     @property
     def unreadable(self) -> "int":
@@ -112,24 +112,42 @@ class TreeSearch:
 
     def _read(self, pids: "Sequence[int]") -> "List[int]":
         """Read the environments; the pids that hold the cookie."""
-        holders = []
+        holders: List[int] = []
+        empty = []
         read = 0
         see = self._seen.add
         for pid, environment in self._table.environments(pids):
             read += 1
+            if environment == b"":
+                empty.append(pid)
+                continue
+            see(pid)
             if environment is None:
                 self._unreadable.add(pid)
-            elif not environment:
-                read -= self._is_new_dead(pid)
-                continue
             elif b"TREEKILL=" in environment:
-                if self.match.named_root(environment) is not None:
-                    holders.append(pid)
-                elif is_spare(environment):
-                    self._spare_pids.add(pid)
-            see(pid)
+                self._sort(pid, environment, holders)
         self.vanished = read < len(pids)
+        for pid in empty:
+            self._look_closer(pid, holders)
         return holders
+
+    def _sort(self, pid: "int", environment: "bytes", holders: "List[int]") -> "None":
+        if self.match.named_root(environment) is not None:
+            holders.append(pid)
+        elif is_spare(environment):
+            self._spare_pids.add(pid)
+
+    def _look_closer(self, pid: "int", holders: "List[int]") -> "None":
+        """Who shows no environment is the kernel's own, dead, in the middle of exec, without its first thread, or has none."""
+        process = self._table.process(pid)
+        if process is not None and process.kernel:
+            self._seen.add(pid)
+        elif process is not None and process.alive:
+            # Not taken for seen: the next scan may find more.
+            self._sort(pid, self._table.environment(pid), holders)
+        elif pid not in self._dead and pid not in self._member_pids:
+            self._dead.add(pid)
+            self.vanished = True
 
     def is_root(self, process: "Process") -> "bool":
         """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what the claimant became by exec."""
@@ -203,7 +221,7 @@ class TreeSearch:
             self._read((pid,))
         if pid not in self._spare_pids:
             return False
-        for spare in [pid] + descendants([pid], self._table.children, self._own_pid.__eq__):
+        for spare in [pid, *descendants([pid], self._table.children, self._own_pid.__eq__)]:
             process = self._table.process(spare)
             if process is not None:
                 self._add(process, self.spares)

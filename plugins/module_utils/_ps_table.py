@@ -52,7 +52,7 @@ class PsTable:
     def __init__(self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command) -> "None":
         self._run = run
         self._taken = 0.0
-        self._processes: "Dict[int, Tuple[Process, int, str]]" = {}
+        self._processes: Dict[int, Tuple[Process, int, str]] = {}
         self._environment_option = "-AEww" if os.uname()[0] == "Darwin" else "axeww"
 
     def _ps(self, *options: "str") -> "List[str]":

@@ -48,7 +48,7 @@ def thread_environment(mount: "str", pid: "int") -> "bytes":
 
 def children_by_parent(table: "ProcessTable") -> "Dict[int, List[int]]":
     """The children of every process, for kernels that do not list them."""
-    index: "Dict[int, List[int]]" = {}
+    index: Dict[int, List[int]] = {}
     for pid in table.pids():
         process = table.process(pid)
         if process is not None:

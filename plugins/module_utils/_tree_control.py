@@ -35,10 +35,10 @@ class Fate:
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
         self.role = role
-        self.user: "Optional[int]" = None
+        self.user: Optional[int] = None
         self.command = ""
         self.sent = 0
-        self.ended: "Optional[float]" = None
+        self.ended: Optional[float] = None
         self.denied = False
         self.late = False
         self.reason = ""
@@ -58,7 +58,7 @@ class TreeControl:
     fates: of all that was ever found, parents before children.
     """
 
-    def __init__(  # noqa: PLR0917: all that it works with, named by who calls
+    def __init__(  # noqa: PLR0917 - all that it works with, named by who calls
         self,
         search: "TreeSearch",
         table: "ProcessTable",
@@ -68,7 +68,7 @@ class TreeControl:
         children: "bool" = True,
         arguments: "bool" = True,
     ) -> "None":
-        self.fates: "Dict[ProcessId, Fate]" = {}
+        self.fates: Dict[ProcessId, Fate] = {}
         self.late = False
         self.search = search
         self.table = table
@@ -77,7 +77,7 @@ class TreeControl:
         self.send = send
         self._children = children
         self._arguments = arguments
-        self._above: "List[Process]" = []
+        self._above: List[Process] = []
 
     def is_target(self, fate: "Fate") -> "bool":
         """Whether a process is to be ended at all, or only watched."""

@@ -18,10 +18,12 @@ import signal
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable, descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 
 PATIENCE = 30.0
 """Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout under Ansible is 10."""
@@ -64,7 +66,10 @@ class Courier:
             return Settlement(Outcome.FAILED, "the process that carried the kill order ended without an answer")
 
     def _give_up(self, limit: float) -> None:
+        table = ProcTable()
+        passwords = shared_passwords(table, descendants([self._pid], table.children, lambda pid: False))
         self._end(Settlement(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
+        forget(passwords)
 
     def _end(self, settlement: Settlement) -> None:
         self._limit.cancel()

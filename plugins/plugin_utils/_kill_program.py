@@ -12,6 +12,7 @@ import base64
 import dataclasses
 import functools
 import json
+import os
 import shlex
 import typing as t
 import zlib
@@ -20,7 +21,6 @@ from collections.abc import Sequence
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK, VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
-from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
 from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import shell_text
 
 __all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
@@ -68,15 +68,43 @@ class KillReport:
     seconds: float
 
 
-@functools.lru_cache(maxsize=None)
-def _python_program() -> str:
+class _Prepared:
+    """The program, once it was put together in this process or in the one that it was forked from."""
+
+    text = ""
+
+
+def prepare() -> None:
+    """Put the program together now, some 50 ms of work, so that the first kill_command of this process or of a fork of it has it at hand.
+
+    In a child, which takes the 3 MB along that the work needs.
+    """
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read_end)
+            with open(write_end, "w", encoding="ascii") as pipe:
+                pipe.write(_assemble())
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    with open(read_end, encoding="ascii") as pipe:
+        _Prepared.text = pipe.read()
+    os.waitpid(pid, 0)
+
+
+def _assemble() -> str:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
+
     packed = base64.b64encode(zlib.compress(program_text("_kill_main").encode("utf-8"), 9)).decode("ascii")
     return _BOOTSTRAP.format(too_old=_TOO_OLD, text=packed)
 
 
-def prepare() -> None:
-    """Put the program together now, some 50 ms of work, so that the first kill_command of this process or of a fork of it has it at hand."""
-    _python_program()
+def _python_program() -> str:
+    # Empty where the child died on the way: then it is made here.
+    _Prepared.text = _Prepared.text or _assemble()
+    return _Prepared.text
 
 
 @functools.lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
+from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
@@ -81,8 +82,11 @@ class LocalProcesses:
     def end(self, lease: Lease) -> None:
         """The kill order of this lease has been tried: its clients are not needed any more."""
         frozen = self._frozen.pop(lease.lease, None) or _Frozen(None, [])
-        for client in [*frozen.clients, *self._stray_clients(lease)]:
+        clients = [*frozen.clients, *self._stray_clients(lease)]
+        passwords = shared_passwords(self._table, (client.pid for client in clients))
+        for client in clients:
             self._send(client, signal.SIGKILL)
+        forget(passwords)
         if frozen.worker is not None:
             self._send(frozen.worker, signal.SIGCONT)
             self._end_later(frozen.worker)

@@ -89,7 +89,7 @@ class _File(ast.NodeTransformer):
         if not module.startswith(_PACKAGE):
             return node
         if any(alias.asname for alias in node.names):
-            raise ValueError(f"import of {module} in line {node.lineno}: all parts of a program share one namespace, nothing can have another name")
+            raise ValueError(f"import of {module} in line {node.lineno}: the parts of a program share one namespace, nothing can have a second name")
         name = module[len(_PACKAGE) :]
         if not self._depth:
             self.eager.append(name)
@@ -101,6 +101,11 @@ class _File(ast.NodeTransformer):
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return [self.visit(statement) for statement in node.orelse]
         return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        if node.value is None:
+            return None
+        return ast.copy_location(ast.Assign([node.target], self.visit(node.value)), node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
@@ -131,13 +136,10 @@ class _Used(ast.NodeTransformer):
     _NEVER = frozenset({"__repr__", "__str__"})
 
     def __init__(self, trees: Iterable[ast.Module]) -> None:
-        self._names: frozenset[str] = frozenset({"main"})
         trees = list(trees)
-        while True:
-            before = self._names
-            self._names = frozenset({"main"}).union(*map(self._mentioned, trees)) if before == {"main"} else before & frozenset({"main"}).union(*map(self._mentioned, trees))
-            if self._names == before:
-                return
+        self._names: frozenset[str] | None = None
+        while (names := frozenset({"main"}).union(*map(self._mentioned, trees))) != self._names:
+            self._names = names
 
     def _mentioned(self, tree: ast.AST) -> set[str]:
         names: set[str] = set()
@@ -147,18 +149,20 @@ class _Used(ast.NodeTransformer):
                 names.add(node.id)
             elif isinstance(node, ast.Attribute):
                 names.add(node.attr)
-            queue.extend(child for child in ast.iter_child_nodes(node) if self._names == {"main"} or not self._is_dead(child))
+            queue.extend(child for child in ast.iter_child_nodes(node) if not self._is_dead(child))
         return names
 
     def _is_dead(self, node: ast.AST) -> bool:
+        """Whether a node defines a name that those parts of the program that count do not mention. At first all of them count."""
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            return node.name in self._NEVER or (node.name not in self._names and not node.name.startswith("__"))
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            return node.targets[0].id not in self._names and not node.targets[0].id.startswith("__")
-        return False
+            name = node.name
+        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        else:
+            return False
+        return name in self._NEVER or (self._names is not None and name not in self._names and not name.startswith("__"))
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        body = getattr(node, "body", None)
-        if isinstance(node, (ast.Module, ast.ClassDef)) and isinstance(body, list):
-            node.body = [child for child in body if not self._is_dead(child)] or [ast.Pass()]
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            node.body = [child for child in node.body if not self._is_dead(child)] or [ast.Pass()]
         return super().generic_visit(node)

@@ -307,7 +307,10 @@ kill_rest() {
 }
 # the name of signal $1 into $name
 signal_name() {
-  case $1 in "") name=exited;; 1) name=HUP;; 2) name=INT;; 3) name=QUIT;; 9) name=KILL;; 10) name=USR1;; 12) name=USR2;; 15) name=TERM;; *) name=$(kill -l "$1" 2>/dev/null || echo "$1");; esac
+  case $1 in
+    "") name=exited;; 1) name=HUP;; 2) name=INT;; 3) name=QUIT;; 9) name=KILL;; 10) name=USR1;; 12) name=USR2;; 15) name=TERM;;
+    *) name=$(kill -l "$1" 2>/dev/null || echo "$1");;
+  esac
 }
 # centiseconds $1 as seconds into $time
 seconds() {

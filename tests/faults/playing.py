@@ -43,6 +43,7 @@ class Play:
     arguments: Sequence[str] = ()  #: more of ansible-playbook
     files: Mapping[str, str] = field(default_factory=dict)  #: beside the playbook
     kinds: Sequence[str] = tree.COOPERATIVE  #: of processes that the task `grow` starts
+    grown_too: str = ""  #: shell commands that start more processes of that tree
     collection: bool = True
     terminal: bool = False
     before: Sequence[str] = ()  #: words before `ansible-playbook`: a program that does something and then executes it
@@ -118,7 +119,7 @@ def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
     content = [{"name": "A fault", "hosts": "targets", "gather_facts": False, **play.keywords, "tasks": list(play.tasks)}]
     # JSON is YAML.
     (directory / "playbook.yml").write_text(json.dumps(content, indent=1))
-    (directory / "tree.sh").write_text(tree.script(row, play.kinds))
+    (directory / "tree.sh").write_text(tree.script(row, play.kinds).replace("(live plain) &", f"{play.grown_too}\n(live plain) &"))
     for name, text in play.files.items():
         (directory / name).write_text(text)
     (directory / "ansible.cfg").write_text(_configuration(directory, lab, play))

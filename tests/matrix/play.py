@@ -61,7 +61,7 @@ class Setting:
 def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: bool) -> Path:
     """Write all that `ansible-playbook` needs into the directory, and return the playbook."""
     names = [host.name for host in lab][: setting.hosts]
-    (directory / "ansible.cfg").write_text(_configuration(directory, lab, setting, collection))
+    (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
     (directory / "targets.json").write_text(json.dumps(_targets(names, setting)))
     (directory / "tree.sh").write_text(tree.script(row, setting.kinds))
     return _playbook(directory, row, setting, _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting))
@@ -70,7 +70,7 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
 def write_waiting(directory: Path, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
     """The same for a run with one task, whose shell script is given."""
     names = [host.name for host in lab][: setting.hosts]
-    (directory / "ansible.cfg").write_text(_configuration(directory, lab, setting, collection))
+    (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
     (directory / "targets.json").write_text(json.dumps(_targets(names, setting)))
     (directory / "script.sh").write_text(script)
     return _write_play(directory, setting, [_shell_task("Wait to be told", "{{ lookup('file', 'script.sh') }}", setting)])
@@ -113,12 +113,12 @@ def _targets(names: Sequence[str], setting: Setting) -> dict[str, Any]:
     return {"targets": {"hosts": dict.fromkeys(names, {}), "vars": variables}}
 
 
-def _configuration(directory: Path, lab: Lab, setting: Setting, collection: bool) -> str:
+def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool) -> str:
+    """The text of ansible.cfg."""
     lines = [
         "[defaults]",
         f"inventory = {lab.inventory},{directory}/targets.json",
         "forks = 25",
-        # A worker found dead is noticed between two looks at the results.
         *([f"callbacks_enabled = {CALLBACK}"] if collection else []),
         "[inventory]",
         "enable_plugins = ini, yaml",

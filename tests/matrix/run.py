@@ -100,8 +100,8 @@ def _start(row: str, directory: Path, lab: Lab, setting: Setting, collection: bo
         playbook = play.write(directory, row, lab, setting, collection=collection)
     else:
         playbook = play.write_waiting(directory, lab, setting, script, collection=collection)
-    argv = [_program("ansible-playbook"), str(playbook)]
-    environ = _environ(row, directory, collection)
+    argv = [program("ansible-playbook"), str(playbook)]
+    environ = environ_of(row, directory, collection=collection)
     if terminal:
         screen = Terminal(directory / "stdout")
         return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
@@ -112,7 +112,8 @@ def _start(row: str, directory: Path, lab: Lab, setting: Setting, collection: bo
     return Run(row, directory, setting, process)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """A program of the ansible-core that the tests run in."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
@@ -120,7 +121,8 @@ def _program(name: str) -> str:
     return found
 
 
-def _environ(row: str, directory: Path, collection: bool) -> dict[str, str]:
+def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]:
+    """The environment of a run: its mark, its directory for all temporary files, and the installed collection or none."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
     # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
     environ.pop("XDG_RUNTIME_DIR", None)

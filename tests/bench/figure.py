@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One figure: two medians that were measured by turns, their ratio, and the bar that it has to clear."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the table."""
+
+    what: str
+    ours: str
+    rival: str
+    ratio: str
+    bar: str
+    holds: bool
+
+    @property
+    def row(self) -> str:
+        """The line in markdown."""
+        return f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bar} | {'yes' if self.holds else '**no**'} |"
+
+
+def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) -> tuple[list[float], list[float]]:
+    """Measure both, in pairs whose order alternates, so that what else the machine does hits both alike."""
+    mine: list[float] = []
+    its: list[float] = []
+    for number in range(pairs):
+        turns = [(ours, mine), (rival, its)]
+        for measure, into in turns if number % 2 == 0 else reversed(turns):
+            into.append(measure())
+    return mine, its
+
+
+def compared(what: str, rival: str, mine: Sequence[float], its: Sequence[float], bar: float, *, faster: bool = False) -> Figure:
+    """The figure of two series in seconds: ours to the rival's, at most `bar`; with `faster`, the rival's to ours, at least `bar`."""
+    ratios = [theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)]
+    ratio = statistics.median(ratios)
+    return Figure(
+        what, seconds(statistics.median(mine)), f"{rival}: {seconds(statistics.median(its))}",
+        f"{ratio:.2f}" + (" times faster" if faster else ""), f"at least {bar:g}" if faster else f"at most {bar:g}", ratio >= bar if faster else ratio <= bar,
+    )
+
+
+def seconds(value: float) -> str:
+    """As people write it."""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a guardian weighs: its private memory while 200 leases are held, and how often it wakes up while nothing happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from tests.hosts import Lab
+from tests.matrix import census, run, tree
+from tests.matrix.play import Setting
+
+from .figure import Figure
+
+_LEASES = 200
+_BAR_MIB = 15.0
+
+#: Seconds for which its wake-ups are counted.
+_IDLE_SECONDS = 5.0
+
+
+def measure(lab: Lab) -> list[Figure]:
+    """A run in flight, whose guardian is given as many leases as a run with 200 forks takes, by as many connections."""
+    hosts = [lab["web1"]]
+    hosts[0].reset()
+    known = {"web1": frozenset(process.id for process in hosts[0].processes())}
+    with run.started(lab, Setting(hosts=1, kinds=tree.COOPERATIVE), collection=True) as one:
+        census.wait_for_tree(one, hosts, known)
+        path = next(one.directory.glob("treekill-*/socket"))
+        with _leases(path, _orders(lab)) as guardian:
+            memory = _private_mib(guardian)
+            wakeups = _wakeups(guardian)
+    return [
+        Figure(f"guardian: private memory, with {_LEASES} leases", f"{memory:.1f} MiB", "", "", f"at most {_BAR_MIB:g} MiB", memory <= _BAR_MIB),
+        Figure(f"guardian: wake-ups in {_IDLE_SECONDS:g} s in which nothing happens, with {_LEASES} leases", str(wakeups), "", "", "0", wakeups == 0),
+    ]
+
+
+@contextmanager
+def _leases(path: Path, orders: Sequence[dict[str, Any]]) -> Iterator[int]:
+    """Take a lease for each order, by a connection of its own; the guardian's pid."""
+    from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel
+
+    guardian = 0
+    with ExitStack() as stack:
+        taken = []
+        for order in orders:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            connection.settimeout(10)
+            connection.connect(str(path))
+            guardian = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[0]
+            channel = Channel(connection)
+            channel.send({"op": "take", **order})
+            if not channel.receive()["granted"]:
+                raise AssertionError("the guardian did not grant a lease")
+            taken.append((channel, order["lease"]))
+        try:
+            yield guardian
+        finally:
+            for channel, lease in taken:
+                channel.send({"op": "done", "lease": lease})
+
+
+def _orders(lab: Lab) -> list[dict[str, Any]]:
+    """What workers send, made as they make it: all options of an ssh connection, its shell and sudo."""
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
+    from ansible_collections.treekill.remote.plugins.plugin_utils._options import resolve
+    from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
+
+    options, orders = resolve(), []
+    for number in range(_LEASES):
+        lease, name = secrets.token_hex(4), f"host{number}"
+        order = {
+            "run": "0123456789abcdef", "lease": lease, "options": dataclasses.asdict(options), "interpreters": ["/usr/bin/python3", "python3"],
+            "becomes": True, "pipelined": False, "show_arguments": True,
+        }
+        reach = to_json(dataclasses.asdict(Reach.of(_connection(lab, name))))
+        terms = {"run": order["run"], "timeout": options.timeout, "retry_for": options.retry_for, "keep": False, "end_async": False, "local": False}
+        text = f'{{"order": {json.dumps(order)}, "reach": {reach}}}'
+        orders.append({"lease": lease, "host": name, "task": "A task of a usual name", "terms": terms, "order": text})
+    return orders
+
+
+def _connection(lab: Lab, name: str) -> Any:
+    context = PlayContext()
+    context.remote_addr, context.remote_user, context.executable = name, "ansible", "/bin/sh"
+    connection = connection_loader.get("ssh", context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
+    variables = {"ansible_host": name, "ansible_user": "ansible", "ansible_ssh_common_args": f"-F {lab.ssh_config}", "ansible_ssh_private_key_file": str(lab.key)}
+    connection.set_options(var_options=variables)
+    connection._shell = shell_loader.get("sh")
+    connection._shell.set_options(var_options=variables)
+    become = become_loader.get("sudo")
+    become.set_options(var_options={"ansible_become_password": secrets.token_hex(8)})
+    connection.set_become_plugin(become)
+    return connection
+
+
+def _private_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:"))) / 1024
+
+
+def _wakeups(pid: int) -> int:
+    before = _switches(pid)
+    # No wait for anything: that nothing happens in this time is what is measured.
+    time.sleep(_IDLE_SECONDS)
+    return _switches(pid) - before
+
+
+def _switches(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long it takes from the trigger until the last process is gone, beside what an administrator would type."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.hosts import Host, Lab
+from tests.matrix import census, run, tree
+from tests.matrix.play import Setting
+from tests.matrix.run import Run
+
+from .figure import Figure, by_turns, compared
+from .masters import Masters
+from .watch import Watch
+
+_PAIRS = 5
+
+_WHAT = "{}, a cooperative tree: from the trigger until the last process is gone"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A run in flight, with its tree standing on every host."""
+
+    run: Run
+    hosts: Sequence[Host]
+    masters: Masters
+
+    @property
+    def pattern(self) -> str:
+        """For `pkill -f`: what is in the command line of every process of the tree, and not in that of the shell which runs pkill."""
+        return f"[{self.run.row[0]}]{self.run.row[1:]}"
+
+
+def seconds_until_gone(hosts: Sequence[Host], lab: Lab, end: Callable[[Scene], None], *, collection: bool) -> float:
+    """Run a cooperative tree on all hosts, and measure from the call of `end` until the last process of it is gone."""
+    for host in hosts:
+        host.reset()
+    known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
+    setting = Setting(hosts=len(hosts), pipelining=True, kinds=tree.COOPERATIVE, kill_timeout=10)
+    with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
+        census.wait_for_tree(one, hosts, known)
+        scene = Scene(one, hosts, masters)
+        # The daemon that the first task left on purpose has no label of a kind: nobody waits for it.
+        victims = [process.id for host in hosts for process in census.newcomers(host, known[host.name]) if tree.label_of(process.command, one.row) in _ENDED]
+        with Watch(victims) as watch:
+            began = time.monotonic()
+            end(scene)
+            watch.wait()
+            return time.monotonic() - began
+
+
+_ENDED = {*tree.COOPERATIVE, "plain", "script"}
+
+
+def twenty_against_xargs(lab: Lab) -> Figure:
+    """Twenty hosts, and `xargs -P20 ssh HOST pkill`."""
+    hosts = list(lab)
+    mine, its = _by_turns(hosts, lab, _xargs_pkill)
+    return compared(_WHAT.format(f"{len(hosts)} hosts in flight"), f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, 2.0)
+
+
+def twenty_against_ansible(lab: Lab) -> Figure:
+    """Twenty hosts, and another ansible."""
+    hosts = list(lab)
+    mine, its = _by_turns(hosts, lab, _ansible_pkill)
+    return compared("the same", "`ansible all -m shell -a pkill` over warm ControlMasters", mine, its, 12.0, faster=True)
+
+
+def one_against_ssh(lab: Lab) -> Figure:
+    """One host, and the least that ssh can do."""
+    hosts = list(lab)[:1]
+    with Masters(lab, hosts) as masters:
+
+        def ssh_true() -> float:
+            began = time.monotonic()
+            subprocess.run([*masters.ssh, hosts[0].address, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+            return time.monotonic() - began
+
+        its = [ssh_true() for dummy in range(4 * _PAIRS)][-_PAIRS:]
+    mine = [seconds_until_gone(hosts, lab, _interrupt, collection=True) for dummy in range(_PAIRS)]
+    return compared(_WHAT.format("one host in flight"), "`ssh HOST true` over a warm ControlMaster", mine, its, 8.0)
+
+
+def _by_turns(hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None]) -> tuple[list[float], list[float]]:
+    return by_turns(
+        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True), lambda: seconds_until_gone(hosts, lab, rival, collection=False), _PAIRS
+    )
+
+
+def _interrupt(scene: Scene) -> None:
+    scene.run.process.send_signal(signal.SIGINT)
+
+
+def _xargs_pkill(scene: Scene) -> None:
+    command = ["xargs", "-P", str(len(scene.hosts)), "-I", "HOST", *scene.masters.ssh, "HOST", f"pkill -f '{scene.pattern}'"]
+    # pkill's status says whether it found somebody, and the watch sees that it did.
+    subprocess.run(command, input="".join(f"{host.address}\n" for host in scene.hosts), text=True, capture_output=True, check=False)
+
+
+def _ansible_pkill(scene: Scene) -> None:
+    one = scene.run
+    command = [run.program("ansible"), "targets", "-m", "ansible.builtin.shell", "-a", f"pkill -f '{scene.pattern}'"]
+    environ = run.environ_of(one.row, one.directory, collection=False)
+    # It goes over the connections that the run in flight has opened.
+    subprocess.run(command, env=environ, cwd=one.directory, stdin=subprocess.DEVNULL, capture_output=True, check=False)
