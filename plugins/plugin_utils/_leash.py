@@ -23,7 +23,8 @@ import signal
 import threading
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
@@ -38,6 +39,8 @@ if t.TYPE_CHECKING:
 Result = tuple[int, bytes, bytes]
 
 _ATTRIBUTE = "_treekill_leash"
+
+display = Display()
 
 _NEVER_STARTED = re.compile(
     r"ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
@@ -150,7 +153,8 @@ class Leash:
             lease, becomes = secrets.token_hex(4), False
             cmd = self._with_cookie(lease, cmd)
         self._inside_become = None
-        if not self._link.take(lease, self._terms(lease, becomes, bool(in_data))):
+        terms = self._terms_or_warning(lease, becomes, bool(in_data))
+        if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable))
         return self._recorded(self._held(lease, cmd, in_data, sudoable))
 
@@ -222,6 +226,17 @@ class Leash:
     @property
     def _local(self) -> bool:
         return bool(self._connection.transport == "local")
+
+    def _terms_or_warning(self, lease: str, becomes: bool, pipelined: bool) -> dict[str, t.Any] | None:
+        """The terms of the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
+        try:
+            return self._terms(lease, becomes, pipelined)
+        except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
+            display.warning(
+                f"treekill.remote: commands over the connection {self._connection._load_name} to {self.task.host} are not guarded,"
+                f" since there is no telling how to reach it again: {type(error).__name__}: {error}"
+            )
+            return None
 
     def _terms(self, lease: str, becomes: bool, pipelined: bool) -> dict[str, t.Any]:
         options = self.task.options

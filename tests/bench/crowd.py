@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 import time
 
-from ansible.plugins.loader import init_plugin_loader
 from tests.hosts import Host, Lab
 from tests.matrix.waiting import until
 
 from .figure import Figure, by_turns, compared
+from .installed import product
 
 _CROWD = 5000
 _PAIRS = 7
@@ -47,19 +47,18 @@ def _count(host: Host) -> int:
 
 
 def _kill_pass(host: Host) -> float:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillRequest, kill_command, parse_report
-
+    program = product("_kill_program")
     lease, nonce = secrets.token_hex(4), secrets.token_hex(8)
     for number in range(3):
         host.spawn(["sleep", f"720{number}"], environ={"TREEKILL": f"{_RUN}/{lease}/2/1"})
-    request = KillRequest(
+    request = program.KillRequest(
         run=_RUN, lease=lease, nonce=nonce, signal=15, children=True, children_signal=15, timeout=10.0, settle=2.0, arguments=True, escalate=True
     )
-    command = kill_command(request, ["/usr/bin/python3"])
+    command = program.kill_command(request, ["/usr/bin/python3"])
     began = time.monotonic()
     done = host.run(["sh", "-c", command])
     took = time.monotonic() - began
-    report = parse_report(done.stdout, nonce)
+    report = program.parse_report(done.stdout, nonce)
     if len(report.gone) != 3 or report.survivors:
         raise AssertionError(f"the kill pass has not done its work: {report}")
     return took
@@ -69,8 +68,3 @@ def _grep(host: Host) -> float:
     began = time.monotonic()
     host.run(["sh", "-c", f"grep -l TREEKILL={_RUN} /proc/*/environ"], check=False)
     return time.monotonic() - began
-
-
-def prepare() -> None:
-    """Let this process import the installed collection, as Ansible does."""
-    init_plugin_loader()

@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import socket
-import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,14 +19,19 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+
 from tests.hosts import Lab
-from tests.matrix import census, run, tree
+from tests.matrix import census, controller, run, tree
 from tests.matrix.play import Setting
 
 from .figure import Figure
+from .installed import product
 
 _LEASES = 200
 _BAR_MIB = 15.0
+
+#: Flags of a listening socket in /proc/net/unix.
+_ACCEPTS = "00010000"
 
 #: Seconds for which its wake-ups are counted.
 _IDLE_SECONDS = 5.0
@@ -41,7 +45,8 @@ def measure(lab: Lab) -> list[Figure]:
     with run.started(lab, Setting(hosts=1, kinds=tree.COOPERATIVE), collection=True) as one:
         census.wait_for_tree(one, hosts, known)
         path = next(one.directory.glob("treekill-*/socket"))
-        with _leases(path, _orders(lab)) as guardian:
+        guardian = _who_listens(path, one.row)
+        with _leases(path, _orders(lab)):
             memory = _private_mib(guardian)
             wakeups = _wakeups(guardian)
     return [
@@ -51,44 +56,47 @@ def measure(lab: Lab) -> list[Figure]:
 
 
 @contextmanager
-def _leases(path: Path, orders: Sequence[dict[str, Any]]) -> Iterator[int]:
-    """Take a lease for each order, by a connection of its own; the guardian's pid."""
-    from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel
-
-    guardian = 0
+def _leases(path: Path, orders: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """Take a lease for each order, by a connection of its own."""
+    wire = product("_wire")
     with ExitStack() as stack:
         taken = []
         for order in orders:
             connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             connection.settimeout(10)
             connection.connect(str(path))
-            guardian = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[0]
-            channel = Channel(connection)
+            channel = wire.Channel(connection)
             channel.send({"op": "take", **order})
             if not channel.receive()["granted"]:
                 raise AssertionError("the guardian did not grant a lease")
             taken.append((channel, order["lease"]))
         try:
-            yield guardian
+            yield
         finally:
             for channel, lease in taken:
                 channel.send({"op": "done", "lease": lease})
 
 
+def _who_listens(path: Path, row: str) -> int:
+    """The pid of the run's process that has the listening socket open; its peer credentials name the one that has bound it, which is another."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    listening = {f"socket:[{fields[6]}]" for fields in lines if fields[-1] == str(path) and fields[3] == _ACCEPTS}
+    for process in controller.processes(row):
+        if any(os.readlink(entry) in listening for entry in Path(f"/proc/{process.id.pid}/fd").iterdir()):
+            return process.id.pid
+    raise AssertionError(f"nobody listens on {path}")
+
+
 def _orders(lab: Lab) -> list[dict[str, Any]]:
     """What workers send, made as they make it: all options of an ssh connection, its shell and sudo."""
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
-    from ansible_collections.treekill.remote.plugins.plugin_utils._options import resolve
-    from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
-
-    options, orders = resolve(), []
+    reach_of, options, orders = product("_kill_order").Reach.of, product("_options").resolve(), []
     for number in range(_LEASES):
         lease, name = secrets.token_hex(4), f"host{number}"
         order = {
             "run": "0123456789abcdef", "lease": lease, "options": dataclasses.asdict(options), "interpreters": ["/usr/bin/python3", "python3"],
             "becomes": True, "pipelined": False, "show_arguments": True,
         }
-        reach = to_json(dataclasses.asdict(Reach.of(_connection(lab, name))))
+        reach = product("_wire").to_json(dataclasses.asdict(reach_of(_connection(lab, name))))
         terms = {"run": order["run"], "timeout": options.timeout, "retry_for": options.retry_for, "keep": False, "end_async": False, "local": False}
         text = f'{{"order": {json.dumps(order)}, "reach": {reach}}}'
         orders.append({"lease": lease, "host": name, "task": "A task of a usual name", "terms": terms, "order": text})
@@ -99,7 +107,9 @@ def _connection(lab: Lab, name: str) -> Any:
     context = PlayContext()
     context.remote_addr, context.remote_user, context.executable = name, "ansible", "/bin/sh"
     connection = connection_loader.get("ssh", context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
-    variables = {"ansible_host": name, "ansible_user": "ansible", "ansible_ssh_common_args": f"-F {lab.ssh_config}", "ansible_ssh_private_key_file": str(lab.key)}
+    variables = {
+        "ansible_host": name, "ansible_user": "ansible", "ansible_ssh_common_args": f"-F {lab.ssh_config}", "ansible_ssh_private_key_file": str(lab.key),
+    }
     connection.set_options(var_options=variables)
     connection._shell = shell_loader.get("sh")
     connection._shell.set_options(var_options=variables)

@@ -48,7 +48,8 @@ def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
 
     def once() -> float:
         began = time.monotonic()
-        subprocess.run([run.program("ansible-playbook"), str(directory / "playbook.yml")], env=environ, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        argv = [run.program("ansible-playbook"), str(directory / "playbook.yml")]
+        subprocess.run(argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, check=True)
         return time.monotonic() - began
 
     return once

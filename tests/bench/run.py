@@ -41,7 +41,6 @@ def main() -> int:
     unknown = set(names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no figure {', '.join(sorted(unknown))}")
-    crowd.prepare()
     _say(f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs.\n")
     _say("| what | treekill.remote | rival | ratio | bar | holds |\n|---|---|---|---|---|---|")
     all_hold = True

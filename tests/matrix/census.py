@@ -55,18 +55,21 @@ def name_of(process: HostProcess | str, row: str) -> str:
 
 def wait_for_tree(run: Run, hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]) -> None:
     """Return when every process of the tree has said ready on every host, and is seen there from outside."""
-    seconds = READY_SECONDS * (1 + len(hosts) / 10)
     for host in hosts:
-        ready = host.root / tree.READY.format(row=run.row).lstrip("/")
-        until(
-            lambda ready=ready: run.process.poll() is not None or not _silent(ready, run), seconds,
-            lambda ready=ready, host=host: f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n{run.story}",
-        )
-        assert run.process.poll() is None, f"it ended before the tree stood\n{run.story}"
-        until(
-            lambda host=host: not _missing(newcomers(host, known[host.name]), run), 10,
-            lambda host=host: f"on {host.name} these said ready, and do not run: {_missing(newcomers(host, known[host.name]), run)}\n{run.story}",
-        )
+        _wait_for_tree_on(host, run, known[host.name], READY_SECONDS * (1 + len(hosts) / 10))
+
+
+def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds: float) -> None:
+    ready = host.root / tree.READY.format(row=run.row).lstrip("/")
+    until(
+        lambda: run.process.poll() is not None or not _silent(ready, run), seconds,
+        lambda: f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n{run.story}",
+    )
+    assert run.process.poll() is None, f"it ended before the tree stood\n{run.story}"
+    until(
+        lambda: not _missing(newcomers(host, known), run), 10,
+        lambda: f"on {host.name} these said ready, and do not run: {_missing(newcomers(host, known), run)}\n{run.story}",
+    )
 
 
 def _silent(ready: Path, run: Run) -> list[str]:

@@ -49,7 +49,7 @@ def processes(row: str) -> list[Local]:
         try:
             if mark not in _environ(pid):
                 continue
-            process = Local(ProcessId.of(pid), _ppid(pid), (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+            process = Local(ProcessId.of(pid), _ppid(pid), _command(pid))
         except (FileNotFoundError, ProcessLookupError):
             continue  # It ended while it was looked at.
         if process.id.alive() and process.command and "[mux]" not in process.command:
@@ -62,6 +62,10 @@ def _environ(pid: int) -> list[bytes]:
         return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except PermissionError:
         return []  # Somebody else's: none of ours is.
+
+
+def _command(pid: int) -> str:
+    return (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
 
 
 def _ppid(pid: int) -> int:

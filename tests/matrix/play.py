@@ -110,7 +110,7 @@ def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
 
 def _targets(names: Sequence[str], setting: Setting) -> dict[str, Any]:
     variables = {"ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
-    return {"targets": {"hosts": dict.fromkeys(names, {}), "vars": variables}}
+    return {"targets": {"hosts": {name: {} for name in names}, "vars": variables}}
 
 
 def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool) -> str:

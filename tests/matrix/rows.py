@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tests.hosts import Host, HostProcess, Lab, ProcessId
+from tests.hosts import Host, Lab, ProcessId
 
 from . import bystanders, census, controller, tree
 from .bystanders import Company
@@ -28,6 +28,9 @@ SLACK_PER_HOST = 0.5
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
 EXIT_SECONDS = 20.0
+
+#: Seconds for which survivors are killed one by one, before the host is wiped.
+_TIDY_SECONDS = 5.0
 
 
 @dataclass
@@ -52,6 +55,30 @@ class Outcome:
         return {name for names in self.survivors.values() for name in names}
 
 
+@dataclass
+class Scene:
+    """A row while it is played."""
+
+    run: Run
+    hosts: Sequence[Host]
+    known: dict[str, frozenset[ProcessId]]  #: host name: everybody there who does not belong to the tree
+    but: frozenset[str]  #: kinds whose end nobody waits for
+
+    def all_gone(self) -> bool:
+        """Whether a look at the hosts finds nobody of the tree."""
+        found = (process for host in self.hosts for process in census.newcomers(host, self.known[host.name]))
+        return all(tree.label_of(process.command, self.run.row) in self.but for process in found)
+
+    def survivors(self) -> dict[str, list[str]]:
+        """Host name: who is there, after more than one look."""
+        found = census.survivors(self.hosts, self.known, self.run.row)
+        return {host: sorted({census.name_of(process, self.run.row) for process in processes}) for host, processes in found.items()}
+
+    def left_here(self) -> list[str]:
+        """Processes and files of the run on this machine."""
+        return [*map(str, controller.processes(self.run.row)), *sorted(str(path) for path in self.run.directory.glob("treekill-*"))]
+
+
 Fire = Callable[[Run, Lab], None]
 
 
@@ -65,59 +92,46 @@ def play_row(
     """
     hosts = list(company.hosts)[: setting.hosts]
     with started(company.lab, setting, collection=True, terminal=trigger.terminal) as run:
-        known = {host.name: company.known(host) for host in hosts}
-        census.wait_for_tree(run, hosts, known)
+        scene = Scene(run, hosts, {host.name: company.known(host) for host in hosts}, but)
+        census.wait_for_tree(run, hosts, scene.known)
         assert "Skipping callback" not in run.errors, f"core did not load the callback\n{run.story}"
-        mine = {host.name: bystanders.of_row(run, host, census.newcomers(host, known[host.name])) for host in hosts}
+        mine = {host.name: bystanders.of_row(run, host, census.newcomers(host, scene.known[host.name])) for host in hosts}
         for host in hosts:
-            known[host.name] |= {process for processes in mine[host.name].values() for process in processes}
-        outcome = Outcome(run.row, [host.name for host in hosts])
+            scene.known[host.name] |= {process for processes in mine[host.name].values() for process in processes}
         try:
-            began = time.monotonic()
-            (fire or trigger.fire)(run, company.lab)
-            if patience is None:
-                patience = setting.kill_timeout + SLACK + SLACK_PER_HOST * len(hosts)
-            _watch(outcome, run, hosts, known, began, patience, but)
+            patience = patience or setting.kill_timeout + SLACK + SLACK_PER_HOST * len(hosts)
+            outcome = _interrupt(scene, lambda: (fire or trigger.fire)(run, company.lab), patience)
             outcome.dead = company.dead() + [
                 f"{who} on {name}" for name, groups in mine.items() for who, processes in groups.items() if not all(one.alive() for one in processes)
             ]
         finally:
-            tidy(hosts, known)
-            for processes in (processes for groups in mine.values() for processes in groups.values()):
-                for process in processes:
-                    process.kill()
+            tidy(hosts, scene.known)
+            for process in (one for groups in mine.values() for processes in groups.values() for one in processes):
+                process.kill()
     return outcome
 
 
-def _watch(outcome: Outcome, run: Run, hosts: Sequence[Host], known: dict[str, frozenset[ProcessId]], began: float, patience: float, but: frozenset[str]) -> None:
-    def all_gone() -> bool:
-        return all(tree.label_of(process.command, run.row) in but for host in hosts for process in census.newcomers(host, known[host.name]))
-
-    _in_time(all_gone, patience)
+def _interrupt(scene: Scene, fire: Callable[[], None], patience: float) -> Outcome:
+    run, outcome = scene.run, Outcome(scene.run.row, [host.name for host in scene.hosts])
+    began = time.monotonic()
+    fire()
+    _in_time(scene.all_gone, patience - (time.monotonic() - began))
     outcome.seconds = time.monotonic() - began
     if outcome.seconds > patience:
-        outcome.late = _by_name(census.survivors(hosts, known, run.row), run.row)
+        outcome.late = scene.survivors()
     outcome.status = run.wait(EXIT_SECONDS)
-    _in_time(lambda: not controller.processes(run.row) and not _files(run.directory), EXIT_SECONDS)
-    outcome.left = [*map(str, controller.processes(run.row)), *_files(run.directory)]
+    _in_time(lambda: not scene.left_here(), EXIT_SECONDS)
+    outcome.left = scene.left_here()
     # Looked at again when everybody has left: what comes back after the last look of the kill pass is a survivor as well.
-    outcome.survivors = _by_name(census.survivors(hosts, known, run.row), run.row)
+    outcome.survivors = scene.survivors()
     outcome.output, outcome.errors, outcome.story = run.output, run.errors, run.story
-
-
-def _by_name(found: Mapping[str, Iterable[HostProcess | str]], row: str) -> dict[str, list[str]]:
-    return {host: sorted({census.name_of(process, row) for process in processes}) for host, processes in found.items()}
+    return outcome
 
 
 def _in_time(look: Callable[[], bool], seconds: float) -> None:
-    try:
+    # What is not so by then is found, and told, by the assertions on the outcome.
+    with suppress(TooLate):
         until(look, seconds, "")
-    except TooLate:
-        pass  # What is not so by then is found, and told, by the assertions on the outcome.
-
-
-def _files(directory: Path) -> list[str]:
-    return sorted(str(path) for path in directory.glob("treekill-*"))
 
 
 def tidy(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]) -> None:
@@ -131,6 +145,6 @@ def tidy(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]) -> No
             return not left
 
         try:
-            until(all_killed, 5, "")
+            until(all_killed, _TIDY_SECONDS, "")
         except TooLate:
             host.reset()

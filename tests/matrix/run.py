@@ -107,7 +107,8 @@ def _start(row: str, directory: Path, lab: Lab, setting: Setting, collection: bo
         return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
     with open(directory / "stdout", "wb") as stdout, open(directory / "stderr", "wb") as stderr:
         process = subprocess.Popen(
-            argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, preexec_fn=default_signals
+            argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
+            preexec_fn=default_signals,  # noqa: PLW1509 -- the tests have one thread
         )
     return Run(row, directory, setting, process)
 

@@ -33,7 +33,8 @@ class Terminal:
         """Start a shell that runs the command as its foreground job, and ends with the status of it."""
         return subprocess.Popen(
             ["bash", "-mc", '"$@"; exit $?', "terminal", *argv], env=environ, cwd=directory,
-            stdin=self._line, stdout=self._line, stderr=self._line, start_new_session=True, preexec_fn=_take_terminal,
+            stdin=self._line, stdout=self._line, stderr=self._line, start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 -- the tests have one thread
         )
 
     def write(self, keys: bytes) -> None:
