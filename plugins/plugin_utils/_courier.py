@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Outcome, Settlement
-from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 
 PATIENCE = 30.0
@@ -53,17 +53,19 @@ class Courier:
         loop.watch(self._pipe, self._read)
 
     def _read(self) -> None:
-        chunk = os.read(self._pipe, 65536)
-        self._answer += chunk
-        if not chunk:
+        chunk = read_ready(self._pipe)
+        if chunk is None:
             self._end(self._settlement())
+        else:
+            self._answer += chunk
 
     def _settlement(self) -> Settlement:
         try:
             answer = json.loads(self._answer)
             return Settlement(Outcome(answer["outcome"]), answer["reason"], answer["report"])
         except (ValueError, KeyError, TypeError):
-            return Settlement(Outcome.FAILED, "the process that carried the kill order ended without an answer")
+            # Killed, by the system for want of memory for example. Nobody knows how far it had come: another one is sent.
+            return Settlement(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
 
     def _give_up(self, limit: float) -> None:
         table = ProcTable()

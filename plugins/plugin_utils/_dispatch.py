@@ -119,6 +119,7 @@ def combine(results: t.Sequence[Settlement]) -> Settlement:
     merged: dict[str, t.Any] = {**t.cast("dict[str, t.Any]", confirmed[0].report)}
     gone: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
     survivors: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
+    spared: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
     for settlement in confirmed:
         report = t.cast("dict[str, t.Any]", settlement.report)
         for process in report["gone"]:
@@ -128,6 +129,10 @@ def combine(results: t.Sequence[Settlement]) -> Settlement:
         survivors.update({(process["pid"], process["start"]): process for process in report["survivors"]})
         merged["seconds"] = max(merged["seconds"], report["seconds"])
         merged["root"] = merged["root"] or report["root"]
+        merged["unreadable"] = max(merged["unreadable"], report["unreadable"])
+        merged["escalated"] = merged["escalated"] or report["escalated"]
+        spared.update({(process["pid"], process["start"]): process for process in report["spared"]})
     merged["gone"] = list(gone.values())
+    merged["spared"] = list(spared.values())
     merged["survivors"] = [process for identity, process in survivors.items() if identity not in gone]
     return Settlement(Outcome.CONFIRMED, report=merged)

@@ -23,7 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPi
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import prepare as prepare_kill_program
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, LedgerError, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, is_alive
-from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
 
 FROZEN = b"F"
@@ -56,6 +56,7 @@ class Guardian:
         self._path = path
         self._listener = listener
         self._wake = pipes.wake if pipes else None
+        self._main_descriptor: int | None = None
         self._loop = Loop()
         self._ledger = Ledger()
         self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
@@ -77,6 +78,7 @@ class Guardian:
         self._watch_main()
         self._loop.watch(self._listener.fileno(), self._accept)
         if self._wake is not None:
+            os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
         self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
         _rendezvous.remove(self._path)
@@ -91,6 +93,7 @@ class Guardian:
         except (AttributeError, OSError):
             self._ask_for_main()
             return
+        self._main_descriptor = descriptor
         self._loop.watch(descriptor, self._main_gone)
         if not is_alive(self._main):
             self._main_gone()
@@ -106,6 +109,9 @@ class Guardian:
         if self._main is None:
             return
         gone, self._main = self._main.pid, None
+        if self._main_descriptor is not None:
+            # It stays readable for ever.
+            self._loop.unwatch(self._main_descriptor)
         if not self._over:
             self._interrupt("the main process is gone")
         self._local.end_orphans(peer.pid for peer in self._peers.values() if peer.is_worker and peer.pid != gone)
@@ -233,7 +239,7 @@ class Guardian:
     # The interruption.
 
     def _read_signals(self) -> None:
-        for number in os.read(t.cast(int, self._wake), 4096):
+        for number in read_ready(t.cast(int, self._wake)) or b"":
             now = self._loop.clock()
             if not self._cause:
                 self._signalled_at = now

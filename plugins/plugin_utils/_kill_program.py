@@ -95,7 +95,7 @@ def prepare() -> None:
 
 
 def _assemble() -> str:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
+    from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text  # noqa: PLC0415  # ast stays out of the main process
 
     packed = base64.b64encode(zlib.compress(program_text("_kill_main").encode("utf-8"), 9)).decode("ascii")
     return _BOOTSTRAP.format(too_old=_TOO_OLD, text=packed)
@@ -111,9 +111,9 @@ def _python_program() -> str:
 def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     """What comes before and after the words: all that does not change from host to host."""
     tries = " ".join(shlex.quote(interpreter) for interpreter in interpreters)
-    before = "trap '' HUP INT QUIT PIPE TERM USR1; set -- "
+    before = "trap '' 1 2 3 13 15 USR1; set -- "
     after = (
-        f"; k=1; for p in {tries or '/nonexistent'}; do command -v \"$p\" >/dev/null 2>&1 || continue; "
+        f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
         f'"$p" -I -S -c {shlex.quote(_python_program())} "$@" </dev/null && k=0 && break; done; '
         f'[ "$k" = 0 ] || {{ k={shlex.quote(shell_text())}; /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
     )
@@ -149,10 +149,25 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
     return KillReport(
         method=str(content["method"]),
         root=None if root is None else (int(root["pid"]), int(root["ppid"])),
-        gone=tuple(ReportedProcess(**row) for row in content["gone"]),
-        survivors=tuple(ReportedProcess(**row) for row in content["survivors"]),
-        spared=tuple(ReportedProcess(**row) for row in content["spared"]),
+        gone=tuple(_to_process(row) for row in content["gone"]),
+        survivors=tuple(_to_process(row) for row in content["survivors"]),
+        spared=tuple(_to_process(row) for row in content["spared"]),
         unreadable=int(content["unreadable"]),
         escalated=bool(content["escalated"]),
         seconds=float(content["seconds"]),
+    )
+
+
+def _to_process(row: dict[str, t.Any]) -> ReportedProcess:
+    """Each value as what it has to be: a host that is not to be trusted sends this."""
+    return ReportedProcess(
+        pid=int(row["pid"]),
+        start=int(row["start"]),
+        ppid=int(row["ppid"]),
+        user=str(row["user"]),
+        command=str(row["command"]),
+        role=str(row["role"]),
+        ended=None if row["ended"] is None else str(row["ended"]),
+        seconds=None if row["seconds"] is None else float(row["seconds"]),
+        reason=str(row.get("reason", "")),
     )

@@ -94,7 +94,9 @@ class LocalProcesses:
     def end_orphans(self, workers: t.Iterable[int]) -> None:
         """The main process is gone: end its forks, which go on without it, but for those that stand still for a kill order."""
         standing = {frozen.worker for frozen in self._frozen.values()}
-        found = [self._identify(pid) for pid in {*workers, *self._lifeline_holders()}]
+        # A courier that was forked a moment ago still holds what its parent holds.
+        holders = {*workers, *self._lifeline_holders()} - set(self._table.children(os.getpid()))
+        found = [self._identify(pid) for pid in holders]
         for orphan in found:
             if orphan is not None and orphan not in standing:
                 self._send(orphan, signal.SIGKILL)

@@ -13,11 +13,20 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import selectors
 import time
 import typing as t
 
 Ready = t.Callable[[], None]
+
+
+def read_ready(descriptor: int) -> bytes | None:
+    """What can be read from a non-blocking descriptor: nothing when a call within a call has read it already; None at its end."""
+    try:
+        return os.read(descriptor, 65536) or None
+    except BlockingIOError:
+        return b""
 
 
 class Timer:

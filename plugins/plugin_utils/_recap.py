@@ -47,7 +47,10 @@ class Recap:
             display.display(line.text, color=line.color, stderr=True)
 
     def lines(self) -> list[Line]:
-        """The recap, top to bottom."""
+        """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""
+        return [Line(_escaped(line.text), line.color) for line in self._lines()]
+
+    def _lines(self) -> list[Line]:
         hosts: dict[str, list[Message]] = collections.defaultdict(list)
         for result in self._report["results"]:
             if self._interrupted or _is_news(result):
@@ -89,9 +92,9 @@ def _of_host(name: str, results: list[Message]) -> list[Line]:
         lines += _confirmed(name, reports)
     for result in results:
         if result["outcome"] == "left":
-            lines.append(Line(f"{name} : left alone: {_escaped(result['reason'])} (task: {_escaped(result['task'])})", C.COLOR_WARN))
+            lines.append(Line(f"{name} : left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN))
         elif result["report"] is None:
-            lines.append(Line(f"{name} : NOT CONFIRMED (task: {_escaped(result['task'])}): {_unconfirmed(result)}", C.COLOR_ERROR))
+            lines.append(Line(f"{name} : NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR))
     return lines
 
 
@@ -106,10 +109,10 @@ def _confirmed(name: str, reports: list[Message]) -> list[Line]:
     text = f"{name} : ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}, {seconds:.1f} s"
     lines = [Line(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED)]
     for process in survivors:
-        command = _escaped(process["command"])
+        command = process["command"]
         if len(command) > _COMMAND_WIDTH:
             command = command[: _COMMAND_WIDTH - 3] + "..."
-        lines.append(Line(f"{'':{len(name)}}   survivor {process['pid']} ({process['user']}) {command}: {_escaped(process['reason'])}", C.COLOR_ERROR))
+        lines.append(Line(f"{'':{len(name)}}   survivor {process['pid']} ({process['user']}) {command}: {process['reason']}", C.COLOR_ERROR))
     spared = [process for report in reports for process in report["spared"]]
     if spared:
         pids = ", ".join(str(process["pid"]) for process in spared)
@@ -118,7 +121,7 @@ def _confirmed(name: str, reports: list[Message]) -> list[Line]:
 
 
 def _unconfirmed(result: Message) -> str:
-    reason = _escaped(" ".join(result["reason"].split()))
+    reason = " ".join(result["reason"].split())
     if result["outcome"] == "trying":
         return f"{reason}. Tried again for {result['retry_for']:g} s in all, also after this command has ended."
     return reason

@@ -21,9 +21,9 @@ trap "" 1 2 3 13 15
 export LC_ALL=C
 text=$1
 shift
-run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began= hurry=0
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began=
 for word in "$@"; do
-  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*|hurry=*)
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*)
     eval "${word%%=*}=\${word#*=}";;
   esac
 done

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from tests.hosts import Lab
 
 from . import tree
 from .bystanders import Company
-from .control import BEFORE_2_19, play_control
+from .control import play_control
 from .play import Setting
 from .rows import Outcome, play_row
 from .run import Run
@@ -50,7 +49,7 @@ def rows(*table: Row) -> pytest.MarkDecorator:
 
 def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:
     """All that every row demands. `but`: kinds of processes that do survive, and have to be there. `status`: of the main process, if not the trigger's."""
-    assert outcome.alive == set(but), f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\n{outcome.story}"
+    assert outcome.alive == set(but), f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
     assert not outcome.late, f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
@@ -63,18 +62,6 @@ def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozen
 # Every trigger, with a pty on the host and without, against the whole tree.
 
 EVERY_TRIGGER = [Row(trigger, Setting(pipelining=pipelining)) for trigger in ALL if trigger is not KILL_WORKER for pipelining in (False, True)]
-
-
-def supervisor_only(row: Row) -> frozenset[str]:
-    """Kinds that nothing on the controller can win in this row.
-
-    Before 2.19, SIGKILL to the process group ends the ssh clients as well. Where there is a pty, the host then hangs up: what started the tree is gone
-    before anybody can look for it. Children of it that carry no cookie, because they have cleared their environment or sudo has, are nobody's descendants
-    then; those that also do not heed the hang-up are lost.
-    """
-    if row.trigger is KILL_GROUP and not row.setting.pipelining and BEFORE_2_19:
-        return frozenset({"setsid-cleared", "sudo-ignores-term"})
-    return frozenset()
 
 
 @rows(*EVERY_TRIGGER)
@@ -198,15 +185,13 @@ def test_only_a_supervisor_wins(among: Company, row: Row, took: Took) -> None:
 
     The row asserts that exactly these survive, so it fails on the day on which they do not, and then moves up.
     """
-    lost = tree.SUPERVISOR | supervisor_only(row)
-    outcome = play_row(among, Setting(pipelining=row.setting.pipelining, kinds=(*tree.FULL, *tree.SUPERVISOR)), row.trigger, but=lost)
+    outcome = play_row(among, Setting(pipelining=row.setting.pipelining, kinds=(*tree.FULL, *tree.SUPERVISOR)), row.trigger, but=tree.SUPERVISOR)
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, row.trigger, but=lost)
-    pytest.xfail(f"survived, as only a supervisor on the host can find them: {', '.join(sorted(lost))}")
+    assert_survived_by_nobody(outcome, row.trigger, but=tree.SUPERVISOR)
+    pytest.xfail(f"survived, as only a supervisor on the host can find them: {', '.join(sorted(tree.SUPERVISOR))}")
 
 
 def _nothing_survives(company: Company, row: Row, took: Took) -> None:
-    kinds = tuple(kind for kind in row.setting.kinds if kind not in supervisor_only(row))
-    outcome = play_row(company, dataclasses.replace(row.setting, kinds=kinds), row.trigger)
+    outcome = play_row(company, row.setting, row.trigger)
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, row.trigger)

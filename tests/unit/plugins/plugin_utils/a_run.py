@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A program that plays a run of its own, with a guardian: what it is told to do on standard input, as JSON, it answers on standard output.
+
+    {"commands": [...]}  runs each over a local connection, bare and leashed, and answers with both results of each
+    {"wait": true}       starts a guardian, tells its socket, and waits until standard input ends
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _options
+from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+
+RUN = "00000000000000aa"
+
+
+def _connection() -> Any:
+    context = PlayContext()
+    context.executable = "/bin/sh"
+    connection = connection_loader.get("local", context, new_stdin=None)
+    connection.set_options(var_options={})
+    return connection
+
+
+def _results(commands: list[list[str | None]]) -> list[Any]:
+    link = Link(run=RUN, main=identify(os.getpid()), announced=True)
+    task = GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
+    bare, leashed, announcing = _connection(), _connection(), _connection()
+    leash(leashed, link, task)
+    leash(announcing, link, task).announce = True  # type: ignore[union-attr]
+    answers = []
+    for command, stdin in commands:
+        results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, leashed, announcing)]
+        answers.append([[status, out.decode(errors="replace"), err.decode(errors="replace")] for status, out, err in results])
+    return answers
+
+
+def _wait() -> None:
+    path = _guardian_process.ensure(RUN, identify(os.getpid()))
+    print(json.dumps(path), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    order = json.loads(sys.stdin.readline())
+    if "commands" in order:
+        print(json.dumps(_results(order["commands"])))
+    else:
+        _wait()

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Made-up kill reports, as a host may send them and the guardian passes them on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+#: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
+HOSTILE = st.text(st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90)
+
+NAMES = st.text("abcdefgh-.0123456789", min_size=1, max_size=12)
+
+
+def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
+    """One process of a report."""
+    return {"pid": pid, "start": start, "ppid": 1, "user": "u", "command": "c", "role": "child", "ended": "TERM", "seconds": 0.1, "reason": "", **more}
+
+
+def report(**more: Any) -> dict[str, Any]:
+    """A report of a host where nothing was."""
+    return {
+        "method": "proc", "root": None, "gone": [], "survivors": [], "spared": [], "unreadable": 0, "escalated": False, "seconds": 0.25, **more,
+    }
+
+
+def result(host: str = "web1", **more: Any) -> dict[str, Any]:
+    """What the guardian tells of one lease."""
+    return {"host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, **more}
+
+
+def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Some processes that ended in one of these ways, no two of them the same."""
+    one = st.builds(
+        process, st.integers(2, 30), st.integers(1, 3), command=HOSTILE, user=HOSTILE, reason=HOSTILE, ended=st.sampled_from(endings),
+    )
+    return st.lists(one, max_size=6, unique_by=lambda row: (row["pid"], row["start"]))
+
+
+REPORTS = st.builds(
+    report, gone=processes("TERM", "KILL", "exited", None), survivors=processes(None), spared=processes(None), seconds=st.floats(0, 100),
+    root=st.none() | st.just([5, 4]), unreadable=st.integers(0, 3), escalated=st.booleans(),
+)
+
+OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "trying", "under way"])
+
+RESULTS = st.lists(st.builds(result, NAMES, task=HOSTILE, reason=HOSTILE, outcome=OUTCOMES, report=st.none() | REPORTS), max_size=5)
