@@ -13,7 +13,6 @@ from ansible_collections.treekill.remote.plugins.module_utils._signals import HU
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 
@@ -24,18 +23,14 @@ def hurry_others(request: "KillRequest", control: "TreeControl") -> "None":
     processes that this user may signal anyway.
     """
     signaller = Signaller(control.table.process)
-    wanted = {b"run=" + request.run.encode(), b"lease=" + request.lease.encode(), b"-I", b"-S"}
+    wanted = {b"run=" + request.run.encode(), b"lease=" + request.lease.encode(), b"-I"}
     own = b"nonce=" + request.nonce.encode()
     for pid in control.table.pids():
         words = control.table.arguments(pid)
         if wanted.issubset(words) and own not in words:
             process = control.table.process(pid)
             if process is not None:
-                _tell(signaller, process.id)
-
-
-def _tell(signaller: "Signaller", process: "ProcessId") -> "None":
-    try:
-        signaller.send(process, HURRY)
-    except (ProcessLookupError, PermissionError):
-        pass  # it has ended, which is what it was to be told; or it is root's, and the sudo above it passes the signal on
+                try:
+                    signaller.send(process.id, HURRY)
+                except OSError:
+                    pass  # it has ended, which is what it was to be told; or it is root's, and the sudo above it passes the signal on
