@@ -104,9 +104,8 @@ def parse_stat(raw: "bytes") -> "Process":
     pid, dummy, comm = left.partition(b" (")
     field = right.split()
     # PF_KTHREAD is 0x00200000 in every Linux since 2.6
-    return Process(
-        ProcessId(int(pid), int(field[19])), int(field[1]), field[0].decode("ascii"), int(field[17]), comm.decode("utf-8", "replace"), bool(int(field[6]) & 0x200000)
-    )
+    kernel = bool(int(field[6]) & 0x200000)
+    return Process(ProcessId(int(pid), int(field[19])), int(field[1]), field[0].decode("ascii"), int(field[17]), comm.decode("utf-8", "replace"), kernel)
 
 
 def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]", leave_out: "Callable[[int], bool]") -> "List[int]":
@@ -127,13 +126,15 @@ def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]
 
 
 def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") -> "List[Process]":
-    """The parents of a process, nearest first, without pid 1 and 0. Ends where a parent is younger than its child: a pid given anew."""
+    """The parents of a process, nearest first, without pid 1 and 0. Ends where a pid was given anew: the parent is younger, or below its child."""
     chain: List[Process] = []
-    while process.ppid > 1:
+    known = {0, 1, process.id.pid}
+    while process.ppid not in known:
         parent = find(process.ppid)
-        if parent is None or parent.id.start > process.id.start or len(chain) > 10000:
+        if parent is None or parent.id.start > process.id.start:
             break
         chain.append(parent)
+        known.add(parent.id.pid)
         process = parent
     return chain
 

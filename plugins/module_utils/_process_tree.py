@@ -162,7 +162,7 @@ class TreeSearch:
         process = self._table.process(pid)
         if process is None:
             self.missed = pid
-        if process is None or process.id in self.members:
+        if process is None or process.id in self.members or process.id in self.spares:
             return
         # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
         named = self.named_root(pid)
@@ -186,6 +186,8 @@ class TreeSearch:
         taken_out = False
         spare = process.id.pid in self._spare_pids
         for parent in ancestors(process, self._table.process):
+            if parent.id in self.spares:
+                return None
             if parent.id in self.members or self.claims(parent):
                 top = parent
                 taken_out = spare

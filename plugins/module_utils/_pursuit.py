@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 # Seconds of one pursuit at most: some hundred generations of a process that does nothing but fork.
-PURSUIT_SECONDS = 0.15
+PURSUIT_SECONDS = 0.1
 # Seconds without a birth that we came too late for, after which nobody is running from us.
 CALM_SECONDS = 0.01
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FREEZE_SECONDS = 2.0
 # Seconds to let a stop arrive at a process that runs in the kernel; what takes longer waits for a device.
 STOP_SECONDS = 0.05
+# Seconds after which a scan that decides is over, though processes went on to vanish before they could be read: a host may just be busy.
+CHASE_SECONDS = 0.3
 # Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
 COMMAND_LENGTH = 240
 
@@ -94,14 +96,20 @@ class TreeControl:
 
         last: whether nobody is known to be left, so that this scan decides.
         """
-        self.search.scan(last)
-        caught = self._stop_new()
-        if not caught and (last or not self.fates) and (self.search.vanished or self.search.missed):
+        until = self.clock() + CHASE_SECONDS
+        while True:
+            self.search.scan(last)
+            if self._stop_new():
+                return True
+            if not (self.search.vanished or self.search.missed) or self.fates and not last:
+                return False
             from ansible_collections.treekill.remote.plugins.module_utils._pursuit import pursue
 
             pursue(self)
-            caught = self._stop_new()
-        return caught or self.search.missed > 0
+            if self._stop_new():
+                return True
+            if self.clock() >= until:
+                return self.search.missed > 0
 
     def _stop_new(self) -> "bool":
         new = []

@@ -12,16 +12,10 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 
-from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, ProcessNamespace, read_lines
+from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN
 
 MAIN = "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
-
-
-@pytest.fixture
-def namespace():
-    with ProcessNamespace() as running:
-        yield running
 
 
 def start(namespace, script, ready=1, alive=1, env=None):
@@ -218,7 +212,7 @@ def test_a_command_that_comes_late_is_still_ended(namespace):
 
 
 def test_the_pass_finishes_when_its_channel_dies(namespace):
-    start(namespace, "trap '' TERM; echo ready; while :; do sleep 1000; done", alive=2)
+    start(namespace, "trap true TERM; echo ready; while :; do sleep 1000; done", alive=2)
     words = request_words(KillRequest(RUN, LEASE, "n0", timeout=2.0))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN] + words)
     # The child ends by the first signal, and the root, which ignores it, starts another.

@@ -124,8 +124,8 @@ def test_where_sudo_asks_for_a_password_root_processes_that_ignore_term_are_name
     task = Task(host, "secret", f"sudo -S sh -c '{IGNORING}'; true", stdin=f"{PASSWORD}\n")
     task.ready(4)
     report = task.kill(pythons, escalate=escalate)
-    left = {process.pid: process for process in host.processes()}
-    assert {process.pid for process in report.survivors} == set(left)
+    survivors = {process.pid for process in report.survivors}
+    left = {process.pid: process for process in task.until(lambda now: {process.pid for process in now} == survivors)}
     assert not report.escalated
     reasons = {process.command.split()[0]: process.reason for process in report.survivors}
     assert set(reasons) == {"sudo", "sh", "sleep"}

@@ -1,0 +1,16 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of module_utils share."""
+
+import pytest
+
+from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace
+
+
+@pytest.fixture
+def namespace():
+    """A process table of its own."""
+    with ProcessNamespace() as running:
+        yield running

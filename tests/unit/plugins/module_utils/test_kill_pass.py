@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The order of a kill pass, on a host that does its worst between any two looks at it."""
+
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.plugins.module_utils.simulated_host import CONT, KILL, LEASE, OWN, RUN, STOP, SimulatedHost, cookie
+
+choices = st.randoms(use_true_random=False)
+TOUCHABLE_ABOVE = 8
+
+
+def run(host, **options):
+    """A whole pass; its report."""
+    request = KillRequest(RUN, LEASE, "n0", **options)
+    search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
+    kill_pass = KillPass(request, TreeControl(search, host, host.send, host.clock, host.sleep, request.children))
+    if kill_pass.find():
+        kill_pass.end()
+    return kill_pass.report()
+
+
+def quiet(dummy):
+    return 1
+
+
+@given(choices, st.integers(0, 60), st.booleans())
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(random, events, newest):
+    host = SimulatedHost(random.randrange, events, newest)
+    report = run(host, timeout=1.0, settle=0.5)
+    for process, signal in host.signals:
+        assert process.ours or process.id.pid == TOUCHABLE_ABOVE and signal in (0, CONT), (process.id, signal)
+        assert process.id.pid not in (0, 1, 2, 7, OWN)
+    host.events = 0
+    left = host.findable()
+    named = {(row["pid"], row["start"]) for row in report["survivors"]}
+    assert {(process.pid, process.start) for process in left} <= named
+    assert not any(process.stopped for process in host.processes.values() if not process.ours)
+
+
+@given(choices, st.integers(0, 40))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_each_process_is_reported_once_and_never_both_gone_and_alive(random, events):
+    host = SimulatedHost(random.randrange, events)
+    report = run(host, timeout=0.5, settle=0.5)
+    rows = [(row["pid"], row["start"]) for row in report["gone"] + report["survivors"]]
+    assert len(rows) == len(set(rows))
+    alive = {(process.id.pid, process.id.start) for process in host.processes.values()}
+    assert not alive & {(row["pid"], row["start"]) for row in report["gone"]}
+    assert {row["ended"] for row in report["gone"]} <= {"exited", "TERM", "KILL"}
+    assert report["seconds"] < 20
+
+
+def test_parents_are_stopped_before_children_and_continued_after_them():
+    host = SimulatedHost(quiet, 0)
+    host.add(12, 11, cookie(10), [b"grandchild"], ours=True)
+    run(host)
+    order = [(process.id.pid, signal) for process, signal in host.signals if signal]
+    assert order == [(10, STOP), (11, STOP), (12, STOP), (10, 15), (11, 15), (12, 15), (12, CONT), (11, CONT), (10, CONT)]
+
+
+def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_before():
+    host = SimulatedHost(quiet, 0)
+    host.processes[11].ignores = True
+    report = run(host, timeout=3.0)
+    rows = {row["pid"]: row for row in report["gone"]}
+    assert rows[10]["ended"] == "TERM"
+    assert rows[11]["ended"] == "KILL"
+    assert rows[10]["seconds"] < 1
+    assert 3.0 <= rows[11]["seconds"] < 4.0
+
+
+def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
+    host = SimulatedHost(quiet, 0)
+    host.processes[10].ignores = host.processes[11].ignores = True
+    host.add(12, 11, b"", [b"roots"], ours=True).denied = True
+    host.add(13, 10, b"", [b"other"], ours=True).ignores = True
+    report = run(host, timeout=1.0)
+    assert {process.id.pid for process, signal in host.signals if signal == KILL} == {13}
+    reasons = {row["pid"]: row["reason"] for row in report["survivors"]}
+    assert set(reasons) == {10, 11, 12}
+    assert reasons[12].startswith("not permitted (owned by root")
+    assert reasons[11] == reasons[10] == "not killed: pid 12 below it may not be signalled and would live on as an orphan"
+    assert not any(process.stopped for process in host.processes.values())
+
+
+def test_the_root_is_not_stopped_where_its_parent_could_not_be_woken():
+    host = SimulatedHost(quiet, 0)
+    host.processes[8].denied = True
+    run(host)
+    assert [(process.id.pid, signal) for process, signal in host.signals if signal == STOP] == [(11, STOP)]
+
+
+def test_a_parent_that_stopped_because_of_us_is_woken_and_one_that_stood_before_is_not():
+    for stood in (False, True):
+        host = SimulatedHost(quiet, 0)
+        parent = host.processes[8]
+        parent.stopped = stood
+        send = host.send
+
+        def stop_parent_with_root(process, signal, parent=parent, host=host, send=send):
+            send(process, signal)
+            if process.pid == 10 and signal == STOP:
+                parent.stopped = True
+
+        host.send = stop_parent_with_root
+        run(host)
+        assert parent.stopped == stood
+
+
+def test_a_pid_that_was_given_to_a_stranger_gets_no_signal():
+    host = SimulatedHost(quiet, 0)
+    send = host.send
+
+    def swap(process, signal):
+        if process.pid == 11 and signal == 15 and host.processes[11].id == process:
+            host.add(11, 1, b"", [b"stranger"])
+        send(process, signal)
+
+    host.send = swap
+    report = run(host)
+    assert 11 in host.processes
+    assert not host.processes[11].stopped
+    assert [row["ended"] for row in report["gone"] if row["pid"] == 11] == ["exited"]
+
+
+def test_a_process_once_found_stays_found_though_it_clears_its_environment_and_loses_its_parent():
+    host = SimulatedHost(quiet, 0)
+    send = host.send
+
+    def hide(process, signal):
+        send(process, signal)
+        if process.pid == 11 and signal == STOP:
+            host.processes[11].environment = b""
+            host.processes[11].ppid = 1
+
+    host.send = hide
+    report = run(host)
+    assert {row["pid"] for row in report["gone"]} == {10, 11}
+
+
+def test_a_process_that_gets_the_cookie_by_exec_after_the_first_scan_is_found():
+    host = SimulatedHost(quiet, 0)
+    del host.processes[11]
+    host.processes[10].arguments = [b"sshd"]
+    sleep = host.sleep
+
+    def become_the_command(seconds):
+        host.processes[10].environment = cookie(10)
+        sleep(seconds)
+
+    host.sleep = become_the_command
+    report = run(host, settle=1.0)
+    assert report["root"] == {"pid": 10, "ppid": 8}
+    assert 10 not in host.processes
+
+
+def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again():
+    host = SimulatedHost(quiet, 0)
+    host.add(12, 1, b"", [b"stranger"])
+    host.processes[11].ignores = True
+    sleep = host.sleep
+
+    def reuse(seconds):
+        if 12 in host.processes and host.processes[12].arguments == [b"stranger"]:
+            host.add(12, 1, cookie(10), [b"one of ours"], ours=True)
+            host._last_pid = 12
+        sleep(seconds)
+
+    host.sleep = reuse
+    report = run(host, timeout=1.0)
+    assert 12 in {row["pid"] for row in report["gone"]}
+
+
+def test_nothing_is_signalled_below_a_spare():
+    host = SimulatedHost(quiet, 0)
+    host.add(12, 11, b"TREEKILL=spare\0", [b"daemon"])
+    host.add(13, 12, b"", [b"what the daemon starts"])
+    host.add(14, 13, cookie(10), [b"with the cookie again"])
+    report = run(host)
+    assert {row["pid"] for row in report["spared"]} == {12, 13, 14}
+    assert {12, 13, 14} <= set(host.processes)
+    assert not {12, 13, 14} & {process.id.pid for process, dummy in host.signals}
+
+
+def test_a_command_below_a_spare_login_is_still_ended():
+    host = SimulatedHost(quiet, 0)
+    host.processes[2].environment = host.processes[8].environment = b"TREEKILL=spare\0"
+    assert {row["pid"] for row in run(host)["gone"]} == {10, 11}
+
+
+def test_a_forged_cookie_names_nobody():
+    host = SimulatedHost(quiet, 0)
+    host.add(30, 1, b"", [b"victim"])
+    for named in (30, 8, 2, 1, 0, 7, OWN):
+        host.add(40 + named, 11, cookie(named), [b"forger"], ours=True)
+    run(host)
+    assert {1, 2, 7, 8, OWN, 30} <= set(host.processes)
+    assert {process.id.pid for process, signal in host.signals if signal} == {10, 11} | {40 + named for named in (30, 8, 2, 1, 0, 7, OWN)}
+
+
+def test_the_pass_spares_itself_and_what_stands_above_it_within_the_tree():
+    host = SimulatedHost(quiet, 0)
+    host.add(7, 11, cookie(10), [b"sh"])
+    host.add(OWN, 7, cookie(10), [b"python3"])
+    host.add(12, OWN, cookie(10), [b"sudo"])
+    host.add(13, 7, cookie(10), [b"beside the pass"], ours=True)
+    run(host)
+    assert {10, 11, 7, OWN, 12} <= set(host.processes)
+    assert 13 not in host.processes
