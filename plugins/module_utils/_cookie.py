@@ -108,7 +108,7 @@ class CookieMatch:
         if len(arguments) != 3 or arguments[1] != b"-c":
             return False
         before, found, after = arguments[2].partition(self._prefix)
-        if not found or not after[9 if self.any_lease else 0:].startswith(b"$$/"):
+        if not found or not after[9 if self.any_lease else 0 :].startswith(b"$$/"):
             return False
         quote = 0
         for char in before:

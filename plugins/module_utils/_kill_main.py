@@ -69,6 +69,6 @@ def write(line: "str") -> "None":
     signal_alarm(WRITE_SECONDS)
     try:
         while rest:
-            rest = rest[os.write(1, rest):]
+            rest = rest[os.write(1, rest) :]
     except OSError:
         pass  # the channel is gone: the work is done all the same

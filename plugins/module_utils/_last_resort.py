@@ -89,7 +89,7 @@ def explain(control: "TreeControl", refusal: "str") -> "None":
         if not control.is_target(fate):
             fate.reason = "left: kill_children is false"
         elif fate.denied:
-            fate.reason = "not permitted (owned by %s%s)" % (user_name(fate.user), "; " + refusal if refusal else "")
+            fate.reason = "not permitted (owned by %s%s)" % (user_name(fate.user) or "another user", "; " + refusal if refusal else "")
         elif fate.process.id in shields:
             fate.reason = "not killed: pid %d below it may not be signalled and would live on as an orphan" % shields[fate.process.id]
         elif process is not None and process.state == "D":

@@ -43,11 +43,12 @@ if TYPE_CHECKING:
         def user(self, pid: "int") -> "Optional[int]":
             """The effective user id."""
 
-        def is_leader(self, pid: "int") -> "bool":
-            """Whether the number is that of a process."""
+        def leader(self, pid: "int") -> "Optional[int]":
+            """The process to which a process or thread number belongs."""
 
         def children(self, pid: "int") -> "List[int]":
             """The children of a process."""
+
 
 # Most environments and all but freak command lines fit in one read; what is longer is read on.
 _READ_BYTES = 32768
@@ -168,6 +169,7 @@ class ProcTable:
 
     def newest(self) -> "Optional[int]":
         """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
+        self._index = None
         raw = self._read("sys/kernel/ns_last_pid")
         return int(raw) if raw else None
 
@@ -227,11 +229,13 @@ class ProcTable:
         """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
         raw = self._read("%d/status" % pid) or b""
         at = raw.find(b"\nUid:")
-        return int(raw[at:at + 60].split()[2]) if at >= 0 else None
+        return int(raw[at : at + 60].split()[2]) if at >= 0 else None
 
-    def is_leader(self, pid: "int") -> "bool":
-        """Whether the number is that of a process, not of a further thread of one. /proc shows both to those who know the number."""
-        return b"\nTgid:\t%d\n" % pid in (self._read("%d/status" % pid) or b"")
+    def leader(self, pid: "int") -> "Optional[int]":
+        """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""
+        raw = self._read("%d/status" % pid) or b""
+        at = raw.find(b"\nTgid:")
+        return int(raw[at : at + 30].split()[1]) if at >= 0 else None
 
     def children(self, pid: "int") -> "List[int]":
         """The children of all threads of a process."""

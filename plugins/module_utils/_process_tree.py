@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
 _FEW = 1000
+# Up to so many pids that were given since the last scan, asking for each is cheaper than listing those of a whole host.
+_FEW_BIRTHS = 100
 
 
 class TreeSearch:
@@ -51,6 +53,7 @@ class TreeSearch:
         self._spare_pids: Set[int] = set()
         self._unreadable: Set[int] = set()
         self._dead: Set[int] = set()
+        self._unsettled: Set[int] = set()
         self._seen: Set[int] = set()
         self._newest: Optional[int] = None
 
@@ -64,32 +67,59 @@ class TreeSearch:
         The first scan reads every environment. After it, a process can come into the tree in two ways only. It is born in it: then its
         pid is new to us. Or it stood outside, as what becomes the root by exec (a login shell, sudo), or as a root that had started
         nothing yet. Both mean that the command was only just arriving, so everything is read again as long as nothing of it was found,
-        and afterwards new pids only: a scan of a host with thousands of processes is down to a few milliseconds.
-        What is left is a command that arrives twice (a connection plugin that tries again): complete asks for that, where it is cheap.
+        and afterwards new pids only: on a host with thousands of processes a scan where nobody was born takes microseconds.
+        complete is for the scan that decides that nobody is left: it lists all, and where they are few reads all again, which also finds a
+        command that arrived twice, by a connection plugin that tried again.
         """
-        newest = self._table.newest()
-        pids = self._table.pids()
-        if self.members and not (complete and len(pids) <= _FEW) and not self.match.any_lease:
-            self._forget_reused(newest)
-            seen = self._seen
-            pids_to_read = [pid for pid in pids if pid not in seen]
-        else:
-            pids_to_read = pids
-            self._unreadable.clear()
-        self._newest = newest
+        last, self._newest = self._newest, self._table.newest()
         self.missed = 0
         before = len(self.members)
-        holders = self._read(pids_to_read)
-        self._seen.intersection_update(pids)
+        pids = None if complete else self._births(last)
+        if pids is None:
+            pids = self._listing(last, complete)
+        self._unsettled.clear()
+        holders = self._read(pids)
         for pid in holders:
             self.take_holder(pid)
         if before:
-            self._take_children(pids_to_read)
+            self._take_children(pids)
         elif not self.members:
             from ansible_collections.treekill.remote.plugins.module_utils._claimants import take_claimants
 
             take_claimants(self, self._table, pids)
         return list(self.members.values())[before:]
+
+    def _births(self, last: "Optional[int]") -> "Optional[List[int]]":
+        """The pids that were given since the last scan, where the kernel tells and they are few; None if there is no way but to list all.
+
+        Pids are given in ascending order, from the beginning again at the end. They go to threads as well, and to who is gone by now.
+        A process shows a moment after it was given its pid, so those given shortly before are asked for once more.
+        """
+        newest = self._newest
+        if newest is None or last is None or not 0 <= newest - last <= _FEW_BIRTHS or not self.members or self.match.any_lease:
+            return None
+        pids = list(self._unsettled)
+        self.vanished = False
+        for pid in range(max(last - _FEW_BIRTHS, 0) + 1, newest + 1):
+            if pid > last or pid not in self._seen:
+                leader = self._table.leader(pid)
+                if leader == pid:
+                    pids.append(pid)
+                elif leader is None and pid > last:
+                    self.vanished = True
+        return pids
+
+    def _listing(self, last: "Optional[int]", complete: "bool") -> "List[int]":
+        """All pids, or those that are new to us."""
+        self.vanished = False
+        pids = self._table.pids()
+        if not self.members or complete and len(pids) <= _FEW or self.match.any_lease:
+            self._unreadable.clear()
+            self._seen.intersection_update(pids)
+            return pids
+        self._forget_reused(last)
+        self._seen.intersection_update(pids)
+        return [pid for pid in pids if pid not in self._seen]
 
     def holds_pid(self, pid: "int") -> "bool":
         """Whether a pid was that of a member when it was found."""
@@ -99,13 +129,12 @@ class TreeSearch:
         """What stands above a process and is not in the tree, nearest first."""
         return [parent for parent in ancestors(process, self._table.process) if parent.id not in self.members]
 
-    def _forget_reused(self, newest: "Optional[int]") -> "None":
+    def _forget_reused(self, last: "Optional[int]") -> "None":
         """Take for unseen each pid that was given away since the last scan: whom we saw there is gone.
 
-        Pids are given in ascending order, and from the beginning again at the end, so these are the ones between then and now.
         Where the kernel does not tell, a pid that went from a stranger to the tree between two listings waits for a complete scan.
         """
-        last = self._newest
+        newest = self._newest
         if newest is not None and last is not None and newest != last:
             low, high = sorted((last, newest))
             self._seen = {pid for pid in self._seen if (low < pid <= high) != (last < newest)}
@@ -126,7 +155,8 @@ class TreeSearch:
                 self._unreadable.add(pid)
             elif b"TREEKILL=" in environment:
                 self._sort(pid, environment, holders)
-        self.vanished = read < len(pids)
+        if read < len(pids):
+            self.vanished = True
         for pid in empty:
             self._look_closer(pid, holders)
         return holders
@@ -143,7 +173,7 @@ class TreeSearch:
         if process is not None and process.kernel:
             self._seen.add(pid)
         elif process is not None and process.alive:
-            # Not taken for seen: the next scan may find more.
+            self._unsettled.add(pid)
             self._sort(pid, self._table.environment(pid), holders)
         elif pid not in self._dead and pid not in self._member_pids:
             self._dead.add(pid)

@@ -88,7 +88,7 @@ class PsTable:
             pid = int(number) if number.isdigit() else 0
             if pid in wanted and pid in self._processes:
                 command = self._processes[pid][2]
-                words = text[len(command):] if text.startswith(command) else ""
+                words = text[len(command) :] if text.startswith(command) else ""
                 yield pid, words.strip().replace(" ", "\0").encode("utf-8", "replace")
 
     def environment(self, pid: "int") -> "bytes":
@@ -112,9 +112,9 @@ class PsTable:
         row = self._fresh().get(pid)
         return row[1] if row is not None else None
 
-    def is_leader(self, pid: "int") -> "bool":
-        """True: ps shows no threads."""
-        return pid in self._fresh()
+    def leader(self, pid: "int") -> "Optional[int]":
+        """The number itself: ps shows no threads."""
+        return pid if pid in self._fresh() else None
 
     def children(self, pid: "int") -> "List[int]":
         """The children of a process."""

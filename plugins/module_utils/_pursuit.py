@@ -51,5 +51,5 @@ def _catch(control: "TreeControl", pid: "int") -> "None":
         process = None
     if process is None:
         control.search.missed = pid
-    elif control.table.is_leader(pid):
+    elif control.table.leader(pid) == pid:
         control.search.take_holder(pid)

@@ -59,12 +59,12 @@ def children_by_parent(table: "ProcessTable") -> "Dict[int, List[int]]":
 def hidden_process(pid: "int") -> "Optional[Process]":
     """A process that /proc hides from us, with start time 0 and parent 0 for what we can't know; None if there is none.
 
-    It is somebody else's, so it can't be signalled by us either. What it is good for is to be named as a survivor, or handed to root.
+    Without a start time it is never signalled, not even where that is allowed. It can be named as a survivor, and found by root.
     """
     try:
         os.kill(pid, 0)
     except PermissionError:
-        return Process(ProcessId(pid, 0), 0, "?", 1, "hidden")
+        pass
     except OSError:
-        pass  # nobody there
-    return None
+        return None
+    return Process(ProcessId(pid, 0), 0, "?", 1, "hidden")

@@ -17,9 +17,6 @@ def request_words(request: "KillRequest") -> "List[str]":
     """C(key=value) words; read_request() and the shell version of the pass read them."""
     words = []
     for name, value in vars(request).items():
-        if isinstance(value, float):
-            text = ("%.6f" % value).rstrip("0").rstrip(".")
-        else:
-            text = str(int(value) if isinstance(value, bool) else value)
-        words.append(name + "=" + text)
+        form = "%.6f" if isinstance(value, float) else "%d" if isinstance(value, bool) else "%s"
+        words.append("%s=%s" % (name, form % value))
     return words

@@ -66,6 +66,8 @@ class Signaller:
         pid = process.pid
         if pid <= 1:
             raise ProcessLookupError("pid %d is never signalled" % pid)
+        if not process.start:
+            raise PermissionError("pid %d does not show its start time" % pid)
         if not self._pidfd:
             self._check(process)
             os.kill(pid, signal)

@@ -113,13 +113,14 @@ class TreeControl:
 
     def _stop_new(self) -> "bool":
         new = []
-        for process in list(self.search.members.values())[len(self.fates):]:
+        for process in list(self.search.members.values())[len(self.fates) :]:
             fate = Fate(process, "root" if process.id in self.search.roots else "child")
             fate.late = self.late
             self.fates[process.id] = fate
             new.append(fate)
-            if self.is_target(fate) and self._may_stop(process):
-                self.signal(fate, SIGSTOP)
+            if self.is_target(fate):
+                # signal 0 asks whether we might
+                self.signal(fate, SIGSTOP if self._may_stop(process) else 0)
         for fate in new:
             fate.describe(self.table, self._arguments)
         return bool(new)

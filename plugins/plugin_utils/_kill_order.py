@@ -86,8 +86,7 @@ class Reach:
         play_context.no_log = no_log
         # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
         # The courier ends with the order, and its descriptors with it.
-        play_context.connection_lockfd, name = tempfile.mkstemp()
-        os.unlink(name)
+        play_context.connection_lockfd = _lock_file()
         connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
         if connection is None:
             raise ReachError(f"the connection plugin {self.connection} is not found")
@@ -176,6 +175,15 @@ class KillOrder:
         if connection.allow_executable and executable:
             command = f"{executable} -c {shlex.quote(command)}"
         return command
+
+
+def _lock_file() -> int:
+    """The descriptor of a file without a name: in memory where the system can, since the disk may be full."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("treekill")
+    descriptor, name = tempfile.mkstemp()
+    os.unlink(name)
+    return descriptor
 
 
 def _text(output: bytes | str) -> str:

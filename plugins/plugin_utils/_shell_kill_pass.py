@@ -6,7 +6,7 @@
 Private to the collection treekill.remote.
 
 The same evidence, order and report as the Python program, with less: no pidfd, so a few microseconds lie between the check of a process's
-start time and the signal; a process whose first thread has ended while others run on is taken for what its state letter says.
+start time and the signal; what forks and exits faster than a shell can look (some 10 ms) gets away, and is named only if it was seen.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ set_aside() {
 }
 # one look at the whole table: holders, the roots above them, and all below; new ones into $new
 scan() {
-  new=" " lone=
+  new=" " fleeting=
   claimants=" $(having "^.*$mark" cmdline | tr "\n" " ")"
   holders=$(having "^$mark[0-9a-f/]*\$" environ)
   spare=" $(having "^TREEKILL=spare\$" environ | tr "\n" " ")"
@@ -182,6 +182,8 @@ scan() {
     case $all in *" $holder:"*) continue;; esac
     # stopped first, for it may be on the run, unless something takes it out
     [ "$spare" = " " ] && take "$holder"
+    # seen, and gone before it could be stopped: perhaps on the run
+    look "$holder" 2>/dev/null || { fleeting=$holder; continue; }
     climb "$holder"
     [ "$between" ] && continue
     if [ "$top" != "$holder" ]; then take "$top" 1
@@ -238,7 +240,7 @@ check() {
     pid=${id%:*}
     eval "ended=\$ended_$pid sent=\$sent_$pid"
     [ "$ended" ] && continue
-    if lives "$id"; then
+    if lives "$id" || [ "${id#*:}" = 0 ]; then
       still="$still$id "
       target "$id" && left="$left$id "
       case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "$pid" 2>/dev/null;; esac
@@ -260,7 +262,7 @@ await() {
     if [ "$new" != " " ]; then
       freeze; first_signals
       until=$deadline
-    elif [ "$left" = " " ]; then
+    elif [ "$left$fleeting" = " " ]; then
       return 0
     fi
     clock
@@ -298,9 +300,12 @@ kill_rest() {
       send KILL "$id" && eval "sent_${id%:*}=9"
     done
     check
-    if [ -z "$more" ]; then scan; [ "$new" = " " ] && return; fi
+    if [ -z "$more" ]; then scan; [ "$new$fleeting" = " " ] && return; fi
     clock
-    [ "$now" -ge "$last" ] && return
+    if [ "$now" -ge "$last" ]; then
+      [ "$fleeting" ] && eval "ppid_$fleeting=0 user_$fleeting= command_$fleeting= name_$fleeting=? sent_$fleeting= ended_$fleeting=" && all="$all$fleeting:0 "
+      return
+    fi
     pause 0.01
     check
   done
@@ -331,6 +336,7 @@ explain() {
   if ! target "$1"; then reason="left: kill_children is false"; return; fi
   case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
   case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would live on as an orphan"; return;; esac
+  case $1 in *:0) reason="still starting new processes 5 s after KILL"; return;; esac
   if [ "$state" = D ]; then reason="uninterruptible (state D)"; else reason="still there 5 s after KILL (state $state)"; fi
 }
 rows() {

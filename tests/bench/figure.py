@@ -19,13 +19,13 @@ class Figure:
     ours: str
     rival: str
     ratio: str
-    bar: str
+    bound: str
     holds: bool
 
     @property
     def row(self) -> str:
         """The line in markdown."""
-        return f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bar} | {'yes' if self.holds else '**no**'} |"
+        return f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | {'yes' if self.holds else '**no**'} |"
 
 
 def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) -> tuple[list[float], list[float]]:
@@ -39,13 +39,17 @@ def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) 
     return mine, its
 
 
-def compared(what: str, rival: str, mine: Sequence[float], its: Sequence[float], bar: float, *, faster: bool = False) -> Figure:
-    """The figure of two series in seconds: ours to the rival's, at most `bar`; with `faster`, the rival's to ours, at least `bar`."""
+def compared(what: str, rival: str, mine: Sequence[float], its: Sequence[float], bound: float, *, faster: bool = False) -> Figure:
+    """The figure of two series in seconds: ours to the rival's, at most `bound`; with `faster`, the rival's to ours, at least `bound`."""
     ratios = [theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)]
     ratio = statistics.median(ratios)
     return Figure(
-        what, seconds(statistics.median(mine)), f"{rival}: {seconds(statistics.median(its))}",
-        f"{ratio:.2f}" + (" times faster" if faster else ""), f"at least {bar:g}" if faster else f"at most {bar:g}", ratio >= bar if faster else ratio <= bar,
+        what,
+        seconds(statistics.median(mine)),
+        f"{rival}: {seconds(statistics.median(its))}",
+        f"{ratio:.2f}" + (" times faster" if faster else ""),
+        f"at least {bound:g}" if faster else f"at most {bound:g}",
+        ratio >= bound if faster else ratio <= bound,
     )
 
 

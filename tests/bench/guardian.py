@@ -93,8 +93,13 @@ def _orders(lab: Lab) -> list[dict[str, Any]]:
     for number in range(_LEASES):
         lease, name = secrets.token_hex(4), f"host{number}"
         order = {
-            "run": "0123456789abcdef", "lease": lease, "options": dataclasses.asdict(options), "interpreters": ["/usr/bin/python3", "python3"],
-            "becomes": True, "pipelined": False, "show_arguments": True,
+            "run": "0123456789abcdef",
+            "lease": lease,
+            "options": dataclasses.asdict(options),
+            "interpreters": ["/usr/bin/python3", "python3"],
+            "becomes": True,
+            "pipelined": False,
+            "show_arguments": True,
         }
         reach = product("_wire").to_json(dataclasses.asdict(reach_of(_connection(lab, name))))
         terms = {"run": order["run"], "timeout": options.timeout, "retry_for": options.retry_for, "keep": False, "end_async": False, "local": False}
@@ -108,7 +113,10 @@ def _connection(lab: Lab, name: str) -> Any:
     context.remote_addr, context.remote_user, context.executable = name, "ansible", "/bin/sh"
     connection = connection_loader.get("ssh", context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
     variables = {
-        "ansible_host": name, "ansible_user": "ansible", "ansible_ssh_common_args": f"-F {lab.ssh_config}", "ansible_ssh_private_key_file": str(lab.key),
+        "ansible_host": name,
+        "ansible_user": "ansible",
+        "ansible_ssh_common_args": f"-F {lab.ssh_config}",
+        "ansible_ssh_private_key_file": str(lab.key),
     }
     connection.set_options(var_options=variables)
     connection._shell = shell_loader.get("sh")

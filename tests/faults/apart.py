@@ -37,7 +37,6 @@ def _do(act: Callable[[], bytes | None], uid: int | None, writer: int) -> None:
             os.setresuid(uid, uid, uid)
         answer = _WELL + (act() or b"")
     except BaseException:
-        # Whatever it is: it is told by the process that waits for the answer.
         answer = _BADLY + traceback.format_exc().encode()
     os.write(writer, answer)
     os._exit(0)

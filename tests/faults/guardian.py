@@ -29,7 +29,7 @@ PATIENCE = 20.0
 
 def socket_of(run: Run) -> Path:
     """Where the run's guardian listens."""
-    return until(lambda: next(run.directory.glob("tmp/treekill-*/socket"), None), 40, lambda: f"there is no guardian\n{run.story}")
+    return until(lambda: [*run.directory.glob("tmp/treekill-*/socket")], 40, lambda: f"there is no guardian\n{run.story}")[0]
 
 
 def listeners(path: Path) -> set[ProcessId]:

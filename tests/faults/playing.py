@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from typing import Any
 from tests.hosts import Lab
 from tests.matrix import controller, tree
 from tests.matrix.play import CALLBACK, Setting
-from tests.matrix.run import NoCollection, Run
+from tests.matrix.run import Run, environ_of, program
 from tests.matrix.terminal import Terminal, default_signals
 
 Task = Mapping[str, Any]
@@ -90,7 +89,8 @@ def follow(run: Run, command: str, seconds: float = 60) -> Finished:
 def _start(row: str, directory: Path, lab: Lab, play: Play) -> Run:
     _write(row, directory, lab, play)
     argv = [*play.before, program("ansible-playbook"), str(directory / "playbook.yml"), *play.arguments]
-    environ = {**_environ(row, directory, play), **play.environ}
+    places = {"TMPDIR": str(directory / "tmp"), "HOME": str(directory)}
+    environ = {**environ_of(row, directory, collection=play.collection), **places, **play.environ}
     (directory / "environ.json").write_text(json.dumps(environ))
     setting = Setting(hosts=len(play.hosts), kinds=tuple(play.kinds))
     if play.terminal:
@@ -98,18 +98,16 @@ def _start(row: str, directory: Path, lab: Lab, play: Play) -> Run:
         return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
     with open(directory / "stdout", "wb") as stdout, open(directory / "stderr", "wb") as stderr:
         process = subprocess.Popen(
-            argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, preexec_fn=default_signals
+            argv,
+            env=environ,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=default_signals,
         )
     return Run(row, directory, setting, process)
-
-
-def program(name: str) -> str:
-    """The program of the Ansible that is tested: beside the interpreter that runs the tests, or on PATH."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise NoCollection(f"{name} is neither beside {sys.executable} nor on PATH: run this by `make integration`")
-    return found
 
 
 def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
@@ -136,19 +134,3 @@ def _configuration(directory: Path, lab: Lab, play: Play) -> str:
     for section, entries in play.sections.items():
         sections.setdefault(section, {}).update(entries)
     return "".join(f"[{section}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items()) for section, entries in sections.items())
-
-
-def _environ(row: str, directory: Path, play: Play) -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
-    # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
-    environ.pop("XDG_RUNTIME_DIR", None)
-    environ.update({
-        controller.MARK: row, "TMPDIR": str(directory / "tmp"), "HOME": str(directory), "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8",
-    })
-    if play.collection:
-        place = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
-        if not place:
-            raise NoCollection("ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which installs the collection and sets it")
-        environ["ANSIBLE_COLLECTIONS_PATH"] = place
-    return environ

@@ -34,7 +34,7 @@ def needles(secrets: Mapping[str, str]) -> dict[bytes, str]:
         found[secret.encode()] = name
         for offset in range(3):
             # The first and the last characters depend on what is beside it.
-            found[base64.b64encode(b"\0" * offset + secret.encode())[4 if offset else 0:-4].rstrip(b"=")] = f"{name} in base64"
+            found[base64.b64encode(b"\0" * offset + secret.encode())[4 if offset else 0 : -4].rstrip(b"=")] = f"{name} in base64"
     return found
 
 

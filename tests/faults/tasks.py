@@ -53,7 +53,9 @@ def wait_at(run: Run, host: Host, name: str = "gate", seconds: float = 40) -> No
     """Return when the task stands at its gate."""
     ready = host.root / (_GATE.format(row=run.row, name=name).lstrip("/") + ".ready")
     until(
-        lambda: run.process.poll() is not None or ready.exists(), seconds, lambda: f"nobody comes to the gate {name} on {host.name}\n{run.story}",
+        lambda: run.process.poll() is not None or ready.exists(),
+        seconds,
+        lambda: f"nobody comes to the gate {name} on {host.name}\n{run.story}",
     )
     assert run.process.poll() is None, f"it ended before it came to the gate {name}\n{run.story}"
 

@@ -22,13 +22,22 @@ from .playing import Play, started
 # The controller's.
 
 #: Small file systems over all directories that a guardian may take, seen by this run alone; they go with its last process.
-_SMALL_DISKS = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", '''
+_SMALL_DISKS = [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-euc",
+    """
 for directory in "$TMPDIR" /tmp /dev/shm; do mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"; done
 exec "$@"
-''', "small-disks"]
+""",
+    "small-disks",
+]
 
 #: A callback that is called before the guardian's: core has made its own temporary files by then, and now the disks are full.
-_FILL = '''
+_FILL = """
 import errno, os
 from ansible.plugins.callback import CallbackBase
 
@@ -69,13 +78,18 @@ class CallbackModule(CallbackBase):
             else:
                 fill(os.path.expandvars(directory), int(spare_files))
         self._display.display("the disks are full")
-'''
+"""
 
 
 def a_play(disks: str, task: tasks.Task) -> Play:
     """`disks`: directories, each with the number of files that can still be made there, or `taken` where somebody else has the name that is needed."""
     return Play(
-        [task], before=_SMALL_DISKS, parent="/var/tmp", files={"fill.py": _FILL}, environ={"TK_FILL": disks}, options={"kill_timeout": 1},
+        [task],
+        before=_SMALL_DISKS,
+        parent="/var/tmp",
+        files={"fill.py": _FILL},
+        environ={"TK_FILL": disks},
+        options={"kill_timeout": 1},
         sections={"defaults": {"callbacks_enabled": "fill, treekill.remote.guardian", "callback_plugins": "."}},
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.hosts import Host, Lab
+from tests.matrix import controller
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
 from tests.matrix.waiting import until
@@ -125,4 +126,4 @@ def test_a_guardian_that_is_killed_during_the_grace_does_not_hold_up_the_end(lab
         kill(run)
         assert run.wait(20) == INT.status, run.story
         assert "What this run has started may be alive: look on its hosts" in tasks.said(run), run.story
-        until(lambda: not tasks.controller.processes(run.row), tasks.EXIT_SECONDS, lambda: f"left: {tasks.controller.processes(run.row)}")
+        until(lambda: not controller.processes(run.row), tasks.EXIT_SECONDS, lambda: f"left: {controller.processes(run.row)}")

@@ -106,7 +106,7 @@ def test_a_host_with_track_none_is_left_alone(lab: Lab, web1: Host, web2: Host) 
 def test_without_kill_children_only_the_root_is_signalled_and_the_rest_is_told(lab: Lab, web1: Host) -> None:
     with started(lab, Play([tasks.grow()], options={"kill_timeout": 1, "kill_children": False}, sections=PIPELINING)) as run:
         tasks.wait_for_tree(run, [web1])
-        grown = [process for process in web1.processes(f"^tk-.*{run.row}")]
+        grown = web1.processes(f"^tk-.*{run.row}")
         interrupt(run, lab)
         stays(lambda: all(process.id.alive() for process in grown), WHILE, f"a child was ended\n{run.story}")
         for process in grown:
@@ -143,7 +143,7 @@ def test_the_first_signal_is_the_one_that_is_asked_for(lab: Lab, web1: Host, opt
     # The child is no shell: one that was started in the background ignores INT, and can't change that.
     raw = {"name": "Listen", "ansible.builtin.raw": LISTENER}
     with started(lab, Play([raw], options={"kill_timeout": 5, **options}, sections=PIPELINING)) as run:
-        until(lambda: (web1.root / f"tmp/ready-{run.row}").exists(), 40, lambda: f"nobody listens\n{run.story}")
+        until((web1.root / f"tmp/ready-{run.row}").exists, 40, lambda: f"nobody listens\n{run.story}")
         interrupt(run, lab)
         tasks.wait_until_gone(run, [web1])
         assert [(web1.root / f"tmp/heard-{run.row}-{who}").read_text().split() for who in ("root", "child")] == [[root], [child]], run.story
@@ -153,7 +153,7 @@ def test_the_signal_can_be_an_argument_of_a_task(lab: Lab, web1: Host) -> None:
     script = "trap 'echo INT > /tmp/heard-{{ row }}; exit' INT; : > /tmp/ready-{{ row }}; mkfifo /tmp/never-{{ row }}; read -r line <> /tmp/never-{{ row }}"
     task = {"name": "Listen", "treekill.remote.shell": {"cmd": script, "kill_signal": "INT", "kill_children_signal": "INT"}}
     with started(lab, Play([task], sections=PIPELINING)) as run:
-        until(lambda: (web1.root / f"tmp/ready-{run.row}").exists(), 40, lambda: f"nobody listens\n{run.story}")
+        until((web1.root / f"tmp/ready-{run.row}").exists, 40, lambda: f"nobody listens\n{run.story}")
         interrupt(run, lab)
         tasks.wait_until_gone(run, [web1])
         assert (web1.root / f"tmp/heard-{run.row}").read_text() == "INT\n", run.story
@@ -170,7 +170,7 @@ def test_a_job_with_poll_0_is_left_alone_and_named_in_the_recap(lab: Lab, web1: 
     with started(lab, an_asynchronous_run(0)) as run:
         tasks.wait_for_tree(run, [web1])
         tasks.wait_at(run, web1)
-        grown = [process for process in web1.processes(f"^tk-.*{run.row}")]
+        grown = web1.processes(f"^tk-.*{run.row}")
         interrupt(run, lab)
         until(lambda: not tasks.alive(run, web1, match="gate-"), tasks.KILL_SECONDS, lambda: f"the other task is alive\n{run.story}")
         stays(lambda: all(process.id.alive() for process in grown), WHILE, f"a process of the job was ended\n{run.story}")
@@ -191,7 +191,7 @@ def test_even_with_kill_async_a_job_with_poll_0_outlives_a_run_that_ends_by_itse
     with started(lab, an_asynchronous_run(0, kill_async=True)) as run:
         tasks.wait_for_tree(run, [web1])
         tasks.wait_at(run, web1)
-        grown = [process for process in web1.processes(f"^tk-.*{run.row}")]
+        grown = web1.processes(f"^tk-.*{run.row}")
         tasks.open_gate(run, web1)
         assert run.wait(40) == 0, run.story
         tasks.wait_until_nothing_is_left(run)

@@ -21,12 +21,12 @@ import pytest
 from ansible.plugins.connection import ssh
 
 from tests.hosts import PASSWORD, Host, Lab
-from tests.matrix.run import Run
+from tests.matrix.run import Run, program
 from tests.matrix.triggers import INT, KILL, Trigger
 from tests.matrix.waiting import until
 
 from . import tasks
-from .playing import Play, program, started
+from .playing import Play, started
 from .secrets_hunt import in_files, sampler
 
 #: From core 2.19 on there are two ways to give ssh a password.
@@ -65,8 +65,11 @@ class Hidden:
 
     def play(self, mechanism: str) -> Play:
         return Play(
-            [tasks.grow()], keywords={"become": True, "vars_files": ["vaulted.yml"]}, kinds=["background", "setsid", "ignores-signals"],
-            options={"kill_timeout": GRACE}, arguments=["-vvvv", "--vault-password-file", "vault-password"],
+            [tasks.grow()],
+            keywords={"become": True, "vars_files": ["vaulted.yml"]},
+            kinds=["background", "setsid", "ignores-signals"],
+            options={"kill_timeout": GRACE},
+            arguments=["-vvvv", "--vault-password-file", "vault-password"],
             files={"vaulted.yml": self.variables, "vault-password": self.vault_password},
             variables={"ansible_user": "secret", "ansible_ssh_extra_args": "-o PubkeyAuthentication=no -o PreferredAuthentications=password"},
             sections={"ssh_connection": {"password_mechanism": mechanism}, "defaults": {"log_path": "ansible.log"}},

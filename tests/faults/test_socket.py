@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,31 @@ _random = random.Random(1)
 
 #: Messages that are JSON, and nothing that a worker says.
 SHAPES: list[object] = [
-    [], "take", 0, None, {}, {"op": None}, {"op": "no such"}, {"op": []}, {"op": {}}, {"op": "take"}, {"op": "take", "lease": []}, {"op": "done"},
-    {"op": "done", "lease": {}}, {"op": "broken"}, {"op": "detach", "lease": None},
-    take([]), {**take("22222222"), "terms": None}, {**take("22222222"), "terms": []}, {**take("22222222"), "terms": "x"},  # type: ignore[arg-type]
+    [],
+    "take",
+    0,
+    None,
+    {},
+    {"op": None},
+    {"op": "no such"},
+    {"op": []},
+    {"op": {}},
+    {"op": "take"},
+    {"op": "take", "lease": []},
+    {"op": "done"},
+    {"op": "done", "lease": {}},
+    {"op": "broken"},
+    {"op": "detach", "lease": None},
+    take([]),
+    {**take("22222222"), "terms": None},
+    {**take("22222222"), "terms": []},
+    {**take("22222222"), "terms": "x"},  # type: ignore[arg-type]
 ]
 
 #: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in another type.
-TERMS: list[object] = [{**take("33333333"), "terms": terms} for terms in ({}, {"retry_for": "soon", "timeout": [], "run": 1, "local": 0, "keep": 0, "end_async": 0})]
+TERMS: list[object] = [
+    {**take("33333333"), "terms": terms} for terms in ({}, {"retry_for": "soon", "timeout": [], "run": 1, "local": 0, "keep": 0, "end_async": 0})
+]
 
 GARBAGE: Mapping[str, Thrower] = {
     "random bytes": bytes_of(*(_random.randbytes(_random.randrange(1, 5000)) for dummy in range(50))),
@@ -156,15 +175,15 @@ def test_the_guardian_survives_garbage_and_goes_on_to_serve(scene: Scene, throw:
 def test_an_interruption_ends_everything_after_all_the_garbage(shared_lab: Lab, other_host: Host) -> None:
     with in_flight(shared_lab, other_host) as scene:
         for throw in GARBAGE.values():
-            apart(lambda throw=throw: throw(scene))
+            apart(partial(throw, scene))
         scene.interrupt_and_see_all_end()
 
 
 def test_an_interruption_ends_everything_while_there_are_more_connections_than_descriptors(shared_lab: Lab, other_host: Host) -> None:
     """A soft limit of some hundred is what a user has; a run may have as many workers."""
-    with in_flight(shared_lab, other_host, replace(PLAY, before=["prlimit", "--nofile=64:4096", "--"])) as scene:
-        with held_apart(lambda: [Caller(scene.socket) for dummy in range(100)]):
-            scene.interrupt_and_see_all_end()
+    play = replace(PLAY, before=["prlimit", "--nofile=64:4096", "--"])
+    with in_flight(shared_lab, other_host, play) as scene, held_apart(lambda: [Caller(scene.socket) for dummy in range(100)]):
+        scene.interrupt_and_see_all_end()
 
 
 # Strangers.

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -52,10 +53,20 @@ OF_A_TASK = [wrong for wrong in WRONG if wrong.option in ("kill_signal", "kill_c
     Wrong("kill_children", "perhaps", TRUTH),
 ]
 
-SOURCES = {
-    "ansible.cfg": lambda wrong: {"options": {wrong.option: wrong.value}},
-    "environment": lambda wrong: {"environ": {f"TREEKILL_{wrong.option.upper()}": wrong.value}},
-    "extra variable": lambda wrong: {"arguments": ["-e", json.dumps({f"treekill_{wrong.option}": wrong.value})]},
+SOURCES: Mapping[str, Callable[[Play, Mapping[str, str]], Play]] = {
+    "ansible.cfg": lambda play, values: replace(play, options=values),
+    "environment": lambda play, values: replace(play, environ={f"TREEKILL_{option.upper()}": value for option, value in values.items()}),
+    "extra variable": lambda play, values: replace(play, arguments=["-e", json.dumps({f"treekill_{option}": value for option, value in values.items()})]),
+}
+
+RIGHT = {
+    "kill_signal": "sigint",
+    "kill_children_signal": "2",
+    "kill_timeout": "0.5",
+    "kill_retry_for": "0",
+    "kill_wait": "no",
+    "on_disconnect": "keep",
+    "track": "all",
 }
 
 
@@ -68,7 +79,7 @@ def logins(host: Host) -> int:
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.option}={wrong.value}")
 def test_a_wrong_option_ends_the_run_before_its_first_task(lab: Lab, web1: Host, wrong: Wrong, source: str) -> None:
     before = logins(web1)
-    with started(lab, Play([tasks.trace()], **SOURCES[source](wrong))) as run:
+    with started(lab, SOURCES[source](Play([tasks.trace()]), {wrong.option: wrong.value})) as run:
         assert run.wait(40) == OPTIONS_ERROR, run.story
         assert wrong.message in tasks.said(run), run.story
         assert "TASK [" not in run.output, run.story
@@ -79,19 +90,7 @@ def test_a_wrong_option_ends_the_run_before_its_first_task(lab: Lab, web1: Host,
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_allowed_option_lets_the_run_go_on(lab: Lab, web1: Host, source: str) -> None:
     """The control: the same ways, other values."""
-    right = [
-        Wrong("kill_signal", "sigint", ""), Wrong("kill_children_signal", "2", ""), Wrong("kill_timeout", "0.5", ""), Wrong("kill_retry_for", "0", ""),
-        Wrong("kill_wait", "no", ""), Wrong("on_disconnect", "keep", ""), Wrong("track", "all", ""),
-    ]
-    given: dict[str, dict[str, str]] = {}
-    arguments: list[str] = []
-    for one in right:
-        for keyword, value in SOURCES[source](one).items():
-            if isinstance(value, dict):
-                given.setdefault(keyword, {}).update(value)
-            else:
-                arguments += value
-    with started(lab, Play([tasks.trace()], arguments=arguments, **given)) as run:
+    with started(lab, SOURCES[source](Play([tasks.trace()]), RIGHT)) as run:
         assert run.wait(40) == 0, run.story
         assert tasks.has_left_trace(run, web1)
         assert "treekill" not in tasks.said(run), run.story

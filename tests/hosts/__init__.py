@@ -15,7 +15,24 @@ from .lab import Lab, labs
 from .processes import HostProcess, ProcessId
 
 __all__ = [
-    "ACCOUNTS", "ANSIBLE", "LIMITED", "OTHER", "PASSWORD", "ROOT", "SECRET", "Account",
-    "Host", "HostIsOff", "HostProcess", "HostsError", "KindUnavailable", "Lab", "NoSuchHost", "NoSuchLab", "NotPossibleHere", "PackagesMissing",
-    "ProcessId", "labs",
+    "ACCOUNTS",
+    "ANSIBLE",
+    "LIMITED",
+    "OTHER",
+    "PASSWORD",
+    "ROOT",
+    "SECRET",
+    "Account",
+    "Host",
+    "HostIsOff",
+    "HostProcess",
+    "HostsError",
+    "KindUnavailable",
+    "Lab",
+    "NoSuchHost",
+    "NoSuchLab",
+    "NotPossibleHere",
+    "PackagesMissing",
+    "ProcessId",
+    "labs",
 ]

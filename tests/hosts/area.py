@@ -49,7 +49,12 @@ class Area:
         log = area.directory / "log"
         with open(log, "w") as errors:
             process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE if owned else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, cwd="/",
+                argv,
+                stdin=subprocess.PIPE if owned else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                cwd="/",
                 env={**os.environ, state.AREA_VARIABLE: str(area.directory)},
             )
         area._process = process

@@ -44,7 +44,12 @@ class _Boot:
             # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this process.
             self._starter = subprocess.Popen(
                 ["setsid", "--fork", *_UNSHARE, "/bin/sh", str(Path(__file__).with_name("boot.sh"))],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", env=_boot_environ(host, init), umask=0o022,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd="/",
+                env=_boot_environ(host, init),
+                umask=0o022,
             )
 
     def expect(self, word: str) -> list[str]:
@@ -84,7 +89,7 @@ class _Boot:
 def boot(hosts: Sequence[NamespaceHost]) -> None:
     """Boot them all, and return when each answers on its port."""
     for first in range(0, len(hosts), _AT_ONCE):
-        _boot_some(hosts[first:first + _AT_ONCE])
+        _boot_some(hosts[first : first + _AT_ONCE])
 
 
 def _boot_some(hosts: Sequence[NamespaceHost]) -> None:

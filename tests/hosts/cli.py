@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     # Split by hand: argparse would take options that stand between a host's name and the -- for a part of the command.
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = _parser().parse_args(argv[:end])
-    arguments.argv, arguments.words = argv, argv[end + 1:]
+    arguments.argv, arguments.words = argv, argv[end + 1 :]
     # So that what is half made is removed.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -132,7 +132,13 @@ def _host_argument() -> argparse.ArgumentParser:
 def _make(arguments: argparse.Namespace, *, name: str | None, owned: bool) -> Lab:
     binds = dict(item.split(":", 1) for item in arguments.bind)
     return Lab.up(
-        count=arguments.count, name=name, kind=arguments.kind, base=arguments.base, python=arguments.python, binds=binds, owned=owned,
+        count=arguments.count,
+        name=name,
+        kind=arguments.kind,
+        base=arguments.base,
+        python=arguments.python,
+        binds=binds,
+        owned=owned,
     )
 
 
@@ -214,13 +220,22 @@ def _down(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     """Show the labs and their hosts."""
     if arguments.json:
-        _say(json.dumps([
-            {
-                "lab": lab.name, "kind": lab.spec.kind, "directory": str(lab.directory), "inventory": str(lab.inventory), "ssh_config": str(lab.ssh_config),
-                "hosts": [{"name": host.name, "address": host.address, "port": host.port, "on": host.on} for host in lab],
-            }
-            for lab in labs()
-        ], indent=2))
+        _say(
+            json.dumps(
+                [
+                    {
+                        "lab": lab.name,
+                        "kind": lab.spec.kind,
+                        "directory": str(lab.directory),
+                        "inventory": str(lab.inventory),
+                        "ssh_config": str(lab.ssh_config),
+                        "hosts": [{"name": host.name, "address": host.address, "port": host.port, "on": host.on} for host in lab],
+                    }
+                    for lab in labs()
+                ],
+                indent=2,
+            )
+        )
         return 0
     for there in area.areas():
         foreground.run(there.enter_argv([*SELF, "list"]))

@@ -22,7 +22,12 @@ class Guard:
         argv = ["sh", "-c", _SCRIPT, "hosts-guard", *SELF, "down", "--lab", spec.name, "--id", spec.id]
         # Our end of the pipe is closed by any exec: only the owner, and forks of it, hold it.
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
         self._owner = os.getpid()

@@ -47,7 +47,14 @@ class Host(ABC):
         return ["ssh", "-F", str(self.lab / "ssh_config"), "-l", account or self.login, *options, self.name]
 
     def ssh(
-        self, command: str, *, account: str | None = None, password: bool = False, options: Sequence[str] = (), stdin: str = "", timeout: float = 60,
+        self,
+        command: str,
+        *,
+        account: str | None = None,
+        password: bool = False,
+        options: Sequence[str] = (),
+        stdin: str = "",
+        timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command over ssh, with the lab's key or, `password=True`, with the account's password."""
         argv, environ = self.ssh_argv(account, "-o", "BatchMode=yes", *options), dict(os.environ)
@@ -95,13 +102,24 @@ class Host(ABC):
         """
 
     def run(
-        self, argv: Sequence[str], *, user: str | None = None, stdin: str = "", environ: Mapping[str, str] | None = None,
-        timeout: float = 60, check: bool = True,
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        stdin: str = "",
+        environ: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program on it, as `exec_argv` does. Raises HostsError when it fails, unless `check` is false."""
         command = self.exec_argv(argv, user=user, environ=environ)
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         ) as process:
             try:
                 out, err = process.communicate(stdin, timeout)

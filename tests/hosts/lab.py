@@ -37,8 +37,15 @@ class Lab:
 
     @classmethod
     def up(
-        cls, *, count: int = 2, name: str | None = None, kind: str = kinds.AUTO, base: str = trees.DEFAULT,
-        python: bool = True, binds: Mapping[str, str] | None = None, owned: bool = True,
+        cls,
+        *,
+        count: int = 2,
+        name: str | None = None,
+        kind: str = kinds.AUTO,
+        base: str = trees.DEFAULT,
+        python: bool = True,
+        binds: Mapping[str, str] | None = None,
+        owned: bool = True,
     ) -> Lab:
         """Bring a lab up; every host answers on its ssh port when this returns.
 
@@ -56,10 +63,19 @@ class Lab:
         ensure(*ALWAYS)
         root = trees.find(base) if kind == kinds.NAMESPACE else Path("/")
         sweep()
-        spec = _claim(Spec(
-            name=name or f"lab-{secrets.token_hex(4)}", id=secrets.token_hex(8), kind=kind, count=count, base=str(root), network=0,
-            python=python, binds=dict(binds or {}), owner=ProcessId.of(os.getpid()) if owned else None,
-        ))
+        spec = _claim(
+            Spec(
+                name=name or f"lab-{secrets.token_hex(4)}",
+                id=secrets.token_hex(8),
+                kind=kind,
+                count=count,
+                base=str(root),
+                network=0,
+                python=python,
+                binds=dict(binds or {}),
+                owner=ProcessId.of(os.getpid()) if owned else None,
+            )
+        )
         lab = cls(spec)
         try:
             if owned:
@@ -134,8 +150,11 @@ class Lab:
             self._create_namespace_hosts(public_key)
             host_key = (self.directory / "disk/layer/etc/ssh/ssh_host_ed25519_key.pub").read_text()
         ssh.write_client_files(
-            self.directory, [(host.name, host.address, host.port) for host in self],
-            user=self["web1"].login, python=self["web1"].python or "/usr/bin/python3", host_key=host_key,
+            self.directory,
+            [(host.name, host.address, host.port) for host in self],
+            user=self["web1"].login,
+            python=self["web1"].python or "/usr/bin/python3",
+            host_key=host_key,
         )
 
     def _create_namespace_hosts(self, public_key: str) -> None:
@@ -144,7 +163,9 @@ class Lab:
         names = "".join(f"{host.address} {host.name}\n" for host in self)
         (self.directory / "disk/layer").mkdir(mode=0o755)
         layer.write(
-            self.directory / "disk/layer", Path(self.spec.base), public_key=public_key,
+            self.directory / "disk/layer",
+            Path(self.spec.base),
+            public_key=public_key,
             hosts_file=f"127.0.0.1 localhost\n::1 localhost\n{names}",
         )
         self.spec.net.create_bridge()

@@ -158,7 +158,10 @@ def processes_of(hosts: Iterable[NamespaceHost], match: str, *, system: bool, zo
     depth = min(map(processes.depth_of, inits), default=1)  # The same for all.
     return {
         inits[init]: processes.select_processes(
-            processes.read_host(init, pids, depth, lambda uid: names.get(uid, str(uid))), match, system=system, zombies=zombies,
+            processes.read_host(init, pids, depth, lambda uid: names.get(uid, str(uid))),
+            match,
+            system=system,
+            zombies=zombies,
         )
         for init, pids in processes.members(inits).items()
     }

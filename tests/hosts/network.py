@@ -58,12 +58,14 @@ class Network:
 
     def create_bridge(self) -> None:
         """Make the bridge, with the machine's address on it."""
-        _batch([
-            f"link add {self.bridge} group {self.group} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
-            f"link set {self.bridge} addrgenmode none",
-            f"address add {self.subnet[1]}/24 dev {self.bridge}",
-            f"link set {self.bridge} up",
-        ])
+        _batch(
+            [
+                f"link add {self.bridge} group {self.group} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+                f"link set {self.bridge} addrgenmode none",
+                f"address add {self.subnet[1]}/24 dev {self.bridge}",
+                f"link set {self.bridge} up",
+            ]
+        )
 
     def plug(self, hosts: Sequence[tuple[int, int]]) -> None:
         """Give each (number, pid in its network namespace) its port."""

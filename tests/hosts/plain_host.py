@@ -127,7 +127,12 @@ class PlainHost(Host):
             raise NotPossibleHere(f"{self.name} is a plain host: it has no account {user}, only {self.login}")
         account = pwd.getpwnam(self.login)
         environ = {
-            "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": account.pw_dir, "USER": self.login, "LOGNAME": self.login, **(environ or {}),
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": account.pw_dir,
+            "USER": self.login,
+            "LOGNAME": self.login,
+            **(environ or {}),
             _MARK: str(self.directory),
         }
         return ["env", "--default-signal", "-i", *(f"{name}={value}" for name, value in environ.items()), *argv]

@@ -251,8 +251,15 @@ def read_process(pid: int, depth: int, user_name: Callable[[int], str]) -> HostP
     uid = int(status["Uid"].split()[0])
     command = command or f"[{stat.name}]"
     return HostProcess(
-        pid=int(inner[0]), outer_pid=pid, ppid=stat.ppid, user=user_name(uid), state=stat.state, command=command,
-        environ=read_environ(pid), start=stat.start, system=_is_system(pid, int(inner[0]), command),
+        pid=int(inner[0]),
+        outer_pid=pid,
+        ppid=stat.ppid,
+        user=user_name(uid),
+        state=stat.state,
+        command=command,
+        environ=read_environ(pid),
+        start=stat.start,
+        system=_is_system(pid, int(inner[0]), command),
     )
 
 

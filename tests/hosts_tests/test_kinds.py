@@ -128,7 +128,7 @@ def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinar
 def test_a_rootless_lab_needs_a_command_to_be_reached_by(rootless: Ordinary) -> None:
     script = f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.hosts import Lab; Lab.up()"
     argv = rootless.argv()
-    done = subprocess.run([*argv[:argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False)
+    done = subprocess.run([*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False)
     assert "python -m tests.hosts run -- COMMAND" in done.stderr
 
 

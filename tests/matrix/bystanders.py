@@ -71,9 +71,7 @@ def company(lab: Lab, hosts: Sequence[Host]) -> Iterator[Company]:
 
 def _users_own(host: Host) -> dict[str, list[ProcessId]]:
     return {
-        "the user's process with the command line of a member": [
-            host.spawn(tree.NAMESAKE.split(), user=user).id for user in ("ansible", "secret", "root")
-        ],
+        "the user's process with the command line of a member": [host.spawn(tree.NAMESAKE.split(), user=user).id for user in ("ansible", "secret", "root")],
         "a process with another run's cookie": [host.spawn(["sleep", "7201"], user=user, environ={_COOKIE: _FOREIGN}).id for user in ("ansible", "root")],
         "a process whose cookie is garbage": [host.spawn(["sleep", "7202"], environ={_COOKIE: "../../1/1"}).id],
     }

@@ -62,12 +62,14 @@ def wait_for_tree(run: Run, hosts: Sequence[Host], known: Mapping[str, frozenset
 def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds: float) -> None:
     ready = host.root / tree.READY.format(row=run.row).lstrip("/")
     until(
-        lambda: run.process.poll() is not None or not _silent(ready, run), seconds,
+        lambda: run.process.poll() is not None or not _silent(ready, run),
+        seconds,
         lambda: f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n{run.story}",
     )
     assert run.process.poll() is None, f"it ended before the tree stood\n{run.story}"
     until(
-        lambda: not _missing(newcomers(host, known), run), 10,
+        lambda: not _missing(newcomers(host, known), run),
+        10,
         lambda: f"on {host.name} these said ready, and do not run: {_missing(newcomers(host, known), run)}\n{run.story}",
     )
 

@@ -107,8 +107,14 @@ def _start(row: str, directory: Path, lab: Lab, setting: Setting, collection: bo
         return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
     with open(directory / "stdout", "wb") as stdout, open(directory / "stderr", "wb") as stderr:
         process = subprocess.Popen(
-            argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
-            preexec_fn=default_signals,  # noqa: PLW1509 -- the tests have one thread
+            argv,
+            env=environ,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=default_signals,
         )
     return Run(row, directory, setting, process)
 
@@ -127,10 +133,16 @@ def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
     # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
     environ.pop("XDG_RUNTIME_DIR", None)
-    environ.update({
-        controller.MARK: row, "TMPDIR": str(directory), "ANSIBLE_HOME": str(directory / "home"), "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8",
-    })
+    environ.update(
+        {
+            controller.MARK: row,
+            "TMPDIR": str(directory),
+            "ANSIBLE_HOME": str(directory / "home"),
+            "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+    )
     if collection:
         place = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
         if not place:

@@ -32,9 +32,14 @@ class Terminal:
     def start(self, argv: Sequence[str], environ: Mapping[str, str], directory: Path) -> subprocess.Popen[bytes]:
         """Start a shell that runs the command as its foreground job, and ends with the status of it."""
         return subprocess.Popen(
-            ["bash", "-mc", '"$@"; exit $?', "terminal", *argv], env=environ, cwd=directory,
-            stdin=self._line, stdout=self._line, stderr=self._line, start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 -- the tests have one thread
+            ["bash", "-mc", '"$@"; exit $?', "terminal", *argv],
+            env=environ,
+            cwd=directory,
+            stdin=self._line,
+            stdout=self._line,
+            stderr=self._line,
+            start_new_session=True,
+            preexec_fn=_take_terminal,
         )
 
     def write(self, keys: bytes) -> None:

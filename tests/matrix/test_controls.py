@@ -20,13 +20,13 @@ from .triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, Trigger
 #    trigger      before 2.19            from 2.19
 #                 tty      pipelining    tty      pipelining
 LEFT = {
-    CTRL_C:     ("",      "R",          "",      "R"),
-    INT:        ("SR",    "SR",         "",      "R"),
-    TERM:       ("WSR",   "WSR",        "",      "R"),
-    HUP:        ("WSR",   "WSR",        "WSR",   "WSR"),
-    KILL:       ("WSR",   "WSR",        "WSR",   "WSR"),
-    KILL_GROUP: ("",      "R",          "WSR",   "WSR"),
-}  # fmt: skip
+    CTRL_C: ("", "R", "", "R"),
+    INT: ("SR", "SR", "", "R"),
+    TERM: ("WSR", "WSR", "", "R"),
+    HUP: ("WSR", "WSR", "WSR", "WSR"),
+    KILL: ("WSR", "WSR", "WSR", "WSR"),
+    KILL_GROUP: ("", "R", "WSR", "WSR"),
+}
 
 #: Survive even where the plain process does not: a hang-up of the terminal does not reach them, or they ignore it.
 HUP_PROOF = {"setsid", "nohup", "ignores-signals", "daemon", "setsid-cleared", "daemon-cleared", "sudo-ignores-term"}

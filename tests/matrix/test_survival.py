@@ -89,7 +89,8 @@ def test_a_second_ctrl_c_ends_the_grace(among: Company, took: Took) -> None:
         until(
             # Two within a moment are one, which came by two ways. By the time that a user has read the message he is slower.
             lambda: "Ctrl-C again" in run.errors and time.monotonic() > first + 0.5 and not any(host.processes(f"tk-background-{run.row}") for host in hosts),
-            20, lambda: f"the grace has not begun\n{run.story}",
+            20,
+            lambda: f"the grace has not begun\n{run.story}",
         )
         assert all(host.processes(f"tk-ignores-signals-{run.row}") for host in hosts), f"the grace is over already\n{run.story}"
         run.press_ctrl_c()

@@ -47,7 +47,7 @@ class ProcessNamespace:
         if os.geteuid():
             command.extend(["--user", "--map-root-user"])
             self._enter.extend(["--user", "--preserve-credentials"])
-        self._unshare = subprocess.Popen(command + [sys.executable, "-I", "-S", "-c", _INIT], stdout=subprocess.PIPE, start_new_session=True)
+        self._unshare = subprocess.Popen([*command, sys.executable, "-I", "-S", "-c", _INIT], stdout=subprocess.PIPE, start_new_session=True)
         self._spawned = []
         if self._unshare.stdout.readline() != b"ready\n":
             self.__exit__()

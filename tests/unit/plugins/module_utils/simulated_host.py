@@ -156,8 +156,9 @@ class SimulatedHost:
     def user(self, pid):
         return 0 if pid in self.processes else None
 
-    def is_leader(self, pid):
-        return pid in self.processes
+    def leader(self, pid):
+        self.happen()
+        return pid if pid in self.processes else None
 
     def children(self, pid):
         self.happen()

@@ -54,13 +54,13 @@ def test_what_is_no_cookie_is_refused(text):
 def test_names_that_would_match_strangers_are_refused(run, lease):
     with pytest.raises(ValueError, match="not a run"):
         CookieMatch(run, lease)
-    with pytest.raises(ValueError, match="not a (run|lease) id"):
+    with pytest.raises(ValueError, match=r"not a (run|lease) id"):
         check_names(run, lease)
 
 
 @pytest.mark.parametrize(("run", "lease"), [("X" * 16, LEASE), (RUN, "X" * 8), (RUN.upper(), LEASE)])
 def test_names_of_another_alphabet_are_refused(run, lease):
-    with pytest.raises(ValueError, match="not a (run|lease) id"):
+    with pytest.raises(ValueError, match=r"not a (run|lease) id"):
         check_names(run, lease)
 
 

@@ -15,7 +15,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._request_words imp
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN
 
-MAIN = "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
+MAIN = (
+    "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
+)
 
 
 def start(namespace, script, ready=1, alive=1, env=None):
@@ -39,7 +41,7 @@ def kill(namespace, **options):
     """Run the kill pass; its report."""
     options.setdefault("timeout", 10.0)
     options.setdefault("settle", 0.3)
-    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN] + request_words(KillRequest(RUN, LEASE, "n0", **options)))
+    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN, *request_words(KillRequest(RUN, LEASE, "n0", **options))])
     lines = [line for line in output.splitlines() if line]
     assert len(lines) == 1
     assert lines[0].startswith("TREEKILL-REPORT n0 {")
@@ -59,6 +61,27 @@ def test_nothing_of_a_tree_is_left(namespace, kind):
     assert ("KILL" in {row["ended"] for row in report["gone"]}) == kind.resists
 
 
+MODULE_UTILS = "ansible_collections.treekill.remote.plugins.module_utils."
+POORER_HOSTS = {
+    "no pidfd": "_signals as module; module._pidfd_works = lambda: False",
+    "kernel without lists of children": "_process_table as module; module.ProcTable._lists_children = property(lambda self: False, lambda self, value: None)",
+    "kernel that does not tell the newest pid": "_process_table as module; module.ProcTable.newest = lambda self: None",
+    "no /proc": "_process_table as module; module.ProcTable.usable = property(lambda self: False)",
+}
+
+
+@pytest.mark.parametrize("poorer", sorted(POORER_HOSTS))
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in ("background", "daemon beside the root", "starts another on TERM")], ids=repr)
+def test_nothing_of_a_tree_is_left_on_poorer_hosts(namespace, kind, poorer, monkeypatch):
+    monkeypatch.setitem(globals(), "MAIN", MAIN.replace("from ansible", "import %s%s; from ansible" % (MODULE_UTILS, POORER_HOSTS[poorer])))
+    stranger = bystander(namespace, "echo ready; exec sleep 1000")
+    start(namespace, kind.script, kind.ready, kind.alive)
+    report = kill(namespace, timeout=1.0 if kind.resists else 20.0)
+    assert set(namespace.processes()) == {stranger}
+    assert report["survivors"] == []
+    assert report["method"] == ("ps" if poorer == "no /proc" else "proc")
+
+
 def test_nothing_found_is_said(namespace):
     report = kill(namespace)
     assert (report["root"], report["gone"], report["survivors"], report["method"]) == (None, [], [], "proc")
@@ -76,7 +99,7 @@ def test_the_report_shows_the_tree_as_it_stood(namespace):
     grandchild = next(row for row in report["gone"] if row["ppid"] == child["pid"])
     assert [rows[root]["role"], child["role"], grandchild["role"]] == ["root", "child", "child"]
     assert grandchild["command"] == "sleep 1000"
-    assert child["command"].startswith("sh -c sh -c \"echo ready; exec sleep 1000\"; true a name")
+    assert child["command"].startswith('sh -c sh -c "echo ready; exec sleep 1000"; true a name')
     assert {row["ended"] for row in report["gone"]} == {"TERM"}
     assert {row["user"] for row in report["gone"]} == {"root"}
 
@@ -105,7 +128,9 @@ def test_command_lines_stay_on_the_host_when_told_so(namespace):
 def test_who_only_looks_like_the_tree_lives(namespace, script, environment):
     idle = namespace.spawn(["sleep", "1000"])
     assert idle.poll() is None
-    shell = namespace.spawn(["/bin/sh", "-c", "mkfifo /tmp/$$; exec 2<>/tmp/$$; rm /tmp/$$; echo ready; " + script], env=dict({"PATH": "/usr/bin:/bin"}, **environment))
+    shell = namespace.spawn(
+        ["/bin/sh", "-c", "mkfifo /tmp/$$; exec 2<>/tmp/$$; rm /tmp/$$; echo ready; " + script], env=dict({"PATH": "/usr/bin:/bin"}, **environment)
+    )
     read_lines(shell, 1)
     namespace.wait_for(lambda now: len(now) == 2, "the bystanders")
     tree = start(namespace, "sh -c 'echo ready; exec sleep 1000'; true", alive=2)
@@ -118,7 +143,9 @@ def test_who_only_looks_like_the_tree_lives(namespace, script, environment):
 
 def test_a_forged_cookie_names_no_victim(namespace):
     victim = bystander(namespace, "echo ready; exec sleep 1000")
-    above = namespace.spawn(["/bin/sh", "-c", "sh -c \"$0\"; true", "export %s; env TREEKILL=%s/%s/%d/1 sh -c 'echo ready; exec sleep 1000'; true" % (COOKIE, RUN, LEASE, victim)])
+    above = namespace.spawn(
+        ["/bin/sh", "-c", 'sh -c "$0"; true', "export %s; env TREEKILL=%s/%s/%d/1 sh -c 'echo ready; exec sleep 1000'; true" % (COOKIE, RUN, LEASE, victim)]
+    )
     read_lines(above, 1)
     namespace.wait_for(lambda now: len(now) == 4, "victim, shell above, root, child")
     report = kill(namespace)
@@ -198,10 +225,17 @@ def test_a_parent_that_stops_with_its_child_goes_on(namespace):
 
 
 def test_a_command_that_comes_late_is_still_ended(namespace):
-    shell = namespace.spawn(["/bin/sh", "-c", "mkfifo /tmp/late.$$; echo /tmp/late.$$; read x < /tmp/late.$$; rm /tmp/late.$$; exec /bin/sh -c \"$0\"", "export %s; echo ready; sleep 1000; true" % COOKIE])
+    shell = namespace.spawn(
+        [
+            "/bin/sh",
+            "-c",
+            'mkfifo /tmp/late.$$; echo /tmp/late.$$; read x < /tmp/late.$$; rm /tmp/late.$$; exec /bin/sh -c "$0"',
+            "export %s; echo ready; sleep 1000; true" % COOKIE,
+        ]
+    )
     fifo = shell.stdout.readline().decode().strip()
     words = request_words(KillRequest(RUN, LEASE, "n0", settle=20.0))
-    running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN.replace("main(sys", "print('looking', flush=True); main(sys")] + words)
+    running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN.replace("main(sys", "print('looking', flush=True); main(sys"), *words])
     read_lines(running, 1, b"looking\n")
     with open(fifo, "w") as out:
         out.write("go\n")
@@ -214,7 +248,7 @@ def test_a_command_that_comes_late_is_still_ended(namespace):
 def test_the_pass_finishes_when_its_channel_dies(namespace):
     start(namespace, "trap true TERM; echo ready; while :; do sleep 1000; done", alive=2)
     words = request_words(KillRequest(RUN, LEASE, "n0", timeout=2.0))
-    running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN] + words)
+    running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN, *words])
     # The child ends by the first signal, and the root, which ignores it, starts another.
     first = next(pid for pid, process in namespace.processes().items() if process.arguments == ["sleep", "1000"])
     now = namespace.wait_for(lambda now: first not in now, "the first signals")
@@ -232,7 +266,7 @@ def test_every_lease_of_a_run_can_be_ended_at_once(namespace):
     other = namespace.spawn(["/bin/sh", "-c", "export TREEKILL=%s/%s/$$/$PPID; sh -c 'echo ready; exec sleep 1000'; true" % ("f" * 16, LEASE)])
     read_lines(other, 1)
     before = set(namespace.wait_for(lambda now: len(now) == 6, "three trees"))
-    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN] + request_words(KillRequest(RUN, "*", "n0")))
+    output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN, *request_words(KillRequest(RUN, "*", "n0"))])
     report = json.loads(output.split(" ", 2)[2])
     assert len(report["gone"]) == 4
     assert [row["role"] for row in report["gone"]].count("root") == 2

@@ -14,7 +14,15 @@ seconds = st.one_of(st.integers(0, 10**6), st.floats(0, 10**6).map(lambda value:
 
 
 @given(
-    st.integers(1, 64), st.booleans(), st.integers(1, 64), seconds, seconds, st.booleans(), st.booleans(), st.lists(st.integers(0, 1 << 40), max_size=4), seconds
+    st.integers(1, 64),
+    st.booleans(),
+    st.integers(1, 64),
+    seconds,
+    seconds,
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.integers(0, 1 << 40), max_size=4),
+    seconds,
 )
 def test_what_is_asked_arrives(signal, children, children_signal, timeout, settle, arguments, escalate, found, began):
     request = KillRequest(

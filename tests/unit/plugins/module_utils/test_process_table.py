@@ -62,7 +62,7 @@ def test_descendants_are_complete_unique_and_without_what_is_left_out(table, top
 @given(tables, st.lists(pids, max_size=3, unique=True))
 def test_a_parent_comes_before_its_children(table, tops):
     found = [*tops, *descendants(tops, lambda pid: table.get(pid, []), lambda pid: False)]
-    for at, pid in enumerate(found[len(tops):], len(tops)):
+    for at, pid in enumerate(found[len(tops) :], len(tops)):
         assert any(pid in table.get(parent, []) for parent in found[:at])
 
 
@@ -88,7 +88,9 @@ class TestThisHost:
 
     def test_a_process_is_seen_as_it_is(self):
         table = ProcTable()
-        child = subprocess.Popen([sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()", "a b", ""], env={"A": "1", "B": "x" * 70000}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+        source = "import sys; print('ready', flush=True); sys.stdin.read()"
+        environment = {"A": "1", "B": "x" * 70000}
+        child = subprocess.Popen([sys.executable, "-c", source, "a b", ""], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             child.stdout.readline()
             process = table.process(child.pid)
@@ -99,7 +101,7 @@ class TestThisHost:
             assert child.pid in table.pids()
             assert child.pid in table.children(os.getpid())
             assert child.pid in children_by_parent(table)[os.getpid()]
-            assert table.is_leader(child.pid)
+            assert table.leader(child.pid) == child.pid
             assert thread_environment("/proc/", child.pid) == table.environment(child.pid)
             assert table.usable
         finally:

@@ -33,7 +33,9 @@ def test_another_line_is_passed_over(line):
 
 def test_the_ps_of_this_host_shows_a_process_as_it_is():
     table = PsTable()
-    child = subprocess.Popen([sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()"], env={"A": "1", "TREEKILL": "x/y/1/2"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    source = "import sys; print('ready', flush=True); sys.stdin.read()"
+    environment = {"A": "1", "TREEKILL": "x/y/1/2"}
+    child = subprocess.Popen([sys.executable, "-c", source], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         child.stdout.readline()
         assert child.pid in table.pids()
@@ -50,5 +52,5 @@ def test_the_ps_of_this_host_shows_a_process_as_it_is():
 
 
 def test_a_ps_that_fails_says_so():
-    with pytest.raises(OSError, match="ps -A -ww .* failed: no such option"):
+    with pytest.raises(OSError, match=r"ps -A -ww .* failed: no such option"):
         PsTable(lambda command, text, until: ("", "no such option\n", 256)).pids()

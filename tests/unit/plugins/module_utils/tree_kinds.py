@@ -19,18 +19,44 @@ _THREADS = (
     "threading.Thread(target=rest).start()\n"
     "ctypes.CDLL(None).pthread_exit(0)\n"
 )
+_CHAIN = (
+    "import os, signal\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    "print('ready', flush=True)\n"
+    "if os.fork(): os._exit(0)\n"
+    "os.setsid()\n"
+    "while True:\n"
+    "    if os.fork(): os._exit(0)\n"
+)
+_BOMB = (
+    "import os, resource, signal, time\n"
+    "if not os.getuid(): os.setgid(65534); os.setuid(65534)\n"
+    "resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))\n"
+    "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)\n"
+    "print('ready', flush=True)\n"
+    "while True:\n"
+    "    try:\n"
+    "        if os.fork() and os.urandom(1) < b'\\x80': os._exit(0)\n"
+    "    except OSError: time.sleep(0.001)\n"
+)
 _PTY = "import pty; pty.spawn(['sh', '-c', 'trap true HUP; echo ready >&9; sleep 1000 & wait; wait'])"
 
 
 class Kind:
-    """script: what the root runs; it writes `ready` so many times, and then has at least so many processes alive. resists: only KILL ends it."""
+    """script: what the root runs; it writes `ready` so many times, and then has at least so many processes alive.
 
-    def __init__(self, name, script, ready=1, alive=1, resists=False):
+    resists: only KILL ends it. swift: one generation of it is gone before a shell has looked at it.
+    """
+
+    def __init__(self, name, script, ready=1, alive=1, resists=False, swift=False):
         self.name = name
         self.script = script
         self.ready = ready
         self.alive = alive
         self.resists = resists
+        self.swift = swift
 
     def __repr__(self):
         return self.name
@@ -53,16 +79,30 @@ KINDS = [
     Kind("ignores TERM, HUP and INT", "sh -c 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done' & wait", 1, 3, True),
     Kind("root that ignores TERM, HUP and INT", "trap '' TERM HUP INT; echo ready; while :; do sleep 1000; done", 1, 2, True),
     Kind("respawns its child", "sh -c 'trap true TERM; while :; do sh -c \"%s\"; done' & wait" % _NAP, 1, 3, True),
-    Kind("starts another on TERM", "sh -c 'trap \"setsid sleep 1000 & sleep 1000 &\" TERM; echo ready; while :; do sleep 1000 & wait $!; done' & wait", 1, 3, True),
+    Kind(
+        "starts another on TERM",
+        "sh -c 'trap \"setsid sleep 1000 & sleep 1000 &\" TERM; echo ready; while :; do sleep 1000 & wait $!; done' & wait",
+        1,
+        3,
+        True,
+    ),
     Kind("daemon", "sh -c 'setsid sh -c \"%s\" &' ; true" % _NAP, 1, 1),
     Kind("daemon beside the root", "sh -c 'setsid sh -c \"%s\" &' ; sleep 1000; true" % _NAP, 1, 3),
     Kind("setsid with a cleared environment", "env -i setsid sh -c '%s' & sh -c '%s' & wait" % (_NAP, _NAP), 2, 3),
     Kind("cleared environment and nothing else", "env -i sh -c '%s'; true" % _NAP, 1, 2),
     Kind("stopped", "sh -c 'echo ready; kill -STOP $$; sleep 1000' & wait", 1, 2),
     Kind("terminal of its own", python(_PTY, "9>&1"), 1, 4),
-    Kind("fast-exit intermediates", "sh -c '(sh -c \"(%s) &\") & sh -c \"(sh -c \\\"(%s) &\\\") &\"'; sleep 1000; true" % (_NAP, _NAP), 2, 4),
+    Kind("fast-exit intermediates", 'sh -c \'(sh -c "(%s) &") & sh -c "(sh -c \\"(%s) &\\") &"\'; sleep 1000; true' % (_NAP, _NAP), 2, 4),
     Kind("first thread gone", python(_THREADS), 1, 1),
     Kind("500 processes", "i=0; while [ $i -lt 500 ]; do sleep 1000 & i=$((i+1)); done; echo ready; wait", 1, 501),
-    Kind("forks and exits every few milliseconds", "go() { sleep 0.005; go & }; setsid sh -c 'go() { sleep 0.005; go & }; go; echo ready' & wait; sleep 1000; true", 1, 2),
+    Kind(
+        "forks and exits every few milliseconds",
+        "go() { sleep 0.005; go & }; setsid sh -c 'go() { sleep 0.005; go & }; go; echo ready' & wait; sleep 1000; true",
+        1,
+        2,
+        swift=True,
+    ),
+    Kind("forks and exits as fast as it can", python(_CHAIN), 1, 1, True, True),
+    Kind("fork bomb", python(_BOMB), 1, 10, True),
     Kind("starts short-lived children for ever", "echo ready; while :; do (sleep 0.002; sleep 0.002) & sleep 0.004; done", 1, 1),
 ]

@@ -4,8 +4,8 @@
 
 """A program that plays a run of its own, with a guardian: what it is told to do on standard input, as JSON, it answers on standard output.
 
-    {"commands": [...]}  runs each over a local connection, bare and leashed, and answers with both results of each
-    {"wait": true}       starts a guardian, tells its socket, and waits until standard input ends
+With `commands`, each a command and what it reads, it runs them over a local connection, bare and leashed, and answers with both results of each.
+With `wait` it starts a guardian, tells its socket, and waits until standard input ends.
 """
 
 from __future__ import annotations

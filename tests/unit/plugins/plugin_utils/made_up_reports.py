@@ -24,7 +24,15 @@ def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
 def report(**more: Any) -> dict[str, Any]:
     """A report of a host where nothing was."""
     return {
-        "method": "proc", "root": None, "gone": [], "survivors": [], "spared": [], "unreadable": 0, "escalated": False, "seconds": 0.25, **more,
+        "method": "proc",
+        "root": None,
+        "gone": [],
+        "survivors": [],
+        "spared": [],
+        "unreadable": 0,
+        "escalated": False,
+        "seconds": 0.25,
+        **more,
     }
 
 
@@ -36,14 +44,26 @@ def result(host: str = "web1", **more: Any) -> dict[str, Any]:
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Some processes that ended in one of these ways, no two of them the same."""
     one = st.builds(
-        process, st.integers(2, 30), st.integers(1, 3), command=HOSTILE, user=HOSTILE, reason=HOSTILE, ended=st.sampled_from(endings),
+        process,
+        st.integers(2, 30),
+        st.integers(1, 3),
+        command=HOSTILE,
+        user=HOSTILE,
+        reason=HOSTILE,
+        ended=st.sampled_from(endings),
     )
     return st.lists(one, max_size=6, unique_by=lambda row: (row["pid"], row["start"]))
 
 
 REPORTS = st.builds(
-    report, gone=processes("TERM", "KILL", "exited", None), survivors=processes(None), spared=processes(None), seconds=st.floats(0, 100),
-    root=st.none() | st.just([5, 4]), unreadable=st.integers(0, 3), escalated=st.booleans(),
+    report,
+    gone=processes("TERM", "KILL", "exited", None),
+    survivors=processes(None),
+    spared=processes(None),
+    seconds=st.floats(0, 100),
+    root=st.none() | st.just([5, 4]),
+    unreadable=st.integers(0, 3),
+    escalated=st.booleans(),
 )
 
 OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "trying", "under way"])

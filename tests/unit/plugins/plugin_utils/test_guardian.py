@@ -25,8 +25,13 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_s
 LEASES = st.sampled_from(["00000001", "00000002", "00000003"])
 OPERATIONS = st.sampled_from(["take", "done", "detach", "broken", "report", "main", "signals"])
 MESSAGES = st.dictionaries(
-    st.sampled_from(["op", "lease", "host", "task", "terms", "order", "wait", "lost", "signals"]), VALUES, max_size=9,
-) | st.fixed_dictionaries({"op": OPERATIONS, "lease": LEASES | VALUES}, optional={"wait": VALUES, "lost": VALUES, "host": VALUES, "terms": VALUES, "order": VALUES})
+    st.sampled_from(["op", "lease", "host", "task", "terms", "order", "wait", "lost", "signals"]),
+    VALUES,
+    max_size=9,
+) | st.fixed_dictionaries(
+    {"op": OPERATIONS, "lease": LEASES | VALUES},
+    optional=dict.fromkeys(("wait", "lost", "host", "task", "terms", "order"), VALUES | st.just(TERMS)),
+)
 STREAMS = st.lists(
     st.binary(max_size=60)
     | MESSAGES.map(encode)

@@ -23,8 +23,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_js
 RUN, LEASE = "00000000000000ab", "0000cdef"
 SECRETS = {"ansible_password": "pw-login-3141", "ansible_become_password": "pw-become-2718", "ansible_ssh_private_key_passphrase": "pw-key-1618"}
 VARIABLES = {
-    "ansible_host": "192.0.2.1", "ansible_port": 2222, "ansible_user": "me", "ansible_ssh_common_args": "-o ConnectionAttempts=1 -o 'IPQoS=none none'", "ansible_become_user": "other",
-    "ansible_remote_tmp": "/var/tmp/x", **SECRETS,
+    "ansible_host": "192.0.2.1",
+    "ansible_port": 2222,
+    "ansible_user": "me",
+    "ansible_become_user": "other",
+    "ansible_remote_tmp": "/var/tmp/x",
+    "ansible_ssh_common_args": "-o ConnectionAttempts=1 -o 'IPQoS=none none'",
+    **SECRETS,
 }
 
 
@@ -50,7 +55,13 @@ def sent(reach: Reach) -> Reach:
 
 def an_order(reach: Reach, *, becomes: bool = False, **options: object) -> KillOrder:
     return KillOrder(
-        run=RUN, lease=LEASE, reach=reach, options=resolve(None, options), interpreters=("/usr/bin/python3", "python3"), becomes=becomes, pipelined=False,
+        run=RUN,
+        lease=LEASE,
+        reach=reach,
+        options=resolve(None, options),
+        interpreters=("/usr/bin/python3", "python3"),
+        becomes=becomes,
+        pipelined=False,
         show_arguments=True,
     )
 

@@ -21,8 +21,8 @@ from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts with several users need root")
 
 PATIENCE = 30.0
-PYTHONS = ["/usr/bin/python3"]
-IGNORING = "trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done"
+PYTHONS = ("/usr/bin/python3",)
+IGNORING = 'trap "" TERM HUP INT; echo ready; while :; do sleep 1000; done'
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def host(lab):
-    host = next(iter(lab))
+    (host,) = lab
     yield host
     (host.root / "etc/sudoers.d/pty").unlink(missing_ok=True)
     host.reset()
@@ -83,7 +83,7 @@ class Task:
             time.sleep(0.01)
         return now
 
-    def kill(self, pythons: list[str] = PYTHONS, **options) -> KillReport:
+    def kill(self, pythons: tuple[str, ...] = PYTHONS, **options) -> KillReport:
         """Run the kill pass as the same user by the same way."""
         request = KillRequest(RUN, LEASE, "n0", **{"timeout": 2.0, "settle": 0.3, **options})
         answer = self.host.ssh(self.wrap(kill_command(request, pythons)), account=self.account)
@@ -95,12 +95,14 @@ class Task:
         return self.client.wait(PATIENCE) is not None
 
 
-@pytest.fixture(params=[PYTHONS, []], ids=["python", "shell"])
+@pytest.fixture(params=[PYTHONS, ()], ids=["python", "shell"])
 def pythons(request) -> list[str]:
     return request.param
 
 
-@pytest.mark.parametrize("script", ["sudo -n sh -c 'echo ready; exec sleep 1000'; true", f"sudo -n sh -c '{IGNORING}' & wait"], ids=["ends by TERM", "ignores TERM"])
+@pytest.mark.parametrize(
+    "script", ["sudo -n sh -c 'echo ready; exec sleep 1000'; true", f"sudo -n sh -c '{IGNORING}' & wait"], ids=["ends by TERM", "ignores TERM"]
+)
 def test_what_runs_under_sudo_ends_through_sudo_where_it_asks_nothing(host, script, pythons):
     task = Task(host, "ansible", script)
     tree = task.ready(3)
@@ -168,3 +170,29 @@ def test_another_users_process_with_the_cookie_is_out_of_reach_and_untouched(hos
     task.until(lambda now: [process.pid for process in now] == [stranger.pid])
     assert report.unreadable > 0
     assert len(report.gone) == 2
+
+
+@pytest.fixture
+def hiding_host(host):
+    host.run(["mount", "-o", "remount,hidepid=2", "/proc"])
+    yield host
+    host.run(["mount", "-o", "remount,hidepid=0", "/proc"])
+
+
+def test_what_a_host_hides_from_a_user_is_ended_through_sudo(hiding_host):
+    task = Task(hiding_host, "ansible", f"sudo -n sh -c '{IGNORING}'; true")
+    task.ready(4)
+    report = task.kill()
+    task.until(lambda now: not now)
+    assert report.survivors == ()
+    assert report.escalated
+
+
+def test_what_a_host_hides_from_a_user_is_a_survivor_where_sudo_asks_for_a_password(hiding_host):
+    task = Task(hiding_host, "secret", f"sudo -S sh -c '{IGNORING}'; true", stdin=f"{PASSWORD}\n")
+    task.ready(4)
+    report = task.kill()
+    hidden = [process for process in report.survivors if process.command == "[hidden]"]
+    assert hidden
+    assert all("sudo -n: a password is required" in process.reason for process in hidden)
+    assert {process.pid for process in report.survivors} <= {process.pid for process in hiding_host.processes()}

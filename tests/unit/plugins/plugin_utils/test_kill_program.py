@@ -22,14 +22,15 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._program_text impo
 
 from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind
+from tests.unit.plugins.module_utils.tree_kinds import KINDS, LEASE, RUN, Kind
 
 SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
 OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
 # What the other shells than the first have to show.
 EVERY_SHELL = ("background", "root that ignores TERM, HUP and INT", "daemon beside the root", "first thread gone")
+SHELL_ROWS = [(kind, shell) for kind in KINDS if not kind.swift for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]]
 # A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for each KiB.
-LONGEST = 24 * 1024
+LONGEST = 32 * 1024
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_it_runs_on_every_python_that_hosts_have(namespace, python):
     assert namespace.processes() == {}
 
 
-@pytest.mark.parametrize(("kind", "shell"), [(kind, shell) for kind in KINDS for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]], ids=repr)
+@pytest.mark.parametrize(("kind", "shell"), SHELL_ROWS, ids=repr)
 def test_without_python_the_shell_does_it(namespace, kind, shell):
     read_lines(namespace.spawn(["/bin/sh", "-c", "echo ready; exec sleep 1000"]), 1)
     bystander = set(namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the bystander"))
@@ -84,7 +85,10 @@ def test_interpreters_that_are_missing_too_old_or_broken_are_passed_over(namespa
 
 
 def test_a_python_that_is_too_old_says_so_before_it_reads_what_it_cannot_understand():
-    old = next((path for path in OLD_PYTHONS if shutil.which(path) and subprocess.run([path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0), None)
+    old = next(
+        (path for path in OLD_PYTHONS if shutil.which(path) and subprocess.run([path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0),
+        None,
+    )
     if old is None:
         pytest.skip(f"none of these runs here: {', '.join(OLD_PYTHONS)}")
     words = shlex.split(kill_command(request(), ["PYTHON"]))
@@ -124,7 +128,17 @@ def test_all_parts_of_the_program_share_one_namespace_without_a_clash():
 
 @pytest.mark.parametrize("noise", ["{}", "Welcome\r\n{}\r\nConnection closed\r\n", "no end of line{}", "TREEKILL-REPORT n1 {{}}\n{}\n"])
 def test_the_report_is_found_among_what_else_a_host_prints(noise):
-    content = {"version": 1, "method": "proc", "root": {"pid": 5, "ppid": 4}, "gone": [], "survivors": [], "spared": [], "unreadable": 2, "escalated": False, "seconds": 0.25}
+    content = {
+        "version": 1,
+        "method": "proc",
+        "root": {"pid": 5, "ppid": 4},
+        "gone": [],
+        "survivors": [],
+        "spared": [],
+        "unreadable": 2,
+        "escalated": False,
+        "seconds": 0.25,
+    }
     report = parse_report(noise.format("TREEKILL-REPORT n0 " + json.dumps(content)), "n0")
     assert (report.root, report.unreadable, report.seconds) == ((5, 4), 2, 0.25)
 

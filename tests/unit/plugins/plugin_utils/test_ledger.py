@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Ledger, LedgerError, Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, LedgerError, Outcome, Settlement
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule

@@ -46,7 +46,10 @@ def test_a_timer_is_not_early():
 
 def test_a_cancelled_timer_does_not_fire_also_when_one_before_it_cancels_it():
     loop, fired = Loop(), []
-    timers = [loop.after(0.0, lambda: timers[1].cancel()), loop.after(0.0, lambda: fired.append("cancelled")), loop.after(0.01, lambda: fired.append("last"))]
+    timers = []
+    loop.after(0.0, lambda: [timer.cancel() for timer in timers])
+    timers.append(loop.after(0.0, lambda: fired.append("cancelled")))
+    loop.after(0.01, lambda: fired.append("last"))
     run_until(loop, lambda: fired)
     assert fired == ["last"]
 

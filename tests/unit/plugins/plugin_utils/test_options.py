@@ -18,11 +18,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 DEFAULTS = KillOptions(
-    signal=15, children=True, children_signal=15, timeout=10.0, wait=True, retry_for=60.0, end_async=False, keep_on_disconnect=False, track="all",
+    signal=15,
+    children=True,
+    children_signal=15,
+    timeout=10.0,
+    wait=True,
+    retry_for=60.0,
+    end_async=False,
+    keep_on_disconnect=False,
+    track="all",
 )
 WRITTEN = {
-    "kill_signal": "TERM", "kill_children": "true", "kill_children_signal": "TERM", "kill_timeout": "10", "kill_wait": "true", "kill_retry_for": "60",
-    "kill_async": "false", "on_disconnect": "kill", "track": "all",
+    "kill_signal": "TERM",
+    "kill_children": "true",
+    "kill_children_signal": "TERM",
+    "kill_timeout": "10",
+    "kill_wait": "true",
+    "kill_retry_for": "60",
+    "kill_async": "false",
+    "on_disconnect": "kill",
+    "track": "all",
 }
 SIGNALS = ("kill_signal", "kill_children_signal")
 SECONDS = ("kill_timeout", "kill_retry_for")
@@ -59,8 +74,12 @@ def test_any_value_is_taken_or_refused_by_the_name_of_its_option(option, value):
     try:
         options = parsed(option, value)
     except AnsibleOptionsError as error:
-        assert str(error).startswith(f"treekill option {option}: ")
-        assert "Allowed: " in str(error)
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert refusal.startswith(f"treekill option {option}: ")
+        assert "Allowed: " in refusal
         return
     assert dataclasses.replace(options, **{field_of(option): getattr(DEFAULTS, field_of(option))}) == DEFAULTS
     assert options.signal in signal.valid_signals()
@@ -73,7 +92,8 @@ def test_any_value_is_taken_or_refused_by_the_name_of_its_option(option, value):
 
 @pytest.mark.parametrize("option", SIGNALS)
 @pytest.mark.parametrize(
-    ("text", "number"), [("TERM", 15), ("sigterm", 15), ("SIGKILL", 9), (" int ", 2), ("2", 2), (2, 2), ("USR1", signal.SIGUSR1), ("64", 64), ("RTMIN", signal.SIGRTMIN)],
+    ("text", "number"),
+    [("TERM", 15), ("sigterm", 15), ("SIGKILL", 9), (" int ", 2), ("2", 2), (2, 2), ("USR1", signal.SIGUSR1), ("64", 64), ("RTMIN", signal.SIGRTMIN)],
 )
 def test_a_signal_is_a_name_with_or_without_sig_or_a_number(option, text, number):
     assert getattr(parsed(option, text), field_of(option)) == number
@@ -82,7 +102,7 @@ def test_a_signal_is_a_name_with_or_without_sig_or_a_number(option, text, number
 @pytest.mark.parametrize("option", SIGNALS)
 @pytest.mark.parametrize("text", ["", "0", "-9", "65", "9.0", "٩", "SIG", "SIGSIGTERM", "NOSUCH", "TERM KILL", "True", True, None])
 def test_what_is_no_signal_is_refused(option, text):
-    with pytest.raises(AnsibleOptionsError, match="HUP, ILL, INT, .*, with or without SIG"):
+    with pytest.raises(AnsibleOptionsError, match=r"HUP, ILL, INT, .*, with or without SIG"):
         parsed(option, text)
 
 

@@ -114,7 +114,7 @@ def test_the_peer_is_told_by_its_pid(parent):
 
 def test_nobody_listens_where_there_is_nothing(parent):
     path = _rendezvous.socket_path(MAIN)
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         _rendezvous.connect(path, 5.0)
     assert not _rendezvous.answers(path)
 

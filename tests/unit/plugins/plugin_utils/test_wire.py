@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import socket
@@ -30,7 +31,7 @@ def framed(payload: bytes) -> bytes:
 
 def cut(stream: bytes, ends: list[int]) -> list[bytes]:
     places = sorted({min(end, len(stream)) for end in ends} | {0, len(stream)})
-    return [stream[begin:end] for begin, end in zip(places, places[1:])]
+    return [stream[begin:end] for begin, end in itertools.pairwise(places)]
 
 
 @given(MESSAGES, st.lists(st.integers(0, 2000), max_size=20))
@@ -87,8 +88,14 @@ class Vaulted(str):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ({3, 1}, "[1, 3]"), (frozenset("b"), '["b"]'), (b"ab\xff", '"ab\\udcff"'), (pathlib.PurePosixPath("/x"), '"/x"'), (Vaulted("s"), '"s"'),
-        ((1, 2), "[1, 2]"), ({"a": {1}}, '{"a": [1]}'), (object, f'"{object}"'),
+        ({3, 1}, "[1, 3]"),
+        (frozenset("b"), '["b"]'),
+        (b"ab\xff", '"ab\\udcff"'),
+        (pathlib.PurePosixPath("/x"), '"/x"'),
+        (Vaulted("s"), '"s"'),
+        ((1, 2), "[1, 2]"),
+        ({"a": {1}}, '{"a": [1]}'),
+        (object, f'"{object}"'),
     ],
 )
 def test_options_of_plugins_become_json_whatever_they_are(value, text):
@@ -122,9 +129,8 @@ def test_a_channel_whose_guardian_has_gone_says_so(ends):
     guardian.close()
     with pytest.raises(ConnectionError):
         channel.receive()
-    with pytest.raises(OSError):
-        for dummy in range(2):
-            channel.send({"op": "done"})
+    with pytest.raises(BrokenPipeError):
+        channel.send({"op": "done"})
 
 
 def test_a_channel_does_not_wait_longer_than_its_timeout(ends):
