@@ -33,6 +33,17 @@ _SAME_SIGNAL = 0.2
 """Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has sent to both; a second one by hand takes longer."""
 
 
+_TAKE = {"lease": str, "host": str, "task": str, "order": str, "terms": dict}
+_TERMS = {"run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool}
+"""What a worker has to say when it takes a lease, by name and type. Found wrong only when the lease breaks, it would cost all others their report."""
+
+
+def _check(message: Message, members: dict[str, t.Any]) -> None:
+    for name, kind in members.items():
+        if not isinstance(message[name], kind):
+            raise TypeError(f"{name} is a {type(message[name]).__name__}")
+
+
 class _Peer:
     """One connection: a worker, or the main process."""
 
@@ -187,6 +198,8 @@ class Guardian:
         operations[message["op"]](peer, message)
 
     def _op_take(self, peer: _Peer, message: Message) -> None:
+        _check(message, _TAKE)
+        _check(message["terms"], _TERMS)
         lease = Lease(lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"])
         lease.terms["worker"] = peer.pid
         peer.is_worker = True

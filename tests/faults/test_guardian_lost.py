@@ -13,7 +13,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.hosts import Host, Lab
-from tests.matrix import controller
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
 from tests.matrix.waiting import until
@@ -118,12 +117,14 @@ def test_a_guardian_that_is_killed_again_and_again_is_replaced_each_time(lab: La
 
 
 def test_a_guardian_that_is_killed_during_the_grace_does_not_hold_up_the_end(lab: Lab, web1: Host) -> None:
-    """By then it has stopped the workers, and the main process waits for its report."""
-    with started(lab, Play([tasks.grow()], options={"kill_timeout": 60}, kinds=["ignores-signals"])) as run:
+    """By then it has stopped the workers, and the main process waits for its report. What is under way on the host goes on there."""
+    with started(lab, Play([tasks.grow()], options={"kill_timeout": 8}, kinds=["ignores-signals"])) as run:
         tasks.wait_for_tree(run, [web1])
         INT.fire(run, lab)
         until(lambda: "kill orders are out" in tasks.said(run), 20, lambda: run.story)
         kill(run)
         assert run.wait(20) == INT.status, run.story
+        assert tasks.alive(run, web1, match="tk-ignores-signals"), f"main has waited for the grace\n{run.story}"
         assert "What this run has started may be alive: look on its hosts" in tasks.said(run), run.story
-        until(lambda: not controller.processes(run.row), tasks.EXIT_SECONDS, lambda: f"left: {controller.processes(run.row)}")
+        tasks.wait_until_gone(run, [web1])
+        tasks.wait_until_nothing_is_left(run)

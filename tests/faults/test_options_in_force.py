@@ -124,6 +124,8 @@ import signal
 def heard(number, frame):
     print(signal.Signals(number).name[3:], file=open("/tmp/heard-{{ row }}-child", "a"), flush=True)
     raise SystemExit
+# raw has a pty: when the root has gone, all others are hung up on.
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.signal(signal.SIGINT, heard)
 signal.signal(signal.SIGTERM, heard)
 open("/tmp/ready-{{ row }}", "w").close()
