@@ -19,7 +19,7 @@ from tests.matrix import controller, play, run
 
 from .figure import Figure, by_turns, compared
 
-_PAIRS = 9
+_PAIRS = 7
 _ITEMS = 40
 _BAR = 1.03
 

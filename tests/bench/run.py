@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -41,6 +42,8 @@ def main() -> int:
     unknown = set(names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no figure {', '.join(sorted(unknown))}")
+    # As Ctrl-C does: what was started is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _say(f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs.\n")
     _say("| what | treekill.remote | rival | ratio | bar | holds |\n|---|---|---|---|---|---|")
     all_hold = True

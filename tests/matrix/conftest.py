@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -61,14 +62,22 @@ def _lab(count: int) -> Lab:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def orderly_end() -> Iterator[None]:
+    """SIGTERM to pytest ends it as Ctrl-C does: what rows have started is ended, and their directories are removed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def lab(orderly_end: None) -> Iterator[Lab]:
     """Two hosts."""
     with _lab(2) as two:
         yield two
 
 
 @pytest.fixture(scope="session")
-def large_lab() -> Iterator[Lab]:
+def large_lab(orderly_end: None) -> Iterator[Lab]:
     """Twenty."""
     with _lab(MANY_HOSTS) as twenty:
         yield twenty
