@@ -102,7 +102,7 @@ def test_what_was_in_flight_is_ended_or_the_user_is_told_that_it_is_not(lab: Lab
             # The guardian itself is there, and the connections to it are open.
             tasks.wait_until_gone(run, [web1])
         assert "Traceback" not in run.errors, run.story
-        tasks.wait_until_nothing_is_left(run)
+        tasks.wait_until_nothing_is_left(run, but=[web1] if fault is kill else [])
 
 
 def test_a_guardian_that_is_killed_again_and_again_is_replaced_each_time(lab: Lab, web1: Host) -> None:

@@ -135,10 +135,10 @@ SHAPES: list[object] = [
     {"op": "done", "lease": {}},
     {"op": "broken"},
     {"op": "detach", "lease": None},
-    take([]),
+    {**take("22222222"), "lease": []},
     {**take("22222222"), "terms": None},
     {**take("22222222"), "terms": []},
-    {**take("22222222"), "terms": "x"},  # type: ignore[arg-type]
+    {**take("22222222"), "terms": "x"},
 ]
 
 #: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in another type.

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Repeat each row as often as --rounds says."""
-    rounds = metafunc.config.getoption("rounds")
+    rounds = metafunc.config.getoption("rounds", 1)
     if rounds > 1:
         metafunc.fixturenames.append("round_number")
         metafunc.parametrize("round_number", range(1, rounds + 1))
