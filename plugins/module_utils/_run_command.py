@@ -11,6 +11,8 @@ import os
 import select
 import time
 
+from ansible_collections.treekill.remote.plugins.module_utils._signals import host_signals
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Tuple
@@ -21,6 +23,7 @@ def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[s
 
     One that is not there says so on stderr, with status 127 << 8. text: at most 64 KiB, which a pipe takes without a reader.
     """
+    host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # whoever started us may have had it ignored: then there is no status
     pipes = [os.pipe() for dummy in range(3)]
     pid = os.fork()
     if not pid:
@@ -31,7 +34,7 @@ def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[s
             os.dup2(pipes[2][1], 2)
             os.execvp(command[0], command)
         except OSError as error:
-            os.write(2, ("%s" % (error.strerror or error)).encode())
+            os.write(2, ("%s does not start: %s" % (command[0], error.strerror)).encode())
         finally:
             os._exit(127)
     for descriptor in (pipes[0][0], pipes[1][1], pipes[2][1]):

@@ -41,6 +41,7 @@ def on_hurry(call: "Callable[[], None]") -> "None":
 
 def signal_alarm(seconds: "int") -> "None":
     """Have this process end by SIGALRM after so many seconds."""
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)  # whoever started us may have had it ignored
     _signal.alarm(seconds)
 
 

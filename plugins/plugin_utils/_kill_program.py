@@ -29,7 +29,8 @@ __all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "k
 _TOO_OLD = 97
 _BOOTSTRAP = (
     "import sys;sys.version_info<(3,6)and sys.exit({too_old})\n"
-    "import zlib,binascii\n"
+    "import zlib,binascii,gc\n"
+    "gc.disable()\n"
     "P=zlib.decompress(binascii.a2b_base64('{text}')).decode().split('\\0')\n"
     "exec(P[0],globals())"
 )

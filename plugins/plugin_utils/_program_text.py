@@ -22,14 +22,17 @@ _PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils."
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / "module_utils"
 
 # What comes last in the first part. P: the parts, see program_text(). main() gets the words and a program that does all this again.
+# The interpreter is not taken down in order: that takes longer than the report, and nothing is left to be written.
 _START = r"""
-import sys
+import gc, os, sys
 loaded = set()
 def load(name):
  if name not in loaded:
   loaded.add(name)
   exec(P[P.index(name) + 1], globals())
+gc.enable()
 main(sys.argv[1:], 'P=%r\nexec(P[0],globals())' % (P,))
+os._exit(0)
 """
 
 

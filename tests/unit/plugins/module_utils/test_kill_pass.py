@@ -4,6 +4,8 @@
 
 """The order of a kill pass, on a host that does its worst between any two looks at it."""
 
+import pytest
+from ansible_collections.treekill.remote.plugins.module_utils import _process_tree
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
@@ -30,6 +32,12 @@ def run(host, **options):
 
 def quiet(dummy):
     return 1
+
+
+@pytest.fixture
+def large_host(monkeypatch):
+    """Makes every host one of those where not everything is read again."""
+    monkeypatch.setattr(_process_tree, "_FEW", 0)
 
 
 @given(choices, st.integers(0, 60), st.booleans())
@@ -164,32 +172,105 @@ def test_a_process_that_gets_the_cookie_by_exec_after_the_first_scan_is_found():
     assert 10 not in host.processes
 
 
-def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again():
+@pytest.mark.parametrize("newest", [12, 75])
+def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again(large_host, newest):
     host = SimulatedHost(quiet, 0)
-    host.add(12, 1, b"", [b"stranger"])
+    reused = host.add(newest, 1, b"X=1\0", [b"stranger"])
     host.processes[11].ignores = True
     sleep = host.sleep
 
     def reuse(seconds):
-        if 12 in host.processes and host.processes[12].arguments == [b"stranger"]:
-            host.add(12, 1, cookie(10), [b"one of ours"], ours=True)
-            host._last_pid = 12
+        if host.processes.get(newest) is reused:
+            host.add(newest, 1, cookie(10), [b"one of ours"], ours=True)
+            host._last_pid = newest
         sleep(seconds)
 
     host.sleep = reuse
     report = run(host, timeout=1.0)
-    assert 12 in {row["pid"] for row in report["gone"]}
+    assert newest in {row["pid"] for row in report["gone"]}
 
 
-def test_nothing_is_signalled_below_a_spare():
+def test_a_process_that_shows_only_a_while_after_it_was_given_its_pid_is_found(large_host):
+    host = SimulatedHost(quiet, 0)
+    host.processes[11].ignores = True
+    host._last_pid = 75
+    sleep = host.sleep
+
+    def show(seconds):
+        if host.now > 100.02 and 74 not in host.processes:
+            host.add(74, 1, cookie(10), [b"late"], ours=True)
+        sleep(seconds)
+
+    host.sleep = show
+    report = run(host, timeout=1.0)
+    assert {row["pid"]: row["seconds"] < 0.5 for row in report["gone"]}[74]
+
+
+def test_who_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
+    host = SimulatedHost(quiet, 0)
+    process = host.process
+
+    def swap(pid):
+        if pid == 11 and host.processes[11].ours:
+            host.add(11, 1, b"", [b"stranger"])
+        return process(pid)
+
+    host.process = swap
+    run(host)
+    assert {process.id.pid for process, dummy in host.signals} <= {8, 10}
+
+
+def test_what_stops_itself_again_after_it_was_continued_is_continued_again():
+    """sudo and su do, when they find their command stopped."""
+    host = SimulatedHost(quiet, 0)
+    host.processes[11].ignores = True
+    send = host.send
+
+    def stop_again(process, signal):
+        send(process, signal)
+        if process.pid == 11 and signal == CONT and 11 in host.processes and host.processes[11].ignores:
+            host.processes[11].ignores = False
+            host.processes[11].stopped = True
+
+    host.send = stop_again
+    assert {row["ended"] for row in run(host)["gone"]} == {"TERM"}
+
+
+def with_a_spare_below_the_tree():
     host = SimulatedHost(quiet, 0)
     host.add(12, 11, b"TREEKILL=spare\0", [b"daemon"])
     host.add(13, 12, b"", [b"what the daemon starts"])
     host.add(14, 13, cookie(10), [b"with the cookie again"])
+    return host
+
+
+def test_nothing_is_signalled_below_a_spare():
+    host = with_a_spare_below_the_tree()
     report = run(host)
     assert {row["pid"] for row in report["spared"]} == {12, 13, 14}
     assert {12, 13, 14} <= set(host.processes)
     assert not {12, 13, 14} & {process.id.pid for process, dummy in host.signals}
+
+
+@pytest.mark.parametrize("what", ["ends", "starts another"])
+def test_what_a_spare_started_stays_spared_when_the_spare(what):
+    host = with_a_spare_below_the_tree()
+    host.processes[11].ignores = True
+    sleep = host.sleep
+
+    def change(seconds):
+        if what == "ends":
+            for pid in (12, 13):
+                if pid in host.processes:
+                    host.exit(host.processes[pid])
+        elif 71 not in host.processes:
+            host.add(71, 13, cookie(10), [b"another"])
+            host._last_pid = 71
+        sleep(seconds)
+
+    host.sleep = change
+    run(host, timeout=1.0)
+    assert not {12, 13, 14, 71} & {process.id.pid for process, dummy in host.signals}
 
 
 def test_a_command_below_a_spare_login_is_still_ended():

@@ -172,6 +172,19 @@ def test_another_users_process_with_the_cookie_is_out_of_reach_and_untouched(hos
     assert len(report.gone) == 2
 
 
+def test_without_sudo_what_must_not_be_signalled_is_named(host, pythons):
+    task = Task(host, "ansible", f"sudo -n sh -c '{IGNORING}'; true")
+    task.ready(4)
+    host.run(["mv", "/usr/bin/sudo", "/usr/bin/sudo.away"])
+    try:
+        report = task.kill(pythons)
+    finally:
+        host.run(["mv", "/usr/bin/sudo.away", "/usr/bin/sudo"])
+    reasons = [process.reason for process in report.survivors if process.command.startswith("sh ")]
+    assert len(reasons) == 1
+    assert reasons[0].startswith("not permitted (owned by root; sudo -n: ")
+
+
 @pytest.fixture
 def hiding_host(host):
     host.run(["mount", "-o", "remount,hidepid=2", "/proc"])
