@@ -102,6 +102,20 @@ options:
         key: kill_async
     vars:
       - name: treekill_kill_async
+  supervise:
+    description:
+      - Put a supervisor around modules, a small process on the host that keeps every orphan of the module in the tree, and ends the tree
+        by itself when the connection breaks, also when the controller is gone as a whole.
+      - It takes Linux and Python 3.6 or later on the host. Elsewhere, and where O(kill_children) is V(false), tasks run without it.
+    type: bool
+    default: true
+    env:
+      - name: TREEKILL_SUPERVISE
+    ini:
+      - section: treekill
+        key: supervise
+    vars:
+      - name: treekill_supervise
   on_disconnect:
     description:
       - What becomes of a tree whose connection is lost while the run goes on.

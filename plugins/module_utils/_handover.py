@@ -10,7 +10,7 @@ A file of its own because a host compiles it only for a tree with processes that
 import sys
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import MARK
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
@@ -26,7 +26,7 @@ EXTRA_SECONDS = 20.0
 
 
 def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
-    """Run the program as root, with what was found so far. (report line, "") or ("", why not)."""
+    """Run the program as root, with what was found so far. (report as JSON, "") or ("", why not)."""
     request = kill_pass.request
     request.found = ",".join("%d:%d" % (fate.process.id.pid, fate.process.id.start) for fate in kill_pass.control.living())
     request.began = kill_pass.began
@@ -34,9 +34,10 @@ def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
     command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]
     request.found = ""
     output, errors, status = run_command(command, program.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS)
+    mark = "%s %s " % (MARK, request.nonce)
     for line in output.splitlines():
-        if line.startswith("%s %s " % (MARK, request.nonce)):
-            return line, ""
+        if line.startswith(mark):
+            return line[len(mark) :], ""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     return "", "sudo -n: " + (lines[-1].replace("sudo: ", "", 1) if lines else "status %d" % status)
 

@@ -9,12 +9,15 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import MARK, read_request
 from ansible_collections.treekill.remote.plugins.module_utils._signals import ignore_signals, on_hurry, signal_alarm
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import standing_supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Callable, Sequence
+
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 
 # Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
 WRITE_SECONDS = 30
@@ -33,16 +36,30 @@ def detach() -> "None":
         pass  # root's right alone
 
 
-def main(words: "Sequence[str]", program: "str") -> "None":
-    """Run the pass that the words ask for, and print its report. program: its own text, to be run again as root."""
+def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
+    """Run the pass that the words ask for, and print its report. program: tells its own text, to be run again as root."""
     detach()
     request = read_request(words)
     kill_pass = new_kill_pass(request)
-    on_hurry(kill_pass.hurry)
     if request.hurry:
         from ansible_collections.treekill.remote.plugins.module_utils._hurry import hurry_others
 
         hurry_others(request, kill_pass.control)
+    supervisor = standing_supervisor(request, kill_pass.control.table)
+    theirs = ""
+    if supervisor is not None and supervisor.at_work:
+        on_hurry(kill_pass.hurry)
+        theirs = supervisor.await_report(request.timeout, lambda: request.hurry or kill_pass.hurried)
+        # Nothing can come any more but what it could not find, and that would be here by now.
+        request.settle = 0.0 if theirs else request.settle
+    text = carry_out(kill_pass, program)
+    write("%s %s %s" % (MARK, request.nonce, text[:-1] + ',"supervisor":' + theirs + "}" if theirs else text))
+
+
+def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
+    """Find the tree and end it, or have root do so. The report, as JSON."""
+    on_hurry(kill_pass.hurry)
+    request = kill_pass.request
     if request.found:
         from ansible_collections.treekill.remote.plugins.module_utils._handover import take_over
 
@@ -51,16 +68,15 @@ def main(words: "Sequence[str]", program: "str") -> "None":
         if request.escalate and kill_pass.denied() and os.geteuid():
             from ansible_collections.treekill.remote.plugins.module_utils._handover import hand_over
 
-            line, kill_pass.refusal = hand_over(kill_pass, program)
-            if line:
-                kill_pass.control.wake()
-                write(line)
-                return
+            text, kill_pass.refusal = hand_over(kill_pass, program())
+            if text:
+                kill_pass.control.release()
+                return text
         kill_pass.end()
     content = kill_pass.report()
-    from ansible_collections.treekill.remote.plugins.module_utils._kill_report import report_line
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_report import to_json
 
-    write(report_line(request.nonce, content))
+    return to_json(content)
 
 
 def write(line: "str") -> "None":

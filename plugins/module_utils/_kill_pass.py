@@ -34,19 +34,19 @@ LINGER_SECONDS = 0.3
 
 
 class KillPass:
-    """One pass for one request, in three steps: find(), end(), report()."""
+    """One pass for one request, in three steps: find(), end(), report(). hurried: whether the grace was cut short."""
 
     def __init__(self, request: "KillRequest", control: "TreeControl") -> "None":
         self.request = request
         self.control = control
         self.refusal = ""
-        self._hurried = False
+        self.hurried = False
         self._clock = control.clock
         self.began = request.began or self._clock()
 
     def hurry(self) -> "None":
         """The grace is over: go over to KILL at the next look."""
-        self._hurried = True
+        self.hurried = True
 
     def find(self) -> "bool":
         """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
@@ -76,12 +76,14 @@ class KillPass:
                 from ansible_collections.treekill.remote.plugins.module_utils._last_resort import kill_the_rest
 
                 kill_the_rest(self.control)
+            self.control.release()
             until = self._clock() + LINGER_SECONDS
             while self.control.living() and not self.control.targets() and self._clock() < until:
                 self._pause(LONGEST_PAUSE / 10, until)
                 self.control.look()
+            self.control.dismiss()
         finally:
-            self.control.wake()
+            self.control.release()
         if self.control.living():
             from ansible_collections.treekill.remote.plugins.module_utils._last_resort import explain
 
@@ -118,7 +120,7 @@ class KillPass:
             elif not targets:
                 return True
             now = self._clock()
-            if now >= until or self._hurried:
+            if now >= until or self.hurried:
                 return False
             # A scan of a large host takes its time: at most a quarter of a processor is ours.
             self._pause(max(pause, 3 * (now - began)), until)
@@ -142,5 +144,7 @@ def new_kill_pass(request: "KillRequest") -> "KillPass":
     """A pass on this host. Raises ValueError for a run or lease that is none."""
     table = process_table()
     search = TreeSearch(CookieMatch(request.run, request.lease), table, os.getpid())
+    if request.below:
+        search.hold_below(*map(int, request.below.split(":")))
     control = TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
     return KillPass(request, control)

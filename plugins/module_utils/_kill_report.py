@@ -8,7 +8,7 @@ The json module is not used: importing it takes longer than a whole kill pass.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._signals import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
-MARK = "TREEKILL-REPORT"
 VERSION = 1
 
 
@@ -35,11 +34,12 @@ def report(control: "TreeControl", request: "KillRequest", began: "float") -> "D
         "version": VERSION,
         "method": control.table.method,
         "root": root,
-        "gone": _rows((fate for fate in fates if fate.ended is not None), began),
-        "survivors": _rows((fate for fate in fates if fate.ended is None), began),
+        "gone": _rows((fate for fate in fates if fate.ended is not None and fate.role != SUPERVISOR), began),
+        "survivors": _rows((fate for fate in fates if fate.ended is None and fate.role != SUPERVISOR), began),
         "spared": _rows(spares, began),
         "unreadable": control.search.unreadable,
         "escalated": bool(request.found),
+        "supervised": any(fate.role == SUPERVISOR for fate in fates),
         "seconds": round(control.clock() - began, 3),
     }
 
@@ -88,11 +88,6 @@ def user_name(uid: "Optional[int]") -> "str":
         except (ImportError, KeyError):
             _names[uid] = str(uid)
     return _names[uid]
-
-
-def report_line(nonce: "str", content: "Dict[str, Any]") -> "str":
-    """C(TREEKILL-REPORT <nonce> <json>), without the end of line."""
-    return "%s %s %s" % (MARK, nonce, to_json(content))
 
 
 def to_json(value: "Any") -> "str":

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Iterable
 
 
+# Begins the line of the report, before the nonce.
+MARK = "TREEKILL-REPORT"
+
+
 class KillRequest:
     """run, lease (C(*): every lease of the run), and how to end what they name.
 
@@ -19,6 +23,7 @@ class KillRequest:
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
     found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
     hurry: whether other passes for the same lease that are in their grace are to go over to KILL.
+    below: C(pid:pid) of the supervisor, to whose tree all belongs that stands below it, and of the module that it runs.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record
@@ -36,6 +41,7 @@ class KillRequest:
         found: "str" = "",
         began: "float" = 0.0,
         hurry: "bool" = False,
+        below: "str" = "",
     ) -> "None":
         self.run = run
         self.lease = lease
@@ -50,12 +56,18 @@ class KillRequest:
         self.found = found
         self.began = began
         self.hurry = hurry
+        self.below = below
 
 
 def read_request(words: "Iterable[str]") -> "KillRequest":
     """The request that C(key=value) words say. Raises ValueError or AttributeError for words that no request wrote."""
     request = KillRequest()
+    set_words(request, words)
+    return request
+
+
+def set_words(request: "KillRequest", words: "Iterable[str]") -> "None":
+    """Put what C(key=value) words say into the request. Raises as read_request() does."""
     for word in words:
         name, dummy, text = word.partition("=")
         setattr(request, name, type(getattr(request, name))(int(text) if text in ("0", "1") else text))
-    return request

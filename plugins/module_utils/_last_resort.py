@@ -10,7 +10,7 @@ A file of its own because a host compiles it only for a tree that resists.
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 # Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
 KILL_SECONDS = 5.0
 # Seconds between two looks, the first and the longest. Each is half as long again as the one before.
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
+SHORTEST_KILL_PAUSE, LONGEST_KILL_PAUSE = 0.001, 0.05
 
 
 def kill_the_rest(control: "TreeControl") -> "None":
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
     control.late = True
     until = control.clock() + KILL_SECONDS
-    pause = SHORTEST_PAUSE
+    pause = SHORTEST_KILL_PAUSE
     while True:
         left = _kill(control)
         control.look()
@@ -37,7 +37,7 @@ def kill_the_rest(control: "TreeControl") -> "None":
         if control.clock() >= until:
             break
         control.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+        pause = min(pause * 1.5, LONGEST_KILL_PAUSE)
     if control.search.missed:
         runaway = Fate(Process(ProcessId(control.search.missed, 0), 0, "?", 1, "?"), "child")
         runaway.late = True
@@ -86,6 +86,8 @@ def explain(control: "TreeControl", refusal: "str") -> "None":
     shields = shielding(control)
     for fate in control.living():
         process = control.table.process(fate.process.id.pid)
+        if fate.role == SUPERVISOR:
+            continue
         if not control.is_target(fate):
             fate.reason = "left: kill_children is false"
         elif fate.denied:

@@ -56,6 +56,15 @@ class TreeSearch:
         self._unsettled: Set[int] = set()
         self._seen: Set[int] = set()
         self._newest: Optional[int] = None
+        self._below: Optional[int] = None
+        self._leader: Optional[int] = None
+
+    def hold_below(self, pid: "int", leader: "int") -> "None":
+        """All that stands below this process is in the tree. leader: which of its children began the command."""
+        process = self._table.process(pid)
+        if process is not None:
+            self._below, self._leader = pid, leader
+            self._member_pids[pid] = process.id
 
     @property
     def unreadable(self) -> "int":
@@ -79,6 +88,8 @@ class TreeSearch:
             pids = self._listing(last, complete)
         self._unsettled.clear()
         holders = self._read(pids)
+        if self._below is not None:
+            self._take_below(self._below)
         for pid in holders:
             self.take_holder(pid)
         if before:
@@ -235,6 +246,14 @@ class TreeSearch:
                 parent = self._table.process(process.ppid)
                 if parent is not None and parent.id == known:
                     self.take(process, False)
+
+    def _take_below(self, parent: "int") -> "None":
+        """Take the children of a process that is not in the tree itself: it gets every orphan."""
+        for pid in self._table.children(parent):
+            if pid not in self._untouchable and not self._leave_out(pid):
+                process = self._table.process(pid)
+                if process is not None and process.id not in self.members:
+                    self.take(process, pid == self._leader)
 
     def take(self, top: "Process", is_root: "bool") -> "None":
         """Take a process and all that stands below it."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
 
 # Bytes of one read, and those after which reading ends: the kernel allows 6 MiB of arguments and environment.
-_READ_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 16
 _LONGEST_BYTES = 8 << 20
 
 
@@ -27,7 +27,7 @@ def read_on(descriptor: "int", content: "bytes") -> "bytes":
     parts = [content]
     total = len(content)
     while content and total < _LONGEST_BYTES:
-        content = os.read(descriptor, _READ_BYTES)
+        content = os.read(descriptor, _CHUNK_BYTES)
         parts.append(content)
         total += len(content)
     return b"".join(parts)

@@ -7,6 +7,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import is_supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ STOP_SECONDS = 0.05
 CHASE_SECONDS = 0.3
 # Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
 COMMAND_LENGTH = 240
+# Role of a supervisor of ours. It stands still until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
+SUPERVISOR = "supervisor"
 
 
 class Fate:
     """A process of the tree and what becomes of it.
 
-    process: as it was when it was found. role: C(root) or C(child). user: its effective uid. sent: the last signal that it got, 0 for none
+    process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
     (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
     """
 
@@ -49,7 +52,10 @@ class Fate:
         """Note user and command line, while the process still has them."""
         pid = self.process.id.pid
         self.user = table.user(pid)
-        self.command = b" ".join(table.arguments(pid))[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
+        words = table.arguments(pid)
+        if is_supervisor(words):
+            self.role = SUPERVISOR
+        self.command = b" ".join(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"
 
@@ -82,8 +88,8 @@ class TreeControl:
         self._above: List[Process] = []
 
     def is_target(self, fate: "Fate") -> "bool":
-        """Whether a process is to be ended at all, or only watched."""
-        return self._children or fate.role == "root"
+        """Whether a process is to be ended, or only watched."""
+        return fate.role != SUPERVISOR and (self._children or fate.role == "root")
 
     def living(self) -> "List[Fate]":
         return [fate for fate in self.fates.values() if fate.ended is None]
@@ -182,6 +188,19 @@ class TreeControl:
             elif process.stopped and fate.sent and fate.sent != SIGKILL:
                 self.signal(fate, SIGCONT)
         self.wake()
+
+    def release(self) -> "None":
+        """Let go of what stands still because of us: nobody is left, or nobody who can be ended."""
+        for fate in self.living():
+            if fate.role == SUPERVISOR:
+                self.signal(fate, SIGCONT)
+        self.wake()
+
+    def dismiss(self) -> "None":
+        """A supervisor without anybody to watch goes by itself, unless something is wrong with it."""
+        for fate in self.living():
+            if fate.role == SUPERVISOR and not self.targets():
+                self.signal(fate, SIGKILL)
 
     def wake(self) -> "None":
         """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped."""

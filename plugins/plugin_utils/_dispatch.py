@@ -10,9 +10,11 @@ This file is private to the collection treekill.remote.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._courier import Courier
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, merge
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, Timer
 
@@ -108,31 +110,10 @@ class Dispatch:
 
 
 def combine(results: t.Sequence[Settlement]) -> Settlement:
-    """One settlement out of those of couriers that went to the same tree at the same time.
-
-    Each pass reports what it saw: the one with grace knows the whole tree, the one without knows which of it had to be
-    killed. A process that either of them saw gone is gone; it survived only if it did for both that speak of it.
+    """One settlement out of those of couriers that went to the same tree at the same time: the one with grace knows the whole tree, the one
+    without knows which of it had to be killed.
     """
-    confirmed = [settlement for settlement in results if settlement.report is not None]
-    if len(confirmed) < 2:
-        return confirmed[0] if confirmed else results[-1]
-    merged: dict[str, t.Any] = {**t.cast("dict[str, t.Any]", confirmed[0].report)}
-    gone: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
-    survivors: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
-    spared: dict[tuple[int, t.Any], dict[str, t.Any]] = {}
-    for settlement in confirmed:
-        report = t.cast("dict[str, t.Any]", settlement.report)
-        for process in report["gone"]:
-            identity = (process["pid"], process["start"])
-            if identity not in gone or process["ended"] == "KILL":
-                gone[identity] = process
-        survivors.update({(process["pid"], process["start"]): process for process in report["survivors"]})
-        merged["seconds"] = max(merged["seconds"], report["seconds"])
-        merged["root"] = merged["root"] or report["root"]
-        merged["unreadable"] = max(merged["unreadable"], report["unreadable"])
-        merged["escalated"] = merged["escalated"] or report["escalated"]
-        spared.update({(process["pid"], process["start"]): process for process in report["spared"]})
-    merged["gone"] = list(gone.values())
-    merged["spared"] = list(spared.values())
-    merged["survivors"] = [process for identity, process in survivors.items() if identity not in gone]
-    return Settlement(Outcome.CONFIRMED, report=merged)
+    reports = [KillReport.from_mapping(settlement.report) for settlement in results if settlement.report is not None]
+    if not reports:
+        return results[-1]
+    return Settlement(Outcome.CONFIRMED, report=dataclasses.asdict(functools.reduce(merge, reports)))

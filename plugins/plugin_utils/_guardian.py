@@ -20,10 +20,10 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import prepare as prepare_kill_program
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, LedgerError, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, is_alive
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._programs import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
 
 FROZEN = b"F"
@@ -34,7 +34,7 @@ _SAME_SIGNAL = 0.2
 
 
 _TAKE = {"lease": str, "host": str, "task": str, "order": str, "terms": dict}
-_TERMS = {"run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool}
+_TERMS = {"run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool}
 """What a worker has to say when it takes a lease, by name and type. Found wrong only when the lease breaks, it would cost all others their report."""
 
 
@@ -84,8 +84,7 @@ class Guardian:
 
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
-        # Made once and early: couriers inherit it, and an update of the collection on the controller can't break a kill order half-way.
-        prepare_kill_program()
+        prepare()
         self._watch_main()
         self._loop.watch(self._listener.fileno(), self._accept)
         if self._wake is not None:
@@ -271,7 +270,12 @@ class Guardian:
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()
-        for lease in self._ledger.break_all():
+        broken = self._ledger.break_all()
+        for lease in broken:
+            if lease.terms["cut"]:
+                # The fastest order there is: the supervisor sees it a round trip later. What is sent besides looks after it, and fetches the report.
+                self._local.cut(lease)
+        for lease in broken:
             self._give_order(lease)
 
     def _say_frozen(self) -> None:

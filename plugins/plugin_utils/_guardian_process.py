@@ -27,6 +27,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes, leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import Guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._programs import share
 
 
 def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None) -> str:
@@ -57,6 +58,7 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None) -> str:
 def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None) -> None:
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = _rendezvous.listen(path)
+    share()
     gc.freeze()
     pid = os.fork()
     if pid == 0:

@@ -8,19 +8,17 @@ Private to the collection treekill.remote.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import functools
 import json
-import os
 import shlex
 import typing as t
-import zlib
 from collections.abc import Sequence
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_report import MARK, VERSION
-from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._kill_report import VERSION
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import MARK, KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._programs import programs
 from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import shell_text
 
 __all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
@@ -66,46 +64,15 @@ class KillReport:
     spared: tuple[ReportedProcess, ...]
     unreadable: int
     escalated: bool
+    supervised: bool
+    """Whether a supervisor stood, or had done the work."""
     seconds: float
 
-
-class _Prepared:
-    """The program, once it was put together in this process or in the one that it was forked from."""
-
-    text = ""
-
-
-def prepare() -> None:
-    """Put the program together now, some 50 ms of work, so that the first kill_command of this process or of a fork of it has it at hand.
-
-    In a child, which takes the 3 MB along that the work needs.
-    """
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(read_end)
-            with open(write_end, "w", encoding="ascii") as pipe:
-                pipe.write(_assemble())
-        finally:
-            os._exit(0)
-    os.close(write_end)
-    with open(read_end, encoding="ascii") as pipe:
-        _Prepared.text = pipe.read()
-    os.waitpid(pid, 0)
-
-
-def _assemble() -> str:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text  # noqa: PLC0415  # ast stays out of the main process
-
-    packed = base64.b64encode(zlib.compress(program_text("_kill_main").encode("utf-8"), 9)).decode("ascii")
-    return _BOOTSTRAP.format(too_old=_TOO_OLD, text=packed)
-
-
-def _python_program() -> str:
-    # Empty where the child died on the way: then it is made here.
-    _Prepared.text = _Prepared.text or _assemble()
-    return _Prepared.text
+    @classmethod
+    def from_mapping(cls, content: t.Mapping[str, t.Any]) -> KillReport:
+        """From what `dataclasses.asdict` made of a report, also after its way through JSON."""
+        rows = {name: tuple(ReportedProcess(**row) for row in content[name]) for name in ("gone", "survivors", "spared")}
+        return cls(**{**content, **rows, "root": tuple(content["root"]) if content["root"] else None})
 
 
 @functools.lru_cache(maxsize=64)
@@ -115,7 +82,7 @@ def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     before = "trap '' 1 2 3 13 15 USR1; set -- "
     after = (
         f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
-        f'"$p" -I -S -c {shlex.quote(_python_program())} "$@" </dev/null && k=0 && break; done; '
+        f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
         f'[ "$k" = 0 ] || {{ k={shlex.quote(shell_text())}; /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
     )
     return before, after
@@ -147,7 +114,7 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
     if content["version"] != VERSION:
         raise ValueError(f"version {content['version']!r} instead of {VERSION}")
     root = content["root"]
-    return KillReport(
+    report = KillReport(
         method=str(content["method"]),
         root=None if root is None else (int(root["pid"]), int(root["ppid"])),
         gone=tuple(_to_process(row) for row in content["gone"]),
@@ -155,7 +122,34 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
         spared=tuple(_to_process(row) for row in content["spared"]),
         unreadable=int(content["unreadable"]),
         escalated=bool(content["escalated"]),
+        supervised=bool(content.get("supervised")),
         seconds=float(content["seconds"]),
+    )
+    theirs = content.get("supervisor")
+    return report if theirs is None else merge(dataclasses.replace(_to_report(theirs), supervised=True), report)
+
+
+def merge(first: KillReport, second: KillReport) -> KillReport:
+    """One report out of two of the same tree.
+
+    Each tells what it saw. A process that either of them saw gone is gone; it survived only if it did for all that speak of it.
+    """
+    gone = {(process.pid, process.start): process for process in first.gone}
+    for process in second.gone:
+        if (process.pid, process.start) not in gone or process.ended == "KILL":
+            gone[process.pid, process.start] = process
+    survivors = {(process.pid, process.start): process for process in first.survivors + second.survivors}
+    spared = {(process.pid, process.start): process for process in first.spared + second.spared}
+    return KillReport(
+        method=first.method,
+        root=first.root or second.root,
+        gone=tuple(gone.values()),
+        survivors=tuple(process for identity, process in survivors.items() if identity not in gone),
+        spared=tuple(spared.values()),
+        unreadable=max(first.unreadable, second.unreadable),
+        escalated=first.escalated or second.escalated,
+        supervised=first.supervised or second.supervised,
+        seconds=max(first.seconds, second.seconds),
     )
 
 

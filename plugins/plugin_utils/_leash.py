@@ -28,6 +28,7 @@ from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
@@ -50,6 +51,9 @@ _NEVER_STARTED = re.compile(
 """What ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
 Any other failure may have come after the start."""
 
+
+_ASYNC_WRAPPER = "async_wrapper.py"
+"""Name on the host of core's own starter of asynchronous jobs."""
 
 _ORDER_SECONDS = 15.0
 """How long a kill order may take beyond the grace before the worker that waits for it goes on."""
@@ -99,13 +103,18 @@ class Leash:
         self._root: Recorded | None = None
         self._inside_become: str | None = None
         self._module_next = False
+        self._supervised_lease = ""
+        self._before_stdin = b""
+        self._carriers: set[str] = set()
         self._reach_of: tuple[t.Any, ...] = ()
         self._reach_text = ""
         self._exec_command = connection.exec_command
         self._set_become_plugin = connection.set_become_plugin
+        self._put_file = connection.put_file
         self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
         vars(connection)["exec_command"] = self.exec_command
         vars(connection)["set_become_plugin"] = self.set_become_plugin
+        vars(connection)["put_file"] = self.put_file
         vars(connection._shell)["build_module_command"] = self.build_module_command
 
     def take_recorded(self) -> Recorded | None:
@@ -129,15 +138,55 @@ class Leash:
         def build_become_command(cmd: str, shell: t.Any) -> str:
             if not cmd or not self._guarded:
                 return str(build(cmd, shell))
-            self._inside_become = secrets.token_hex(4)
+            self._inside_become = self._lease_of(cmd)
             return str(build(self._cookie_and(self._inside_become, cmd), shell))
 
         vars(become)[_ATTRIBUTE] = self
         vars(become)["build_become_command"] = build_become_command
 
-    def build_module_command(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+    def put_file(self, in_path: str, out_path: str) -> t.Any:
+        """The connection's own; a module takes the program of its supervisor along."""
+        name = os.path.basename(out_path)
+        if self._supervises and (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER) and append_program(in_path):
+            self._carriers.add(out_path)
+        return self._put_file(in_path, out_path)
+
+    def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None) -> str:
+        """The shell's own, with a supervisor around the module."""
         self._module_next = True
-        return self._build_module_command(*args, **kwargs)
+        command = str(self._build_module_command(env_string, shebang, cmd, arg_path=arg_path)).strip()
+        if not self._supervises:
+            return command
+        self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
+        supervision = Supervision(self._link.run, self._supervised_lease, self.task)
+        if not is_python((shebang or "").removeprefix("#!")):
+            return self._around_words(supervision, env_string, command)
+        if not cmd.strip():
+            words, self._before_stdin = supervision.before_stdin()
+            return f"{command} {words}"
+        # How a path is quoted differs from version to version, if it has to be.
+        before, path, after = command.rpartition(shlex.quote(cmd))
+        if cmd in self._carriers and path:
+            return f"{before}{supervision.before_file()} {path}{after}"
+        return self._around_words(supervision, env_string, command)
+
+    def _around_words(self, supervision: Supervision, environment: str, command: str) -> str:
+        """A supervisor around a command line that is no Python script's, if there is a Python on the host to run it."""
+        environment = environment.strip()
+        words = command.removeprefix(environment).strip()
+        search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
+        return (
+            f'if treekill_python=$({search}); then {environment} "$treekill_python" {supervision.before_words()} {words}; else {command}; fi'
+        )
+
+    def _around_job(self, lease: str, body: str) -> str:
+        """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
+        for path in self._carriers:
+            if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
+                words = Supervision(self._link.run, lease, self.task).before_file(detaches=True)
+                # Other commands name the path as well; this one goes on with the job's id.
+                return re.sub(rf" (?={re.escape(path)} j[0-9]+ )", lambda dummy: f" {words} ", body, count=1)
+        return body
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> Result:
         """The connection's own, under a lease.
@@ -150,13 +199,19 @@ class Leash:
             return self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
         lease, becomes = self._inside_become, True
         if lease is None or f"/{lease}/" not in cmd:
-            lease, becomes = secrets.token_hex(4), False
+            lease, becomes = self._lease_of(cmd), False
             cmd = self._with_cookie(lease, cmd)
         self._inside_become = None
-        terms = self._terms_or_warning(lease, becomes, bool(in_data))
+        # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
+        is_module = self._module_next and sudoable
+        self._module_next = self._module_next and not sudoable
+        supervised = f"lease={lease}" in cmd
+        if supervised and in_data and self._before_stdin:
+            in_data, self._before_stdin = self._before_stdin + in_data, b""
+        terms = self._terms_or_warning(lease, becomes, bool(in_data), supervised)
         if terms is None or not self._link.take(lease, terms):
-            return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable))
-        return self._recorded(self._held(lease, cmd, in_data, sudoable))
+            return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable), is_module)
+        return self._recorded(self._held(lease, cmd, in_data, sudoable), is_module)
 
     def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool) -> Result:
         try:
@@ -186,10 +241,14 @@ class Leash:
 
     # The cookie.
 
+    def _lease_of(self, cmd: str) -> str:
+        """The lease that a supervised command names already, or a new one."""
+        return self._supervised_lease if self._supervised_lease and f"lease={self._supervised_lease}" in cmd else secrets.token_hex(4)
+
     def _cookie_and(self, lease: str, body: str) -> str:
         # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
         announcement = 'echo "TREEKILL=$TREEKILL"; ' if self.announce else ""
-        return f"{export_command(self._link.run, lease)}; {announcement}{body}"
+        return f"{export_command(self._link.run, lease)}; {announcement}{self._around_job(lease, body)}"
 
     def _with_cookie(self, lease: str, cmd: str) -> str:
         """The command, not inside become, with the cookie set by the first POSIX shell that runs it."""
@@ -203,9 +262,8 @@ class Leash:
         # A raw command, for the user's login shell, which need not be a POSIX one: sshd tells which it is.
         return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}'))
 
-    def _recorded(self, result: Result) -> Result:
+    def _recorded(self, result: Result, is_module: bool) -> Result:
         """Take the root's announcement out of the output again."""
-        is_module, self._module_next = self._module_next, False
         if not self.announce:
             return result
         rc, stdout, stderr = result
@@ -224,13 +282,19 @@ class Leash:
         return self.task.options.track != "none"
 
     @property
+    def _supervises(self) -> bool:
+        # A supervisor ends all that is below it: with kill_children false that is not what the user wants.
+        options = self.task.options
+        return self._guarded and options.supervise and options.children
+
+    @property
     def _local(self) -> bool:
         return bool(self._connection.transport == "local")
 
-    def _terms_or_warning(self, lease: str, becomes: bool, pipelined: bool) -> dict[str, t.Any] | None:
+    def _terms_or_warning(self, lease: str, becomes: bool, pipelined: bool, supervised: bool) -> dict[str, t.Any] | None:
         """The terms of the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
         try:
-            return self._terms(lease, becomes, pipelined)
+            return self._terms(lease, becomes, pipelined, supervised)
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
             display.warning(
                 f"treekill.remote: commands over the connection {self._connection._load_name} to {self.task.host} are not guarded,"
@@ -238,7 +302,7 @@ class Leash:
             )
             return None
 
-    def _terms(self, lease: str, becomes: bool, pipelined: bool) -> dict[str, t.Any]:
+    def _terms(self, lease: str, becomes: bool, pipelined: bool, supervised: bool) -> dict[str, t.Any]:
         options = self.task.options
         order = {
             "run": self._link.run,
@@ -260,6 +324,9 @@ class Leash:
                 "keep": options.keep_on_disconnect,
                 "end_async": options.end_async,
                 "local": self._local,
+                # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
+                "cut": supervised and pipelined and self._connection.transport == "ssh" and not options.keep_on_disconnect,
+                "supervised": supervised,
             },
         }
 

@@ -79,6 +79,12 @@ class LocalProcesses:
             for process in [*frozen.clients, *([frozen.worker] if frozen.worker else [])]:
                 self._send(process, signal.SIGCONT)
 
+    def cut(self, lease: Lease) -> None:
+        """End the clients of a frozen lease, and with them its channel."""
+        frozen = self._frozen.get(lease.lease)
+        for client in frozen.clients if frozen is not None else ():
+            self._send(client, signal.SIGKILL)
+
     def end(self, lease: Lease) -> None:
         """The kill order of this lease has been tried: its clients are not needed any more."""
         frozen = self._frozen.pop(lease.lease, None) or _Frozen(None, [])

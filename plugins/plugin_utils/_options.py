@@ -46,6 +46,7 @@ class KillOptions:
     wait: bool
     retry_for: float
     end_async: bool
+    supervise: bool
     keep_on_disconnect: bool
     track: str
 
@@ -64,6 +65,7 @@ class KillOptions:
             wait=_truth("kill_wait", values["kill_wait"]),
             retry_for=_seconds("kill_retry_for", values["kill_retry_for"]),
             end_async=_truth("kill_async", values["kill_async"]),
+            supervise=_truth("supervise", values["supervise"]),
             keep_on_disconnect=_choice("on_disconnect", values["on_disconnect"]) == "keep",
             track=_choice("track", values["track"]),
         )

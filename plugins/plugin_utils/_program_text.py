@@ -21,25 +21,24 @@ from collections.abc import Iterable
 _PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils."
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / "module_utils"
 
-# What comes last in the first part. P: the parts, see program_text(). main() gets the words and a program that does all this again.
-# The interpreter is not taken down in order: that takes longer than the report, and nothing is left to be written.
-_START = r"""
-import gc, os, sys
-loaded = set()
+# How a part finds those that it needs. P: the parts, see program_parts(). loaded: the names of those that are there.
+LOAD = r"""
 def load(name):
  if name not in loaded:
   loaded.add(name)
   exec(P[P.index(name) + 1], globals())
-gc.enable()
-main(sys.argv[1:], 'P=%r\nexec(P[0],globals())' % (P,))
-os._exit(0)
 """
 
 
-def program_text(name: str) -> str:
-    """The parts, separated by NUL: first what runs at once, then the name and the text of each part that it may load later.
+def program_parts(name: str, entries: frozenset[str]) -> list[str]:
+    """The parts: first what runs at once, then the name and the text of each part that it may load later, by `LOAD`.
 
-    name: of the file that defines main(words, program). Whoever runs the first part provides the list of all parts as P.
+    Args:
+        name: of the file that the program begins with.
+        entries: the functions that whoever runs the first part calls. It provides the list of all parts as P.
+
+    Raises:
+        ValueError: two files give something the same name, or import something under another one.
     """
     files: dict[str, _File] = {}
     queue = collections.deque([name])
@@ -48,14 +47,24 @@ def program_text(name: str) -> str:
         if this not in files:
             files[this] = _File(this)
             queue.extend(files[this].eager + files[this].lazy)
+    _check_names(files)
     first = _in_order(name, files)
-    used = _Used([file.tree for file in files.values()])
-    parts = ["\n".join([*(files[this].text(used) for this in first), _START])]
+    used = _Used([file.tree for file in files.values()], entries)
+    parts = ["\n".join([*(files[this].text(used) for this in first), f"loaded = {set(first)!r}"])]
     for this, file in files.items():
         if this not in first:
             loads = "".join(f"load({other!r})\n" for other in file.eager if other not in first)
             parts += [this, loads + file.text(used)]
-    return "\0".join(parts)
+    return parts
+
+
+def _check_names(files: dict[str, _File]) -> None:
+    """All parts share one namespace: what two of them define, the later would take from the earlier."""
+    owners: dict[str, str] = {}
+    for this, file in files.items():
+        for name in file.defined():
+            if name != "TYPE_CHECKING" and owners.setdefault(name, this) != this:
+                raise ValueError(f"{name} is defined in {owners[name]} and in {this}")
 
 
 def _in_order(name: str, files: dict[str, _File]) -> list[str]:
@@ -80,6 +89,17 @@ class _File(ast.NodeTransformer):
         self.lazy: list[str] = []
         self._depth = 0
         self.tree: ast.Module = self.visit(ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"), name))
+
+    def defined(self) -> set[str]:
+        """The functions, classes and constants that stand at its top."""
+        names = set()
+        for node in self.tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign):
+                targets = [element for target in node.targets for element in (target.elts if isinstance(target, ast.Tuple) else [target])]
+                names.update(target.id for target in targets if isinstance(target, ast.Name))
+        return names
 
     def text(self, used: _Used) -> str:
         text = ast.unparse(ast.fix_missing_locations(used.visit(self.tree)))
@@ -138,10 +158,10 @@ class _Used(ast.NodeTransformer):
     # Only people at a prompt and failed tests see these.
     _NEVER = frozenset({"__repr__", "__str__"})
 
-    def __init__(self, trees: Iterable[ast.Module]) -> None:
+    def __init__(self, trees: Iterable[ast.Module], entries: frozenset[str]) -> None:
         trees = list(trees)
         self._names: frozenset[str] | None = None
-        while (names := frozenset({"main"}).union(*map(self._mentioned, trees))) != self._names:
+        while (names := entries.union(*map(self._mentioned, trees))) != self._names:
             self._names = names
 
     def _mentioned(self, tree: ast.AST) -> set[str]:

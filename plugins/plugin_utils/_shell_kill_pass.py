@@ -253,7 +253,7 @@ check() {
 await() {
   clock
   hundredfold "$timeout"
-  until=$((now + centi)) nap=0.01
+  until=$((now + centi)) nap=0.01 calm=0
   while :; do
     deadline=$until
     check
@@ -261,9 +261,11 @@ await() {
     until=$deadline
     if [ "$new" != " " ]; then
       freeze; first_signals
-      until=$deadline
+      until=$deadline calm=0
     elif [ "$left$fleeting" = " " ]; then
-      return 0
+      # what forks and is gone can fall between the looks of one scan, which takes its time here, but not of three
+      calm=$((calm + 1))
+      [ "$calm" -ge 3 ] && return 0
     fi
     clock
     [ "$now" -ge "$until" ] && return 1
@@ -286,7 +288,7 @@ shielding() {
 kill_rest() {
   late=1
   clock
-  last=$((now + 500))
+  last=$((now + 500)) calm=0
   while :; do
     for id in $left; do case $denied in *" $id "*) ;; *) send STOP "$id";; esac; done
     freeze
@@ -300,7 +302,7 @@ kill_rest() {
       send KILL "$id" && eval "sent_${id%:*}=9"
     done
     check
-    if [ -z "$more" ]; then scan; [ "$new$fleeting" = " " ] && return; fi
+    if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
     clock
     if [ "$now" -ge "$last" ]; then
       [ "$fleeting" ] && eval "ppid_$fleeting=0 user_$fleeting= command_$fleeting= name_$fleeting=? sent_$fleeting= ended_$fleeting=" && all="$all$fleeting:0 "

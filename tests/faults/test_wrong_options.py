@@ -44,6 +44,7 @@ WRONG = [
     Wrong("kill_timeout", "-1", SECONDS),
     Wrong("kill_retry_for", "soon", SECONDS),
     Wrong("kill_wait", "maybe", TRUTH),
+    Wrong("supervise", "maybe", TRUTH),
     Wrong("on_disconnect", "perhaps", "kill, keep."),
     Wrong("track", "everything", "all, plugins, none."),
 ]

@@ -31,6 +31,7 @@ def report(**more: Any) -> dict[str, Any]:
         "spared": [],
         "unreadable": 0,
         "escalated": False,
+        "supervised": False,
         "seconds": 0.25,
         **more,
     }

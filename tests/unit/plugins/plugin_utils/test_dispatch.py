@@ -72,4 +72,4 @@ def test_a_pid_that_was_used_again_is_another_process():
 
 def test_the_root_is_that_of_whoever_saw_it():
     blind, seeing = Settlement(Outcome.CONFIRMED, report=report()), Settlement(Outcome.CONFIRMED, report=report(root=[5, 4]))
-    assert combine([blind, seeing]).report["root"] == [5, 4]
+    assert combine([blind, seeing]).report["root"] == (5, 4)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReportError, KillRequest, kill_command, parse_report
-from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_text
+from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_parts
 
 from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
@@ -114,15 +114,16 @@ def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
     assert not witness.exists()
 
 
-def test_all_parts_of_the_program_share_one_namespace_without_a_clash():
+@pytest.mark.parametrize(("name", "entry"), [("_kill_main", "main"), ("_supervisor", "supervise")])
+def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry):
     defined: dict[str, int] = {}
-    parts = program_text("_kill_main").split("\0")
+    parts = program_parts(name, frozenset({"main", entry}))
     for number, text in enumerate([parts[0], *parts[2::2]]):
         for node in ast.parse(text).body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 assert node.name not in defined
                 defined[node.name] = number
-    assert "main" in defined
+    assert defined[entry] == 0
     assert len(set(defined.values())) > 2
 
 

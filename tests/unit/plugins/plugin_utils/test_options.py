@@ -25,6 +25,7 @@ DEFAULTS = KillOptions(
     wait=True,
     retry_for=60.0,
     end_async=False,
+    supervise=True,
     keep_on_disconnect=False,
     track="all",
 )
@@ -36,12 +37,13 @@ WRITTEN = {
     "kill_wait": "true",
     "kill_retry_for": "60",
     "kill_async": "false",
+    "supervise": "true",
     "on_disconnect": "kill",
     "track": "all",
 }
 SIGNALS = ("kill_signal", "kill_children_signal")
 SECONDS = ("kill_timeout", "kill_retry_for")
-TRUTHS = ("kill_children", "kill_wait", "kill_async")
+TRUTHS = ("kill_children", "kill_wait", "kill_async", "supervise")
 
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2) | st.binary(max_size=5)
 

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""A kill pass meets the supervisor of its lease: it may be at work already, or have done the work and kept the report.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+"""
+
+import os
+
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, socket_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, List, Optional, Tuple
+
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+
+ENDING_TITLE = "treekill: ending the tree"
+# Seconds that a supervisor may take beyond the grace: for its KILLs, and for a root that takes over.
+PATIENCE_SECONDS = 30.0
+
+
+def is_supervisor(arguments):
+    # type: (List[bytes]) -> bool
+    """Whether a command line in a tree is that of a supervisor. Whoever imitates that is ended all the same, only later."""
+    return bool(arguments) and arguments[0].startswith(SUPERVISOR_TITLE.encode())
+
+
+def peer_of(connection):
+    # type: (Any) -> Tuple[int, int]
+    """(pid, uid) of who is at the other end, as the kernel tells it: see SO_PEERCRED in unix(7)."""
+    import _socket
+    import sys
+
+    raw = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    return int.from_bytes(raw[:4], sys.byteorder), int.from_bytes(raw[4:8], sys.byteorder)
+
+
+class StandingSupervisor:
+    """The supervisor of a lease. connection: to its socket. pid: its own."""
+
+    def __init__(self, connection: "Any", pid: "int", table: "ProcessTable") -> "None":
+        self._connection = connection
+        self._pid = pid
+        self._table = table
+
+    @property
+    def at_work(self) -> "bool":
+        """Whether it is ending the tree by itself, or has done so."""
+        return not is_supervisor(self._table.arguments(self._pid))
+
+    def await_report(self, timeout: "float", hurried: "Callable[[], bool]") -> "str":
+        """Its report, as JSON, when it is done; empty if it ends without one, or takes too long."""
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor_report import fetch
+
+        return fetch(self._connection, self._pid, self._table, timeout + PATIENCE_SECONDS, hurried)
+
+
+def standing_supervisor(request, table):
+    # type: (KillRequest, ProcessTable) -> Optional[StandingSupervisor]
+    """The supervisor of the lease that the request names, None where there is none of this user."""
+    try:
+        import _socket
+
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection.connect(socket_name(request.run, request.lease))
+        pid, uid = peer_of(connection)
+    except (ImportError, AttributeError, OSError):
+        return None
+    # The name can be taken by anybody, whose word counts for nothing.
+    return StandingSupervisor(connection, pid, table) if os.geteuid() in (0, uid) or not uid else None

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The supervisor of an asynchronous job: it stays with the job when the command that started it has returned.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only for asynchronous tasks.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List
+
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
+
+
+def relay_status(listener: "Any", mask: "Any") -> "int":
+    """Fork. The child, where this returns, becomes the supervisor; the parent, whom the shell waits for, ends as the module does.
+
+    listener: the socket of the lease. mask: of the signals, as it is to be in the parent. Returns the descriptor to write the status to.
+    """
+    import _signal
+
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor import is_subreaper
+
+    read_end, write_end = os.pipe()
+    if not os.fork():
+        os.close(read_end)
+        is_subreaper()
+        listener.listen(8)  # from here on it is this process that others see at the other end
+        return write_end
+    os.close(write_end)
+    listener.close()
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import end_like
+
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    status = os.read(read_end, 16)
+    end_like(int(status) if status else 1 << 8)
+
+
+def stay_with_job(supervisor: "Supervisor") -> "None":
+    """Tell the status, let go of the channel, and wait until the job itself has ended: for what it leaves behind nobody waits."""
+    if supervisor.relay is None:
+        return
+    os.write(supervisor.relay, b"%d" % (supervisor.status or 0))
+    os.close(supervisor.relay)
+    for descriptor in (1, 2):
+        os.dup2(0, descriptor)
+    supervisor.watch_nothing()
+    while job_goes_on([os.fsencode(word) for word in supervisor.arguments[:2]]):
+        supervisor.channel_breaks()
+        supervisor.reap()
+    os._exit(0)
+
+
+def job_goes_on(words: "List[bytes]") -> "bool":
+    """Whether one of our children is what core leaves to watch the job: a fork of what started it, by path and job id on the command line."""
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
+            pids = [int(pid) for pid in children.read().split()]
+    except OSError:
+        return False  # a kernel that does not tell: then the job is on its own
+    for pid in pids:
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as arguments:
+                if set(words).issubset(arguments.read().split(b"\0")):
+                    return True
+        except OSError:
+            pass  # it has ended this moment
+    return False

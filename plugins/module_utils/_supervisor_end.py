@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a supervisor does when its channel has broken: it ends all that is below it, and keeps the report for who may come and ask.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only in that case.
+"""
+
+import os
+import select
+import time
+
+import _socket
+from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out, detach
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, peer_of
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, NoReturn
+
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
+
+# Seconds for which the report can be fetched. A controller that lives asks at once; for one that does not, nobody has to wait.
+REPORT_SECONDS = 5.0
+# Seconds to wait for who asked to take it.
+SEND_SECONDS = 5
+
+
+def end_tree(supervisor):
+    # type: (Supervisor) -> NoReturn
+    """End what is below the supervisor, and then itself."""
+    detach()
+    set_title(("%s of run %s, lease %s" % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])).encode())
+    pipes = held_open()
+    request = KillRequest()
+    set_words(request, ["%s=%s" % item for item in supervisor.options.items()])
+    request.settle = 0.0
+    request.below = "%d:%d" % (os.getpid(), supervisor.child)
+    kill_pass = new_kill_pass(request)
+    kill_pass.control.sleep = lambda seconds: nap(supervisor, pipes, seconds)
+    keep_report(supervisor, carry_out(kill_pass, supervisor.program))
+    os._exit(1)
+
+
+def held_open():
+    # type: () -> List[int]
+    """The reading ends of the pipes that our output goes to. While somebody holds them, who still wants to say something while it ends can."""
+    found = []
+    for descriptor in (1, 2):
+        try:
+            found.append(os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY | os.O_NONBLOCK))
+        except OSError:
+            pass  # a socket, a terminal that was hung up
+    return found
+
+
+def nap(supervisor, pipes, seconds):
+    # type: (Supervisor, List[int], float) -> None
+    """Wait so many seconds, or until one of our children has ended; take in what is written."""
+    poll = select.poll()
+    for descriptor in [supervisor.wake, *pipes]:
+        poll.register(descriptor, select.POLLIN)
+    for descriptor, dummy in poll.poll(seconds * 1000):
+        if descriptor in pipes:
+            try:
+                os.read(descriptor, 65536)
+            except BlockingIOError:
+                pass
+    supervisor.reap()
+
+
+def keep_report(supervisor, report):
+    # type: (Supervisor, str) -> None
+    """Hand the report to whoever asks for it, from a process that is not below the root any more: that may end now."""
+    if os.fork():
+        return
+    until = time.monotonic() + REPORT_SECONDS
+    supervisor.listener.listen(8)  # from here on it is this process that others see at the other end
+    # The cookie goes, lest a kill pass take this for a part of the tree.
+    set_title(("treekill: report of run %s, lease %s" % (supervisor.options["run"], supervisor.options["lease"])).encode(), environment=True)
+    for descriptor in (1, 2):
+        os.dup2(0, descriptor)
+    poll = select.poll()
+    poll.register(supervisor.listener.fileno(), select.POLLIN)
+    while poll.poll(max(until - time.monotonic(), 0) * 1000):
+        connection = _socket.socket(fileno=supervisor.listener._accept()[0])
+        if peer_of(connection)[1] in (0, os.geteuid()):
+            send(connection, report.encode("ascii"))
+            until = 0.0  # who else waits at this moment gets it as well
+        connection.close()
+
+
+def send(connection, text):
+    # type: (_socket.socket, bytes) -> None
+    """Send it all."""
+    connection.settimeout(SEND_SECONDS)
+    try:
+        connection.sendall(text)
+    except OSError:
+        pass  # who asked has gone

@@ -1,0 +1,29 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Ends what an earlier run of the same command has left: a connection plugin lost its connection, and has sent the command again.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only in that case.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import standing_supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict
+
+
+def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
+    """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
+    request = KillRequest()
+    set_words(request, ["%s=%s" % item for item in options.items()])
+    request.settle = 0.0
+    kill_pass = new_kill_pass(request)
+    earlier = standing_supervisor(request, kill_pass.control.table)
+    if earlier is not None and earlier.at_work:
+        earlier.await_report(request.timeout, lambda: False)
+    carry_out(kill_pass, program)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The life of a supervisor: it waits for the module to end, or for the channel to break.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because the module need not compile it.
+"""
+
+import os
+import select
+
+import _signal
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED, call
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, set_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
+
+# madvise(2)
+MADV_DONTNEED = 4
+
+
+class Supervisor:
+    """The supervisor of one module run.
+
+    options: of the kill request. arguments: of the module. program: tells the text of a kill pass. child: the module. status: of the module when
+    it has ended, as waitpid tells it. listener: the socket of the lease. wake: readable when a signal came. relay: the end of a pipe where the
+    process that the shell waits for reads the status, if that is another one.
+    """
+
+    def __init__(  # noqa: PLR0917 - all that its start has found
+        self,
+        options: "Dict[str, str]",
+        arguments: "Sequence[str]",
+        program: "Callable[[], str]",
+        child: "int",
+        listener: "Any",
+        relay: "Optional[int]",
+    ) -> "None":
+        self.task = options.pop("task", "")
+        # Where the task cuts its own connection, the end of the channel says nothing.
+        self._broken = 0 if options.pop("watch", "") == "0" else select.POLLERR | select.POLLHUP
+        self.options = options
+        self.arguments = arguments
+        self.program = program
+        self.child = child
+        self.status: Optional[int] = None
+        self.listener = listener
+        self.relay = relay
+        self._poll = select.poll()
+        self.wake, self._woken = os.pipe()
+
+    def watch(self, mask: "Any") -> "NoReturn":
+        """Until the module ends, or the channel breaks. mask: of the signals, as it was before they were blocked."""
+        try:
+            os.setsid()
+        except OSError:
+            pass  # a shell that put it into its own place made it the first of a group: then it gets what the group gets
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.close(null)
+        set_title(("%s of run %s, lease %s: %s" % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)).encode())
+        self._take_signals()
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        for descriptor in (1, 2):
+            self._poll.register(descriptor, 0)
+        self.reap()
+        give_back_code()
+        while self.status is None:
+            broken = self.channel_breaks()
+            self.reap()
+            if broken and self.status is None:
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor_end import end_tree
+
+                end_tree(self)
+        if self.relay is not None:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_async import stay_with_job
+
+            stay_with_job(self)
+        end_like(self.status)
+
+    def _take_signals(self) -> "None":
+        for descriptor in (self.wake, self._woken):
+            os.set_blocking(descriptor, False)
+        self._poll.register(self.wake, select.POLLIN)
+        _signal.set_wakeup_fd(self._woken)
+        for name in FORWARDED:
+            number = getattr(_signal, name)
+            if _signal.getsignal(number) != _signal.SIG_IGN:
+                _signal.signal(number, lambda number, dummy: self._forward(number))
+        _signal.signal(_signal.SIGCHLD, lambda dummy, frame: None)
+
+    def _forward(self, number: "int") -> "None":
+        """Pass a signal on. The module's pid is its own until its status was read."""
+        if self.status is None:
+            os.kill(self.child, number)
+
+    def channel_breaks(self) -> "bool":
+        """Wait for the channel to break, or for a signal. Whether it was the channel."""
+        return any(what & self._broken and descriptor != self.wake for descriptor, what in self._poll.poll())
+
+    def watch_nothing(self) -> "None":
+        """The channel is not ours any more."""
+        for descriptor in (1, 2):
+            self._poll.unregister(descriptor)
+
+    def reap(self) -> "None":
+        """Read the status of whoever has ended: the module, or an orphan of its."""
+        try:
+            while os.read(self.wake, 512):
+                pass
+        except BlockingIOError:
+            pass  # all is read
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            while pid:
+                if pid == self.child:
+                    self.status = status
+                pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            pass  # nobody is left
+
+
+def give_back_code() -> "None":
+    """Have the kernel forget which pages of the interpreter's code we have used. Those that are needed again are mapped again: the file is in memory."""
+    import _ctypes
+
+    # what ctypes calls c_void_p
+    pointer = type("pointer", (_ctypes._SimpleCData,), {"_type_": "P"})
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            for line in maps:
+                place, rights, rest = line.split(b" ", 2)
+                if rights == b"r-xp" and b"/" in rest:
+                    start, end = (int(address, 16) for address in place.split(b"-"))
+                    call("madvise", pointer(start), pointer(end - start), MADV_DONTNEED)
+    except OSError:
+        pass  # then it takes a megabyte more
+
+
+def end_like(status: "int") -> "NoReturn":
+    """End this process with the status of another one: by the same signal, but without a core dump of ours."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+            _signal.signal(number, _signal.SIG_DFL)
+        except (ImportError, OSError, ValueError):
+            pass  # KILL can't be set to what it is anyway
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
+        os.kill(os.getpid(), number)
+        os._exit(128 + number)
+    os._exit(os.WEXITSTATUS(status))

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the supervisor comes to the host: its start on the command line, its program with the module.
+
+Private to the collection treekill.remote.
+
+On the command line it would be seen in every process list, and sudo would write all of it to the system's log. So the program comes on standard
+input before a pipelined module, and as the last line, a comment, of a module that is a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import os
+import re
+import shlex
+import typing as t
+
+from ansible import constants as C
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._programs import programs
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+
+_FROM_STDIN = (
+    "import os;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or b\"\";b=r({length});exec(b[:{start}],{{\"b\":b[{start}:]}})"
+)
+"""Reads its own bytes and not one more, which are the module's. No single quote: each of them is four characters on every level of quoting."""
+
+_FROM_FILE = (
+    'import sys,binascii;f=open(sys.argv[2],"rb");f.seek(-{length},2);b=binascii.a2b_base64(f.read());f.close();exec(b[:{start}],{{"b":b[{start}:]}})'
+)
+
+_FROM_WORD = 'import sys,binascii;b=binascii.a2b_base64(sys.argv.pop(2));exec(b[:{start}],{{"b":b[{start}:]}})'
+
+_TASK_LENGTH = 60
+"""Characters of a task's name that ps shows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Supervision:
+    """The supervisor of one command."""
+
+    run: str
+    lease: str
+    task: GuardedTask
+
+    def before_stdin(self) -> tuple[str, bytes]:
+        """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
+        made = programs()
+        program = base64.b64decode(made.supervisor)
+        return self._words(_FROM_STDIN.format(length=len(program), start=made.supervisor_start)), program
+
+    def before_file(self, detaches: bool = False) -> str:
+        """The words between the interpreter and a module's path. The file ends with `last_line`.
+
+        Args:
+            detaches: whether the command is to leave a job behind, with which the supervisor stays.
+        """
+        made = programs()
+        return self._words(_FROM_FILE.format(length=len(made.supervisor), start=made.supervisor_start), detaches)
+
+    def before_words(self) -> str:
+        """The words between an interpreter and a command line that is no Python script's."""
+        made = programs()
+        return f"{self._words(_FROM_WORD.format(start=made.supervisor_start))} {made.supervisor} exec"
+
+    def _words(self, bootstrap: str, detaches: bool = False) -> str:
+        return f"-c {shlex.quote(bootstrap)} {shlex.quote(self._request(detaches))}"
+
+    def _request(self, detaches: bool) -> str:
+        options = self.task.options
+        request = KillRequest(
+            run=self.run,
+            lease=self.lease,
+            signal=options.signal,
+            children_signal=options.children_signal,
+            timeout=options.timeout,
+            arguments=self.task.show_arguments,
+        )
+        usual = set(request_words(KillRequest()))
+        words = [word for word in request_words(request) if word not in usual]
+        if options.keep_on_disconnect:
+            words.append("watch=0")
+        if detaches:
+            words.append("async=1")
+        if self.task.show_arguments:
+            words.append(f"task={re.sub('[^!-~]+', '_', self.task.name)[:_TASK_LENGTH]}")
+        return " ".join(words)
+
+
+def is_python(interpreter: str) -> bool:
+    """Whether the words that a module is started with are those of a Python interpreter."""
+    return any(os.path.basename(word).startswith("python") or word.endswith("/platform-python") for word in interpreter.split())
+
+
+def append_program(path: str) -> bool:
+    """Add the program to a module on its way to the host. False where the file is not a copy that core has made of a Python script."""
+    folder = os.path.realpath(str(C.DEFAULT_LOCAL_TMP))
+    if os.path.dirname(os.path.realpath(path)) != folder:
+        return False
+    with open(path, "r+b") as module:
+        first = module.readline(4096).decode("utf-8", "replace")
+        if not first.startswith("#!") or not is_python(first[2:]):
+            return False
+        module.seek(0, os.SEEK_END)
+        module.write(f"\n#{programs().supervisor}".encode("ascii"))
+    return True

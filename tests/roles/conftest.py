@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two hosts for the tests of roles: the role is applied to web1, and web2 is the control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts import Host, KindUnavailable, Lab
+
+# The hosts of a lab come without it; all distributions have it.
+INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Up as long as the session; the configuration of sshd includes drop-ins."""
+    try:
+        up = Lab.up(count=2, kind="namespace")
+    except KindUnavailable as reason:
+        pytest.skip(str(reason))
+    with up:
+        for host in up:
+            config = host.root / "etc/ssh/sshd_config"
+            config.write_text(INCLUDE + config.read_text())
+            host.run(["mkdir", "-p", "/etc/ssh/sshd_config.d"])
+        yield up
+
+
+@pytest.fixture
+def web1(lab: Lab) -> Host:
+    return lab["web1"]
+
+
+@pytest.fixture
+def web2(lab: Lab) -> Host:
+    return lab["web2"]
+
+
+@pytest.fixture(autouse=True)
+def _heal(lab: Lab) -> Iterator[None]:
+    """Whatever happens: the next test needs the network."""
+    yield
+    for host in lab:
+        host.heal()
