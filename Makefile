@@ -13,13 +13,13 @@ ON_CORE = $(if $(CORE),--core $(CORE))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration demo bench build install clean
+.PHONY: help test test-all-cores lint format unit integration molecule demo bench build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
 	@sed -n 's/^\([a-z%-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-test:  ## lint, unit and integration tests on one core (default: the newest that the Pythons here can run)
+test:  ## lint, unit and integration tests and molecule scenarios on one core (default: the newest that the Pythons here can run)
 	@$(ENVIRONMENT) test $(ON_CORE) -- $(PYTEST_ARGS)
 
 test-all-cores:  ## the same on every supported core; names those that cannot run here
@@ -39,6 +39,9 @@ unit:  ## unit tests
 
 integration:  ## real hosts, real ssh, the installed tarball
 	@$(ENVIRONMENT) integration $(ON_CORE) -- $(PYTEST_ARGS)
+
+molecule:  ## the roles' scenarios in extensions/molecule, on throw-away hosts
+	@$(ENVIRONMENT) molecule $(ON_CORE) -- $(PYTEST_ARGS)
 
 demo:  ## two throw-away hosts, a nasty process tree, Ctrl-C, and what is left
 	@$(ENVIRONMENT) demo $(ON_CORE)

@@ -45,7 +45,8 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
         from ansible_collections.treekill.remote.plugins.module_utils._hurry import hurry_others
 
         hurry_others(request, kill_pass.control)
-    supervisor = standing_supervisor(request, kill_pass.control.table)
+    # Whoever hands a pass over waits for it, and may be the supervisor itself.
+    supervisor = None if request.found else standing_supervisor(request, kill_pass.control.table)
     theirs = ""
     if supervisor is not None and supervisor.at_work:
         on_hurry(kill_pass.hurry)

@@ -30,16 +30,30 @@ def load(name):
 """
 
 
-def program_parts(name: str, entries: frozenset[str]) -> list[str]:
+def program_parts(name: str, entries: frozenset[str], handed_over: str | None = None) -> list[str]:
     """The parts: first what runs at once, then the name and the text of each part that it may load later, by `LOAD`.
 
     Args:
         name: of the file that the program begins with.
         entries: the functions that whoever runs the first part calls. It provides the list of all parts as P.
+        handed_over: a file that is to work without the first part as well: what it needs of that comes a second time.
 
     Raises:
         ValueError: two files give something the same name, or import something under another one.
     """
+    files = _reached(name)
+    _check_names(files)
+    first = _in_order(name, files)
+    used = _Used([file.tree for file in files.values()], entries)
+    parts = ["\n".join([*(files[this].text(used) for this in first), f"loaded = {set(first)!r}"])]
+    for this in [*(file for file in files if file not in first), *(file for file in first if handed_over and file in _reached(handed_over))]:
+        loads = "".join(f"load({other!r})\n" for other in files[this].eager)
+        parts += [this, loads + files[this].text(used)]
+    return parts
+
+
+def _reached(name: str) -> dict[str, _File]:
+    """A file and all that it imports, directly or not."""
     files: dict[str, _File] = {}
     queue = collections.deque([name])
     while queue:
@@ -47,15 +61,7 @@ def program_parts(name: str, entries: frozenset[str]) -> list[str]:
         if this not in files:
             files[this] = _File(this)
             queue.extend(files[this].eager + files[this].lazy)
-    _check_names(files)
-    first = _in_order(name, files)
-    used = _Used([file.tree for file in files.values()], entries)
-    parts = ["\n".join([*(files[this].text(used) for this in first), f"loaded = {set(first)!r}"])]
-    for this, file in files.items():
-        if this not in first:
-            loads = "".join(f"load({other!r})\n" for other in file.eager if other not in first)
-            parts += [this, loads + file.text(used)]
-    return parts
+    return files
 
 
 def _check_names(files: dict[str, _File]) -> None:

@@ -122,7 +122,7 @@ def _assemble() -> Programs:
 
     first, *later = program_parts("_kill_main", frozenset({"main"}))
     kill_pass = zlib.compress("\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9)
-    first, *later = program_parts("_supervisor", frozenset({"main", "supervise"}))
+    first, *later = program_parts("_supervisor", frozenset({"main", "supervise"}), handed_over="_kill_main")
     parts = dict(zip(later[::2], later[1::2], strict=True))
     plain, places = b"", {}
     for name in _OFTEN:

@@ -68,12 +68,12 @@ def venv(options: argparse.Namespace) -> int:
 
 
 def one_suite(options: argparse.Namespace) -> int:
-    """Unit or integration tests."""
+    """Unit tests, integration tests or molecule scenarios."""
     return _tests.suite(options.command, make_ready(options.core), options.arguments)
 
 
 def test(options: argparse.Namespace) -> int:
-    """Lint, unit and integration tests on one core."""
+    """Lint and all suites on one core."""
     return _all.test(make_ready(options.core), (), options.arguments)
 
 
@@ -120,6 +120,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "install": install,
     "integration": one_suite,
     "lint": lint,
+    "molecule": one_suite,
     "test": test,
     "test-all-cores": test_all_cores,
     "unit": one_suite,

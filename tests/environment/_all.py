@@ -13,15 +13,15 @@ from ._cores import CORES
 from ._interpreters import interpreter_for, interpreters, reason_missing
 from ._lint import lint
 from ._setup import Ready, make_ready
-from ._tests import suite
+from ._tests import SUITES, suite
 
 # The one gate that depends on the core.
 OF_EACH_CORE = ("sanity",)
 
 
 def test(ready: Ready, gates: Sequence[str], arguments: Sequence[str]) -> int:
-    """Lint, then unit, then integration; the first that fails is the last that runs, so that its output is what one sees."""
-    return lint(ready, gates) or suite("unit", ready, arguments) or suite("integration", ready, arguments)
+    """Lint, then the suites; the first that fails is the last that runs, so that its output is what one sees."""
+    return lint(ready, gates) or next(filter(None, (suite(name, ready, arguments) for name in SUITES)), 0)
 
 
 def test_all_cores(arguments: Sequence[str]) -> int:

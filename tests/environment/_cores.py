@@ -26,6 +26,8 @@ class Core:
     """Oldest and newest Python that runs it on the controller."""
     oldest_target: Version
     """Oldest Python 3 on a host."""
+    molecule: bool = True
+    """Whether molecule runs with it."""
 
     @property
     def requirement(self) -> str:
@@ -44,7 +46,7 @@ CORES: Mapping[str, Core] = {
     core.version: core
     for core in (
         Core("2.16", ((3, 10), (3, 12)), (3, 6)),
-        Core("2.17", ((3, 10), (3, 12)), (3, 7)),
+        Core("2.17", ((3, 10), (3, 12)), (3, 7), molecule=False),
         Core("2.18", ((3, 11), (3, 13)), (3, 8)),
         Core("2.19", ((3, 11), (3, 13)), (3, 8)),
         Core("2.20", ((3, 12), (3, 14)), (3, 9)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator
 
 from . import _collection, _system_packages, _venvs
@@ -39,6 +39,11 @@ class Ready:
         # As users have it: without compiled files each run would start slower than theirs.
         del environment["PYTHONDONTWRITEBYTECODE"]
         return environment
+
+    def for_molecule(self) -> Ready:
+        """The same core with molecule beside it."""
+        with locked():
+            return replace(self, venv=_venvs.molecule_venv(self.core, self.interpreter))
 
     def with_tree(self) -> dict[str, str]:
         """The activated venv, and this very tree as the only collection."""

@@ -16,7 +16,8 @@ from ._setup import Ready
 SUITES = {
     "unit": ("tests/unit",),
     # Cheapest first: when hosts can't be made, the matrix need not be tried.
-    "integration": ("tests/hosts_tests", "tests/matrix", "tests/faults"),
+    "integration": ("tests/hosts_tests", "tests/matrix", "tests/faults", "tests/roles"),
+    "molecule": ("tests/molecule",),
 }
 
 # A module each, run by the venv's python in the repository.
@@ -31,6 +32,11 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
     folders = [folder for folder in SUITES[name] if (ROOT / folder).is_dir()]
     if not folders:
         raise SetupError(f"no {name} tests: none of {', '.join(SUITES[name])} is there")
+    if name == "molecule":
+        if not ready.core.molecule:
+            say(f"molecule tests: not run, molecule does not support {ready.core}")
+            return 0
+        ready = ready.for_molecule()
     say(f"{name} tests on {ready.core}, {ready.interpreter}")
     command = [ready.venv.python, "-m", "pytest", "-rs", *folders, *arguments]
     environment = ready.with_tree() if name == "unit" else ready.with_installed()

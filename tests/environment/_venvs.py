@@ -45,6 +45,11 @@ def core_venv(core: Core, interpreter: Interpreter) -> Venv:
     return ensure(f"core-{core.version}", interpreter, (core.requirement,), "core.txt")
 
 
+def molecule_venv(core: Core, interpreter: Interpreter) -> Venv:
+    """The environment of the molecule scenarios."""
+    return ensure(f"molecule-{core.version}", interpreter, (core.requirement,), "molecule.txt")
+
+
 def lint_venv(core: Core, interpreter: Interpreter) -> Venv:
     """The environment of the linters."""
     return ensure("lint", interpreter, (core.requirement,), "lint.txt")

@@ -24,6 +24,10 @@ READY_SECONDS = 40.0
 WHILE_SECONDS = 0.5
 
 
+#: Kinds that one look may miss.
+_FLEETING = ("hops", "hops-cleared")
+
+
 def newcomers(host: Host, known: frozenset[ProcessId]) -> list[HostProcess]:
     """The processes of the host that are neither the host's own nor known."""
     return [process for process in host.processes() if process.id not in known]
@@ -34,8 +38,8 @@ def survivors(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], 
 
     One look can miss a process that forks and exits all the time; the file in which it says that it is ready comes back when it was removed.
     """
-    traces = {host.name: host.root / tree.READY.format(row=row).lstrip("/") / f"hops-{row}" for host in hosts}
-    for trace in traces.values():
+    traces = {host.name: [host.root / tree.READY.format(row=row).lstrip("/") / f"{kind}-{row}" for kind in _FLEETING] for host in hosts}
+    for trace in (one for several in traces.values() for one in several):
         trace.unlink(missing_ok=True)
     found: dict[str, dict[ProcessId, HostProcess]] = {host.name: {} for host in hosts}
     deadline = time.monotonic() + WHILE_SECONDS
@@ -43,7 +47,8 @@ def survivors(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], 
         for host in hosts:
             found[host.name].update((process.id, process) for process in newcomers(host, known[host.name]))
         time.sleep(PAUSE)
-    return {name: [*seen.values(), *(["hops"] if traces[name].exists() else [])] for name, seen in found.items()}
+    back = {name: [kind for kind, trace in zip(_FLEETING, several, strict=True) if trace.exists()] for name, several in traces.items()}
+    return {name: [*seen.values(), *back[name]] for name, seen in found.items()}
 
 
 def name_of(process: HostProcess | str, row: str) -> str:

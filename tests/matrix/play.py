@@ -49,6 +49,7 @@ class Setting:
     strategy: str = "linear"
     hosts: int = 2
     track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
+    supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
 
@@ -128,5 +129,5 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         f"control_path_dir = {directory}/cp",
     ]
     if collection:
-        lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}"]
+        lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}", f"supervise = {setting.supervise}"]
     return "\n".join(lines) + "\n"

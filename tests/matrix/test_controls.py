@@ -37,9 +37,9 @@ HUP_PROOF = {"setsid", "nohup", "ignores-signals", "daemon", "setsid-cleared", "
 def test_without_the_collection_survivors_are_left(lab: Lab, trigger: Trigger, pipelining: bool) -> None:
     """The same tree, the same triggers, and no callback."""
     expected = LEFT[trigger][2 * (not BEFORE_2_19) + pipelining]
-    remains = play_control(lab, Setting(pipelining=pipelining, kinds=(*tree.FULL, *tree.SUPERVISOR)), trigger, expected)
+    remains = play_control(lab, Setting(pipelining=pipelining), trigger, expected)
     assert remains.letters == expected, remains.story
     assert remains.status == trigger.status, remains.story
     assert remains.survivors >= HUP_PROOF, remains.story
     if "R" in expected:
-        assert remains.survivors >= {*tree.FULL, *tree.SUPERVISOR}, remains.story
+        assert remains.survivors >= {*tree.FULL}, remains.story

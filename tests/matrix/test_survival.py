@@ -38,7 +38,7 @@ class Row:
     def name(self) -> str:
         """The row in words: the trigger, and what differs from the default."""
         here, default = vars(self.setting), vars(Setting())
-        told = [f"{name} {here[name]}" for name in ("become", "strategy", "hosts", "track") if here[name] != default[name]]
+        told = [f"{name} {here[name]}" for name in ("become", "strategy", "hosts", "track", "supervise") if here[name] != default[name]]
         return ", ".join([self.trigger.name, "pipelining" if self.setting.pipelining else "tty", *told])
 
 
@@ -177,19 +177,23 @@ def test_a_root_process_behind_a_password_is_named_as_survivor(among: Company, p
     assert all(reason.startswith("not permitted") for reason in reasons), f"no reason: {reasons}\n{outcome.story}"
 
 
-SUPERVISOR_ROWS = [Row(trigger, Setting(pipelining=pipelining)) for trigger in (INT, KILL_GROUP) for pipelining in (False, True)]
+# Without the supervisor.
+
+ALONE = [Row(trigger, Setting(pipelining=pipelining, supervise=False, kinds=tree.UNSUPERVISED)) for trigger in (INT, KILL) for pipelining in (False, True)]
 
 
-@rows(*SUPERVISOR_ROWS)
+@rows(*ALONE)
+def test_the_kill_pass_alone_finds_whoever_is_a_descendant_or_has_the_cookie(among: Company, row: Row, took: Took) -> None:
+    """Where there is no Linux, no Python, or no wish for a supervisor."""
+    _nothing_survives(among, row, took)
+
+
+@rows(*(Row(trigger, Setting(pipelining=pipelining, supervise=False)) for trigger in (INT, KILL_GROUP) for pipelining in (False, True)))
 def test_only_a_supervisor_wins(among: Company, row: Row, took: Took) -> None:
-    """An orphan with a cleared environment is nobody's descendant and carries no cookie: only a process on the host that adopts orphans can know it.
-
-    The row asserts that exactly these survive, so it fails on the day on which they do not, and then moves up.
-    """
-    outcome = play_row(among, Setting(pipelining=row.setting.pipelining, kinds=(*tree.FULL, *tree.SUPERVISOR)), row.trigger, but=tree.SUPERVISOR)
+    """The control of the supervisor: an orphan with a cleared environment is nobody's descendant and carries no cookie."""
+    outcome = play_row(among, row.setting, row.trigger, but=tree.SUPERVISOR)
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, row.trigger, but=tree.SUPERVISOR)
-    pytest.xfail(f"survived, as only a supervisor on the host can find them: {', '.join(sorted(tree.SUPERVISOR))}")
 
 
 def _nothing_survives(company: Company, row: Row, took: Took) -> None:

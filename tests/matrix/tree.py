@@ -54,6 +54,47 @@ def _kinds(*kinds: Kind) -> dict[str, Kind]:
     return {kind.name: kind for kind in kinds}
 
 
+def _detached(name: str, interpreter: str, program: str) -> str:
+    """Starts a program with a cleared environment. It gets its label and the directory in which to say ready."""
+    return f"""env -i PATH="$PATH" bash -c 'exec -a "$0" {interpreter} "$1" "$0" "$2"' tk-{name}-$row '{program}' $ready < /dev/null > /dev/null 2>&1 &"""
+
+
+_PYTHON_DAEMON = f"""
+import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+open(sys.argv[2] + "/" + sys.argv[1][3:], "w").close()
+time.sleep({LIFETIME})
+"""
+
+_PERL_DAEMON = f"""
+use POSIX;
+exit if fork; POSIX::setsid(); exit if fork;
+open(my $ready, ">", $ARGV[1] . "/" . substr($ARGV[0], 3)); close $ready;
+sleep {LIFETIME};
+"""
+
+# 200 children a second, each in a session of its own and nobody's child, each there for half a second.
+_STORM = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork(): os._exit(0)
+os.setsid()
+open(sys.argv[2] + "/" + sys.argv[1][3:], "w").close()
+while True:
+    time.sleep(0.005)
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    elif os.fork():
+        os._exit(0)
+    else:
+        os.setsid()
+        time.sleep(0.5)
+        os._exit(0)
+"""
+
 KINDS = _kinds(
     Kind("background", "(live background) &"),
     Kind("grandchild", """bash -c 'bash -c "$life" "$0" "$ready" & wait' tk-grandchild-$row &"""),
@@ -83,6 +124,17 @@ KINDS = _kinds(
     Kind("other-user", "(live other-user sudo -n -u other) &", needs_sudo=True),
     Kind("sudo-ignores-term", "(trap '' TERM HUP INT; live sudo-ignores-term sudo -n) &", needs_sudo=True),
     Kind("daemon-cleared", '( (live daemon-cleared env -i PATH="$PATH" setsid) < /dev/null > /dev/null 2>&1 & )', orphan=True, cleared=True),
+    Kind("daemon-python", _detached("daemon-python", "python3 -c", _PYTHON_DAEMON), orphan=True, cleared=True),
+    Kind("daemon-perl", _detached("daemon-perl", "perl -e", _PERL_DAEMON), orphan=True, cleared=True),
+    Kind(
+        "hops-cleared",
+        # The same as hops, with nothing in its environment that tells of it, and deaf to everything: each of them lives for some 30 ms.
+        r"""hop='trap "" HUP INT QUIT TERM USR1 USR2 ALRM; : > "$2/${0#tk-}"; read -rt 0.03 line <> <(:); bash -c "$1" "$0" "$1" "$2" & exit'
+        env -i PATH="$PATH" bash -c "$hop" tk-hops-cleared-$row "$hop" $ready &""",
+        orphan=True,
+        cleared=True,
+    ),
+    Kind("storm", _detached("storm", "python3 -c", _STORM), orphan=True, cleared=True),
     Kind(
         "password-sudo",
         # Only where sudo wants a password. It has it from a here-document: nobody sees it in a process list.
@@ -111,13 +163,16 @@ END
 )
 
 #: What only a supervisor on the host can find: it is nobody's descendant, and nothing in it tells where it came from.
-SUPERVISOR = frozenset({"daemon-cleared"})
+SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
 #: What a login that may use sudo without a password, or root, can start.
-FULL = tuple(name for name in KINDS if name not in SUPERVISOR | {"many", "password-sudo"})
+FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo"})
 
 #: The same for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
+
+#: What of it the kill pass finds by itself.
+UNSUPERVISED = tuple(name for name in FULL if name not in SUPERVISOR)
 
 #: Ends at the first TERM, every process of it.
 COOPERATIVE = ("background", "grandchild", "setsid", "nohup", "daemon")
