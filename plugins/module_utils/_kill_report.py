@@ -7,7 +7,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 The json module is not used: importing it takes longer than a whole kill pass.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._signals import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate
 
 TYPE_CHECKING = False

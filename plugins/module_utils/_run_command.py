@@ -11,7 +11,7 @@ import os
 import select
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._signals import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,47 +8,40 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
     from typing import Callable, Optional
 
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
-else:
-    try:
-        import _signal  # what the module signal is made of, without the enums: those cost more than a whole scan
-    except ImportError:
-        import signal as _signal
-
-
-host_signals = _signal
 # They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
-SIGCONT, SIGKILL, SIGSTOP = int(_signal.SIGCONT), int(_signal.SIGKILL), int(_signal.SIGSTOP)
+SIGCONT, SIGKILL, SIGSTOP = int(host_signals.SIGCONT), int(host_signals.SIGKILL), int(host_signals.SIGSTOP)
 # The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
-HURRY = int(_signal.SIGUSR1)
+HURRY = int(host_signals.SIGUSR1)
 
 
 def ignore_signals() -> "None":
     """From here on the process outlives its channel, its terminal and its parents."""
     for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGPIPE", "SIGTSTP", "SIGTTIN", "SIGTTOU"):
-        _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
+        host_signals.signal(getattr(host_signals, name), host_signals.SIG_IGN)
 
 
 def on_hurry(call: "Callable[[], None]") -> "None":
     """Call it when another pass for the same lease sends C(HURRY)."""
-    _signal.signal(HURRY, lambda dummy, frame: call())
+    host_signals.signal(HURRY, lambda dummy, frame: call())
 
 
 def signal_alarm(seconds: "int") -> "None":
     """Have this process end by SIGALRM after so many seconds."""
-    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)  # whoever started us may have had it ignored
-    _signal.alarm(seconds)
+    host_signals.signal(host_signals.SIGALRM, host_signals.SIG_DFL)  # whoever started us may have had it ignored
+    host_signals.alarm(seconds)
 
 
 def _pidfd_works() -> "bool":
     try:
         descriptor = os.pidfd_open(os.getpid())
-        _signal.pidfd_send_signal(descriptor, 0)
+        host_signals.pidfd_send_signal(descriptor, 0)
         os.close(descriptor)
     except (AttributeError, OSError):
         return False  # Python before 3.9, Linux before 5.3, or a container's filter that does not know the calls
@@ -76,7 +69,7 @@ class Signaller:
         descriptor = os.pidfd_open(pid)
         try:
             self._check(process)
-            _signal.pidfd_send_signal(descriptor, signal)
+            host_signals.pidfd_send_signal(descriptor, signal)
         finally:
             os.close(descriptor)
 

@@ -22,14 +22,12 @@ ENDING_TITLE = "treekill: ending the tree"
 PATIENCE_SECONDS = 30.0
 
 
-def is_supervisor(arguments):
-    # type: (List[bytes]) -> bool
+def is_supervisor(arguments: "List[bytes]") -> "bool":
     """Whether a command line in a tree is that of a supervisor. Whoever imitates that is ended all the same, only later."""
     return bool(arguments) and arguments[0].startswith(SUPERVISOR_TITLE.encode())
 
 
-def peer_of(connection):
-    # type: (Any) -> Tuple[int, int]
+def peer_of(connection: "Any") -> "Tuple[int, int]":
     """(pid, uid) of who is at the other end, as the kernel tells it: see SO_PEERCRED in unix(7)."""
     import _socket
     import sys
@@ -58,8 +56,7 @@ class StandingSupervisor:
         return fetch(self._connection, self._pid, self._table, timeout + PATIENCE_SECONDS, hurried)
 
 
-def standing_supervisor(request, table):
-    # type: (KillRequest, ProcessTable) -> Optional[StandingSupervisor]
+def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optional[StandingSupervisor]":
     """The supervisor of the lease that the request names, None where there is none of this user."""
     try:
         import _socket

@@ -1,11 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The start of a supervisor: the parent that a module has on the host. It keeps all orphans of the module below itself and ends them when the
-channel breaks.
+"""The start of a supervisor: the module's parent on the host, which keeps its orphans in the tree and ends them when the channel breaks.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later; older ones, and what is not Linux,
-run the module without it, so they have to be able to read this file.
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later. What is not Linux runs the module without.
 
 The module runs in a fork of the interpreter that is up already: a second one would cost each task some 20 ms. Every module run pays for
 every line that is compiled here, and then the supervisor and the module, at the same time, for the file of their own.
@@ -14,6 +12,7 @@ every line that is compiled here, and then the supervisor and the module, at the
 import os
 import sys
 
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title, socket_name
 
 TYPE_CHECKING = False
@@ -26,47 +25,42 @@ PR_SET_CHILD_SUBREAPER = 36
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 
-def supervise(words, arguments, program):
-    # type: (str, Sequence[str], Callable[[], str]) -> None
+def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
     """Run a module below a supervisor, in a child of this process; the supervisor ends with its status.
 
     words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch).
     arguments: the path and the arguments of the module; none if the script comes on standard input.
     program: tells the text of a kill pass, for a root that takes over.
     """
-    if sys.version_info >= (3, 6) and sys.platform.startswith("linux") and is_subreaper():
+    if is_subreaper():
         keep_apart(dict(word.partition("=")[::2] for word in words.split(" ")), arguments, program)
     from ansible_collections.treekill.remote.plugins.module_utils._module_run import run_module
 
     run_module(arguments)
 
 
-def is_subreaper():
-    # type: () -> bool
+def is_subreaper() -> "bool":
     """Whether this process has become the parent of every orphan below it."""
     return call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
-def call(name, *arguments):
-    # type: (str, Any) -> Optional[int]
+def call(name: "str", *arguments: "Any") -> "Optional[int]":
     """What a function of the C library answers; None where it can't be called. ctypes would say the same in a more legible way, and take 5 ms."""
     try:
         import _ctypes
 
-        return _ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), name), arguments)
+        answer: int = _ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), name), arguments)  # type: ignore[arg-type] # None: this program
     except (ImportError, AttributeError, OSError):
         return None
+    return answer
 
 
-def keep_apart(options, arguments, program):
-    # type: (Dict[str, str], Sequence[str], Callable[[], str]) -> None
+def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
     """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor."""
-    import _signal
-
     if options.get("watch") != "0" and is_broken():
         os._exit(1)  # nobody is there any more who would want the module to run
     listener = claim(options, program)
-    mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, [getattr(_signal, name) for name in FORWARDED + ("SIGCHLD",)])
+    mask = host_signals.pthread_sigmask(host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")])
     relay = None
     if options.pop("async", ""):
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor_async import relay_status
@@ -80,12 +74,11 @@ def keep_apart(options, arguments, program):
     listener.close()
     if relay is not None:
         os.close(relay)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-    set_title(b"\0".join(os.fsencode(word) for word in [sys.executable] + list(arguments)))
+    host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
+    set_title(b"\0".join(os.fsencode(word) for word in [sys.executable, *arguments]))
 
 
-def is_broken():
-    # type: () -> bool
+def is_broken() -> "bool":
     """Whether nobody is at the other end of standard output or error. Standard input says nothing: in ordinary use it is at its end."""
     import select
 
@@ -95,8 +88,7 @@ def is_broken():
     return any(what & (select.POLLERR | select.POLLHUP) for dummy, what in poll.poll(0))
 
 
-def claim(options, program):
-    # type: (Dict[str, str], Callable[[], str]) -> Any
+def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
     """A socket with the name of the lease, by which a kill pass finds us. Who has it already is an earlier run of the same command."""
     import _socket
 

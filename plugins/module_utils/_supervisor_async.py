@@ -9,6 +9,8 @@ A file of its own because a host compiles it only for asynchronous tasks.
 
 import os
 
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List
@@ -21,8 +23,6 @@ def relay_status(listener: "Any", mask: "Any") -> "int":
 
     listener: the socket of the lease. mask: of the signals, as it is to be in the parent. Returns the descriptor to write the status to.
     """
-    import _signal
-
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor import is_subreaper
 
     read_end, write_end = os.pipe()
@@ -35,9 +35,9 @@ def relay_status(listener: "Any", mask: "Any") -> "int":
     listener.close()
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import end_like
 
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
     status = os.read(read_end, 16)
-    end_like(int(status) if status else 1 << 8)
+    return end_like(int(status) if status else 1 << 8)
 
 
 def stay_with_job(supervisor: "Supervisor") -> "None":

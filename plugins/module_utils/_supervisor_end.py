@@ -7,11 +7,11 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 A file of its own because a host compiles it only in that case.
 """
 
+import _socket
 import os
 import select
 import time
 
-import _socket
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out, detach
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
@@ -30,8 +30,7 @@ REPORT_SECONDS = 5.0
 SEND_SECONDS = 5
 
 
-def end_tree(supervisor):
-    # type: (Supervisor) -> NoReturn
+def end_tree(supervisor: "Supervisor") -> "NoReturn":
     """End what is below the supervisor, and then itself."""
     detach()
     set_title(("%s of run %s, lease %s" % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])).encode())
@@ -46,8 +45,7 @@ def end_tree(supervisor):
     os._exit(1)
 
 
-def held_open():
-    # type: () -> List[int]
+def held_open() -> "List[int]":
     """The reading ends of the pipes that our output goes to. While somebody holds them, who still wants to say something while it ends can."""
     found = []
     for descriptor in (1, 2):
@@ -58,8 +56,7 @@ def held_open():
     return found
 
 
-def nap(supervisor, pipes, seconds):
-    # type: (Supervisor, List[int], float) -> None
+def nap(supervisor: "Supervisor", pipes: "List[int]", seconds: "float") -> "None":
     """Wait so many seconds, or until one of our children has ended; take in what is written."""
     poll = select.poll()
     for descriptor in [supervisor.wake, *pipes]:
@@ -73,8 +70,7 @@ def nap(supervisor, pipes, seconds):
     supervisor.reap()
 
 
-def keep_report(supervisor, report):
-    # type: (Supervisor, str) -> None
+def keep_report(supervisor: "Supervisor", report: "str") -> "None":
     """Hand the report to whoever asks for it, from a process that is not below the root any more: that may end now."""
     if os.fork():
         return
@@ -94,8 +90,7 @@ def keep_report(supervisor, report):
         connection.close()
 
 
-def send(connection, text):
-    # type: (_socket.socket, bytes) -> None
+def send(connection: "_socket.socket", text: "bytes") -> "None":
     """Send it all."""
     connection.settimeout(SEND_SECONDS)
     try:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """By what a supervisor is known: what ps shows of it, and the socket of its lease.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later; older ones have to be able to read it.
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
 
 import os
@@ -11,14 +11,12 @@ import os
 SUPERVISOR_TITLE = "treekill: supervisor"
 
 
-def socket_name(run, lease):
-    # type: (str, str) -> str
+def socket_name(run: "str", lease: "str") -> "str":
     """The address of the lease's supervisor, in the abstract namespace of Linux: no file, and gone with its last holder."""
     return "\0treekill/%s/%s" % (run, lease)
 
 
-def set_title(text, environment=False):
-    # type: (bytes, bool) -> None
+def set_title(text: "bytes", environment: "bool" = False) -> "None":
     """Show this text as our command line, where the old one stood; with environment, show no environment any more.
 
     The new one is cut where the old one ended. Where the kernel does not let us, everything stays as it was.
@@ -40,8 +38,7 @@ def set_title(text, environment=False):
         os.close(memory)
 
 
-def overwrite(memory, start, end, text):
-    # type: (int, int, int, bytes) -> None
+def overwrite(memory: "int", start: "int", end: "int", text: "bytes") -> "None":
     """Fill that part of our memory with a text and NULs behind it."""
     size = end - start
     if size > 1:

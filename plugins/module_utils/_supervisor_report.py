@@ -15,7 +15,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._standing_supervis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, List
 
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
 
@@ -30,9 +30,10 @@ def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float"
     until = time.monotonic() + seconds
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    parts = []
+    parts: List[bytes] = []
+    length = 0
     told = False
-    while time.monotonic() < until and sum(map(len, parts)) < LONGEST_BYTES:
+    while time.monotonic() < until and length < LONGEST_BYTES:
         if hurried() and not told:
             told = hurry(pid, table)
         if poll.poll(LOOK):
@@ -43,6 +44,7 @@ def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float"
             if not part:
                 return b"".join(parts).decode("ascii", "replace")
             parts.append(part)
+            length += len(part)
     return ""
 
 

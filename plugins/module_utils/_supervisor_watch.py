@@ -10,7 +10,7 @@ A file of its own because the module need not compile it.
 import os
 import select
 
-import _signal
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED, call
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, set_title
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
 
-# madvise(2)
+# See madvise(2).
 MADV_DONTNEED = 4
 
 
@@ -30,7 +30,7 @@ class Supervisor:
     process that the shell waits for reads the status, if that is another one.
     """
 
-    def __init__(  # noqa: PLR0917 - all that its start has found
+    def __init__(
         self,
         options: "Dict[str, str]",
         arguments: "Sequence[str]",
@@ -63,7 +63,7 @@ class Supervisor:
         os.close(null)
         set_title(("%s of run %s, lease %s: %s" % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)).encode())
         self._take_signals()
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
         for descriptor in (1, 2):
             self._poll.register(descriptor, 0)
         self.reap()
@@ -85,12 +85,12 @@ class Supervisor:
         for descriptor in (self.wake, self._woken):
             os.set_blocking(descriptor, False)
         self._poll.register(self.wake, select.POLLIN)
-        _signal.set_wakeup_fd(self._woken)
+        host_signals.set_wakeup_fd(self._woken)
         for name in FORWARDED:
-            number = getattr(_signal, name)
-            if _signal.getsignal(number) != _signal.SIG_IGN:
-                _signal.signal(number, lambda number, dummy: self._forward(number))
-        _signal.signal(_signal.SIGCHLD, lambda dummy, frame: None)
+            number = getattr(host_signals, name)
+            if host_signals.getsignal(number) != host_signals.SIG_IGN:
+                host_signals.signal(number, lambda number, dummy: self._forward(number))
+        host_signals.signal(host_signals.SIGCHLD, lambda dummy, frame: None)
 
     def _forward(self, number: "int") -> "None":
         """Pass a signal on. The module's pid is its own until its status was read."""
@@ -148,10 +148,10 @@ def end_like(status: "int") -> "NoReturn":
             import resource
 
             resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-            _signal.signal(number, _signal.SIG_DFL)
+            host_signals.signal(number, host_signals.SIG_DFL)
         except (ImportError, OSError, ValueError):
             pass  # KILL can't be set to what it is anyway
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
+        host_signals.pthread_sigmask(host_signals.SIG_UNBLOCK, [number])
         os.kill(os.getpid(), number)
         os._exit(128 + number)
     os._exit(os.WEXITSTATUS(status))

@@ -110,8 +110,9 @@ class Dispatch:
 
 
 def combine(results: t.Sequence[Settlement]) -> Settlement:
-    """One settlement out of those of couriers that went to the same tree at the same time: the one with grace knows the whole tree, the one
-    without knows which of it had to be killed.
+    """One settlement out of those of couriers that went to the same tree at the same time.
+
+    The one with grace knows the whole tree, the one without knows which of it had to be killed.
     """
     reports = [KillReport.from_mapping(settlement.report) for settlement in results if settlement.report is not None]
     if not reports:

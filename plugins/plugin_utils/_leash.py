@@ -175,17 +175,17 @@ class Leash:
         environment = environment.strip()
         words = command.removeprefix(environment).strip()
         search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
-        return (
-            f'if treekill_python=$({search}); then {environment} "$treekill_python" {supervision.before_words()} {words}; else {command}; fi'
-        )
+        return f'if treekill_python=$({search}); then {environment} "$treekill_python" {supervision.before_words()} {words}; else {command}; fi'
 
     def _around_job(self, lease: str, body: str) -> str:
         """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
         for path in self._carriers:
             if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
-                words = Supervision(self._link.run, lease, self.task).before_file(detaches=True)
                 # Other commands name the path as well; this one goes on with the job's id.
-                return re.sub(rf" (?={re.escape(path)} j[0-9]+ )", lambda dummy: f" {words} ", body, count=1)
+                start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
+                if start:
+                    words = Supervision(self._link.run, lease, self.task).before_file(detaches=True)
+                    return f"{body[: start.start()]} {words}{body[start.start() :]}"
         return body
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> Result:

@@ -26,16 +26,25 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._programs import p
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 
+_TOO_OLD = "sys.version_info<(3,6)and os.execv(sys.executable,[sys.executable]+sys.argv[2:])"
+"""Python before 3.6 runs the module without a supervisor."""
+
 _FROM_STDIN = (
-    "import os;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or b\"\";b=r({length});exec(b[:{start}],{{\"b\":b[{start}:]}})"
+    'import os,sys;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or b"";b=r({length});'
+    f"{_TOO_OLD};"
+    'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 """Reads its own bytes and not one more, which are the module's. No single quote: each of them is four characters on every level of quoting."""
 
 _FROM_FILE = (
-    'import sys,binascii;f=open(sys.argv[2],"rb");f.seek(-{length},2);b=binascii.a2b_base64(f.read());f.close();exec(b[:{start}],{{"b":b[{start}:]}})'
+    f"import os,sys,binascii;{_TOO_OLD};"
+    'f=open(sys.argv[2],"rb");f.seek(-{length},2);b=binascii.a2b_base64(f.read());f.close();exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 
-_FROM_WORD = 'import sys,binascii;b=binascii.a2b_base64(sys.argv.pop(2));exec(b[:{start}],{{"b":b[{start}:]}})'
+_FROM_WORD = (
+    "import os,sys,binascii;b=binascii.a2b_base64(sys.argv.pop(2));sys.version_info<(3,6)and os.execvp(sys.argv[3],sys.argv[3:]);"
+    'exec(b[:{start}],{{"b":b[{start}:]}})'
+)
 
 _TASK_LENGTH = 60
 """Characters of a task's name that ps shows."""
