@@ -45,8 +45,9 @@ def program_parts(name: str, entries: frozenset[str], handed_over: str | None = 
     _check_names(files)
     first = _in_order(name, files)
     used = _Used([file.tree for file in files.values()], entries)
+    again = set(_reached(handed_over)) if handed_over else set()
     parts = ["\n".join([*(files[this].text(used) for this in first), f"loaded = {set(first)!r}"])]
-    for this in [*(file for file in files if file not in first), *(file for file in first if handed_over and file in _reached(handed_over))]:
+    for this in [*(file for file in files if file not in first), *(file for file in first if file in again)]:
         loads = "".join(f"load({other!r})\n" for other in files[this].eager)
         parts += [this, loads + files[this].text(used)]
     return parts
@@ -165,31 +166,44 @@ class _Used(ast.NodeTransformer):
     _NEVER = frozenset({"__repr__", "__str__"})
 
     def __init__(self, trees: Iterable[ast.Module], entries: frozenset[str]) -> None:
-        trees = list(trees)
-        self._names: frozenset[str] | None = None
-        while (names := entries.union(*map(self._mentioned, trees))) != self._names:
-            self._names = names
+        # What is mentioned outside all definitions, and within each of them, by name. Where two have the same name, one being used is enough.
+        self._mentioned: dict[str, set[str]] = {"": set(entries)}
+        for tree in trees:
+            self._note(tree, "")
+        self._names: set[str] = set()
+        queue = [""]
+        for name in queue:
+            new = self._mentioned.get(name, set()) - self._names
+            self._names |= new
+            queue.extend(new)
 
-    def _mentioned(self, tree: ast.AST) -> set[str]:
-        names: set[str] = set()
-        queue: list[ast.AST] = [tree]
-        for node in queue:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                names.add(node.id)
-            elif isinstance(node, ast.Attribute):
-                names.add(node.attr)
-            queue.extend(child for child in ast.iter_child_nodes(node) if not self._is_dead(child))
-        return names
+    def _note(self, node: ast.AST, owner: str) -> None:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            self._mentioned[owner].add(node.id)
+        elif isinstance(node, ast.Attribute):
+            self._mentioned[owner].add(node.attr)
+        for child in ast.iter_child_nodes(node):
+            name = self._defines(child)
+            if name not in self._NEVER:
+                inner = name or owner
+                self._mentioned.setdefault(inner, set())
+                self._note(child, inner)
 
-    def _is_dead(self, node: ast.AST) -> bool:
-        """Whether a node defines a name that those parts of the program that count do not mention. At first all of them count."""
+    @staticmethod
+    def _defines(node: ast.AST) -> str:
+        """The name that a node defines; empty where it defines none, or one that the language itself uses."""
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             name = node.name
         elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
         else:
-            return False
-        return name in self._NEVER or (self._names is not None and name not in self._names and not name.startswith("__"))
+            return ""
+        return name if name in _Used._NEVER or not name.startswith("__") else ""
+
+    def _is_dead(self, node: ast.AST) -> bool:
+        """Whether a node defines a name that those parts of the program that count do not mention."""
+        name = self._defines(node)
+        return bool(name) and name not in self._names
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, (ast.Module, ast.ClassDef)):

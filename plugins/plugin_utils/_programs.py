@@ -15,6 +15,7 @@ import dataclasses
 import json
 import mmap
 import os
+import time
 import zlib
 
 _START_KILL_PASS = r"""
@@ -53,6 +54,10 @@ _OFTEN = ("_module_run", "_supervisor_watch")
 _LENGTH_BYTES = 8
 _SHARED_BYTES = 256 * 1024
 """Five times what the programs take today."""
+
+_PATIENCE = 2.0
+_LOOK = 0.005
+"""Seconds to wait for who makes the programs, and between two looks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +101,12 @@ def prepare() -> None:
 
 def programs() -> Programs:
     """The programs of this run."""
-    if _Made.programs is None:
-        # Nothing is there yet in the first moments of a run, or where the child died on the way: then they are made here.
-        _Made.programs = _published() or _assemble()
+    until = time.monotonic() + _PATIENCE
+    while _Made.programs is None:
+        # In the first moments of a run somebody is at it. If nothing comes, it died on the way: then they are made here.
+        _Made.programs = _published() if _Made.shared and time.monotonic() < until else _assemble()
+        if _Made.programs is None:
+            time.sleep(_LOOK)
     return _Made.programs
 
 

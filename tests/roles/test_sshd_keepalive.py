@@ -52,7 +52,7 @@ def session(host: Host) -> Iterator[Session]:
     try:
         assert client.stdout is not None
         pid = int(client.stdout.readline())
-        server = next(process for process in host.processes("sshd", system=True) if process.pid == pid)
+        (server,) = (process for process in host.processes("sshd", system=True) if process.pid == pid)
         yield Session(client, server)
     finally:
         client.kill()
