@@ -18,7 +18,7 @@ from ansible.release import __version__
 
 from tests.hosts import Lab
 
-from . import crowd, guardian, overhead, speed
+from . import crowd, guardian, overhead, speed, supervisor
 from .figure import Figure
 
 _COMMAND = "make bench"
@@ -29,6 +29,8 @@ MEASUREMENTS: dict[str, tuple[int, Callable[[Lab], Figure | Iterable[Figure]]]] 
     "xargs": (20, speed.twenty_against_xargs),
     "ansible": (20, speed.twenty_against_ansible),
     "one": (2, speed.one_against_ssh),
+    "channel": (2, speed.channel_until_gone),
+    "supervisor": (2, supervisor.measure),
     "crowd": (2, crowd.measure),
     "guardian": (2, guardian.measure),
 }

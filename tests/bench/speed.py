@@ -7,21 +7,24 @@
 from __future__ import annotations
 
 import signal
+import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.hosts import Host, Lab
-from tests.matrix import census, run, tree
+from tests.matrix import census, controller, run, tree
 from tests.matrix.play import Setting
 from tests.matrix.run import Run
 
-from .figure import Figure, by_turns, compared
+from .figure import Figure, by_turns, compared, seconds
 from .masters import Masters
 from .watch import Watch
 
 _PAIRS = 5
+
+_CHANNEL_SECONDS = 0.3
 
 _WHAT = "{}, a cooperative tree: from the trigger until the last process is gone"
 
@@ -40,12 +43,12 @@ class Scene:
         return f"[{self.run.row[0]}]{self.run.row[1:]}"
 
 
-def seconds_until_gone(hosts: Sequence[Host], lab: Lab, end: Callable[[Scene], None], *, collection: bool) -> float:
+def seconds_until_gone(hosts: Sequence[Host], lab: Lab, end: Callable[[Scene], None], *, collection: bool, supervise: bool = True) -> float:
     """Run a cooperative tree on all hosts, and measure from the call of `end` until the last process of it is gone."""
     for host in hosts:
         host.reset()
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
-    setting = Setting(hosts=len(hosts), pipelining=True, kinds=tree.COOPERATIVE, kill_timeout=10)
+    setting = Setting(hosts=len(hosts), pipelining=True, kinds=tree.COOPERATIVE, kill_timeout=10, supervise=supervise)
     with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
         census.wait_for_tree(one, hosts, known)
         scene = Scene(one, hosts, masters)
@@ -61,11 +64,13 @@ def seconds_until_gone(hosts: Sequence[Host], lab: Lab, end: Callable[[Scene], N
 _ENDED = {*tree.COOPERATIVE, "plain", "script"}
 
 
-def twenty_against_xargs(lab: Lab) -> Figure:
+def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
     """Twenty hosts, and `xargs -P20 ssh HOST pkill`."""
     hosts = list(lab)
-    mine, its = _by_turns(hosts, lab, _xargs_pkill)
-    return compared(_WHAT.format(f"{len(hosts)} hosts in flight"), f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, 2.0)
+    for supervise, bar in ((True, 1.0), (False, 2.0)):
+        mine, its = _by_turns(hosts, lab, _xargs_pkill, supervise)
+        what = _WHAT.format(f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}")
+        yield compared(what, f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, bar)
 
 
 def twenty_against_ansible(lab: Lab) -> Figure:
@@ -82,6 +87,26 @@ def one_against_ssh(lab: Lab) -> Figure:
     return compared(_WHAT.format("one host in flight"), "`ssh HOST true` over a warm ControlMaster", mine, its, 8.0)
 
 
+def channel_until_gone(lab: Lab) -> Figure:
+    """One host whose ssh client is killed, and nobody who gives a kill order: the supervisor alone."""
+    hosts = list(lab)[:1]
+    took = statistics.median(seconds_until_gone(hosts, lab, _kill_clients, collection=True) for dummy in range(_PAIRS))
+    return Figure(
+        "a channel breaks, a cooperative tree: until the last process is gone",
+        seconds(took),
+        "",
+        "",
+        f"at most {_CHANNEL_SECONDS:g} s",
+        took <= _CHANNEL_SECONDS,
+    )
+
+
+def _kill_clients(scene: Scene) -> None:
+    local = controller.processes(scene.run.row)
+    for process in [one for one in local if one.is_ansible] + [one for one in local if one.is_ssh]:
+        process.id.kill()
+
+
 def _ssh_true(host: Host, lab: Lab) -> float:
     with Masters(lab, [host]) as masters:
         command = [*masters.ssh, host.address, "true"]
@@ -92,9 +117,11 @@ def _ssh_true(host: Host, lab: Lab) -> float:
         return time.monotonic() - began
 
 
-def _by_turns(hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None]) -> tuple[list[float], list[float]]:
+def _by_turns(hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None], supervise: bool = True) -> tuple[list[float], list[float]]:
     return by_turns(
-        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True), lambda: seconds_until_gone(hosts, lab, rival, collection=False), _PAIRS
+        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True, supervise=supervise),
+        lambda: seconds_until_gone(hosts, lab, rival, collection=False),
+        _PAIRS,
     )
 
 
