@@ -9,7 +9,6 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 import sys
 
-from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +21,9 @@ def run_module(arguments: "Sequence[str]") -> "None":
     Another program than a Python script (C(exec) before its words) takes the place of this process.
     """
     if arguments and arguments[0] == "exec":
-        os.execvp(arguments[1], list(arguments[1:]))
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor_exec import execute
+
+        execute(list(arguments[1:]))
     name = arguments[0] if arguments else "<stdin>"
     main = vars(sys.modules["__main__"])
     for leftover in [leftover for leftover in main if not leftover.startswith("__")]:
@@ -31,33 +32,30 @@ def run_module(arguments: "Sequence[str]") -> "None":
     main["__cached__"] = None
     sys.argv[:] = arguments or [""]
     if hasattr(sys, "orig_argv"):
-        sys.orig_argv[:] = [sys.orig_argv[0], *arguments]
-    # Python does the same, unless it was told to be safe: then the path does not begin with the current directory.
-    if arguments and sys.path and sys.path[0] == "":
-        sys.path[0] = os.path.dirname(os.path.realpath(name))
+        sys.orig_argv[sys.orig_argv.index("-c") :] = arguments
+    if arguments:
+        import _frozen_importlib_external as loaders
+
+        main["__loader__"] = loaders.SourceFileLoader("__main__", name)
+        # Python does the same, unless it was told to be safe: then the path does not begin with the current directory.
+        if sys.path and sys.path[0] == "":
+            sys.path[0] = os.path.dirname(os.path.realpath(name))
     with open(name if arguments else os.dup(0), "rb") as script:
         text = script.read()
-    run(compile(text, name, "exec", 0, True), main)
+    run(text, name, main)
 
 
-def run(code: "Any", main: "Dict[str, Any]") -> "None":
-    """Run it, and tell of an exception as the interpreter does, without a word of the lines here."""
+def run(text: "bytes", name: "str", main: "Dict[str, Any]") -> "None":
+    """Run it. Of an exception the interpreter itself tells, without a word of the lines here."""
     try:
-        exec(code, main)  # noqa: S102 - what an interpreter does
-    except SystemExit:
+        exec(compile(text, name, "exec", 0, True), main)  # noqa: S102 - what an interpreter does
+    except BaseException as caught:
+        trace = caught.__traceback__
+        hook = sys.excepthook
+
+        def tell(kind: "Any", error: "Any", dummy: "Any") -> "None":
+            error.__traceback__ = trace.tb_next if trace else None
+            hook(kind, error, error.__traceback__)
+
+        sys.excepthook = tell
         raise
-    except BaseException:  # noqa: BLE001 - whatever nobody has caught
-        kind, error, trace = sys.exc_info()
-        sys.excepthook(kind, error, trace.tb_next if trace is not None else None)  # type: ignore[arg-type]
-        if isinstance(error, KeyboardInterrupt) and sys.version_info >= (3, 8):
-            die_of_interrupt()
-        sys.exit(1)
-
-
-def die_of_interrupt() -> "None":
-    """End as Python does since 3.8 when nobody catches a KeyboardInterrupt."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    host_signals.signal(host_signals.SIGINT, host_signals.SIG_DFL)
-    os.kill(os.getpid(), host_signals.SIGINT)

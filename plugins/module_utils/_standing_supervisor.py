@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ENDING_TITLE = "treekill: ending the tree"
 # Seconds that a supervisor may take beyond the grace: for its KILLs, and for a root that takes over.
 PATIENCE_SECONDS = 30.0
+# Seconds to be let in. Who has taken the name and lets nobody in, refuses by that at once: see EAGAIN in connect(2).
+CONNECT_SECONDS = 1
 
 
 def is_supervisor(arguments: "List[bytes]") -> "bool":
@@ -37,11 +39,12 @@ def peer_of(connection: "Any") -> "Tuple[int, int]":
 
 
 class StandingSupervisor:
-    """The supervisor of a lease. connection: to its socket. pid: its own."""
+    """The supervisor of a lease. connection: to its socket. pid, uid: its own."""
 
-    def __init__(self, connection: "Any", pid: "int", table: "ProcessTable") -> "None":
+    def __init__(self, connection: "Any", pid: "int", uid: "int", table: "ProcessTable") -> "None":
         self._connection = connection
         self._pid = pid
+        self.uid = uid
         self._table = table
 
     @property
@@ -62,9 +65,10 @@ def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optio
         import _socket
 
         connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection.settimeout(CONNECT_SECONDS)
         connection.connect(socket_name(request.run, request.lease))
         pid, uid = peer_of(connection)
     except (ImportError, AttributeError, OSError):
         return None
     # The name can be taken by anybody, whose word counts for nothing.
-    return StandingSupervisor(connection, pid, table) if os.geteuid() in (0, uid) or not uid else None
+    return StandingSupervisor(connection, pid, uid, table) if os.geteuid() in (0, uid) or not uid else None

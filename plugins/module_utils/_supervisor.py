@@ -10,7 +10,6 @@ every line that is compiled here, and then the supervisor and the module, at the
 """
 
 import os
-import sys
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title, socket_name
@@ -61,12 +60,16 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
         os._exit(1)  # nobody is there any more who would want the module to run
     listener = claim(options, program)
     mask = host_signals.pthread_sigmask(host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")])
+    on_child = host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # where it is ignored nobody learns a status
     relay = None
     if options.pop("async", ""):
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor_async import relay_status
 
         relay = relay_status(listener, mask)
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        child = 0  # the user may have no more processes: then the module takes this one
     if child:
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
 
@@ -74,8 +77,18 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
     listener.close()
     if relay is not None:
         os.close(relay)
+    host_signals.signal(host_signals.SIGCHLD, on_child)
     host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
-    set_title(b"\0".join(os.fsencode(word) for word in [sys.executable, *arguments]))
+    set_title(b"\0".join([started_as(), *map(os.fsencode, arguments)]))
+
+
+def started_as() -> "bytes":
+    """What this interpreter was started with, up to the C(-c) of our start."""
+    try:
+        with open("/proc/self/cmdline", "rb") as words:
+            return words.read().partition(b"\0-c\0")[0]
+    except OSError:
+        return b""  # without /proc there is no title to set either
 
 
 def is_broken() -> "bool":
@@ -93,13 +106,14 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
     import _socket
 
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    for attempt in (1, 2):
+    name = socket_name(options["run"], options["lease"])
+    for attempt, address in enumerate((name, name, "")):  # the last one is any that is free
         try:
-            listener.bind(socket_name(options["run"], options["lease"]))
+            listener.bind(address)
             listener.listen(8)
             break
         except OSError:
-            if attempt == 1:
+            if not attempt:
                 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_retry import end_earlier_run
 
                 end_earlier_run(options, program)

@@ -7,6 +7,8 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 A file of its own because a host compiles it only in that case.
 """
 
+import os
+
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
@@ -24,6 +26,7 @@ def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> 
     request.settle = 0.0
     kill_pass = new_kill_pass(request)
     earlier = standing_supervisor(request, kill_pass.control.table)
-    if earlier is not None and earlier.at_work:
+    # Of the same command, so of the same user; root would believe anybody who has taken the name.
+    if earlier is not None and earlier.uid == os.geteuid() and earlier.at_work:
         earlier.await_report(request.timeout, lambda: False)
     carry_out(kill_pass, program)

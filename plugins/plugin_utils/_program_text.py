@@ -30,39 +30,53 @@ def load(name):
 """
 
 
-def program_parts(name: str, entries: frozenset[str], handed_over: str | None = None) -> list[str]:
-    """The parts: first what runs at once, then the name and the text of each part that it may load later, by `LOAD`.
+class ProgramTexts:
+    """The texts of all files that some programs consist of."""
 
-    Args:
-        name: of the file that the program begins with.
-        entries: the functions that whoever runs the first part calls. It provides the list of all parts as P.
-        handed_over: a file that is to work without the first part as well: what it needs of that comes a second time.
+    def __init__(self, entries: dict[str, str]) -> None:
+        """Read them.
 
-    Raises:
-        ValueError: two files give something the same name, or import something under another one.
-    """
-    files = _reached(name)
-    _check_names(files)
-    first = _in_order(name, files)
-    used = _Used([file.tree for file in files.values()], entries)
-    again = set(_reached(handed_over)) if handed_over else set()
-    parts = ["\n".join([*(files[this].text(used) for this in first), f"loaded = {set(first)!r}"])]
-    for this in [*(file for file in files if file not in first), *(file for file in first if file in again)]:
-        loads = "".join(f"load({other!r})\n" for other in files[this].eager)
-        parts += [this, loads + files[this].text(used)]
-    return parts
+        Args:
+            entries: by the name of the file that a program begins with, the function that whoever runs its first part calls.
 
+        Raises:
+            ValueError: two files give something the same name, or import something under another one.
+        """
+        self._files: dict[str, _File] = {}
+        queue = collections.deque(entries)
+        while queue:
+            this = queue.popleft()
+            if this not in self._files:
+                self._files[this] = _File(this)
+                queue.extend(self._files[this].eager + self._files[this].lazy)
+        _check_names(self._files)
+        used = _Used([file.tree for file in self._files.values()], frozenset(entries.values()))
+        self._texts = {this: file.text(used) for this, file in self._files.items()}
 
-def _reached(name: str) -> dict[str, _File]:
-    """A file and all that it imports, directly or not."""
-    files: dict[str, _File] = {}
-    queue = collections.deque([name])
-    while queue:
-        this = queue.popleft()
-        if this not in files:
-            files[this] = _File(this)
-            queue.extend(files[this].eager + files[this].lazy)
-    return files
+    def parts(self, name: str, handed_over: str | None = None) -> list[str]:
+        """The parts of one program: first what runs at once, then the name and the text of each part that it may load later, by `LOAD`.
+
+        Args:
+            name: of the file that the program begins with. Whoever runs the first part provides the list of all parts as P.
+            handed_over: a file that is to work without the first part as well: what it needs of that comes a second time.
+        """
+        first = _in_order(name, self._files)
+        again = self._reached(handed_over) if handed_over else set()
+        parts = ["\n".join([*(self._texts[this] for this in first), f"loaded = {set(first)!r}"])]
+        for this in sorted(self._reached(name).difference(first).union(again)):
+            loads = "".join(f"load({other!r})\n" for other in self._files[this].eager)
+            parts += [this, loads + self._texts[this]]
+        return parts
+
+    def _reached(self, name: str) -> set[str]:
+        """A file and all that it imports, directly or not."""
+        reached: set[str] = set()
+        queue = [name]
+        for this in queue:
+            if this not in reached:
+                reached.add(this)
+                queue.extend(self._files[this].eager + self._files[this].lazy)
+        return reached
 
 
 def _check_names(files: dict[str, _File]) -> None:

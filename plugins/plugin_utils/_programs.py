@@ -126,11 +126,12 @@ def _published() -> Programs | None:
 
 
 def _assemble() -> Programs:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import LOAD, program_parts  # noqa: PLC0415  # ast stays out of the main process
+    from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import LOAD, ProgramTexts  # noqa: PLC0415  # ast stays out of the main process
 
-    first, *later = program_parts("_kill_main", frozenset({"main"}))
+    texts = ProgramTexts({"_kill_main": "main", "_supervisor": "supervise"})
+    first, *later = texts.parts("_kill_main")
     kill_pass = zlib.compress("\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9)
-    first, *later = program_parts("_supervisor", frozenset({"main", "supervise"}), handed_over="_kill_main")
+    first, *later = texts.parts("_supervisor", handed_over="_kill_main")
     parts = dict(zip(later[::2], later[1::2], strict=True))
     plain, places = b"", {}
     for name in _OFTEN:

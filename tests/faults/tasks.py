@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.hosts import Host
 from tests.matrix import census, controller
+from tests.matrix.gate import open_gate as open_gate  # beside the task that stands at it
+from tests.matrix.gate import script
+from tests.matrix.gate import wait_at as wait_at
 from tests.matrix.run import Run
 from tests.matrix.waiting import until
 
@@ -23,8 +25,6 @@ KILL_SECONDS = 20.0
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
 EXIT_SECONDS = 20.0
-
-_GATE = "/tmp/gate-{row}-{name}"
 
 
 def grow(**keywords: Any) -> Task:
@@ -39,32 +39,12 @@ def trace(name: str = "ran", **keywords: Any) -> Task:
 
 def gate(name: str = "gate", **keywords: Any) -> Task:
     """A task that waits until the test opens its gate."""
-    path = _GATE.format(row="{{ row }}", name=name)
-    script = f"mkfifo -m 666 {path}; exec 3<> {path}; : > {path}.ready; read -r word <&3; echo $word"
-    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": script, **keywords}
+    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": script("{{ row }}", name), **keywords}
 
 
 def has_left_trace(run: Run, host: Host, name: str = "ran") -> bool:
     """Whether the task of `trace` ran there."""
     return (host.root / f"tmp/trace-{run.row}-{name}").exists()
-
-
-def wait_at(run: Run, host: Host, name: str = "gate", seconds: float = 40) -> None:
-    """Return when the task stands at its gate."""
-    ready = host.root / (_GATE.format(row=run.row, name=name).lstrip("/") + ".ready")
-    until(
-        lambda: run.process.poll() is not None or ready.exists(),
-        seconds,
-        lambda: f"nobody comes to the gate {name} on {host.name}\n{run.story}",
-    )
-    assert run.process.poll() is None, f"it ended before it came to the gate {name}\n{run.story}"
-
-
-def open_gate(run: Run, host: Host, name: str = "gate") -> None:
-    """Let the task go on."""
-    writer = os.open(host.root / _GATE.format(row=run.row, name=name).lstrip("/"), os.O_WRONLY | os.O_NONBLOCK)
-    os.write(writer, b"open\n")
-    os.close(writer)
 
 
 def wait_for_tree(run: Run, hosts: Sequence[Host]) -> None:

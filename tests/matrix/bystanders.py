@@ -6,18 +6,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from tests.hosts import Host, HostProcess, Lab, ProcessId
 
-from . import census, play, tree
+from . import census, gate, play, tree
 from .play import Setting
 from .run import Run, started
-from .waiting import until
 
 _COOKIE = "TREEKILL"
 
@@ -47,26 +44,27 @@ class Company:
 
 
 @contextmanager
-def company(lab: Lab, hosts: Sequence[Host]) -> Iterator[Company]:
-    """Bystanders on the hosts, and a second run in flight on the first two; at the end the run is let go, and must end well."""
+def company(lab: Lab, hosts: Sequence[Host], *, second: bool = True) -> Iterator[Company]:
+    """Bystanders on the hosts, and a second run in flight on the first two; at the end the run is let go, and must end well.
+
+    `second`: False where a row takes the network from every run.
+    """
     for host in hosts:
         host.reset()
     group = Company(lab, hosts)
     with ExitStack() as stack:
-        fifo = f"/tmp/second-{secrets.token_hex(4)}"
-        # Opened for both directions it does not come to its end when a writer leaves.
-        script = f"mkfifo -m 666 {fifo}; exec 3<> {fifo}; : > {fifo}.ready; read -r word <&3; echo finished $word"
-        group.second = stack.enter_context(started(lab, Setting(hosts=2), collection=True, script=script))
+        if second:
+            group.second = stack.enter_context(started(lab, Setting(hosts=2), collection=True, script=gate.script))
         for host in hosts:
             group.members[host.name] = _users_own(host)
-        for host in hosts[:2]:
-            ready = host.root / f"{fifo}.ready".lstrip("/")
-            until(ready.exists, 60, lambda: f"the second run does not get going\n{group.second.story if group.second else ''}")
+        for host in hosts[:2] if group.second else ():
+            assert group.second is not None
+            gate.wait_at(group.second, host, seconds=60)
             rest = census.newcomers(host, group.known(host))
             group.members[host.name]["the task of a second run"] = [process.id for process in rest]
         yield group
         if not group.dead():
-            _let_go(group, fifo)
+            _let_go(group)
 
 
 def _users_own(host: Host) -> dict[str, list[ProcessId]]:
@@ -77,19 +75,18 @@ def _users_own(host: Host) -> dict[str, list[ProcessId]]:
     }
 
 
-def _let_go(group: Company, fifo: str) -> None:
+def _let_go(group: Company) -> None:
+    if group.second is None:
+        return
     for host in group.hosts[:2]:
-        writer = os.open(host.root / fifo.lstrip("/"), os.O_WRONLY | os.O_NONBLOCK)
-        os.write(writer, b"well\n")
-        os.close(writer)
-    assert group.second is not None
+        gate.open_gate(group.second, host)
     assert group.second.wait(60) == 0, f"the second run did not end well\n{group.second.story}"
 
 
 def of_row(run: Run, host: Host, tree_processes: Sequence[HostProcess]) -> dict[str, list[ProcessId]]:
     """Bystanders that can be found only now: what the run's first task left, and look-alikes made from the row's very cookie."""
     earlier = [process.id for process in tree_processes if play.earlier_label(run.row) in process.command]
-    assert earlier, f"the daemon of the first task is not on {host.name}\n{run.story}"
+    assert len(earlier) == 1 + len(run.setting.leaves), f"not every daemon of the first task is on {host.name}\n{run.story}"
     look_alikes = []
     cookie = next((one.environ[_COOKIE] for one in tree_processes if one.environ and _COOKIE in one.environ and "tk-background-" in one.command), None)
     if cookie:
@@ -99,4 +96,4 @@ def of_row(run: Run, host: Host, tree_processes: Sequence[HostProcess]) -> dict[
             host.spawn(["sleep", "7204"], environ={_COOKIE: f"0123456789abcdef/{lease}"}).id,
             host.spawn(["tail", "-F", f"/tmp/{_COOKIE}={cookie}/$$/"]).id,
         ]
-    return {"the daemon of an earlier task": earlier, "a process that merely contains the word": look_alikes}
+    return {"a daemon of an earlier task": earlier, "a process that merely contains the word": look_alikes}

@@ -23,6 +23,8 @@ READY_SECONDS = 40.0
 #: Seconds for which survivors are looked for: several lives of a process that forks and exits.
 WHILE_SECONDS = 0.5
 
+#: How ps shows the process that keeps the report of a supervisor.
+REPORT = "treekill: report of run "
 
 #: Kinds that one look may miss.
 _FLEETING = ("hops", "hops-cleared")
@@ -31,6 +33,11 @@ _FLEETING = ("hops", "hops-cleared")
 def newcomers(host: Host, known: frozenset[ProcessId]) -> list[HostProcess]:
     """The processes of the host that are neither the host's own nor known."""
     return [process for process in host.processes() if process.id not in known]
+
+
+def of_tree(host: Host, known: frozenset[ProcessId]) -> list[HostProcess]:
+    """The newcomers, but for a process that keeps the report of a supervisor for some seconds: for who may come and ask."""
+    return [process for process in newcomers(host, known) if not process.command.startswith(REPORT)]
 
 
 def survivors(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], row: str) -> dict[str, list[HostProcess | str]]:
@@ -45,7 +52,7 @@ def survivors(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], 
     deadline = time.monotonic() + WHILE_SECONDS
     while time.monotonic() < deadline:
         for host in hosts:
-            found[host.name].update((process.id, process) for process in newcomers(host, known[host.name]))
+            found[host.name].update((process.id, process) for process in of_tree(host, known[host.name]))
         time.sleep(PAUSE)
     back = {name: [kind for kind, trace in zip(_FLEETING, several, strict=True) if trace.exists()] for name, several in traces.items()}
     return {name: [*seen.values(), *back[name]] for name, seen in found.items()}

@@ -45,7 +45,7 @@ def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "
     """Interrupt a run without the collection. `expected`: the letters that are to stay; the others get time to end."""
     hosts = list(lab)[: setting.hosts]
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
-    with started(lab, setting, collection=False, terminal=trigger.terminal) as run:
+    with started(lab, setting, collection=False, terminal=trigger.terminal, before=trigger.before) as run:
         census.wait_for_tree(run, hosts, known)
         trigger.fire(run, lab)
         status = run.wait(END_SECONDS)

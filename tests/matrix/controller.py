@@ -72,6 +72,23 @@ def _ppid(pid: int) -> int:
     return int((_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
 
 
+def client_of(row: str, address: str) -> ProcessId:
+    """The ssh client that talks to that address."""
+    clients = [process.id for process in processes(row) if process.is_ssh and address in process.command.split()]
+    assert len(clients) == 1, f"not one ssh client talks to {address}: {clients}"
+    return clients[0]
+
+
+def masters(directory: Path) -> list[ProcessId]:
+    """The ControlMasters of the run that has its files there. They show no environment, but answer."""
+    found = []
+    for socket in (directory / "cp").glob("*"):
+        done = subprocess.run(["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+        found.append(ProcessId.of(int(done.stderr.partition("pid=")[2].partition(")")[0])))
+    assert found, f"no ControlMaster has a socket in {directory}"
+    return found
+
+
 def worker_of(row: str, main: int, address: str) -> ProcessId:
     """The worker that serves the host with that address: the child of main whose ssh client names it."""
     table = {process.id.pid: process for process in processes(row)}

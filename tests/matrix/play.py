@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,12 @@ class Setting:
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
+    leaves: tuple[str, ...] = ()  #: daemons that the first task leaves behind on purpose, besides one; kinds of processes
+    keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the task with the tree
+    rescue: Sequence[Mapping[str, Any]] = ()  #: tasks, if that one fails; `{{ row }}` is what marks the run
+    after: Sequence[Mapping[str, Any]] = ()  #: tasks after it
+    options: Mapping[str, object] = field(default_factory=dict)  #: more of [treekill] in ansible.cfg
+    ssh: Mapping[str, object] = field(default_factory=dict)  #: more of [ssh_connection]
 
     @property
     def becoming(self) -> Becoming:
@@ -63,28 +69,34 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
     """Write all that `ansible-playbook` needs into the directory, and return the playbook."""
     names = [host.name for host in lab][: setting.hosts]
     (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
-    (directory / "targets.json").write_text(json.dumps(_targets(names, setting)))
+    (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
+    (directory / "daemons.sh").write_text(_daemons(row, setting))
     (directory / "tree.sh").write_text(tree.script(row, setting.kinds))
-    return _playbook(directory, row, setting, _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting))
+    growing: dict[str, Any] = {**_shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting), **setting.keywords}
+    if setting.rescue:
+        growing = {"name": "Grow and rescue", "block": [growing], "rescue": [*setting.rescue]}
+    leaving = _shell_task("Leave daemons on purpose", "{{ lookup('file', 'daemons.sh') }}", setting)
+    return _write_play(directory, setting, [leaving, growing, *setting.after])
 
 
-def write_waiting(directory: Path, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
-    """The same for a run with one task, whose shell script is given."""
+def write_scripted(directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
+    """The same for a run without a tree: the shell script of its task is given."""
     names = [host.name for host in lab][: setting.hosts]
     (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
-    (directory / "targets.json").write_text(json.dumps(_targets(names, setting)))
+    (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
     (directory / "script.sh").write_text(script)
-    return _write_play(directory, setting, [_shell_task("Wait to be told", "{{ lookup('file', 'script.sh') }}", setting)])
+    task = {**_shell_task("Run a script", "{{ lookup('file', 'script.sh') }}", setting), **setting.keywords}
+    return _write_play(directory, setting, [task, *setting.after])
 
 
 def earlier_label(row: str) -> str:
-    """Name of the daemon that the first task of a row leaves behind on purpose."""
-    return f"tk-earlier-{row}"
+    """What the names of the daemons have in common that the first task of a row leaves behind on purpose."""
+    return f"earlier-{row}"
 
 
-def _playbook(directory: Path, row: str, setting: Setting, growing: Mapping[str, Any]) -> Path:
-    daemon = f"nohup setsid bash -c 'exec -a {earlier_label(row)} sleep {tree.LIFETIME}' < /dev/null > /dev/null 2>&1 &"
-    return _write_play(directory, setting, [_shell_task("Leave a daemon on purpose", daemon, setting), growing])
+def _daemons(row: str, setting: Setting) -> str:
+    one = f"nohup setsid bash -c 'exec -a tk-{earlier_label(row)} sleep {tree.LIFETIME}' < /dev/null > /dev/null 2>&1 &\n"
+    return one + (tree.left_behind(earlier_label(row), setting.leaves) if setting.leaves else "")
 
 
 def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, Any]]) -> Path:
@@ -109,8 +121,8 @@ def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
     return task
 
 
-def _targets(names: Sequence[str], setting: Setting) -> dict[str, Any]:
-    variables = {"ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
+def _targets(names: Sequence[str], row: str, setting: Setting) -> dict[str, Any]:
+    variables = {"row": row, "ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
     return {"targets": {"hosts": {name: {} for name in names}, "vars": variables}}
 
 
@@ -127,7 +139,13 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         f"pipelining = {setting.pipelining}",
         # Short: the name of a socket has some hundred characters at most.
         f"control_path_dir = {directory}/cp",
+        *_lines(setting.ssh),
     ]
     if collection:
         lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}", f"supervise = {setting.supervise}"]
+        lines += _lines(setting.options)
     return "\n".join(lines) + "\n"
+
+
+def _lines(options: Mapping[str, object]) -> list[str]:
+    return [f"{name} = {value}" for name, value in options.items()]

@@ -63,10 +63,11 @@ class Scene:
     hosts: Sequence[Host]
     known: dict[str, frozenset[ProcessId]]  #: host name: everybody there who does not belong to the tree
     but: frozenset[str]  #: kinds whose end nobody waits for
+    guardian: bool  #: whether one is left that removes its directory
 
     def all_gone(self) -> bool:
         """Whether a look at the hosts finds nobody of the tree."""
-        found = (process for host in self.hosts for process in census.newcomers(host, self.known[host.name]))
+        found = (process for host in self.hosts for process in census.of_tree(host, self.known[host.name]))
         return all(tree.label_of(process.command, self.run.row) in self.but for process in found)
 
     def survivors(self) -> dict[str, list[str]]:
@@ -76,24 +77,35 @@ class Scene:
 
     def left_here(self) -> list[str]:
         """Processes and files of the run on this machine."""
-        return [*map(str, controller.processes(self.run.row)), *sorted(str(path) for path in self.run.directory.glob("treekill-*"))]
+        files = sorted(map(str, self.run.directory.glob("treekill-*"))) if self.guardian else []
+        return [*map(str, controller.processes(self.run.row)), *files]
 
+
+When = Callable[[Run, Sequence[Host], Mapping[str, frozenset[ProcessId]]], None]
 
 Fire = Callable[[Run, Lab], None]
 
 
 def play_row(
-    company: Company, setting: Setting, trigger: Trigger, *, fire: Fire | None = None, patience: float | None = None, but: frozenset[str] = frozenset()
+    company: Company,
+    setting: Setting,
+    trigger: Trigger,
+    *,
+    when: When = census.wait_for_tree,
+    fire: Fire | None = None,
+    patience: float | None = None,
+    but: frozenset[str] = frozenset(),
 ) -> Outcome:
     """Run the tree with the collection among bystanders, interrupt it, and watch until all is gone or patience is at its end.
 
+    `when`: returns at the moment of the interruption.
     `fire`: what to do instead of the trigger's own. `patience`: seconds until the tree has to be gone, instead of the grace and some slack.
     `but`: kinds whose end nobody waits for.
     """
     hosts = list(company.hosts)[: setting.hosts]
-    with started(company.lab, setting, collection=True, terminal=trigger.terminal) as run:
-        scene = Scene(run, hosts, {host.name: company.known(host) for host in hosts}, but)
-        census.wait_for_tree(run, hosts, scene.known)
+    with started(company.lab, setting, collection=True, terminal=trigger.terminal, before=trigger.before) as run:
+        scene = Scene(run, hosts, {host.name: company.known(host) for host in hosts}, but, trigger.guardian)
+        when(run, hosts, scene.known)
         assert "Skipping callback" not in run.errors, f"core did not load the callback\n{run.story}"
         mine = {host.name: bystanders.of_row(run, host, census.newcomers(host, scene.known[host.name])) for host in hosts}
         for host in hosts:

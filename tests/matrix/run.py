@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +77,19 @@ class Run:
 
 
 @contextmanager
-def started(lab: Lab, setting: Setting, *, collection: bool, terminal: bool = False, script: str | None = None) -> Iterator[Run]:
-    """Start a run with the nasty tree, or with the one script; at the end of the block all that is left of it here is killed."""
+def started(
+    lab: Lab, setting: Setting, *, collection: bool, terminal: bool = False, before: Sequence[str] = (), script: Callable[[str], str] | None = None
+) -> Iterator[Run]:
+    """Start a run with the nasty tree; at the end of the block all that is left of it here is killed.
+
+    `before`: words before `ansible-playbook`: a program that does something and then runs it.
+    `script`: what the one task runs instead, told from the row that marks it.
+    """
     row = f"r{secrets.token_hex(4)}"
     # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below it.
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     try:
-        run = _start(row, directory, lab, setting, collection, terminal, script)
+        run = _start(row, directory, lab, setting, collection, [*before, program("ansible-playbook")], terminal, script)
         try:
             yield run
         finally:
@@ -95,12 +101,14 @@ def started(lab: Lab, setting: Setting, *, collection: bool, terminal: bool = Fa
         shutil.rmtree(directory)
 
 
-def _start(row: str, directory: Path, lab: Lab, setting: Setting, collection: bool, terminal: bool, script: str | None) -> Run:
+def _start(
+    row: str, directory: Path, lab: Lab, setting: Setting, collection: bool, command: Sequence[str], terminal: bool, script: Callable[[str], str] | None
+) -> Run:
     if script is None:
         playbook = play.write(directory, row, lab, setting, collection=collection)
     else:
-        playbook = play.write_waiting(directory, lab, setting, script, collection=collection)
-    argv = [program("ansible-playbook"), str(playbook)]
+        playbook = play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
+    argv = [*command, str(playbook)]
     environ = environ_of(row, directory, collection=collection)
     if terminal:
         screen = Terminal(directory / "stdout")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -19,45 +17,11 @@ from . import tree
 from .bystanders import Company
 from .control import play_control
 from .play import Setting
-from .rows import Outcome, play_row
+from .rows import play_row
 from .run import Run
-from .triggers import ALL, CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TERM, Trigger
+from .table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
+from .triggers import ALL, CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TERM
 from .waiting import until
-
-Took = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row: what happens, to what."""
-
-    trigger: Trigger
-    setting: Setting = field(default_factory=Setting)
-
-    @property
-    def name(self) -> str:
-        """The row in words: the trigger, and what differs from the default."""
-        here, default = vars(self.setting), vars(Setting())
-        told = [f"{name} {here[name]}" for name in ("become", "strategy", "hosts", "track", "supervise") if here[name] != default[name]]
-        return ", ".join([self.trigger.name, "pipelining" if self.setting.pipelining else "tty", *told])
-
-
-def rows(*table: Row) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test."""
-    return pytest.mark.parametrize("row", table, ids=lambda row: row.name)
-
-
-def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:
-    """All that every row demands. `but`: kinds of processes that do survive, and have to be there. `status`: of the main process, if not the trigger's."""
-    assert outcome.alive == set(but), f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
-    assert not outcome.late, f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
-    assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
-    assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
-    assert outcome.status == (trigger.status if status is None else status), outcome.story
-    if trigger.recap:
-        silent = [host for host in outcome.hosts if not re.search(rf"^{host} +: ended \d+ .*survivors 0", outcome.errors, re.MULTILINE)]
-        assert not silent, f"no line in the recap for {', '.join(silent)}\n{outcome.story}"
-
 
 # Every trigger, with a pty on the host and without, against the whole tree.
 
@@ -67,7 +31,7 @@ EVERY_TRIGGER = [Row(trigger, Setting(pipelining=pipelining)) for trigger in ALL
 @rows(*EVERY_TRIGGER)
 def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
     """The core of it."""
-    _nothing_survives(among, row, took)
+    nothing_survives(among, row, took)
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
@@ -112,7 +76,7 @@ BECOMING = [
 @rows(*BECOMING)
 def test_nothing_survives_of_a_task_that_became_somebody(among: Company, row: Row, took: Took) -> None:
     """The kill pass becomes the same user."""
-    _nothing_survives(among, row, took)
+    nothing_survives(among, row, took)
 
 
 @rows(
@@ -122,7 +86,7 @@ def test_nothing_survives_of_a_task_that_became_somebody(among: Company, row: Ro
 )
 def test_nothing_survives_of_a_run_with_another_strategy(among: Company, row: Row, took: Took) -> None:
     """Linear is the default of all others."""
-    _nothing_survives(among, row, took)
+    nothing_survives(among, row, took)
 
 
 @rows(
@@ -133,7 +97,7 @@ def test_nothing_survives_of_a_run_with_another_strategy(among: Company, row: Ro
 )
 def test_nothing_survives_where_only_plugins_of_the_collection_are_tracked(among: Company, row: Row, took: Took) -> None:
     """Nothing in core is patched; the play names treekill.remote.ssh and treekill.remote.shell."""
-    _nothing_survives(among, row, took)
+    nothing_survives(among, row, took)
 
 
 SOCIABLE = (*tree.COOPERATIVE, "ignores-signals", "respawns")
@@ -146,7 +110,7 @@ SOCIABLE = (*tree.COOPERATIVE, "ignores-signals", "respawns")
 )
 def test_nothing_survives_on_twenty_hosts(among_many: Company, row: Row, took: Took) -> None:
     """At once, not one by one."""
-    _nothing_survives(among_many, row, took)
+    nothing_survives(among_many, row, took)
 
 
 @rows(
@@ -156,7 +120,7 @@ def test_nothing_survives_on_twenty_hosts(among_many: Company, row: Row, took: T
 )
 def test_nothing_survives_of_a_tree_of_500(among: Company, row: Row, took: Took) -> None:
     """A quarter of them is deaf to TERM."""
-    _nothing_survives(among, row, took)
+    nothing_survives(among, row, took)
 
 
 # What can't be won, and is said.
@@ -185,7 +149,7 @@ ALONE = [Row(trigger, Setting(pipelining=pipelining, supervise=False, kinds=tree
 @rows(*ALONE)
 def test_the_kill_pass_alone_finds_whoever_is_a_descendant_or_has_the_cookie(among: Company, row: Row, took: Took) -> None:
     """Where there is no Linux, no Python, or no wish for a supervisor."""
-    _nothing_survives(among, row, took)
+    nothing_survives(among, row, took)
 
 
 @rows(*(Row(trigger, Setting(pipelining=pipelining, supervise=False)) for trigger in (INT, KILL_GROUP) for pipelining in (False, True)))
@@ -194,9 +158,3 @@ def test_only_a_supervisor_wins(among: Company, row: Row, took: Took) -> None:
     outcome = play_row(among, row.setting, row.trigger, but=tree.SUPERVISOR)
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, row.trigger, but=tree.SUPERVISOR)
-
-
-def _nothing_survives(company: Company, row: Row, took: Took) -> None:
-    outcome = play_row(company, row.setting, row.trigger)
-    took(outcome.seconds)
-    assert_survived_by_nobody(outcome, row.trigger)

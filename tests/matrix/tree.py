@@ -135,6 +135,7 @@ KINDS = _kinds(
         cleared=True,
     ),
     Kind("storm", _detached("storm", "python3 -c", _STORM), orphan=True, cleared=True),
+    Kind("spared", "(export TREEKILL=spare; live spared setsid) &"),
     Kind(
         "password-sudo",
         # Only where sudo wants a password. It has it from a here-document: nobody sees it in a process list.
@@ -166,7 +167,7 @@ END
 SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
 #: What a login that may use sudo without a password, or root, can start.
-FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo"})
+FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared"})
 
 #: The same for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
@@ -174,8 +175,20 @@ WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
 #: What of it the kill pass finds by itself.
 UNSUPERVISED = tuple(name for name in FULL if name not in SUPERVISOR)
 
+#: Ways to leave a daemon on purpose.
+DAEMONS = ("nohup", "setsid", "daemon", "setsid-cleared", "daemon-cleared", "daemon-python", "daemon-perl")
+
 #: Ends at the first TERM, every process of it.
 COOPERATIVE = ("background", "grandchild", "setsid", "nohup", "daemon")
+
+
+def left_behind(row: str, kinds: Iterable[str]) -> str:
+    """The text of a task that leaves processes of these kinds behind, and ends when each of them has said ready."""
+    prologue = _PROLOGUE.format(row=row, ready=READY.format(row=row), lifetime=LIFETIME)
+    # Otherwise they hold the output of the task, which then lasts as long as they do.
+    started = [f"{{\n{KINDS[name].script}\n}} < /dev/null > /dev/null 2>&1" for name in kinds]
+    awaited = [f'until [ -e "$ready/{name}-$row" ]; do read -rt 0.02 line <> <(:); done' for name in kinds]
+    return prologue + "\n".join([*started, *awaited]) + "\n"
 
 
 def script(row: str, kinds: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReportError, KillRequest, kill_command, parse_report
-from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import program_parts
+from ansible_collections.treekill.remote.plugins.plugin_utils._program_text import ProgramTexts
 
 from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
@@ -117,7 +117,7 @@ def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
 @pytest.mark.parametrize(("name", "entry"), [("_kill_main", "main"), ("_supervisor", "supervise")])
 def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry):
     defined: dict[str, int] = {}
-    parts = program_parts(name, frozenset({"main", entry}))
+    parts = ProgramTexts({"_kill_main": "main", "_supervisor": "supervise"}).parts(name)
     for number, text in enumerate([parts[0], *parts[2::2]]):
         for node in ast.parse(text).body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
