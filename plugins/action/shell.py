@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._recorded_command import RecordedCommand
+import typing as t
+
+from ansible.plugins.action.command import ActionModule as CoreCommand
+from ansible_collections.treekill.remote.plugins.plugin_utils._recorded_action import RecordedAction
 
 
-class ActionModule(RecordedCommand):
+class ActionModule(RecordedAction, CoreCommand):  # type: ignore[misc]
     """Adapts core's action loading."""
 
-    uses_shell = True
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._task.args["_uses_shell"] = True

@@ -49,11 +49,14 @@ def run(text: "bytes", name: "str", main: "Dict[str, Any]") -> "None":
     """Run it. Of an exception the interpreter itself tells, without a word of the lines here."""
     try:
         exec(compile(text, name, "exec", 0, True), main)  # noqa: S102 - what an interpreter does
+    except SystemExit:
+        raise
     except BaseException as caught:
         trace = caught.__traceback__
         hook = sys.excepthook
 
         def tell(kind: "Any", error: "Any", dummy: "Any") -> "None":
+            sys.excepthook = hook
             error.__traceback__ = trace.tb_next if trace else None
             hook(kind, error, error.__traceback__)
 

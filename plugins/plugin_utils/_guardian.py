@@ -224,7 +224,7 @@ class Guardian:
 
     def _tell_awaiting(self, lease: str) -> None:
         for peer in self._awaiting.pop(lease, []):
-            self._reply(peer, {"tried": lease})
+            self._reply(peer, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
 
     def _op_main(self, peer: _Peer, message: Message) -> None:
         self._check_main(peer)
@@ -310,15 +310,18 @@ class Guardian:
         return {"settled": len(self._ledger.settled), "in_hand": self._dispatch.in_hand, "grace": grace}
 
     def _report(self) -> Message:
+        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), "results": self._results()}}
+
+    def _results(self) -> list[Message]:
         results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]
         for lease in self._ledger.unsettled:
             reason = self._dispatch.waiting.get(lease.lease)
             results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
-        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), "results": results}}
+        return results
 
 
 def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | None) -> Message:
     return {
         "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
-        "retry_for": lease.terms["retry_for"],
+        "retry_for": lease.terms["retry_for"], "supervised": lease.terms["supervised"],
     }  # fmt: skip

@@ -28,6 +28,7 @@ from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap import told
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
@@ -67,6 +68,16 @@ class Recorded:
     remote_ppid: int
 
 
+@dataclasses.dataclass
+class Recording:
+    """What is recorded while an action runs."""
+
+    commands: bool
+    """Whether the action runs command lines of its own, and not a module: then each that may become somebody is one to be recorded and supervised."""
+    root: Recorded | None = None
+    """The root of the last one."""
+
+
 def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | None:
     """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
 
@@ -96,11 +107,9 @@ class Leash:
 
     def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask) -> None:
         self.task = task
-        self.announce = False
-        """Whether the root is to say its pid on standard output, where it is taken out again."""
         self._connection = connection
         self._link = link
-        self._root: Recorded | None = None
+        self._recording: Recording | None = None
         self._inside_become: str | None = None
         self._module_next = False
         self._supervised_lease = ""
@@ -117,10 +126,18 @@ class Leash:
         vars(connection)["put_file"] = self.put_file
         vars(connection._shell)["build_module_command"] = self.build_module_command
 
-    def take_recorded(self) -> Recorded | None:
-        """The root of the last module that was run while `announce` was set; handed out once."""
-        recorded, self._root = self._root, None
-        return recorded
+    @contextlib.contextmanager
+    def recording(self, commands: bool) -> t.Iterator[Recording]:
+        """Within it, each root says its pid on standard output, where it is taken out again.
+
+        Args:
+            commands: see `Recording`.
+        """
+        self._recording = Recording(commands)
+        try:
+            yield self._recording
+        finally:
+            self._recording = None
 
     # What is wrapped.
 
@@ -139,7 +156,8 @@ class Leash:
             if not cmd or not self._guarded:
                 return str(build(cmd, shell))
             self._inside_become = self._lease_of(cmd)
-            return str(build(self._cookie_and(self._inside_become, cmd), shell))
+            # Core builds this for commands that may become somebody, and for no other.
+            return str(build(self._cookie_and(self._inside_become, cmd, sudoable=True), shell))
 
         vars(become)[_ATTRIBUTE] = self
         vars(become)["build_become_command"] = build_become_command
@@ -200,10 +218,10 @@ class Leash:
         lease, becomes = self._inside_become, True
         if lease is None or f"/{lease}/" not in cmd:
             lease, becomes = self._lease_of(cmd), False
-            cmd = self._with_cookie(lease, cmd)
+            cmd = self._with_cookie(lease, cmd, sudoable)
         self._inside_become = None
         # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
-        is_module = self._module_next and sudoable
+        is_module = sudoable and (self._module_next or (self._recording is not None and self._recording.commands))
         self._module_next = self._module_next and not sudoable
         supervised = f"lease={lease}" in cmd
         if supervised and in_data and self._before_stdin:
@@ -221,7 +239,11 @@ class Leash:
             if _NEVER_STARTED.search(str(error)):
                 self._link.done(lease)
             else:
-                self._break(lease, lost=isinstance(error, AnsibleConnectionFailure))
+                lost = isinstance(error, AnsibleConnectionFailure)
+                tried = self._break(lease, lost)
+                if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
+                    display.warning(f"treekill.remote: {told(tried)}")
             raise
         if result[0] is not None and result[0] < 0 and not self._local:
             # The client died of a signal: the command has not returned, whatever the client's status says.
@@ -235,9 +257,9 @@ class Leash:
             self._link.done(lease)
         return result
 
-    def _break(self, lease: str, lost: bool) -> None:
-        """Give the tree up. What follows in the play (rescue, always) comes after its end, but a host that is not to be reached is not waited for."""
-        self._link.broken(lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS)
+    def _break(self, lease: str, lost: bool) -> dict[str, t.Any] | None:
+        """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
+        return self._link.broken(lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS)
 
     # The cookie.
 
@@ -245,33 +267,37 @@ class Leash:
         """The lease that a supervised command names already, or a new one."""
         return self._supervised_lease if self._supervised_lease and f"lease={self._supervised_lease}" in cmd else secrets.token_hex(4)
 
-    def _cookie_and(self, lease: str, body: str) -> str:
+    def _cookie_and(self, lease: str, body: str, sudoable: bool) -> str:
         # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
-        announcement = 'echo "TREEKILL=$TREEKILL"; ' if self.announce else ""
-        return f"{export_command(self._link.run, lease)}; {announcement}{self._around_job(lease, body)}"
+        announcement = 'echo "TREEKILL=$TREEKILL"; ' if self._recording else ""
+        if self._recording and self._recording.commands and sudoable and self._supervises:
+            around = self._around_words(Supervision(self._link.run, lease, self.task), "", f"/bin/sh -c {shlex.quote(body)}")
+        else:
+            around = self._around_job(lease, body)
+        return f"{export_command(self._link.run, lease)}; {announcement}{around}"
 
-    def _with_cookie(self, lease: str, cmd: str) -> str:
+    def _with_cookie(self, lease: str, cmd: str, sudoable: bool) -> str:
         """The command, not inside become, with the cookie set by the first POSIX shell that runs it."""
         shell, dash_c, quoted = cmd.partition(" -c ")
         if dash_c and shell == self._connection._play_context.executable:
             body = _unquoted(quoted)
             if body is not None:
-                return f"{shell} -c {shlex.quote(self._cookie_and(lease, body))}"
+                return f"{shell} -c {shlex.quote(self._cookie_and(lease, body, sudoable))}"
         if self._local:
-            return self._cookie_and(lease, cmd)
+            return self._cookie_and(lease, cmd, sudoable)
         # A raw command, for the user's login shell, which need not be a POSIX one: sshd tells which it is.
-        return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}'))
+        return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}', sudoable))
 
     def _recorded(self, result: Result, is_module: bool) -> Result:
         """Take the root's announcement out of the output again."""
-        if not self.announce:
+        if self._recording is None:
             return result
         rc, stdout, stderr = result
         announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", stdout)
         if announced:
             cookie = parse_cookie(announced[1].decode())
             if is_module:
-                self._root = Recorded(cookie.root, cookie.ppid)
+                self._recording.root = Recorded(cookie.root, cookie.ppid)
             stdout = stdout[: announced.start()] + stdout[announced.end() :]
         return rc, stdout, stderr
 

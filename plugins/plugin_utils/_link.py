@@ -14,6 +14,7 @@ import hashlib
 import multiprocessing.util
 import os
 import socket
+import typing as t
 import uuid
 
 from ansible.errors import AnsibleError
@@ -89,23 +90,29 @@ class Link:
         """The command has returned, having started a job that goes on by itself."""
         self._tell({"op": "detach", "lease": lease})
 
-    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> None:
+    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> Message | None:
         """The command has not returned.
 
         Args:
             lease: the lease's id.
             lost: whether its connection was lost, and not given up from here.
             wait: seconds to wait until its kill order has been tried; 0 not to wait.
+
+        Returns:
+            What came of the order, as the guardian reports it; None if that is not known yet.
         """
         self._tell({"op": "broken", "lease": lease, "lost": lost, "wait": wait > 0})
         if wait > 0 and self._channel is not None:
             try:
                 self._channel.socket.settimeout(wait)
-                self._channel.receive()
+                answer = self._channel.receive()
                 self._channel.socket.settimeout(_TIMEOUT)
             except (OSError, WireError):
                 # It took too long, or the guardian is gone; an answer that came late would be taken for another's.
                 self._drop()
+            else:
+                return t.cast("Message | None", answer["tried"])
+        return None
 
     def done_at_exit(self, lease: str) -> None:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""

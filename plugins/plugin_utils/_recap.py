@@ -75,6 +75,11 @@ class Recap:
         return [Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
 
 
+def told(result: Message) -> str:
+    """One result of a report on one line, for a warning."""
+    return _escaped("; ".join(line.text.strip() for line in _of_host(result["host"], [result])))
+
+
 def _needs_sweep(result: Message) -> bool:
     return result["outcome"] in ("trying", "unreachable", "failed", "under way") or bool(result["report"] and result["report"]["survivors"])
 
@@ -90,6 +95,8 @@ def _of_host(name: str, results: list[Message]) -> list[Line]:
     reports = [result["report"] for result in results if result["report"]]
     if reports:
         lines += _confirmed(name, reports)
+    if any(result["supervised"] and result["report"] and result["report"]["root"] and not result["report"]["supervised"] for result in results):
+        lines.append(Line(f"{'':{len(name)}}   no supervisor stood there: an orphan that cleared its environment would not have been found", C.COLOR_WARN))
     for result in results:
         if result["outcome"] == "left":
             lines.append(Line(f"{name} : left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN))

@@ -105,12 +105,13 @@ def play_row(
     hosts = list(company.hosts)[: setting.hosts]
     with started(company.lab, setting, collection=True, terminal=trigger.terminal, before=trigger.before) as run:
         scene = Scene(run, hosts, {host.name: company.known(host) for host in hosts}, but, trigger.guardian)
-        when(run, hosts, scene.known)
-        assert "Skipping callback" not in run.errors, f"core did not load the callback\n{run.story}"
-        mine = {host.name: bystanders.of_row(run, host, census.newcomers(host, scene.known[host.name])) for host in hosts}
-        for host in hosts:
-            scene.known[host.name] |= {process for processes in mine[host.name].values() for process in processes}
+        mine: dict[str, dict[str, list[ProcessId]]] = {}
         try:
+            when(run, hosts, scene.known)
+            assert "Skipping callback" not in run.errors, f"core did not load the callback\n{run.story}"
+            for host in hosts:
+                mine[host.name] = bystanders.of_row(run, host, census.newcomers(host, scene.known[host.name]))
+                scene.known[host.name] |= {process for processes in mine[host.name].values() for process in processes}
             patience = patience or setting.kill_timeout + SLACK + SLACK_PER_HOST * len(hosts)
             outcome = _interrupt(scene, lambda: (fire or trigger.fire)(run, company.lab), patience)
             outcome.dead = company.dead() + [

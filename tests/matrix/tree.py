@@ -187,7 +187,7 @@ def left_behind(row: str, kinds: Iterable[str]) -> str:
     prologue = _PROLOGUE.format(row=row, ready=READY.format(row=row), lifetime=LIFETIME)
     # Otherwise they hold the output of the task, which then lasts as long as they do.
     started = [f"{{\n{KINDS[name].script}\n}} < /dev/null > /dev/null 2>&1" for name in kinds]
-    awaited = [f'until [ -e "$ready/{name}-$row" ]; do read -rt 0.02 line <> <(:); done' for name in kinds]
+    awaited = [f'until [ -e "$ready/{name}-$row" ]; do sleep 0.02; done' for name in kinds]
     return prologue + "\n".join([*started, *awaited]) + "\n"
 
 

@@ -39,11 +39,11 @@ def _results(commands: list[list[str | None]]) -> list[Any]:
     task = GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
     bare, leashed, announcing = _connection(), _connection(), _connection()
     leash(leashed, link, task)
-    leash(announcing, link, task).announce = True  # type: ignore[union-attr]
     answers = []
-    for command, stdin in commands:
-        results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, leashed, announcing)]
-        answers.append([[status, out.decode(errors="replace"), err.decode(errors="replace")] for status, out, err in results])
+    with leash(announcing, link, task).recording(commands=False):  # type: ignore[union-attr]
+        for command, stdin in commands:
+            results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, leashed, announcing)]
+            answers.append([[status, out.decode(errors="replace"), err.decode(errors="replace")] for status, out, err in results])
     return answers
 
 

@@ -12,23 +12,26 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action.command import ActionModule as CoreCommand
+from ansible.plugins.action import ActionBase
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 
 
-class RecordedCommand(CoreCommand):
-    """Core's command action, with the kill options as arguments, and remote_pid and remote_ppid in its result."""
+class RecordedAction(ActionBase):
+    """Comes before one of core's actions among the bases of an action of ours.
 
-    uses_shell = False
+    The kill options are arguments of the task, and remote_pid and remote_ppid come with its result.
+    """
+
+    runs_module = True
+    """Whether what it runs on the host is a module, as opposed to a command line of its own."""
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         # Taken out here and once: a task with `until` runs the same object several times.
         self._kill_arguments = {name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args}
-        self._task.args["_uses_shell"] = self.uses_shell
         # The name of the module's own parameter; core's parser makes it of `cmd` for its own command modules only.
         if "cmd" in self._task.args:
             self._task.args["_raw_params"] = self._task.args.pop("cmd")
@@ -39,12 +42,8 @@ class RecordedCommand(CoreCommand):
         if leashed is None:
             name = self._connection._load_name
             raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with.")
-        leashed.announce = True
-        try:
-            result: dict[str, t.Any] = super().run(tmp, task_vars)  # type: ignore[no-untyped-call]
-        finally:
-            leashed.announce = False
-        recorded = leashed.take_recorded()
-        if recorded is not None:
-            result.update(remote_pid=recorded.remote_pid, remote_ppid=recorded.remote_ppid)
+        with leashed.recording(commands=not self.runs_module) as recording:
+            result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if recording.root is not None:
+            result.update(remote_pid=recording.root.remote_pid, remote_ppid=recording.root.remote_ppid)
         return result

@@ -1,0 +1,16 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The script action of this collection: see the documentation of the module of that name."""
+
+from __future__ import annotations
+
+from ansible.plugins.action.script import ActionModule as CoreScript
+from ansible_collections.treekill.remote.plugins.plugin_utils._recorded_action import RecordedAction
+
+
+class ActionModule(RecordedAction, CoreScript):  # type: ignore[misc]
+    """Adapts core's action loading."""
+
+    runs_module = False

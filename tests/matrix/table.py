@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A table of rows: what each is called, and what all of them demand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from .bystanders import Company
+from .play import Setting
+from .rows import Outcome, play_row
+from .triggers import Trigger
+
+Took = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what happens, to what."""
+
+    trigger: Trigger
+    setting: Setting = field(default_factory=Setting)
+    what: str = ""  #: in words, what makes it differ from the others
+
+    @property
+    def name(self) -> str:
+        """The row in words: the trigger, and what differs from the default."""
+        here, default = vars(self.setting), vars(Setting())
+        told = [f"{name} {here[name]}" for name in ("become", "strategy", "hosts", "track", "supervise") if here[name] != default[name]]
+        return ", ".join([self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
+
+
+def rows(*table: Row) -> pytest.MarkDecorator:
+    """A table of rows as parameters of a test."""
+    return pytest.mark.parametrize("row", table, ids=lambda row: row.name)
+
+
+def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:
+    """All that every row demands. `but`: kinds of processes that do survive, and have to be there. `status`: of the main process, if not the trigger's."""
+    assert outcome.alive == set(but), f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
+    assert not outcome.late, f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
+    assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
+    assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
+    assert outcome.status == (trigger.status if status is None else status), outcome.story
+    if trigger.recap:
+        silent = [host for host in outcome.hosts if not re.search(rf"^{host} +: ended \d+ .*survivors 0", outcome.errors, re.MULTILINE)]
+        assert not silent, f"no line in the recap for {', '.join(silent)}\n{outcome.story}"
+
+
+def nothing_survives(company: Company, row: Row, took: Took) -> None:
+    """Play it, and assert all that every row demands."""
+    outcome = play_row(company, row.setting, row.trigger)
+    took(outcome.seconds)
+    assert_survived_by_nobody(outcome, row.trigger)

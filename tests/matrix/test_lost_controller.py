@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The whole controller is gone at once, guardian and ControlMaster with it: each host ends its tree by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.hosts import Lab
+
+from . import census, gate, tree
+from .bystanders import Company
+from .control import play_control
+from .play import Setting
+from .rows import play_row
+from .run import started
+from .table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
+from .triggers import LOST_CONTROLLER
+from .waiting import until
+
+#: For which a supervisor keeps its report.
+REPORT_SECONDS = 5.0
+
+BOTH = pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
+
+
+@rows(
+    Row(LOST_CONTROLLER, Setting(hosts=2)),
+    Row(LOST_CONTROLLER, Setting(pipelining=True)),
+    Row(LOST_CONTROLLER, Setting(hosts=1, become="root, no password")),
+    Row(LOST_CONTROLLER, Setting(hosts=1, become="another user", pipelining=True, kinds=tree.WITHOUT_SUDO)),
+)
+def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
+    """Its container was removed: the connections close, and nobody comes to look."""
+    nothing_survives(among, row, took)
+
+
+def test_what_is_to_be_spared_lives_on(among: Company, took: Took) -> None:
+    """TREEKILL=spare holds for the supervisor as for the guardian."""
+    setting = Setting(hosts=1, pipelining=True, kinds=(*tree.COOPERATIVE, "spared"))
+    outcome = play_row(among, setting, LOST_CONTROLLER, but=frozenset({"spared"}))
+    took(outcome.seconds)
+    assert_survived_by_nobody(outcome, LOST_CONTROLLER, but=frozenset({"spared"}))
+
+
+def test_the_report_that_nobody_fetches_is_not_kept_for_ever(lab: Lab) -> None:
+    """For some seconds a process of the supervisor waits for who may come and ask. Then nothing of the collection is left there."""
+    host = lab["web1"]
+    known = frozenset(process.id for process in host.processes())
+    with started(lab, Setting(hosts=1), collection=True, before=LOST_CONTROLLER.before, script=gate.script) as run:
+        gate.wait_at(run, host)
+        LOST_CONTROLLER.fire(run, lab)
+        until(lambda: host.processes(f"^{census.REPORT}"), 10, lambda: f"nobody keeps a report\n{run.story}")
+        until(lambda: not census.newcomers(host, known), REPORT_SECONDS + 5, lambda: f"still there: {census.newcomers(host, known)}")
+
+
+# The controls.
+
+#: Lives through the hang-up of its terminal.
+HUP_PROOF = {"nohup", "setsid", "ignores-signals", "daemon"}
+
+
+@BOTH
+def test_without_a_supervisor_the_tree_survives(among: Company, pipelining: bool) -> None:
+    """What held the leases is gone too."""
+    kinds = (*tree.COOPERATIVE, "ignores-signals")
+    outcome = play_row(among, Setting(hosts=1, pipelining=pipelining, supervise=False, kinds=kinds), LOST_CONTROLLER, patience=2)
+    assert outcome.alive >= ({*kinds} if pipelining else HUP_PROOF), outcome.story
+
+
+@BOTH
+def test_without_the_collection_the_tree_survives(lab: Lab, pipelining: bool) -> None:
+    """As everywhere today."""
+    kinds = (*tree.COOPERATIVE, "ignores-signals")
+    remains = play_control(lab, Setting(hosts=1, pipelining=pipelining, kinds=kinds), LOST_CONTROLLER, "R" if pipelining else "")
+    assert remains.survivors >= ({*kinds} if pipelining else HUP_PROOF), remains.story
