@@ -36,8 +36,10 @@ def restore_locale() -> "None":
     """Take back what Python has set for itself in place of the C locale, as PEP 538 says. It is not for others than Python."""
     try:
         with open("/proc/self/environ", "rb") as environment:
-            words = environment.read().split(b"\0")
+            before = dict(word.partition(b"=")[::2] for word in environment.read().split(b"\0"))
     except OSError:
         return
-    os.environb.pop(b"LC_CTYPE", None)
-    os.environb.update(word.split(b"=", 1) for word in words if word.startswith(b"LC_CTYPE="))  # type: ignore[misc] # pairs
+    if b"LC_CTYPE" in before:
+        os.environb[b"LC_CTYPE"] = before[b"LC_CTYPE"]
+    else:
+        os.environb.pop(b"LC_CTYPE", None)

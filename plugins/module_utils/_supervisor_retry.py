@@ -18,11 +18,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict
 
+# What the words of a supervisor say besides: it takes them out itself, but only later.
+NOT_OF_THE_REQUEST = ("task", "async", "watch")
+
 
 def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
     """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
     request = KillRequest()
-    set_words(request, ["%s=%s" % item for item in options.items()])
+    set_words(request, ["%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST])
     request.settle = 0.0
     kill_pass = new_kill_pass(request)
     earlier = standing_supervisor(request, kill_pass.control.table)

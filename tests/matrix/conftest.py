@@ -15,6 +15,7 @@ import pytest
 from tests.hosts import KindUnavailable, Lab
 
 from .bystanders import Company, company
+from .rows import tidy
 
 #: Hosts of the lab for the rows that say so.
 MANY_HOSTS = 20
@@ -74,6 +75,14 @@ def lab(orderly_end: None) -> Iterator[Lab]:
     """Two hosts."""
     with _lab(2) as two:
         yield two
+
+
+@pytest.fixture
+def tidy_lab(lab: Lab) -> Iterator[Lab]:
+    """The same two; whatever a test leaves on them is killed."""
+    known = {host.name: frozenset(process.id for process in host.processes()) for host in lab}
+    yield lab
+    tidy([*lab], known)
 
 
 @pytest.fixture(scope="session")

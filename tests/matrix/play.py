@@ -49,6 +49,7 @@ class Setting:
     strategy: str = "linear"
     hosts: int = 2
     track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
+    action: str = "shell"  #: `raw` or `script`: of this collection
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
@@ -72,7 +73,7 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
     (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
     (directory / "daemons.sh").write_text(_daemons(row, setting))
     (directory / "tree.sh").write_text(tree.script(row, setting.kinds))
-    growing: dict[str, Any] = {**_shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting), **setting.keywords}
+    growing: dict[str, Any] = {**_growing_task(setting), **setting.keywords}
     if setting.rescue:
         growing = {"name": "Grow and rescue", "block": [growing], "rescue": [*setting.rescue]}
     leaving = _shell_task("Leave daemons on purpose", "{{ lookup('file', 'daemons.sh') }}", setting)
@@ -108,6 +109,14 @@ def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, 
     # JSON is YAML.
     playbook.write_text(json.dumps([play], indent=1))
     return playbook
+
+
+def _growing_task(setting: Setting) -> dict[str, Any]:
+    if setting.action == "script":
+        return {"name": "Grow a tree", "treekill.remote.script": {"cmd": "tree.sh", "executable": "/bin/sh"}}
+    if setting.action == "raw":
+        return {"name": "Grow a tree", "treekill.remote.raw": {"cmd": "{{ lookup('file', 'tree.sh') }}", "executable": "/bin/sh"}}
+    return _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting)
 
 
 def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:

@@ -44,11 +44,11 @@ def test_without_the_collection_the_tree_survives(lab: Lab, trigger: Trigger) ->
     assert remains.status == trigger.status, remains.story
 
 
-def test_the_same_task_on_another_host_goes_on(lab: Lab) -> None:
+def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
     """One of two clients is killed. What the other host does for the same task is none of its business."""
-    lost, other = lab["web1"], lab["web2"]
+    lost, other = tidy_lab["web1"], tidy_lab["web2"]
     known = frozenset(process.id for process in lost.processes())
-    with started(lab, Setting(hosts=2, pipelining=True), collection=True, script=with_daemons) as run:
+    with started(tidy_lab, Setting(hosts=2, pipelining=True), collection=True, script=with_daemons) as run:
         for host in (lost, other):
             gate.wait_at(run, host)
         theirs = labelled(run, other)
@@ -89,10 +89,10 @@ def restart_sshd(host: Host) -> None:
 
 @BOTH
 @pytest.mark.parametrize("renew", [reload_sshd, restart_sshd], ids=["reloaded", "restarted"])
-def test_when_sshd_is_restarted_nothing_is_ended_and_the_task_goes_on(lab: Lab, pipelining: bool, renew: Callable[[Host], None]) -> None:
+def test_when_sshd_is_restarted_nothing_is_ended_and_the_task_goes_on(tidy_lab: Lab, pipelining: bool, renew: Callable[[Host], None]) -> None:
     """Sessions live on when their listener does not."""
-    host = lab["web1"]
-    with started(lab, Setting(hosts=1, pipelining=pipelining), collection=True, script=with_daemons) as run:
+    host = tidy_lab["web1"]
+    with started(tidy_lab, Setting(hosts=1, pipelining=pipelining), collection=True, script=with_daemons) as run:
         gate.wait_at(run, host)
         present = labelled(run, host)
         assert len(present) == len(DAEMONS), present

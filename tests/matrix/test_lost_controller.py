@@ -45,13 +45,13 @@ def test_what_is_to_be_spared_lives_on(among: Company, took: Took) -> None:
     assert_survived_by_nobody(outcome, LOST_CONTROLLER, but=frozenset({"spared"}))
 
 
-def test_the_report_that_nobody_fetches_is_not_kept_for_ever(lab: Lab) -> None:
+def test_the_report_that_nobody_fetches_is_not_kept_for_ever(tidy_lab: Lab) -> None:
     """For some seconds a process of the supervisor waits for who may come and ask. Then nothing of the collection is left there."""
-    host = lab["web1"]
+    host = tidy_lab["web1"]
     known = frozenset(process.id for process in host.processes())
-    with started(lab, Setting(hosts=1), collection=True, before=LOST_CONTROLLER.before, script=gate.script) as run:
+    with started(tidy_lab, Setting(hosts=1), collection=True, before=LOST_CONTROLLER.before, script=gate.script) as run:
         gate.wait_at(run, host)
-        LOST_CONTROLLER.fire(run, lab)
+        LOST_CONTROLLER.fire(run, tidy_lab)
         until(lambda: host.processes(f"^{census.REPORT}"), 10, lambda: f"nobody keeps a report\n{run.story}")
         until(lambda: not census.newcomers(host, known), REPORT_SECONDS + 5, lambda: f"still there: {census.newcomers(host, known)}")
 

@@ -100,6 +100,12 @@ def test_nothing_survives_where_only_plugins_of_the_collection_are_tracked(among
     nothing_survives(among, row, took)
 
 
+@rows(*(Row(trigger, Setting(action=action)) for action in ("raw", "script") for trigger in (INT, KILL)))
+def test_nothing_survives_of_a_command_that_is_no_module(among: Company, row: Row, took: Took) -> None:
+    """The collection's own raw and script have a supervisor as well."""
+    nothing_survives(among, row, took)
+
+
 SOCIABLE = (*tree.COOPERATIVE, "ignores-signals", "respawns")
 
 

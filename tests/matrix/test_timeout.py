@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A task's `timeout:` runs out: its tree is gone before anything else of the play runs, and the run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.hosts import Host, Lab
+
+from . import census, controller, tree
+from .bystanders import Company
+from .play import Setting
+from .rows import play_row
+from .run import Run, started
+from .table import Took, assert_survived_by_nobody
+from .triggers import TIMEOUT
+from .waiting import until
+
+# What a `rescue` finds on the host: who is there is written down by the host itself, in the first moment of the rescue.
+LOOK: dict[str, Any] = {"name": "Look who is there", "ansible.builtin.shell": "ps -ewwo args > /tmp/seen-{{ row }}"}
+
+LONG = {"timeout": 3600}  #: seconds; the test decides when they are over
+
+
+def seen_on(host: Host, row: str) -> set[str]:
+    """The kinds of processes of the tree that the rescue has found, but for the namesake: bystanders look like it."""
+    lines = (host.root / f"tmp/seen-{row}").read_text().splitlines()
+    return {line.partition(f"-{row} ")[0].removeprefix("tk-") for line in lines if line.startswith("tk-") and f"-{row} " in line} - {"earlier"}
+
+
+@pytest.mark.parametrize(
+    ("pipelining", "become"), [(False, "no"), (True, "no"), (True, "root, no password")], ids=["tty", "pipelining", "pipelining, become root, no password"]
+)
+def test_nothing_survives_and_the_rescue_comes_after_the_end_of_the_tree(among: Company, pipelining: bool, become: str, took: Took) -> None:
+    """The run ends well, since the task was rescued; the local client of the task is gone as well."""
+    clients: list[controller.Local] = []
+
+    def run_out(run: Run, lab: Lab) -> None:
+        clients.extend(process for process in controller.processes(run.row) if process.is_ssh)
+        TIMEOUT.fire(run, lab)
+        until(lambda: "Look who is there" in run.output, 20, lambda: f"nobody comes to the rescue\n{run.story}")
+        assert not [client for client in clients if client.id.alive()], run.story
+
+    setting = Setting(hosts=1, pipelining=pipelining, become=become, keywords=LONG, rescue=[LOOK])
+    outcome = play_row(among, setting, TIMEOUT, fire=run_out)
+    took(outcome.seconds)
+    assert clients
+    assert_survived_by_nobody(outcome, TIMEOUT)
+    assert not seen_on(among.hosts[0], outcome.row), outcome.story
+
+
+def test_without_the_collection_the_rescue_finds_the_tree(tidy_lab: Lab) -> None:
+    """The control."""
+    host = tidy_lab["web1"]
+    setting = Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE, keywords=LONG, rescue=[LOOK])
+    known = {host.name: frozenset(process.id for process in host.processes())}
+    with started(tidy_lab, setting, collection=False) as run:
+        census.wait_for_tree(run, [host], known)
+        TIMEOUT.fire(run, tidy_lab)
+        assert run.wait(40) == 0, run.story
+        assert seen_on(host, run.row) >= {*tree.COOPERATIVE}, run.story
+
+
+def test_a_timeout_of_some_seconds_runs_out_by_itself(among: Company) -> None:
+    """The alarm of the tests above, this time sent by the kernel. The tree has to stand by then."""
+    setting = Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE, keywords={"timeout": 6}, rescue=[LOOK])
+    outcome = play_row(among, setting, TIMEOUT, fire=lambda run, lab: None, patience=20)
+    assert_survived_by_nobody(outcome, TIMEOUT)
+    assert not seen_on(among.hosts[0], outcome.row), outcome.story
