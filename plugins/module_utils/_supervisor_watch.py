@@ -59,7 +59,9 @@ class Supervisor:
         try:
             os.setsid()
         except OSError:
-            pass  # a shell that put it into its own place made it the first of a group: then it gets what the group gets
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_group import leave_group
+
+            leave_group()
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.close(null)
@@ -89,9 +91,7 @@ class Supervisor:
         self._poll.register(self.wake, select.POLLIN)
         host_signals.set_wakeup_fd(self._woken)
         for name in FORWARDED:
-            number = getattr(host_signals, name)
-            if host_signals.getsignal(number) != host_signals.SIG_IGN:
-                host_signals.signal(number, lambda number, dummy: self._forward(number))
+            host_signals.signal(getattr(host_signals, name), lambda number, dummy: self._forward(number))
         host_signals.signal(host_signals.SIGCHLD, lambda dummy, frame: None)
 
     def _forward(self, number: "int") -> "None":

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import ast
+import fcntl
 import os
 import pty
 import signal
@@ -40,26 +42,39 @@ class Counting:
     """A supervised module that counts signals. shell: the process that sshd starts; supervisor, module: pids."""
 
     def __init__(self, argv, **options):
-        self.shell = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, **options)
+        options.setdefault("start_new_session", True)
+        self.shell = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **options)
         self.supervisor, self.module = map(int, self.shell.stdout.readline().split())
 
     def counts(self):
         """What came since the last time. Asked by way of the supervisor, which passes on in order what it passes on."""
         os.kill(self.supervisor, signal.SIGUSR2)
-        return eval(self.shell.stdout.readline())
+        return ast.literal_eval(self.shell.stdout.readline().decode())
 
     def end(self):
-        os.kill(self.module, signal.SIGKILL)
-        status = self.shell.wait(PATIENCE)
+        if self.shell.poll() is None:
+            os.kill(self.module, signal.SIGKILL)
+        self.shell.wait(PATIENCE)
         self.shell.stdout.close()
-        return status
 
 
 @pytest.fixture
-def counting(tmp_path):
-    running = Counting(Module(COUNTS, tmp_path).argv(True))
-    yield running
-    assert running.end() == 128 + signal.SIGKILL
+def start():
+    """Starts a module that counts signals, and ends it with the test."""
+    started = []
+
+    def start_one(argv, **options):
+        started.append(Counting(argv, **options))
+        return started[-1]
+
+    yield start_one
+    for running in started:
+        running.end()
+
+
+@pytest.fixture
+def counting(start, tmp_path):
+    return start(Module(COUNTS, tmp_path).argv(True))
 
 
 @pytest.mark.parametrize("name", [name for name in FORWARDED if name != "SIGUSR2"])
@@ -70,39 +85,24 @@ def test_a_signal_to_the_supervisor_reaches_the_module_once(counting, name):
         assert counting.counts() == {number: 1}
 
 
-def test_a_signal_to_the_group_reaches_the_module_once(counting):
-    shell = counting.shell.pid
-    # The shell above dies of neither: it is not to be the one that is tested here.
-    for dummy in range(5):
-        os.killpg(os.getpgid(counting.module), signal.SIGCONT)
-        for number in (signal.SIGINT,):
-            os.kill(counting.module, number)
-            assert counting.counts() == {number: 1}
-    assert os.getpgid(counting.module) == shell
-    assert os.getpgid(counting.supervisor) != shell
-    assert os.getsid(counting.supervisor) != os.getsid(counting.module)
-
-
-def test_a_signal_to_the_group_of_a_shell_that_lives_through_it(tmp_path):
-    module = Module(COUNTS, tmp_path)
-    running = Counting(["/bin/sh", "-c", b"trap : INT USR1; " + module.shell(True)])
+def test_a_signal_to_the_group_reaches_the_module_once(start, tmp_path):
+    """The shell above lives through it."""
+    running = start(["/bin/sh", "-c", b"trap : INT USR1; " + Module(COUNTS, tmp_path).shell(True)])
     for dummy in range(5):
         for number in (signal.SIGINT, signal.SIGUSR1):
             os.killpg(running.shell.pid, number)
             assert running.counts() == {number: 1}
-    running.end()
 
 
-def test_a_signal_to_a_group_whose_first_is_the_supervisor_itself(tmp_path):
-    """The last command of a shell takes its place. Asked past the supervisor: what it has passed on is there before the answer."""
-    running = Counting(Module(COUNTS, tmp_path).alone(True))
-    assert running.shell.pid == running.supervisor
-    for dummy in range(20):
-        os.killpg(os.getpgid(running.module), signal.SIGINT)
+def test_a_signal_to_a_group_whose_first_is_the_supervisor_itself(start, tmp_path):
+    """The last command of a shell takes its place."""
+    running = start(Module(COUNTS, tmp_path).alone(True), start_new_session=False, preexec_fn=lambda: os.setpgid(0, 0))
+    assert running.shell.pid == running.supervisor == os.getpgid(running.module)
+    for dummy in range(5):
+        os.killpg(running.supervisor, signal.SIGINT)
         assert running.counts() == {signal.SIGINT: 1}
         os.kill(running.supervisor, signal.SIGINT)
         assert running.counts() == {signal.SIGINT: 1}
-    running.end()
 
 
 def test_control_c_at_the_terminal_reaches_the_module_once(tmp_path):
@@ -112,8 +112,6 @@ def test_control_c_at_the_terminal_reaches_the_module_once(tmp_path):
         os.setsid()
         for number in (0, 1, 2):
             os.dup2(slave, number)
-        import fcntl
-
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(["/bin/sh", "-c", b"trap : INT; " + Module(COUNTS, tmp_path).shell(True)], preexec_fn=take)
@@ -138,31 +136,28 @@ def test_control_c_at_the_terminal_reaches_the_module_once(tmp_path):
         process.wait(PATIENCE)
 
 
-def test_a_signal_ignored_from_the_start_still_reaches_a_module_that_asks_for_it(tmp_path):
+def test_a_signal_ignored_from_the_start_still_reaches_a_module_that_asks_for_it(start, tmp_path):
     """nohup, and a module that takes the signal all the same: as it would without a supervisor."""
-    running = Counting(Module(COUNTS, tmp_path).argv(True), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    running = start(Module(COUNTS, tmp_path).argv(True), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     os.kill(running.supervisor, signal.SIGHUP)
     assert running.counts() == {signal.SIGHUP: 1}
-    running.end()
 
 
 @pytest.mark.parametrize("name", [name for name in FORWARDED if name != "SIGINT"])
-def test_a_module_that_takes_no_signal_dies_of_it_as_ever(tmp_path, name):
+def test_a_module_that_takes_no_signal_dies_of_it_as_ever(start, tmp_path, name):
     module = Module("import os, signal\nos.write(1, b'%d %d\\n' % (os.getppid(), os.getpid()))\nsignal.pause()", tmp_path)
-    running = Counting(module.argv(True))
+    running = start(module.argv(True))
     os.kill(running.supervisor, getattr(signal, name))
     assert running.shell.wait(PATIENCE) == 128 + getattr(signal, name)
-    running.shell.stdout.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
-def test_a_module_that_is_stopped_and_goes_on(tmp_path, number):
+def test_a_module_that_is_stopped_and_goes_on(start, tmp_path, number):
     """The supervisor is not told of it, and waits."""
-    running = Counting(Module(COUNTS, tmp_path).argv(True))
+    running = start(Module(COUNTS, tmp_path).argv(True))
     os.kill(running.module, number)
     while b"State:\tT" not in Path(f"/proc/{running.module}/status").read_bytes():
         pass
     os.kill(running.supervisor, signal.SIGUSR1)
     os.kill(running.module, signal.SIGCONT)
     assert running.counts() == {signal.SIGUSR1: 1}
-    running.end()
