@@ -84,16 +84,17 @@ def share() -> None:
 
 
 def prepare() -> None:
-    """Make the programs now, some 100 ms of work, so that this process and those that share with it have them at hand.
+    """Have the programs made now, some 150 ms of work, so that this process and those that share with it have them at hand.
 
-    In a child, which takes the 3 MB along that the work needs.
+    By a process of its own, which takes the 3 MB along that the work needs, and for which nobody waits.
     """
     if _Made.shared is None:
         share()
     pid = os.fork()
     if pid == 0:
         try:
-            _publish(_assemble())
+            if os.fork() == 0:
+                _publish(_assemble())
         finally:
             os._exit(0)
     os.waitpid(pid, 0)

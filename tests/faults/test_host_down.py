@@ -35,8 +35,9 @@ def _heal(lab: Lab) -> Iterator[None]:
 
 
 def a_play(retry_for: float, **more: object) -> Play:
-    """A tree on both hosts."""
-    return Play([tasks.grow()], hosts=("web1", "web2"), options={"kill_timeout": 1, "kill_retry_for": retry_for}, **more)  # type: ignore[arg-type]
+    """A tree on both hosts, without a supervisor: that would end it as soon as it heard that the connection is gone."""
+    options = {"kill_timeout": 1, "kill_retry_for": retry_for, "supervise": False}
+    return Play([tasks.grow()], hosts=("web1", "web2"), options=options, **more)  # type: ignore[arg-type]
 
 
 def interrupt_with_one_host_down(run: Run, lab: Lab) -> None:

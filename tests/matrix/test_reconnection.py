@@ -22,7 +22,7 @@ from .waiting import stays
 SETTING = Setting(hosts=1, ssh={"retries": 2})
 
 #: What the second run has started when it stands at its gate.
-SECOND = ("background", "setsid", "daemon", "daemon-cleared", "daemon-python")
+SECOND = ("nohup", "setsid", "daemon", "daemon-cleared", "daemon-python")
 
 WHILE = 2.0  #: seconds; longer than the grace
 
