@@ -92,18 +92,33 @@ def large_lab(orderly_end: None) -> Iterator[Lab]:
         yield twenty
 
 
+#: How long an sshd of the next lab waits before it asks a silent client, and how often it asks one that does not answer.
+CLIENT_ALIVE_INTERVAL, CLIENT_ALIVE_COUNT_MAX = 1, 2
+
+
+@pytest.fixture(scope="session")
+def watchful_lab(orderly_end: None) -> Iterator[Lab]:
+    """Two, where sshd notices that a client is gone."""
+    with _lab(2) as two:
+        for host in two:
+            with open(host.root / "etc/ssh/sshd_config", "a") as config:
+                config.write(f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\nClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n")
+            host.reset()  # with a new sshd
+        yield two
+
+
 class _Companies:
     """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
 
     def __init__(self) -> None:
         self._present: dict[str, tuple[Company, ExitStack]] = {}
 
-    def on(self, lab: Lab) -> Company:
+    def on(self, lab: Lab, second: bool = True) -> Company:
         if lab.name in self._present and self._present[lab.name][0].dead():
             self._present.pop(lab.name)[1].close()
         if lab.name not in self._present:
             stack = ExitStack()
-            self._present[lab.name] = (stack.enter_context(company(lab, list(lab))), stack)
+            self._present[lab.name] = (stack.enter_context(company(lab, list(lab), second=second)), stack)
         return self._present[lab.name][0]
 
     def close(self) -> None:
@@ -128,3 +143,11 @@ def among(lab: Lab, _companies: _Companies) -> Company:
 def among_many(large_lab: Lab, _companies: _Companies) -> Company:
     """The same on twenty hosts."""
     return _companies.on(large_lab)
+
+
+@pytest.fixture
+def among_watchful(watchful_lab: Lab, _companies: _Companies) -> Iterator[Company]:
+    """Bystanders on those, but for a second run: it would lose its network as well."""
+    yield _companies.on(watchful_lab, second=False)
+    for host in watchful_lab:
+        host.heal()

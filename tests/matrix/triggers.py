@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.hosts import Lab
 
@@ -48,6 +48,17 @@ def _alarm(run: Run, lab: Lab) -> None:
         controller.worker_of(run.row, run.process.pid, host.address).kill(signal.SIGALRM)
 
 
+def _cut(run: Run, lab: Lab) -> None:
+    for host in [*lab][: run.setting.hosts]:
+        host.cut()
+
+
+def _cut_and_kill(run: Run, lab: Lab) -> None:
+    # In this order: not a packet tells the hosts that it died.
+    _cut(run, lab)
+    run.process.kill()
+
+
 CTRL_C = Trigger("Ctrl-C in a terminal", lambda run, lab: run.press_ctrl_c(), 99, recap=True, terminal=True)
 INT = Trigger("INT to main", _signal(signal.SIGINT), 99, recap=True)
 TERM = Trigger("TERM to main", _signal(signal.SIGTERM), -signal.SIGTERM, recap=True)
@@ -67,6 +78,10 @@ LOST_CONTROLLER = Trigger(
     before=("unshare", "--pid", "--mount-proc", "--fork", "--kill-child"),
     guardian=False,
 )
+#: The same without a word to anybody.
+LOST_POWER = replace(LOST_CONTROLLER, name="power loss of the controller", fire=_cut_and_kill)
+#: The run goes on, and learns by its ssh client that the host can't be reached; so there is nobody whose end it could confirm.
+CUT_NETWORK = Trigger("network cut", _cut, 4, recap=False)
 #: The module has no result: the task fails.
 LOST_CLIENT = Trigger("KILL to the ssh client", _kill_clients, 2, recap=True)
 #: The client says that it has lost its connection: the host is unreachable.
