@@ -9,7 +9,6 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 import sys
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Sequence

@@ -8,7 +8,8 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, socket_name
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import socket_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

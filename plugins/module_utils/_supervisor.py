@@ -12,7 +12,7 @@ every line that is compiled here, and then the supervisor and the module, at the
 import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title, socket_name
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SI
 def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
     """Run a module below a supervisor, in a child of this process; the supervisor ends with its status.
 
-    words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch).
+    words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch), C(again).
     arguments: the path and the arguments of the module; none if the script comes on standard input.
     program: tells the text of a kill pass, for a root that takes over.
     """
@@ -58,7 +58,14 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
     """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor."""
     if options.get("watch") != "0" and is_broken():
         os._exit(1)  # nobody is there any more who would want the module to run
-    listener = claim(options, program)
+    taken = [os.open(os.devnull, os.O_RDWR)]
+    while taken[-1] < 3:  # where standard input or output is closed, what we open must not become it
+        taken.append(os.open(os.devnull, os.O_RDWR))
+    listener = None
+    if options.pop("again", ""):
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor_retry import claim
+
+        listener = claim(options, program)
     mask = host_signals.pthread_sigmask(host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")])
     on_child = host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # where it is ignored nobody learns a status
     relay = None
@@ -74,9 +81,10 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
 
         Supervisor(options, arguments, program, child, listener, relay).watch(mask)
-    listener.close()
-    if relay is not None:
-        os.close(relay)
+    if listener is not None:
+        listener.close()
+    for descriptor in taken if relay is None else [*taken, relay]:
+        os.close(descriptor)
     host_signals.signal(host_signals.SIGCHLD, on_child)
     host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
     set_title(b"\0".join([started_as(), *map(os.fsencode, arguments)]))
@@ -99,22 +107,3 @@ def is_broken() -> "bool":
     for descriptor in (1, 2):
         poll.register(descriptor, 0)
     return any(what & (select.POLLERR | select.POLLHUP) for dummy, what in poll.poll(0))
-
-
-def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
-    """A socket with the name of the lease, by which a kill pass finds us. Who has it already is an earlier run of the same command."""
-    import _socket
-
-    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    name = socket_name(options["run"], options["lease"])
-    for attempt, address in enumerate((name, name, "")):  # the last one is any that is free
-        try:
-            listener.bind(address)
-            listener.listen(8)
-            break
-        except OSError:
-            if not attempt:
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor_retry import end_earlier_run
-
-                end_earlier_run(options, program)
-    return listener

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def relay_status(listener: "Any", mask: "Any") -> "int":
     """Fork. The child, where this returns, becomes the supervisor; the parent, whom the shell waits for, ends as the module does.
 
-    listener: the socket of the lease. mask: of the signals, as it is to be in the parent. Returns the descriptor to write the status to.
+    listener: the socket of the lease, if it is there already. mask: of the signals, as it is to be in the parent.
+    Returns the descriptor to write the status to.
     """
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor import is_subreaper
 
@@ -29,10 +30,12 @@ def relay_status(listener: "Any", mask: "Any") -> "int":
     if not os.fork():
         os.close(read_end)
         is_subreaper()
-        listener.listen(8)  # from here on it is this process that others see at the other end
+        if listener is not None:
+            listener.listen(8)  # from here on it is this process that others see at the other end
         return write_end
     os.close(write_end)
-    listener.close()
+    if listener is not None:
+        listener.close()
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import end_like
 
     host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)

@@ -17,6 +17,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, peer_of
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SEND_SECONDS = 5
 
 def end_tree(supervisor: "Supervisor") -> "NoReturn":
     """End what is below the supervisor, and then itself."""
+    if supervisor.listener is None:
+        supervisor.listener = listen_for(supervisor.options["run"], supervisor.options["lease"])
     detach()
     set_title(("%s of run %s, lease %s" % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])).encode())
     pipes = held_open()

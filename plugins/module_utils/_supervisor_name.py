@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""By what a supervisor is known: what ps shows of it, and the socket of its lease.
+"""By what a supervisor is known: what ps shows of it.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
@@ -9,11 +9,6 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 
 SUPERVISOR_TITLE = "treekill: supervisor"
-
-
-def socket_name(run: "str", lease: "str") -> "str":
-    """The address of the lease's supervisor, in the abstract namespace of Linux: no file, and gone with its last holder."""
-    return "\0treekill/%s/%s" % (run, lease)
 
 
 def set_title(text: "bytes", environment: "bool" = False) -> "None":

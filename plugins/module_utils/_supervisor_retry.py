@@ -13,13 +13,24 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_main import 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import standing_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_at, listen_for, socket_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict
+    from typing import Any, Callable, Dict
 
 # What the words of a supervisor say besides: it takes them out itself, but only later.
-NOT_OF_THE_REQUEST = ("task", "async", "watch")
+NOT_OF_THE_REQUEST = ("task", "async", "watch", "again")
+
+
+def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
+    """The socket of the lease, from the start: by that an earlier run of the same command is noticed, and ended."""
+    run, lease = options["run"], options["lease"]
+    try:
+        return listen_at(socket_name(run, lease))
+    except OSError:
+        end_earlier_run(options, program)
+    return listen_for(run, lease)
 
 
 def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":

@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
 
-# See madvise(2).
-MADV_DONTNEED = 4
+# A module that takes so many milliseconds may take hours.
+IDLE = 2000
 # See prctl(2). A limit would not do: the kernel asks a program that takes core dumps, as systemd's does, in spite of it.
 PR_SET_DUMPABLE = 4
 
@@ -28,8 +28,8 @@ class Supervisor:
     """The supervisor of one module run.
 
     options: of the kill request. arguments: of the module. program: tells the text of a kill pass. child: the module. status: of the module when
-    it has ended, as waitpid tells it. listener: the socket of the lease. wake: readable when a signal came. relay: the end of a pipe where the
-    process that the shell waits for reads the status, if that is another one.
+    it has ended, as waitpid tells it. listener: the socket of the lease, if it is there already. wake: readable when a signal came.
+    relay: the end of a pipe where the process that the shell waits for reads the status, if that is another one.
     """
 
     def __init__(
@@ -71,7 +71,10 @@ class Supervisor:
         for descriptor in (1, 2):
             self._poll.register(descriptor, 0)
         self.reap()
-        give_back_code()
+        if self.status is None and not self._poll.poll(IDLE):
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code
+
+            give_back_code()
         while self.status is None:
             broken = self.channel_breaks()
             self.reap()
@@ -123,23 +126,6 @@ class Supervisor:
                 pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             pass  # nobody is left
-
-
-def give_back_code() -> "None":
-    """Have the kernel forget which pages of the interpreter's code we have used. Those that are needed again are mapped again: the file is in memory."""
-    import _ctypes
-
-    # what ctypes calls c_void_p
-    pointer = type("pointer", (_ctypes._SimpleCData,), {"_type_": "P"})
-    try:
-        with open("/proc/self/maps", "rb") as maps:
-            for line in maps:
-                place, rights, rest = line.split(b" ", 2)
-                if rights == b"r-xp" and b"/" in rest:
-                    start, end = (int(address, 16) for address in place.split(b"-"))
-                    call("madvise", pointer(start), pointer(end - start), MADV_DONTNEED)
-    except OSError:
-        pass  # then it takes a megabyte more
 
 
 def end_like(status: "int") -> "NoReturn":

@@ -176,7 +176,7 @@ class Leash:
         if not self._supervises:
             return command
         self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
-        supervision = Supervision(self._link.run, self._supervised_lease, self.task)
+        supervision = self._supervision(self._supervised_lease)
         if not is_python((shebang or "").removeprefix("#!")):
             return self._around_words(supervision, env_string, command)
         if not cmd.strip():
@@ -187,6 +187,11 @@ class Leash:
         if cmd in self._carriers and path:
             return f"{before}{supervision.before_file()} {path}{after}"
         return self._around_words(supervision, env_string, command)
+
+    def _supervision(self, lease: str) -> Supervision:
+        """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
+        retries = self._connection.get_option("reconnection_retries") if "reconnection_retries" in self._connection._options else 0
+        return Supervision(self._link.run, lease, self.task, again=bool(retries))
 
     def _around_words(self, supervision: Supervision, environment: str, command: str) -> str:
         """A supervisor around a command line that is no Python script's, if there is a Python on the host to run it."""
@@ -202,7 +207,7 @@ class Leash:
                 # Other commands name the path as well; this one goes on with the job's id.
                 start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
                 if start:
-                    words = Supervision(self._link.run, lease, self.task).before_file(detaches=True)
+                    words = self._supervision(lease).before_file(detaches=True)
                     return f"{body[: start.start()]} {words}{body[start.start() :]}"
         return body
 
@@ -271,7 +276,7 @@ class Leash:
         # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
         announcement = 'echo "TREEKILL=$TREEKILL"; ' if self._recording else ""
         if self._recording and self._recording.commands and sudoable and self._supervises:
-            around = self._around_words(Supervision(self._link.run, lease, self.task), "", f"/bin/sh -c {shlex.quote(body)}")
+            around = self._around_words(self._supervision(lease), "", f"/bin/sh -c {shlex.quote(body)}")
         else:
             around = self._around_job(lease, body)
         return f"{export_command(self._link.run, lease)}; {announcement}{around}"

@@ -57,6 +57,8 @@ class Supervision:
     run: str
     lease: str
     task: GuardedTask
+    again: bool = False
+    """Whether the connection plugin may send the command a second time by itself."""
 
     def before_stdin(self) -> tuple[str, bytes]:
         """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
@@ -95,6 +97,8 @@ class Supervision:
         words = [word for word in request_words(request) if word not in usual]
         if options.keep_on_disconnect:
             words.append("watch=0")
+        if self.again:
+            words.append("again=1")
         if detaches:
             words.append("async=1")
         if self.task.show_arguments:

@@ -12,9 +12,7 @@ from typing import Any
 
 from tests.hosts import Host
 from tests.matrix import census, controller
-from tests.matrix.gate import open_gate as open_gate  # beside the task that stands at it
-from tests.matrix.gate import script
-from tests.matrix.gate import wait_at as wait_at
+from tests.matrix import gate as gates
 from tests.matrix.run import Run
 from tests.matrix.waiting import until
 
@@ -25,6 +23,9 @@ KILL_SECONDS = 20.0
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
 EXIT_SECONDS = 20.0
+
+# Beside the task that stands at one.
+wait_at, open_gate = gates.wait_at, gates.open_gate
 
 
 def grow(**keywords: Any) -> Task:
@@ -39,7 +40,7 @@ def trace(name: str = "ran", **keywords: Any) -> Task:
 
 def gate(name: str = "gate", **keywords: Any) -> Task:
     """A task that waits until the test opens its gate."""
-    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": script("{{ row }}", name), **keywords}
+    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": gates.script("{{ row }}", name), **keywords}
 
 
 def has_left_trace(run: Run, host: Host, name: str = "ran") -> bool:

@@ -83,7 +83,9 @@ def masters(directory: Path) -> list[ProcessId]:
     """The ControlMasters of the run that has its files there. They show no environment, but answer."""
     found = []
     for socket in (directory / "cp").glob("*"):
-        done = subprocess.run(["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+        )
         found.append(ProcessId.of(int(done.stderr.partition("pid=")[2].partition(")")[0])))
     assert found, f"no ControlMaster has a socket in {directory}"
     return found

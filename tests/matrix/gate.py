@@ -11,8 +11,12 @@ from pathlib import Path
 
 from tests.hosts import Host
 
+from . import tree
 from .run import Run
 from .waiting import until
+
+#: What a task with processes has started when it stands at its gate.
+DAEMONS = ("setsid", "daemon", "daemon-cleared")
 
 _FIFO = "/tmp/gate-{row}-{name}"
 
@@ -22,6 +26,11 @@ def script(row: str, name: str = "gate") -> str:
     fifo = _FIFO.format(row=row, name=name)
     # Opened for both directions it does not come to its end when a writer leaves.
     return f"mkfifo -m 666 {fifo}; exec 3<> {fifo}; : > {fifo}.ready; read -r word <&3; echo $word"
+
+
+def after_daemons(row: str) -> str:
+    """The same for a task that has started some processes before."""
+    return tree.left_behind(row, DAEMONS) + script(row)
 
 
 def wait_at(run: Run, host: Host, name: str = "gate", seconds: float = 40) -> None:

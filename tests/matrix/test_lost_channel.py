@@ -22,7 +22,7 @@ from .table import Row, Took, nothing_survives, rows
 from .triggers import LOST_CLIENT, LOST_MASTER, Trigger
 from .waiting import stays, until
 
-BOTH = pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
+WHILE = 1.0  #: seconds for which nothing may happen
 
 
 @rows(
@@ -44,11 +44,16 @@ def test_without_the_collection_the_tree_survives(lab: Lab, trigger: Trigger) ->
     assert remains.status == trigger.status, remains.story
 
 
+def labelled(run: Run, host: Host) -> set[object]:
+    """The processes on that host by which the task is known."""
+    return {process.id for process in host.processes(rf"^tk-[a-z-]+-{run.row} ")}
+
+
 def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
     """One of two clients is killed. What the other host does for the same task is none of its business."""
     lost, other = tidy_lab["web1"], tidy_lab["web2"]
     known = frozenset(process.id for process in lost.processes())
-    with started(tidy_lab, Setting(hosts=2, pipelining=True), collection=True, script=with_daemons) as run:
+    with started(tidy_lab, Setting(hosts=2, pipelining=True), collection=True, script=gate.after_daemons) as run:
         for host in (lost, other):
             gate.wait_at(run, host)
         theirs = labelled(run, other)
@@ -58,23 +63,10 @@ def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
         gate.open_gate(run, other)
         assert run.wait(40) == LOST_CLIENT.status, run.story
         assert re.search(r"^changed: \[web2\]", run.output, re.MULTILINE), run.story
-        assert labelled(run, other) == theirs - {"script"}
+        assert labelled(run, other) == theirs
 
 
 # What is no loss.
-
-WHILE = 1.0  #: seconds for which nothing may happen
-DAEMONS = ("setsid", "daemon", "daemon-cleared")
-
-
-def with_daemons(row: str) -> str:
-    """A task that has started some processes, and lasts until its gate is opened."""
-    return tree.left_behind(row, DAEMONS) + gate.script(row)
-
-
-def labelled(run: Run, host: Host) -> set[object]:
-    """The processes on that host by which the task is known."""
-    return {process.id for process in host.processes(rf"^tk-[a-z-]+-{run.row} ")}
 
 
 def reload_sshd(host: Host) -> None:
@@ -87,15 +79,14 @@ def restart_sshd(host: Host) -> None:
     host.run(["sh", "-c", "pid=$(cat /run/sshd.pid); kill $pid; while kill -0 $pid; do :; done 2> /dev/null; exec /usr/sbin/sshd -E /var/log/sshd.log"])
 
 
-@BOTH
-@pytest.mark.parametrize("renew", [reload_sshd, restart_sshd], ids=["reloaded", "restarted"])
-def test_when_sshd_is_restarted_nothing_is_ended_and_the_task_goes_on(tidy_lab: Lab, pipelining: bool, renew: Callable[[Host], None]) -> None:
+@pytest.mark.parametrize(("renew", "pipelining"), [(reload_sshd, False), (restart_sshd, True)], ids=["reloaded, tty", "restarted, pipelining"])
+def test_when_sshd_is_restarted_nothing_is_ended_and_the_task_goes_on(tidy_lab: Lab, renew: Callable[[Host], None], pipelining: bool) -> None:
     """Sessions live on when their listener does not."""
     host = tidy_lab["web1"]
-    with started(tidy_lab, Setting(hosts=1, pipelining=pipelining), collection=True, script=with_daemons) as run:
+    with started(tidy_lab, Setting(hosts=1, pipelining=pipelining), collection=True, script=gate.after_daemons) as run:
         gate.wait_at(run, host)
         present = labelled(run, host)
-        assert len(present) == len(DAEMONS), present
+        assert len(present) == len(gate.DAEMONS), present
         lines = host.sshd_log.read_text().count("Server listening")
         renew(host)
         until(lambda: host.sshd_log.read_text().count("Server listening") > lines, 10, "sshd does not come back")

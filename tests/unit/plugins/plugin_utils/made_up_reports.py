@@ -39,7 +39,9 @@ def report(**more: Any) -> dict[str, Any]:
 
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     """What the guardian tells of one lease."""
-    return {"host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "supervised": False, **more}
+    return {
+        "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "supervised": False, **more,
+    }  # fmt: skip
 
 
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:

@@ -110,7 +110,8 @@ def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
 @pytest.mark.parametrize("supervised", [True, False])
 def test_a_stopped_group_is_not_hung_up_when_the_supervisor_goes(namespace, tmp_path, supervised):
     """A process that is stopped and loses its last parent in the session would get HUP and CONT."""
-    module, fifo = leaving(tmp_path, "setsid sh -c 'kill -STOP $$; exec cat $go' >/dev/null 2>&1 </dev/null & while ! grep -q 'T (stopped)' /proc/$!/status; do :; done")
+    stopped = "setsid sh -c 'kill -STOP $$; exec cat $go' >/dev/null 2>&1 </dev/null &"
+    module, fifo = leaving(tmp_path, f"{stopped} while ! grep -q 'T (stopped)' /proc/$!/status; do :; done")
     shell = namespace.spawn(module.argv(supervised))
     assert shell.wait(PATIENCE) == 5
     now = namespace.wait_for(lambda now: len(now) == 1, "the stopped one alone")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import os
 import pty
 import resource
@@ -81,7 +82,9 @@ def test_the_environment(tmp_path, way, environment):
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{3,8}", fullmatch=True), st.binary(max_size=50).filter(lambda value: b"\0" not in value), max_size=5))
 @settings(max_examples=15)
 def test_any_environment(tmp_path_factory, environment):
-    module = Module("import os, sys\nsys.stdout.write(repr(sorted(pair for pair in os.environb.items() if pair[0] != b'TREEKILL')))", tmp_path_factory.mktemp("module"))
+    module = Module(
+        "import os, sys\nsys.stdout.write(repr(sorted(pair for pair in os.environb.items() if pair[0] != b'TREEKILL')))", tmp_path_factory.mktemp("module")
+    )
     supervised, bare = both(module, env={os.fsencode(name): value for name, value in environment.items()})
     assert supervised == bare
     assert supervised.status == 0
@@ -94,10 +97,10 @@ def before_limits():
     resource.setrlimit(resource.RLIMIT_STACK, (4 << 20, 4 << 20))
 
 
-def ignore(*numbers):
+def ignore(*names):
     def ignore_them():
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
+        for name in names:
+            signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
 
     return ignore_them
 
@@ -107,9 +110,9 @@ PLACES = {
     "directory": lambda: os.chdir("/proc"),
     "limits": before_limits,
     "priority": lambda: os.nice(5),
-    "nohup": ignore(signal.SIGHUP),
-    "background job of an old shell": ignore(signal.SIGINT, signal.SIGQUIT),
-    "all ignored that a supervisor takes": ignore(*(getattr(signal, f"SIG{name}") for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "PIPE"))),
+    "nohup": ignore("HUP"),
+    "background job of an old shell": ignore("INT", "QUIT"),
+    "all ignored that a supervisor takes": ignore("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "PIPE"),
     "signals blocked": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN}),
     "descriptors": lambda: [os.dup2(0, number) for number in (3, 4, 9, 50)],
     "not dumped": lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
@@ -128,7 +131,7 @@ def test_the_death_of_children_ignored_or_not(tmp_path, ignored):
     """Without a shell above, which could not wait either. Whoever ignores it never learns a child's status."""
     module = Module(PROBE + "\nsys.exit(7)", tmp_path)
     for supervised in (True, False):
-        change = ignore(signal.SIGCHLD) if ignored else None
+        change = ignore("CHLD") if ignored else None
         done = subprocess.run(module.alone(supervised), capture_output=True, timeout=PATIENCE, check=False, preexec_fn=change)
         assert (done.returncode, done.stderr) == (7, b"")
         dispositions = dict(ast.literal_eval(seen(done.stdout)["signals"]))
@@ -176,8 +179,6 @@ def in_terminal(argv, stdin=True):
         os.dup2(slave, 2)
         if stdin:
             os.dup2(slave, 0)
-        import fcntl
-
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(argv, preexec_fn=take, stdin=None if stdin else subprocess.DEVNULL)

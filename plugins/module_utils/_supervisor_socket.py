@@ -1,0 +1,34 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The socket of a lease: who has it is the supervisor that ends the lease's tree, and keeps the report for a kill pass.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def socket_name(run: "str", lease: "str") -> "str":
+    """The address of the lease's supervisor, in the abstract namespace of Linux: no file, and gone with its last holder."""
+    return "\0treekill/%s/%s" % (run, lease)
+
+
+def listen_at(address: "str") -> "Any":
+    """A listening socket; at any address that is free for an empty one. Raises OSError where somebody has the address."""
+    import _socket
+
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen(8)
+    return listener
+
+
+def listen_for(run: "str", lease: "str") -> "Any":
+    """A listening socket of that lease. Where somebody has taken its name, one that nobody will find."""
+    try:
+        return listen_at(socket_name(run, lease))
+    except OSError:
+        return listen_at("")

@@ -1,0 +1,26 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What runs from its end: a process that forks and exits every 30 ms, and 200 forks a second, with nothing that tells where they come from.
+
+One run that wins says little. `make integration PYTEST_ARGS="-k test_fleeting --rounds 20"` has to win 20 times.
+"""
+
+from __future__ import annotations
+
+from .bystanders import Company
+from .play import Setting
+from .table import Row, Took, nothing_survives, rows
+from .triggers import INT, LOST_CONTROLLER
+
+
+@rows(
+    Row(INT, Setting(hosts=1, kinds=("hops-cleared",)), "hopper"),
+    Row(LOST_CONTROLLER, Setting(hosts=1, kinds=("hops-cleared",), pipelining=True), "hopper"),
+    Row(INT, Setting(hosts=1, kinds=("storm",), pipelining=True), "storm"),
+    Row(LOST_CONTROLLER, Setting(hosts=1, kinds=("storm",)), "storm"),
+)
+def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
+    """Ended by the guardian's order, or by the supervisor alone."""
+    nothing_survives(among, row, took)

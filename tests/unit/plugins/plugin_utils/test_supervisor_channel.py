@@ -1,0 +1,220 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When the channel breaks a supervisor ends the tree, in good order and soon; when it does not, or is not to be watched, it ends nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import socket
+import subprocess
+import termios
+import time
+
+import pytest
+
+from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS, Module, both
+
+# What a quiet machine takes, and what a busy one may.
+BAR = 0.3
+BUSY = 5 * BAR
+
+TREE = (
+    "import subprocess, sys\n"
+    "subprocess.Popen(['sh', '-c', 'sleep 1001 & setsid sleep 1002 & (sleep 1003 &) ; (env -i setsid sleep 1004 &) ; wait'], stdin=subprocess.DEVNULL)\n"
+    "sys.stdin.close()\nsys.stdout.write('ready\\n'); sys.stdout.flush()\nimport time; time.sleep(1000)"
+)
+
+
+def tree_of(now):
+    """All but the process that keeps the report."""
+    return {pid: process for pid, process in now.items() if not process.arguments[0].startswith("treekill: report")}
+
+
+def sleeps(now):
+    return sorted(process.arguments[1] for process in now.values() if process.arguments[0] == "sleep")
+
+
+def started(namespace, module, supervised=True, **options):
+    shell = namespace.spawn(module.argv(supervised), **options)
+    if "stdout" not in options:
+        assert shell.stdout.readline() == b"ready\n"
+    namespace.wait_for(lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree")
+    return shell
+
+
+def ends(namespace):
+    """Seconds until the tree is gone."""
+    began = time.monotonic()
+    namespace.wait_for(lambda now: not tree_of(now), "the end of the tree")
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_pipe_that_nobody_reads_any_more_ends_the_tree_on_every_python(namespace, tmp_path, python):
+    shell = started(namespace, Module(TREE, tmp_path, python=PYTHONS[python]))
+    shell.stdout.close()
+    assert ends(namespace) < BUSY
+
+
+def test_how_soon(namespace, tmp_path):
+    """The best of three: what else the machine does must not decide."""
+    module, times = Module(TREE, tmp_path, python=PYTHON), []
+    for dummy in range(3):
+        shell = started(namespace, module)
+        shell.stdout.close()
+        times.append(ends(namespace))
+        module = module.again()
+    print(f"channel broken to last process gone: {min(times):.3f} s")
+    assert min(times) < BAR
+
+
+def test_without_a_supervisor_the_tree_lives_on(namespace, tmp_path):
+    """The control."""
+    shell = started(namespace, Module(TREE, tmp_path), supervised=False)
+    before = set(namespace.processes())
+    shell.stdout.close()
+    namespace.run(["sleep", str(BAR)])
+    assert set(namespace.processes()) == before
+
+
+@pytest.mark.parametrize("which", ["stdout", "stderr"])
+def test_either_stream_will_do(namespace, tmp_path, which):
+    shell = started(namespace, Module(TREE, tmp_path), stderr=subprocess.PIPE)
+    getattr(shell, which).close()
+    ends(namespace)
+
+
+def test_a_socket(namespace, tmp_path):
+    ours, theirs = socket.socketpair()
+    # A shell knows descriptors of one digit.
+    shell = namespace.spawn(Module(TREE, tmp_path, after=">&9 2>&1").argv(True), pass_fds=[9], preexec_fn=lambda: os.dup2(theirs.fileno(), 9))
+    theirs.close()
+    ours.shutdown(socket.SHUT_WR)  # the end of standard input, where both are one: it breaks nothing
+    assert ours.recv(6) == b"ready\n"
+    namespace.wait_for(lambda now: len(sleeps(now)) == 4, "the tree")
+    assert shell.poll() is None
+    ours.close()
+    ends(namespace)
+
+
+def test_a_terminal_that_is_hung_up(namespace, tmp_path):
+    master, slave = pty.openpty()
+
+    def take():
+        os.setsid()
+        os.dup2(slave, 1)
+        os.dup2(slave, 2)
+        fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+    module = Module(TREE, tmp_path)
+    command = [*namespace._enter, *module.argv(True)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=take)
+    os.close(slave)
+    namespace.wait_for(lambda now: len(sleeps(now)) == 4, "the tree")
+    os.close(master)
+    seconds = ends(namespace)
+    print(f"terminal hung up to last process gone: {seconds:.3f} s")
+    assert seconds < BUSY
+    process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("way", ["stdin", "file", "words"])
+def test_a_channel_that_is_broken_before_the_start(tmp_path, way):
+    witness = tmp_path / "witness"
+    text = f"touch {witness}" if way == "words" else f"open({str(witness)!r}, 'w').close()"
+    module = Module(text, tmp_path, way)
+    for supervised in (True, False):
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = subprocess.Popen(module.argv(supervised), stdin=subprocess.PIPE, stdout=writer)
+        os.close(writer)
+        process.communicate(module.on_stdin(supervised), timeout=PATIENCE)
+        assert (witness.exists(), process.returncode) == ((False, 1) if supervised else (True, 0))
+
+
+FAREWELLS = {
+    "a word": "echo bye; echo bye >&2",
+    "more than a pipe holds": "while [ $((n += 1)) -lt 30000 ]; do echo 0123456789012345678901234567890123456789; done",
+}
+
+
+@pytest.mark.parametrize("farewell", FAREWELLS)
+def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
+    """Without a reader the first word would be the last."""
+    script = f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while :; do sleep 1000 & wait; done"
+    shell = namespace.spawn(Module(f"import subprocess\nsubprocess.call(['sh', '-c', {script!r}])", tmp_path).argv(True))
+    assert shell.stdout.readline() == b"ready\n"
+    shell.stdout.close()
+    ends(namespace)
+    assert (tmp_path / "goodbye").exists()
+
+
+def test_who_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
+    text = "import subprocess\nsubprocess.call(['sh', '-c', 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done'])"
+    shell = namespace.spawn(Module(text, tmp_path, timeout=0.5).argv(True))
+    assert shell.stdout.readline() == b"ready\n"
+    shell.stdout.close()
+    assert ends(namespace) >= 0.5
+
+
+def test_a_task_that_cuts_its_own_connection_goes_on(namespace, tmp_path):
+    done = tmp_path / "done"
+    text = f"import sys\nsys.stdout.write('ready\\n'); sys.stdout.flush()\nopen({str(tmp_path / 'go')!r}).read()\nopen({str(done)!r}, 'w').close()"
+    os.mkfifo(tmp_path / "go")
+    shell = namespace.spawn(Module(text, tmp_path, keep=True).argv(True))
+    assert shell.stdout.readline() == b"ready\n"
+    shell.stdout.close()
+    before = set(namespace.processes())
+    namespace.run(["sleep", str(BAR)])
+    assert set(namespace.processes()) == before
+    (tmp_path / "go").write_text("")
+    assert shell.wait(PATIENCE) == 0
+    assert done.exists()
+
+
+def test_such_a_task_starts_though_the_channel_is_broken(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    witness = tmp_path / "witness"
+    module = Module(f"open({str(witness)!r}, 'w').close()", tmp_path, keep=True)
+    assert subprocess.call(module.argv(True), stdin=subprocess.DEVNULL, stdout=writer, timeout=PATIENCE) == 0
+    os.close(writer)
+    assert witness.exists()
+
+
+def test_what_is_spared_lives_on(namespace, tmp_path):
+    text = TREE.replace("sleep 1001 &", "TREEKILL=spare sleep 1001 &")
+    shell = started(namespace, Module(text, tmp_path))
+    shell.stdout.close()
+    now = namespace.wait_for(lambda now: len(tree_of(now)) == 1, "the spared one alone")
+    assert sleeps(now) == ["1001"]
+
+
+@pytest.mark.parametrize("redirection", [">/dev/null 2>&1", ">file 2>&1", ">&- 2>&-", "2>/dev/null"])
+def test_output_that_cannot_break(tmp_path, redirection):
+    """A file, nothing, or none: not taken for a broken channel, and not looked at again and again either."""
+    witness = tmp_path / "witness"
+    text = (
+        "import os\n"
+        "def state():\n"
+        "    return open('/proc/%d/stat' % os.getppid()).read().rpartition(')')[2].split()[0]\n"
+        f"while state() != 'S': pass\n"
+        f"open({str(witness)!r}, 'a').write('asleep ')\n"
+    )
+    supervised, bare = both(Module(text, tmp_path, after=redirection.replace("file", str(tmp_path / "out"))))
+    assert supervised == bare
+    assert supervised.status == 0
+    assert witness.read_text() == "asleep asleep "
+
+
+def test_the_end_of_the_output_in_between_is_none(tmp_path):
+    """A reader that is slow, or has a full pipe, has not gone."""
+    module = Module("import os\nos.write(1, b'x' * 300000)", tmp_path)
+    process = subprocess.Popen(module.argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert len(process.stdout.read()) == 300000
+    assert process.wait(PATIENCE) == 0
+    process.stdout.close()

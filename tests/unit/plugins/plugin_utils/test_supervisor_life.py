@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The supervisor as a process: small, named, gone with its module, and in nobody's way who is poor or meets a hostile neighbour."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ansible
+import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, socket_name
+
+from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, Module, both, outcome
+
+# Of the specification, in MiB, for /usr/bin/python3.
+LARGEST = 9.0
+NOBODY = 65534
+
+WAITS = "import sys\nprint('ready', flush=True)\nopen(%r).read()"
+
+
+def waiting(namespace, tmp_path, **options):
+    """(module, shell, the fifo that lets it end) of a module that waits."""
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    module = Module(WAITS % str(go), tmp_path, **options)
+    shell = namespace.spawn(module.argv(True))
+    assert shell.stdout.readline() == b"ready\n"
+    return module, shell, go
+
+
+def supervisors(now):
+    return [process for process in now.values() if process.arguments[0].startswith(SUPERVISOR_TITLE)]
+
+
+def test_how_large_it_is(namespace, tmp_path):
+    dummy, shell, go = waiting(namespace, tmp_path, python=PYTHON)
+    now = namespace.wait_for(lambda now: [process.state for process in supervisors(now)] == ["S"], "the supervisor asleep")
+    (supervisor,) = supervisors(now)
+    status = Path(f"{namespace._proc}/{supervisor.pid}/status").read_text()
+    size = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+    print(f"resident memory of a supervisor on {PYTHON}: {size:.1f} MiB")
+    assert size <= LARGEST
+    go.write_text("")
+    assert shell.wait(PATIENCE) == 0
+
+
+def test_ps_says_what_it_is_and_shows_the_module_as_ever(namespace, tmp_path):
+    module, shell, go = waiting(namespace, tmp_path)
+    now = namespace.wait_for(supervisors, "the supervisor")
+    (supervisor,) = supervisors(now)
+    assert supervisor.arguments == [f"treekill: supervisor of run {module.run}, lease {module.lease}: a_task"]
+    assert [process.arguments for process in now.values() if process.ppid == supervisor.pid] == [[module.python, str(module.path)]]
+    go.write_text("")
+    assert shell.wait(PATIENCE) == 0
+    namespace.wait_for(lambda now: not now, "its end")
+
+
+@pytest.mark.parametrize("closed", ["", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_its_socket_can_be_reached_whatever_is_closed(namespace, tmp_path, closed):
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    module = Module(f"open({str(go)!r}).read()", tmp_path, after=closed)
+    shell = namespace.spawn(module.argv(True))
+    namespace.wait_for(supervisors, "the supervisor")
+    with go.open("w"), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(socket_name(module.run, module.lease))
+    assert shell.wait(PATIENCE) == 0
+
+
+def states(namespace):
+    """Of all processes, dead ones included."""
+    found = []
+    for path in Path(namespace._proc).glob("[0-9]*/stat"):
+        try:
+            found.append(path.read_text().rpartition(")")[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended while we looked
+    return found
+
+
+def test_orphans_are_reaped_while_the_module_runs(namespace, tmp_path):
+    text = "import os\nfor number in range(200):\n    pid = os.fork()\n    if not pid:\n        os.fork()\n        os._exit(0)\n    os.waitpid(pid, 0)\n"
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    shell = namespace.spawn(Module(text + WAITS % str(go), tmp_path).argv(True))
+    assert shell.stdout.readline() == b"ready\n"
+
+    until = time.monotonic() + PATIENCE
+    while "Z" in states(namespace):
+        assert time.monotonic() < until
+    go.write_text("")
+    assert shell.wait(PATIENCE) == 0
+
+
+def test_the_module_may_wait_for_its_own_children_alone(tmp_path):
+    """No orphan of a grandchild turns up among the module's children."""
+    text = (
+        "import os\nread, write = os.pipe()\npid = os.fork()\nif not pid:\n    if os.fork():\n        os._exit(3)\n    os.read(read, 1)\n    os._exit(4)\n"
+        "print(os.waitpid(-1, 0)[1])\ntry:\n    os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError:\n    print('no others')\nos.write(write, b'x')"
+    )
+    supervised, bare = both(Module(text, tmp_path))
+    assert supervised == bare
+    assert supervised.out == b"768\nno others\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root has no limit to give up")
+def test_a_user_without_processes_to_spare_runs_the_module_all_the_same(tmp_path):
+    def become_poor():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        os.setgroups([])
+        os.setgid(60123)
+        os.setuid(60123)
+
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o055)
+    module = Module("import os\ntry:\n    os.fork()\nexcept OSError:\n    print('poor')\nos._exit(6)", tmp_path, python="/usr/bin/python3")
+    for supervised in (True, False):
+        done = subprocess.run(module.alone(supervised), capture_output=True, preexec_fn=become_poor, timeout=PATIENCE, check=False)
+        assert (done.returncode, done.stderr) == (6, b"")
+
+
+SQUATTER = """
+import os, socket, sys
+os.setuid(%d)
+taken = socket.socket(socket.AF_UNIX)
+taken.bind(%r)
+%s
+print("ready", flush=True)
+sys.stdin.read()
+"""
+SQUATTERS = {
+    "deaf": "",
+    "silent": "taken.listen(8)",
+    "full": "taken.listen(0)\nothers = [socket.socket(socket.AF_UNIX) for dummy in range(5)]\n"
+    "for other in others:\n    other.setblocking(False)\n    other.connect_ex(taken.getsockname())",
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("detaches", [False, True])
+@pytest.mark.parametrize("kind", SQUATTERS)
+def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(tmp_path, kind, detaches):
+    module = Module("print('it runs')", tmp_path, detaches=detaches, timeout=0.0)
+    program = SQUATTER % (NOBODY, socket_name(module.run, module.lease), SQUATTERS[kind])
+    squatter = subprocess.Popen([sys.executable, "-I", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert squatter.stdout.readline() == b"ready\n"
+        began = time.monotonic()
+        assert outcome(module, True).out == b"it runs\n"
+        # Whoever would be waited for as if it were a supervisor, is so for half a minute.
+        assert time.monotonic() - began < 10
+    finally:
+        squatter.communicate()
+
+
+class Job:
+    """Core's own starter of asynchronous jobs, with a job that says where it is, and waits to be let go."""
+
+    def __init__(self, namespace, tmp_path, then=""):
+        self.namespace = namespace
+        self.go = tmp_path / "go"
+        os.mkfifo(self.go)
+        job = tmp_path / "job.py"
+        job.write_text(f"#!{sys.executable}\nimport json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))")
+        job.chmod(0o755)
+        packages = Path(ansible.__file__).parent
+        text = (packages / "modules" / "async_wrapper.py").read_text(encoding="utf-8")
+        # Its watcher looks again after half of the limit that is set here, in seconds.
+        words = ["true", str(job), str(job)] if "<preserve_tmp> <module_path>" in text else [str(job), "_", "-preserve_tmp"]
+        module = Module(text, tmp_path, python=sys.executable, arguments=["j123", "2", *words], detaches=True)
+        environment = dict(os.environ, ANSIBLE_ASYNC_DIR=str(tmp_path / "jobs"), PYTHONPATH=str(packages.parent))
+        self.shell = namespace.spawn(module.argv(True), env=environment)
+
+    def started(self):
+        """Wait until the starter has returned; what it said."""
+        said = self.shell.stdout.read()
+        assert self.shell.wait(PATIENCE) == 0
+        return said
+
+
+def test_a_job_is_supervised_after_its_starter_returned(namespace, tmp_path):
+    job = Job(namespace, tmp_path)
+    assert b'"started": ' in job.started()
+    (supervisor,) = supervisors(namespace.wait_for(lambda now: len(supervisors(now)) == 1, "one supervisor"))
+    now = namespace.processes()
+    assert all(process.ppid in {*now, supervisor.pid} for process in now.values() if process.pid != supervisor.pid)
+    job.go.write_text("")
+    namespace.wait_for(lambda now: not now, "the end of the job, and of the supervisor with it")
+
+
+def test_the_supervisor_of_a_job_does_not_stay_with_a_daemon_that_the_job_leaves(namespace, tmp_path):
+    stay = tmp_path / "stay"
+    os.mkfifo(stay)
+    job = Job(namespace, tmp_path, f"subprocess.Popen(['setsid', 'cat', {str(stay)!r}], stdin=-3, stdout=-3, stderr=-3)")
+    job.started()
+    job.go.write_text("")
+    with stay.open("w"):
+        now = namespace.wait_for(lambda now: [process.arguments for process in now.values()] == [["cat", str(stay)]], "the daemon alone")
+        assert [process.ppid for process in now.values()] == [1]
+    namespace.wait_for(lambda now: not now, "the end of the daemon by itself")
