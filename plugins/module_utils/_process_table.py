@@ -186,6 +186,9 @@ class ProcTable:
             except PermissionError:
                 yield pid, None
                 continue
+            except ProcessLookupError:
+                yield pid, b""  # a zombie: newer kernels don't open it, older ones show nothing
+                continue
             except OSError:
                 continue  # gone since the listing
             try:

@@ -71,5 +71,5 @@ def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optio
         pid, uid = peer_of(connection)
     except (ImportError, AttributeError, OSError):
         return None
-    # The name can be taken by anybody, whose word counts for nothing.
-    return StandingSupervisor(connection, pid, uid, table) if os.geteuid() in (0, uid) or not uid else None
+    # The name can be taken by anybody, whose word counts for nothing. A supervisor of ours runs as the same user as the pass.
+    return StandingSupervisor(connection, pid, uid, table) if os.geteuid() == uid else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
 
 # A module that takes so many milliseconds may take hours.
-IDLE = 2000
+IDLE = 300
 # See prctl(2). A limit would not do: the kernel asks a program that takes core dumps, as systemd's does, in spite of it.
 PR_SET_DUMPABLE = 4
 
@@ -43,7 +43,7 @@ class Supervisor:
     ) -> "None":
         self.task = options.pop("task", "")
         # Where the task cuts its own connection, the end of the channel says nothing.
-        self._broken = 0 if options.pop("watch", "") == "0" else select.POLLERR | select.POLLHUP
+        self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self.options = options
         self.arguments = arguments
         self.program = program
@@ -52,6 +52,7 @@ class Supervisor:
         self.listener = listener
         self.relay = relay
         self._poll = select.poll()
+        self._patience: Optional[int] = IDLE
         self.wake, self._woken = os.pipe()
 
     def watch(self, mask: "Any") -> "NoReturn":
@@ -68,13 +69,9 @@ class Supervisor:
         set_title(("%s of run %s, lease %s: %s" % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)).encode())
         self._take_signals()
         host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
-        for descriptor in (1, 2):
+        for descriptor in self._channel:
             self._poll.register(descriptor, 0)
         self.reap()
-        if self.status is None and not self._poll.poll(IDLE):
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code
-
-            give_back_code()
         while self.status is None:
             broken = self.channel_breaks()
             self.reap()
@@ -104,11 +101,17 @@ class Supervisor:
 
     def channel_breaks(self) -> "bool":
         """Wait for the channel to break, or for a signal. Whether it was the channel."""
-        return any(what & self._broken and descriptor != self.wake for descriptor, what in self._poll.poll())
+        events = self._poll.poll(self._patience)
+        if not events:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code
+
+            give_back_code()
+            self._patience = None
+        return any(descriptor != self.wake for descriptor, dummy in events)
 
     def watch_nothing(self) -> "None":
         """The channel is not ours any more."""
-        for descriptor in (1, 2):
+        for descriptor in self._channel:
             self._poll.unregister(descriptor)
 
     def reap(self) -> "None":

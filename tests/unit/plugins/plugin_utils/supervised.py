@@ -44,7 +44,7 @@ class Module:
 
     text: of the script. way: `stdin` (pipelined), `file`, `words` (no Python script). python: what runs it, and the supervisor. flags: of that.
     program: what runs a script that is none of Python's. arguments: of the module. keep: `on_disconnect: keep`. after: on the shell's command line.
-    detaches: whether it leaves a job behind, with which the supervisor stays.
+    detaches: whether it leaves a job behind, with which the supervisor stays. retries: whether the connection plugin may send it a second time.
     """
 
     text: str
@@ -57,6 +57,7 @@ class Module:
     keep: bool = False
     after: str = ""
     detaches: bool = False
+    retries: bool = False
     timeout: float = 10.0
     run: str = "00000000000000ab"
     lease: str = ""
@@ -109,7 +110,8 @@ class Module:
 
     def _supervision(self) -> Supervision:
         options = _options.resolve({}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"})
-        return Supervision(self.run, self.lease, GuardedTask(host="here", name="a task", options=options, interpreters=(), show_arguments=True))
+        task = GuardedTask(host="here", name="a task", options=options, interpreters=(), show_arguments=True)
+        return Supervision(self.run, self.lease, task, again=self.retries)
 
 
 def quoted(argument: str | bytes) -> bytes:
