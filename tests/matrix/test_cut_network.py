@@ -36,7 +36,6 @@ UNREACHABLE = 4
 
 @rows(
     Row(LOST_POWER, Setting(hosts=1)),
-    Row(LOST_POWER, Setting(hosts=1, pipelining=True)),
     Row(CUT_NETWORK, Setting(hosts=1, pipelining=True, become="root, no password", ssh=WATCHFUL_CLIENT, options=NO_RETRY)),
 )
 def test_nothing_survives_though_the_link_stays_down(among_watchful: Company, row: Row, took: Took) -> None:

@@ -28,8 +28,7 @@ WHILE = 1.0  #: seconds for which nothing may happen
 @rows(
     Row(LOST_CLIENT, Setting(hosts=1)),
     Row(LOST_CLIENT, Setting(hosts=1, pipelining=True, become="root, no password")),
-    Row(LOST_MASTER, Setting(hosts=1)),
-    Row(LOST_MASTER, Setting(hosts=2, pipelining=True)),
+    Row(LOST_MASTER, Setting(hosts=1, pipelining=True)),
 )
 def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
     """The task fails, or its host becomes unreachable in the middle of it. Nobody is interrupted: the run ends by itself."""

@@ -62,11 +62,3 @@ def test_without_the_collection_the_rescue_finds_the_tree(tidy_lab: Lab) -> None
         TIMEOUT.fire(run, tidy_lab)
         assert run.wait(40) == 0, run.story
         assert seen_on(host, run.row) >= {*tree.COOPERATIVE}, run.story
-
-
-def test_a_timeout_of_some_seconds_runs_out_by_itself(among: Company) -> None:
-    """The alarm of the tests above, this time sent by the kernel. The tree has to stand by then."""
-    setting = Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE, keywords={"timeout": 6}, rescue=[LOOK])
-    outcome = play_row(among, setting, TIMEOUT, fire=lambda run, lab: None, patience=20)
-    assert_survived_by_nobody(outcome, TIMEOUT)
-    assert not seen_on(among.hosts[0], outcome.row), outcome.story

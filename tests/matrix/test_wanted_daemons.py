@@ -19,7 +19,7 @@ from .play import Setting
 from .rows import play_row
 from .run import started
 from .table import Row, Took, assert_survived_by_nobody, rows
-from .triggers import INT, KILL_GROUP, LOST_CONTROLLER
+from .triggers import INT, LOST_CONTROLLER
 from .waiting import stays, until
 
 WHILE = 1.5  #: seconds; longer than the grace
@@ -46,7 +46,6 @@ def test_daemons_live_on_when_their_task_and_the_run_end(tidy_lab: Lab, pipelini
 
 @rows(
     Row(INT, Setting(hosts=1, pipelining=True, leaves=tree.DAEMONS)),
-    Row(KILL_GROUP, Setting(hosts=1, leaves=tree.DAEMONS)),
     Row(LOST_CONTROLLER, Setting(hosts=1, leaves=tree.DAEMONS, become="root, no password")),
 )
 def test_daemons_live_on_when_the_next_task_is_interrupted(among: Company, row: Row, took: Took) -> None:

@@ -127,6 +127,7 @@ def test_command_lines_stay_on_the_host_when_told_so(namespace):
 )
 def test_who_only_looks_like_the_tree_lives(namespace, script, environment):
     idle = namespace.spawn(["sleep", "1000"])
+    namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the first bystander")
     assert idle.poll() is None
     shell = namespace.spawn(
         ["/bin/sh", "-c", "mkfifo /tmp/$$; exec 2<>/tmp/$$; rm /tmp/$$; echo ready; " + script], env=dict({"PATH": "/usr/bin:/bin"}, **environment)
