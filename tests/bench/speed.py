@@ -67,10 +67,10 @@ _ENDED = {*tree.COOPERATIVE, "plain", "script"}
 def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
     """Twenty hosts, and `xargs -P20 ssh HOST pkill`."""
     hosts = list(lab)
-    for supervise, bar in ((True, 1.0), (False, 2.0)):
+    for supervise, limit in ((True, 1.0), (False, 2.0)):
         mine, its = _by_turns(hosts, lab, _xargs_pkill, supervise)
         what = _WHAT.format(f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}")
-        yield compared(what, f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, bar)
+        yield compared(what, f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, limit)
 
 
 def twenty_against_ansible(lab: Lab) -> Figure:
