@@ -75,12 +75,16 @@ def check_names(run: "str", lease: "str") -> "None":
 
 
 class CookieMatch:
-    """Recognises the processes of one lease, or with the lease C(*) of every lease of a run, by environment and command line."""
+    """Recognises the processes of one lease, or with the lease C(*) of every lease of a run, by environment and command line.
 
-    __slots__ = ("any_lease", "_prefix")
+    root: only those of that root, which itself is known by other means. A command that was sent twice has two.
+    """
 
-    def __init__(self, run: "str", lease: "str") -> "None":
+    __slots__ = ("any_lease", "_prefix", "_root")
+
+    def __init__(self, run: "str", lease: "str", root: "int" = 0) -> "None":
         self.any_lease = lease == ANY_LEASE
+        self._root = root
         self._prefix = ("TREEKILL=%s/%s" % (run, "" if self.any_lease else lease + "/")).encode("ascii")
         # The last line of defence: a shorter text would match strangers. What the names look like is the sender's business, see check_names().
         if len(self._prefix) != (26 if self.any_lease else 35):
@@ -96,7 +100,8 @@ class CookieMatch:
                 if entry.startswith(self._prefix):
                     parts = entry.split(b"/")
                     if len(parts) == 4 and parts[2].isdigit() and len(parts[2]) < 20:
-                        return int(parts[2])
+                        root = int(parts[2])
+                        return root if root == (self._root or root) else None
         return None
 
     def claimed_by(self, arguments: "Sequence[bytes]") -> "bool":
@@ -105,7 +110,7 @@ class CookieMatch:
         The login shell, sudo and su above the root carry the same text, but one level of quoting deeper or among more arguments.
         C($$) as it stands, not expanded: what was copied from an environment is no claim.
         """
-        if len(arguments) != 3 or arguments[1] != b"-c":
+        if self._root or len(arguments) != 3 or arguments[1] != b"-c":
             return False
         before, found, after = arguments[2].partition(self._prefix)
         if not found or not after[9 if self.any_lease else 0 :].startswith(b"$$/"):

@@ -143,8 +143,9 @@ def process_table() -> "ProcessTable":
 def new_kill_pass(request: "KillRequest") -> "KillPass":
     """A pass on this host. Raises ValueError for a run or lease that is none."""
     table = process_table()
-    search = TreeSearch(CookieMatch(request.run, request.lease), table, os.getpid())
-    if request.below:
-        search.hold_below(*map(int, request.below.split(":")))
+    pid, leader, root = map(int, request.below.split(":")) if request.below else (0, 0, 0)
+    search = TreeSearch(CookieMatch(request.run, request.lease, root), table, os.getpid())
+    if pid:
+        search.hold_below(pid, leader)
     control = TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
     return KillPass(request, control)

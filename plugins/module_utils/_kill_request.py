@@ -23,7 +23,8 @@ class KillRequest:
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
     found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
     hurry: whether other passes for the same lease that are in their grace are to go over to KILL.
-    below: C(pid:pid) of the supervisor, to whose tree all belongs that stands below it, and of the module that it runs.
+    below: C(pid:pid:pid) of the supervisor, to whose tree all belongs that stands below it, of the module that it runs, and of the root above it:
+    what carries the cookie of another root is a later run of the same command. C(0) for a root that is not known.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record

@@ -32,8 +32,8 @@ class TreeSearch:
 
     members: what was found, parents before children. roots: those of them that began a command.
     spares: what C(TREEKILL=spare) took out. unreadable: how many environments the last complete scan was not allowed to read.
-    vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder that was gone when we
-    turned to it. Both say that somebody may be running from us.
+    vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder or orphan that was gone when
+    we turned to it. Both say that somebody may be running from us.
     """
 
     def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: "int") -> "None":
@@ -56,14 +56,13 @@ class TreeSearch:
         self._unsettled: Set[int] = set()
         self._seen: Set[int] = set()
         self._newest: Optional[int] = None
-        self._below: Optional[int] = None
-        self._leader: Optional[int] = None
+        self._leaders: Dict[int, int] = {}
 
-    def hold_below(self, pid: "int", leader: "int") -> "None":
-        """All that stands below this process is in the tree. leader: which of its children began the command."""
+    def hold_below(self, pid: "int", leader: "int" = 0) -> "None":
+        """All that stands below this process, which gets every orphan, is in the tree. leader: which of its children began the command, if one did."""
         process = self._table.process(pid)
         if process is not None:
-            self._below, self._leader = pid, leader
+            self._leaders[pid] = leader
             self._member_pids[pid] = process.id
 
     @property
@@ -88,8 +87,7 @@ class TreeSearch:
             pids = self._listing(last, complete)
         self._unsettled.clear()
         holders = self._read(pids)
-        if self._below is not None:
-            self._take_below(self._below)
+        self.take_orphans()
         for pid in holders:
             self.take_holder(pid)
         if before:
@@ -247,13 +245,26 @@ class TreeSearch:
                 if parent is not None and parent.id == known:
                     self.take(process, False)
 
-    def _take_below(self, parent: "int") -> "None":
-        """Take the children of a process that is not in the tree itself: it gets every orphan."""
-        for pid in self._table.children(parent):
-            if pid not in self._untouchable and not self._leave_out(pid):
-                process = self._table.process(pid)
-                if process is not None and process.id not in self.members:
-                    self.take(process, pid == self._leader)
+    def take_orphans(self) -> "None":
+        """Take the children of the processes that hold_below() named."""
+        for parent, leader in self._leaders.items():
+            children = self._table.children(parent)
+            process = self._table.process(parent)
+            # Asked afterwards: then the children were its own.
+            if process is not None and process.id == self._member_pids[parent]:
+                for pid in children:
+                    self._take_orphan(pid, parent, pid == leader)
+
+    def _take_orphan(self, pid: "int", parent: "int", is_root: "bool") -> "None":
+        if pid in self._untouchable or self._leave_out(pid):
+            return
+        process = self._table.process(pid)
+        if process is None or process.ppid != parent or not process.alive and pid not in self._dead and pid not in self._member_pids:
+            # It ended under our eyes. What it has started gets the same parent, after our look.
+            self._dead.add(pid)
+            self.missed = pid
+        elif process.id not in self.members:
+            self.take(process, is_root)
 
     def take(self, top: "Process", is_root: "bool") -> "None":
         """Take a process and all that stands below it."""

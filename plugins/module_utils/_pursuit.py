@@ -28,6 +28,7 @@ def pursue(control: "TreeControl") -> "None":
     until = now + PURSUIT_SECONDS
     calm = now + CALM_SECONDS
     while last is not None and now < min(until, calm) and len(search.members) == known:
+        search.take_orphans()
         newest = table.newest() or last
         seen = 0
         # The youngest first: it has most of its life before it. (When the pids begin anew, the first few get away: there will be others.)

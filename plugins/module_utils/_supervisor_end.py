@@ -12,6 +12,7 @@ import os
 import select
 import time
 
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import VARIABLE, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out, detach
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
@@ -41,11 +42,19 @@ def end_tree(supervisor: "Supervisor") -> "NoReturn":
     request = KillRequest()
     set_words(request, ["%s=%s" % item for item in supervisor.options.items()])
     request.settle = 0.0
-    request.below = "%d:%d" % (os.getpid(), supervisor.child)
+    request.below = "%d:%d:%d" % (os.getpid(), supervisor.child, own_root())
     kill_pass = new_kill_pass(request)
     kill_pass.control.sleep = lambda seconds: nap(supervisor, pipes, seconds)
     keep_report(supervisor, carry_out(kill_pass, supervisor.program))
     os._exit(1)
+
+
+def own_root() -> "int":
+    """The pid of the root above us, as our cookie tells it; 0 where the task put something else into its place."""
+    try:
+        return parse_cookie(os.environ.get(VARIABLE, "")).root
+    except ValueError:
+        return 0
 
 
 def held_open() -> "List[int]":

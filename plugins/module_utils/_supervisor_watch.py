@@ -11,7 +11,7 @@ import os
 import select
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED, call
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED, call, is_broken
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, set_title
 
 TYPE_CHECKING = False
@@ -72,13 +72,15 @@ class Supervisor:
         for descriptor in self._channel:
             self._poll.register(descriptor, 0)
         self.reap()
-        while self.status is None:
+        broken = False
+        while self.status is None and not broken:
             broken = self.channel_breaks()
             self.reap()
-            if broken and self.status is None:
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor_end import end_tree
+        # A terminal that was hung up may have ended the module before we get our turn: then nothing was left behind on purpose.
+        if self.status is None or self.relay is None and (broken or self._channel and is_broken()):
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_end import end_tree
 
-                end_tree(self)
+            end_tree(self)
         if self.relay is not None:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor_async import stay_with_job
 

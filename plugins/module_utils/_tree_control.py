@@ -129,6 +129,8 @@ class TreeControl:
                 self.signal(fate, SIGSTOP if self._may_stop(process) else 0)
         for fate in new:
             fate.describe(self.table, self._arguments)
+            if fate.role == SUPERVISOR:
+                self.search.hold_below(fate.process.id.pid)
         return bool(new)
 
     def _may_stop(self, process: "Process") -> "bool":
