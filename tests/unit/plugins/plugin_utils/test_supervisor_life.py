@@ -205,7 +205,7 @@ class Job:
         text = (packages / "modules" / "async_wrapper.py").read_text(encoding="utf-8")
         # Its watcher looks again after half of the limit that is set here, in seconds.
         words = ["true", str(job), str(job)] if "<preserve_tmp> <module_path>" in text else [str(job), "_", "-preserve_tmp"]
-        module = Module(text, tmp_path, python=sys.executable, arguments=["j123", "2", *words], detaches=True)
+        module = Module(text, tmp_path, python=sys.executable, arguments=["j123", "5", *words], detaches=True)
         environment = dict(os.environ, ANSIBLE_ASYNC_DIR=str(tmp_path / "jobs"), PYTHONPATH=str(packages.parent))
         self.shell = namespace.spawn(module.argv(True), env=environment)
 
