@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible.plugins.action.command import ActionModule as CoreCommand
 from ansible_collections.treekill.remote.plugins.plugin_utils._recorded_action import RecordedAction
 
@@ -15,6 +13,4 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recorded_action i
 class ActionModule(RecordedAction, CoreCommand):  # type: ignore[misc]
     """Adapts core's action loading."""
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._task.args["_uses_shell"] = False
+    fixed_arguments = {"_uses_shell": False}  # noqa: RUF012

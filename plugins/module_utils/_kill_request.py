@@ -63,12 +63,7 @@ class KillRequest:
 def read_request(words: "Iterable[str]") -> "KillRequest":
     """The request that C(key=value) words say. Raises ValueError or AttributeError for words that no request wrote."""
     request = KillRequest()
-    set_words(request, words)
-    return request
-
-
-def set_words(request: "KillRequest", words: "Iterable[str]") -> "None":
-    """Put what C(key=value) words say into the request. Raises as read_request() does."""
     for word in words:
         name, dummy, text = word.partition("=")
         setattr(request, name, type(getattr(request, name))(int(text) if text in ("0", "1") else text))
+    return request

@@ -40,12 +40,11 @@ def peer_of(connection: "Any") -> "Tuple[int, int]":
 
 
 class StandingSupervisor:
-    """The supervisor of a lease. connection: to its socket. pid, uid: its own."""
+    """The supervisor of a lease. connection: to its socket. pid: its own."""
 
-    def __init__(self, connection: "Any", pid: "int", uid: "int", table: "ProcessTable") -> "None":
+    def __init__(self, connection: "Any", pid: "int", table: "ProcessTable") -> "None":
         self._connection = connection
         self._pid = pid
-        self.uid = uid
         self._table = table
 
     @property
@@ -71,5 +70,5 @@ def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optio
         pid, uid = peer_of(connection)
     except (ImportError, AttributeError, OSError):
         return None
-    # The name can be taken by anybody, whose word counts for nothing. A supervisor of ours runs as the same user as the pass.
-    return StandingSupervisor(connection, pid, uid, table) if os.geteuid() == uid else None
+    # The name can be taken by anybody, whose word counts for nothing, for root neither. A supervisor of ours runs as the same user as the pass.
+    return StandingSupervisor(connection, pid, table) if os.geteuid() == uid else None

@@ -15,7 +15,7 @@ import time
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import VARIABLE, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out, detach
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, peer_of
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_for
@@ -39,8 +39,7 @@ def end_tree(supervisor: "Supervisor") -> "NoReturn":
     detach()
     set_title(("%s of run %s, lease %s" % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])).encode())
     pipes = held_open()
-    request = KillRequest()
-    set_words(request, ["%s=%s" % item for item in supervisor.options.items()])
+    request = read_request("%s=%s" % item for item in supervisor.options.items())
     request.settle = 0.0
     request.below = "%d:%d:%d" % (os.getpid(), supervisor.child, own_root())
     kill_pass = new_kill_pass(request)

@@ -7,11 +7,9 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 A file of its own because a host compiles it only in that case.
 """
 
-import os
-
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, set_words
+from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import standing_supervisor
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_at, listen_for, socket_name
 
@@ -35,12 +33,10 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
 
 def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
     """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
-    request = KillRequest()
-    set_words(request, ["%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST])
+    request = read_request("%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST)
     request.settle = 0.0
     kill_pass = new_kill_pass(request)
     earlier = standing_supervisor(request, kill_pass.control.table)
-    # Of the same command, so of the same user; root would believe anybody who has taken the name.
-    if earlier is not None and earlier.uid == os.geteuid() and earlier.at_work:
+    if earlier is not None and earlier.at_work:
         earlier.await_report(request.timeout, lambda: False)
     carry_out(kill_pass, program)

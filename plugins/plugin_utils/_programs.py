@@ -65,7 +65,7 @@ class Programs:
     """What goes to the hosts."""
 
     kill_pass: str
-    """zlib in base64: the parts of the program, separated by NUL. See `program_parts`."""
+    """zlib in base64: the parts of the program, separated by NUL. See `ProgramTexts.parts`."""
     supervisor: str
     """Base64: first `supervisor_start` bytes of source text, then the other parts."""
     supervisor_start: int

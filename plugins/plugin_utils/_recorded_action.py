@@ -28,10 +28,14 @@ class RecordedAction(ActionBase):
     runs_module = True
     """Whether what it runs on the host is a module, as opposed to a command line of its own."""
 
+    fixed_arguments: t.ClassVar[t.Mapping[str, t.Any]] = {}
+    """Arguments that core's parser gives to its own actions of that name, and not to ours."""
+
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         # Taken out here and once: a task with `until` runs the same object several times.
         self._kill_arguments = {name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args}
+        self._task.args.update(self.fixed_arguments)
         # The name of the module's own parameter; core's parser makes it of `cmd` for its own command modules only.
         if "cmd" in self._task.args:
             self._task.args["_raw_params"] = self._task.args.pop("cmd")

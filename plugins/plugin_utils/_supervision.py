@@ -46,6 +46,9 @@ _FROM_WORD = (
     'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 
+_USUAL_WORDS = frozenset(request_words(KillRequest()))
+"""What a request says of itself when it says nothing."""
+
 _TASK_LENGTH = 60
 """Characters of a task's name that ps shows."""
 
@@ -67,7 +70,7 @@ class Supervision:
         return self._words(_FROM_STDIN.format(length=len(program), start=made.supervisor_start)), program
 
     def before_file(self, detaches: bool = False) -> str:
-        """The words between the interpreter and a module's path. The file ends with `last_line`.
+        """The words between the interpreter and a module's path. The file is one that `append_program` has taken.
 
         Args:
             detaches: whether the command is to leave a job behind, with which the supervisor stays.
@@ -93,8 +96,7 @@ class Supervision:
             timeout=options.timeout,
             arguments=self.task.show_arguments,
         )
-        usual = set(request_words(KillRequest()))
-        words = [word for word in request_words(request) if word not in usual]
+        words = [word for word in request_words(request) if word not in _USUAL_WORDS]
         if options.keep_on_disconnect:
             words.append("watch=0")
         if self.again:
