@@ -55,6 +55,8 @@ class GuardedRun:
         wake, self._wake_end = os.pipe()
         self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake))
         self._guardian: socket.socket | None = None
+        self._met_at: tuple[int, int] | None = None
+        """Which file the guardian's socket was."""
         self._before: dict[int, t.Any] = {}
         self._received: list[int] = []
         self._waiting = False
@@ -86,11 +88,14 @@ class GuardedRun:
         Channel(connection).send({"op": "main"})
         if self._guardian is not None:
             self._guardian.close()
-        self._guardian = connection
+        self._guardian, self._met_at = connection, _rendezvous.identity(path)
 
     def keep_alive(self) -> None:
-        """Called now and then while the run goes on: where the guardian has died, start another and warn."""
-        if self._received or self._guardian is None or not _has_hung_up(self._guardian):
+        """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
+        if self._received or self._guardian is None:
+            return
+        killed = _has_hung_up(self._guardian)
+        if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
             return
         try:
             self._meet_guardian()
@@ -100,6 +105,9 @@ class GuardedRun:
         else:
             display.warning(
                 "treekill.remote: the guardian of this run was killed; another one has taken over. Tasks in flight at that moment are not protected."
+                if killed
+                else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
+                " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
             )
 
     def _in_child(self) -> None:

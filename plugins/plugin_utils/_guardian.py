@@ -169,8 +169,16 @@ class Guardian:
         peer.socket.close()
         if peer in self._reporting:
             self._reporting.remove(peer)
+        if peer.is_main:
+            self._step_back()
         for lease in self._ledger.holder_gone(peer.number):
             self._give_order(lease)
+
+    def _step_back(self) -> None:
+        """The main process has hung up: it is gone, or it has met another guardian, who is to read what signals come."""
+        if self._wake is not None:
+            self._loop.unwatch(self._wake)
+            self._wake = None
 
     def _reply(self, peer: _Peer, message: Message) -> None:
         if peer.number not in self._peers:

@@ -126,7 +126,8 @@ class LocalProcesses:
         return process.id if process else None
 
     def _below(self, worker: ProcessId) -> list[ProcessId]:
-        pids = descendants([worker.pid], self._table.children, lambda pid: False)
+        # Where a worker has started the guardian, that is below it too: whoever freezes itself gives no order.
+        pids = descendants([worker.pid], self._table.children, lambda pid: pid == os.getpid())
         return [process for process in map(self._identify, pids) if process is not None]
 
     def _stray_clients(self, lease: Lease) -> list[ProcessId]:
@@ -150,15 +151,23 @@ class LocalProcesses:
         if self._lifeline is None:
             return []
         pipe = f"pipe:[{os.fstat(self._lifeline).st_ino}]"
-        return [pid for pid in self._table.pids() if pid != os.getpid() and _holds(pid, pipe)]
+        return [pid for pid in self._table.pids() if pid != os.getpid() and _writes_to(pid, pipe)]
 
 
-def _holds(pid: int, pipe: str) -> bool:
+def _writes_to(pid: int, pipe: str) -> bool:
+    """Whether a process has the write end of this pipe open. Guardians hold the read end: there are two when a worker could not find the first."""
     folder = f"/proc/{pid}/fd"
     try:
-        return any(os.readlink(f"{folder}/{name}") == pipe for name in os.listdir(folder))
+        ends = [name for name in os.listdir(folder) if os.readlink(f"{folder}/{name}") == pipe]
+        return any(_access_mode(pid, name) == os.O_WRONLY for name in ends)
     except OSError:
         return False  # gone, or another user's: no fork of ours
+
+
+def _access_mode(pid: int, descriptor: str) -> int:
+    with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as lines:
+        flags = next((line.split()[1] for line in lines if line.startswith("flags:")), "0")
+    return int(flags, 8) & os.O_ACCMODE
 
 
 def wake_descendants(process: ProcessId) -> None:

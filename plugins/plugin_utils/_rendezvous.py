@@ -127,6 +127,15 @@ def connect(path: str, timeout: float) -> socket.socket:
     return connection
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of the socket at `path`; None when it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def answers(path: str) -> bool:
     """Whether a guardian of this user listens at `path`."""
     try:

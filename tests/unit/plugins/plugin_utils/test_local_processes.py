@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable
 from ansible_collections.treekill.remote.plugins.plugin_utils import _local_processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, identify, is_alive
@@ -159,6 +160,54 @@ def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand
         os.close(reader)
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
+
+
+def test_a_guardian_that_a_worker_has_started_does_not_freeze_itself(loop):
+    """It is a child of that worker, which is frozen with its clients."""
+    reader, writer = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        try:
+            guardian = os.fork()
+            if guardian == 0:
+                LocalProcesses(loop, PATH, None).freeze([lease_of(os.getppid())])
+                os.write(writer, b"still at work")
+            time.sleep(3600)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        os.set_blocking(reader, False)
+        until(lambda: state_of(worker) == "T")
+        until(lambda: select.select([reader], [], [], 0)[0])
+        assert os.read(reader, 100) == b"still at work"
+    finally:
+        os.close(reader)
+        for pid in (*ProcTable().children(worker), worker):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(worker, 0)
+
+
+def test_another_guardian_is_no_fork_that_goes_on_without_the_main_process(loop):
+    """Both hold the read end of the pipe."""
+    reader, writer = os.pipe()
+    script = "sleep 7200 & echo $!; wait"
+    child = subprocess.Popen(["sh", "-c", script], pass_fds=[reader], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert child.stdout is not None
+        other = int(child.stdout.readline())
+        fork = subprocess.Popen(["setsid", "sh", "-c", "sleep 7200 & echo $!; wait"], pass_fds=[writer], stdout=subprocess.PIPE, text=True)
+        os.close(writer)
+        assert fork.stdout is not None
+        orphan = int(fork.stdout.readline())
+        LocalProcesses(loop, PATH, reader).end_orphans([])
+        until(lambda: state_of(orphan) in "XZ")
+        assert state_of(other) == "S"
+    finally:
+        os.close(reader)
+        for process in (child, fork):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def test_a_process_that_is_gone_has_no_identity_and_is_not_alive():
