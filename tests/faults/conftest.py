@@ -10,17 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Host, KindUnavailable, Lab
+from tests.hosts import Host, Lab
+from tests.lab_or_skip import lab_or_skip
 
 
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
     """Two hosts, up as long as the session."""
-    try:
-        lab = Lab.up(count=2, kind="namespace")
-    except KindUnavailable as reason:
-        pytest.skip(str(reason))
-    with lab:
+    with lab_or_skip(2) as lab:
         yield lab
 
 

@@ -21,8 +21,7 @@ from typing import Any
 from tests.hosts import Lab
 from tests.matrix import controller, tree
 from tests.matrix.play import CALLBACK, Setting
-from tests.matrix.run import Run, environ_of, program
-from tests.matrix.terminal import Terminal, default_signals
+from tests.matrix.run import Run, environ_of, launch, program
 
 Task = Mapping[str, Any]
 
@@ -93,21 +92,7 @@ def _start(row: str, directory: Path, lab: Lab, play: Play) -> Run:
     environ = {**environ_of(row, directory, collection=play.collection), **places, **play.environ}
     (directory / "environ.json").write_text(json.dumps(environ))
     setting = Setting(hosts=len(play.hosts), kinds=tuple(play.kinds))
-    if play.terminal:
-        screen = Terminal(directory / "stdout")
-        return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
-    with open(directory / "stdout", "wb") as stdout, open(directory / "stderr", "wb") as stderr:
-        process = subprocess.Popen(
-            argv,
-            env=environ,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            preexec_fn=default_signals,
-        )
-    return Run(row, directory, setting, process)
+    return launch(row, directory, setting, argv, environ, terminal=play.terminal)
 
 
 def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.hosts import Host, Lab
+from tests.matrix.polls import wait_between_polls
 from tests.matrix.run import Run
 from tests.matrix.triggers import CTRL_C, INT
 from tests.matrix.waiting import stays, until
@@ -203,8 +204,7 @@ def test_even_with_kill_async_a_job_with_poll_0_outlives_a_run_that_ends_by_itse
 def test_a_job_that_is_polled_is_ended(lab: Lab, web1: Host) -> None:
     with started(lab, an_asynchronous_run(1)) as run:
         tasks.wait_for_tree(run, [web1])
-        # Between two polls: the command that started the job has returned.
-        until(lambda: "ASYNC POLL" in run.output, 40, lambda: f"nobody polls\n{run.story}")
+        wait_between_polls(run, web1)
         interrupt(run, lab)
         tasks.wait_until_gone(run, [web1])
         assert re.search(r"^web1 +: ended [1-9]", run.errors, re.MULTILINE), run.story

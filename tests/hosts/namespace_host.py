@@ -108,17 +108,21 @@ class NamespaceHost(Host):
         if self.on:
             raise HostsError(f"{self.name} is on already")
         boot.boot([self])
+        self._wait_until_idle(time.monotonic() + BOOT_SECONDS)
 
     def reset(self) -> None:
         self.heal()
         self._order("wipe")
-        # Killed, but perhaps not dead yet.
         deadline = time.monotonic() + BOOT_SECONDS
+        ssh.wait_for_banner(self.address, self.port, deadline)
+        self._wait_until_idle(deadline)
+
+    def _wait_until_idle(self, deadline: float) -> None:
+        """Return when it runs nothing: what was killed may not be dead yet, and a process of sshd has said the banner to us."""
         while self.processes():
             if time.monotonic() > deadline:
                 raise HostsError(f"processes of {self.name} do not die: {', '.join(one.command for one in self.processes())}")
             time.sleep(PAUSE)
-        ssh.wait_for_banner(self.address, self.port, time.monotonic() + BOOT_SECONDS)
 
     def hide_python(self) -> None:
         for pattern in _PYTHONS:

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.hosts import KindUnavailable, Lab
+from tests.hosts import Lab
+from tests.lab_or_skip import lab_or_skip
 
 from .bystanders import Company, company
 from .rows import tidy
@@ -37,29 +38,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How long each row took from the trigger until the last process was gone, and which rows can't be won yet."""
+    """How long each row took from the trigger until the last process was gone."""
     if _times:
         terminalreporter.section("seconds from the trigger until the last process was gone")
         for name, seconds in _times.items():
             terminalreporter.write_line(f"{seconds:6.2f}  {name}")
-    lost = [report for report in terminalreporter.stats.get("xfailed", ()) if "tests/matrix/" in report.nodeid]
-    if lost:
-        terminalreporter.section("what only a supervisor on the host can end")
-        for report in lost:
-            terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {report.wasxfail}")
 
 
 @pytest.fixture
 def took(request: pytest.FixtureRequest) -> Callable[[float], None]:
     """Call it with the seconds that a row took."""
     return lambda seconds: _times.__setitem__(request.node.name, seconds)
-
-
-def _lab(count: int) -> Lab:
-    try:
-        return Lab.up(count=count, kind="namespace")
-    except KindUnavailable as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +62,7 @@ def orderly_end() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def lab(orderly_end: None) -> Iterator[Lab]:
     """Two hosts."""
-    with _lab(2) as two:
+    with lab_or_skip(2) as two:
         yield two
 
 
@@ -88,7 +77,7 @@ def tidy_lab(lab: Lab) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def large_lab(orderly_end: None) -> Iterator[Lab]:
     """Twenty."""
-    with _lab(MANY_HOSTS) as twenty:
+    with lab_or_skip(MANY_HOSTS) as twenty:
         yield twenty
 
 
@@ -99,7 +88,7 @@ CLIENT_ALIVE_INTERVAL, CLIENT_ALIVE_COUNT_MAX = 1, 2
 @pytest.fixture(scope="session")
 def watchful_lab(orderly_end: None) -> Iterator[Lab]:
     """Two, where sshd notices that a client is gone."""
-    with _lab(2) as two:
+    with lab_or_skip(2) as two:
         for host in two:
             with open(host.root / "etc/ssh/sshd_config", "a") as config:
                 config.write(f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\nClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n")

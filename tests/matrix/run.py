@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +109,11 @@ def _start(
     else:
         playbook = play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
     argv = [*command, str(playbook)]
-    environ = environ_of(row, directory, collection=collection)
+    return launch(row, directory, setting, argv, environ_of(row, directory, collection=collection), terminal=terminal)
+
+
+def launch(row: str, directory: Path, setting: Setting, argv: Sequence[str], environ: Mapping[str, str], *, terminal: bool) -> Run:
+    """Start it in its directory, in a session of its own; its output goes to the files `stdout` and `stderr` there."""
     if terminal:
         screen = Terminal(directory / "stdout")
         return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
@@ -141,6 +145,8 @@ def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
     # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
     environ.pop("XDG_RUNTIME_DIR", None)
+    # Users have it buffered, and whoever is forked carries a copy of what is in the buffer.
+    environ.pop("PYTHONUNBUFFERED", None)
     environ.update(
         {
             controller.MARK: row,

@@ -14,7 +14,7 @@ import pytest
 
 from tests.hosts import Host, Lab, ProcessId
 
-from . import census, tree
+from . import census, polls, tree
 from .bystanders import Company
 from .play import Setting
 from .rows import When, play_row
@@ -40,19 +40,13 @@ def when_it_starts(run: Run, hosts: Sequence[Host], known: Known) -> None:
 def between_polls(run: Run, hosts: Sequence[Host], known: Known) -> None:
     """The command that started it has returned, with all that it could have been known by."""
     census.wait_for_tree(run, hosts, known)
-    until(lambda: "ASYNC POLL" in run.output, 40, lambda: f"nobody polls\n{run.story}")
-    until(lambda: not asked_for(hosts[0]), 10, "somebody always polls")
+    polls.wait_between_polls(run, hosts[0])
 
 
 def during_a_poll(run: Run, hosts: Sequence[Host], known: Known) -> None:
     """Somebody asks for its status."""
     census.wait_for_tree(run, hosts, known)
-    until(lambda: asked_for(hosts[0]), 40, lambda: f"nobody polls\n{run.story}")
-
-
-def asked_for(host: Host) -> list[Any]:
-    """The processes by which core asks for the status of a job."""
-    return list(host.processes(r"async_status"))
+    polls.wait_for_poll(run, hosts[0])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +93,7 @@ LOOP: dict[str, Any] = {
 def in_the_loop(run: Run, hosts: Sequence[Host], known: Known) -> None:
     """It was asked for more than once."""
     census.wait_for_tree(run, hosts, known)
-    until(lambda: "FAILED - RETRYING" in run.output + run.errors, 40, lambda: f"nobody asks\n{run.story}")
+    polls.wait_for_second_poll(run, hosts[0])
 
 
 def test_with_kill_async_nothing_survives_the_interruption_of_an_async_status_loop(among: Company, took: Took) -> None:
@@ -121,7 +115,7 @@ def test_without_kill_async_the_loop_is_ended_and_the_job_left_alone(tidy_lab: L
         assert kinds_on(host, run) >= {*tree.DAEMONS}
         INT.fire(run, tidy_lab)
         assert run.wait(40) == INT.status, run.story
-        until(lambda: not asked_for(host), 10, lambda: f"somebody asks still\n{run.story}")
+        until(lambda: not polls.polls(host), 10, lambda: f"somebody asks still\n{run.story}")
         stays(lambda: all(process.alive() for process in job), WHILE, f"a process of the job was ended\n{run.story}")
         assert re.search(r"^web1 +: left alone: an asynchronous job with poll 0.*Grow a tree", run.errors, re.MULTILINE), run.story
 

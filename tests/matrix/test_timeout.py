@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +28,14 @@ LOOK: dict[str, Any] = {"name": "Look who is there", "ansible.builtin.shell": "p
 LONG = {"timeout": 3600}  #: seconds; the test decides when they are over
 
 
+def record_on(host: Host, row: str) -> Path:
+    """Where the rescue writes down what it sees."""
+    return host.root / f"tmp/seen-{row}"
+
+
 def seen_on(host: Host, row: str) -> set[str]:
     """The kinds of processes of the tree that the rescue has found, but for the namesake: bystanders look like it."""
-    lines = (host.root / f"tmp/seen-{row}").read_text().splitlines()
+    lines = record_on(host, row).read_text().splitlines()
     return {line.partition(f"-{row} ")[0].removeprefix("tk-") for line in lines if line.startswith("tk-") and f"-{row} " in line} - {"earlier"}
 
 
@@ -41,7 +47,7 @@ def test_nothing_survives_and_the_rescue_comes_after_the_end_of_the_tree(among: 
     def run_out(run: Run, lab: Lab) -> None:
         clients.extend(process for process in controller.processes(run.row) if process.is_ssh)
         TIMEOUT.fire(run, lab)
-        until(lambda: "Look who is there" in run.output, 20, lambda: f"nobody comes to the rescue\n{run.story}")
+        until(record_on(among.hosts[0], run.row).exists, 20, lambda: f"nobody comes to the rescue\n{run.story}")
         assert not [client for client in clients if client.id.alive()], run.story
 
     setting = Setting(hosts=1, pipelining=pipelining, become=become, keywords=LONG, rescue=[LOOK])

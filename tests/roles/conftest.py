@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Host, KindUnavailable, Lab
+from tests.hosts import Host, Lab
+from tests.lab_or_skip import lab_or_skip
 
 # The hosts of a lab come without it; all distributions have it.
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
@@ -19,11 +20,7 @@ INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """Up as long as the session; the configuration of sshd includes drop-ins."""
-    try:
-        up = Lab.up(count=2, kind="namespace")
-    except KindUnavailable as reason:
-        pytest.skip(str(reason))
-    with up:
+    with lab_or_skip(2) as up:
         for host in up:
             config = host.root / "etc/ssh/sshd_config"
             config.write_text(INCLUDE + config.read_text())
