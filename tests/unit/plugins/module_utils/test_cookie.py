@@ -105,6 +105,15 @@ def test_every_lease_of_a_run_is_matched_by_the_star():
     assert EVERY.named_root(cookie(run="f" * 16)) is None
 
 
+def test_of_two_runs_of_one_command_only_that_of_the_root_is_matched():
+    """Nor does the text of a command line tell whose it is."""
+    for root in (17, 18):
+        assert CookieMatch(RUN, LEASE, root).named_root(b"A=1\0" + cookie() + b"\0") == (17 if root == 17 else None)
+    claim = [b"/bin/sh", b"-c", b"export TREEKILL=%s/%s/$$/$PPID; true" % (RUN.encode(), LEASE.encode())]
+    assert ONE.claimed_by(claim)
+    assert not CookieMatch(RUN, LEASE, 17).claimed_by(claim)
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [(b"A=1\0TREEKILL=spare\0", True), (b"TREEKILL=spare", True), (b"TREEKILL=spared\0", False), (b"X=TREEKILL=spare\0", False), (b"", False)],

@@ -298,3 +298,45 @@ def test_the_pass_spares_itself_and_what_stands_above_it_within_the_tree():
     run(host)
     assert {10, 11, 7, OWN, 12} <= set(host.processes)
     assert 13 not in host.processes
+
+
+class LastWords(SimulatedHost):
+    """A host on which an orphan starts another and ends at the very moment that somebody turns to it."""
+
+    COLLECTOR, FIRST, SECOND = 20, 21, 22
+
+    def __init__(self):
+        super().__init__(quiet, 0)
+        self.add(self.COLLECTOR, 10, b"", [b"supervisor"])
+        self.add(self.FIRST, self.COLLECTOR, b"", [b"orphan"], ours=True)
+
+    def process(self, pid):
+        if self.processes.get(pid) and pid == self.FIRST:
+            del self.processes[pid]
+            self.add(self.SECOND, self.COLLECTOR, b"", [b"orphan"], ours=True)
+        return super().process(pid)
+
+
+def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another():
+    """Somebody may be running from us: who asks goes on looking, and finds the other one."""
+    host = LastWords()
+    search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
+    search.hold_below(host.COLLECTOR)
+    search.take_orphans()
+    assert search.missed == host.FIRST
+    assert not any(found.pid == host.SECOND for found in search.members)
+    search.missed = 0
+    search.take_orphans()
+    assert [found.pid for found in search.members] == [host.SECOND]
+    assert not search.missed
+
+
+def test_what_stands_below_another_process_of_the_same_number_is_not_taken():
+    """The collector has ended, and its pid was given to somebody else."""
+    host = LastWords()
+    search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
+    search.hold_below(host.COLLECTOR)
+    host.add(host.COLLECTOR, 1, b"", [b"stranger"])
+    for dummy in range(2):
+        search.take_orphans()
+    assert not search.members

@@ -122,6 +122,38 @@ def test_a_terminal_that_is_hung_up(namespace, tmp_path):
     process.wait(PATIENCE)
 
 
+@pytest.mark.parametrize("broken", [True, False], ids=["broken", "whole"])
+def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_anybody_looked(namespace, tmp_path, broken):
+    """A hang-up ends a module that does not expect it; what it has left is no daemon that was meant to stay."""
+    shell = started(namespace, Module(TREE, tmp_path))
+    before = namespace.processes()
+    (supervisor,) = (pid for pid, process in before.items() if process.arguments[0].startswith("treekill: supervisor"))
+    (module,) = (pid for pid, process in before.items() if process.ppid == supervisor and process.arguments[-1].endswith("AnsiballZ_probe.py"))
+    namespace.run(["kill", "-STOP", str(supervisor)])
+    namespace.wait_for(lambda now: now[supervisor].state == "T", "a supervisor that stands still")
+    if broken:
+        shell.stdout.close()
+    namespace.run(["kill", "-KILL", str(module)])
+    namespace.wait_for(lambda now: module not in now, "the end of the module")
+    namespace.run(["kill", "-CONT", str(supervisor)])
+    namespace.wait_for(lambda now: supervisor not in now, "the end of the supervisor")
+    assert sleeps(namespace.processes()) == ([] if broken else ["1001", "1002", "1003", "1004"])
+
+
+def test_a_second_run_of_the_same_command_is_another_tree(namespace, tmp_path):
+    """As when something above sends a command again: both have the same cookie but for the root."""
+    module = Module(TREE, tmp_path)
+    first = started(namespace, module)
+    before = set(namespace.processes())
+    second = namespace.spawn(module.argv(True))
+    assert second.stdout.readline() == b"ready\n"
+    namespace.wait_for(lambda now: len(sleeps(now)) == 8, "both trees")
+    newer = set(namespace.processes()) - before
+    first.stdout.close()
+    namespace.wait_for(lambda now: not before & {*tree_of(now)}, "the end of the first tree")
+    assert newer <= set(namespace.processes())
+
+
 @pytest.mark.parametrize("way", ["stdin", "file", "words"])
 def test_a_channel_that_is_broken_before_the_start(tmp_path, way):
     witness = tmp_path / "witness"
