@@ -6,13 +6,9 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
 """
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+try:
+    import _signal as host_signals  # type: ignore[import-not-found]
+except ImportError:
     import signal as host_signals
-else:
-    try:
-        import _signal as host_signals
-    except ImportError:
-        import signal as host_signals
 
 __all__ = ("host_signals",)

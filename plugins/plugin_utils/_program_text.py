@@ -14,14 +14,23 @@ from __future__ import annotations
 
 import ast
 import collections
+import dataclasses
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils."
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / "module_utils"
 
-# How a part finds those that it needs. P: the parts, see program_parts(). loaded: the names of those that are there.
+_STRING = r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\[\s\S])*"|\'(?:[^\'\\\n]|\\[\s\S])*\''
+# A string; or the end of a line with its comment, all lines after it that hold no more than that, and the indentation of the next.
+_SHORTENED = re.compile(rf"({_STRING})|(?: *(?:#[^\n]*)?\n)+( *)")
+_WORDS = re.compile(rf"(?:{_STRING})|#[^\n]*|([^\W\d]\w*)")
+
+# Only people at a prompt and failed tests see these.
+_NEVER = frozenset({"__repr__", "__str__"})
+
+# How a part finds those that it needs. P: the parts, see ProgramTexts.parts(). loaded: the names of those that are there.
 LOAD = r"""
 def load(name):
  if name not in loaded:
@@ -50,7 +59,7 @@ class ProgramTexts:
                 self._files[this] = _File(this)
                 queue.extend(self._files[this].eager + self._files[this].lazy)
         _check_names(self._files)
-        used = _Used([file.tree for file in self._files.values()], frozenset(entries.values()))
+        used = _used_names(self._files.values(), entries.values())
         self._texts = {this: file.text(used) for this, file in self._files.items()}
 
     def parts(self, name: str, handed_over: str | None = None) -> list[str]:
@@ -102,19 +111,42 @@ def _in_order(name: str, files: dict[str, _File]) -> list[str]:
     return order
 
 
-class _File(ast.NodeTransformer):
-    """One file, down to what runs. eager and lazy: the names of the files that it imports, at its top and within functions."""
+@dataclasses.dataclass
+class _Definition:
+    """What defines a name in a file; the file itself defines none. Places are offsets into its text."""
+
+    name: str
+    start: int
+    end: int
+    top: bool
+    """Whether it stands at the top of its file, or in a class that does: there it can be left out."""
+    apart: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    """Where within it something else is defined, or stays at home."""
+
+
+class _File:
+    """One file, and what of it stays at home. eager and lazy: the names of the files that it imports, at its top and within functions.
+
+    The text is cut at the places that the parser tells. To have the tree written anew would cost each run some 0.1 s of a processor.
+    """
 
     def __init__(self, name: str) -> None:
         self.eager: list[str] = []
         self.lazy: list[str] = []
-        self._depth = 0
-        self.tree: ast.Module = self.visit(ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"), name))
+        # The parser counts bytes.
+        self._text = (_FOLDER / f"{name}.py").read_text(encoding="ascii")
+        if re.search(r"\bf[\"']", self._text):
+            raise ValueError(f"{name} has a string with names in it, which nobody looks for there")
+        self._lines = [0, 0, *(match.end() for match in re.finditer("\n", self._text))]
+        self._tree = ast.parse(self._text, name)
+        self._cuts: list[tuple[int, int, str]] = []
+        self._definitions = [_Definition("", 0, len(self._text), top=False)]
+        self._body(self._tree, self._definitions[0], in_function=False)
 
     def defined(self) -> set[str]:
         """The functions, classes and constants that stand at its top."""
         names = set()
-        for node in self.tree.body:
+        for node in self._tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 names.add(node.name)
             elif isinstance(node, ast.Assign):
@@ -122,104 +154,115 @@ class _File(ast.NodeTransformer):
                 names.update(target.id for target in targets if isinstance(target, ast.Name))
         return names
 
-    def text(self, used: _Used) -> str:
-        text = ast.unparse(ast.fix_missing_locations(used.visit(self.tree)))
-        # The unparser writes every string on one line, so what begins a line is indentation; one blank is enough of it.
-        text = re.sub(r"^( {4})+", lambda indent: " " * (len(indent.group()) // 4), text, flags=re.MULTILINE)
-        return re.sub(r"\n+", "\n", text)
+    def mentions(self) -> Iterator[tuple[str, set[str]]]:
+        """Each name that is defined, empty for what stands outside of all definitions, with the names that occur there."""
+        for one in self._definitions:
+            words: set[str] = set()
+            place = one.start
+            for start, end in [*sorted(one.apart), (one.end, one.end)]:
+                words.update(_WORDS.findall(self._text, place, start))
+                place = end
+            yield one.name, words
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        module = node.module or ""
-        if not module.startswith(_PACKAGE):
-            return node
-        if any(alias.asname for alias in node.names):
-            raise ValueError(f"import of {module} in line {node.lineno}: the parts of a program share one namespace, nothing can have a second name")
-        name = module[len(_PACKAGE) :]
-        if not self._depth:
-            self.eager.append(name)
-            return None
-        self.lazy.append(name)
-        return ast.parse(f"load({name!r})").body[0]
+    def text(self, used: set[str]) -> str:
+        """What of it goes to the hosts; definitions of names that are not used do not."""
+        dead = [(one.start, one.end, "") for one in self._definitions if one.top and one.name not in used]
+        pieces, place = ["\n"], 0
+        for start, end, instead in sorted([*self._cuts, *dead]):
+            if start >= place:
+                pieces += [self._text[place:start], instead]
+                place = end
+        pieces.append(self._text[place:])
+        return _SHORTENED.sub(_shorter, "".join(pieces)).strip("\n")
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return [self.visit(statement) for statement in node.orelse]
-        return self.generic_visit(node)
+    # Through the statements; expressions hold nothing that stays at home.
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        if node.value is None:
-            return None
-        return ast.copy_location(ast.Assign([node.target], self.visit(node.value)), node)
+    def _body(self, node: ast.Module | ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool) -> None:
+        for part in ("body", "orelse", "finalbody", "handlers"):
+            for child in getattr(node, part, ()):
+                self._statement(child, node, owner, in_function)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
-            argument.annotation = None
-        self._depth += 1
-        self.generic_visit(node)
-        self._depth -= 1
-        return _without_docstring(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return _without_docstring(self.generic_visit(node))
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        return _without_docstring(self.generic_visit(node))
-
-
-def _without_docstring(node: ast.AST) -> ast.AST:
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node, clean=False) is not None:
-        node.body = node.body[1:] or [ast.Pass()]
-    return node
-
-
-class _Used(ast.NodeTransformer):
-    """Leaves out the functions, methods, classes and constants whose name occurs nowhere, and what only they would need."""
-
-    # Only people at a prompt and failed tests see these.
-    _NEVER = frozenset({"__repr__", "__str__"})
-
-    def __init__(self, trees: Iterable[ast.Module], entries: frozenset[str]) -> None:
-        # What is mentioned outside all definitions, and within each of them, by name. Where two have the same name, one being used is enough.
-        self._mentioned: dict[str, set[str]] = {"": set(entries)}
-        for tree in trees:
-            self._note(tree, "")
-        self._names: set[str] = set()
-        queue = [""]
-        for name in queue:
-            new = self._mentioned.get(name, set()) - self._names
-            self._names |= new
-            queue.extend(new)
-
-    def _note(self, node: ast.AST, owner: str) -> None:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            self._mentioned[owner].add(node.id)
-        elif isinstance(node, ast.Attribute):
-            self._mentioned[owner].add(node.attr)
-        for child in ast.iter_child_nodes(node):
-            name = self._defines(child)
-            if name not in self._NEVER:
-                inner = name or owner
-                self._mentioned.setdefault(inner, set())
-                self._note(child, inner)
-
-    @staticmethod
-    def _defines(node: ast.AST) -> str:
-        """The name that a node defines; empty where it defines none, or one that the language itself uses."""
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            name = node.name
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+    def _statement(self, node: ast.stmt | ast.ExceptHandler, parent: ast.AST, owner: _Definition, in_function: bool) -> None:
+        at_top = isinstance(parent, ast.Module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE):
+            self._import(node, at_top, owner, in_function)
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            if node.orelse or not at_top:
+                raise ValueError(f"TYPE_CHECKING in line {node.lineno} has more to it than imports at the top of a file")
+            self._cut(owner, self._start(node), self._end(node))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            # A class keeps something even if all its members are left out.
+            self._cut(owner, self._start(node), self._end(node), "pass" if isinstance(parent, ast.ClassDef) or parent.body == [node] else "")  # type: ignore[attr-defined]
+        elif isinstance(node, ast.AnnAssign) and node.value is None:
+            self._cut(owner, self._start(node), self._end(node), "pass")
+        elif name := _defined_name(node):
+            start = min([self._start(node), *(self._start(decorator) - 1 for decorator in getattr(node, "decorator_list", ()))])
+            inner = _Definition(name, start, self._end(node), top=at_top or isinstance(parent, ast.ClassDef))
+            owner.apart.append((inner.start, inner.end))
+            self._definitions.append(inner)
+            self._inside(node, inner, in_function)
         else:
-            return ""
-        return name if name in _Used._NEVER or not name.startswith("__") else ""
+            self._inside(node, owner, in_function)
 
-    def _is_dead(self, node: ast.AST) -> bool:
-        """Whether a node defines a name that those parts of the program that count do not mention."""
-        name = self._defines(node)
-        return bool(name) and name not in self._names
+    def _inside(self, node: ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool) -> None:
+        if isinstance(node, ast.FunctionDef):
+            for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]:
+                if argument is not None and argument.annotation is not None:
+                    self._cut(owner, self._start(argument) + len(argument.arg), self._end(argument.annotation))
+            if node.returns is not None:
+                self._cut(owner, self._text.rindex(" ->", 0, self._start(node.returns)), self._end(node.returns))
+            in_function = True
+        elif isinstance(node, ast.AnnAssign):
+            self._cut(owner, self._end(node.target), self._end(node.annotation))
+        self._body(node, owner, in_function)
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, (ast.Module, ast.ClassDef)):
-            node.body = [child for child in node.body if not self._is_dead(child)] or [ast.Pass()]
-        return super().generic_visit(node)
+    def _import(self, node: ast.ImportFrom, at_top: bool, owner: _Definition, in_function: bool) -> None:
+        if any(alias.asname for alias in node.names):
+            raise ValueError(f"import of {node.module} in line {node.lineno}: the parts of a program share one namespace, nothing can have a second name")
+        name = str(node.module)[len(_PACKAGE) :]
+        (self.lazy if in_function else self.eager).append(name)
+        self._cut(owner, self._start(node), self._end(node), f"load({name!r})" if in_function else "" if at_top else "pass")
+
+    def _cut(self, owner: _Definition, start: int, end: int, instead: str = "") -> None:
+        self._cuts.append((start, end, instead))
+        owner.apart.append((start, end))
+
+    def _start(self, node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler) -> int:
+        return self._lines[node.lineno] + node.col_offset
+
+    def _end(self, node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler) -> int:
+        return self._lines[node.end_lineno or 0] + (node.end_col_offset or 0)
+
+
+def _defined_name(node: ast.AST) -> str:
+    """The name that a statement defines; empty where it defines none, or one that the language itself uses."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        name = node.name
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        name = node.targets[0].id
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        name = node.target.id
+    else:
+        return ""
+    return name if name in _NEVER or not name.startswith("__") else ""
+
+
+def _shorter(match: re.Match[str]) -> str:
+    """A string as it is; one blank is enough of indentation."""
+    return match[1] or "\n" + " " * (len(match[2]) // 4)
+
+
+def _used_names(files: Iterable[_File], entries: Iterable[str]) -> set[str]:
+    """The names that occur outside all definitions, or in one whose name is used. Where two have the same name, one being used is enough."""
+    mentioned: dict[str, set[str]] = {"": set(entries)}
+    for file in files:
+        for name, words in file.mentions():
+            if name not in _NEVER:
+                mentioned.setdefault(name, set()).update(words)
+    used: set[str] = set()
+    queue = [""]
+    for name in queue:
+        new = mentioned.get(name, set()) - used
+        used |= new
+        queue.extend(new)
+    return used - _NEVER
