@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
 
+# See flags in proc_pid_stat(5), and include/linux/sched.h.
+PF_EXITING = 4
+
 
 def relay_status(listener: "Any", mask: "Any") -> "int":
     """Fork. The child, where this returns, becomes the supervisor; the parent, whom the shell waits for, ends as the module does.
@@ -59,7 +62,10 @@ def stay_with_job(supervisor: "Supervisor") -> "None":
 
 
 def job_goes_on(words: "List[bytes]") -> "bool":
-    """Whether one of our children is what core leaves to watch the job: a fork of what started it, by path and job id on the command line."""
+    """Whether one of our children is what core leaves to watch the job: a fork of what started it, by path and job id on the command line.
+
+    Who is on its way out shows no command line any more, and may still have a child that will be ours: the signal of its end wakes us again.
+    """
     try:
         with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
             pids = [int(pid) for pid in children.read().split()]
@@ -68,8 +74,12 @@ def job_goes_on(words: "List[bytes]") -> "bool":
     for pid in pids:
         try:
             with open("/proc/%d/cmdline" % pid, "rb") as arguments:
-                if set(words).issubset(arguments.read().split(b"\0")):
-                    return True
+                found = set(words).issubset(arguments.read().split(b"\0"))
+            # Asked afterwards: it begins to end before it loses its command line.
+            with open("/proc/%d/stat" % pid, "rb") as stat:
+                flags = int(stat.read().rpartition(b") ")[2].split()[6])
         except OSError:
-            pass  # it has ended this moment
+            continue  # another user's, on a host that hides those
+        if found or flags & PF_EXITING:
+            return True
     return False

@@ -226,6 +226,37 @@ def test_a_job_is_supervised_after_its_starter_returned(namespace, tmp_path):
     namespace.wait_for(lambda now: not now, "the end of the job, and of the supervisor with it")
 
 
+def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_to_end(namespace, tmp_path):
+    """Who is on its way out shows no command line any more, and still has its child."""
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    text = (
+        "import os, resource, time\n"
+        "between = os.fork()\n"
+        "if not between:\n"
+        "    if not os.fork():\n"
+        "        for descriptor in range(3): os.close(descriptor)\n"
+        f"        open({str(go)!r}).read()\n"
+        "        os._exit(0)\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)\n"
+        "    try:\n"
+        "        for dummy in range(100000): os.write(os.pipe()[1], b'x')  # what takes its time\n"
+        "    except OSError: pass\n"
+        "    os._exit(0)\n"
+        "while open('/proc/%d/cmdline' % between, 'rb').read(1): pass\n"
+    )
+    module = Module(text, tmp_path, python=sys.executable, arguments=["j123"], detaches=True)
+    shell = namespace.spawn(module.argv(True))
+    assert shell.stdout.read() == b""
+    assert shell.wait(PATIENCE) == 0
+    (supervisor,) = supervisors(namespace.processes())
+    with go.open("w"):
+        now = namespace.wait_for(lambda now: len(now) < 3, "the end of who stood between the two")
+        assert sorted(process.ppid in now for process in now.values()) == [False, True]
+        assert supervisor.pid in now
+    namespace.wait_for(lambda now: not now, "the end of the job, and of the supervisor with it")
+
+
 def test_the_supervisor_of_a_job_does_not_stay_with_a_daemon_that_the_job_leaves(namespace, tmp_path):
     stay = tmp_path / "stay"
     os.mkfifo(stay)
