@@ -100,7 +100,9 @@ class KillPass:
 
         Children first: a sudo that goes on and finds its command stopped stops itself again.
         """
-        new = [fate for fate in self.control.targets() if not fate.sent]
+        new = self.control.unsignalled()
+        if self.control.signalled is None:
+            self.control.signalled = self.control.table.present()
         for fate in new:
             self.control.signal(fate, self.request.signal if fate.role == "root" else self.request.children_signal)
         for fate in reversed(new):
@@ -108,15 +110,19 @@ class KillPass:
         self.control.wake()
 
     def _wait(self, until: "float") -> "bool":
-        """Wait for the targets to end, and give newcomers their signal. Whether all are gone."""
+        """Wait for the targets to end, and give who came too late for it the first signal. Whether all are gone.
+
+        What is started from now on is let be: a shell whose C(trap) removes its temporary files does so by starting C(rm).
+        """
         pause = SHORTEST_PAUSE
         while True:
             began = self._clock()
             self.control.look()
             targets = self.control.targets()
             if self.control.scan(last=not targets):
-                self.control.freeze()
-                self._first_signals()
+                if self.control.unsignalled():
+                    self.control.freeze()
+                    self._first_signals()
             elif not targets:
                 return True
             now = self._clock()

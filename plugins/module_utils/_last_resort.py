@@ -26,7 +26,7 @@ SHORTEST_KILL_PAUSE, LONGEST_KILL_PAUSE = 0.001, 0.05
 
 def kill_the_rest(control: "TreeControl") -> "None":
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
-    control.late = True
+    control.end_grace()
     until = control.clock() + KILL_SECONDS
     pause = SHORTEST_KILL_PAUSE
     while True:

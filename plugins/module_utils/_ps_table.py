@@ -116,6 +116,11 @@ class PsTable:
         """The number itself: ps shows no threads."""
         return pid if pid in self._fresh() else None
 
+    @staticmethod
+    def present() -> "int":
+        """Now, as start times are told: ps rounds them, and reckons from the time of boot, which is rounded as well."""
+        return int(time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 1)))
+
     def children(self, pid: "int") -> "List[int]":
         """The children of a process."""
         return [child for child, row in self._fresh().items() if row[0].ppid == pid]

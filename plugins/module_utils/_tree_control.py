@@ -33,9 +33,10 @@ class Fate:
 
     process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
     (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
+    cleans: started by somebody who has had the first signal, perhaps to clean up: let be until the grace is over.
     """
 
-    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "reason")
+    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason")
 
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
@@ -46,6 +47,7 @@ class Fate:
         self.ended: Optional[float] = None
         self.denied = False
         self.late = False
+        self.cleans = False
         self.reason = ""
 
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
@@ -63,7 +65,7 @@ class Fate:
 class TreeControl:
     """A tree in our hands. What reads the process table, sends signals and tells the time is given.
 
-    fates: of all that was ever found, parents before children.
+    fates: of all that was ever found, parents before children. late: whether the grace is over. signalled: when it began, as the table tells start times.
     """
 
     def __init__(  # noqa: PLR0917 - all that it works with, named by who calls
@@ -78,6 +80,7 @@ class TreeControl:
     ) -> "None":
         self.fates: Dict[ProcessId, Fate] = {}
         self.late = False
+        self.signalled: Optional[int] = None
         self.search = search
         self.table = table
         self.clock = clock
@@ -119,14 +122,18 @@ class TreeControl:
 
     def _stop_new(self) -> "bool":
         new = []
-        for process in list(self.search.members.values())[len(self.fates) :]:
+        found = list(self.search.members.values())[len(self.fates) :]
+        # With a root comes a command that has arrived a second time: that is to be ended as the first was.
+        arrived = any(process.id in self.search.roots for process in found)
+        for process in found:
             fate = Fate(process, "root" if process.id in self.search.roots else "child")
             fate.late = self.late
+            fate.cleans = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled
             self.fates[process.id] = fate
             new.append(fate)
             if self.is_target(fate):
                 # signal 0 asks whether we might
-                self.signal(fate, SIGSTOP if self._may_stop(process) else 0)
+                self.signal(fate, SIGSTOP if not fate.cleans and self._may_stop(process) else 0)
         for fate in new:
             fate.describe(self.table, self._arguments)
             if fate.role == SUPERVISOR:
@@ -150,6 +157,18 @@ class TreeControl:
             return False
         return True
 
+    def end_grace(self) -> "None":
+        """Who is found from now on is late, and who was let be is a target like any other."""
+        self.late = True
+        for fate in self.living():
+            if fate.cleans:
+                # Found when it had just been forked, perhaps; by now it shows what it runs.
+                fate.describe(self.table, self._arguments)
+
+    def unsignalled(self) -> "List[Fate]":
+        """The targets that are to get their first signal."""
+        return [fate for fate in self.targets() if not fate.sent and not fate.cleans]
+
     def freeze(self) -> "None":
         """Scan until a scan finds nobody new and everybody stands still: a fork that had begun before the stop still comes to its end."""
         until = self.clock() + FREEZE_SECONDS
@@ -165,7 +184,7 @@ class TreeControl:
 
     def _moves(self, fate: "Fate") -> "bool":
         process = self.table.process(fate.process.id.pid)
-        return process is not None and process.id == fate.process.id and process.state in "RS" and not fate.denied
+        return process is not None and process.id == fate.process.id and process.state in "RS" and not fate.denied and (self.late or not fate.cleans)
 
     def signal(self, fate: "Fate", signal: "int") -> "None":
         """Send a signal, and note what its answer says."""

@@ -192,7 +192,8 @@ class _File:
             self._cut(owner, self._start(node), self._end(node))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             # A class keeps something even if all its members are left out.
-            self._cut(owner, self._start(node), self._end(node), "pass" if isinstance(parent, ast.ClassDef) or parent.body == [node] else "")  # type: ignore[attr-defined]
+            alone = isinstance(parent, ast.ClassDef) or getattr(parent, "body", None) == [node]
+            self._cut(owner, self._start(node), self._end(node), "pass" if alone else "")
         elif isinstance(node, ast.AnnAssign) and node.value is None:
             self._cut(owner, self._start(node), self._end(node), "pass")
         elif name := _defined_name(node):

@@ -30,7 +30,7 @@ done
 case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="$mark[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
-all=" " above=" " roots=" " spares=" " blind=0 denied= refusal= late= quit=
+all=" " above=" " roots=" " spares=" " blind=0 denied= refusal= late= signalled= cleaning=" " quit=
 
 # centiseconds since boot, into $now
 clock() {
@@ -115,16 +115,22 @@ untouchable=" 0 1 $$ "
 up=$$
 while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
 
-# take pid $1 into the tree and stop it; $2: is it a root?
+# take pid $1 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until the grace is
+# over: who cleans up does it by starting programs. The others into $fresh.
 take() {
   case $untouchable in *" $1 "*) return 1;; esac
   look "$1" 2>/dev/null || return 1
   case $state in Z|X) return 1;; esac
   id=$1:$start
-  [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id ";; esac
+  [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
   case $all in *" $id "*) return 1;; esac
   all="$all$id " new="$new$id "
   eval "sent_$1= ended_$1= ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
+  if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ]; then
+    cleaning="$cleaning$id "
+    return 0
+  fi
+  fresh="$fresh$id "
   target "$id" && may_stop "$1" && { send STOP "$id"; [ $? = 2 ] && denied="$denied $id "; }
   return 0
 }
@@ -174,7 +180,7 @@ set_aside() {
 }
 # one look at the whole table: holders, the roots above them, and all below; new ones into $new
 scan() {
-  new=" " fleeting=
+  new=" " fresh=" " fleeting= arrived=
   claimants=" $(having "^.*$mark" cmdline | tr "\n" " ")"
   holders=$(having "^$mark[0-9a-f/]*\$" environ)
   spare=" $(having "^TREEKILL=spare\$" environ | tr "\n" " ")"
@@ -216,12 +222,14 @@ scan() {
 freeze() {
   clock
   until=$((now + 200))
-  while scan; [ "$new" != " " ] && clock && [ "$now" -lt "$until" ]; do :; done
+  while scan; [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]; do :; done
 }
 first_signals() {
   back=
+  [ "$signalled" ] || { clock; signalled=$now; }
   for id in $all; do
     pid=${id%:*}
+    case $cleaning in *" $id "*) continue;; esac
     eval "sent=\$sent_$pid"
     [ -z "$sent" ] && target "$id" || continue
     number=$children_signal
@@ -259,9 +267,11 @@ await() {
     check
     scan
     until=$deadline
-    if [ "$new" != " " ]; then
+    if [ "$fresh" != " " ]; then
       freeze; first_signals
       until=$deadline calm=0
+    elif [ "$new" != " " ]; then
+      calm=0
     elif [ "$left$fleeting" = " " ]; then
       # what forks and is gone can fall between the looks of one scan, which takes its time here, but not of three
       calm=$((calm + 1))

@@ -164,6 +164,9 @@ class SimulatedHost:
         self.happen()
         return [process.id.pid for process in self.processes.values() if process.ppid == pid]
 
+    def present(self):
+        return self._ticks + 1
+
     # -- the rest that a kill pass is given
 
     def send(self, process_id, signal):

@@ -9,12 +9,13 @@ from ansible_collections.treekill.remote.plugins.module_utils import _process_tr
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.simulated_host import CONT, KILL, LEASE, OWN, RUN, STOP, SimulatedHost, cookie
+from tests.unit.plugins.module_utils.simulated_host import CONT, KILL, LEASE, OWN, RUN, SCRIPT, STOP, SimulatedHost, cookie
 
 choices = st.randoms(use_true_random=False)
 TOUCHABLE_ABOVE = 8
@@ -194,16 +195,36 @@ def test_a_process_that_shows_only_a_while_after_it_was_given_its_pid_is_found(l
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     host._last_pid = 75
-    sleep = host.sleep
+    before, sleep = host._ticks, host.sleep
 
     def show(seconds):
         if host.now > 100.02 and 74 not in host.processes:
-            host.add(74, 1, cookie(10), [b"late"], ours=True)
+            host.add(74, 1, cookie(10), [b"late"], ours=True).id = ProcessId(74, before)
         sleep(seconds)
 
     host.sleep = show
     report = run(host, timeout=1.0)
     assert {row["pid"]: row["seconds"] < 0.5 for row in report["gone"]}[74]
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["the command again", "started by the tree"])
+def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(again):
+    host = SimulatedHost(quiet, 0)
+    host.processes[11].ignores = True
+    sleep, come_already = host.sleep, []
+
+    def come(seconds):
+        if host.now > 100.02 and not come_already:
+            come_already.append(True)
+            host.add(80, 8 if again else 11, b"PATH=/\0" if again else cookie(10), [b"/bin/sh", b"-c", SCRIPT] if again else [b"rm"], ours=True)
+            host.add(81, 80, cookie(80 if again else 10), [b"worker"], ours=True)
+            host._last_pid = 81
+        sleep(seconds)
+
+    host.sleep = come
+    report = run(host, timeout=1.0)
+    ended = {row["pid"]: row["ended"] for row in report["gone"]}
+    assert (ended[80], ended[81]) == (("TERM", "TERM") if again else ("KILL", "KILL"))
 
 
 def test_who_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():

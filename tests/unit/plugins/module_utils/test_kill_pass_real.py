@@ -37,6 +37,12 @@ def bystander(namespace, script, env=None):
     return new.pop()
 
 
+def bash(folder, script, name="script"):
+    """The command that runs this script, below a root."""
+    (folder / name).write_text(script)
+    return "bash %s; true" % (folder / name)
+
+
 def kill(namespace, **options):
     """Run the kill pass; its report."""
     options.setdefault("timeout", 10.0)
@@ -197,6 +203,31 @@ def test_signals_go_to_root_and_children_as_asked(namespace):
     assert {(row["role"], row["ended"]) for row in report["gone"]} == {("root", "USR1"), ("child", "USR2")}
     assert shell.wait() == 5
     assert b"child got USR2\n" in shell.stdout.read()
+
+
+@pytest.mark.parametrize("poorer", ["", *sorted(POORER_HOSTS)])
+@pytest.mark.parametrize("condition", ["EXIT", "TERM"])
+def test_who_cleans_up_by_other_programs_has_the_grace_for_it(namespace, tmp_path, monkeypatch, condition, poorer):
+    """As a script does that removes its temporary files when it ends."""
+    if poorer:
+        monkeypatch.setitem(globals(), "MAIN", MAIN.replace("from ansible", "import %s%s; from ansible" % (MODULE_UTILS, POORER_HOSTS[poorer])))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    clean = "sleep 0.2 && sh -c 'sleep 0.2; true' && rm -r %s; exit 1" % scratch
+    start(namespace, bash(tmp_path, 'trap "%s" %s; echo ready; while :; do sleep 1000; done' % (clean, condition)), alive=3)
+    report = kill(namespace, timeout=20.0)
+    assert not scratch.exists()
+    assert not namespace.processes()
+    assert {row["command"]: row["ended"] for row in report["gone"]}["sleep 1000"] == "TERM"
+    assert "KILL" not in {row["ended"] for row in report["gone"]}
+    assert 0.4 <= report["seconds"] < 10
+
+
+def test_what_is_started_to_clean_up_and_does_not_end_is_killed_after_the_grace(namespace, tmp_path):
+    start(namespace, bash(tmp_path, 'trap "sleep 1000" EXIT; echo ready; while :; do sleep 1001; done'), alive=3)
+    report = kill(namespace, timeout=0.5)
+    assert not namespace.processes()
+    assert {row["command"]: row["ended"] for row in report["gone"]}["sleep 1000"] == "KILL"
 
 
 def test_children_are_left_when_only_the_root_is_to_go(namespace):

@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._program_text impo
 
 from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import KINDS, LEASE, RUN, Kind
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind
 
 SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
 OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
@@ -104,6 +104,20 @@ def test_the_command_line_is_short_and_quoted_for_any_number_of_shells():
     for dummy in range(3):
         line = shlex.quote(f"/bin/sh -c {shlex.quote(line)}")
     assert len(line) < 128 * 1024
+
+
+def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
+    scratch, script = tmp_path / "scratch", tmp_path / "script"
+    scratch.mkdir()
+    script.write_text(f'trap "sleep 0.3 && rm -r {scratch}; exit 1" EXIT; echo ready; while :; do sleep 1000; done')
+    read_lines(namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; bash {script}; true"]), 1)
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=30.0), [])])
+    report = parse_report(output, "n0")
+    assert report.method == "shell"
+    assert not scratch.exists()
+    assert not namespace.processes()
+    assert "KILL" not in {process.ended for process in report.gone}
+    assert report.seconds < 20
 
 
 def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
