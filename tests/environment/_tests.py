@@ -16,9 +16,12 @@ from ._setup import Ready
 SUITES = {
     "unit": ("tests/unit",),
     # Cheapest first: when hosts can't be made, the matrix need not be tried.
-    "integration": ("tests/hosts_tests", "tests/matrix", "tests/faults", "tests/roles"),
+    "integration": ("tests/hosts_tests", "tests/matrix", "tests/features", "tests/faults", "tests/roles"),
     "molecule": ("tests/molecule",),
 }
+
+# Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of its own; the tests of one file in turn.
+BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
 
 # A module each, run by the venv's python in the repository.
 PROGRAMS = {
@@ -38,7 +41,7 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
             return 0
         ready = ready.for_molecule()
     say(f"{name} tests on {ready.core}, {ready.interpreter}")
-    command = [ready.venv.python, "-m", "pytest", "-rs", *folders, *arguments]
+    command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *folders, *arguments]
     environment = ready.with_tree() if name == "unit" else ready.with_installed()
     return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 

@@ -2,38 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One lab for all tests here, and its hosts, clean before each test."""
+"""The lab of the tests here."""
 
-from __future__ import annotations
+from tests.plays.clean_lab import lab, shared_lab, web1, web2
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.hosts import Host, Lab
-from tests.lab_or_skip import lab_or_skip
-
-
-@pytest.fixture(scope="session")
-def shared_lab() -> Iterator[Lab]:
-    """Two hosts, up as long as the session."""
-    with lab_or_skip(2) as lab:
-        yield lab
-
-
-@pytest.fixture
-def lab(shared_lab: Lab) -> Lab:
-    """The same, with clean hosts."""
-    for host in shared_lab:
-        host.reset()
-    return shared_lab
-
-
-@pytest.fixture
-def web1(lab: Lab) -> Host:
-    return lab["web1"]
-
-
-@pytest.fixture
-def web2(lab: Lab) -> Host:
-    return lab["web2"]
+__all__ = ("lab", "shared_lab", "web1", "web2")

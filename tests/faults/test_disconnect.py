@@ -17,9 +17,8 @@ from tests.matrix import controller
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
 from tests.matrix.waiting import stays, until
-
-from . import tasks
-from .playing import Play, started
+from tests.plays import tasks
+from tests.plays.playing import Play, started
 
 #: Without a pty nothing on a host ends because its ssh client does.
 PIPELINING = {"ssh_connection": {"pipelining": True}}

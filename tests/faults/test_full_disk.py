@@ -15,9 +15,8 @@ import pytest
 from tests.hosts import Host, Lab
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
-
-from . import tasks
-from .playing import Play, started
+from tests.plays import tasks
+from tests.plays.playing import Play, started
 
 # The controller's.
 

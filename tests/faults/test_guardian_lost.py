@@ -16,9 +16,10 @@ from tests.hosts import Host, Lab
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
 from tests.matrix.waiting import until
+from tests.plays import tasks
+from tests.plays.playing import Play, started
 
-from . import guardian, tasks
-from .playing import Play, started
+from . import guardian
 
 OPTIONS = {"kill_timeout": 1}
 

@@ -15,9 +15,10 @@ from tests.hosts import Host, Lab
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
 from tests.matrix.waiting import stays, until
+from tests.plays import tasks
+from tests.plays.playing import Play, follow, started
 
-from . import guardian, tasks
-from .playing import Play, follow, started
+from . import guardian
 
 #: Each kill order needs a connection of its own, and knows within two seconds that there is none.
 NO_MASTER: Mapping[str, Mapping[str, object]] = {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}, "defaults": {"timeout": 2}}

@@ -13,9 +13,8 @@ import pytest
 
 from tests.hosts import Host, Lab
 from tests.matrix.triggers import INT, KILL, Trigger
-
-from . import tasks
-from .playing import Play, started
+from tests.plays import tasks
+from tests.plays.playing import Play, started
 
 
 @pytest.fixture(scope="module")

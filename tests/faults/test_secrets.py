@@ -25,9 +25,9 @@ from tests.hosts import PASSWORD, Host, Lab
 from tests.matrix.run import Run, program
 from tests.matrix.triggers import INT, KILL, Trigger
 from tests.matrix.waiting import until
+from tests.plays import tasks
+from tests.plays.playing import Play, started
 
-from . import tasks
-from .playing import Play, started
 from .secrets_hunt import in_files, sampler
 
 #: From core 2.19 on there are two ways to give ssh a password.

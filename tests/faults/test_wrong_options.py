@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.hosts import Host, Lab
-
-from . import tasks
-from .playing import Play, started
+from tests.plays import tasks
+from tests.plays.playing import Play, started
 
 #: The exit status with which core ends when an option is wrong.
 OPTIONS_ERROR = 5

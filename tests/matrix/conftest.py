@@ -21,7 +21,7 @@ from .rows import tidy
 #: Hosts of the lab for the rows that say so.
 MANY_HOSTS = 20
 
-_times: dict[str, float] = {}
+_SECONDS = "seconds from the trigger until the last process was gone"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,16 +39,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How long each row took from the trigger until the last process was gone."""
-    if _times:
-        terminalreporter.section("seconds from the trigger until the last process was gone")
-        for name, seconds in _times.items():
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    times = [(report.nodeid.partition("::")[2], dict(report.user_properties)[_SECONDS]) for report in reports if _SECONDS in dict(report.user_properties)]
+    if times:
+        terminalreporter.section(_SECONDS)
+        for name, seconds in times:
             terminalreporter.write_line(f"{seconds:6.2f}  {name}")
 
 
 @pytest.fixture
-def took(request: pytest.FixtureRequest) -> Callable[[float], None]:
+def took(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
     """Call it with the seconds that a row took."""
-    return lambda seconds: _times.__setitem__(request.node.name, seconds)
+    return lambda seconds: record_property(_SECONDS, seconds)
 
 
 @pytest.fixture(scope="session")

@@ -185,8 +185,11 @@ def test_a_cookie_that_names_the_login_shell_does_not_end_it(namespace):
 
 def test_a_spared_process_and_what_it_starts_live(namespace):
     tree = start(namespace, "TREEKILL=spare sh -c 'env -i sleep 1001 & echo ready; sleep 1002; true' & sh -c 'echo ready; exec sleep 1000' & wait", 2, 5)
-    spared = {pid for pid, process in namespace.processes().items() if process.arguments[-1].startswith(("1001", "1002", "env -i sleep 1001"))}
-    assert len(spared) == 3
+
+    def seen(now):
+        return {pid for pid, process in now.items() if process.arguments[-1].startswith(("1001", "1002", "env -i sleep 1001"))}
+
+    spared = seen(namespace.wait_for(lambda now: len(seen(now)) == 3, "those that are spared"))
     report = kill(namespace)
     assert {row["pid"] for row in report["spared"]} == spared
     assert {row["pid"] for row in report["gone"]} == tree - spared

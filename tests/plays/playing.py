@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run as a fault needs it: its tasks, options and surroundings written down, started, and nothing of it left when the block ends."""
+"""A run as a test needs it: its tasks, options and surroundings written down, started, and nothing of it left when the block ends."""
 
 from __future__ import annotations
 
@@ -99,11 +99,12 @@ def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
     (directory / "tmp").mkdir()
     targets = {"hosts": {name: play.host_variables.get(name, {}) for name in play.hosts}, "vars": {"row": row, **play.variables}}
     (directory / "targets.json").write_text(json.dumps({"targets": targets}))
-    content = [{"name": "A fault", "hosts": "targets", "gather_facts": False, **play.keywords, "tasks": list(play.tasks)}]
+    content = [{"name": "A play", "hosts": "targets", "gather_facts": False, **play.keywords, "tasks": list(play.tasks)}]
     # JSON is YAML.
     (directory / "playbook.yml").write_text(json.dumps(content, indent=1))
     (directory / "tree.sh").write_text(tree.script(row, play.kinds).replace("(live plain) &", f"{play.grown_too}\n(live plain) &"))
     for name, text in play.files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text)
     (directory / "ansible.cfg").write_text(_configuration(directory, lab, play))
 
