@@ -22,7 +22,7 @@ MACHINE_ROOT = Path("/")
 #: The Debian release of the usual base.
 DEFAULT = "bookworm"
 
-_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini")
+_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini", "opendoas")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 

@@ -83,6 +83,27 @@ def _let_go(group: Company) -> None:
     assert group.second.wait(60) == 0, f"the second run did not end well\n{group.second.story}"
 
 
+class Companies:
+    """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
+
+    def __init__(self) -> None:
+        self._present: dict[str, tuple[Company, ExitStack]] = {}
+
+    def on(self, lab: Lab, second: bool = True) -> Company:
+        """Those of that lab. `second`: see `company`."""
+        if lab.name in self._present and self._present[lab.name][0].dead():
+            self._present.pop(lab.name)[1].close()
+        if lab.name not in self._present:
+            stack = ExitStack()
+            self._present[lab.name] = (stack.enter_context(company(lab, list(lab), second=second)), stack)
+        return self._present[lab.name][0]
+
+    def close(self) -> None:
+        """The end of all of them."""
+        while self._present:
+            self._present.popitem()[1][1].close()
+
+
 def of_row(run: Run, host: Host, tree_processes: Sequence[HostProcess]) -> dict[str, list[ProcessId]]:
     """Bystanders that can be found only now: what the run's first task left, and look-alikes made from the row's very cookie."""
     earlier = [process.id for process in tree_processes if play.earlier_label(run.row) in process.command]

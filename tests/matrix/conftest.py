@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from tests.hosts import Lab
 from tests.lab_or_skip import lab_or_skip
 
-from .bystanders import Company, company
+from .bystanders import Companies, Company
 from .rows import tidy
 
 #: Hosts of the lab for the rows that say so.
@@ -98,47 +97,29 @@ def watchful_lab(orderly_end: None) -> Iterator[Lab]:
         yield two
 
 
-class _Companies:
-    """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
-
-    def __init__(self) -> None:
-        self._present: dict[str, tuple[Company, ExitStack]] = {}
-
-    def on(self, lab: Lab, second: bool = True) -> Company:
-        if lab.name in self._present and self._present[lab.name][0].dead():
-            self._present.pop(lab.name)[1].close()
-        if lab.name not in self._present:
-            stack = ExitStack()
-            self._present[lab.name] = (stack.enter_context(company(lab, list(lab), second=second)), stack)
-        return self._present[lab.name][0]
-
-    def close(self) -> None:
-        while self._present:
-            self._present.popitem()[1][1].close()
-
-
 @pytest.fixture(scope="module")
-def _companies() -> Iterator[_Companies]:
-    companies = _Companies()
-    yield companies
-    companies.close()
+def companies() -> Iterator[Companies]:
+    """Those of one module."""
+    of_module = Companies()
+    yield of_module
+    of_module.close()
 
 
 @pytest.fixture
-def among(lab: Lab, _companies: _Companies) -> Company:
+def among(lab: Lab, companies: Companies) -> Company:
     """Bystanders on two hosts, a second run among them."""
-    return _companies.on(lab)
+    return companies.on(lab)
 
 
 @pytest.fixture
-def among_many(large_lab: Lab, _companies: _Companies) -> Company:
+def among_many(large_lab: Lab, companies: Companies) -> Company:
     """The same on twenty hosts."""
-    return _companies.on(large_lab)
+    return companies.on(large_lab)
 
 
 @pytest.fixture
-def among_watchful(watchful_lab: Lab, _companies: _Companies) -> Iterator[Company]:
+def among_watchful(watchful_lab: Lab, companies: Companies) -> Iterator[Company]:
     """Bystanders on those, but for a second run: it would lose its network as well."""
-    yield _companies.on(watchful_lab, second=False)
+    yield companies.on(watchful_lab, second=False)
     for host in watchful_lab:
         host.heal()

@@ -24,9 +24,12 @@ class Becoming:
     """Who logs in, and as whom the task runs."""
 
     login: str = "ansible"
-    keywords: Mapping[str, Any] | None = None  #: of the play
+    keywords: Mapping[str, Any] | None = None  #: of the play, the block or the task, see `Setting.level`
     variables: Mapping[str, Any] | None = None  #: of every host
 
+
+#: Become plugins that are not core's own.
+PLUGINS = Path(__file__).with_name("become_plugins")
 
 #: By the words that the rows use.
 BECOME = {
@@ -35,8 +38,14 @@ BECOME = {
     "root, by password": Becoming(login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}),
     # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the world read its files.
     "another user": Becoming(keywords={"become": True, "become_user": "other"}, variables={"ansible_shell_allow_world_readable_temp": True}),
+    "root, by su": Becoming(keywords={"become": True, "become_method": "su"}, variables={"ansible_become_password": PASSWORD}),
+    # Out of root's own hands: core can give its files away, and su asks nobody.
+    "another user, by su": Becoming(login="root", keywords={"become": True, "become_method": "su", "become_user": "other"}),
+    "root, by doas": Becoming(keywords={"become": True, "become_method": "doas"}),
+    "root, by doas and password": Becoming(login="secret", keywords={"become": True, "become_method": "doas"}, variables={"ansible_become_password": PASSWORD}),
     # Not Ansible but the task itself calls sudo, and gives it the password.
     "no, sudo wants a password": Becoming(login="secret"),
+    "no, there is no sudo": Becoming(login="limited"),
 }
 
 
@@ -46,6 +55,7 @@ class Setting:
 
     pipelining: bool = False
     become: str = "no"  #: one of BECOME
+    level: str = "play"  #: which of them says `become`: `play`, `block` or `task`
     strategy: str = "linear"
     hosts: int = 2
     track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
@@ -101,8 +111,14 @@ def _daemons(row: str, setting: Setting) -> str:
 
 
 def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, Any]]) -> Path:
-    play: dict[str, Any] = {"name": "A row of the matrix", "hosts": "targets", "gather_facts": False, "strategy": setting.strategy, "tasks": list(tasks)}
-    play.update(setting.becoming.keywords or {})
+    play: dict[str, Any] = {"name": "A row of the matrix", "hosts": "targets", "gather_facts": False, "strategy": setting.strategy}
+    become = dict(setting.becoming.keywords or {})
+    if setting.level == "block":
+        play["tasks"] = [{"name": "Become somebody", "block": [*tasks], **become}]
+    elif setting.level == "task":
+        play["tasks"] = [{**task, **become} for task in tasks]
+    else:
+        play.update(become, tasks=[*tasks])
     if setting.track == "plugins":
         play["connection"] = "treekill.remote.ssh"
     playbook = directory / "playbook.yml"
@@ -125,7 +141,7 @@ def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
         task["treekill.remote.shell"] = {"cmd": script}
     else:
         task["ansible.builtin.shell"] = script
-    if "password-sudo" in setting.kinds:
+    if {"password-sudo", "su-password", "su-password-daemon"} & {*setting.kinds}:
         task["environment"] = {"TK_PASSWORD": PASSWORD}
     return task
 
@@ -141,6 +157,7 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         "[defaults]",
         f"inventory = {lab.inventory},{directory}/targets.json",
         "forks = 25",
+        f"become_plugins = {PLUGINS}",
         *([f"callbacks_enabled = {CALLBACK}"] if collection else []),
         "[inventory]",
         "enable_plugins = ini, yaml",

@@ -145,6 +145,26 @@ $TK_PASSWORD
 END
 ) &""",
     ),
+    # As another user than the one that the task runs as, by another way than the usual one.
+    Kind("su", """sudo -n su -s /bin/bash -c "$life" other "tk-su-$row" "$ready" &""", needs_sudo=True),
+    Kind("su-ignores-term", """(trap '' TERM HUP INT; exec sudo -n su -s /bin/bash -c "$life" other "tk-su-ignores-term-$row" "$ready") &""", needs_sudo=True),
+    Kind("su-daemon", """sudo -n su -s /bin/bash -c '(exec setsid bash -c "$1" "$0" "$2") &' other "tk-su-daemon-$row" "$life" "$ready" &""", needs_sudo=True),
+    Kind("setpriv", "(live setpriv sudo -n setpriv --reuid=other --clear-groups) &", needs_sudo=True),
+    Kind("setpriv-ignores-term", "(trap '' TERM HUP INT; live setpriv-ignores-term sudo -n setpriv --reuid=other --clear-groups) &", needs_sudo=True),
+    Kind("doas", "(live doas doas -n -u other) &", needs_sudo=True),
+    # With the password of an account that has one, on standard input as sudo below.
+    Kind(
+        "su-password",
+        """setsid su -c "$life" -s /bin/bash secret "tk-su-password-$row" "$ready" << END &
+$TK_PASSWORD
+END""",
+    ),
+    Kind(
+        "su-password-daemon",
+        """setsid su -c '(exec setsid bash -c "$1" "$0" "$2") &' -s /bin/bash secret "tk-su-password-daemon-$row" "$life" "$ready" << END &
+$TK_PASSWORD
+END""",
+    ),
     Kind(
         "many",
         # 20 families of 25: plain, deaf to TERM, in sessions of their own, orphaned.
@@ -166,8 +186,11 @@ END
 #: What only a supervisor on the host can find: it is nobody's descendant, and nothing in it tells where it came from.
 SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
+#: What becomes somebody else by another way than by sudo alone; for a host that has doas.
+BECOMES = ("su", "su-ignores-term", "su-daemon", "su-password", "setpriv", "setpriv-ignores-term", "doas")
+
 #: What a login that may use sudo without a password, or root, can start.
-FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared"})
+FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared", "su-password-daemon", *BECOMES})
 
 #: The same for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)

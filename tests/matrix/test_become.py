@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whoever a task becomes, and by whichever program: its tree is ended, by the kill order and by the supervisor alike.
+
+Of the two hosts the first has sudo run every command in a terminal of its own (`use_pty`, its default from 1.9.14 on), the second does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts import Lab
+from tests.lab_or_skip import lab_or_skip
+
+from . import become_hosts, tree
+from .bystanders import Companies, Company
+from .control import play_control
+from .play import Setting
+from .rows import play_row
+from .table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
+from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
+
+#: The task does not fail of it: something is there to rescue it.
+RESCUED = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+
+
+@pytest.fixture(scope="session")
+def become_lab(orderly_end: None) -> Iterator[Lab]:
+    """Two hosts where accounts become each other by all that there is."""
+    with lab_or_skip(2) as two:
+        become_hosts.prepare(two)
+        yield two
+
+
+@pytest.fixture
+def among_becoming(become_lab: Lab, companies: Companies) -> Company:
+    """Bystanders on them."""
+    return companies.on(become_lab)
+
+
+def row(trigger: Trigger, become: str, *, pipelining: bool = False, hosts: int = 2, **more: object) -> Row:
+    """A row of these tables."""
+    if trigger is TIMEOUT:
+        more.update(RESCUED)
+    more.setdefault("kinds", tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL)
+    return Row(trigger, Setting(pipelining=pipelining, become=become, hosts=hosts, **more))  # type: ignore[arg-type]
+
+
+# sudo. With a terminal and without, each way to become somebody meets each trigger; each trigger meets both.
+
+
+@rows(
+    row(INT, "root, no password", pipelining=True),
+    row(KILL, "root, no password"),
+    row(TIMEOUT, "root, no password", pipelining=True),
+    row(LOST_CLIENT, "root, no password"),
+    row(LOST_CONTROLLER, "root, no password"),
+    row(INT, "root, by password"),
+    row(KILL, "root, by password", pipelining=True),
+    row(TIMEOUT, "root, by password"),
+    row(LOST_CLIENT, "root, by password", pipelining=True),
+    row(LOST_CONTROLLER, "root, by password", pipelining=True),
+    row(INT, "another user"),
+    row(KILL, "another user"),
+    row(TIMEOUT, "another user", pipelining=True),
+    row(LOST_CLIENT, "another user"),
+    row(LOST_CONTROLLER, "another user"),
+)
+def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: Took) -> None:
+    """The connection ends at sudo's own process, and maybe at a terminal of sudo's: below both of them the tree is ended."""
+    nothing_survives(among_becoming, row, took)
+
+
+@rows(row(KILL, "root, no password", level="block", pipelining=True), row(INT, "root, no password", level="task"))
+def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company, row: Row, took: Took) -> None:
+    """Play, block and task: all other rows say it in the play."""
+    nothing_survives(among_becoming, row, took)
+
+
+# su and doas.
+
+
+@rows(
+    row(INT, "root, by su", hosts=1),
+    row(KILL, "root, by su", hosts=1),
+    row(TIMEOUT, "root, by su", hosts=1),
+    row(LOST_CLIENT, "root, by su", hosts=1),
+    row(LOST_CONTROLLER, "root, by su", hosts=1),
+    row(INT, "another user, by su", hosts=1),
+    row(LOST_CLIENT, "another user, by su", hosts=1),
+)
+def test_nothing_survives_below_su(among_becoming: Company, row: Row, took: Took) -> None:
+    """Core never pipelines through su."""
+    nothing_survives(among_becoming, row, took)
+
+
+@rows(
+    row(INT, "root, by doas", hosts=1),
+    row(KILL, "root, by doas", hosts=1, pipelining=True),
+    row(TIMEOUT, "root, by doas", hosts=1, pipelining=True),
+    row(LOST_CLIENT, "root, by doas", hosts=1),
+    row(LOST_CONTROLLER, "root, by doas", hosts=1, pipelining=True),
+    row(INT, "root, by doas and password", hosts=1),
+    row(LOST_CLIENT, "root, by doas and password", hosts=1),
+)
+def test_nothing_survives_below_doas(among_becoming: Company, row: Row, took: Took) -> None:
+    """It takes a password from a terminal only."""
+    become_hosts.skip_without_doas(among_becoming.lab)
+    nothing_survives(among_becoming, row, took)
+
+
+# A task that becomes somebody by itself.
+
+OWN_WAY = {"kinds": (*tree.COOPERATIVE, "other-user", "sudo-ignores-term", *tree.BECOMES)}
+
+
+@rows(
+    row(INT, "no", **OWN_WAY),
+    row(KILL, "no", pipelining=True, **OWN_WAY),
+    row(TIMEOUT, "no", **OWN_WAY),
+    row(LOST_CLIENT, "no", pipelining=True, **OWN_WAY),
+    row(LOST_CONTROLLER, "no", **OWN_WAY),
+)
+def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(among_becoming: Company, row: Row, took: Took) -> None:
+    """Whom the task's user must not signal, root does by `sudo -n`."""
+    become_hosts.skip_without_doas(among_becoming.lab)
+    nothing_survives(among_becoming, row, took)
+
+
+def test_what_cannot_be_ended_is_named(among_becoming: Company, took: Took) -> None:
+    """A login without sudo that has become another user by su and a password: what does not heed su's own TERM is out of anybody's reach."""
+    setting = Setting(hosts=1, become="no, there is no sudo", kinds=(*tree.COOPERATIVE, "su-password-daemon"))
+    outcome = play_row(among_becoming, setting, INT, but=frozenset({"su-password-daemon"}))
+    took(outcome.seconds)
+    assert outcome.alive == {"su-password-daemon"}, f"alive: {outcome.survivors}\n{outcome.story}"
+    assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
+    assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
+    assert outcome.status == INT.status, outcome.story
+    assert re.search(rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not permitted", outcome.errors), outcome.story
+
+
+# The controls.
+
+
+@pytest.mark.parametrize("become", ["another user", "root, by su", "root, by doas"])
+def test_without_the_collection_the_tree_survives(become_lab: Lab, become: str) -> None:
+    """Below each of the three programs."""
+    if "doas" in become:
+        become_hosts.skip_without_doas(become_lab)
+    remains = play_control(become_lab, Setting(become=become, kinds=tree.COOPERATIVE), KILL)
+    assert remains.survivors >= {*tree.COOPERATIVE}, remains.story
+
+
+def test_without_the_collection_what_a_task_has_run_as_somebody_else_survives(become_lab: Lab) -> None:
+    """By sudo, su, doas and setpriv."""
+    become_hosts.skip_without_doas(become_lab)
+    remains = play_control(become_lab, Setting(pipelining=True, kinds=OWN_WAY["kinds"]), KILL)
+    assert remains.survivors >= {*OWN_WAY["kinds"]}, remains.story
