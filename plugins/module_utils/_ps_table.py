@@ -20,8 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-# Seconds after which a table is too old to signal by: pids are given in order and not given again so soon.
-_STALE_SECONDS = 0.05
+# Seconds after which a table is too old to signal by, and the longest where ps itself is slow: pids are given in order and not given again so soon.
+_STALE_SECONDS, _LONGEST_STALE_SECONDS = 0.05, 0.5
 # Seconds that ps may take.
 _PATIENCE = 10.0
 _FORMAT = "pid=,ppid=,uid=,state=,lstart=,args="
@@ -49,27 +49,35 @@ class PsTable:
 
     method = "ps"
 
-    def __init__(self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command) -> "None":
+    def __init__(
+        self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command, clock: "Callable[[], float]" = time.monotonic
+    ) -> "None":
         self._run = run
-        self._taken = 0.0
+        self._clock = clock
+        self._stale_at: Optional[float] = None
         self._processes: Dict[int, Tuple[Process, int, str]] = {}
+        self._environments: Dict[int, bytes] = {}
         self._environment_option = "-AEww" if os.uname()[0] == "Darwin" else "axeww"
 
     def _ps(self, *options: "str") -> "List[str]":
+        began = self._clock()
         output, errors, status = self._run(["env", "LC_ALL=C", "ps", *options], b"", time.monotonic() + _PATIENCE)
         if status:
             raise OSError("ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status))
+        # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.
+        now = self._clock()
+        self._stale_at = now + min(max(now - began, _STALE_SECONDS), _LONGEST_STALE_SECONDS)
         return output.splitlines()
 
     def _fresh(self) -> "Dict[int, Tuple[Process, int, str]]":
-        if time.monotonic() > self._taken + _STALE_SECONDS:
+        if self._stale_at is None or self._clock() > self._stale_at:
             self._take()
         return self._processes
 
     def _take(self) -> "None":
         lines = self._ps("-A", "-ww", "-o", _FORMAT)
-        self._taken = time.monotonic()
         self._processes = {row[0].id.pid: row for row in map(parse_ps, lines) if row is not None and row[0].comm != "ps"}
+        self._environments = {}
 
     def pids(self) -> "List[int]":
         """Every pid there is now."""
@@ -82,14 +90,23 @@ class PsTable:
 
     def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
         """(pid, environment) of each as far as ps shows it, every word of it taken for an entry."""
-        wanted = set(pids)
+        processes = self._fresh()
+        # One ps shows those of all: one for each process of a tree would take longer than the grace.
+        environments = self._environments or self._take_environments(processes)
+        for pid in pids:
+            if pid in environments:
+                yield pid, environments[pid]
+
+    def _take_environments(self, processes: "Dict[int, Tuple[Process, int, str]]") -> "Dict[int, bytes]":
+        """Those of the processes of a table, read after it, and as old as it: whoever asks for a newer table gets newer ones."""
         for line in self._ps(self._environment_option, "-o", "pid=,args="):
             number, dummy, text = line.strip().partition(" ")
             pid = int(number) if number.isdigit() else 0
-            if pid in wanted and pid in self._processes:
-                command = self._processes[pid][2]
+            if pid in processes:
+                command = processes[pid][2]
                 words = text[len(command) :] if text.startswith(command) else ""
-                yield pid, words.strip().replace(" ", "\0").encode("utf-8", "replace")
+                self._environments[pid] = words.strip().replace(" ", "\0").encode("utf-8", "replace")
+        return self._environments
 
     def environment(self, pid: "int") -> "bytes":
         """The environment of one process; empty if it is gone or ps does not show it."""

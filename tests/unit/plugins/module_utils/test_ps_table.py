@@ -51,6 +51,33 @@ def test_the_ps_of_this_host_shows_a_process_as_it_is():
     assert table.process(child.pid) is None
 
 
+def test_one_ps_shows_the_environments_of_all():
+    asked = []
+
+    def ps(command, text, until):
+        asked.append(command)
+        if "-A" in command:
+            return "".join("%d 1 1000 S Sun Nov 22 12:34:41 2026 sleep %d\n" % (pid, pid) for pid in range(100, 600)), "", 0
+        return "".join("%d sleep %d A=1 B=%d\n" % (pid, pid, pid) for pid in range(100, 600)), "", 0
+
+    table = PsTable(ps, lambda: 0.0)
+    assert all(table.environment(pid) == b"A=1\0B=%d" % pid for pid in table.pids())
+    assert len(asked) == 2
+
+
+def test_a_new_table_has_new_environments():
+    shown = ["A=1", "A=2"]
+
+    def ps(command, text, until):
+        return ("100 1 1000 S Sun Nov 22 12:34:41 2026 sleep 9\n" if "-A" in command else "100 sleep 9 %s\n" % shown.pop(0)), "", 0
+
+    now = [0.0]
+    table = PsTable(ps, lambda: now[0])
+    assert table.environment(100) == b"A=1"
+    now[0] += 1.0
+    assert table.environment(100) == b"A=2"
+
+
 def test_a_ps_that_fails_says_so():
     with pytest.raises(OSError, match=r"ps -A -ww .* failed: no such option"):
         PsTable(lambda command, text, until: ("", "no such option\n", 256)).pids()

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts whose /proc tells less than usual: where it shows nobody the processes of others, and where there is none and ps has to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts import Lab
+from tests.lab_or_skip import lab_or_skip
+
+from . import proc_hosts, tree
+from .bystanders import Companies, Company
+from .control import play_control
+from .play import Setting
+from .table import Row, Took, nothing_survives, rows
+from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
+
+#: The task does not fail of it: something is there to rescue it.
+RESCUED = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+
+
+@pytest.fixture(scope="session")
+def hiding_lab(orderly_end: None) -> Iterator[Lab]:
+    """A host with hidepid=2."""
+    with lab_or_skip(1) as one:
+        proc_hosts.hide_others(one["web1"])
+        yield one
+
+
+@pytest.fixture
+def among_hidden(hiding_lab: Lab, companies: Companies) -> Company:
+    """Bystanders on it."""
+    return companies.on(hiding_lab)
+
+
+@pytest.fixture(scope="session")
+def lab_without_proc(orderly_end: None) -> Iterator[Lab]:
+    """A host without /proc."""
+    with lab_or_skip(1) as one:
+        proc_hosts.take_proc_away(one["web1"])
+        yield one
+
+
+@pytest.fixture
+def among_listed(lab_without_proc: Lab, companies: Companies) -> Company:
+    """Bystanders on it."""
+    return companies.on(lab_without_proc)
+
+
+def row(trigger: Trigger, *, pipelining: bool = False, become: str = "no", **more: object) -> Row:
+    """A row of these tables."""
+    if trigger is TIMEOUT:
+        more.update(RESCUED)
+    more.setdefault("kinds", tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL)
+    return Row(trigger, Setting(hosts=1, pipelining=pipelining, become=become, **more))  # type: ignore[arg-type]
+
+
+@rows(
+    row(INT),
+    row(KILL, pipelining=True),
+    row(TIMEOUT, pipelining=True),
+    row(LOST_CLIENT),
+    row(LOST_CONTROLLER, pipelining=True),
+    row(INT, become="root, no password", pipelining=True),
+    row(LOST_CLIENT, become="root, no password"),
+    row(KILL, become="another user"),
+    row(LOST_CONTROLLER, become="another user", pipelining=True),
+)
+def test_nothing_survives_where_proc_hides_the_processes_of_others(among_hidden: Company, row: Row, took: Took) -> None:
+    """A user's pass sees neither what the task runs by sudo nor who stands between."""
+    nothing_survives(among_hidden, row, took)
+
+
+#: Nobody can open /dev/fd/N without /proc; and ps is slower than who forks and exits 200 times a second.
+NOT_LISTED = ("starts-on-term", "hops", "hops-cleared", "storm")
+LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
+
+
+@rows(
+    row(INT, kinds=LISTED),
+    row(KILL, pipelining=True, kinds=LISTED),
+    row(TIMEOUT, pipelining=True, kinds=LISTED),
+    row(LOST_CLIENT, kinds=LISTED),
+    row(LOST_CONTROLLER, pipelining=True, kinds=LISTED),
+    row(INT, become="root, no password", kinds=LISTED),
+    row(KILL, supervise=False, kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED)),
+)
+def test_nothing_survives_where_only_ps_tells(among_listed: Company, row: Row, took: Took) -> None:
+    """As on BSD and macOS."""
+    nothing_survives(among_listed, row, took)
+
+
+# The controls.
+
+
+def test_without_the_collection_the_tree_survives_where_proc_hides_it(hiding_lab: Lab) -> None:
+    """What root runs as well."""
+    remains = play_control(hiding_lab, Setting(hosts=1, pipelining=True), KILL)
+    assert remains.survivors >= {*tree.FULL}, remains.story
+
+
+def test_without_the_collection_the_tree_survives_where_only_ps_tells(lab_without_proc: Lab) -> None:
+    """The same."""
+    remains = play_control(lab_without_proc, Setting(hosts=1, pipelining=True, kinds=LISTED), KILL)
+    assert remains.survivors >= {*LISTED}, remains.story
