@@ -27,7 +27,7 @@ FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SI
 def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
     """Run a module below a supervisor, in a child of this process; the supervisor ends with its status.
 
-    words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch), C(again).
+    words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch), C(again), C(session).
     arguments: the path and the arguments of the module; none if the script comes on standard input.
     program: tells the text of a kill pass, for a root that takes over.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
 # What the words of a supervisor say besides: it takes them out itself, but only later.
-NOT_OF_THE_REQUEST = ("task", "async", "watch", "again")
+NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session")
 
 
 def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":

@@ -44,6 +44,7 @@ class Supervisor:
         self.task = options.pop("task", "")
         # Where the task cuts its own connection, the end of the channel says nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
+        self._session = bool(options.pop("session", "") and self._channel)
         self.options = options
         self.arguments = arguments
         self.program = program
@@ -105,14 +106,26 @@ class Supervisor:
         """Wait for the channel to break, or for a signal. Whether it was the channel."""
         events = self._poll.poll(self._patience)
         if not events:
+            self._watch_session()
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code
 
             give_back_code()
             self._patience = None
         return any(descriptor != self.wake for descriptor, dummy in events)
 
+    def _watch_session(self) -> "None":
+        """The end of the ssh session is one of the channel, whoever holds the other end of our output."""
+        if self._session:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_session import session_end
+
+            end = session_end()
+            if end is not None:
+                self._poll.register(end, select.POLLIN)
+            self._session = False
+
     def watch_nothing(self) -> "None":
         """The channel is not ours any more."""
+        self._session = False
         for descriptor in self._channel:
             self._poll.unregister(descriptor)
 

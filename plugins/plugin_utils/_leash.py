@@ -56,6 +56,9 @@ Any other failure may have come after the start."""
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
 
+_SSH = ("ssh", "paramiko")
+"""What core's plugins for ssh call their transport."""
+
 _ORDER_SECONDS = 15.0
 """How long a kill order may take beyond the grace before the worker that waits for it goes on."""
 
@@ -191,7 +194,9 @@ class Leash:
     def _supervision(self, lease: str) -> Supervision:
         """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
         retries = self._connection.get_option("reconnection_retries") if "reconnection_retries" in self._connection._options else 0
-        return Supervision(self._link.run, lease, self.task, again=bool(retries))
+        # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
+        session = self._connection.transport in _SSH and self._connection.become is not None
+        return Supervision(self._link.run, lease, self.task, again=bool(retries), session=session)
 
     def _around_words(self, supervision: Supervision, environment: str, command: str) -> str:
         """A supervisor around a command line that is no Python script's, if there is a Python on the host to run it."""

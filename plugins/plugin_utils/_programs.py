@@ -49,7 +49,7 @@ supervise(sys.argv[1], sys.argv[2:], program)
 """The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs need as they are, then the rest, compressed.
 What is handed over is a kill pass."""
 
-_OFTEN = ("_module_run", "_supervisor_watch", "_supervisor_idle")
+_OFTEN = ("_module_run", "_supervisor_watch", "_supervisor_session", "_supervisor_idle")
 
 _LENGTH_BYTES = 8
 _SHARED_BYTES = 256 * 1024

@@ -62,6 +62,8 @@ class Supervision:
     task: GuardedTask
     again: bool = False
     """Whether the connection plugin may send the command a second time by itself."""
+    session: bool = False
+    """Whether it runs below an ssh server of its own and below the program of a become plugin, which may keep the broken channel to itself."""
 
     def before_stdin(self) -> tuple[str, bytes]:
         """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
@@ -103,6 +105,8 @@ class Supervision:
             words.append("again=1")
         if detaches:
             words.append("async=1")
+        elif self.session:
+            words.append("session=1")
         if self.task.show_arguments:
             words.append(f"task={re.sub('[^!-~]+', '_', self.task.name)[:_TASK_LENGTH]}")
         return " ".join(words)

@@ -10,6 +10,9 @@ import pytest
 
 from tests.hosts import PASSWORD, Lab
 
+#: sudo then stands between a command and its channel: it copies what the command writes.
+_LOGS = "Defaults log_input, log_output\n"
+
 _DOAS = "permit nopass ansible\npermit secret\n"
 
 
@@ -26,6 +29,16 @@ def prepare(lab: Lab) -> None:
         # In a terminal of sudo's own, the command has another one than sudo.
         terminals = set(host.ssh("tty; sudo -n tty", options=["-tt"]).stdout.split())
         assert len(terminals) == (2 if use_pty == "use_pty" else 1), f"{host.name}: {use_pty}, and {terminals}"
+
+
+def log_all(lab: Lab) -> None:
+    """Have sudo log what commands read and write, and assert that it stands between."""
+    for host in lab:
+        rule = host.root / "etc/sudoers.d/logs"
+        rule.write_text(_LOGS)
+        rule.chmod(0o440)
+        pipes = host.ssh("readlink /proc/self/fd/1; sudo -n readlink /proc/self/fd/1").stdout.split()
+        assert len(set(pipes)) == 2, f"{host.name}: sudo gives its command its own output: {pipes}"
 
 
 def skip_without_doas(lab: Lab) -> None:

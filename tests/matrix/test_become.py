@@ -37,6 +37,20 @@ def become_lab(orderly_end: None) -> Iterator[Lab]:
         yield two
 
 
+@pytest.fixture(scope="session")
+def logging_lab(orderly_end: None) -> Iterator[Lab]:
+    """A host where sudo logs what commands read and write."""
+    with lab_or_skip(1) as one:
+        become_hosts.log_all(one)
+        yield one
+
+
+@pytest.fixture
+def among_logged(logging_lab: Lab, companies: Companies) -> Company:
+    """Bystanders on it."""
+    return companies.on(logging_lab)
+
+
 @pytest.fixture
 def among_becoming(become_lab: Lab, companies: Companies) -> Company:
     """Bystanders on them."""
@@ -74,6 +88,17 @@ def row(trigger: Trigger, become: str, *, pipelining: bool = False, hosts: int =
 def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: Took) -> None:
     """The connection ends at sudo's own process, and maybe at a terminal of sudo's: below both of them the tree is ended."""
     nothing_survives(among_becoming, row, took)
+
+
+@rows(
+    row(LOST_CONTROLLER, "root, no password", hosts=1, pipelining=True),
+    row(LOST_CONTROLLER, "another user", hosts=1, pipelining=True),
+    row(LOST_CLIENT, "root, no password", hosts=1, pipelining=True),
+    row(INT, "root, no password", hosts=1),
+)
+def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row: Row, took: Took) -> None:
+    """It holds the other end of the module's output, and has nothing to write to a channel that broke: the supervisor sees the session end instead."""
+    nothing_survives(among_logged, row, took)
 
 
 @rows(row(KILL, "root, no password", level="block", pipelining=True), row(INT, "root, no password", level="task"))

@@ -45,6 +45,7 @@ class Module:
     text: of the script. way: `stdin` (pipelined), `file`, `words` (no Python script). python: what runs it, and the supervisor. flags: of that.
     program: what runs a script that is none of Python's. arguments: of the module. keep: `on_disconnect: keep`. after: on the shell's command line.
     detaches: whether it leaves a job behind, with which the supervisor stays. retries: whether the connection plugin may send it a second time.
+    session: whether it runs below an ssh server and a become plugin's program.
     """
 
     text: str
@@ -58,6 +59,7 @@ class Module:
     after: str = ""
     detaches: bool = False
     retries: bool = False
+    session: bool = False
     timeout: float = 10.0
     run: str = "00000000000000ab"
     lease: str = ""
@@ -111,7 +113,7 @@ class Module:
     def _supervision(self) -> Supervision:
         options = _options.resolve({}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"})
         task = GuardedTask(host="here", name="a task", options=options, interpreters=(), show_arguments=True)
-        return Supervision(self.run, self.lease, task, again=self.retries)
+        return Supervision(self.run, self.lease, task, again=self.retries, session=self.session)
 
 
 def quoted(argument: str | bytes) -> bytes:
