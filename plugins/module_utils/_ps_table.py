@@ -49,9 +49,7 @@ class PsTable:
 
     method = "ps"
 
-    def __init__(
-        self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command, clock: "Callable[[], float]" = time.monotonic
-    ) -> "None":
+    def __init__(self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command, clock: "Callable[[], float]" = time.monotonic) -> "None":
         self._run = run
         self._clock = clock
         self._stale_at: Optional[float] = None

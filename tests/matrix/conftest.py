@@ -24,8 +24,22 @@ _SECONDS = "seconds from the trigger until the last process was gone"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--rounds N: every row N times."""
+    """--rounds N: every row N times. --every-row: the rest as well."""
     parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
+    parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark of those."""
+    config.addinivalue_line("markers", "rest: run with --every-row only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave them out without it."""
+    if not config.getoption("every_row"):
+        left_out = [item for item in items if item.get_closest_marker("rest")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

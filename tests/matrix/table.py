@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from . import tree
 from .bystanders import Company
 from .play import Setting
 from .rows import Outcome, play_row
-from .triggers import Trigger
+from .triggers import TIMEOUT, Trigger
 
 Took = Callable[[float], None]
 
@@ -36,9 +38,23 @@ class Row:
         return ", ".join([self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
 
 
-def rows(*table: Row) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test."""
-    return pytest.mark.parametrize("row", table, ids=lambda row: row.name)
+#: A task that runs into its `timeout:` when the test says so, and is rescued: the run ends well.
+_RESCUED: dict[str, Any] = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+
+
+def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
+    """A row with the largest tree that this login can grow, and somebody to rescue a task that runs into its timeout."""
+    kinds = tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL
+    return Row(trigger, Setting(**{"become": become, "kinds": kinds, **(_RESCUED if trigger is TIMEOUT else {}), **setting}))
+
+
+#: Put on what only --every-row runs.
+rest = pytest.mark.rest
+
+
+def rows(*table: Row, others: Sequence[Row] = ()) -> pytest.MarkDecorator:
+    """A table of rows as parameters of a test. `others`: with --every-row, those that differ less from one of the table."""
+    return pytest.mark.parametrize("row", [*table, *(pytest.param(row, marks=rest) for row in others)], ids=lambda row: row.name)
 
 
 def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:

@@ -22,11 +22,8 @@ from .bystanders import Companies, Company
 from .control import play_control
 from .play import Setting
 from .rows import play_row
-from .table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
-from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
-
-#: The task does not fail of it: something is there to rescue it.
-RESCUED = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+from .table import Row, Took, becoming, nothing_survives, rest, rows
+from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 
 
 @pytest.fixture(scope="session")
@@ -57,33 +54,27 @@ def among_becoming(become_lab: Lab, companies: Companies) -> Company:
     return companies.on(become_lab)
 
 
-def row(trigger: Trigger, become: str, *, pipelining: bool = False, hosts: int = 2, **more: object) -> Row:
-    """A row of these tables."""
-    if trigger is TIMEOUT:
-        more.update(RESCUED)
-    more.setdefault("kinds", tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL)
-    return Row(trigger, Setting(pipelining=pipelining, become=become, hosts=hosts, **more))  # type: ignore[arg-type]
-
-
-# sudo. With a terminal and without, each way to become somebody meets each trigger; each trigger meets both.
+# sudo. All in all, each way to become somebody meets each trigger, and each trigger a terminal and none.
 
 
 @rows(
-    row(INT, "root, no password", pipelining=True),
-    row(KILL, "root, no password"),
-    row(TIMEOUT, "root, no password", pipelining=True),
-    row(LOST_CLIENT, "root, no password"),
-    row(LOST_CONTROLLER, "root, no password"),
-    row(INT, "root, by password"),
-    row(KILL, "root, by password", pipelining=True),
-    row(TIMEOUT, "root, by password"),
-    row(LOST_CLIENT, "root, by password", pipelining=True),
-    row(LOST_CONTROLLER, "root, by password", pipelining=True),
-    row(INT, "another user"),
-    row(KILL, "another user"),
-    row(TIMEOUT, "another user", pipelining=True),
-    row(LOST_CLIENT, "another user"),
-    row(LOST_CONTROLLER, "another user"),
+    becoming(TIMEOUT, "root, no password", pipelining=True),
+    becoming(LOST_CLIENT, "root, no password"),
+    becoming(INT, "root, by password"),
+    becoming(LOST_CLIENT, "root, by password", pipelining=True),
+    becoming(LOST_CONTROLLER, "root, by password", pipelining=True),
+    becoming(KILL, "another user"),
+    becoming(LOST_CONTROLLER, "another user"),
+    others=[
+        becoming(INT, "root, no password", pipelining=True),
+        becoming(KILL, "root, no password"),
+        becoming(LOST_CONTROLLER, "root, no password"),
+        becoming(KILL, "root, by password", pipelining=True),
+        becoming(TIMEOUT, "root, by password"),
+        becoming(INT, "another user"),
+        becoming(TIMEOUT, "another user", pipelining=True),
+        becoming(LOST_CLIENT, "another user"),
+    ],
 )
 def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: Took) -> None:
     """The connection ends at sudo's own process, and maybe at a terminal of sudo's: below both of them the tree is ended."""
@@ -91,17 +82,19 @@ def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: To
 
 
 @rows(
-    row(LOST_CONTROLLER, "root, no password", hosts=1, pipelining=True),
-    row(LOST_CONTROLLER, "another user", hosts=1, pipelining=True),
-    row(LOST_CLIENT, "root, no password", hosts=1, pipelining=True),
-    row(INT, "root, no password", hosts=1),
+    becoming(LOST_CONTROLLER, "root, no password", hosts=1, pipelining=True),
+    others=[
+        becoming(LOST_CONTROLLER, "another user", hosts=1, pipelining=True),
+        becoming(LOST_CLIENT, "root, no password", hosts=1, pipelining=True),
+        becoming(INT, "root, no password", hosts=1),
+    ],
 )
 def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row: Row, took: Took) -> None:
     """It holds the other end of the module's output, and has nothing to write to a channel that broke: the supervisor sees the session end instead."""
     nothing_survives(among_logged, row, took)
 
 
-@rows(row(KILL, "root, no password", level="block", pipelining=True), row(INT, "root, no password", level="task"))
+@rows(becoming(KILL, "root, no password", level="block", pipelining=True), becoming(INT, "root, no password", level="task"))
 def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company, row: Row, took: Took) -> None:
     """Play, block and task: all other rows say it in the play."""
     nothing_survives(among_becoming, row, took)
@@ -111,13 +104,15 @@ def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company,
 
 
 @rows(
-    row(INT, "root, by su", hosts=1),
-    row(KILL, "root, by su", hosts=1),
-    row(TIMEOUT, "root, by su", hosts=1),
-    row(LOST_CLIENT, "root, by su", hosts=1),
-    row(LOST_CONTROLLER, "root, by su", hosts=1),
-    row(INT, "another user, by su", hosts=1),
-    row(LOST_CLIENT, "another user, by su", hosts=1),
+    becoming(INT, "root, by su", hosts=1),
+    becoming(LOST_CLIENT, "root, by su", hosts=1),
+    becoming(LOST_CONTROLLER, "root, by su", hosts=1),
+    others=[
+        becoming(KILL, "root, by su", hosts=1),
+        becoming(TIMEOUT, "root, by su", hosts=1),
+        becoming(INT, "another user, by su", hosts=1),
+        becoming(LOST_CLIENT, "another user, by su", hosts=1),
+    ],
 )
 def test_nothing_survives_below_su(among_becoming: Company, row: Row, took: Took) -> None:
     """Core never pipelines through su."""
@@ -125,13 +120,15 @@ def test_nothing_survives_below_su(among_becoming: Company, row: Row, took: Took
 
 
 @rows(
-    row(INT, "root, by doas", hosts=1),
-    row(KILL, "root, by doas", hosts=1, pipelining=True),
-    row(TIMEOUT, "root, by doas", hosts=1, pipelining=True),
-    row(LOST_CLIENT, "root, by doas", hosts=1),
-    row(LOST_CONTROLLER, "root, by doas", hosts=1, pipelining=True),
-    row(INT, "root, by doas and password", hosts=1),
-    row(LOST_CLIENT, "root, by doas and password", hosts=1),
+    becoming(KILL, "root, by doas", hosts=1, pipelining=True),
+    becoming(LOST_CONTROLLER, "root, by doas", hosts=1, pipelining=True),
+    becoming(INT, "root, by doas and password", hosts=1),
+    others=[
+        becoming(INT, "root, by doas", hosts=1),
+        becoming(TIMEOUT, "root, by doas", hosts=1, pipelining=True),
+        becoming(LOST_CLIENT, "root, by doas", hosts=1),
+        becoming(LOST_CLIENT, "root, by doas and password", hosts=1),
+    ],
 )
 def test_nothing_survives_below_doas(among_becoming: Company, row: Row, took: Took) -> None:
     """It takes a password from a terminal only."""
@@ -145,11 +142,13 @@ OWN_WAY = {"kinds": (*tree.COOPERATIVE, "other-user", "sudo-ignores-term", *tree
 
 
 @rows(
-    row(INT, "no", **OWN_WAY),
-    row(KILL, "no", pipelining=True, **OWN_WAY),
-    row(TIMEOUT, "no", **OWN_WAY),
-    row(LOST_CLIENT, "no", pipelining=True, **OWN_WAY),
-    row(LOST_CONTROLLER, "no", **OWN_WAY),
+    becoming(INT, "no", **OWN_WAY),
+    becoming(KILL, "no", pipelining=True, **OWN_WAY),
+    becoming(LOST_CONTROLLER, "no", **OWN_WAY),
+    others=[
+        becoming(TIMEOUT, "no", **OWN_WAY),
+        becoming(LOST_CLIENT, "no", pipelining=True, **OWN_WAY),
+    ],
 )
 def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(among_becoming: Company, row: Row, took: Took) -> None:
     """Whom the task's user must not signal, root does by `sudo -n`."""
@@ -172,7 +171,7 @@ def test_what_cannot_be_ended_is_named(among_becoming: Company, took: Took) -> N
 # The controls.
 
 
-@pytest.mark.parametrize("become", ["another user", "root, by su", "root, by doas"])
+@pytest.mark.parametrize("become", ["root, by su", *(pytest.param(become, marks=rest) for become in ("another user", "root, by doas"))])
 def test_without_the_collection_the_tree_survives(become_lab: Lab, become: str) -> None:
     """Below each of the three programs."""
     if "doas" in become:

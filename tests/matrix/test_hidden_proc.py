@@ -17,11 +17,8 @@ from . import proc_hosts, tree
 from .bystanders import Companies, Company
 from .control import play_control
 from .play import Setting
-from .table import Row, Took, nothing_survives, rows
-from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
-
-#: The task does not fail of it: something is there to rescue it.
-RESCUED = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+from .table import Row, Took, becoming, nothing_survives, rows
+from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 
 
 @pytest.fixture(scope="session")
@@ -52,24 +49,18 @@ def among_listed(lab_without_proc: Lab, companies: Companies) -> Company:
     return companies.on(lab_without_proc)
 
 
-def row(trigger: Trigger, *, pipelining: bool = False, become: str = "no", **more: object) -> Row:
-    """A row of these tables."""
-    if trigger is TIMEOUT:
-        more.update(RESCUED)
-    more.setdefault("kinds", tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL)
-    return Row(trigger, Setting(hosts=1, pipelining=pipelining, become=become, **more))  # type: ignore[arg-type]
-
-
 @rows(
-    row(INT),
-    row(KILL, pipelining=True),
-    row(TIMEOUT, pipelining=True),
-    row(LOST_CLIENT),
-    row(LOST_CONTROLLER, pipelining=True),
-    row(INT, become="root, no password", pipelining=True),
-    row(LOST_CLIENT, become="root, no password"),
-    row(KILL, become="another user"),
-    row(LOST_CONTROLLER, become="another user", pipelining=True),
+    becoming(INT, hosts=1),
+    becoming(LOST_CONTROLLER, hosts=1, pipelining=True),
+    becoming(KILL, hosts=1, become="another user"),
+    others=[
+        becoming(KILL, hosts=1, pipelining=True),
+        becoming(TIMEOUT, hosts=1, pipelining=True),
+        becoming(LOST_CLIENT, hosts=1),
+        becoming(INT, hosts=1, become="root, no password", pipelining=True),
+        becoming(LOST_CLIENT, hosts=1, become="root, no password"),
+        becoming(LOST_CONTROLLER, hosts=1, become="another user", pipelining=True),
+    ],
 )
 def test_nothing_survives_where_proc_hides_the_processes_of_others(among_hidden: Company, row: Row, took: Took) -> None:
     """A user's pass sees neither what the task runs by sudo nor who stands between."""
@@ -82,13 +73,15 @@ LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
 
 
 @rows(
-    row(INT, kinds=LISTED),
-    row(KILL, pipelining=True, kinds=LISTED),
-    row(TIMEOUT, pipelining=True, kinds=LISTED),
-    row(LOST_CLIENT, kinds=LISTED),
-    row(LOST_CONTROLLER, pipelining=True, kinds=LISTED),
-    row(INT, become="root, no password", kinds=LISTED),
-    row(KILL, supervise=False, kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED)),
+    becoming(INT, hosts=1, kinds=LISTED),
+    becoming(LOST_CONTROLLER, hosts=1, pipelining=True, kinds=LISTED),
+    becoming(KILL, hosts=1, supervise=False, kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED)),
+    others=[
+        becoming(KILL, hosts=1, pipelining=True, kinds=LISTED),
+        becoming(TIMEOUT, hosts=1, pipelining=True, kinds=LISTED),
+        becoming(LOST_CLIENT, hosts=1, kinds=LISTED),
+        becoming(INT, hosts=1, become="root, no password", kinds=LISTED),
+    ],
 )
 def test_nothing_survives_where_only_ps_tells(among_listed: Company, row: Row, took: Took) -> None:
     """As on BSD and macOS."""

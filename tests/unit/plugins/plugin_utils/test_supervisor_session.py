@@ -80,7 +80,8 @@ def test_the_session_is_the_nearest_one(namespace, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("transport", "become", "watched"), [("ssh", "sudo", True), ("paramiko", "su", True), ("ssh", None, False), ("local", "sudo", False), ("chroot", "sudo", False)]
+    ("transport", "become", "watched"),
+    [("ssh", "sudo", True), ("paramiko", "su", True), ("ssh", None, False), ("local", "sudo", False), ("chroot", "sudo", False)],
 )
 def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
     """A task on the controller itself stands below the session of the user who started the run, and may have been meant to outlive that."""
