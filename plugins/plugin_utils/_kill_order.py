@@ -35,6 +35,8 @@ _PLAY_CONTEXT = (
 )  # fmt: skip
 """What connection and become plugins still read from the play context where they have no option for it."""
 
+_CARRIES_ORDER = "_treekill_carries_order"
+
 SETTLE = 2.0
 """Seconds to go on looking for a tree that was never seen. A command that was on its way when its client was frozen
 starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
@@ -42,6 +44,11 @@ starts within a round trip and a fork; a busy sshd was seen to take more than a 
 
 class ReachError(Exception):
     """The host could not be reached, or its user could not be become, with what the order holds."""
+
+
+def carries_order(connection: ConnectionBase) -> bool:
+    """Whether a connection was made to carry out a kill order: it takes no lease, and there is nobody whom it could ask anything."""
+    return _CARRIES_ORDER in vars(connection)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Reach:
         """Taken from a connection that has all its options set, as it has when an action plugin is made."""
         become, shell = connection.become, connection._shell
         return cls(
-            # A connection that leashes itself would ask for a lease to carry out a kill order; it names the plugin that does not.
+            # What extends a plugin only to leash it names that one.
             connection=getattr(connection, "kill_order_plugin", connection._load_name),
             connection_options=connection.get_options(),
             shell=shell._load_name,
@@ -90,6 +97,7 @@ class Reach:
         connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
         if connection is None:
             raise ReachError(f"the connection plugin {self.connection} is not found")
+        vars(connection)[_CARRIES_ORDER] = True
         connection.set_options(direct=self.connection_options)
         connection._shell = self._shell(play_context)
         if self.become:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import carries_order
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
@@ -21,6 +22,8 @@ if t.TYPE_CHECKING:
 
 def leash_self(connection: ConnectionBase) -> None:
     """To be called when core has set the options, which it does for each task, host and loop item."""
+    if carries_order(connection):
+        return
     task = GuardedTask.of_connection(connection)
     if task is not None:
         leash(connection, current(), task)

@@ -89,7 +89,7 @@ class GuardedTask:
             return None
         task, variables = current._task, current._task_vars
         return cls(
-            host=str(connection.get_option("host") or current._host.name),
+            host=str(connection.get_option(_address_option(connection)) or current._host.name),
             name=str(task.get_name()),
             options=_options.KillOptions.parse({name: connection.get_option(name) for name in _options.VARIABLES.values()}),
             interpreters=_interpreters(variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
@@ -97,6 +97,10 @@ class GuardedTask:
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
         )
+
+
+def _address_option(connection: ConnectionBase) -> str:
+    return next(name for name in ("host", "remote_addr") if name in connection._options)
 
 
 def _interpreters(*known: object) -> tuple[str, ...]:

@@ -1,0 +1,448 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An ssh connection by the Python library paramiko, on a leash of its own."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: paramiko_ssh
+short_description: Connect by the Python library paramiko, and end what was started when the run is interrupted
+version_added: 1.0.0
+author:
+  - The treekill.remote authors (@treekill)
+description:
+  - An SSH connection without the OpenSSH client, which guards every command that is sent through it.
+  - Options, configuration and variables are those of C(ansible.builtin.paramiko_ssh), which ansible-core deprecated in 2.19 and no longer has
+    since 2.21. An inventory that uses it goes on to work with C(ansible_connection=treekill.remote.paramiko_ssh), on every supported ansible-core.
+  - Host keys are checked against the system's and the user's file of known hosts. Nothing else is read from the configuration of OpenSSH.
+requirements:
+  - The Python library C(paramiko) on the controller, for the Python that runs Ansible.
+extends_documentation_fragment:
+  - treekill.remote.kill
+options:
+  remote_addr:
+    description: Name or address of the host.
+    type: str
+    default: inventory_hostname
+    vars:
+      - name: inventory_hostname
+      - name: ansible_host
+      - name: ansible_ssh_host
+      - name: ansible_paramiko_host
+  port:
+    description: Port that the SSH server listens on.
+    type: int
+    default: 22
+    ini:
+      - section: defaults
+        key: remote_port
+      - section: paramiko_connection
+        key: remote_port
+    env:
+      - name: ANSIBLE_REMOTE_PORT
+      - name: ANSIBLE_REMOTE_PARAMIKO_PORT
+    vars:
+      - name: ansible_port
+      - name: ansible_ssh_port
+      - name: ansible_paramiko_port
+    keyword:
+      - name: port
+  remote_user:
+    description:
+      - User to log in as. Without it, the one that runs Ansible.
+      - The command-line option C(--user) sets it as well.
+    type: str
+    ini:
+      - section: defaults
+        key: remote_user
+      - section: paramiko_connection
+        key: remote_user
+    env:
+      - name: ANSIBLE_REMOTE_USER
+      - name: ANSIBLE_PARAMIKO_REMOTE_USER
+    vars:
+      - name: ansible_user
+      - name: ansible_ssh_user
+      - name: ansible_paramiko_user
+    keyword:
+      - name: remote_user
+  password:
+    description:
+      - Password to log in with, also where the server asks for it in a dialogue (keyboard-interactive), and passphrase of the private key.
+      - With it, the keys of an agent are not tried.
+      - The command-line option C(--ask-pass) sets it as well.
+    type: str
+    vars:
+      - name: ansible_password
+      - name: ansible_ssh_pass
+      - name: ansible_ssh_password
+      - name: ansible_paramiko_pass
+      - name: ansible_paramiko_password
+  private_key_file:
+    description: Private key to log in with.
+    type: str
+    ini:
+      - section: defaults
+        key: private_key_file
+      - section: paramiko_connection
+        key: private_key_file
+    env:
+      - name: ANSIBLE_PRIVATE_KEY_FILE
+      - name: ANSIBLE_PARAMIKO_PRIVATE_KEY_FILE
+    vars:
+      - name: ansible_private_key_file
+      - name: ansible_ssh_private_key_file
+      - name: ansible_paramiko_private_key_file
+    cli:
+      - name: private_key_file
+        option: '--private-key'
+  look_for_keys:
+    description: Try the private keys with the usual names in C(~/.ssh).
+    type: bool
+    default: true
+    ini:
+      - section: paramiko_connection
+        key: look_for_keys
+    env:
+      - name: ANSIBLE_PARAMIKO_LOOK_FOR_KEYS
+  use_rsa_sha2_algorithms:
+    description: Use RSA keys, the host's and the user's, with SHA-2. V(false) is for old servers that offer it and can't do it.
+    type: bool
+    default: true
+    ini:
+      - section: paramiko_connection
+        key: use_rsa_sha2_algorithms
+    env:
+      - name: ANSIBLE_PARAMIKO_USE_RSA_SHA2_ALGORITHMS
+    vars:
+      - name: ansible_paramiko_use_rsa_sha2_algorithms
+  host_key_checking:
+    description: Refuse a host with another key than the one that is known, and ask before a new one is accepted.
+    type: bool
+    default: true
+    ini:
+      - section: defaults
+        key: host_key_checking
+      - section: paramiko_connection
+        key: host_key_checking
+    env:
+      - name: ANSIBLE_HOST_KEY_CHECKING
+      - name: ANSIBLE_SSH_HOST_KEY_CHECKING
+      - name: ANSIBLE_PARAMIKO_HOST_KEY_CHECKING
+    vars:
+      - name: ansible_host_key_checking
+      - name: ansible_ssh_host_key_checking
+      - name: ansible_paramiko_host_key_checking
+  host_key_auto_add:
+    description: Accept the key of a host that is not known without asking.
+    type: bool
+    default: false
+    ini:
+      - section: paramiko_connection
+        key: host_key_auto_add
+    env:
+      - name: ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD
+  record_host_keys:
+    description:
+      - Add a key that was accepted to C(~/.ssh/known_hosts), at its end and at once.
+      - With V(false), and without O(host_key_auto_add), a kill order can't reach a host whose key was accepted by hand in the same run.
+    type: bool
+    default: true
+    ini:
+      - section: paramiko_connection
+        key: record_host_keys
+    env:
+      - name: ANSIBLE_PARAMIKO_RECORD_HOST_KEYS
+  proxy_command:
+    description:
+      - A program whose standard input and output are the connection to the host. C(%h), C(%p) and C(%r) in it are host, port and user.
+      - No shell reads it. Without it, the first C(ProxyCommand) in O(ssh_args), O(ssh_common_args) and O(ssh_extra_args) is taken.
+    type: str
+    default: ''
+    ini:
+      - section: paramiko_connection
+        key: proxy_command
+    env:
+      - name: ANSIBLE_PARAMIKO_PROXY_COMMAND
+    vars:
+      - name: ansible_paramiko_proxy_command
+  ssh_args:
+    description: Arguments of the C(ssh) program, of which only a C(ProxyCommand) is used.
+    type: str
+    default: ''
+    ini:
+      - section: ssh_connection
+        key: ssh_args
+    env:
+      - name: ANSIBLE_SSH_ARGS
+    vars:
+      - name: ansible_ssh_args
+  ssh_common_args:
+    description: Arguments of the C(ssh) program, of which only a C(ProxyCommand) is used.
+    type: str
+    default: ''
+    ini:
+      - section: ssh_connection
+        key: ssh_common_args
+    env:
+      - name: ANSIBLE_SSH_COMMON_ARGS
+    vars:
+      - name: ansible_ssh_common_args
+    cli:
+      - name: ssh_common_args
+  ssh_extra_args:
+    description: Arguments of the C(ssh) program, of which only a C(ProxyCommand) is used.
+    type: str
+    default: ''
+    ini:
+      - section: ssh_connection
+        key: ssh_extra_args
+    env:
+      - name: ANSIBLE_SSH_EXTRA_ARGS
+    vars:
+      - name: ansible_ssh_extra_args
+    cli:
+      - name: ssh_extra_args
+  pty:
+    description:
+      - Give commands a terminal on the host, which sudo may insist on (C(requiretty)).
+      - A command that gets data on its standard input has none, see O(pipelining).
+    type: bool
+    default: true
+    ini:
+      - section: paramiko_connection
+        key: pty
+    env:
+      - name: ANSIBLE_PARAMIKO_PTY
+  pipelining:
+    description:
+      - Send modules on the standard input of their interpreter, and not as files. There is no terminal then.
+      - Ansible-core's plugin never did. Where sudo insists on a terminal, leave it off.
+    type: bool
+    default: false
+    ini:
+      - section: defaults
+        key: pipelining
+      - section: connection
+        key: pipelining
+      - section: paramiko_connection
+        key: pipelining
+    env:
+      - name: ANSIBLE_PIPELINING
+      - name: ANSIBLE_PARAMIKO_PIPELINING
+    vars:
+      - name: ansible_pipelining
+      - name: ansible_paramiko_pipelining
+  timeout:
+    description: Seconds for the network connection, for the login, and for an answer of become.
+    type: int
+    default: 10
+    ini:
+      - section: defaults
+        key: timeout
+      - section: ssh_connection
+        key: timeout
+      - section: paramiko_connection
+        key: timeout
+    env:
+      - name: ANSIBLE_TIMEOUT
+      - name: ANSIBLE_SSH_TIMEOUT
+      - name: ANSIBLE_PARAMIKO_TIMEOUT
+    vars:
+      - name: ansible_ssh_timeout
+      - name: ansible_paramiko_timeout
+    cli:
+      - name: timeout
+  banner_timeout:
+    description: Seconds for the first words of the SSH server.
+    type: float
+    default: 30
+    ini:
+      - section: paramiko_connection
+        key: banner_timeout
+    env:
+      - name: ANSIBLE_PARAMIKO_BANNER_TIMEOUT
+notes:
+  - Without the callback P(treekill.remote.guardian#callback) a guardian is started by the first task, an interruption ends what is running,
+    and there is no recap.
+  - The client is a part of the Ansible worker, and no program of its own. A worker that is killed takes its connection along, and the host hangs up
+    on the tree before a kill order comes. With a supervisor (O(supervise)) nothing is lost by that.
+  - C(ProxyJump) is not known to paramiko. Use O(proxy_command), with C(ssh -W %h:%p jumphost) for example.
+seealso:
+  - plugin: treekill.remote.ssh
+    plugin_type: connection
+"""
+
+EXAMPLES = r"""
+inventory: |
+  # Hosts that are reached by paramiko, the last one through another
+  all:
+    hosts:
+      web1.example.com:
+      db1.internal:
+        ansible_paramiko_proxy_command: ssh -W %h:%p web1.example.com
+    vars:
+      ansible_connection: treekill.remote.paramiko_ssh
+      treekill_kill_timeout: 20
+"""
+
+import contextlib
+import os
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound, AnsiblePromptNoninteractive
+from ansible.plugins.connection import ConnectionBase
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils import _paramiko_library
+from ansible_collections.treekill.remote.plugins.plugin_utils._escalation import Escalation
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import carries_order
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_client import NOTHING_STARTED, Client, Destination
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_command import Command
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_host_keys import HostKeys
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_proxy import proxy_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._self_leashed import leash_self
+
+display = Display()
+
+
+class Connection(ConnectionBase):  # type: ignore[misc]
+    """One host by paramiko. The connection lasts for all the commands and files of a task, the items of a loop included."""
+
+    transport = "paramiko"
+    has_pipelining = True
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client: Client | None = None
+        self._given_up: list[Command] = []
+
+    def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().set_options(*args, **kwargs)
+        leash_self(self)
+
+    def _connect(self) -> Connection:
+        if _paramiko_library.missing is not None:
+            raise AnsibleError(
+                f"{NOTHING_STARTED}: the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on the controller,"
+                f" for the Python that runs Ansible ({_paramiko_library.missing})."
+            )
+        if self._client is None or not self._client.alive:
+            destination = self._destination()
+            display.vvv(f"paramiko: connect to port {destination.port} as {destination.user}", host=destination.host)
+            client = Client(destination, self._host_keys())
+            client.connect()
+            self._client = client
+        self._connected = True
+        return self
+
+    def _destination(self) -> Destination:
+        option = self.get_option
+        return Destination(
+            host=option("remote_addr"),
+            port=option("port"),
+            user=option("remote_user"),
+            password=option("password"),
+            private_key_file=option("private_key_file"),
+            look_for_keys=option("look_for_keys"),
+            rsa_sha2=option("use_rsa_sha2_algorithms"),
+            proxy_command=proxy_command(option("proxy_command"), option("ssh_args"), option("ssh_common_args"), option("ssh_extra_args")),
+            timeout=option("timeout"),
+            banner_timeout=option("banner_timeout"),
+        )
+
+    def _host_keys(self) -> HostKeys:
+        return HostKeys(
+            checking=self.get_option("host_key_checking"),
+            auto_add=self.get_option("host_key_auto_add"),
+            record=self.get_option("record_host_keys"),
+            ask=self._ask,
+            alone=self._alone,
+        )
+
+    def _ask(self, question: str) -> str | None:
+        if carries_order(self):
+            return None
+        try:
+            return str(display.prompt_until(question, private=False).decode("utf-8", "replace"))
+        except AnsiblePromptNoninteractive:
+            return None
+
+    @contextlib.contextmanager
+    def _alone(self) -> t.Iterator[None]:
+        self.connection_lock()
+        try:
+            yield
+        finally:
+            self.connection_unlock()
+
+    @property
+    def _connected_client(self) -> Client:
+        self._connect()
+        return t.cast(Client, self._client)
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        self._hang_up()
+        client = self._connected_client
+        terminal = os.environ.get("TERM", "vt100") if sudoable and not in_data and self.get_option("pty") else ""
+        channel = client.open_session(terminal)
+        display.vvv(f"paramiko: EXEC {cmd}", host=self.get_option("remote_addr"))
+        client.send(channel, cmd)
+        become = self.become if sudoable else None
+        password = str(become.get_option("become_pass") or "") if become is not None and become.expect_prompt() else ""
+        command = Command(channel, Escalation(become, cmd), password.encode("utf-8", "surrogateescape"), 2 + self.get_option("timeout"))
+        try:
+            status, stdout, stderr = command.run(in_data, bool(terminal))
+        except BaseException:
+            # The task's timeout, or a signal. Its tree is ended in good order first: the end of the channel would scatter it.
+            self._given_up.append(command)
+            raise
+        lost = status < 0 and client.lost(channel)
+        command.close()
+        if lost:
+            raise AnsibleConnectionFailure(f"The connection to {self.get_option('remote_addr')} via paramiko was lost while a command was running.")
+        return status, stdout, stderr
+
+    def _hang_up(self) -> None:
+        """End the channels of commands that were given up: whoever was to end their trees has done so by now."""
+        while self._given_up:
+            self._given_up.pop().close()
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        super().put_file(in_path, out_path)
+        display.vvv(f"paramiko: PUT {in_path} TO {out_path}", host=self.get_option("remote_addr"))
+        if not os.path.exists(in_path):
+            raise AnsibleFileNotFound(f"file or module does not exist: {in_path}")
+        with self._transfer(f"failed to transfer file to {out_path}") as files:
+            files.put(in_path, out_path)
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        super().fetch_file(in_path, out_path)
+        display.vvv(f"paramiko: FETCH {in_path} TO {out_path}", host=self.get_option("remote_addr"))
+        with self._transfer(f"failed to transfer file from {in_path}") as files:
+            files.get(in_path, out_path)
+
+    @contextlib.contextmanager
+    def _transfer(self, failure: str) -> t.Iterator[t.Any]:
+        client = self._connected_client
+        try:
+            with client.files() as files:
+                yield files
+        except client.errors as error:
+            if not client.alive:
+                raise AnsibleConnectionFailure(f"{failure}: the connection via paramiko was lost") from error
+            raise AnsibleError(f"{failure}: {error or type(error).__name__}") from error
+
+    def reset(self) -> None:
+        if self._connected:
+            self.close()
+            self._connect()
+
+    def close(self) -> None:
+        self._given_up.clear()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        self._connected = False

@@ -1,0 +1,20 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The library paramiko, which only hosts with the connection plugin paramiko_ssh need.
+
+This file is private to the collection treekill.remote.
+
+Its absence is an error of the connection, told by the plugin: documentation and everything else of the collection work without it.
+"""
+
+from __future__ import annotations
+
+missing: ImportError | None = None
+"""Why the library can't be had; None where it can."""
+
+try:
+    import paramiko as paramiko  # noqa: PLC0414  # so it is offered to others
+except ImportError as error:
+    missing = error

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A proxy command of a paramiko connection: found in the options, started, and ended with its connection.
+
+This file is private to the collection treekill.remote.
+
+The program talks to one end of a socket pair and paramiko to the other. paramiko's own ProxyCommand reads from a pipe and spins until its
+timeout when the program has ended, and lets the program hang when it writes more messages than fit into a pipe.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import tempfile
+import typing as t
+
+_OPTION = re.compile(r"\s*proxycommand(?:\s*=\s*|\s+)(.*)", re.IGNORECASE | re.DOTALL)
+
+_END_SECONDS = 1.0
+"""For a proxy that has lost its connection to end by itself, before it is killed."""
+
+
+def proxy_command(own: str, *ssh_arguments: str) -> str:
+    """The command that the options name: the plugin's own, or the first ProxyCommand among arguments that are meant for ssh.
+
+    Args:
+        own: the option proxy_command.
+        ssh_arguments: command-line arguments of ssh, each option's as one string.
+    """
+    if own:
+        return _wanted(own)
+    for arguments in ssh_arguments:
+        words = shlex.split(arguments or "")
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            option = following if word == "-o" else word.removeprefix("-o")
+            found = _OPTION.fullmatch(option) if word.startswith("-o") else None
+            if found:
+                return _wanted(found[1])
+    return ""
+
+
+def _wanted(command: str) -> str:
+    return "" if command.strip().lower() == "none" else command.strip()
+
+
+def filled_in(command: str, host: str, port: int, user: str) -> list[str]:
+    """The words of the command, with what OpenSSH puts in for %h, %p, %r and %%."""
+    values = {"%h": host, "%p": str(port), "%r": user, "%%": "%"}
+    return [re.sub(r"%[hpr%]", lambda found: values[found[0]], word) for word in shlex.split(command)]
+
+
+class Proxy:
+    """A running proxy command. `socket` is the connection to the host through it."""
+
+    def __init__(self, words: t.Sequence[str]) -> None:
+        self.socket, theirs = socket.socketpair()
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the proxy
+        try:
+            self._process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=self._messages)
+        except OSError:
+            self.socket.close()
+            self._messages.close()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def said(self) -> str:
+        """The last of what it wrote to its standard error."""
+        size = self._messages.seek(0, os.SEEK_END)
+        self._messages.seek(max(0, size - 1000))
+        return self._messages.read().decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        """End it. Closing is the signal that it understands; one that does not is killed."""
+        self.socket.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._messages.close()
