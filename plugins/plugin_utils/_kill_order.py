@@ -69,11 +69,11 @@ class Reach:
         become, shell = connection.become, connection._shell
         return cls(
             # What extends a plugin only to leash it names that one.
-            connection=getattr(connection, "kill_order_plugin", connection._load_name),
+            connection=getattr(connection, "kill_order_plugin", _name_of(connection)),
             connection_options=connection.get_options(),
-            shell=shell._load_name,
+            shell=_name_of(shell),
             shell_options=shell.get_options(),
-            become=become._load_name if become else None,
+            become=_name_of(become) if become else None,
             become_options=become.get_options() if become else {},
             play_context={name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT},
         )
@@ -183,6 +183,15 @@ class KillOrder:
         if connection.allow_executable and executable:
             command = f"{executable} -c {shlex.quote(command)}"
         return command
+
+
+def _name_of(plugin: t.Any) -> str:
+    """The name by which the plugin's loader finds it again. A plugin of a collection knows itself by that of its Python module."""
+    name = str(plugin._load_name)
+    if not name.startswith("ansible_collections."):
+        return name
+    dummy, namespace, collection, dummy, dummy, *rest = name.split(".")
+    return ".".join((namespace, collection, *rest))
 
 
 def _lock_file() -> int:

@@ -12,6 +12,7 @@ timeout when the program has ended, and lets the program hang when it writes mor
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -37,7 +38,7 @@ def proxy_command(own: str, *ssh_arguments: str) -> str:
         return _wanted(own)
     for arguments in ssh_arguments:
         words = shlex.split(arguments or "")
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
             option = following if word == "-o" else word.removeprefix("-o")
             found = _OPTION.fullmatch(option) if word.startswith("-o") else None
             if found:

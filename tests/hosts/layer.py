@@ -18,8 +18,8 @@ from .trees import MACHINE_ROOT
 _SSHD = """\
 Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
-# Four times cheaper than the post-quantum default.
-KexAlgorithms curve25519-sha256
+# Four times cheaper than the post-quantum default; the second name of the same is the one that paramiko knows.
+KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org
 PermitRootLogin prohibit-password
 PasswordAuthentication yes
 KbdInteractiveAuthentication no

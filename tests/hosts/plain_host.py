@@ -54,7 +54,7 @@ PrintMotd no
 PrintLastLog no
 MaxStartups 1000
 MaxSessions 1000
-KexAlgorithms curve25519-sha256
+KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org
 AcceptEnv LANG LC_*
 SetEnv LANG=C.UTF-8 {mark}={directory}
 LogLevel VERBOSE
