@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The first words of a command inside become: is a password wanted, was it wrong, has the command begun?
+"""The first words of a command inside become: whether a password is wanted, was wrong, or is not needed any more.
 
 This file is private to the collection treekill.remote.
 

@@ -80,8 +80,8 @@ class Command:
             elif time.monotonic() > deadline:
                 seen = bytes(self._output[True] + self._output[False]).decode("utf-8", "replace")
                 raise AnsibleError(f"Timeout ({self._patience:.0f}s) waiting for privilege escalation prompt: {seen}")
-        for from_stdout, output in self._output.items():
-            output += self._escalation.rest(from_stdout)
+        for from_stdout in self._output:
+            self._output[from_stdout] += self._escalation.rest(from_stdout)
 
     def _feed(self, rest: bytes) -> None:
         view = memoryview(rest)

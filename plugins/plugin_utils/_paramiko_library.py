@@ -17,4 +17,4 @@ missing: ImportError | None = None
 try:
     import paramiko as paramiko  # noqa: PLC0414  # so it is offered to others
 except ImportError as error:
-    missing = error
+    missing, paramiko = error, None

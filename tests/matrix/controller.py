@@ -11,6 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from socket import inet_aton
 
 from tests.hosts import ProcessId
 
@@ -92,13 +93,25 @@ def masters(directory: Path) -> list[ProcessId]:
 
 
 def worker_of(row: str, main: int, address: str) -> ProcessId:
-    """The worker that serves the host with that address: the child of main whose ssh client names it."""
+    """The worker that serves the host with that address: the child of main whose ssh client names it, or which is itself connected to it."""
     table = {process.id.pid: process for process in processes(row)}
     for client in table.values():
         if client.is_ssh and address in client.command.split() and client.ppid in table and table[client.ppid].ppid == main:
             return table[client.ppid].id
+    for process in table.values():
+        if process.ppid == main and _is_connected(process.id.pid, address):
+            return process.id
     listing = "\n".join(map(str, table.values()))
-    raise AssertionError(f"no worker of {main} has an ssh client to {address}:\n{listing}")
+    raise AssertionError(f"no worker of {main} has a connection to {address}:\n{listing}")
+
+
+def _is_connected(pid: int, address: str) -> bool:
+    """Whether a process holds a TCP socket with that IPv4 address at the other end."""
+    remote = inet_aton(address)[::-1].hex().upper()
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    sockets = {f"socket:[{fields[9]}]" for fields in lines if fields[2].startswith(f"{remote}:")}
+    folder = _PROC / str(pid) / "fd"
+    return any(os.readlink(link) in sockets for link in folder.iterdir())
 
 
 def end(row: str, directory: Path) -> None:

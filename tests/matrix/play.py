@@ -18,6 +18,8 @@ from . import tree
 
 CALLBACK = "treekill.remote.guardian"
 
+PARAMIKO = "treekill.remote.paramiko_ssh"
+
 
 @dataclass(frozen=True)
 class Becoming:
@@ -59,16 +61,19 @@ class Setting:
     strategy: str = "linear"
     hosts: int = 2
     track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
+    connection: str = ""  #: the one that the play names, instead of the default one's
     action: str = "shell"  #: `raw` or `script`: of this collection
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
     leaves: tuple[str, ...] = ()  #: daemons that the first task leaves behind on purpose, besides one; kinds of processes
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the task with the tree
+    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  #: by name of a host, what it has more than the others
     rescue: Sequence[Mapping[str, Any]] = ()  #: tasks, if that one fails; `{{ row }}` is what marks the run
     after: Sequence[Mapping[str, Any]] = ()  #: tasks after it
     options: Mapping[str, object] = field(default_factory=dict)  #: more of [treekill] in ansible.cfg
     ssh: Mapping[str, object] = field(default_factory=dict)  #: more of [ssh_connection]
+    paramiko: Mapping[str, object] = field(default_factory=dict)  #: more of [paramiko_connection]
 
     @property
     def becoming(self) -> Becoming:
@@ -79,7 +84,7 @@ class Setting:
 def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: bool) -> Path:
     """Write all that `ansible-playbook` needs into the directory, and return the playbook."""
     names = [host.name for host in lab][: setting.hosts]
-    (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
+    write_configuration(directory, lab, setting, collection=collection)
     (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
     (directory / "daemons.sh").write_text(_daemons(row, setting))
     (directory / "tree.sh").write_text(tree.script(row, setting.kinds))
@@ -93,7 +98,7 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
 def write_scripted(directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
     """The same for a run without a tree: the shell script of its task is given."""
     names = [host.name for host in lab][: setting.hosts]
-    (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
+    write_configuration(directory, lab, setting, collection=collection)
     (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
     (directory / "script.sh").write_text(script)
     task = {**_shell_task("Run a script", "{{ lookup('file', 'script.sh') }}", setting), **setting.keywords}
@@ -119,8 +124,8 @@ def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, 
         play["tasks"] = [{**task, **become} for task in tasks]
     else:
         play.update(become, tasks=[*tasks])
-    if setting.track == "plugins":
-        play["connection"] = "treekill.remote.ssh"
+    if setting.connection or setting.track == "plugins":
+        play["connection"] = setting.connection or "treekill.remote.ssh"
     playbook = directory / "playbook.yml"
     # JSON is YAML.
     playbook.write_text(json.dumps([play], indent=1))
@@ -148,7 +153,15 @@ def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
 
 def _targets(names: Sequence[str], row: str, setting: Setting) -> dict[str, Any]:
     variables = {"row": row, "ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
-    return {"targets": {"hosts": {name: {} for name in names}, "vars": variables}}
+    return {"targets": {"hosts": {name: dict(setting.variables.get(name, {})) for name in names}, "vars": variables}}
+
+
+def write_configuration(directory: Path, lab: Lab, setting: Setting, *, collection: bool) -> None:
+    """ansible.cfg; and the host keys where paramiko looks for them, when the directory is the home of the run."""
+    (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
+    if setting.connection == PARAMIKO:
+        (directory / ".ssh").mkdir(mode=0o700)
+        (directory / ".ssh/known_hosts").write_text(lab.known_hosts.read_text())
 
 
 def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool) -> str:
@@ -166,6 +179,9 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         # Short: the name of a socket has some hundred characters at most.
         f"control_path_dir = {directory}/cp",
         *_lines(setting.ssh),
+        "[paramiko_connection]",
+        f"pipelining = {setting.pipelining}",
+        *_lines(setting.paramiko),
     ]
     if collection:
         lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}", f"supervise = {setting.supervise}"]

@@ -109,7 +109,10 @@ def _start(
     else:
         playbook = play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
     argv = [*command, str(playbook)]
-    return launch(row, directory, setting, argv, environ_of(row, directory, collection=collection), terminal=terminal)
+    environ = environ_of(row, directory, collection=collection)
+    if setting.connection == play.PARAMIKO:
+        environ["HOME"] = str(directory)
+    return launch(row, directory, setting, argv, environ, terminal=terminal)
 
 
 def launch(row: str, directory: Path, setting: Setting, argv: Sequence[str], environ: Mapping[str, str], *, terminal: bool) -> Run:

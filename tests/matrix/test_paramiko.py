@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""By treekill.remote.paramiko_ssh: nothing survives, although the client is a part of the worker and ends with it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.hosts import Lab
+
+from . import census, tree
+from .bystanders import Company
+from .play import PARAMIKO, Setting
+from .rows import play_row, tidy
+from .run import started
+from .table import Row, Took, assert_survived_by_nobody, rows
+from .test_controls import HUP_PROOF
+from .test_timeout import LONG, LOOK, seen_on
+from .triggers import INT, KILL, KILL_WORKER, TERM, TIMEOUT, Trigger
+
+BECOME = ("no", "root, no password", "root, by password")
+
+TRIGGERS = (INT, KILL, TERM, KILL_WORKER, TIMEOUT)
+
+
+def _row(trigger: Trigger, become: str, number: int) -> Row:
+    # One of the two hosts with pipelining, the other with a pty.
+    pipelined = ("web1", "web2")[number % 2]
+    setting = Setting(
+        connection=PARAMIKO,
+        become=become,
+        track=("all", "plugins")[number // 2 % 2],
+        variables={pipelined: {"ansible_pipelining": True}},
+        keywords=LONG if trigger is TIMEOUT else {},
+        rescue=[LOOK] if trigger is TIMEOUT else [],
+    )
+    return Row(trigger, setting, f"pipelining on {pipelined}")
+
+
+# Every trigger with every way of becoming somebody, with a pty and without. Which way of tracking, and whose worker is killed, changes from row to
+# row: each trigger and each way of becoming meets both.
+EVERY = [_row(trigger, become, number) for number, (trigger, become) in enumerate(itertools.product(TRIGGERS, BECOME))]
+
+
+@pytest.fixture(scope="module")
+def status_without(lab: Lab) -> int | None:
+    """With which status core ends a run that has lost a worker."""
+    setting = Setting(hosts=1, connection=PARAMIKO, track="none", kinds=tree.COOPERATIVE)
+    known = {host.name: frozenset(process.id for process in host.processes()) for host in lab}
+    with started(lab, setting, collection=True) as run:
+        census.wait_for_tree(run, list(lab)[:1], known)
+        KILL_WORKER.fire(run, lab)
+        status = run.wait(40)
+    tidy(list(lab), known)
+    return status
+
+
+@rows(*EVERY)
+def test_nothing_survives(among: Company, row: Row, took: Took, request: pytest.FixtureRequest) -> None:
+    """Nor does anybody else die, and the status is the one of a run without the guard."""
+    status = request.getfixturevalue("status_without") if row.trigger is KILL_WORKER else row.trigger.status
+    outcome = play_row(among, row.setting, row.trigger)
+    took(outcome.seconds)
+    assert_survived_by_nobody(outcome, row.trigger, status=status)
+    if row.trigger is TIMEOUT:
+        assert not any(seen_on(host, outcome.row) for host in among.hosts), f"the rescue came before the end of the tree\n{outcome.story}"
+
+
+@pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
+@pytest.mark.parametrize("trigger", [INT, KILL], ids=lambda trigger: trigger.name)
+def test_without_the_guard_survivors_are_left(lab: Lab, trigger: Trigger, pipelining: bool) -> None:
+    """The control: the same connection, and nothing tracked."""
+    host = next(iter(lab))
+    known = {host.name: frozenset(process.id for process in host.processes())}
+    setting = Setting(hosts=1, connection=PARAMIKO, track="none", pipelining=pipelining)
+    with started(lab, setting, collection=True) as run:
+        census.wait_for_tree(run, [host], known)
+        trigger.fire(run, lab)
+        assert run.wait(40) == trigger.status, run.story
+        found = {census.name_of(process, run.row) for process in census.survivors([host], known, run.row)[host.name]}
+    tidy([host], known)
+    assert found >= (set(tree.FULL) if pipelining else HUP_PROOF), run.story
