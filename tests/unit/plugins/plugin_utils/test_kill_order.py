@@ -16,7 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder, Reach, ReachError
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder, Reach, ReachError, carries_order
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import resolve
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
@@ -67,7 +67,7 @@ def an_order(reach: Reach, *, becomes: bool = False, **options: object) -> KillO
 
 
 @pytest.mark.parametrize("become", [None, "sudo", "su"])
-@pytest.mark.parametrize("name", ["ssh", "local"])
+@pytest.mark.parametrize("name", ["ssh", "local", "treekill.remote.paramiko_ssh"])
 def test_a_connection_made_anew_has_the_same_options(name, become):
     connection = a_connection(name, become)
     anew = sent(Reach.of(connection)).connect(no_log=False)
@@ -84,6 +84,12 @@ def test_a_connection_that_leashes_itself_is_made_anew_without():
     connection = a_connection()
     connection.kill_order_plugin = "local"
     assert sent(Reach.of(connection)).connect(no_log=False).transport == "local"
+
+
+def test_a_connection_made_anew_knows_that_it_carries_an_order():
+    connection = a_connection("treekill.remote.paramiko_ssh")
+    assert carries_order(sent(Reach.of(connection)).connect(no_log=False))
+    assert not carries_order(connection)
 
 
 def test_a_plugin_that_is_gone_is_named():
