@@ -67,7 +67,7 @@ def an_order(reach: Reach, *, becomes: bool = False, **options: object) -> KillO
 
 
 @pytest.mark.parametrize("become", [None, "sudo", "su"])
-@pytest.mark.parametrize("name", ["ssh", "local", "treekill.remote.paramiko_ssh"])
+@pytest.mark.parametrize("name", ["ssh", "local"])
 def test_a_connection_made_anew_has_the_same_options(name, become):
     connection = a_connection(name, become)
     anew = sent(Reach.of(connection)).connect(no_log=False)
@@ -87,9 +87,19 @@ def test_a_connection_that_leashes_itself_is_made_anew_without():
 
 
 def test_a_connection_made_anew_knows_that_it_carries_an_order():
-    connection = a_connection("treekill.remote.paramiko_ssh")
+    connection = a_connection()
     assert carries_order(sent(Reach.of(connection)).connect(no_log=False))
     assert not carries_order(connection)
+
+
+def test_plugins_of_collections_are_named_as_their_loader_finds_them():
+    """Core gives them the name of their Python module, by which it does not find them again."""
+    connection = a_connection("ssh", "sudo")
+    connection._load_name = "ansible_collections.some.where.plugins.connection.below.there"
+    connection._shell._load_name = "ansible_collections.some.where.plugins.shell.posix"
+    connection.become._load_name = "ansible_collections.community.general.plugins.become.doas"
+    reach = Reach.of(connection)
+    assert (reach.connection, reach.shell, reach.become) == ("some.where.below.there", "some.where.posix", "community.general.doas")
 
 
 def test_a_plugin_that_is_gone_is_named():
