@@ -292,16 +292,11 @@ import contextlib
 import os
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound, AnsiblePromptNoninteractive
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils import _paramiko_library
-from ansible_collections.treekill.remote.plugins.plugin_utils._escalation import Escalation
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import carries_order
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_client import NOTHING_STARTED, Client, Destination
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_command import Command
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_host_keys import HostKeys
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_proxy import proxy_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_client import Client
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_options import connected_client
 from ansible_collections.treekill.remote.plugins.plugin_utils._self_leashed import leash_self
 
 display = Display()
@@ -316,66 +311,17 @@ class Connection(ConnectionBase):  # type: ignore[misc]
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._client: Client | None = None
-        self._given_up: list[Command] = []
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().set_options(*args, **kwargs)
         leash_self(self)
 
     def _connect(self) -> Connection:
-        if _paramiko_library.missing is not None:
-            raise AnsibleError(
-                f"{NOTHING_STARTED}: the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on the controller,"
-                f" for the Python that runs Ansible ({_paramiko_library.missing})."
-            )
         if self._client is None or not self._client.alive:
-            destination = self._destination()
-            display.vvv(f"paramiko: connect to port {destination.port} as {destination.user}", host=destination.host)
-            client = Client(destination, self._host_keys())
-            client.connect()
-            self._client = client
+            self.close()
+            self._client = connected_client(self)
         self._connected = True
         return self
-
-    def _destination(self) -> Destination:
-        option = self.get_option
-        return Destination(
-            host=option("remote_addr"),
-            port=option("port"),
-            user=option("remote_user"),
-            password=option("password"),
-            private_key_file=option("private_key_file"),
-            look_for_keys=option("look_for_keys"),
-            rsa_sha2=option("use_rsa_sha2_algorithms"),
-            proxy_command=proxy_command(option("proxy_command"), option("ssh_args"), option("ssh_common_args"), option("ssh_extra_args")),
-            timeout=option("timeout"),
-            banner_timeout=option("banner_timeout"),
-        )
-
-    def _host_keys(self) -> HostKeys:
-        return HostKeys(
-            checking=self.get_option("host_key_checking"),
-            auto_add=self.get_option("host_key_auto_add"),
-            record=self.get_option("record_host_keys"),
-            ask=self._ask,
-            alone=self._alone,
-        )
-
-    def _ask(self, question: str) -> str | None:
-        if carries_order(self):
-            return None
-        try:
-            return str(display.prompt_until(question, private=False).decode("utf-8", "replace"))
-        except AnsiblePromptNoninteractive:
-            return None
-
-    @contextlib.contextmanager
-    def _alone(self) -> t.Iterator[None]:
-        self.connection_lock()
-        try:
-            yield
-        finally:
-            self.connection_unlock()
 
     @property
     def _connected_client(self) -> Client:
@@ -384,45 +330,23 @@ class Connection(ConnectionBase):  # type: ignore[misc]
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
-        self._hang_up()
-        client = self._connected_client
         terminal = os.environ.get("TERM", "vt100") if sudoable and not in_data and self.get_option("pty") else ""
-        channel = client.open_session(terminal)
         display.vvv(f"paramiko: EXEC {cmd}", host=self.get_option("remote_addr"))
-        client.send(channel, cmd)
-        become = self.become if sudoable else None
-        password = str(become.get_option("become_pass") or "") if become is not None and become.expect_prompt() else ""
-        command = Command(channel, Escalation(become, cmd), password.encode("utf-8", "surrogateescape"), 2 + self.get_option("timeout"))
-        try:
-            status, stdout, stderr = command.run(in_data, bool(terminal))
-        except BaseException:
-            # The task's timeout, or a signal. Its tree is ended in good order first: the end of the channel would scatter it.
-            self._given_up.append(command)
-            raise
-        lost = status < 0 and client.lost(channel)
-        command.close()
-        if lost:
-            raise AnsibleConnectionFailure(f"The connection to {self.get_option('remote_addr')} via paramiko was lost while a command was running.")
-        return status, stdout, stderr
-
-    def _hang_up(self) -> None:
-        """End the channels of commands that were given up: whoever was to end their trees has done so by now."""
-        while self._given_up:
-            self._given_up.pop().close()
+        return self._connected_client.execute(cmd, in_data, terminal, self.become if sudoable else None)
 
     def put_file(self, in_path: str, out_path: str) -> None:
         super().put_file(in_path, out_path)
         display.vvv(f"paramiko: PUT {in_path} TO {out_path}", host=self.get_option("remote_addr"))
-        if not os.path.exists(in_path):
+        if not os.path.exists(_bytes(in_path)):
             raise AnsibleFileNotFound(f"file or module does not exist: {in_path}")
         with self._transfer(f"failed to transfer file to {out_path}") as files:
-            files.put(in_path, out_path)
+            files.put(_bytes(in_path), _bytes(out_path))
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         super().fetch_file(in_path, out_path)
         display.vvv(f"paramiko: FETCH {in_path} TO {out_path}", host=self.get_option("remote_addr"))
         with self._transfer(f"failed to transfer file from {in_path}") as files:
-            files.get(in_path, out_path)
+            files.get(_bytes(in_path), _bytes(out_path))
 
     @contextlib.contextmanager
     def _transfer(self, failure: str) -> t.Iterator[t.Any]:
@@ -441,8 +365,12 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             self._connect()
 
     def close(self) -> None:
-        self._given_up.clear()
         if self._client is not None:
             self._client.close()
             self._client = None
         self._connected = False
+
+
+def _bytes(path: str) -> bytes:
+    """File names on either side need not be text; core keeps the other bytes as surrogates."""
+    return path.encode("utf-8", "surrogateescape")

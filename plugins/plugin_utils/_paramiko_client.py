@@ -17,15 +17,23 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible_collections.treekill.remote.plugins.plugin_utils._escalation import Escalation
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_command import Command
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_host_keys import HostKeyRefused, HostKeys
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_library import paramiko
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_proxy import Proxy, filled_in
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.become import BecomeBase
 
 NOTHING_STARTED = "Failed to connect to the host via paramiko"
 """How every error begins before which nothing can have been started on the host."""
 
 _KEEPALIVE = 5
 """Seconds of silence after which a message keeps the way to the host open, through firewalls that forget."""
+
+_BECOME_EXTRA = 2
+"""Seconds that become gets beyond the option `timeout`, as with ansible-core's ssh plugin."""
 
 # Without a handler Python writes paramiko's errors with their tracebacks to standard error, besides the error that is raised.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -58,6 +66,7 @@ class Client:
         self._client: paramiko.SSHClient | None = None
         self._proxy: Proxy | None = None
         self._files: paramiko.SFTPClient | None = None
+        self._given_up: list[Command] = []
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -127,7 +136,38 @@ class Client:
             told += f" (the proxy command said: {proxy_said})"
         return AnsibleConnectionFailure(text + told)
 
-    def open_session(self, terminal: str) -> paramiko.Channel:
+    def execute(self, cmd: str, in_data: bytes | None, terminal: str, become: BecomeBase | None) -> tuple[int, bytes, bytes]:
+        """Run a command to its end: (status, stdout, stderr). Status -1: a signal has ended it.
+
+        Args:
+            cmd: for the user's login shell.
+            in_data: for its standard input, which then is no terminal.
+            terminal: the type of the terminal that it gets; empty for none.
+            become: where the command may have been built inside become.
+
+        Raises:
+            AnsibleConnectionFailure: there was no session for it, or the connection was lost meanwhile.
+            AnsibleError: become did not succeed.
+        """
+        while self._given_up:
+            # Whoever was to end their trees has done so by now.
+            self._given_up.pop().close()
+        channel = self._open_session(terminal)
+        self._send(channel, cmd)
+        command = Command(channel, Escalation(become, cmd), _password(become), _BECOME_EXTRA + self._destination.timeout)
+        try:
+            status, stdout, stderr = command.run(in_data, bool(terminal))
+        except BaseException:
+            # The task's timeout, or a signal. Its tree is ended in good order first: the end of the channel would scatter it.
+            self._given_up.append(command)
+            raise
+        lost = status < 0 and self._lost(channel)
+        command.close()
+        if lost:
+            raise AnsibleConnectionFailure(f"The connection to {self._destination.host} via paramiko was lost while a command was running.")
+        return status, stdout, stderr
+
+    def _open_session(self, terminal: str) -> paramiko.Channel:
         """A new channel for one command, with a terminal of that type or, if that is empty, without one.
 
         Raises:
@@ -142,7 +182,7 @@ class Client:
             raise AnsibleConnectionFailure(f"{NOTHING_STARTED}, {to.host} port {to.port}: no session was opened: {_told(error)}") from error
         return channel
 
-    def send(self, channel: paramiko.Channel, cmd: str) -> None:
+    def _send(self, channel: paramiko.Channel, cmd: str) -> None:
         """Have the command executed.
 
         Raises:
@@ -154,7 +194,7 @@ class Client:
             to = self._destination
             raise AnsibleConnectionFailure(f"{to.host} port {to.port} did not take a command via paramiko: {_told(error)}") from error
 
-    def lost(self, channel: paramiko.Channel) -> bool:
+    def _lost(self, channel: paramiko.Channel) -> bool:
         """Whether a channel that has ended without a status has done so because the connection was lost: a host says the end of the output before."""
         transport = channel.get_transport()
         return not (channel.eof_received and transport.is_active() and transport.saved_exception is None)
@@ -185,6 +225,7 @@ class Client:
 
     def close(self) -> None:
         """Close all of it, and with it each channel: the host hangs up on what still runs there."""
+        self._given_up.clear()
         if self._files is not None:
             self._files.close()
         if self._client is not None:
@@ -192,6 +233,12 @@ class Client:
         if self._proxy is not None:
             self._proxy.close()
         self._files = self._client = self._proxy = None
+
+
+def _password(become: BecomeBase | None) -> bytes:
+    if become is None or not become.expect_prompt():
+        return b""
+    return str(become.get_option("become_pass") or "").encode("utf-8", "surrogateescape")
 
 
 def _told(error: Exception) -> str:

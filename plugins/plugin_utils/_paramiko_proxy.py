@@ -63,7 +63,7 @@ class Proxy:
         self.socket, theirs = socket.socketpair()
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the proxy
         try:
-            self._process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=self._messages)
+            self._process = subprocess.Popen(words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._messages)
         except OSError:
             self.socket.close()
             self._messages.close()
