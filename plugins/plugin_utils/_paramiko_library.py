@@ -11,10 +11,12 @@ Its absence is an error of the connection, told by the plugin: documentation and
 
 from __future__ import annotations
 
+__all__ = ["missing", "paramiko"]
+
 missing: ImportError | None = None
 """Why the library can't be had; None where it can."""
 
 try:
-    import paramiko as paramiko  # noqa: PLC0414  # so it is offered to others
+    import paramiko
 except ImportError as error:
     missing, paramiko = error, None
