@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.playing import Play, started
 from tests.hosts import PASSWORD, Host, Lab
 from tests.matrix.play import PARAMIKO
 from tests.matrix.waiting import until
+from tests.plays.playing import Play, started
 
 #: Seconds for a run: some connections on a busy machine.
 PATIENCE = 60

@@ -34,7 +34,11 @@ class Row:
     def name(self) -> str:
         """The row in words: the trigger, and what differs from the default."""
         here, default = vars(self.setting), vars(Setting())
-        told = [f"{name} {here[name]}" for name in ("become", "level", "strategy", "hosts", "track", "connection", "action", "supervise") if here[name] != default[name]]
+        told = [
+            f"{name} {here[name]}"
+            for name in ("become", "level", "strategy", "hosts", "track", "connection", "action", "supervise")
+            if here[name] != default[name]
+        ]
         return ", ".join([self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
 
 
