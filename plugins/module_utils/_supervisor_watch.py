@@ -9,6 +9,7 @@ A file of its own because the module need not compile it.
 
 import os
 import select
+import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED, call, is_broken
@@ -54,6 +55,7 @@ class Supervisor:
         self.relay = relay
         self._poll = select.poll()
         self._patience: Optional[int] = IDLE
+        self._idle_at = time.monotonic() + IDLE / 1000.0
         self.wake, self._woken = os.pipe()
 
     def watch(self, mask: "Any") -> "NoReturn":
@@ -105,7 +107,8 @@ class Supervisor:
     def channel_breaks(self) -> "bool":
         """Wait for the channel to break, or for a signal. Whether it was the channel."""
         events = self._poll.poll(self._patience)
-        if not events:
+        # Orphans that come and go all the time leave no moment without an event.
+        if self._patience is not None and (not events or time.monotonic() >= self._idle_at):
             self._watch_session()
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code
 
