@@ -85,11 +85,19 @@ def started(
     `before`: words before `ansible-playbook`: a program that does something and then runs it.
     `script`: what the one task runs instead, told from the row that marks it.
     """
+    command = [*before, program("ansible-playbook")]
+    with kept(lambda row, directory: _start(row, directory, lab, setting, collection, command, terminal, script)) as run:
+        yield run
+
+
+@contextmanager
+def kept(start: Callable[[str, Path], Run], parent: str = "/tmp") -> Iterator[Run]:
+    """Start a run from its mark and a directory of its own below `parent`; at the end of the block all that is left of it here is killed and removed."""
     row = f"r{secrets.token_hex(4)}"
     # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below it.
-    directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="tk-", dir=parent))
     try:
-        run = _start(row, directory, lab, setting, collection, [*before, program("ansible-playbook")], terminal, script)
+        run = start(row, directory)
         try:
             yield run
         finally:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.hosts import Lab
-from tests.matrix import controller, tree
+from tests.matrix import tree
 from tests.matrix.play import CALLBACK, Setting
-from tests.matrix.run import Run, environ_of, launch, program
+from tests.matrix.run import Run, environ_of, kept, launch, program
 
 Task = Mapping[str, Any]
 
@@ -51,20 +48,8 @@ class Play:
 @contextmanager
 def started(lab: Lab, play: Play) -> Iterator[Run]:
     """Start it; at the end of the block all that is left of it on this machine is killed, and its directory removed."""
-    row = f"r{secrets.token_hex(4)}"
-    # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below it.
-    directory = Path(tempfile.mkdtemp(prefix="tk-", dir=play.parent))
-    try:
-        run = _start(row, directory, lab, play)
-        try:
-            yield run
-        finally:
-            controller.end(row, directory)
-            run.process.wait()
-            if run.terminal is not None:
-                run.terminal.close()
-    finally:
-        shutil.rmtree(directory)
+    with kept(lambda row, directory: _start(row, directory, lab, play), play.parent) as run:
+        yield run
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Host, Lab
+from tests.hosts import Lab
 from tests.lab_or_skip import lab_or_skip
+from tests.plays.clean_lab import web1, web2
+
+__all__ = ("lab", "web1", "web2")
 
 # The hosts of a lab come without it; all distributions have it.
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
@@ -26,16 +29,6 @@ def lab() -> Iterator[Lab]:
             config.write_text(INCLUDE + config.read_text())
             host.run(["mkdir", "-p", "/etc/ssh/sshd_config.d"])
         yield up
-
-
-@pytest.fixture
-def web1(lab: Lab) -> Host:
-    return lab["web1"]
-
-
-@pytest.fixture
-def web2(lab: Lab) -> Host:
-    return lab["web2"]
 
 
 @pytest.fixture(autouse=True)
