@@ -13,7 +13,7 @@ ON_CORE = $(if $(CORE),--core $(CORE))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration molecule demo bench build install clean
+.PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
@@ -39,6 +39,9 @@ unit:  ## unit tests
 
 integration:  ## real hosts, real ssh, the installed tarball
 	@$(ENVIRONMENT) integration $(ON_CORE) -- $(PYTEST_ARGS)
+
+coverage:  ## every row of the integration tests on one core, and docs/coverage.md made from them
+	@$(ENVIRONMENT) coverage $(ON_CORE) -- $(PYTEST_ARGS)
 
 molecule:  ## the roles' scenarios in extensions/molecule, on throw-away hosts
 	@$(ENVIRONMENT) molecule $(ON_CORE) -- $(PYTEST_ARGS)

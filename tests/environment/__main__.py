@@ -72,6 +72,11 @@ def one_suite(options: argparse.Namespace) -> int:
     return _tests.suite(options.command, make_ready(options.core), options.arguments)
 
 
+def coverage(options: argparse.Namespace) -> int:
+    """Every row, and the table of them."""
+    return _tests.coverage(make_ready(options.core), options.arguments)
+
+
 def test(options: argparse.Namespace) -> int:
     """Lint and all suites on one core."""
     return _all.test(make_ready(options.core), (), options.arguments)
@@ -115,6 +120,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "bench": program,
     "build": build,
     "clean": remove,
+    "coverage": coverage,
     "demo": program,
     "format": format_sources,
     "install": install,

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import Sequence
 
 from ._commands import SetupError, foreground, say
-from ._paths import ROOT
+from ._paths import CACHE, ROOT
 from ._setup import Ready
 
 SUITES = {
@@ -44,6 +45,14 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
     command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *folders, *arguments]
     environment = ready.with_tree() if name == "unit" else ready.with_installed()
     return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+
+
+def coverage(ready: Ready, arguments: Sequence[str]) -> int:
+    """Every row of the integration tests, and docs/coverage.md made from how they ended. With arguments for pytest the other rows stay as recorded."""
+    if not arguments:
+        shutil.rmtree(str(CACHE / "coverage"), ignore_errors=True)
+    outcome = suite("integration", ready, ["--every-row", *arguments])
+    return foreground([ready.venv.python, "-m", "tests.coverage"], cwd=ROOT, env=ready.with_installed()) or outcome
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:

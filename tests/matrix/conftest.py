@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Labs and bystanders for the rows, --rounds, and the times that rows took."""
+"""Labs and bystanders for the rows."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,51 +19,6 @@ from .rows import tidy
 
 #: Hosts of the lab for the rows that say so.
 MANY_HOSTS = 20
-
-_SECONDS = "seconds from the trigger until the last process was gone"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """--rounds N: every row N times. --every-row: the rest as well."""
-    parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
-    parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """The mark of those."""
-    config.addinivalue_line("markers", "rest: run with --every-row only")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave them out without it."""
-    if not config.getoption("every_row"):
-        left_out = [item for item in items if item.get_closest_marker("rest")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Repeat each row as often as --rounds says."""
-    rounds = metafunc.config.getoption("rounds", 1)
-    if rounds > 1:
-        metafunc.fixturenames.append("round_number")
-        metafunc.parametrize("round_number", range(1, rounds + 1))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How long each row took from the trigger until the last process was gone."""
-    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
-    times = [(report.nodeid.partition("::")[2], dict(report.user_properties)[_SECONDS]) for report in reports if _SECONDS in dict(report.user_properties)]
-    if times:
-        terminalreporter.section(_SECONDS)
-        for name, seconds in times:
-            terminalreporter.write_line(f"{seconds:6.2f}  {name}")
-
-
-@pytest.fixture
-def took(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
-    """Call it with the seconds that a row took."""
-    return lambda seconds: record_property(_SECONDS, seconds)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,27 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sections and columns of the table, and what must be said where there is no row."""
+
+from __future__ import annotations
+
+ENDS = ("interrupt", "KILL of main", "timeout")
+"""How a run or its task ends: SIGINT, Ctrl-C or what a front end does to cancel; SIGKILL of the main process; the task's `timeout:`."""
+
+SECTIONS = (
+    "Connections",
+    "Actions",
+    "Hosts without Python",
+    "Become",
+    "Play features",
+    "Front ends",
+    "Targets",
+    "Concurrency",
+)
+
+NO_ROW: dict[tuple[str, str, str], str] = {}
+"""Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
+
+REMARKS: dict[tuple[str, str], str] = {}
+"""What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""
