@@ -36,6 +36,7 @@ _SAME_SIGNAL = 0.2
 _TAKE = {"lease": str, "host": str, "task": str, "order": str, "terms": dict}
 _TERMS = {"run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool}
 """What a worker has to say when it takes a lease, by name and type. Found wrong only when the lease breaks, it would cost all others their report."""
+_UNGUARDED = {"host": str, "connection": str, "reason": str}
 
 
 def _check(message: Message, members: dict[str, t.Any]) -> None:
@@ -76,6 +77,8 @@ class Guardian:
         self._reporting: list[_Peer] = []
         self._awaiting: dict[str, list[_Peer]] = {}
         """Workers that wait for the kill order of their own lease to have been tried."""
+        self._unguarded: dict[tuple[str, str], str] = {}
+        """(host, connection) to the reason why what runs there can't be guarded."""
         self._last_number = 0
         self._cause = ""
         self._signalled_at = 0.0
@@ -199,6 +202,7 @@ class Guardian:
             "done": self._op_done,
             "detach": self._op_detach,
             "broken": self._op_broken,
+            "unguarded": self._op_unguarded,
             "main": self._op_main,
             "report": self._op_report,
         }
@@ -233,6 +237,12 @@ class Guardian:
     def _tell_awaiting(self, lease: str) -> None:
         for peer in self._awaiting.pop(lease, []):
             self._reply(peer, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
+
+    def _op_unguarded(self, peer: _Peer, message: Message) -> None:
+        _check(message, _UNGUARDED)
+        where = (message["host"], message["connection"])
+        self._reply(peer, {"first": where not in self._unguarded})
+        self._unguarded.setdefault(where, message["reason"])
 
     def _op_main(self, peer: _Peer, message: Message) -> None:
         self._check_main(peer)
@@ -318,7 +328,10 @@ class Guardian:
         return {"settled": len(self._ledger.settled), "in_hand": self._dispatch.in_hand, "grace": grace}
 
     def _report(self) -> Message:
-        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), "results": self._results()}}
+        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), "results": self._results(), "unguarded": self._unprotected()}}
+
+    def _unprotected(self) -> list[Message]:
+        return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
 
     def _results(self) -> list[Message]:
         results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]

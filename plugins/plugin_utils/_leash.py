@@ -85,11 +85,14 @@ def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | 
     """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
 
     Returns:
-        The leash; None where there is no POSIX shell at the other end, and nothing is wrapped.
+        The leash; None where there is no POSIX shell at the other end, and nothing is wrapped: the user is warned of it, once for a host.
     """
     present: Leash | None = getattr(connection, _ATTRIBUTE, None)
     if present is None:
-        if not _has_posix_shell(connection):
+        reason = _why_not(connection)
+        if reason:
+            if task.needs_connection and task.options.track != "none":
+                link.unguarded(task.host, connection._load_name, reason)
             return None
         present = Leash(connection, link, task)
         setattr(connection, _ATTRIBUTE, present)
@@ -99,10 +102,13 @@ def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | 
     return present
 
 
-def _has_posix_shell(connection: ConnectionBase) -> bool:
+def _why_not(connection: ConnectionBase) -> str:
+    """Why a cookie can't be set there, in words; empty where it can."""
     # Connections to network devices have a shell plugin of family sh as well, and no shell behind it; they are all persistent.
-    persistent = connection.force_persistence or connection.supports_persistence
-    return getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None) == "sh" and not persistent
+    if connection.force_persistence or connection.supports_persistence:
+        return "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
+    family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
+    return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
 
 
 class Leash:
@@ -332,10 +338,8 @@ class Leash:
         try:
             return self._terms(lease, becomes, pipelined, supervised)
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
-            display.warning(
-                f"treekill.remote: commands over the connection {self._connection._load_name} to {self.task.host} are not guarded,"
-                f" since there is no telling how to reach it again: {type(error).__name__}: {error}"
-            )
+            reason = f"there is no telling how to reach it again: {type(error).__name__}: {error}"
+            self._link.unguarded(self.task.host, self._connection._load_name, reason)
             return None
 
     def _terms(self, lease: str, becomes: bool, pipelined: bool, supervised: bool) -> dict[str, t.Any]:

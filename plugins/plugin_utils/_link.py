@@ -82,6 +82,24 @@ class Link:
         self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
         return False
 
+    def unguarded(self, host: str, connection: str, reason: str) -> None:
+        """Say that what runs on `host` by this connection is not protected: a warning a host and run, and a line in the recap.
+
+        The guardian knows whether it was said before, by whichever worker; where none can be had, it is said each time.
+        """
+        first = True
+        try:
+            channel = self._connected()
+            channel.send({"op": "unguarded", "host": host, "connection": connection, "reason": reason})
+            first = bool(channel.receive()["first"])
+        except (OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer):
+            self._drop()
+        if first:
+            display.warning(
+                f"treekill.remote: {host} is not protected: what runs there over the connection {connection} would outlive the run, since {reason}."
+                " If that is as it should be, set treekill_track: none for it."
+            )
+
     def done(self, lease: str) -> None:
         """The command has returned. Does not wait for an answer."""
         self._tell({"op": "done", "lease": lease})

@@ -55,12 +55,16 @@ class Recap:
         for result in self._report["results"]:
             if self._interrupted or _is_news(result):
                 hosts[result["host"]].append(result)
-        if not hosts:
+        unguarded = self._report["unguarded"] if self._interrupted else []
+        if not hosts and not unguarded:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
-        width = max(len(host) for host in hosts)
+        width = max(len(host) for host in [*hosts, *(entry["host"] for entry in unguarded)])
         lines = [Line(""), Line(f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(79, "*"), C.COLOR_HIGHLIGHT)]
         for host, results in sorted(hosts.items()):
             lines += _of_host(_escaped(host).ljust(width), results)
+        for entry in unguarded:
+            text = f"{_escaped(entry['host']).ljust(width)} : NOT PROTECTED over {entry['connection']}: {entry['reason']}"
+            lines.append(Line(text, C.COLOR_ERROR))
         return lines + self._to_finish()
 
     def _to_finish(self) -> list[Line]:

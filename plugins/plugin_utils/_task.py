@@ -42,6 +42,8 @@ class GuardedTask:
     asynchronous: bool = False
     detaches: bool = False
     """Asynchronous with poll 0: the job goes on when the task has ended."""
+    needs_connection: bool = True
+    """False for actions that do nothing on any host, such as debug."""
 
     @classmethod
     def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
@@ -75,6 +77,7 @@ class GuardedTask:
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
+            needs_connection=bool(getattr(action, "_requires_connection", True)),
         )
 
     @classmethod

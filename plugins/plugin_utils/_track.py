@@ -17,14 +17,11 @@ import typing as t
 
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 
 _MARK = "_treekill_track_all"
-
-display = Display()
 
 
 def track_all() -> None:
@@ -43,12 +40,12 @@ def track_all() -> None:
 
 
 def _guard(action: ActionBase) -> None:
-    connection = action._connection
+    connection, link = action._connection, current()
     try:
-        leash(connection, current(), GuardedTask.of(action))
+        leash(connection, link, GuardedTask.of(action))
     except AnsibleOptionsError:
         raise
     except (AttributeError, TypeError, KeyError) as error:
         # A connection or an action that is not made as core makes them. Its tasks must go on, and its user must know.
         name = getattr(connection, "_load_name", type(connection).__name__)
-        display.warning(f"treekill.remote: tasks over the connection {name} are not guarded: {type(error).__name__}: {error}")
+        link.unguarded(str(getattr(action._play_context, "remote_addr", "") or "a host"), name, f"{type(error).__name__}: {error}")

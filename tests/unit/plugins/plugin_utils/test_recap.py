@@ -24,8 +24,8 @@ def _command_line(monkeypatch):
     monkeypatch.setattr(context, "CLIARGS", ImmutableDict(inventory=("/etc/my hosts", "more.yml")))
 
 
-def recap(results, cause="SIGINT", interrupted=True) -> list[str]:
-    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": results}
+def recap(results, cause="SIGINT", interrupted=True, unguarded=()) -> list[str]:
+    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": results, "unguarded": list(unguarded)}
     return [line.text for line in Recap(message, interrupted).lines()]
 
 
@@ -95,3 +95,9 @@ def test_what_was_spared_and_what_was_left_alone_is_named():
     lines = recap([result(report=report(gone=[process(2)], spared=[process(8)])), result("web2", outcome="left", reason="poll 0")])
     assert "       spared 1 (TREEKILL=spare): pid 8" in lines
     assert "web2 : left alone: poll 0 (task: Dump)" in lines
+
+
+def test_a_host_that_nobody_guarded_is_listed_though_nothing_else_ran():
+    lines = recap([], unguarded=[{"host": "switch", "connection": "network_cli", "reason": "no\nshell"}])
+    assert "switch : NOT PROTECTED over network_cli: no\\nshell" in lines
+    assert not any("nothing was running" in line for line in lines)

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can't be guarded is said: one warning for a host, and a line in the recap."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.hosts import Lab
+from tests.matrix.triggers import INT
+from tests.plays import tasks
+from tests.plays.playing import Play, started
+
+#: A connection that does all that ssh does, but to say with which options it could be made anew.
+SECRETIVE = """
+from ansible.plugins.connection.ssh import DOCUMENTATION, Connection as Ssh
+
+class Connection(Ssh):
+    transport = "secretive"
+
+    def get_options(self, *dummy):
+        raise ValueError("its options are nobody's business")
+"""
+
+#: What a host needs to be one that can't be guarded, and the reason that is given.
+UNGUARDED = {
+    "secretive": ({"ansible_connection": "secretive"}, "its options are nobody's business"),
+    "ssh": ({"ansible_shell_type": "powershell"}, "its shell is no POSIX shell (family powershell)"),
+}
+
+#: Three tasks of which two do something on web2, and then a tree on web1.
+TASKS: list[dict[str, Any]] = [
+    {"name": "One", "ansible.builtin.raw": "true", "ignore_errors": True},
+    {"name": "Nothing on the host", "ansible.builtin.debug": {"msg": "x"}},
+    {"name": "Two", "ansible.builtin.raw": "true", "ignore_errors": True},
+    tasks.grow(when="inventory_hostname == 'web1'"),
+]
+
+
+def play(web2: dict[str, str]) -> Play:
+    return Play(
+        TASKS,
+        hosts=("web1", "web2"),
+        host_variables={"web2": web2},
+        options={"kill_timeout": 1},
+        files={"connection_plugins/secretive.py": SECRETIVE},
+    )
+
+
+@pytest.mark.parametrize("connection", UNGUARDED)
+def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(lab: Lab, connection: str) -> None:
+    variables, reason = UNGUARDED[connection]
+    with started(lab, play(variables)) as run:
+        tasks.wait_for_tree(run, [lab["web1"]])
+        INT.fire(run, lab)
+        assert run.wait(40) == INT.status, run.story
+        tasks.wait_until_gone(run, [lab["web1"]])
+        said = tasks.said(run)
+        assert said.count(f"web2 is not protected: what runs there over the connection {connection} would outlive the run") == 1, run.story
+        assert re.search(rf"^web2 +: NOT PROTECTED over {connection}: .*{re.escape(reason)}", run.errors, re.MULTILINE), run.story
+        assert "web1 is not protected" not in said, run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+
+
+def test_whoever_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:
+    with started(lab, play({**UNGUARDED["ssh"][0], "treekill_track": "none"})) as run:
+        tasks.wait_for_tree(run, [lab["web1"]])
+        INT.fire(run, lab)
+        assert run.wait(40) == INT.status, run.story
+        assert not re.search("not protected", tasks.said(run), re.IGNORECASE), run.story
