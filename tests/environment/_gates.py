@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
@@ -80,6 +81,18 @@ def docs(workshop: Workshop) -> Notes:
     return ()
 
 
+def execution_environment(workshop: Workshop) -> Notes:
+    """ansible-builder takes the definition in docs/guides, and finds what the collection says that it needs."""
+    builder = workshop.lint.program("ansible-builder")
+    with tempfile.TemporaryDirectory() as context:
+        run([builder, "create", "-f", workshop.copy / "docs" / "guides" / "execution-environment.yml", "-c", context], cwd=workshop.copy)
+    found = run([builder, "introspect", workshop.collections], cwd=workshop.copy)
+    missing = [name for name in ("paramiko", "openssh-client ") if name not in found]
+    if missing:
+        raise SetupError(f"{found}\nansible-builder does not find {', '.join(missing)} in meta/execution-environment.yml")
+    return ()
+
+
 def changelog(workshop: Workshop) -> Notes:
     """Fragments and the changelog's own file."""
     run([workshop.lint.program("antsibull-changelog"), "lint"], cwd=workshop.copy, env=in_the_copy(workshop))
@@ -105,6 +118,7 @@ GATES: Mapping[str, Gate] = {
         Gate("importer", "galaxy-importer on the tarball", _importer.check),
         Gate("docs", "antsibull-docs", docs),
         Gate("ansible-lint", "ansible-lint, production profile", ansible_lint),
+        Gate("execution-environment", "ansible-builder", execution_environment),
         Gate("types", "mypy, strict", types),
         Gate("old-python", "module_utils on the oldest Python of a host", _old_python.check),
         Gate("border", "what runs on hosts and what runs on the controller are not mixed", border),
