@@ -28,7 +28,7 @@ from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap import told
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import told
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach

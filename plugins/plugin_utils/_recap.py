@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recap: what the user is told after an interruption, a line a host, with what is not done and how to finish it.
+"""The recap: what the user is told after an interruption. A line a host, the trees as they stood, what is not done and how to finish it.
 
 This file is private to the collection treekill.remote.
 """
@@ -10,36 +10,36 @@ This file is private to the collection treekill.remote.
 from __future__ import annotations
 
 import collections
-import dataclasses
+import os
 import shlex
+import sys
 import typing as t
 
 from ansible import constants as C
 from ansible import context
+from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen, draw
+from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import Group, Kinds, trees
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import folded, host_lines
+from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import escaped
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
 
 if t.TYPE_CHECKING:
     from ansible.utils.display import Display
 
-_COMMAND_WIDTH = 60
-"""Characters of a survivor's command line; its pid and user tell it apart."""
+_TREES = 5
+"""Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they share one."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One line of the recap, and the colour that Ansible shows such news in."""
-
-    text: str
-    color: str | None = None
+_HEADING = 79
 
 
 class Recap:
     """A report of the guardian as text. Nothing to say is said with no line at all."""
 
-    def __init__(self, report: Message, interrupted: bool) -> None:
+    def __init__(self, report: Message, interrupted: bool, screen: Screen | None = None) -> None:
         """`report` as the guardian sends it; `interrupted`: whether the main process got a signal."""
         self._report = report
         self._interrupted = interrupted
+        self._screen = screen or Screen()
 
     def show(self, display: Display) -> None:
         """To standard error, so that whatever a stdout callback writes stays valid."""
@@ -48,7 +48,7 @@ class Recap:
 
     def lines(self) -> list[Line]:
         """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""
-        return [Line(_escaped(line.text), line.color) for line in self._lines()]
+        return [Line(escaped(line.text), line.color) for line in self._lines()]
 
     def _lines(self) -> list[Line]:
         hosts: dict[str, list[Message]] = collections.defaultdict(list)
@@ -58,14 +58,29 @@ class Recap:
         unguarded = self._report["unguarded"] if self._interrupted else []
         if not hosts and not unguarded:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
-        width = max(len(host) for host in [*hosts, *(entry["host"] for entry in unguarded)])
-        lines = [Line(""), Line(f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(79, "*"), C.COLOR_HIGHLIGHT)]
-        for host, results in sorted(hosts.items()):
-            lines += _of_host(_escaped(host).ljust(width), results)
-        for entry in unguarded:
-            text = f"{_escaped(entry['host']).ljust(width)} : NOT PROTECTED over {entry['connection']}: {entry['reason']}"
-            lines.append(Line(text, C.COLOR_ERROR))
-        return lines + self._to_finish()
+        heading = f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(min(_HEADING, self._screen.width), "*")
+        lines = [Line(""), Line(heading, C.COLOR_HIGHLIGHT), *host_lines(hosts, unguarded, self._screen)]
+        return lines + self._drawn([result for results in hosts.values() for result in results]) + self._to_finish()
+
+    def _drawn(self, results: t.Sequence[Message]) -> list[Line]:
+        """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
+        kinds = Kinds()
+        alike: dict[t.Hashable, tuple[list[Group], list[str]]] = {}
+        for result in results:
+            report = result["report"]
+            if report and (report["gone"] or report["survivors"]):
+                top = trees(report, kinds, apart=self._screen.verbosity > 1)
+                key = (result["task"], *sorted((group.kind, len(group.pids)) for group in top))
+                alike.setdefault(key, (top, []))[1].append(escaped(result["host"]))
+        lines = []
+        drawn = sorted(alike.items(), key=lambda entry: not any(group.state == "survivors" for top in entry[1][0] for group in top.everybody()))
+        limit = len(drawn) if self._screen.verbosity else _TREES
+        for key, (top, hosts) in drawn[:limit]:
+            lines += [Line(""), Line(_title(str(t.cast("tuple[t.Any, ...]", key)[0]), hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
+        if drawn[limit:]:
+            hosts = sorted({host for dummy, (dummy, its) in drawn[limit:] for host in its})
+            lines += [Line(""), Line(f"The trees of {folded(hosts)} are not drawn here: -v draws them.", C.COLOR_SKIP)]
+        return lines
 
     def _to_finish(self) -> list[Line]:
         """The command that finishes the job on the hosts that are not confirmed."""
@@ -79,9 +94,25 @@ class Recap:
         return [Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
 
 
-def told(result: Message) -> str:
-    """One result of a report on one line, for a warning."""
-    return _escaped("; ".join(line.text.strip() for line in _of_host(result["host"], [result])))
+def screen_of(display: Display) -> Screen:
+    """Standard error as it is."""
+    width = Screen.width
+    if sys.stderr.isatty():
+        try:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        except (OSError, ValueError):
+            width = 80
+    try:
+        "├─└│…".encode(sys.stderr.encoding or "ascii")
+    except (UnicodeError, LookupError):
+        return Screen(width, unicode=False, verbosity=display.verbosity)
+    return Screen(width, verbosity=display.verbosity)
+
+
+def _title(task: str, hosts: t.Sequence[str]) -> str:
+    if len(hosts) == 1:
+        return f"TASK [{task}] on {hosts[0]}"
+    return f"TASK [{task}] on {hosts[0]}, the same on {folded(hosts[1:])}"
 
 
 def _needs_sweep(result: Message) -> bool:
@@ -92,52 +123,3 @@ def _is_news(result: Message) -> bool:
     """Whether somebody whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
     report = result["report"]
     return bool(report["gone"] or report["survivors"]) if report else result["outcome"] != "left"
-
-
-def _of_host(name: str, results: list[Message]) -> list[Line]:
-    lines = []
-    reports = [result["report"] for result in results if result["report"]]
-    if reports:
-        lines += _confirmed(name, reports)
-    if any(result["supervised"] and result["report"] and result["report"]["root"] and not result["report"]["supervised"] for result in results):
-        lines.append(Line(f"{'':{len(name)}}   no supervisor stood there: an orphan that cleared its environment would not have been found", C.COLOR_WARN))
-    for result in results:
-        if result["outcome"] == "left":
-            lines.append(Line(f"{name} : left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN))
-        elif result["report"] is None:
-            lines.append(Line(f"{name} : NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR))
-    return lines
-
-
-def _confirmed(name: str, reports: list[Message]) -> list[Line]:
-    gone = [process for report in reports for process in report["gone"]]
-    survivors = [process for report in reports for process in report["survivors"]]
-    seconds = max(report["seconds"] for report in reports)
-    if not gone and not survivors:
-        return [Line(f"{name} : nothing was running any more", C.COLOR_OK)]
-    endings = collections.Counter(process["ended"] or "exited" for process in gone)
-    how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
-    text = f"{name} : ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}, {seconds:.1f} s"
-    lines = [Line(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED)]
-    for process in survivors:
-        command = process["command"]
-        if len(command) > _COMMAND_WIDTH:
-            command = command[: _COMMAND_WIDTH - 3] + "..."
-        lines.append(Line(f"{'':{len(name)}}   survivor {process['pid']} ({process['user']}) {command}: {process['reason']}", C.COLOR_ERROR))
-    spared = [process for report in reports for process in report["spared"]]
-    if spared:
-        pids = ", ".join(str(process["pid"]) for process in spared)
-        lines.append(Line(f"{'':{len(name)}}   spared {len(spared)} (TREEKILL=spare): pid {pids}", C.COLOR_WARN))
-    return lines
-
-
-def _unconfirmed(result: Message) -> str:
-    reason = " ".join(result["reason"].split())
-    if result["outcome"] == "trying":
-        return f"{reason}. Tried again for {result['retry_for']:g} s in all, also after this command has ended."
-    return reason
-
-
-def _escaped(text: str) -> str:
-    """As one line of printable characters: a command line may hold newlines and terminal control sequences."""
-    return "".join(character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii") for character in text)

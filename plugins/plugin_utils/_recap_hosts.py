@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a recap says of each host, in a line or a few; of many hosts, those with the same ending together, the odd ones first. Pure.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import typing as t
+
+from ansible import constants as C
+from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen
+from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import columns, escaped, seconds, shortened
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
+
+_COMMAND_WIDTH = 60
+"""Columns of a survivor's command line; its pid and user tell it apart."""
+
+_EACH = 20
+"""Hosts that have a line each. Of more, those with the same ending share one, unless the user asked for more."""
+
+_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE)
+
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Said:
+    """One line on one host, or on several."""
+
+    text: str
+    color: str | None
+    names: bool = True
+    """Whether it begins with the name, or stands below such a line."""
+    took: tuple[float, float] | None = None
+    """Seconds, at the end of the line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Block:
+    """What is said of one host, or of several with the same ending."""
+
+    hosts: tuple[str, ...]
+    said: tuple[_Said, ...]
+
+    @property
+    def oddity(self) -> int:
+        """Small for what the user has to know first."""
+        colors = {one.color for one in self.said}
+        return 0 if C.COLOR_ERROR in colors else 1 if C.COLOR_WARN in colors else 2 if C.COLOR_CHANGED in colors else 3
+
+    def lines(self, width: int) -> list[Line]:
+        name = folded(self.hosts)
+        lines = []
+        for one in self.said:
+            before = f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
+            after = f", {seconds(*one.took)}" if one.took else ""
+            lines.append(Line(f"{before}{one.text}{after}", one.color))
+        return lines
+
+
+def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequence[Message], screen: Screen) -> list[Line]:
+    """A line a host, by what the guardian tells of its leases and of who could have none; with many hosts, a line for those with the same ending."""
+    said = {host: list(_said(of_host)) for host, of_host in results.items()}
+    for entry in unguarded:
+        said.setdefault(entry["host"], []).append(_Said(f"NOT PROTECTED over {entry['connection']}: {entry['reason']}", C.COLOR_ERROR))
+    blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
+    if len(blocks) > _EACH and not screen.verbosity:
+        blocks = _grouped(blocks)
+    blocks.sort(key=lambda block: (block.oddity, _natural(block.hosts[0])))
+    width = max(columns(folded(block.hosts)) for block in blocks)
+    return [line for block in blocks for line in block.lines(width)]
+
+
+def told(result: Message) -> str:
+    """One result of a report on one line, for a warning."""
+    block = _Block((escaped(result["host"]),), tuple(_said([result])))
+    return escaped("; ".join(line.text.strip() for line in block.lines(0)))
+
+
+def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
+    alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
+    for block in blocks:
+        said = tuple(dataclasses.replace(one, text=_without_names(one.text, block.hosts[0]), took=None) for one in block.said)
+        alike[said].append(block)
+    return [same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said)) for said, same in alike.items()]
+
+
+def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
+    hosts = sorted((host for block in blocks for host in block.hosts), key=_natural)
+    lines = []
+    for index, one in enumerate(said):
+        times = [block.said[index].took for block in blocks]
+        known = [took for took in times if took is not None]
+        took = (min(first for first, dummy in known), max(last for dummy, last in known)) if known else None
+        lines.append(dataclasses.replace(one, took=took))
+    return _Block(tuple(hosts), tuple(lines))
+
+
+def _without_names(text: str, host: str) -> str:
+    """The reason without what is the host's own: its name and addresses."""
+    return _ADDRESS.sub("ADDRESS", text.replace(host, "HOST") if len(host) > 1 else text)
+
+
+def _natural(name: str) -> tuple[t.Any, ...]:
+    """web2 before web10."""
+    return tuple((not part.isdecimal(), int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", name) if part)
+
+
+def folded(hosts: t.Sequence[str], width: int = 60) -> str:
+    """The names of hosts in at most some 60 columns: numbered ones in a row as C(web[01-17]), and how many there are."""
+    if len(hosts) == 1:
+        return hosts[0]
+    runs: list[tuple[str, str, str, str]] = []
+    for host in hosts:
+        match = _NUMBERED.fullmatch(host)
+        before, number, after = match.groups() if match else (host, "", "")
+        last = runs[-1] if runs else ("", "", "", "")
+        follows = number and last[2] and (last[0], last[3]) == (before, after) and int(number) == int(last[2]) + 1
+        if follows and (len(number) == len(last[2]) or not number.startswith("0") and not last[2].startswith("0")):
+            runs[-1] = (before, last[1], number, after)
+        else:
+            runs.append((before, number, number, after))
+    names = ", ".join(f"{before}{first}{after}" if first == last else f"{before}[{first}-{last}]{after}" for before, first, last, after in runs)
+    return f"{shortened(names, width)} ({len(hosts)} hosts)"
+
+
+def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
+    reports = [result["report"] for result in results if result["report"]]
+    if reports:
+        yield from _confirmed(reports)
+    if any(result["supervised"] and result["report"] and result["report"]["root"] and not result["report"]["supervised"] for result in results):
+        yield _Said("no supervisor stood there: an orphan that cleared its environment would not have been found", C.COLOR_WARN, names=False)
+    for result in results:
+        if result["outcome"] == "left":
+            yield _Said(f"left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN)
+        elif result["report"] is None:
+            yield _Said(f"NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR)
+
+
+def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
+    gone = [process for report in reports for process in report["gone"]]
+    survivors = [process for report in reports for process in report["survivors"]]
+    if not gone and not survivors:
+        yield _Said("nothing was running any more", C.COLOR_OK)
+        return
+    took = max(report["seconds"] for report in reports)
+    endings = collections.Counter(process["ended"] or "exited" for process in gone)
+    how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
+    text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
+    yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
+    for process in survivors:
+        command = shortened(escaped(process["command"]), _COMMAND_WIDTH)
+        yield _Said(f"survivor {process['pid']} ({process['user']}) {command}: {process['reason']}", C.COLOR_ERROR, names=False)
+    spared = [process for report in reports for process in report["spared"]]
+    if spared:
+        pids = ", ".join(str(process["pid"]) for process in spared)
+        yield _Said(f"spared {len(spared)} (TREEKILL=spare): pid {pids}", C.COLOR_WARN, names=False)
+
+
+def _unconfirmed(result: Message) -> str:
+    reason = " ".join(result["reason"].split())
+    if result["outcome"] == "trying":
+        return f"{reason}. Tried again for {result['retry_for']:g} s in all, also after this command has ended."
+    return reason
