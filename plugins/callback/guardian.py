@@ -25,6 +25,7 @@ notes:
   - ansible-core 2.19.0 to 2.19.3 replaces signal handlers at every fork. There the callback says so and guards nothing; 2.19.4 and later are supported.
 extends_documentation_fragment:
   - treekill.remote.kill
+  - treekill.remote.record
 """
 
 EXAMPLES = r"""
@@ -70,14 +71,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
-        """Before any thread or worker exists."""
+        """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
+        if self._run is not None:
+            return
         if core_version in _OVERWRITES_HANDLERS:
             self._display.warning(
                 f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
                 " Nothing is guarded: update to 2.19.4 or later."
             )
             return
-        run = GuardedRun(self._options_of(playbook))
+        run = GuardedRun(*self._options_of(playbook))
         try:
             run.start()
         except (OSError, RendezvousError, WrongPeer) as error:
@@ -87,11 +90,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if run.options.track == "all":
             track_all()
 
-    def _options_of(self, playbook: Playbook) -> _options.KillOptions:
+    def _options_of(self, playbook: Playbook) -> tuple[_options.KillOptions, _options.RecordOptions]:
         """The run's own options. Extra variables are asked for here: core hands them to callbacks since 2.20 only."""
         extra = {name: value for name, value in load_extra_vars(playbook._loader).items() if not _is_template(value)}
         try:
-            return _options.resolve(extra)
+            return _options.resolve(extra), _options.resolve_records(extra)
         except AnsibleOptionsError as error:
             self._display.error(str(error))
             raise SystemExit(_OPTIONS_ERROR) from error

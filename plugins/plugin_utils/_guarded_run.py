@@ -26,8 +26,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_p
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_descendants
-from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK, Progress
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap, screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 
 _FREEZE_SECONDS = 2.0
@@ -47,13 +48,13 @@ class StopWaiting(Exception):
 class GuardedRun:
     """One for each main process, from its first play to its last breath."""
 
-    def __init__(self, options: KillOptions) -> None:
+    def __init__(self, options: KillOptions, records: RecordOptions) -> None:
         self.options = options
         self._main = identify(os.getpid())
         # All four ends stay open here: a write to the wake pipe must not fail while there is no guardian, or the interpreter prints a traceback.
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
-        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake))
+        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake), records=records)
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
@@ -82,7 +83,7 @@ class GuardedRun:
         atexit.register(self._at_exit)
 
     def _meet_guardian(self) -> None:
-        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes)
+        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records)
         os.environ[_rendezvous.ENVIRONMENT] = path
         connection = _rendezvous.connect(path, timeout=5.0)
         Channel(connection).send({"op": "main"})
@@ -170,7 +171,9 @@ class GuardedRun:
             _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
             wake_descendants(self._main)
             return
-        Recap(report, interrupted=bool(self._received)).show(display)
+        for warning in report["warnings"]:
+            display.warning(warning)
+        Recap(report, bool(self._received), screen_of(display)).show(display)
 
     def _leave_workers(self) -> None:
         """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
@@ -195,15 +198,35 @@ class GuardedRun:
                 f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s."
                 " Ctrl-C again: KILL at once. A third time: do not wait for the report."
             )
-            deadline = time.monotonic() + message["grace"] + _A_LITTLE
-        while "report" not in message:
-            channel.socket.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                message = channel.receive()
-            except TimeoutError:
-                channel.socket.settimeout(5.0)
-                channel.send({"op": "report", "wait": False})
+            message = self._await_orders(channel, message)
         return t.cast(Message, message["report"])
+
+    def _await_orders(self, channel: Channel, message: Message) -> Message:
+        """The message with the report, asked for as it is when the wait is over."""
+        deadline = time.monotonic() + message["grace"] + _A_LITTLE
+        progress = Progress()
+        try:
+            while "report" not in message:
+                progress.take(message)
+                message = self._next(channel, progress, deadline)
+        finally:
+            progress.clear()
+        return message
+
+    @staticmethod
+    def _next(channel: Channel, progress: Progress, deadline: float) -> Message:
+        while time.monotonic() < deadline:
+            channel.socket.settimeout(max(0.01, min(deadline - time.monotonic(), TICK)))
+            try:
+                return channel.receive()
+            except TimeoutError:
+                progress.tick()
+        channel.socket.settimeout(5.0)
+        channel.send({"op": "report", "wait": False})
+        message = channel.receive()
+        while "report" not in message:
+            message = channel.receive()
+        return message
 
     @staticmethod
     def _say(text: str) -> None:

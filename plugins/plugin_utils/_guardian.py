@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, LedgerError, Outcome, Settlement
@@ -62,8 +63,9 @@ class _Peer:
 class Guardian:
     """Serves one run. Every method is called from its loop."""
 
-    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None) -> None:
+    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:  # noqa: PLR0917
         self._run = run
+        self._chronicle = chronicle
         self._main: ProcessId | None = main
         self._path = path
         self._listener = listener
@@ -82,18 +84,22 @@ class Guardian:
         self._last_number = 0
         self._cause = ""
         self._signalled_at = 0.0
+        self._interrupted_at = 0.0
         self._hurried = False
         self._over = False
 
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
         prepare()
+        self._chronicle.take_over()
         self._watch_main()
         self._loop.watch(self._listener.fileno(), self._accept)
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
         self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
+        self._chronicle.report(self._report()["report"], complete=True)
+        self._chronicle.over()
         _rendezvous.remove(self._path)
 
     # The main process: its pidfd, or where there is none, the end of its connection.
@@ -214,14 +220,21 @@ class Guardian:
         lease = Lease(lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"])
         lease.terms["worker"] = peer.pid
         peer.is_worker = True
-        self._reply(peer, {"granted": self._ledger.take(lease), "why": self._cause})
+        granted = self._ledger.take(lease)
+        if granted:
+            self._chronicle.opened(lease)
+        self._reply(peer, {"granted": granted, "why": self._cause})
 
     def _op_done(self, peer: _Peer, message: Message) -> None:
         if self._ledger.done(message["lease"], peer.number):
             self._local.thaw(message["lease"])
+            self._chronicle.done(message["lease"])
 
     def _op_detach(self, peer: _Peer, message: Message) -> None:
-        self._ledger.detach(message["lease"], peer.number)
+        lease = self._ledger.detach(message["lease"], peer.number)
+        if lease is not None and not lease.terms["end_async"]:
+            # Nobody is going to end it, whatever becomes of the run.
+            self._chronicle.done(lease.lease)
 
     def _op_broken(self, peer: _Peer, message: Message) -> None:
         lease = self._ledger.broken(message["lease"], peer.number)
@@ -229,6 +242,7 @@ class Guardian:
             self._awaiting.setdefault(message["lease"], []).append(peer)
         if lease is not None and message["lost"] and lease.terms["keep"]:
             self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+            self._write_down()
         elif lease is not None:
             self._give_order(lease)
         if not self._dispatch.in_hand_for(message["lease"]):
@@ -277,12 +291,13 @@ class Guardian:
             elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
                 self._hurried = True
                 self._dispatch.hurry()
+                self._tell_progress()
 
     def _interrupt(self, cause: str) -> None:
         """Close the gate, freeze the local clients, give every kill order. In this order: see the design of the lease."""
         if self._cause:
             return
-        self._cause = cause
+        self._cause, self._interrupted_at = cause, self._loop.clock()
         self._ledger.close_gate()
         self._local.freeze(self._ledger.opened)
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
@@ -295,6 +310,15 @@ class Guardian:
                 self._local.cut(lease)
         for lease in broken:
             self._give_order(lease)
+        # Last: the disk may be slow, and nobody waits for it.
+        self._chronicle.interrupted(cause)
+        self._write_down()
+
+    def _write_down(self) -> None:
+        """What has come of the orders until now; the report once each has been tried."""
+        self._chronicle.settled(self._ledger.settled)
+        if not self._dispatch.in_hand:
+            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._ledger.unsettled)
 
     def _say_frozen(self) -> None:
         for peer in list(self._peers.values()):
@@ -314,6 +338,7 @@ class Guardian:
         self._local.end(lease)
         self._tell_awaiting(lease.lease)
         self._tell_progress()
+        self._write_down()
 
     def _tell_progress(self) -> None:
         over = self._dispatch.in_hand == 0
@@ -324,14 +349,22 @@ class Guardian:
 
     def _progress(self) -> Message:
         """Times in seconds."""
-        grace = max((lease.terms["timeout"] for lease in self._ledger.unsettled), default=0.0)
-        return {"settled": len(self._ledger.settled), "in_hand": self._dispatch.in_hand, "grace": grace}
+        unsettled = self._ledger.unsettled
+        grace = max((lease.terms["timeout"] for lease in unsettled), default=0.0)
+        hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._ledger.settled}
+        waiting = {lease.host for lease in unsettled if self._dispatch.in_hand_for(lease.lease)}
+        return {
+            "in_hand": self._dispatch.in_hand,
+            "grace": grace,
+            "left": max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
+            "hosts": len(hosts),
+            "hosts_done": len(hosts - waiting),
+            "hurried": self._hurried,
+        }
 
     def _report(self) -> Message:
-        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), "results": self._results(), "unguarded": self._unprotected()}}
-
-    def _unprotected(self) -> list[Message]:
-        return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
+        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings}
+        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
 
     def _results(self) -> list[Message]:
         results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]

@@ -25,12 +25,14 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes, leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import Guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import share
 
 
-def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None) -> str:
+def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: RecordOptions | None = None) -> str:
     """Start the guardian of a run unless one serves it already; the path of its socket.
 
     Called by the main process before any other thread exists, and by a worker that finds no guardian. Two workers that
@@ -40,6 +42,7 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None) -> str:
         run: the run's id.
         main: its main process; the guardian goes when it has gone.
         pipes: of the main process, when it has a callback that made them.
+        records: what it is to write down, and where; nothing without.
 
     Raises:
         RendezvousError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
@@ -49,20 +52,22 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None) -> str:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _rendezvous.answers(path):
-            _start(run, main, path, pipes)
+            _start(run, main, path, pipes, Chronicle(run, main.pid, records or RecordOptions()))
     finally:
         os.close(lock)
     return path
 
 
-def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None) -> None:
+def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:
+    for warning in chronicle.begin():
+        Display().warning(warning)
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = _rendezvous.listen(path)
     share()
     gc.freeze()
     pid = os.fork()
     if pid == 0:
-        _be_guardian(run, main, listener, path, pipes)
+        _be_guardian(run, main, listener, path, pipes, chronicle)
     listener.close()
     gc.unfreeze()
 
@@ -79,7 +84,7 @@ def _silence(display: Display) -> None:
     vars(display)["_final_q"] = None
 
 
-def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None) -> t.NoReturn:
+def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> t.NoReturn:  # noqa: PLR0917
     """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
     try:
         leave_parent(signal.SIG_IGN, listener.fileno(), *(dataclasses.astuple(pipes) if pipes else ()))
@@ -95,7 +100,7 @@ def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         logging.disable(logging.CRITICAL)
         _silence(Display())
-        Guardian(run, main, listener, path, pipes).serve()
+        Guardian(run, main, listener, path, pipes, chronicle).serve()
     except BaseException:
         _leave_word(path)
         raise

@@ -85,11 +85,12 @@ class Ledger:
         del self._open[lease]
         return True
 
-    def detach(self, lease: str, holder: int) -> None:
-        """The command has returned and left a job that the run goes on to own."""
+    def detach(self, lease: str, holder: int) -> Lease | None:
+        """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
         mine = self._of(lease, holder)
         if mine is not None:
             mine.detached = True
+        return mine
 
     def broken(self, lease: str, holder: int) -> Lease | None:
         """The lease, when this is what breaks it: each broken lease is handed out once."""

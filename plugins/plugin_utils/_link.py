@@ -23,6 +23,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions, resolve_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 
 _TIMEOUT = 10.0
@@ -44,6 +45,8 @@ class Link:
     announced: bool
     """Whether the main process knows of the guardian, and so will print a recap."""
     pipes: RunPipes | None = None
+    records: RecordOptions | None = None
+    """What the guardian writes down. Without a callback, whoever starts a guardian looks it up."""
     _owner: int = 0
     _channel: Channel | None = None
     _warned: bool = False
@@ -165,7 +168,7 @@ class Link:
                 "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"
                 " set callbacks_enabled = treekill.remote.guardian in ansible.cfg."
             )
-        return _guardian_process.ensure(self.run, self.main, self.pipes)
+        return _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records())
 
     def _drop(self) -> None:
         if self._channel is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import signal
 import typing as t
@@ -20,19 +21,35 @@ from ansible import constants as C
 from ansible.errors import AnsibleOptionsError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ModuleDocFragment
+from ansible_collections.treekill.remote.plugins.doc_fragments.record import ModuleDocFragment as RecordFragment
 
-_REGISTERED_AS = ("callback", "treekill.remote.kill_options")
-"""Plugin type and name under which ansible-core is told the options' sources.
+_REGISTERED_AS = "callback"
+"""Plugin type under which ansible-core is told the options' sources.
 
-Not the callback's own name: core would then convert the values, and it takes any word for a boolean (C(maybe) is false) and
+Not with the callback's own name: core would then convert the values, and it takes any word for a boolean (C(maybe) is false) and
 words its errors differently in each version. Here everything arrives as text and is converted below."""
 
 _DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 
-_SOURCES = {option: {key: definition[key] for key in ("default", "env", "ini", "vars")} | {"type": "str"} for option, definition in _DEFINITIONS.items()}
+_RECORD_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(RecordFragment.DOCUMENTATION)["options"]
+
+
+def _sources(definitions: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {option: {key: definition[key] for key in ("default", "env", "ini", "vars")} | {"type": "str"} for option, definition in definitions.items()}
+
+
+_SOURCES = _sources(_DEFINITIONS)
+
+_RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
+"""Apart, for they are the run's alone: no task looks at them."""
 
 VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]}
 """Which variable sets which option, such as treekill_kill_timeout: kill_timeout."""
+
+RECORD_VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]}
+"""The same for what is written down; the run's extra variables alone."""
+
+_MEGABYTE = 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +88,34 @@ class KillOptions:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+    """What a run writes down, and where. Without any option: nothing."""
+
+    report_path: str = ""
+    """Absolute; empty for no report. See `_run_report.path_for`."""
+    journal_path: str = ""
+    """Absolute; empty for no journal."""
+    journal_days: float = 0.0
+    journal_size: int = 0
+    """Bytes."""
+
+    @classmethod
+    def parse(cls, values: t.Mapping[str, object]) -> RecordOptions:
+        """From option names and values as they were written. Raises AnsibleOptionsError as `KillOptions.parse` does."""
+        return cls(
+            report_path=_path(values["report_path"]),
+            journal_path=_path(values["journal_path"]),
+            journal_days=_number("journal_days", values["journal_days"], "a number of days, 0 or more"),
+            journal_size=int(_number("journal_size", values["journal_size"], "a number of megabytes, 0 or more") * _MEGABYTE),
+        )
+
+
+def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOptions:
+    """What is to be written down: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
+    return RecordOptions.parse(_values("treekill.remote.record_options", _RECORD_SOURCES, RECORD_VARIABLES, variables, None))
+
+
 def resolve(variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping[str, t.Any] | None = None) -> KillOptions:
     """The options in force: task arguments before variables, environment, ansible.cfg and the default.
 
@@ -81,15 +126,23 @@ def resolve(variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping
     Raises:
         AnsibleOptionsError: a value of the wrong type or range; the text names the option and the allowed values.
     """
-    plugin_type, name = _REGISTERED_AS
-    if not C.config.get_configuration_definitions(plugin_type, name):
-        C.config.initialize_plugin_configuration_definitions(plugin_type, name, _SOURCES)
+    return KillOptions.parse(_values("treekill.remote.kill_options", _SOURCES, VARIABLES, variables, arguments))
+
+
+def _values(
+    name: str,
+    sources: dict[str, t.Any],
+    known: t.Mapping[str, str],
+    variables: t.Mapping[str, t.Any] | None,
+    arguments: t.Mapping[str, t.Any] | None,
+) -> dict[str, object]:
+    """Each option as it was written where it counts."""
+    if not C.config.get_configuration_definitions(_REGISTERED_AS, name):
+        C.config.initialize_plugin_configuration_definitions(_REGISTERED_AS, name, sources)
     given = {option: str(value) for option, value in (arguments or {}).items() if value is not None}
     # Values are made text before core sees them: it refuses a number where a string is declared in some versions only.
-    written = {variable: str(value) for variable, value in (variables or {}).items() if variable in VARIABLES and value is not None}
-    return KillOptions.parse(
-        {option: C.config.get_config_value(option, plugin_type=plugin_type, plugin_name=name, variables=written, direct=given) for option in _SOURCES}
-    )
+    written = {variable: str(value) for variable, value in (variables or {}).items() if variable in known and value is not None}
+    return {option: C.config.get_config_value(option, plugin_type=_REGISTERED_AS, plugin_name=name, variables=written, direct=given) for option in sources}
 
 
 def _refusal(option: str, value: object, allowed: str) -> AnsibleOptionsError:
@@ -108,13 +161,29 @@ def _signal(option: str, value: object) -> int:
 
 
 def _seconds(option: str, value: object) -> float:
+    return _number(option, value, "a number of seconds, 0 or more")
+
+
+def _number(option: str, value: object, allowed: str) -> float:
     try:
-        seconds = float(str(value))
+        number = float(str(value))
     except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds) or seconds < 0:
-        raise _refusal(option, value, "a number of seconds, 0 or more")
-    return seconds
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise _refusal(option, value, allowed)
+    return number
+
+
+def _path(value: object) -> str:
+    """Absolute, with C(~) and variables of the environment put in. A separator at its end stays: it says that this is a directory."""
+    text = "" if value is None else str(value).strip()
+    if not text or text.lower() == "none":
+        return ""
+    if text == _RECORD_DEFINITIONS["journal_path"]["default"]:
+        # Core puts its home into the defaults of its own options alone.
+        text = str(C.config.get_config_value("ANSIBLE_HOME")) + text.removeprefix("~/.ansible")
+    path = os.path.expanduser(os.path.expandvars(text))
+    return os.path.abspath(path) + (os.sep if path.endswith(os.sep) else "")
 
 
 def _truth(option: str, value: object) -> bool:

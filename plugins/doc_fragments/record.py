@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of what a run writes down: the one place where their names, types, defaults and texts stand."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  report_path:
+    description:
+      - Where the report of an interrupted run goes, a JSON file of mode 0600. It tells each process that was ended, with its command line.
+      - C({run}) in it stands for the run's id. For a directory, and a path that ends with a slash, the file is called C(treekill-{run}.json) there.
+      - Empty for none. Command lines may hold what nobody wants on a disk; those of tasks with C(no_log) are left out.
+    type: str
+    default: ''
+    env:
+      - name: TREEKILL_REPORT_PATH
+    ini:
+      - section: treekill
+        key: report_path
+    vars:
+      - name: treekill_report_path
+  journal_path:
+    description:
+      - Directory of the journal, a small file for each run. It tells when the run began, who ran which playbook, on which hosts commands were under way when
+        it was interrupted, and whether these are known to be gone. No command line, no task and no reason stands in it.
+      - The default follows E(ANSIBLE_HOME). C(none) for no journal.
+    type: str
+    default: ~/.ansible/treekill/journal
+    env:
+      - name: TREEKILL_JOURNAL_PATH
+    ini:
+      - section: treekill
+        key: journal_path
+    vars:
+      - name: treekill_journal_path
+  journal_days:
+    description: Days after which a run is removed from the journal.
+    type: float
+    default: 30
+    env:
+      - name: TREEKILL_JOURNAL_DAYS
+    ini:
+      - section: treekill
+        key: journal_days
+    vars:
+      - name: treekill_journal_days
+  journal_size:
+    description:
+      - Megabytes that the journal may have. The oldest runs are removed from a larger one, those that may need a sweep after all others.
+    type: float
+    default: 8
+    env:
+      - name: TREEKILL_JOURNAL_SIZE
+    ini:
+      - section: treekill
+        key: journal_size
+    vars:
+      - name: treekill_journal_size
+"""

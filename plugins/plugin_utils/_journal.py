@@ -1,0 +1,304 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The journal: one file for each run of this user, which says where the run had leases open. Its reading side.
+
+This file is private to the collection treekill.remote. The format is documented in docs/report.md.
+
+A file is lines of JSON, each of which adds something. The main process of the run, its forks and its guardian hold a lock on a file beside it
+(flock) as long as they live: so that a run is over can be seen without believing a pid, also after a power failure. What is not a whole line
+(the disk was full, the power failed) says nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import socket
+import stat
+import typing as t
+
+VERSION = 1
+
+SUFFIX = ".jsonl"
+
+LOCK_SUFFIX = ".lock"
+
+_RUN = re.compile("[0-9a-f]{16}")
+
+_LONGEST = 64 * 1024 * 1024
+"""Bytes. What is longer was not written by a guardian."""
+
+OPEN = ("", "unreachable", "failed")
+"""Outcomes after which a tree may be alive: none, since nobody was there to learn it, or no report of the host."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Controller:
+    """Which machine a run was on, as far as one can tell from within."""
+
+    host: str
+    boot: str
+    """The kernel's id of this boot; empty where it has none."""
+
+    @classmethod
+    def here(cls) -> Controller:
+        """This machine."""
+        return cls(socket.gethostname(), _text("/proc/sys/kernel/random/boot_id"))
+
+
+@dataclasses.dataclass
+class JournalLease:
+    """One remote command of a run that had not returned when this was written last."""
+
+    lease: str
+    host: str
+    outcome: str = ""
+    """What became of its kill order (C(confirmed), C(unreachable), C(failed), C(left)); empty: not known."""
+    ended: int = 0
+    survivors: int = 0
+    swept: bool = False
+    """Somebody has finished the job there."""
+
+    @property
+    def is_open(self) -> bool:
+        return not self.swept and (self.outcome in OPEN or self.survivors > 0)
+
+
+@dataclasses.dataclass
+class JournalEntry:
+    """One run. Times are ISO 8601 in UTC, as they stand in the file."""
+
+    path: str
+    run: str
+    began: str
+    user: str
+    controller: Controller
+    pid: int
+    """Of the main process."""
+    program: str
+    playbooks: tuple[str, ...]
+    inventory: tuple[str, ...]
+    state: str = "running"
+    """
+    C(running): its main process, one of its workers or its guardian lives. C(finished): it came to its own end. C(interrupted): it did not, and its guardian has done what it
+    could. C(dead): it did not, and nobody was left to do anything. C(elsewhere): not ended as far as this says, on a machine that can't be asked from here.
+    """
+    cause: str = ""
+    """The signal or event that interrupted it."""
+    ended: str = ""
+    hosts: set[str] = dataclasses.field(default_factory=set)
+    """On which it ever had a lease."""
+    leases: dict[str, JournalLease] = dataclasses.field(default_factory=dict)
+    """Those that were not given back, by id."""
+
+    def open_hosts(self) -> dict[str, list[str]]:
+        """Where trees of this run may be alive, with the ids of the leases. Nowhere while the run goes on, or has come to its own end and all is confirmed."""
+        found: dict[str, list[str]] = {}
+        if self.state in ("running", "elsewhere"):
+            return found
+        for lease in self.leases.values():
+            # A lease without an outcome in a run that came to its own end: the guardian that knew it was killed, and the task has ended since.
+            if lease.is_open and not (self.state == "finished" and not lease.outcome):
+                found.setdefault(lease.host, []).append(lease.lease)
+        return found
+
+
+def entries(directory: str) -> list[JournalEntry]:
+    """All runs that the journal knows, the latest first. A directory that is not there knows none.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    try:
+        names = [name for name in os.listdir(directory) if name.endswith(SUFFIX)]
+    except FileNotFoundError:
+        return []
+    found = [entry for entry in (read(os.path.join(directory, name)) for name in names) if entry is not None]
+    return sorted(found, key=lambda entry: (entry.began, entry.run), reverse=True)
+
+
+def open_hosts(directory: str, run: str | None = None) -> dict[str, dict[str, list[str]]]:
+    """Where trees may be alive of runs that are over: run id, host, ids of the leases. The latest run comes first.
+
+    Args:
+        directory: of the journal.
+        run: this run alone.
+
+    Raises:
+        OSError: the journal can't be read.
+    """
+    found = {entry.run: entry.open_hosts() for entry in entries(directory) if run in (None, entry.run)}
+    return {name: hosts for name, hosts in found.items() if hosts}
+
+
+def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> None:
+    """Note that nothing of these leases is alive on that host any more.
+
+    Raises:
+        OSError: it can't be written.
+        ValueError: not a run id.
+    """
+    lines = b"".join(line({"swept": lease, "host": host}) for lease in leases)
+    descriptor = os.open(path_of(directory, run), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, b"\n" + lines)
+    finally:
+        os.close(descriptor)
+
+
+def path_of(directory: str, run: str) -> str:
+    """The file of a run. Raises ValueError for what is no run id."""
+    if not _RUN.fullmatch(run):
+        raise ValueError(f"not a run id: {run!r}")
+    return os.path.join(directory, run + SUFFIX)
+
+
+def line(record: dict[str, t.Any]) -> bytes:
+    """One line of a file: ASCII, whatever a host is called."""
+    return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def read(path: str) -> JournalEntry | None:
+    """The run that a file tells of; None for a file that tells of none, has vanished, or could have been written by somebody else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022 or status.st_size > _LONGEST:
+            return None
+        records = list(_records(file.read(_LONGEST)))
+    entry = _entry(path, records)
+    if entry is not None:
+        entry.state = _state(entry, is_locked(path), status.st_mtime)
+    return entry
+
+
+def lock_path_of(path: str) -> str:
+    """The file beside a run's, on which its processes hold a lock."""
+    return path.removesuffix(SUFFIX) + LOCK_SUFFIX
+
+
+def is_locked(path: str) -> bool:
+    """Whether a process of the run lives. A lock that can't be looked at is taken for one that is held."""
+    try:
+        descriptor = os.open(lock_path_of(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False  # taken away at the end of the run
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _records(content: bytes) -> t.Iterator[dict[str, t.Any]]:
+    for text in content.splitlines():
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            continue  # half a line
+        if isinstance(record, dict):
+            yield record
+
+
+def _entry(path: str, records: t.Sequence[dict[str, t.Any]]) -> JournalEntry | None:
+    try:
+        entry = entry_of(path, records)
+    except (StopIteration, KeyError, TypeError, ValueError):
+        return None
+    return entry if os.path.basename(path) == entry.run + SUFFIX else None
+
+
+def entry_of(path: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> JournalEntry:
+    """The run that these lines tell of. Raises StopIteration, KeyError, TypeError or ValueError where none tells who it was."""
+    head = next(record for record in records if record.get("version") == VERSION)
+    entry = JournalEntry(
+        path,
+        str(head["run"]),
+        str(head["began"]),
+        str(head["user"]),
+        Controller(str(head["controller"]["host"]), str(head["controller"]["boot"])),
+        int(head["pid"]),
+        str(head["program"]),
+        tuple(map(str, head["playbooks"])),
+        tuple(map(str, head["inventory"])),
+    )
+    for record in records:
+        try:
+            add(entry, record)
+        except (KeyError, TypeError, ValueError):
+            continue  # of a later version, which says more than this one knows
+    return entry
+
+
+def records_of(entry: JournalEntry) -> t.Iterator[dict[str, t.Any]]:
+    """The lines after the first that make this entry, and no others."""
+    yield {"hosts": sorted(entry.hosts)}
+    if entry.cause:
+        yield {"interrupted": entry.cause}
+    for lease in entry.leases.values():
+        yield {"opened": lease.lease, "host": lease.host}
+        if lease.outcome:
+            yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors}
+        if lease.swept:
+            yield {"swept": lease.lease, "host": lease.host}
+    if entry.ended:
+        yield {"over": entry.state, "at": entry.ended}
+
+
+def add(entry: JournalEntry, record: t.Mapping[str, t.Any]) -> None:
+    """What one line adds to an entry. Raises KeyError, TypeError or ValueError for a line that no guardian wrote."""
+    if "hosts" in record:
+        entry.hosts.update(map(str, record["hosts"]))
+    elif "opened" in record:
+        lease = JournalLease(str(record["opened"]), str(record["host"]))
+        entry.hosts.add(lease.host)
+        entry.leases[lease.lease] = lease
+    elif "done" in record:
+        entry.leases.pop(str(record["done"]), None)
+    elif "settled" in record:
+        settled = entry.leases[str(record["settled"])]
+        settled.outcome, settled.ended, settled.survivors = str(record["outcome"]), int(record["ended"]), int(record["survivors"])
+    elif "swept" in record:
+        entry.leases[str(record["swept"])].swept = True
+    elif "interrupted" in record:
+        entry.cause = str(record["interrupted"])
+    elif record.get("over") in ("finished", "interrupted"):
+        entry.state, entry.ended = str(record["over"]), str(record["at"])
+
+
+def _state(entry: JournalEntry, locked: bool, written: float) -> str:
+    if locked:
+        return "running"
+    if entry.state in ("finished", "interrupted"):
+        return entry.state
+    here = Controller.here()
+    # Of one boot there is one kernel, and with it one set of locks. A boot before this one is known by its time: machines may share home and name.
+    if here.boot and here.boot == entry.controller.boot or here.host == entry.controller.host and written < _booted():
+        return "dead"
+    return "elsewhere"
+
+
+def _booted() -> float:
+    """When this machine was booted, in seconds since the epoch; 0 where that is not known."""
+    match = re.search(r"^btime (\d+)$", _text("/proc/stat"), re.MULTILINE)
+    return float(match[1]) if match else 0.0
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
