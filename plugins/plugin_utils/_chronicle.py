@@ -105,11 +105,12 @@ class Chronicle:
     def _try(self, what: str, write: t.Callable[[], object]) -> bool:
         try:
             write()
-        except OSError as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            # A host may have sent what can't be written down; a fault of our own must not end the guardian either, which has trees to end.
             if what not in self._told:
                 self._told.add(what)
                 place = self._report_path if what == "report" else self._journal_path
-                reason = error.strerror or error
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
                 self.warnings.append(f"treekill.remote: the {what} of this run can't be written to {place}: {reason}. The run is guarded all the same.")
             return False
         return True

@@ -366,6 +366,9 @@ class Guardian:
         told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings}
         return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
 
+    def _unprotected(self) -> list[Message]:
+        return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
+
     def _results(self) -> list[Message]:
         results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]
         for lease in self._ledger.unsettled:

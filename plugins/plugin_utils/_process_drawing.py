@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups im
 from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import columns, seconds, shortened
 
 _LEAST = 16
-"""Columns that are left to a command. Where it has not even those, how it ended goes to a line of its own."""
+"""Columns that a command gets even on the narrowest screen. Where how it ended has no room beside them, it goes to a line of its own."""
 
 _MOST = 100
 """Columns that a command gets on the widest screen: how it ended is not to be looked for far away."""
@@ -61,8 +61,14 @@ class _Drawn:
     before: str
     under: str
     text: str
+    note: str
+    """After the text, and never cut off: whose pid and user it is."""
     ending: str
     color: str | None
+
+    def fitted(self, width: int, ellipsis: str) -> str:
+        """Text and note in so many columns, if the note leaves any."""
+        return shortened(self.text, max(width - columns(self.note), _LEAST), ellipsis) + self.note
 
 
 def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Line]:
@@ -71,20 +77,20 @@ def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Lin
     drawn = list(_place(top, shown, screen, indent))
     endings = [columns(one.ending) for one in drawn if one.color != C.COLOR_ERROR]
     room = screen.width - max(endings, default=0) - 2
-    left = max((columns(one.before + one.text) for one in drawn), default=0)
+    left = max((columns(one.before + one.text + one.note) for one in drawn), default=0)
     width = min(left, room, _MOST)
     return [line for one in drawn for line in _lines(one, width, screen)]
 
 
 def _lines(one: _Drawn, width: int, screen: Screen) -> list[Line]:
     if not one.ending:
-        return [Line(one.before + shortened(one.text, screen.width - columns(one.before), screen.ellipsis), one.color)]
+        return [Line(one.before + one.fitted(screen.width - columns(one.before), screen.ellipsis), one.color)]
     room = width - columns(one.before)
-    if room >= min(_LEAST, columns(one.text)) and (width + 2 + columns(one.ending) <= screen.width):
-        text = shortened(one.text, room, screen.ellipsis)
+    text = one.fitted(room, screen.ellipsis)
+    if columns(text) <= room and width + 2 + columns(one.ending) <= screen.width:
         return [Line(f"{one.before}{text}{' ' * (room - columns(text))}  {one.ending}", one.color)]
     # Too narrow for both: the command, and below it how it ended.
-    text = shortened(one.text, max(screen.width - columns(one.before), _LEAST), screen.ellipsis)
+    text = one.fitted(screen.width - columns(one.before), screen.ellipsis)
     under = one.under + "    "
     wrapped = textwrap.wrap(one.ending, max(screen.width - columns(under), _LEAST), break_long_words=False, break_on_hyphens=False)
     return [Line(one.before + text, one.color), *(Line(under + part, one.color) for part in wrapped)]
@@ -125,12 +131,14 @@ def _place(top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str)
     waiting: list[tuple[Group | str, str, str, str]] = [(item, indent, "", "") for item in reversed(_items(top, shown))]
     while waiting:
         item, indent, joint, user = waiting.pop()
-        under = indent + {fork: bar, corner: "  "}.get(joint, "")
+        # Nobody counts the levels of a long chain, and each costs two columns: what is deeper than half of the screen stands below each other.
+        deeper = columns(indent) < screen.width // 2
+        under = indent + ({fork: bar, corner: "  "}.get(joint, "") if deeper else "")
         if isinstance(item, str):
-            yield _Drawn(indent + joint, under, item, "", C.COLOR_SKIP)
+            yield _Drawn(indent + joint, under, item, "", "", C.COLOR_SKIP)
             continue
         ending, color = _ending(item)
-        yield _Drawn(indent + joint, under, _text(item, user, screen), ending, color)
+        yield _Drawn(indent + joint, under, *_named(item, user), ending, color)
         items = _items(item.below, shown)
         waiting += [(one, under, corner if one is items[-1] else fork, item.user or user) for one in reversed(items)]
 
@@ -149,17 +157,13 @@ def _items(groups: t.Sequence[Group], shown: set[int]) -> list[Group | str]:
     return items
 
 
-def _text(group: Group, above: str, screen: Screen) -> str:
-    """pstree's own form: how many, the command, pid, and the user where it is another one than above."""
-    notes = [str(group.pids[0])] if len(group.pids) == 1 else []
+def _named(group: Group, above: str) -> tuple[str, str]:
+    """The command, or as pstree has it, how many of it; and pid and user, the user where it is another one than above."""
+    alone = len(group.pids) == 1
+    notes = [str(group.pids[0])] if alone else []
     if group.user and group.user != above:
         notes.append(group.user)
-    number = "" if len(group.pids) == 1 else f"{len(group.pids)}*"
-    note = f" ({', '.join(notes)})" if notes else ""
-    # What is in brackets is never cut off: the command makes room for it.
-    room = max(screen.width - len(note) - len(number) - 24, _LEAST)
-    command = shortened(group.command, min(room, _MOST - len(note) - len(number)), screen.ellipsis)
-    return f"{number}[{command}]{note}" if number else f"{command}{note}"
+    return group.command if alone else f"{len(group.pids)}*[{group.command}]", f" ({', '.join(notes)})" if notes else ""
 
 
 def _ending(group: Group) -> tuple[str, str | None]:
@@ -170,7 +174,7 @@ def _ending(group: Group) -> tuple[str, str | None]:
         return "spared (TREEKILL=spare)", C.COLOR_WARN
     if group.state == "survivors":
         return f"survived: {group.reason}" if group.reason else "survived", C.COLOR_ERROR
-    when = seconds(group.first, group.last)
+    when = seconds(group.first, group.last, short=True)
     if group.ended == "KILL":
         return f"KILL after {when}", C.COLOR_CHANGED
     return (f"exited in {when}" if group.ended == "exited" else f"exited on {group.ended} in {when}"), C.COLOR_OK

@@ -22,6 +22,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Messa
 _OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
 """What a leash puts before the command: nothing that the user has written, and different on every host."""
 
+_OUR_START = re.compile(r" -c \S*import os,sys[,;].*", re.DOTALL)
+"""How a supervisor is started: a program in a line, which nobody wants to read."""
+
 _TEMPORARY = re.compile(r"ansible-tmp-[0-9.-]+")
 """Core's temporary directories: no two tasks have the same."""
 
@@ -132,7 +135,10 @@ def _walk(count: int, top: list[int], below: t.Mapping[int, list[int]]) -> dict[
 
 def _group(state: str, row: Message) -> Group:
     seconds = float(row.get("seconds") or 0.0)
-    command = _TEMPORARY.sub("ansible-tmp-*", _OUR_WORDS.sub("", row["command"]))
+    command = row["command"]
+    if _OUR_WORDS.search(command):
+        command = _OUR_START.sub(" ...", _OUR_WORDS.sub("", command))
+    command = _TEMPORARY.sub("ansible-tmp-*", command)
     ended = "" if state != "gone" else row["ended"] or "exited"
     return Group(
         escaped(command.strip()), escaped(row["user"]), state, escaped(ended), escaped(row.get("reason") or ""), [row["pid"]], seconds, seconds

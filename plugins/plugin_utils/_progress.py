@@ -9,6 +9,7 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -51,8 +52,8 @@ class Progress:
 
     def text(self) -> str:
         """The line."""
-        left = max(self._until - self._clock(), 0.0)
-        grace = "no grace any more" if self._message["hurried"] or not left else f"{left:.0f} s of the grace left"
+        left = math.ceil(self._until - self._clock())
+        grace = "the grace is over" if self._message["hurried"] or left <= 0 else f"{left} s of the grace left"
         return f"treekill: {self._message['hosts_done']} of {self._message['hosts']} hosts done, {grace}"
 
     def clear(self) -> None:

@@ -19,7 +19,7 @@ from ansible import constants as C
 from ansible import context
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen, draw
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import Group, Kinds, trees
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import folded, host_lines
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import folded, host_lines, natural
 from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import escaped
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
 
@@ -66,7 +66,7 @@ class Recap:
         """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
         kinds = Kinds()
         alike: dict[t.Hashable, tuple[list[Group], list[str]]] = {}
-        for result in results:
+        for result in sorted(results, key=lambda result: natural(result["host"])):
             report = result["report"]
             if report and (report["gone"] or report["survivors"]):
                 top = trees(report, kinds, apart=self._screen.verbosity > 1)
@@ -78,7 +78,7 @@ class Recap:
         for key, (top, hosts) in drawn[:limit]:
             lines += [Line(""), Line(_title(str(t.cast("tuple[t.Any, ...]", key)[0]), hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
         if drawn[limit:]:
-            hosts = sorted({host for dummy, (dummy, its) in drawn[limit:] for host in its})
+            hosts = sorted({host for dummy, (dummy, its) in drawn[limit:] for host in its}, key=natural)
             lines += [Line(""), Line(f"The trees of {folded(hosts)} are not drawn here: -v draws them.", C.COLOR_SKIP)]
         return lines
 
@@ -91,7 +91,7 @@ class Recap:
         for inventory in context.CLIARGS.get("inventory") or ():
             words += ["-i", str(inventory)]
         words += ["--limit", ",".join(open_hosts), "--become", "-e", f"sweep_run={self._report['run']}"]
-        return [Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
+        return [Line(""), Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
 
 
 def screen_of(display: Display) -> Screen:

@@ -73,7 +73,7 @@ def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequen
     blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
     if len(blocks) > _EACH and not screen.verbosity:
         blocks = _grouped(blocks)
-    blocks.sort(key=lambda block: (block.oddity, _natural(block.hosts[0])))
+    blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
     width = max(columns(folded(block.hosts)) for block in blocks)
     return [line for block in blocks for line in block.lines(width)]
 
@@ -93,7 +93,7 @@ def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
 
 
 def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
-    hosts = sorted((host for block in blocks for host in block.hosts), key=_natural)
+    hosts = sorted((host for block in blocks for host in block.hosts), key=natural)
     lines = []
     for index, one in enumerate(said):
         times = [block.said[index].took for block in blocks]
@@ -108,7 +108,7 @@ def _without_names(text: str, host: str) -> str:
     return _ADDRESS.sub("ADDRESS", text.replace(host, "HOST") if len(host) > 1 else text)
 
 
-def _natural(name: str) -> tuple[t.Any, ...]:
+def natural(name: str) -> tuple[t.Any, ...]:
     """web2 before web10."""
     return tuple((not part.isdecimal(), int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", name) if part)
 

@@ -48,7 +48,7 @@ def shortened(text: str, width: int, ellipsis: str = "...") -> str:
     return "".join(kept) + ellipsis
 
 
-def seconds(first: float, last: float | None = None) -> str:
-    """A time, or the times from the first to the last: C(0.1 s), C(0.1 to 0.4 s)."""
-    text = f"{first:.1f}"
-    return f"{text} s" if last is None or f"{last:.1f}" == text else f"{text} to {last:.1f} s"
+def seconds(first: float, last: float, short: bool = False) -> str:
+    """A time, or the times from the first to the last: C(0.1 s), C(0.1 to 0.4 s). `short`: hundredths below a tenth."""
+    texts = [f"{max(time, 0.01):.2f}" if short and time < 0.095 else f"{time:.1f}" for time in (first, last)]
+    return f"{texts[0]} s" if texts[0] == texts[1] else f"{texts[0]} to {texts[1]} s"

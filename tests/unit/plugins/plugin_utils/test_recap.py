@@ -12,6 +12,7 @@ import shlex
 import pytest
 from ansible import context
 from ansible.module_utils.common.collections import ImmutableDict
+from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +102,50 @@ def test_a_host_that_nobody_guarded_is_listed_though_nothing_else_ran():
     lines = recap([], unguarded=[{"host": "switch", "connection": "network_cli", "reason": "no\nshell"}])
     assert "switch : NOT PROTECTED over network_cli: no\\nshell" in lines
     assert not any("nothing was running" in line for line in lines)
+
+
+def many(number: int, **more) -> list:
+    return [result(f"web{index:03}", report=report(gone=[process(2, command="sleep 1")], seconds=index / 100), **more) for index in range(1, number + 1)]
+
+
+def test_up_to_twenty_hosts_have_a_line_each():
+    assert sum(bool(re.match(r"web\d+ +: ended 1 .*survivors 0", line)) for line in recap(many(20))) == 20
+
+
+def test_two_hundred_hosts_that_ended_alike_share_a_line_and_a_tree_below_the_odd_ones():
+    odd = result("web100", report=report(survivors=[process(7, ended=None, reason="not permitted")]))
+    down = [result(f"db{index}", outcome="unreachable", reason=f"ssh: connect to host 10.0.0.{index} port 22: down") for index in (9, 10)]
+    lines = recap([one for one in many(200) if one["host"] != "web100"] + [odd, *down])
+    heads = [line for line in lines if re.match(r"\S.* : ", line)]
+    assert [re.sub(" +:", " :", line) for line in heads] == [
+        "db[9-10] (2 hosts) : NOT CONFIRMED (task: Dump): ssh: connect to host ADDRESS port 22: down",
+        "web100 : ended 0, survivors 1, 0.2 s",
+        "web[001-099], web[101-200] (199 hosts) : ended 1 (TERM 1), survivors 0, 0.0 to 2.0 s",
+    ]
+    assert [line for line in lines if line.startswith("TASK")] == [
+        "TASK [Dump] on web100",
+        "TASK [Dump] on web001, the same on web[002-099], web[101-200] (198 hosts)",
+    ]
+
+
+def test_of_many_hosts_with_v_each_has_a_line():
+    message = {"run": "0" * 16, "cause": "SIGINT", "results": many(200), "unguarded": []}
+    lines = [line.text for line in Recap(message, True, Screen(verbosity=1)).lines()]
+    assert sum(line.startswith("web") for line in lines) == 200
+
+
+def test_of_many_different_trees_five_are_drawn():
+    results = [result(f"web{index}", report=report(gone=[process(2, command=f"sleep {index}")])) for index in range(8)]
+    lines = recap(results)
+    assert sum(line.startswith("TASK") for line in lines) == 5
+    assert "The trees of web[5-7] (3 hosts) are not drawn here: -v draws them." in lines
+
+
+def test_two_hosts_that_did_the_same_share_a_tree_though_pids_directories_and_leases_differ():
+    def of(host, run):
+        command = f"/bin/sh -c export TREEKILL={run * 16}/0000000{run}/$$/$PPID; python3 /root/.ansible/tmp/ansible-tmp-{run}.5-{run}-1/AnsiballZ_command.py"
+        return result(host, report=report(gone=[process(int(run), command=command)]))
+
+    lines = recap([of("web2", "2"), of("web1", "3")])
+    assert "TASK [Dump] on web1, the same on web2" in lines
+    assert [line.split("  ")[1] for line in lines if "python3" in line] == ["/bin/sh -c python3 /root/.ansible/tmp/ansible-tmp-*/AnsiballZ_command.py (3, u)"]
