@@ -13,7 +13,7 @@ ON_CORE = $(if $(CORE),--core $(CORE))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench build install clean
+.PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench screenshot build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
@@ -51,6 +51,9 @@ demo:  ## two throw-away hosts, a nasty process tree, Ctrl-C, and what is left
 
 bench:  ## the figures in docs/, measured here
 	@$(ENVIRONMENT) bench $(ON_CORE)
+
+screenshot:  ## docs/recap.svg, the picture of a recap: a real run in a real terminal
+	@$(ENVIRONMENT) screenshot $(ON_CORE)
 
 build:  ## the tarball; prints its path
 	@$(ENVIRONMENT) build $(ON_CORE)

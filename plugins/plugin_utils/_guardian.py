@@ -337,8 +337,9 @@ class Guardian:
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)
         self._tell_awaiting(lease.lease)
-        self._tell_progress()
+        # Before main hears that it is over, and leaves: who comes then finds the report, and main tells what could not be written.
         self._write_down()
+        self._tell_progress()
 
     def _tell_progress(self) -> None:
         over = self._dispatch.in_hand == 0

@@ -89,7 +89,7 @@ def test_all_cores(options: argparse.Namespace) -> int:
 
 
 def program(options: argparse.Namespace) -> int:
-    """Demo or benchmark."""
+    """Demo, benchmark or screenshot."""
     return _tests.program(options.command, make_ready(options.core), options.arguments)
 
 
@@ -127,6 +127,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "integration": one_suite,
     "lint": lint,
     "molecule": one_suite,
+    "screenshot": program,
     "test": test,
     "test-all-cores": test_all_cores,
     "unit": one_suite,

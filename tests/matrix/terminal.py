@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import struct
 import subprocess
 import termios
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,10 @@ class Terminal:
             start_new_session=True,
             preexec_fn=_take_terminal,
         )
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give it another size, as a user does who drags its corner."""
+        fcntl.ioctl(self._line, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def write(self, keys: bytes) -> None:
         """Type."""
