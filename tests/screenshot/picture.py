@@ -31,8 +31,8 @@ class Cell:
     bold: bool = False
 
 
-def screen(written: str) -> list[list[Cell]]:
-    """The lines of the screen. Raises ValueError for what a run never writes."""
+def screen(written: str, columns: int) -> list[list[Cell]]:
+    """The lines of a screen of so many columns. Raises ValueError for what a run never writes."""
     lines: list[list[Cell]] = [[]]
     column, color, bold, end = 0, _FOREGROUND, False, 0
     for match in _SEQUENCE.finditer(written):
@@ -53,6 +53,10 @@ def screen(written: str) -> list[list[Cell]]:
             cells = [Cell(character, color, bold) for character in text]
             lines[-1][column : column + len(cells)] = cells
             column += len(cells)
+            while len(lines[-1]) > columns:
+                lines.append(lines[-1][columns:])
+                del lines[-2][columns:]
+                column = len(lines[-1])
     return lines
 
 

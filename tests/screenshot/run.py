@@ -37,6 +37,7 @@ _READY = ("cc1 -O2 lexer.c", "rsync -a assets", "tail -F", "ccache --daemon")
 
 _PLAY = Play(
     [{"name": "Build the release", "ansible.builtin.shell": {"cmd": _BUILD, "executable": "/bin/bash"}}],
+    keywords={"name": "Release"},
     hosts=("web1", "web2", "web3"),
     options={"kill_timeout": 3},
     # The host that goes down in the middle is to be known as such within a moment.
@@ -58,7 +59,7 @@ def take() -> str:
         written = (run.directory / "stdout").read_bytes().decode()
         for private, shown in ((str(lab.inventory), "hosts.ini"), (f" -i {run.directory}/targets.json", "")):
             written = written.replace(private, shown)
-    lines = picture.screen("$ ansible-playbook -i hosts.ini release.yml\n" + written.strip("\r\n"))
+    lines = picture.screen("$ ansible-playbook -i hosts.ini release.yml\n" + written.strip("\r\n"), _COLUMNS)
     return picture.svg(lines, _COLUMNS, "A playbook interrupted by Ctrl-C, and the recap of what was ended on its hosts")
 
 

@@ -11,9 +11,10 @@ import math
 import signal
 
 import pytest
+from ansible import constants as C
 from ansible.errors import AnsibleOptionsError
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
-from ansible_collections.treekill.remote.plugins.plugin_utils._options import VARIABLES, KillOptions, resolve
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import RECORD_VARIABLES, VARIABLES, KillOptions, RecordOptions, resolve, resolve_records
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,3 +164,38 @@ def test_a_wrong_value_is_refused_wherever_it_comes_from(option, monkeypatch):
     monkeypatch.setenv(f"TREEKILL_{option.upper()}", "no such")
     with pytest.raises(AnsibleOptionsError, match=refusal):
         resolve()
+
+
+# What a run writes down.
+
+
+@pytest.fixture
+def _home(monkeypatch):
+    for option in RECORD_VARIABLES.values():
+        monkeypatch.delenv(f"TREEKILL_{option.upper()}", raising=False)
+    monkeypatch.setenv("HOME", "/home/deploy")
+
+
+@pytest.mark.usefixtures("_home")
+def test_by_default_there_is_a_journal_in_ansibles_home_and_no_report():
+    home = C.config.get_config_value("ANSIBLE_HOME")
+    assert resolve_records() == RecordOptions("", f"{home}/treekill/journal", 30.0, 8 * 1024 * 1024)
+
+
+@pytest.mark.usefixtures("_home")
+@pytest.mark.parametrize(("text", "path"), [("~/r.json", "/home/deploy/r.json"), ("$HOME/r/", "/home/deploy/r/"), ("/a/../b", "/b"), ("none", ""), ("", "")])
+def test_a_path_is_made_absolute_and_none_is_none(text, path):
+    assert resolve_records({"treekill_report_path": text}).report_path == path
+    assert resolve_records({"treekill_journal_path": text}).journal_path == path
+
+
+@pytest.mark.usefixtures("_home")
+@pytest.mark.parametrize(("option", "allowed"), [("journal_days", "a number of days, 0 or more"), ("journal_size", "a number of megabytes, 0 or more")])
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "a lot"])
+def test_a_bound_is_a_number(option, allowed, text):
+    with pytest.raises(AnsibleOptionsError, match=f"treekill option {option}: .*{allowed}"):
+        resolve_records({f"treekill_{option}": text})
+
+
+def test_an_option_of_the_run_is_none_of_a_task():
+    assert not {*RECORD_VARIABLES} & {*VARIABLES}
