@@ -63,7 +63,7 @@ class _Peer:
 class Guardian:
     """Serves one run. Every method is called from its loop."""
 
-    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:  # noqa: PLR0917
+    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:
         self._run = run
         self._chronicle = chronicle
         self._main: ProcessId | None = main

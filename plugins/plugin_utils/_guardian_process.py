@@ -84,7 +84,7 @@ def _silence(display: Display) -> None:
     vars(display)["_final_q"] = None
 
 
-def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> t.NoReturn:  # noqa: PLR0917
+def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> t.NoReturn:
     """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
     try:
         leave_parent(signal.SIG_IGN, listener.fileno(), *(dataclasses.astuple(pipes) if pipes else ()))

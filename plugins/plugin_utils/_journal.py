@@ -84,9 +84,10 @@ class JournalEntry:
     playbooks: tuple[str, ...]
     inventory: tuple[str, ...]
     state: str = "running"
-    """
-    C(running): its main process, one of its workers or its guardian lives. C(finished): it came to its own end. C(interrupted): it did not, and its guardian has done what it
-    could. C(dead): it did not, and nobody was left to do anything. C(elsewhere): not ended as far as this says, on a machine that can't be asked from here.
+    """C(running): its main process, one of its workers or its guardian lives. C(finished): it came to its own end.
+
+    C(interrupted): it did not, and its guardian has done what it could. C(dead): it did not, and nobody was left to do anything.
+    C(elsewhere): not ended as far as this says, on a machine that can't be asked from here.
     """
     cause: str = ""
     """The signal or event that interrupted it."""

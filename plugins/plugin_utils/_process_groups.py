@@ -140,9 +140,7 @@ def _group(state: str, row: Message) -> Group:
         command = _OUR_START.sub(" ...", _OUR_WORDS.sub("", command))
     command = _TEMPORARY.sub("ansible-tmp-*", command)
     ended = "" if state != "gone" else row["ended"] or "exited"
-    return Group(
-        escaped(command.strip()), escaped(row["user"]), state, escaped(ended), escaped(row.get("reason") or ""), [row["pid"]], seconds, seconds
-    )
+    return Group(escaped(command.strip()), escaped(row["user"]), state, escaped(ended), escaped(row.get("reason") or ""), [row["pid"]], seconds, seconds)
 
 
 def together(groups: t.Sequence[Group]) -> list[Group]:

@@ -65,21 +65,21 @@ class Recap:
     def _drawn(self, results: t.Sequence[Message]) -> list[Line]:
         """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
         kinds = Kinds()
-        alike: dict[t.Hashable, tuple[list[Group], list[str]]] = {}
+        alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}
         for result in sorted(results, key=lambda result: natural(result["host"])):
             report = result["report"]
             if report and (report["gone"] or report["survivors"]):
                 top = trees(report, kinds, apart=self._screen.verbosity > 1)
-                key = (result["task"], *sorted((group.kind, len(group.pids)) for group in top))
+                key = (str(result["task"]), tuple(sorted((group.kind, len(group.pids)) for group in top)))
                 alike.setdefault(key, (top, []))[1].append(escaped(result["host"]))
         lines = []
         drawn = sorted(alike.items(), key=lambda entry: not any(group.state == "survivors" for top in entry[1][0] for group in top.everybody()))
         limit = len(drawn) if self._screen.verbosity else _TREES
-        for key, (top, hosts) in drawn[:limit]:
-            lines += [Line(""), Line(_title(str(t.cast("tuple[t.Any, ...]", key)[0]), hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
+        for (task, dummy), (top, hosts) in drawn[:limit]:
+            lines += [Line(""), Line(_title(task, hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
         if drawn[limit:]:
-            hosts = sorted({host for dummy, (dummy, its) in drawn[limit:] for host in its}, key=natural)
-            lines += [Line(""), Line(f"The trees of {folded(hosts)} are not drawn here: -v draws them.", C.COLOR_SKIP)]
+            others = sorted({host for entry in drawn[limit:] for host in entry[1][1]}, key=natural)
+            lines += [Line(""), Line(f"The trees of {folded(others)} are not drawn here: -v draws them.", C.COLOR_SKIP)]
         return lines
 
     def _to_finish(self) -> list[Line]:

@@ -179,7 +179,9 @@ def test_an_unwritable_directory_costs_one_warning_and_the_kill_goes_on(lab: Lab
     # Not by its mode: root may write everywhere. Below a file there is no directory.
     options = {**PLAY.options, "journal_path": "ansible.cfg/journal", "report_path": "ansible.cfg/report.json"}
     with started(lab, dataclasses.replace(PLAY, options=options)) as run:
-        interrupt_with_a_warning(run, lab, web1, "the journal of this run can't be written to [^:]*: Not a directory", "the report of this run can't be written")
+        interrupt_with_a_warning(
+            run, lab, web1, "the journal of this run can't be written to [^:]*: Not a directory", "the report of this run can't be written"
+        )
 
 
 @pytest.mark.parametrize("from_the_start", [True, False], ids=["from the start", "while it runs"])
