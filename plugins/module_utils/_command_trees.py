@@ -48,6 +48,11 @@ class CommandTree:
         self.state = ""
         self.reason = ""
 
+    @property
+    def secret(self) -> "bool":
+        """Whether its command lines are not to be told: a supervisor that does not name its task has one with C(no_log)."""
+        return self.supervisor is not None and self.task is None
+
     def meet_supervisor(self, snapshot: "Snapshot") -> "None":
         """Find it among the members: by its title, which has to name this very command."""
         for process in self.members:

@@ -57,7 +57,7 @@ class CommandsMatch:
 class Selection:
     """What is to be ended. tops: processes that are known, parents before children; roots: those of them that began something. trees: the commands.
 
-    left_alone: the commands that were asked for in general and are not touched.
+    left_alone: the commands that were asked for in general and are not touched. secret: whether command lines are not to be told.
     """
 
     def __init__(self) -> "None":
@@ -65,11 +65,13 @@ class Selection:
         self.roots: List[Process] = []
         self.trees: List[CommandTree] = []
         self.left_alone: List[CommandTree] = []
+        self.secret = False
         self._commands: Dict[Tuple[str, str], Set[int]] = {}
 
     def add(self, tree: "CommandTree", roots: "bool") -> "None":
         """A whole command; with roots, only what belongs to the roots that it has now, lest one that was sent again meanwhile be taken for it."""
         self.trees.append(tree)
+        self.secret = self.secret or tree.secret
         self.tops.extend(tree.members)
         self.roots.extend(tree.roots)
         self._commands[tree.run, tree.lease] = {process.id.pid for process in tree.roots} if roots else set()
@@ -113,8 +115,10 @@ def of_process(process: "Process", trees: "List[CommandTree]", snapshot: "Snapsh
     selection = Selection()
     members = {one.id for one in below(process, snapshot)}
     for tree in trees:
-        if tree.run in own and tree.state not in (states.LEFT, states.JOB) and any(one.id in members for one in tree.members):
-            raise Refused("pid %d has processes below it of run %s, which executes this very task" % (process.id.pid, tree.run))
+        if any(one.id in members for one in tree.members):
+            selection.secret = selection.secret or tree.secret
+            if tree.run in own and tree.state not in (states.LEFT, states.JOB):
+                raise Refused("pid %d has processes below it of run %s, which executes this very task" % (process.id.pid, tree.run))
     selection.tops.append(process)
     selection.roots.append(process)
     return selection

@@ -52,8 +52,8 @@ def age_of(tree: "CommandTree", table: "ProcessTable") -> "float":
 
 
 def told(tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
-    """A command in terms that JSON knows."""
-    processes = [_row(process, depth, tree, table, arguments) for process, depth in in_order(tree.members)]
+    """A command in terms that JSON knows. arguments: whether command lines may be told, where they are no secret."""
+    processes = [_row(process, depth, tree, table, arguments and not tree.secret) for process, depth in in_order(tree.members)]
     root = tree.roots[0] if tree.roots else None
     cookies = sorted((cookie.root, cookie.ppid) for cookie in tree.cookies)
     named = (root.id.pid, root.ppid) if root is not None else cookies[0] if cookies else (None, None)

@@ -36,7 +36,9 @@ options:
     type: bool
     default: false
   arguments:
-    description: Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
+    description:
+      - Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
+      - Those of a supervised task with C(no_log) are not told in any case.
     type: bool
     default: true
 extends_documentation_fragment:

@@ -77,7 +77,9 @@ options:
     type: float
     default: 10
   arguments:
-    description: Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
+    description:
+      - Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
+      - Those of a supervised task with C(no_log) are not told in any case.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -284,6 +286,7 @@ def run(module):
     result = dict(survey.blind_spots(os.geteuid()), left_alone=[told(tree, survey.snapshot, request.arguments) for tree in selection.left_alone])
     if reason:
         result["msg"] = reason
+    request.arguments = request.arguments and not selection.secret
     control = _selected_kill.control_of(selection, request, table)
     if module.check_mode:
         planned = _selected_kill.would_end(control, request)
