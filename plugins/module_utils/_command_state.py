@@ -33,39 +33,40 @@ NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unread
 
 def judge(tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
     """(state, reason) of a command. listener: who reads what a process (pid) writes to a descriptor."""
-    if tree.ending:
-        return ENDING, "its supervisor is ending it"
-    if not tree.roots:
-        if tree.supervisor is not None:
-            return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
-        return LEFT, "its root is gone: left behind when the command returned, or by a hang-up"
     if tree.supervisor is not None:
-        return RUNNING, "its supervisor stands, and ends it when the connection breaks"
+        if tree.ending:
+            return ENDING, "its supervisor is ending it"
+        if tree.roots:
+            return RUNNING, "its supervisor stands, and ends it when the connection breaks"
+        return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
+    if not tree.roots:
+        return LEFT, "its root is gone: left behind when the command returned, or by a hang-up"
     if tree.kept:
         return KEPT, "on_disconnect is keep: it may have lost its connection on purpose"
-    found = [judge_root(root, tree, table, listener) for root in tree.roots]
     # Of a command that was sent twice the later root may be in flight.
-    for state in (RUNNING, UNKNOWN):
-        for verdict in found:
-            if verdict[0] == state:
-                return verdict
-    return found[0]
+    order = (RUNNING, UNKNOWN, ABANDONED)
+    return min((judge_root(root, tree, table, listener) for root in tree.roots), key=lambda found: order.index(found[0]))
 
 
 def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
     """The same for one root without a supervisor."""
     top = highest_of_command(root, tree, table)
     pid = top.id.pid
-    if top.ppid != 1:
-        above = table.process(top.ppid) if top.ppid else None
-        if above is None:
-            return UNKNOWN, "what stands above pid %d does not show here" % pid
+    above = table.process(top.ppid) if top.ppid > 1 else None
+    if above is not None:
         return RUNNING, "below %s, pid %d" % (above.comm, above.id.pid)
-    if top is root and was_child_of_init(root, tree.cookies):
-        return UNKNOWN, "nothing shows that pid %d has lost its parent" % pid
-    if not any(entry.startswith(b"SSH_CONNECTION=") for entry in table.environment(pid).split(b"\0")):
-        return UNKNOWN, "pid %d does not show that it began in an ssh session" % pid
-    ends = {listener(pid, 1), listener(pid, 2)}
+    doubt = ""
+    if top.ppid != 1:
+        doubt = "what stands above pid %d does not show here" % pid
+    elif top is root and was_child_of_init(root, tree.cookies):
+        doubt = "nothing shows that pid %d has lost its parent" % pid
+    elif not any(entry.startswith(b"SSH_CONNECTION=") for entry in table.environment(pid).split(b"\0")):
+        doubt = "pid %d does not show that it began in an ssh session" % pid
+    return (UNKNOWN, doubt) if doubt else judge_output(pid, {listener(pid, 1), listener(pid, 2)})
+
+
+def judge_output(pid: "int", ends: "Set[str]") -> "Tuple[str, str]":
+    """The same for a process whose parent is gone, by who is at the other ends of its output."""
     if ends <= {NOBODY, NEUTRAL} and NOBODY in ends:
         return ABANDONED, "the ssh session that began pid %d is gone, and nobody reads its output" % pid
     if SOMEBODY in ends:

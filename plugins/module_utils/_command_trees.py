@@ -79,11 +79,11 @@ def command_trees(snapshot: "Snapshot", own_pid: "int") -> "List[CommandTree]":
             if KEEP.encode() in snapshot.arguments(pid)[2]:
                 kept.add((run, lease))
     trees = []
-    for run, lease in cookies:
+    for (run, lease), carried in cookies.items():
         search = TreeSearch(CookieMatch(run, lease), snapshot, own_pid)
         search.scan()
         if search.members:
-            tree = CommandTree(run, lease, search, cookies[run, lease], (run, lease) in kept)
+            tree = CommandTree(run, lease, search, carried, (run, lease) in kept)
             tree.meet_supervisor(snapshot)
             trees.append(tree)
     return sorted(trees, key=lambda tree: (tree.run, min(process.id.start for process in tree.members), tree.lease))

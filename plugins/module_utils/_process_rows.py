@@ -84,11 +84,11 @@ def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
     order: List[Tuple[Process, int]] = []
     stack = below.get(0, [])[::-1]
     while stack:
-        process = by_pid.pop(stack.pop(), None)
-        if process is not None:
-            depth[process.id.pid] = depth.get(process.ppid, -1) + 1
-            order.append((process, depth[process.id.pid]))
-            stack.extend(below.get(process.id.pid, [])[::-1])
+        pid = stack.pop()
+        process = by_pid.pop(pid)
+        depth[pid] = depth.get(process.ppid, -1) + 1
+        order.append((process, depth[pid]))
+        stack.extend(below.get(pid, [])[::-1])
     # A table that was torn while it was read may hold a circle.
     return order + [(process, 0) for process in by_pid.values()]
 

@@ -11,8 +11,8 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Ends whole process trees in the way in which the guardian does it after an interruption. It stops the tree so that nothing can slip away, signals it, waits for
-    the grace, kills what is left, and tells what became of each process.
+  - Ends whole process trees in the way in which the guardian does it after an interruption. It stops the tree so that nothing can slip away, signals it,
+    waits for the grace, kills what is left, and tells what became of each process.
   - What to end is named by a run, by single commands of a run, by a process, by a pid file, or as all that is dead.
   - The commands of the run that executes the module are never ended, nor is a process that stands above the module.
 options:
@@ -133,12 +133,12 @@ EXAMPLES = r"""
   become: true
   register: alive
 
-- name: End each command that uses more than a gigabyte
+- name: End each command that uses more than 128 MiB
   treekill.remote.process_tree_kill:
     pid: "{{ item.root.pid }}"
     start: "{{ item.root.start }}"
   become: true
-  loop: "{{ alive.trees | selectattr('root.alive') | selectattr('memory', '>', 1073741824) }}"
+  loop: "{{ alive.trees | selectattr('root.alive') | selectattr('memory', '>', 134217728) }}"
   loop_control:
     label: "{{ item.root.pid }}"
 """

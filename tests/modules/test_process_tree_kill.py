@@ -97,6 +97,64 @@ def test_one_of_many_commands_is_ended(lab: Lab, web1: Host) -> None:
         assert pids(ask(lab, web1, INFO)["trees"][0]["processes"]) == pids(second["processes"])
 
 
+DAEMON = 'echo $$ > "$0"; while :; do sleep 1238; done'
+
+
+def test_the_process_that_a_pid_file_names_is_ended_with_what_it_started(lab: Lab, web1: Host) -> None:
+    own = web1.spawn(["sleep", "1239"])
+    daemon = web1.spawn(["sh", "-c", DAEMON, "/run/x.pid"])
+    until((web1.root / "run/x.pid").exists, 10, "no pid file")
+    until(lambda: web1.processes("^sleep 1238"), 10, "nothing below it")
+    planned = ask(lab, web1, KILL, check=True, pid_file="/run/x.pid", kill_signal="INT")
+    assert [(row["role"], row["signal"]) for row in planned["found"]] == [("root", "INT"), ("child", "TERM")]
+    done = ask(lab, web1, KILL, pid_file="/run/x.pid")
+    assert daemon.pid in pids(done["gone"])
+    assert not web1.processes("1238")
+    gone = ask(lab, web1, KILL, pid_file="/run/x.pid")
+    assert (gone["changed"], gone["msg"]) == (False, "pid file /run/x.pid names a process that is gone")
+    missing = ask(lab, web1, KILL, pid_file="/run/y.pid")
+    assert (missing["changed"], missing["msg"]) == (False, "pid file /run/y.pid does not exist")
+    assert own.id.alive()
+
+
+def test_a_pid_file_that_does_not_match_is_refused(lab: Lab, web1: Host) -> None:
+    """Stale, another user's, a link, of which others can replace the file; none of them ends anybody."""
+    victim = web1.spawn(["sleep", "1240"])
+    shell = f"""
+        mkdir /tmp/open; chmod 777 /tmp/open
+        for f in /run/stale.pid /run/real.pid /tmp/open/x.pid /tmp/users.pid; do echo {victim.pid} > $f; done
+        echo {victim.pid} {victim.pid} > /run/two.pid
+        ln -s real.pid /run/link.pid; chown other /tmp/users.pid; touch -d '1 hour ago' /run/stale.pid
+    """
+    web1.run(["sh", "-c", shell])
+    words = {"/run/stale.pid": "is stale", "/tmp/open/x.pid": "replace files in /tmp/open", "/tmp/users.pid": "belongs to uid"}
+    for path, word in {**words, "/run/two.pid": "one number", "/run/link.pid": "symbolic link", "run/real.pid": "absolute"}.items():
+        assert word in ask(lab, web1, KILL, fails=True, pid_file=path)["msg"]
+    assert victim.id.alive()
+    assert ask(lab, web1, KILL, pid_file="/run/real.pid")["changed"]
+    assert not victim.id.alive()
+
+
+def test_options_that_mean_nothing_together_are_refused(lab: Lab, web1: Host) -> None:
+    run = "0123456789abcdef"
+    for options in ({}, {"run": run, "dead": True}, {"pid": 7}, {"dead": True, "lease": "89abcdef"}, {"run": run, "older_than": 5}):
+        assert ask(lab, web1, KILL, fails=True, **options)["msg"]
+    assert "no signal" in ask(lab, web1, KILL, fails=True, run=run, kill_signal="DFL")["msg"]
+    assert "kill_timeout" in ask(lab, web1, KILL, fails=True, run=run, kill_timeout=-1)["msg"]
+
+
+def test_a_user_ends_what_is_his_own_and_is_told_of_the_rest(lab: Lab, web1: Host) -> None:
+    roots = web1.spawn(["sleep", "1241"], environ={"TREEKILL": "0123456789abcdef/00000001/4711/4710"})
+    mine = web1.spawn(["sleep", "1242"], user="ansible", environ={"TREEKILL": "0123456789abcdef/00000001/4711/4710"})
+    done = ask(lab, web1, KILL, become="", run="0123456789abcdef", left_behind=True)
+    assert (pids(done["gone"]), done["complete"]) == ({mine.pid}, False)
+    assert roots.id.alive()
+    denied = ask(lab, web1, KILL, become="", pid=roots.pid, start=roots.start)
+    assert (denied["changed"], denied["survivors"][0]["reason"]) == (False, "not permitted (owned by root)")
+    planned = ask(lab, web1, KILL, check=True, become="", pid=roots.pid, start=roots.start)
+    assert (planned["changed"], planned["found"], len(planned["survivors"])) == (False, [], 1)
+
+
 def test_what_stands_above_the_module_is_refused(lab: Lab, web1: Host) -> None:
     every = {process.command.partition(" ")[0]: process for process in web1.processes(system=True)}
     listener = next(process for name, process in every.items() if "sshd" in name)

@@ -6,6 +6,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._listeners import listener
@@ -77,8 +78,6 @@ def test_a_closed_descriptor_says_nothing(child):
 
 
 def test_of_sockets_named_pipes_and_the_dead_there_is_no_telling(child, tmp_path):
-    import socket
-
     one, other = socket.socketpair()
     assert listener(child(one.fileno()), 1) == "unreadable"
     other.close()
