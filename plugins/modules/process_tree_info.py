@@ -16,7 +16,7 @@ description:
   - It only looks. It returns no facts. The command that executes the module itself is not told.
 options:
   run:
-    description: Only the commands of these runs, each sixteen hexadecimal digits, as the recap tells them.
+    description: Only the commands of these runs, each sixteen hexadecimal digits in quotes, as the recap tells them.
     type: list
     elements: str
   older_than:
@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 - name: Look what one run has left, without command lines
   treekill.remote.process_tree_info:
-    run: 8c0e4010f40ee5a5
+    run: '8c0e4010f40ee5a5'
     arguments: false
   become: true
 """

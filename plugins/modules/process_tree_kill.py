@@ -26,6 +26,7 @@ options:
   lease:
     description:
       - Only these commands of the one run in O(run), each eight hexadecimal digits, with all that they have left behind.
+      - Put them in quotes, since YAML takes some of them for numbers. The same goes for O(run).
     type: list
     elements: str
   left_behind:
@@ -107,13 +108,13 @@ seealso:
 EXAMPLES = r"""
 - name: End what an interrupted run has left
   treekill.remote.process_tree_kill:
-    run: 8c0e4010f40ee5a5
+    run: '8c0e4010f40ee5a5'
   become: true
 
 - name: End two commands of a run that its recap could not confirm, daemons and all
   treekill.remote.process_tree_kill:
-    run: 8c0e4010f40ee5a5
-    lease: [89abcdef, 01234567]
+    run: '8c0e4010f40ee5a5'
+    lease: ['89abcdef', '01234567']
   become: true
 
 - name: End all that nobody will ever hear from again, with a minute to clean up
