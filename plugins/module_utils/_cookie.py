@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "TREEKILL"
 SPARE = "spare"
+# Beside the cookie of a task that may lose its connection and go on: who comes to look for the dead can't tell it from them otherwise.
+KEEP = "TREEKILL_KEEP=1"
 ANY_LEASE = "*"
 RUN_DIGITS = 16
 LEASE_DIGITS = 8
@@ -61,9 +63,9 @@ def parse_cookie(value: "str") -> "Cookie":
     raise ValueError("not a cookie: %r (expected <run>/<lease>/<root pid>/<remote ppid>)" % value)
 
 
-def export_command(run: "str", lease: "str") -> "str":
-    """The POSIX shell command that sets the cookie; the shell that runs it becomes the root of the lease."""
-    return "export %s=%s/%s/$$/$PPID" % (VARIABLE, run, lease)
+def export_command(run: "str", lease: "str", keep: "bool" = False) -> "str":
+    """The POSIX shell command that sets the cookie; the shell that runs it becomes the root of the lease. keep: whether it outlives its connection."""
+    return "export %s=%s/%s/$$/$PPID%s" % (VARIABLE, run, lease, " " + KEEP if keep else "")
 
 
 def check_names(run: "str", lease: "str") -> "None":

@@ -158,7 +158,7 @@ class ProcTable:
         # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones.
         self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
         # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
-        self._hides = not os.access(self._mount + "1/stat", os.R_OK)
+        self.hides = not os.access(self._mount + "1/stat", os.R_OK)
         self._index: Optional[Dict[int, List[int]]] = None
 
     @property
@@ -224,7 +224,7 @@ class ProcTable:
         raw = self._read("%d/stat" % pid)
         if raw:
             return parse_stat(raw)
-        if self._hides:
+        if self.hides:
             from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import hidden_process
 
             return hidden_process(pid)

@@ -67,11 +67,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give a database dump a minute to clean up when the run is interrupted
+- name: Give a backup a minute to clean up when the run is interrupted
   treekill.remote.command:
-    cmd: pg_dump --file /var/backups/app.sql app
+    cmd: tar --create --file /var/backups/etc.tar /etc
     kill_signal: INT
     kill_timeout: 60
+  become: true
 """
 
 RETURN = r"""
@@ -90,7 +91,7 @@ cmd:
   returned: always
   type: list
   elements: str
-  sample: [pg_dump, --file, /var/backups/app.sql, app]
+  sample: [tar, --create, --file, /var/backups/etc.tar, /etc]
 rc:
   description: Its exit status.
   returned: always

@@ -2,27 +2,65 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends what a run has left on a host: the kill pass as a module."""
+"""Ends process trees on a host: the kill pass as a module."""
 
 DOCUMENTATION = r"""
 module: process_tree_kill
-short_description: End the processes that a run has left on a host
+short_description: End process trees on a host, of runs that are over or of any process
 version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Finds every process on the host that carries the cookie of a run, or stands below one that does, and ends it, in the same way as the
-    guardian does after an interruption.
-  - For runs that are over. What an interrupted run could not end, because a host was not to be reached, is ended with this, and its recap prints
-    the command for it.
+  - Ends whole process trees in the way in which the guardian does it after an interruption. It stops the tree so that nothing can slip away, signals it,
+    waits for the grace, kills what is left, and tells what became of each process.
+  - What to end is named by a run, by single commands of a run, by a process, by a pid file, or as all that is dead.
+  - The commands of the run that executes the module are never ended, nor is a process that stands above the module.
 options:
   run:
-    description: Id of the run, sixteen hexadecimal digits, as the recap tells it.
-    type: str
-    required: true
+    description:
+      - Ids of runs that are over, each sixteen hexadecimal digits, as the recap tells them. Ends their commands that have not returned.
+      - It is up to you that they are over. A command of a run that is still in flight is ended as well.
+      - The run that executes the task is refused.
+    type: list
+    elements: str
   lease:
-    description: Only this one remote command of the run, eight hexadecimal digits.
-    type: str
+    description:
+      - Only these commands of the one run in O(run), each eight hexadecimal digits, with all that they have left behind.
+      - Put them in quotes, since YAML takes some of them for numbers. The same goes for O(run).
+    type: list
+    elements: str
+  left_behind:
+    description:
+      - End also what commands of O(run) have left behind that have returned, daemons that somebody may have wanted, and asynchronous jobs.
+      - With V(false) they are not touched, and told as RV(left_alone).
+    type: bool
+    default: false
+  dead:
+    description:
+      - End every command of every run that nobody will ever hear from again. The rule is that of O(treekill.remote.process_tree_info#module:dead).
+    type: bool
+    default: false
+  older_than:
+    description: With O(dead), only commands whose oldest process was started more than so many seconds ago.
+    type: float
+  pid:
+    description:
+      - End this process and all that stands below it. What has left its parents does not stand below it any more; O(lease) finds that as well.
+      - Refused for pid 1 and less, for threads and the kernel's own, and for processes that stand above the module.
+    type: int
+  start:
+    description:
+      - When that process was started, in the units of the host, as RV(treekill.remote.process_tree_info#module:trees[].processes) and RV(gone) tell it.
+        Needed with O(pid), since the pid alone may be somebody else's by now. Of a process with another start nothing is ended.
+    type: int
+  pid_file:
+    description:
+      - End the process that this file names, and all that stands below it, under the rules of O(pid).
+      - The file has to be a regular one with one name, no symbolic link, that nobody but its owner can write, and has to hold nothing but one number. It has to
+        belong to root, or to the user that the process runs as. If it is root's, nobody else may be able to replace files in its directory or in one above it.
+      - A file that was written before its process was started is stale, and refused. So is one whose process can't be told to match.
+      - Where there is no such file, or no such process, there is nothing to end.
+    type: path
   kill_signal:
     description: First signal to the roots of the trees. A name, with or without C(SIG), or a number.
     type: str
@@ -32,19 +70,25 @@ options:
     type: bool
     default: true
   kill_children_signal:
-    description: First signal to the rest of the trees.
+    description: First signal to the rest of the trees. A name, with or without C(SIG), or a number.
     type: str
     default: TERM
   kill_timeout:
     description: The grace in seconds, from the first signal to SIGKILL for what is left.
     type: float
     default: 10
+  arguments:
+    description:
+      - Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
+      - Those of a supervised task with C(no_log) are not told in any case.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - treekill.remote.attributes
 attributes:
   check_mode:
     support: full
-    details: Returns what would be ended as RV(found), and signals nobody.
+    details: Returns what would be ended as RV(found), with the first signal of each, and whom it could not end as RV(survivors), and signals nobody.
   diff_mode:
     support: none
   platform:
@@ -52,8 +96,11 @@ attributes:
     platforms: linux
 notes:
   - Needs Python 3.6 or later on the host.
-  - Without C(become) only processes of the login user are found and ended; with it, all.
+  - Without C(become) only processes of the login user are found and ended, and with it, all.
+  - Processes with C(TREEKILL=spare) in their environment, and what stands below them, are left alone.
+  - An interruption of the run does not stop a kill that has begun.
 seealso:
+  - module: treekill.remote.process_tree_info
   - plugin: treekill.remote.guardian
     plugin_type: callback
 """
@@ -61,26 +108,58 @@ seealso:
 EXAMPLES = r"""
 - name: End what an interrupted run has left
   treekill.remote.process_tree_kill:
-    run: 8c0e4010f40ee5a5
+    run: '8c0e4010f40ee5a5'
   become: true
+
+- name: End two commands of a run that its recap could not confirm, daemons and all
+  treekill.remote.process_tree_kill:
+    run: '8c0e4010f40ee5a5'
+    lease: ['89abcdef', '01234567']
+  become: true
+
+- name: End all that nobody will ever hear from again, with a minute to clean up
+  treekill.remote.process_tree_kill:
+    dead: true
+    kill_timeout: 60
+  become: true
+
+- name: End a daemon and all that it has started
+  treekill.remote.process_tree_kill:
+    pid_file: /run/exampled.pid
+    kill_signal: INT
+  become: true
+
+- name: Look for processes that use a lot of memory
+  treekill.remote.process_tree_info:
+  become: true
+  register: alive
+
+- name: End each command that uses more than 128 MiB
+  treekill.remote.process_tree_kill:
+    pid: "{{ item.root.pid }}"
+    start: "{{ item.root.start }}"
+  become: true
+  loop: "{{ alive.trees | selectattr('root.alive') | selectattr('memory', '>', 134217728) }}"
+  loop_control:
+    label: "{{ item.root.pid }}"
 """
 
 RETURN = r"""
 found:
-  description: In check mode, the processes that would be ended, parents before children.
+  description: In check mode, the processes that would be ended, parents before children, each with the first signal that it would get.
   returned: in check mode
   type: list
   elements: dict
-  sample: [{"pid": 4711, "ppid": 1, "command": "[sleep]"}]
+  sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000", "role": "child", "signal": "TERM"}]
 gone:
-  description: The processes that were ended, each with V(ended), the last signal that it got.
-  returned: not in check mode
+  description: The processes that were ended, each with C(ended), the last signal that it got, or V(exited) if it went without one.
+  returned: always; empty in check mode
   type: list
   elements: dict
   sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000", "role": "child", "ended": "TERM", "seconds": 0.02}]
 survivors:
-  description: The processes that are still alive, each with the reason.
-  returned: not in check mode
+  description: The processes that are still alive, each with the reason; in check mode, those that could not be ended.
+  returned: always
   type: list
   elements: dict
   sample: []
@@ -90,17 +169,48 @@ spared:
   type: list
   elements: dict
   sample: []
+left_alone:
+  description:
+    - The commands of O(run) that were not touched, because they have returned, or are asynchronous jobs. In the form of
+      RV(treekill.remote.process_tree_info#module:trees).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+complete:
+  description: Whether the environments of all processes could be read. Without that, processes may have been overlooked.
+  returned: always
+  type: bool
+  sample: true
+unreadable:
+  description: Number of processes that did not let their environment be read.
+  returned: always
+  type: int
+  sample: 0
+hidden:
+  description: Whether C(/proc) is mounted with C(hidepid), so that processes of other users do not even show.
+  returned: always
+  type: bool
+  sample: false
+msg:
+  description: Why there was nothing to end, or what could not be seen.
+  returned: when there is something to say
+  type: str
+  sample: "pid file /run/exampled.pid does not exist"
 """
 
+import math
 import os
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.treekill.remote.plugins.module_utils._cookie import ANY_LEASE, CookieMatch
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
+from ansible_collections.treekill.remote.plugins.module_utils import _kill_selection, _selected_kill
+from ansible_collections.treekill.remote.plugins.module_utils._host_survey import Survey
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import process_table
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
-from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
+from ansible_collections.treekill.remote.plugins.module_utils._pid_file import process_of
+from ansible_collections.treekill.remote.plugins.module_utils._process_rows import told
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 
 
 def signal_number(text):
@@ -109,60 +219,108 @@ def signal_number(text):
     if name.isdigit() and 0 < int(name) < signal.NSIG:
         return int(name)
     number = getattr(signal, name if name.startswith("SIG") else "SIG" + name, None)
-    if number is None:
+    if number is None or name.startswith("SIG_"):
         raise ValueError("%r is no signal" % text)
     return int(number)
 
 
 def request_of(params):
-    """What the task asks for. Raises ValueError for an id or a signal that is none, or a negative time."""
-    if params["kill_timeout"] < 0:
-        raise ValueError("kill_timeout is %r; a time to wait is 0 seconds or more" % params["kill_timeout"])
+    """How the task asks to end it. Raises ValueError for a signal that is none, or a negative time."""
+    if not 0 <= params["kill_timeout"] < math.inf:
+        raise ValueError("kill_timeout is %r; a time to wait is a number of seconds, 0 or more" % params["kill_timeout"])
     return KillRequest(
-        params["run"],
-        params["lease"] or ANY_LEASE,
-        nonce="module",
         signal=signal_number(params["kill_signal"]),
         children=params["kill_children"],
         children_signal=signal_number(params["kill_children_signal"]),
         timeout=params["kill_timeout"],
         settle=0.0,
+        arguments=params["arguments"],
         escalate=False,
     )
 
 
-def would_end(request):
-    """What the pass would find, without touching anybody."""
-    search = TreeSearch(CookieMatch(request.run, request.lease), ProcTable(), os.getpid())
-    search.scan()
-    return [{"pid": process.id.pid, "ppid": process.ppid, "command": "[%s]" % process.comm} for process in search.members.values()]
+def check_options(params):
+    """Raises ValueError for options that mean nothing together."""
+    named = [name for name in ("run", "dead", "pid_file") if params[name]] + ["pid"] * (params["pid"] is not None)
+    if len(named) != 1:
+        raise ValueError("name what to end by one of run, dead, pid and pid_file; %s" % (" and ".join(named) + " were given" if named else "none was given"))
+    if (params["pid"] is None) != (params["start"] is None):
+        raise ValueError("pid and start belong together: a pid alone may be somebody else's by now")
+    for name, needs in (("lease", "run"), ("left_behind", "run"), ("older_than", "dead")):
+        if params[name] and not params[needs]:
+            raise ValueError("%s makes sense with %s only" % (name, needs))
+
+
+def select(params, survey, table):
+    """(what to end, why there is nothing). Raises ValueError for what is not to be ended."""
+    if params["run"]:
+        return _kill_selection.of_runs(survey.trees, params, survey.own_runs), ""
+    if params["dead"]:
+        return _kill_selection.of_dead(survey.trees, survey.snapshot, params["older_than"], survey.own_runs), ""
+    nothing = _kill_selection.Selection()
+    if params["pid_file"]:
+        try:
+            process = process_of(params["pid_file"], table)
+        except FileNotFoundError:
+            return nothing, "pid file %s does not exist" % params["pid_file"]
+        if process is None:
+            return nothing, "pid file %s names a process that is gone" % params["pid_file"]
+    else:
+        if params["pid"] <= 1:
+            raise _kill_selection.Refused("pid %d is never ended" % params["pid"])
+        process = table.process(params["pid"])
+        if process is None or process.id != ProcessId(params["pid"], params["start"]):
+            return nothing, "pid %d is gone, or another process by now" % params["pid"]
+    return _kill_selection.of_process(process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs), ""
+
+
+def run(module):
+    """What the module returns. Raises ValueError, and OSError where processes can't be read at all."""
+    request = request_of(module.params)
+    check_options(module.params)
+    table = process_table()
+    survey = Survey(table)
+    selection, reason = select(module.params, survey, table)
+    if not module.check_mode and _selected_kill.await_supervisors(selection.trees, table, request.timeout):
+        survey = Survey(table)
+        selection, reason = select(module.params, survey, table)
+    result = dict(survey.blind_spots(os.geteuid()), left_alone=[told(tree, survey.snapshot, request.arguments) for tree in selection.left_alone])
+    if reason:
+        result["msg"] = reason
+    request.arguments = request.arguments and not selection.secret
+    control = _selected_kill.control_of(selection, request, table)
+    if module.check_mode:
+        planned = _selected_kill.would_end(control, request)
+        return dict(result, changed=bool(planned["found"]), gone=[], **planned)
+    report = _selected_kill.end(control, request) if selection.tops else {"gone": [], "survivors": [], "spared": []}
+    return dict(result, changed=bool(report["gone"]), gone=report["gone"], survivors=report["survivors"], spared=report["spared"])
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "run": {"type": "str", "required": True},
-            "lease": {"type": "str"},
+            "run": {"type": "list", "elements": "str"},
+            "lease": {"type": "list", "elements": "str"},
+            "left_behind": {"type": "bool", "default": False},
+            "dead": {"type": "bool", "default": False},
+            "older_than": {"type": "float"},
+            "pid": {"type": "int"},
+            "start": {"type": "int"},
+            "pid_file": {"type": "path"},
             "kill_signal": {"type": "str", "default": "TERM"},
             "kill_children": {"type": "bool", "default": True},
             "kill_children_signal": {"type": "str", "default": "TERM"},
             "kill_timeout": {"type": "float", "default": 10},
+            "arguments": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     try:
-        request = request_of(module.params)
-        kill_pass = new_kill_pass(request)
-    except ValueError as error:
+        result = run(module)
+    except (OSError, ValueError) as error:
         module.fail_json(msg=str(error))
-    if module.check_mode:
-        found = would_end(request)
-        module.exit_json(changed=bool(found), found=found, gone=[], survivors=[])
-    if kill_pass.find():
-        kill_pass.end()
-    report = kill_pass.report()
-    module.exit_json(changed=bool(report["gone"]), gone=report["gone"], survivors=report["survivors"], spared=report["spared"])
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ EXAMPLES = r"""
     cmd: apt-get -y install python3
     kill_signal: INT
     kill_timeout: 120
+  become: true
 """
 
 RETURN = r"""

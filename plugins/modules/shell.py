@@ -63,11 +63,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give a database dump a minute to clean up when the run is interrupted
+- name: Give a backup a minute to clean up when the run is interrupted
   treekill.remote.shell:
-    cmd: pg_dump app | gzip > /var/backups/app.sql.gz
+    cmd: tar --create /etc | gzip > /var/backups/etc.tar.gz
     kill_signal: INT
     kill_timeout: 60
+  become: true
 """
 
 RETURN = r"""
@@ -85,7 +86,7 @@ cmd:
   description: The command that was run.
   returned: always
   type: str
-  sample: pg_dump app | gzip > /var/backups/app.sql.gz
+  sample: tar --create /etc | gzip > /var/backups/etc.tar.gz
 rc:
   description: Its exit status.
   returned: always

@@ -290,7 +290,7 @@ class Leash:
             around = self._around_words(self._supervision(lease), "", f"/bin/sh -c {shlex.quote(body)}")
         else:
             around = self._around_job(lease, body)
-        return f"{export_command(self._link.run, lease)}; {announcement}{around}"
+        return f"{export_command(self._link.run, lease, self.task.options.keep_on_disconnect)}; {announcement}{around}"
 
     def _with_cookie(self, lease: str, cmd: str, sudoable: bool) -> str:
         """The command, not inside become, with the cookie set by the first POSIX shell that runs it."""

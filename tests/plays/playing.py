@@ -27,7 +27,8 @@ Task = Mapping[str, Any]
 class Play:
     """One play of `ansible-playbook`, and all that is around it. In its texts `{{ row }}` is what marks the run."""
 
-    tasks: Sequence[Task]
+    tasks: Sequence[Task] = ()
+    text: str = ""  #: a whole playbook as it is written somewhere, instead of one with these tasks
     hosts: Sequence[str] = ("web1",)
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the play
     variables: Mapping[str, Any] = field(default_factory=dict)  #: of all hosts
@@ -86,7 +87,7 @@ def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
     (directory / "targets.json").write_text(json.dumps({"targets": targets}))
     content = [{"name": "A play", "hosts": "targets", "gather_facts": False, **play.keywords, "tasks": list(play.tasks)}]
     # JSON is YAML.
-    (directory / "playbook.yml").write_text(json.dumps(content, indent=1))
+    (directory / "playbook.yml").write_text(play.text or json.dumps(content, indent=1))
     (directory / "tree.sh").write_text(tree.script(row, play.kinds).replace("(live plain) &", f"{play.grown_too}\n(live plain) &"))
     for name, text in play.files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)

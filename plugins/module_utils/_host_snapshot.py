@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The processes of a host as they stood at one moment: each file of /proc is read once, however many trees are looked for.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, Iterator, List, Optional, Tuple
+
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
+
+
+class Snapshot:
+    """The same methods as ProcTable, answered from what was read when it was made. For looking only: who is signalled is asked for anew.
+
+    hides: whether the processes of others do not show.
+    """
+
+    def __init__(self, table: "ProcessTable") -> "None":
+        self.method = table.method
+        self.hides: bool = getattr(table, "hides", False)
+        self._table = table
+        self._environments: Dict[int, Optional[bytes]] = dict(table.environments(table.pids()))
+        self._processes: Dict[int, Process] = {}
+        self._children: Dict[int, List[int]] = {}
+        self._arguments: Dict[int, List[bytes]] = {}
+        for pid in self._environments:
+            process = table.process(pid)
+            if process is not None:
+                self._processes[pid] = process
+                self._children.setdefault(process.ppid, []).append(pid)
+
+    def pids(self) -> "List[int]":
+        """Every pid there was."""
+        return list(self._processes)
+
+    def newest(self) -> "Optional[int]":
+        """Of no use here: nobody is born."""
+        return None
+
+    def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
+        """(pid, environment) of each; None instead of the environment where it may not be read."""
+        for pid in pids:
+            if pid in self._processes:
+                yield pid, self._environments[pid]
+
+    def environment(self, pid: "int") -> "bytes":
+        """The environment of one process; empty if there was none, or it may not be read."""
+        process = self._processes.get(pid)
+        if process is not None and not self._environments[pid] and process.threads > 1:
+            self._environments[pid] = self._table.environment(pid) or self._environments[pid]
+        return self._environments.get(pid) or b""
+
+    def process(self, pid: "int") -> "Optional[Process]":
+        """Whoever had the pid."""
+        return self._processes.get(pid)
+
+    def arguments(self, pid: "int") -> "List[bytes]":
+        """The command line, as it was when it was asked for first."""
+        if pid not in self._arguments:
+            self._arguments[pid] = self._table.arguments(pid) if pid in self._processes else []
+        return self._arguments[pid]
+
+    def user(self, pid: "int") -> "Optional[int]":
+        """The effective user id."""
+        return self._table.user(pid)
+
+    def leader(self, pid: "int") -> "Optional[int]":
+        """The number itself: only processes are listed."""
+        return pid if pid in self._processes else None
+
+    def children(self, pid: "int") -> "List[int]":
+        """The children of a process."""
+        return self._children.get(pid, [])
+
+    def present(self) -> "int":
+        """Now, as start times are told."""
+        return self._table.present()

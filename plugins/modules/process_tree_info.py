@@ -1,0 +1,248 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tells what is alive on a host of which run, lease and task."""
+
+DOCUMENTATION = r"""
+module: process_tree_info
+short_description: Tell what runs have alive on a host
+version_added: 1.0.0
+author:
+  - The treekill.remote authors (@treekill)
+description:
+  - Lists every command of every run that has something alive on the host, each with its process tree, its root, its task as far as its supervisor tells it,
+    and whether it is still somebody's.
+  - It only looks. It returns no facts. The command that executes the module itself is not told.
+options:
+  run:
+    description: Only the commands of these runs, each sixteen hexadecimal digits in quotes, as the recap tells them.
+    type: list
+    elements: str
+  older_than:
+    description: Only commands whose oldest process was started more than so many seconds ago.
+    type: float
+  dead:
+    description:
+      - Only commands whose RV(trees[].state) is V(abandoned).
+      - A host can't see whether a controller lives. It can see that nobody will ever hear again from a command. The rule is strict, and all of
+        it must hold. Its root is alive. No supervisor stands, which would end it by itself. It was not started with C(on_disconnect=keep). The uppermost
+        process that only stands there to start the root (login shell, C(sudo), C(su); the root itself without them) has lost its parent, so that its
+        parent is pid 1 now. It began in an ssh session, as C(SSH_CONNECTION) in its environment says. And nobody is at the other end of
+        its standard output and standard error.
+      - What can't be read, or is otherwise, is not called dead. Commands over other connections than ssh never are.
+      - What a command has left behind when it returned, and asynchronous jobs, are never called dead, since they may be there on purpose. Where you know that
+        their run is over, name it with O(run).
+    type: bool
+    default: false
+  arguments:
+    description:
+      - Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
+      - Those of a supervised task with C(no_log) are not told in any case.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - treekill.remote.attributes
+attributes:
+  check_mode:
+    support: full
+    details: It changes nothing in any mode.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: linux
+notes:
+  - Needs Python 3.6 or later on the host.
+  - Without C(become) only what the login user may see is told, see RV(complete). With C(become) to root, all.
+  - Where there is no C(/proc) it reads C(ps), and tells neither processor time nor memory, no dead commands, and no tasks.
+seealso:
+  - module: treekill.remote.process_tree_kill
+  - plugin: treekill.remote.guardian
+    plugin_type: callback
+"""
+
+EXAMPLES = r"""
+- name: Look what runs have alive on the host
+  treekill.remote.process_tree_info:
+  become: true
+  register: alive
+
+- name: Tell it as a list
+  ansible.builtin.debug:
+    msg: "{{ item.run }} {{ item.task | default('?', true) }}: {{ item.state }}, {{ item.processes | length }} processes, pid {{ item.root.pid }}"
+  loop: "{{ alive.trees }}"
+  loop_control:
+    label: "{{ item.lease }}"
+
+- name: Draw the trees
+  ansible.builtin.debug:
+    msg: |
+      {% for tree in alive.trees %}{% for process in tree.processes %}
+      {{ '  ' * process.depth }}{{ process.pid }} {{ process.user }} {{ process.command }}
+      {% endfor %}{% endfor %}
+
+- name: Look for commands of more than an hour that nobody will ever hear from again
+  treekill.remote.process_tree_info:
+    dead: true
+    older_than: 3600
+  become: true
+  register: abandoned
+
+- name: Look what one run has left, without command lines
+  treekill.remote.process_tree_info:
+    run: '8c0e4010f40ee5a5'
+    arguments: false
+  become: true
+"""
+
+RETURN = r"""
+trees:
+  description: The commands with something alive, ordered by run and age.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    run:
+      description: Id of the run.
+      type: str
+      returned: always
+      sample: 8c0e4010f40ee5a5
+    lease:
+      description: Id of the command within its run.
+      type: str
+      returned: always
+      sample: 89abcdef
+    task:
+      description: Name of the task as its supervisor tells it, with C(_) for blanks, and cut if it is long; V(null) where no supervisor stands.
+      type: str
+      returned: always
+      sample: Dump_the_database
+    state:
+      description:
+        - V(running), in flight as far as the host can see. V(abandoned), see O(dead). V(kept), in flight and allowed to lose its connection.
+          V(job), an asynchronous job. V(ending), its supervisor is ending it. V(left), the command has returned, or was hung up, and these are what it left
+          behind, daemons for example. V(unknown), its root is alive, and the evidence says neither that it is in flight nor that it is abandoned.
+      type: str
+      returned: always
+      sample: abandoned
+    reason:
+      description: What the state is concluded from.
+      type: str
+      returned: always
+      sample: "the ssh session that began pid 4711 is gone, and nobody reads its output"
+    root:
+      description: Pid, parent and start of the command's root. When it is not RV(trees[].root.alive) any more, as its processes remember it.
+      type: dict
+      returned: always
+      sample: {"pid": 4711, "ppid": 1, "start": 328416, "alive": true}
+    supervised:
+      description: Whether its supervisor stands.
+      type: bool
+      returned: always
+      sample: false
+    users:
+      description: Effective users of its processes.
+      type: list
+      elements: str
+      returned: always
+      sample: [root]
+    age:
+      description: Seconds since its oldest process was started.
+      type: float
+      returned: always
+      sample: 86400.5
+    cpu:
+      description: Seconds of processor time that its living processes have used.
+      type: float
+      returned: always
+      sample: 12.25
+    memory:
+      description: Bytes of resident memory, the sum over its processes. What they share counts for each.
+      type: int
+      returned: always
+      sample: 4194304
+    spared:
+      description: Number of processes that C(TREEKILL=spare) in their environment takes out; they are not among the processes.
+      type: int
+      returned: always
+      sample: 0
+    processes:
+      description:
+        - Its processes as a tree is drawn, each below its parent, with the depth of each. C(start) tells processes apart that had the same pid. C(role) is
+          V(root), V(child) or V(supervisor), C(status) the letter that C(ps) shows.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000", "role": "child", "depth": 0, "status": "S", "age": 86400.5,
+        "cpu": 0.01, "memory": 1769472}]
+complete:
+  description: Whether the environments of all processes could be read. Without that, commands and parts of them may be missing.
+  returned: always
+  type: bool
+  sample: true
+unreadable:
+  description: Number of processes that are there and did not let their environment be read.
+  returned: always
+  type: int
+  sample: 0
+hidden:
+  description: Whether C(/proc) is mounted with C(hidepid), so that processes of other users do not even show.
+  returned: always
+  type: bool
+  sample: false
+own_runs:
+  description: The runs that execute this very task, as far as their cookies tell.
+  returned: always
+  type: list
+  elements: str
+  sample: [0123456789abcdef]
+msg:
+  description: What could not be seen, and what to do about it.
+  returned: when RV(complete) is V(false)
+  type: str
+  sample: "12 processes did not let ansible read their environment: ..."
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.treekill.remote.plugins.module_utils import _command_state
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import ANY_LEASE, check_names
+from ansible_collections.treekill.remote.plugins.module_utils._host_survey import Survey
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import process_table
+from ansible_collections.treekill.remote.plugins.module_utils._process_rows import age_of, told
+
+
+def wanted(tree, params, snapshot):
+    """Whether a task asks for this command."""
+    if params["run"] and tree.run not in params["run"]:
+        return False
+    if params["dead"] and tree.state != _command_state.ABANDONED:
+        return False
+    return params["older_than"] is None or age_of(tree, snapshot) > params["older_than"]
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "run": {"type": "list", "elements": "str"},
+            "older_than": {"type": "float"},
+            "dead": {"type": "bool", "default": False},
+            "arguments": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        for run in module.params["run"] or ():
+            check_names(run, ANY_LEASE)
+        survey = Survey(process_table())
+    except (OSError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    trees = [told(tree, survey.snapshot, module.params["arguments"]) for tree in survey.trees if wanted(tree, module.params, survey.snapshot)]
+    module.exit_json(changed=False, trees=trees, own_runs=sorted(survey.own_runs), **survey.blind_spots(os.geteuid()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running one module of the installed collection on one host, as a user does by `ansible`, and what it returned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from tests.hosts import Host, Lab
+from tests.matrix.run import program
+
+Result = dict[str, Any]
+
+
+def ask(
+    lab: Lab, host: Host, module: str, *, login: str = "ansible", become: str = "root", check: bool = False, fails: bool = False, **options: object
+) -> Result:
+    """The result of a module. `become`: whom; empty for nobody. `fails`: whether it has to."""
+    argv = [program("ansible"), host.name, "-i", str(lab.inventory), "-u", login, "-m", f"treekill.remote.{module}"]
+    argv += ["-a", json.dumps(options)] if options else []
+    argv += ["--become", "--become-user", become] if become else []
+    argv += ["--check"] if check else []
+    # Without a stay of the connection: its processes would be on the host while others look.
+    environ = {**os.environ, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(argv, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False)
+    head, found, text = done.stdout.partition("=> ")
+    assert found, f"{done.stdout}\n{done.stderr}"
+    assert ("FAILED" in head) is fails, f"{done.stdout}\n{done.stderr}"
+    result = json.loads(text)
+    assert isinstance(result, dict)
+    return result
+
+
+def trees(result: Result, run: str = "") -> list[Result]:
+    """The commands that it tells of, of one run or of all."""
+    return [tree for tree in result["trees"] if run in ("", tree["run"])]
+
+
+def states(result: Result) -> list[str]:
+    """The states of the commands that it tells of, sorted."""
+    return sorted(tree["state"] for tree in result["trees"])

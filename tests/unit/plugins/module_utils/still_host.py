@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host as it stands at one moment, written down line by line. Python 3.6."""
+
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+
+RUN, LEASE, OTHER = "0123456789abcdef", "89abcdef", "fedcba9876543210"
+SCRIPT = "export TREEKILL=%s/%s/$$/$PPID; work"
+
+
+def cookie(root, ppid, run=RUN, lease=LEASE, more=""):
+    """An environment with a cookie."""
+    return ("A=1\0TREEKILL=%s/%s/%d/%d\0%s" % (run, lease, root, ppid, more)).encode()
+
+
+class StillHost:
+    """The process table. What stands in it is added by add(); it starts with init, sshd and ourselves below a session of sshd."""
+
+    method = "proc"
+    hides = False
+    OWN = 9
+
+    def __init__(self):
+        self.lines = {}
+        self.listeners = {}
+        self.add(1, 0, ["init"])
+        self.add(2, 1, ["sshd"])
+        self.add(3, 2, ["sshd-session"])
+        self.add(self.OWN, 3, ["python3"], cookie(self.OWN, 3, OTHER))
+
+    def add(self, pid, ppid, arguments, environment=b"", kernel=False):
+        """A process, born after those that are there already; one that is there already becomes this one."""
+        start = self.lines[pid][0].id.start if pid in self.lines else 100 + len(self.lines)
+        process = Process(ProcessId(pid, start), ppid, "S", 1, arguments[0][:15], kernel)
+        self.lines[pid] = (process, [one.encode() for one in arguments], environment)
+        return self.lines[pid][0]
+
+    def command(self, root, ppid, environment=b"SSH_CONNECTION=x\0", lease=LEASE, run=RUN):
+        """A root and a child that shows the cookie, which says that the root began below pid 3."""
+        top = self.add(root, ppid, ["/bin/sh", "-c", SCRIPT % (run, lease)], environment)
+        self.add(root + 1, root, ["worker"], cookie(root, 3, run, lease))
+        return top
+
+    def listener(self, pid, descriptor):
+        """Who reads what it writes."""
+        return self.listeners.get((pid, descriptor), "nobody")
+
+    def pids(self):
+        return sorted(self.lines)
+
+    def newest(self):
+        return None
+
+    def environments(self, pids):
+        return ((pid, self.lines[pid][2]) for pid in pids if pid in self.lines)
+
+    def environment(self, pid):
+        return self.lines[pid][2] or b"" if pid in self.lines else b""
+
+    def process(self, pid):
+        return self.lines[pid][0] if pid in self.lines else None
+
+    def arguments(self, pid):
+        return self.lines[pid][1] if pid in self.lines else []
+
+    def user(self, pid):
+        return 0
+
+    def leader(self, pid):
+        return pid if pid in self.lines else None
+
+    def children(self, pid):
+        return [child for child, line in self.lines.items() if line[0].ppid == pid]
+
+    def present(self):
+        return 1000
