@@ -137,6 +137,25 @@ def open_hosts(directory: str, run: str | None = None) -> dict[str, dict[str, li
     return {name: hosts for name, hosts in found.items() if hosts}
 
 
+def concerns(entry: JournalEntry, runs: t.Collection[str] | None, host: str | None, only_open: bool) -> bool:
+    """Whether the entry is one of these runs (any, if none are named), had a lease on that host, and may have something alive there."""
+    if runs and entry.run not in runs or host is not None and host not in entry.hosts:
+        return False
+    return not only_open or bool(_open_on(entry, host))
+
+
+def told(entry: JournalEntry, host: str | None) -> dict[str, t.Any]:
+    """The entry as the module run_journal returns it; of one host alone, if it is named."""
+    names = ("run", "began", "ended", "user", "program", "state", "cause")
+    words: dict[str, t.Any] = {name: getattr(entry, name) for name in names}
+    lists = {"playbooks": list(entry.playbooks), "inventory": list(entry.inventory)}
+    return {**words, **lists, "controller": entry.controller.host, "open": _open_on(entry, host)}
+
+
+def _open_on(entry: JournalEntry, host: str | None) -> dict[str, list[str]]:
+    return {name: leases for name, leases in entry.open_hosts().items() if host in (None, name)}
+
+
 def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> None:
     """Note that nothing of these leases is alive on that host any more.
 

@@ -21,6 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing i
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import Group, Kinds, trees
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import folded, host_lines, natural
 from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import escaped
+from ansible_collections.treekill.remote.plugins.plugin_utils._sweep_words import words_of_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
 
 if t.TYPE_CHECKING:
@@ -87,9 +88,7 @@ class Recap:
         open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
         if not open_hosts:
             return []
-        words = ["ansible-playbook", "treekill.remote.sweep"]
-        for inventory in context.CLIARGS.get("inventory") or ():
-            words += ["-i", str(inventory)]
+        words = ["ansible-playbook", "treekill.remote.sweep", *words_of_connection(context.CLIARGS)]
         words += ["--limit", ",".join(open_hosts), "--become", "-e", f"sweep_run={self._report['run']}"]
         return [Line(""), Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
 

@@ -107,6 +107,7 @@ def licences(workshop: Workshop) -> Notes:
 
 def in_the_copy(workshop: Workshop) -> Mapping[str, str]:
     """For tools that look the collection up by its name, and that write into the home directory."""
+    HOME.mkdir(parents=True, exist_ok=True)
     return workshop.lint.environment(ANSIBLE_COLLECTIONS_PATH=str(workshop.collections), HOME=str(HOME), NO_COLOR="1")
 
 

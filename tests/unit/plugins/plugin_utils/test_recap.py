@@ -149,3 +149,11 @@ def test_two_hosts_that_did_the_same_share_a_tree_though_pids_directories_and_le
     lines = recap([of("web2", "2"), of("web1", "3")])
     assert "TASK [Dump] on web1, the same on web2" in lines
     assert [line.split("  ")[1] for line in lines if "python3" in line] == ["/bin/sh -c python3 /root/.ansible/tmp/ansible-tmp-*/AnsiballZ_command.py (3, u)"]
+
+
+def test_the_command_that_finishes_the_job_reaches_its_hosts_as_the_run_did(monkeypatch):
+    words = {"inventory": ("hosts",), "remote_user": "deploy", "private_key_file": "/k y", "become_ask_pass": True, "vault_ids": ["@prompt"]}
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(connection="ssh", become_method="sudo", extra_vars=("p=1",), **words))
+    command = next(line for line in recap([result(outcome="unreachable")]) if line.startswith("To finish it")).partition(": ")[2]
+    assert shlex.split(command)[2:11] == ["-i", "hosts", "-u", "deploy", "--private-key", "/k y", "-K", "--vault-id", "@prompt"]
+    assert "p=1" not in command

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run_journal action of this collection: see the documentation of the module of that name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.treekill.remote.plugins.plugin_utils import _journal, _options
+
+_ARGUMENTS = {
+    "host": {"type": "str"},
+    "run": {"type": "list", "elements": "str"},
+    "open": {"type": "bool", "default": False},
+    "swept": {"type": "list", "elements": "str"},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Adapts core's action to the journal, which is on the controller."""
+
+    _requires_connection = False
+    _VALID_ARGS = frozenset(_ARGUMENTS)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        dummy, arguments = self.validate_argument_spec(_ARGUMENTS, required_by={"swept": ["host", "run"]})
+        directory = _options.resolve_records({name: value for name, value in (task_vars or {}).items() if name in _options.RECORD_VARIABLES}).journal_path
+        try:
+            changed = self._mark(directory, arguments) if arguments["swept"] else False
+            found = _journal.entries(directory) if directory else []
+        except (OSError, ValueError) as error:
+            raise AnsibleActionFail(f"the journal in {directory}: {error}") from error
+        wanted = [entry for entry in found if _journal.concerns(entry, arguments["run"], arguments["host"], arguments["open"])]
+        return {**result, "changed": changed, "path": directory, "runs": [_journal.told(entry, arguments["host"]) for entry in wanted]}
+
+    def _mark(self, directory: str, arguments: t.Mapping[str, t.Any]) -> bool:
+        """Note what was swept; whether anything was new."""
+        if len(arguments["run"]) != 1:
+            raise AnsibleActionFail("swept names leases of one run")
+        known = {lease for entry in _journal.entries(directory) for lease in entry.open_hosts().get(arguments["host"], ()) if entry.run in arguments["run"]}
+        swept = [lease for lease in arguments["swept"] if lease in known]
+        if swept and not self._task.check_mode:
+            _journal.mark_swept(directory, arguments["run"][0], arguments["host"], swept)
+        return bool(swept)

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the action run_journal, which runs on the controller."""
+
+DOCUMENTATION = r"""
+module: run_journal
+short_description: Tell what the journal of runs knows, and note what was swept
+version_added: 1.0.0
+author:
+  - The treekill.remote authors (@treekill)
+description:
+  - Reads the journal that guarded runs of this user keep on the controller, see O(treekill.remote.guardian#callback:journal_path).
+  - It tells which runs are over, and on which hosts commands of them may be alive, because the controller was gone, a host could not be reached, or somebody
+    survived.
+  - It runs on the controller, whatever host the task is for, and connects to nobody.
+options:
+  host:
+    description: Only runs that had commands under way on this host; RV(runs[].open) tells of it alone.
+    type: str
+  run:
+    description: Only these runs, each sixteen hexadecimal digits.
+    type: list
+    elements: str
+  open:
+    description: Only runs of which something may be alive.
+    type: bool
+    default: false
+  swept:
+    description:
+      - Note that nothing of these commands (leases) of the one run in O(run) is alive any more on O(host). What is not open there is left as it is.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - treekill.remote.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is noted.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
+seealso:
+  - module: treekill.remote.process_tree_kill
+  - plugin: treekill.remote.guardian
+    plugin_type: callback
+"""
+
+EXAMPLES = r"""
+- name: Ask where commands of runs that are over may be alive
+  treekill.remote.run_journal:
+    open: true
+  register: journal
+
+- name: Tell it
+  ansible.builtin.debug:
+    msg: "{{ item.began }} {{ item.user }} {{ item.playbooks | join(' ') }} [{{ item.run }}]: {{ item.open.keys() | join(', ') }}"
+  loop: "{{ journal.runs }}"
+  loop_control:
+    label: "{{ item.run }}"
+
+- name: Note that a host is clean
+  treekill.remote.run_journal:
+    host: web1
+    run: 8c0e4010f40ee5a5
+    swept: [89abcdef]
+"""
+
+RETURN = r"""
+path:
+  description: Directory of the journal; empty where none is kept.
+  returned: always
+  type: str
+  sample: /home/user/.ansible/treekill/journal
+runs:
+  description: The runs, the latest first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    run:
+      description: Id of the run.
+      type: str
+      returned: always
+      sample: 8c0e4010f40ee5a5
+    began:
+      description: When it began, ISO 8601 in UTC.
+      type: str
+      returned: always
+      sample: "2026-11-22T10:15:30Z"
+    ended:
+      description: When it ended, as far as that is known.
+      type: str
+      returned: always
+      sample: "2026-11-22T10:25:30Z"
+    user:
+      description: Who started it.
+      type: str
+      returned: always
+      sample: deploy
+    controller:
+      description: Name of the machine that it ran on.
+      type: str
+      returned: always
+      sample: ci1
+    program:
+      description: The command that it was.
+      type: str
+      returned: always
+      sample: ansible-playbook
+    playbooks:
+      description: Its playbooks.
+      type: list
+      elements: str
+      returned: always
+      sample: [site.yml]
+    inventory:
+      description: Its inventories.
+      type: list
+      elements: str
+      returned: always
+      sample: [hosts]
+    state:
+      description:
+        - V(running), its main process, a worker or its guardian lives. V(finished), it came to its own end. V(interrupted), it did not, and its guardian has
+          done what it could. V(dead), it did not, and nobody was left to do anything. V(elsewhere), it ran on a machine that can't be asked from here.
+      type: str
+      returned: always
+      sample: interrupted
+    cause:
+      description: The signal or event that interrupted it.
+      type: str
+      returned: always
+      sample: SIGINT
+    open:
+      description: The hosts on which something of it may be alive, each with the leases of the commands.
+      type: dict
+      returned: always
+      sample: {"web1": [89abcdef]}
+"""
