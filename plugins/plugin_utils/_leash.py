@@ -21,6 +21,7 @@ import secrets
 import shlex
 import signal
 import threading
+import types
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -383,8 +384,9 @@ class Leash:
     def _signals_held(self, lease: str) -> t.Iterator[None]:
         """While the command runs, keep the client alive through what would end it before the tree.
 
-        TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. The tree is ended first, through
-        the guardian.
+        TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. ALRM is how core learns that the task's
+        `timeout` is over; what its handler raises does not come out of a connection plugin that waits for its client whatever happens (docker's).
+        The tree is ended first, through the guardian.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -397,11 +399,20 @@ class Leash:
             signal.signal(number, before)
             os.kill(os.getpid(), number)
 
-        before = signal.signal(signal.SIGTERM, terminated)
+        def timed_out(number: int, frame: types.FrameType | None) -> None:
+            self._break(lease, lost=False)
+            if callable(cores_alarm):
+                cores_alarm(number, frame)
+
+        before, cores_alarm = signal.signal(signal.SIGTERM, terminated), signal.getsignal(signal.SIGALRM)
+        if callable(cores_alarm):
+            signal.signal(signal.SIGALRM, timed_out)
         try:
             with out_of_terminal_reach(self._connection, self._link.main.pid):
                 yield
         finally:
+            if callable(cores_alarm):
+                signal.signal(signal.SIGALRM, cores_alarm)
             signal.signal(signal.SIGTERM, before)
 
 
