@@ -99,14 +99,23 @@ def _of_host(name: str, results: list[Message]) -> list[Line]:
     reports = [result["report"] for result in results if result["report"]]
     if reports:
         lines += _confirmed(name, reports)
-    if any(result["supervised"] and result["report"] and result["report"]["root"] and not result["report"]["supervised"] for result in results):
-        lines.append(Line(f"{'':{len(name)}}   no supervisor stood there: an orphan that cleared its environment would not have been found", C.COLOR_WARN))
+    lines += [Line(f"{'':{len(name)}}   {blind}", C.COLOR_WARN) for blind in _blind_spots(results)]
     for result in results:
         if result["outcome"] == "left":
             lines.append(Line(f"{name} : left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN))
         elif result["report"] is None:
             lines.append(Line(f"{name} : NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR))
     return lines
+
+
+def _blind_spots(results: list[Message]) -> list[str]:
+    """What could not have been found, if it was there."""
+    with_report = [result for result in results if result["report"]]
+    if any(result["report"]["method"] == "shell" for result in with_report):
+        return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
+    if any(result["supervised"] and result["report"]["root"] and not result["report"]["supervised"] for result in with_report):
+        return ["no supervisor stood there: an orphan that cleared its environment would not have been found"]
+    return []
 
 
 def _confirmed(name: str, reports: list[Message]) -> list[Line]:
