@@ -49,6 +49,8 @@ _NEEDS = {
         system_packages.Need("dockerd", {"apt-get": "docker.io", "dnf": "moby-engine"}),
         system_packages.Need("docker", {"apt-get": "docker.io", "dnf": "moby-engine"}),
         system_packages.Need("podman", {"apt-get": "podman", "dnf": "podman"}),
+        system_packages.Need("/bin/busybox", {"apt-get": "busybox-static", "dnf": "busybox"}),
+        system_packages.Need("dropbear", {"apt-get": "dropbear-bin", "dnf": "dropbear"}),
         system_packages.Need("debootstrap", {"apt-get": "debootstrap", "dnf": "debootstrap"}),
         system_packages.Need(DEBIAN_KEYRING, {"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}),
     )

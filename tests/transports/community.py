@@ -25,7 +25,7 @@ from tests.environment._paths import CACHE
 from tests.hosts import state
 
 #: With their folders in the package.
-_COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils")
+_COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils", "cisco/ios")
 
 #: What plugins of those import.
 _LIBRARIES = ("requests",)
@@ -41,7 +41,7 @@ class NotToBeHad(Exception):
 
 
 def fetch() -> Path:
-    """The folder with `ansible_collections` and `libraries`, made once for each ansible-core. Raises NotToBeHad."""
+    """A folder to be put on Python's path, made once for each ansible-core. Raises NotToBeHad."""
     place = CACHE / "community" / f"core-2.{_MINOR}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with state.locked(place.parent):
@@ -63,7 +63,7 @@ def _fill(place: Path) -> None:
         wanted = tuple(f"ansible_collections/{name}/" for name in _COLLECTIONS)
         package.extractall(place, [name for name in package.namelist() if name.startswith(wanted) and "/tests/" not in name])
     shutil.rmtree(download)
-    _pip("install", "--target", str(place / "libraries"), *_LIBRARIES)
+    _pip("install", "--target", str(place), *_LIBRARIES)
 
 
 def _pip(*arguments: str) -> None:
@@ -76,14 +76,13 @@ def _pip(*arguments: str) -> None:
 
 @contextmanager
 def on_path(place: Path) -> Iterator[None]:
-    """For runs that are started within the block, behind what is on their paths already."""
-    before = {name: os.environ.get(name) for name in ("ANSIBLE_COLLECTIONS_PATH", "PYTHONPATH")}
-    for name, added in (("ANSIBLE_COLLECTIONS_PATH", place), ("PYTHONPATH", place / "libraries")):
-        os.environ[name] = os.pathsep.join([*filter(None, [before[name]]), str(added)])
+    """For runs that are started within the block. Ansible finds collections on Python's path as well, whatever else its configuration says."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [before]), str(place)])
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

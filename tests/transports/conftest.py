@@ -7,15 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 
 import pytest
 
+from tests.hosts import kinds
 from tests.hosts.errors import KindUnavailable, PackagesMissing
 from tests.matrix.conftest import companies, orderly_end
 
-from . import community, docker
-from .containers import Container, TransportLab
+from . import community, docker, podman
+from .chroot import chroot
+from .containers import TransportLab
 
 __all__ = ("companies", "orderly_end")
 
@@ -23,7 +24,15 @@ PYTHON = {"ansible_python_interpreter": "/usr/bin/python3"}
 
 
 @pytest.fixture(scope="session")
-def collections(orderly_end: None) -> Iterator[None]:
+def namespaces(orderly_end: None) -> None:
+    """Root, who may make namespaces: nothing here does without."""
+    reason = kinds.why_not(kinds.NAMESPACE)
+    if reason:
+        pytest.skip(f"these hosts need what namespace hosts need: {reason}")
+
+
+@pytest.fixture(scope="session")
+def collections(namespaces: None) -> Iterator[None]:
     """The collections of the plugins, on the paths of all runs."""
     try:
         place = community.fetch()
@@ -43,5 +52,28 @@ def docker_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
                 "community.docker.docker_api": {"ansible_docker_docker_host": f"unix://{directory}/sock"},
             }
             yield lambda plugin: TransportLab(directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables[plugin]})
+    except (KindUnavailable, PackagesMissing) as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def podman_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
+    """The same of podman."""
+    try:
+        with podman.containers(2) as (directory, hosts):
+            program, *options = podman.client(directory)
+            variables = {"ansible_podman_executable": program, "ansible_podman_extra_args": " ".join(options)}
+            yield lambda plugin: TransportLab(directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables})
+    except (KindUnavailable, PackagesMissing) as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def chroot_lab(collections: None) -> Iterator[TransportLab]:
+    """A chroot."""
+    try:
+        with chroot() as (directory, host):
+            variables = {"ansible_connection": "community.general.chroot", "ansible_chroot_exe": f"{directory}/chroot"}
+            yield TransportLab(directory, "chroot", [host], {**PYTHON, **variables})
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))

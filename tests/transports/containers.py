@@ -31,22 +31,22 @@ class Container(NamespaceHost):
     def __init__(self, directory: Path, name: str, address: str) -> None:
         """`address`: what the engine calls it; its pid 1 has that as the value of MARK."""
         Host.__init__(self, directory, name, address, 0, "ansible")
+        self._mark = address
         self._init: ProcessId | None = None
 
     @property
     def init(self) -> ProcessId:
         if self._init is None:
-            self._init = until(self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of the container {self.address}")
+            self._init = until(self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of {self._mark}")
         if not self._init.alive():
             raise HostIsOff(f"the container {self.address} has ended")
         return self._init
 
     def _find_init(self) -> ProcessId | None:
-        # The runtime that makes the container has that environment for a moment as well.
         for pid in processes.all_pids():
-            if (processes.read_environ(pid) or {}).get(MARK) == self.address:
+            if (processes.read_environ(pid) or {}).get(MARK) == self._mark:
                 found = processes.read_process(pid, processes.depth_of(pid), str)
-                if found and found.pid == 1 and found.command.startswith("python3"):
+                if found and found.pid == 1:
                     return found.id
         return None
 
@@ -59,11 +59,14 @@ class Container(NamespaceHost):
 class TransportLab(Lab):
     """Hosts that are reached by something else than the ssh of the test hosts. Whoever made them removes them."""
 
-    def __init__(self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any]) -> None:
-        """`variables`: of all hosts, beside `ansible_host`."""
+    def __init__(self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None) -> None:
+        """`variables`: of all hosts, beside `ansible_host`. None: the inventory of that name is written already."""
         self.name = name
         self.directory = directory
         self._hosts = {host.name: host for host in hosts}
+        self._inventory = directory / name
+        if variables is None:
+            return
         self._inventory = directory / f"{name}.json"
         listed = {host.name: {"ansible_host": host.address} for host in hosts}
         self._inventory.write_text(json.dumps({"hosts": {"hosts": listed, "vars": dict(variables)}}))
