@@ -21,6 +21,7 @@ import secrets
 import shlex
 import signal
 import threading
+import types
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -32,6 +33,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import is_for_devices, is_ssh, runs_here, splits_words
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
 if t.TYPE_CHECKING:
@@ -55,9 +57,6 @@ Any other failure may have come after the start."""
 
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
-
-_SSH = ("ssh", "paramiko")
-"""What core's plugins for ssh call their transport."""
 
 _ORDER_SECONDS = 15.0
 """How long a kill order may take beyond the grace before the worker that waits for it goes on."""
@@ -104,8 +103,7 @@ def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | 
 
 def _why_not(connection: ConnectionBase) -> str:
     """Why a cookie can't be set there, in words; empty where it can."""
-    # Connections to network devices have a shell plugin of family sh as well, and no shell behind it; they are all persistent.
-    if connection.force_persistence or connection.supports_persistence:
+    if is_for_devices(connection):
         return "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
     family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
     return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
@@ -201,7 +199,7 @@ class Leash:
         """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
         retries = self._connection.get_option("reconnection_retries") if "reconnection_retries" in self._connection._options else 0
         # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
-        session = self._connection.transport in _SSH and self._connection.become is not None
+        session = is_ssh(self._connection) and self._connection.become is not None
         return Supervision(self._link.run, lease, self.task, again=bool(retries), session=session)
 
     def _around_words(self, supervision: Supervision, environment: str, command: str) -> str:
@@ -261,7 +259,7 @@ class Leash:
                     # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
                     display.warning(f"treekill.remote: {told(tried)}")
             raise
-        if result[0] is not None and result[0] < 0 and not self._local:
+        if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
             # The client died of a signal: the command has not returned, whatever the client's status says.
             self._break(lease, lost=True)
         elif self.task.asynchronous and "async_wrapper" in cmd:
@@ -299,10 +297,15 @@ class Leash:
             body = _unquoted(quoted)
             if body is not None:
                 return f"{shell} -c {shlex.quote(self._cookie_and(lease, body, sudoable))}"
-        if self._local:
+        # A raw command.
+        if runs_here(self._connection):
             return self._cookie_and(lease, cmd, sudoable)
-        # A raw command, for the user's login shell, which need not be a POSIX one: sshd tells which it is.
-        return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}', sudoable))
+        if splits_words(self._connection):
+            around = self._cookie_and(lease, 'exec "$@"', sudoable)
+            return f"/bin/sh -c {shlex.quote(around)} sh {cmd}"
+        # Over ssh for the user's login shell, which need not be a POSIX one: sshd tells which it is. Elsewhere SHELL may be what somebody else has.
+        body = f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}' if is_ssh(self._connection) else cmd
+        return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, body, sudoable))
 
     def _recorded(self, result: Result, is_module: bool) -> Result:
         """Take the root's announcement out of the output again."""
@@ -328,10 +331,6 @@ class Leash:
         # A supervisor ends all that is below it: with kill_children false that is not what the user wants.
         options = self.task.options
         return self._guarded and options.supervise and options.children
-
-    @property
-    def _local(self) -> bool:
-        return bool(self._connection.transport == "local")
 
     def _terms_or_warning(self, lease: str, becomes: bool, pipelined: bool, supervised: bool) -> dict[str, t.Any] | None:
         """The terms of the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
@@ -363,7 +362,7 @@ class Leash:
                 "retry_for": options.retry_for,
                 "keep": options.keep_on_disconnect,
                 "end_async": options.end_async,
-                "local": self._local,
+                "local": runs_here(self._connection),
                 # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
                 "cut": supervised and pipelined and self._connection.transport == "ssh" and not options.keep_on_disconnect,
                 "supervised": supervised,
@@ -383,8 +382,9 @@ class Leash:
     def _signals_held(self, lease: str) -> t.Iterator[None]:
         """While the command runs, keep the client alive through what would end it before the tree.
 
-        TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. The tree is ended first, through
-        the guardian.
+        TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. ALRM is how core learns that the task's
+        `timeout` is over; what its handler raises does not come out of a connection plugin that waits for its client whatever happens (docker's).
+        The tree is ended first, through the guardian.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -397,11 +397,20 @@ class Leash:
             signal.signal(number, before)
             os.kill(os.getpid(), number)
 
-        before = signal.signal(signal.SIGTERM, terminated)
+        def timed_out(number: int, frame: types.FrameType | None) -> None:
+            self._break(lease, lost=False)
+            if callable(cores_alarm):
+                cores_alarm(number, frame)
+
+        before, cores_alarm = signal.signal(signal.SIGTERM, terminated), signal.getsignal(signal.SIGALRM)
+        if callable(cores_alarm):
+            signal.signal(signal.SIGALRM, timed_out)
         try:
             with out_of_terminal_reach(self._connection, self._link.main.pid):
                 yield
         finally:
+            if callable(cores_alarm):
+                signal.signal(signal.SIGALRM, cores_alarm)
             signal.signal(signal.SIGTERM, before)
 
 

@@ -135,13 +135,23 @@ def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
     reports = [result["report"] for result in results if result["report"]]
     if reports:
         yield from _confirmed(reports)
-    if any(result["supervised"] and result["report"] and result["report"]["root"] and not result["report"]["supervised"] for result in results):
-        yield _Said("no supervisor stood there: an orphan that cleared its environment would not have been found", C.COLOR_WARN, names=False)
+    for blind in _blind_spots(results):
+        yield _Said(blind, C.COLOR_WARN, names=False)
     for result in results:
         if result["outcome"] == "left":
             yield _Said(f"left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN)
         elif result["report"] is None:
             yield _Said(f"NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR)
+
+
+def _blind_spots(results: t.Sequence[Message]) -> list[str]:
+    """What could not have been found, if it was there."""
+    with_report = [result for result in results if result["report"]]
+    if any(result["report"]["method"] == "shell" for result in with_report):
+        return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
+    if any(result["supervised"] and result["report"]["root"] and not result["report"]["supervised"] for result in with_report):
+        return ["no supervisor stood there: an orphan that cleared its environment would not have been found"]
+    return []
 
 
 def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:

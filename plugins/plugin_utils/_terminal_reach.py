@@ -18,6 +18,7 @@ import signal
 import typing as t
 
 from ansible.utils.path import unfrackpath
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import runs_here
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
@@ -37,7 +38,7 @@ def out_of_terminal_reach(connection: ConnectionBase, main: int) -> t.Iterator[N
         yield
         return
     leaves = _has_master(connection)
-    deaf = _do_nothing if connection.transport == "local" else signal.SIG_IGN
+    deaf = _do_nothing if runs_here(connection) else signal.SIG_IGN
     numbers = (signal.SIGINT, signal.SIGHUP, *((signal.SIGTTIN, signal.SIGTTOU) if leaves else ()))
     before = {number: signal.signal(number, deaf) for number in numbers}
     group = os.getpgrp()

@@ -22,6 +22,7 @@ SUITES = {
         "tests/connection",
         "tests/matrix",
         "tests/features",
+        "tests/transports",
         "tests/faults",
         "tests/recap",
         "tests/modules",

@@ -86,7 +86,7 @@ class HostProcess:
     command: str  #: the arguments joined by spaces; the name in brackets when there are none
     environ: Mapping[str, str] | None  #: as it was at exec; None where it can't be read
     start: int  #: clock ticks since the machine booted
-    system: bool  #: belongs to the host itself: its init, sshd and sshd's session processes
+    system: bool  #: belongs to the host itself: its init, sshd (or dropbear) and sshd's session processes
 
     @property
     def id(self) -> ProcessId:
@@ -270,7 +270,7 @@ def _is_system(pid: int, inner: int, command: str) -> bool:
         program = os.path.basename(os.readlink(PROC / str(pid) / "exe"))
     except OSError:
         return False
-    return program in ("sshd", "sshd-session", "sshd-auth")
+    return program in ("sshd", "sshd-session", "sshd-auth", "dropbear")
 
 
 def depth_of(init: int) -> int:

@@ -46,6 +46,11 @@ _NEEDS = {
         system_packages.Need("tini", {"apt-get": "tini", "dnf": "tini"}),
         system_packages.Need("hostname", {"apt-get": "hostname", "dnf": "hostname"}),
         system_packages.Need("newuidmap", {"apt-get": "uidmap", "dnf": "shadow-utils"}),
+        system_packages.Need("dockerd", {"apt-get": "docker.io", "dnf": "moby-engine"}),
+        system_packages.Need("docker", {"apt-get": "docker.io", "dnf": "moby-engine"}),
+        system_packages.Need("podman", {"apt-get": "podman", "dnf": "podman"}),
+        system_packages.Need("/bin/busybox", {"apt-get": "busybox-static", "dnf": "busybox"}),
+        system_packages.Need("dropbear", {"apt-get": "dropbear-bin", "dnf": "dropbear"}),
         system_packages.Need("debootstrap", {"apt-get": "debootstrap", "dnf": "debootstrap"}),
         system_packages.Need(DEBIAN_KEYRING, {"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}),
     )

@@ -92,6 +92,14 @@ def masters(directory: Path) -> list[ProcessId]:
     return found
 
 
+def only_worker(row: str, main: int) -> ProcessId:
+    """The worker of a run that has one host: the child of main that is not the guardian, which alone holds a socket with a name of treekill's."""
+    named = {f"socket:[{line.split()[6]}]" for line in Path("/proc/net/unix").read_text().splitlines() if "/treekill-" in line}
+    workers = [process for process in processes(row) if process.ppid == main and process.is_ansible and not named & _open_files(process.id.pid)]
+    assert len(workers) == 1, f"not one worker: {', '.join(map(str, workers))}"
+    return workers[0].id
+
+
 def worker_of(row: str, main: int, address: str) -> ProcessId:
     """The worker that serves the host with that address: the child of main whose ssh client names it, or which is itself connected to it."""
     table = {process.id.pid: process for process in processes(row)}
@@ -110,8 +118,11 @@ def _is_connected(pid: int, address: str) -> bool:
     remote = inet_aton(address)[::-1].hex().upper()
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     sockets = {f"socket:[{fields[9]}]" for fields in lines if fields[2].startswith(f"{remote}:")}
-    folder = _PROC / str(pid) / "fd"
-    return any(os.readlink(link) in sockets for link in folder.iterdir())
+    return bool(sockets & _open_files(pid))
+
+
+def _open_files(pid: int) -> set[str]:
+    return {os.readlink(link) for link in (_PROC / str(pid) / "fd").iterdir()}
 
 
 def end(row: str, directory: Path) -> None:

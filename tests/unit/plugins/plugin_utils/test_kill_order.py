@@ -111,7 +111,7 @@ def test_a_plugin_that_is_gone_is_named():
 @pytest.mark.parametrize("become", [None, "sudo", "su"])
 def test_what_goes_to_the_host_holds_no_secret(become):
     order = an_order(sent(Reach.of(a_connection("ssh", become))), becomes=bool(become))
-    command = order._command(order.reach.connect(no_log=False), "0" * 16, at_once=False)
+    command = order._command(order.reach.connect(no_log=False), order._pass("0" * 16, at_once=False))
     assert RUN in command
     assert not [name for name, secret in SECRETS.items() if secret in command]
     # The control: they are in the order.

@@ -87,6 +87,12 @@ def test_a_survivor_is_named_with_pid_user_command_and_reason():
     assert "       survivor 7 (root) sh -c \\x1b[2Jrm\\n: not permitted" in lines
 
 
+def test_what_the_pass_of_a_host_without_python_does_not_find_is_told():
+    lines = recap([result(report=report(method="shell", gone=[process(2)], root=[5, 4]), supervised=True)])
+    assert "       no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found" in lines
+    assert not any("no supervisor" in line for line in lines)
+
+
 def test_a_host_that_is_tried_again_is_told_for_how_long():
     lines = recap([result(outcome="trying", reason="ssh:\n timed out")])
     assert "web1 : NOT CONFIRMED (task: Dump): ssh: timed out. Tried again for 60 s in all, also after this command has ended." in lines

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known of connections by what they call their transport: where their commands run, and through which shell.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+
+_SSH = ("ssh", "paramiko")
+"""What core's plugins for ssh call their transport."""
+
+_HERE = ("local", "community.general.chroot")
+_WORDS = ("containers.podman.podman",)
+_PROXIES = ("ansible.netcommon.persistent",)
+
+
+def is_ssh(connection: ConnectionBase) -> bool:
+    """Whether an ssh server runs the command, by the user's login shell."""
+    return connection.transport in _SSH
+
+
+def runs_here(connection: ConnectionBase) -> bool:
+    """Whether the command runs on this very machine, as a child of the worker: it is the tree itself, and no client stands between."""
+    return connection.transport in _HERE
+
+
+def splits_words(connection: ConnectionBase) -> bool:
+    """Whether the plugin splits the command line by itself and executes the words: no shell sees them."""
+    return connection.transport in _WORDS
+
+
+def is_for_devices(connection: ConnectionBase) -> bool:
+    """Whether a network device is at the other end: no POSIX shell, though the plugin has a shell plugin of family sh. Such connections are persistent."""
+    return bool(connection.force_persistence or connection.supports_persistence) or connection.transport in _PROXIES

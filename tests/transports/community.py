@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Collections that the tests need and that are not our own: taken out of the package `ansible` that belongs to the installed ansible-core.
+
+That is one download from PyPI, where pip gets all else. Galaxy, where they are at home, need not be reachable.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ansible.release import __version__
+
+from tests.environment._paths import CACHE
+from tests.hosts import state
+
+#: With their folders in the package.
+_COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils", "cisco/ios")
+
+#: What plugins of those import.
+_LIBRARIES = ("requests",)
+
+_MINOR = int(__version__.split(".")[1])
+
+#: ansible 9 came with ansible-core 2.16, and since then each major version with the next one.
+_PACKAGE = f"ansible=={_MINOR - 7}.*"
+
+
+class NotToBeHad(Exception):
+    """They can't be had here; the text says why."""
+
+
+def fetch() -> Path:
+    """A folder to be put on Python's path, made once for each ansible-core. Raises NotToBeHad."""
+    place = CACHE / "community" / f"core-2.{_MINOR}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with state.locked(place.parent):
+        if not place.is_dir():
+            partial = Path(tempfile.mkdtemp(dir=place.parent))
+            try:
+                _fill(partial)
+                partial.rename(place)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    return place
+
+
+def _fill(place: Path) -> None:
+    download = place / "download"
+    _pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(download), _PACKAGE)
+    (wheel,) = download.glob("ansible-*.whl")
+    with zipfile.ZipFile(wheel) as package:
+        wanted = tuple(f"ansible_collections/{name}/" for name in _COLLECTIONS)
+        package.extractall(place, [name for name in package.namelist() if name.startswith(wanted) and "/tests/" not in name])
+    shutil.rmtree(download)
+    _pip("install", "--target", str(place), *_LIBRARIES)
+
+
+def _pip(*arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or "nothing").splitlines()[-1]
+        raise NotToBeHad(f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip {arguments[0]} says: {last}")
+
+
+@contextmanager
+def on_path(place: Path) -> Iterator[None]:
+    """For runs that are started within the block. Ansible finds collections on Python's path as well, whatever else its configuration says."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [before]), str(place)])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

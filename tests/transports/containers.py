@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Containers as test hosts: seen from outside by the namespace of their pid 1, and a lab of them that says in its inventory how they are reached."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.hosts import Host, Lab, ProcessId, processes
+from tests.hosts.errors import HostIsOff
+from tests.hosts.host import BOOT_SECONDS
+from tests.hosts.namespace_host import NamespaceHost
+from tests.matrix.waiting import until
+
+#: In the environment of a container's pid 1, by which it is found from outside: the daemon may tell pids of a namespace of its own.
+MARK = "TK_CONTAINER"
+
+#: pid 1 of a container: has no child of its own, and reaps those that become its children.
+INIT = ("python3", "-c", "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()")
+
+
+class Container(NamespaceHost):
+    """A running container. What it is looked at and spawned in by is the kernel, not its engine."""
+
+    def __init__(self, directory: Path, name: str, address: str) -> None:
+        """`address`: what the engine calls it; its pid 1 has that as the value of MARK."""
+        Host.__init__(self, directory, name, address, 0, "ansible")
+        self._mark = address
+        self._init: ProcessId | None = None
+
+    @property
+    def init(self) -> ProcessId:
+        if self._init is None:
+            self._init = until(self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of {self._mark}")
+        if not self._init.alive():
+            raise HostIsOff(f"the container {self.address} has ended")
+        return self._init
+
+    def _find_init(self) -> ProcessId | None:
+        for pid in processes.all_pids():
+            if (processes.read_environ(pid) or {}).get(MARK) == self._mark:
+                found = processes.read_process(pid, processes.depth_of(pid), str)
+                if found and found.pid == 1:
+                    return found.id
+        return None
+
+    def reset(self) -> None:
+        self.run(["sh", "-c", "kill -9 -1"], check=False)
+        self._wait_until_idle(time.monotonic() + BOOT_SECONDS)
+        self.run(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])
+
+
+class TransportLab(Lab):
+    """Hosts that are reached by something else than the ssh of the test hosts. Whoever made them removes them."""
+
+    def __init__(self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None) -> None:
+        """`variables`: of all hosts, beside `ansible_host`. None: the inventory of that name is written already."""
+        self.name = name
+        self.directory = directory
+        self._hosts = {host.name: host for host in hosts}
+        self._inventory = directory / name
+        if variables is None:
+            return
+        self._inventory = directory / f"{name}.json"
+        listed = {host.name: {"ansible_host": host.address} for host in hosts}
+        self._inventory.write_text(json.dumps({"hosts": {"hosts": listed, "vars": dict(variables)}}))
+
+    @property
+    def inventory(self) -> Path:
+        return self._inventory

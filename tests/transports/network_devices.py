@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Makes connections to network devices, puts them on a leash, and prints for each what that has changed of it. Run in the environment of a run."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader, init_plugin_loader
+
+
+class _Task:
+    host = "router"
+    needs_connection = False
+
+
+#: With a platform that each of them supports.
+PLUGINS = {"network_cli": "cisco.ios.ios", "netconf": "", "httpapi": "ansible.netcommon.restconf", "persistent": ""}
+
+
+def main() -> None:
+    init_plugin_loader()
+    from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash  # noqa: PLC0415  # found from here on
+
+    changed = {}
+    for name, platform in PLUGINS.items():
+        play_context = PlayContext()
+        play_context.network_os = platform
+        connection = connection_loader.get(f"ansible.netcommon.{name}", play_context, "/dev/null")
+        before = {member: id(value) for member, value in [*vars(connection).items(), *vars(connection._shell).items()]}
+        present = leash(connection, t.cast(t.Any, None), t.cast(t.Any, _Task))
+        after = {member: id(value) for member, value in [*vars(connection).items(), *vars(connection._shell).items()]}
+        changed[name] = {"leash": present is not None, "members": sorted(set(before.items()) ^ set(after.items()))}
+    print(json.dumps(changed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a test has set up on this machine is undone when the test is over, whatever it died of."""
+
+from __future__ import annotations
+
+import subprocess
+
+# The end of the input means that the owner is done, or gone. A shell waits more cheaply than a Python.
+_SCRIPT = 'trap "" HUP INT TERM; {before}\ncat > /dev/null\n{after}'
+
+#: Shell function for `after`: remove the cgroups of that name, in each hierarchy, as soon as nobody is in them any more.
+REMOVE_CGROUPS = r"""
+remove_cgroups() {
+    tries=0
+    while [ "$(find /sys/fs/cgroup -maxdepth 2 -name "$1")" ] && [ $((tries += 1)) -lt 200 ]; do
+        find /sys/fs/cgroup -depth -path "*/$1*" -type d -exec rmdir {} \; 2> /dev/null
+        sleep 0.05
+    done
+}
+"""
+
+
+class Undoing:
+    """A process that runs shell commands now, and others at the end."""
+
+    def __init__(self, before: str, after: str, *arguments: str) -> None:
+        """`before` must not wait for what it starts. `arguments` are $1, $2 of both."""
+        self._process = subprocess.Popen(
+            ["sh", "-c", _SCRIPT.format(before=before, after=after), "transports", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def now(self) -> None:
+        """Undo it, and return when it is undone."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
