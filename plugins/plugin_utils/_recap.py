@@ -104,6 +104,8 @@ def _of_host(name: str, results: list[Message]) -> list[Line]:
     for result in results:
         if result["outcome"] == "left":
             lines.append(Line(f"{name} : left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN))
+        elif result["outcome"] == "broken off":
+            lines.append(Line(f"{name} : a file transfer was broken off (task: {result['task']})", C.COLOR_CHANGED))
         elif result["report"] is None:
             lines.append(Line(f"{name} : NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR))
     return lines
