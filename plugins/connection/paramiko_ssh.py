@@ -108,7 +108,9 @@ options:
     env:
       - name: ANSIBLE_PARAMIKO_LOOK_FOR_KEYS
   use_rsa_sha2_algorithms:
-    description: Use RSA keys, the host's and the user's, with SHA-2. V(false) is for old servers that offer it and can't do it.
+    description:
+      - Use RSA keys, the host's and the user's, with SHA-2. V(false) is for old servers that offer it and can't do it.
+      - paramiko 5 and later know RSA with SHA-2 only. With them V(false) means no RSA key at all.
     type: bool
     default: true
     ini:

@@ -35,7 +35,10 @@ _SAME_SIGNAL = 0.2
 
 
 _TAKE = {"lease": str, "host": str, "task": str, "order": str, "terms": dict}
-_TERMS = {"run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool}
+_TERMS: dict[str, t.Any] = {
+    "run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool,
+    "transfer": bool,
+}  # fmt: skip
 """What a worker has to say when it takes a lease, by name and type. Found wrong only when the lease breaks, it would cost all others their report."""
 _UNGUARDED = {"host": str, "connection": str, "reason": str}
 
@@ -329,6 +332,10 @@ class Guardian:
                     pass  # main is gone or does not listen: it waits for this for a moment only
 
     def _give_order(self, lease: Lease) -> None:
+        if lease.terms["transfer"]:
+            self._local.end(lease)
+            self._ledger.settle(lease.lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
+            return
         if lease.detached and not lease.terms["end_async"]:
             self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:

@@ -33,6 +33,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import terms_of_transfer, transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import is_for_devices, is_ssh, runs_here, splits_words
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
@@ -127,10 +128,12 @@ class Leash:
         self._exec_command = connection.exec_command
         self._set_become_plugin = connection.set_become_plugin
         self._put_file = connection.put_file
+        self._fetch_file = connection.fetch_file
         self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
         vars(connection)["exec_command"] = self.exec_command
         vars(connection)["set_become_plugin"] = self.set_become_plugin
         vars(connection)["put_file"] = self.put_file
+        vars(connection)["fetch_file"] = self.fetch_file
         vars(connection._shell)["build_module_command"] = self.build_module_command
 
     @contextlib.contextmanager
@@ -174,7 +177,11 @@ class Leash:
         name = os.path.basename(out_path)
         if self._supervises and (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER) and append_program(in_path):
             self._carriers.add(out_path)
-        return self._put_file(in_path, out_path)
+        return self._transferred(self._put_file, in_path, out_path)
+
+    def fetch_file(self, in_path: str, out_path: str) -> t.Any:
+        """The connection's own."""
+        return self._transferred(self._fetch_file, in_path, out_path)
 
     def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None) -> str:
         """The shell's own, with a supervisor around the module."""
@@ -245,6 +252,29 @@ class Leash:
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable), is_module)
         return self._recorded(self._held(lease, cmd, in_data, sudoable), is_module)
 
+    def _transferred(self, move: t.Callable[[str, str], t.Any], in_path: str, out_path: str) -> t.Any:
+        """Move a file, under a lease.
+
+        Raises:
+            Interrupted: the run was interrupted; nothing was moved.
+            Whatever the connection raises.
+        """
+        if not self._guarded or self._connection.transport == "local":
+            return move(in_path, out_path)
+        lease = secrets.token_hex(4)
+        if not self._link.take(lease, terms_of_transfer(self._link.run, self.task.host, self.task.name)):
+            return move(in_path, out_path)
+        try:
+            with self._signals_held(lease), transferring(lease):
+                return move(in_path, out_path)
+        except BaseException as error:
+            # After an error like any other the client has ended. After the task's timeout it goes on.
+            if not isinstance(error, Exception):
+                self._give_up(lease, lost=False, error=error)
+            raise
+        finally:
+            self._link.done(lease)
+
     def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool) -> Result:
         try:
             with self._signals_held(lease):
@@ -253,11 +283,7 @@ class Leash:
             if _NEVER_STARTED.search(str(error)):
                 self._link.done(lease)
             else:
-                lost = isinstance(error, AnsibleConnectionFailure)
-                tried = self._break(lease, lost)
-                if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
-                    # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
-                    display.warning(f"treekill.remote: {told(tried)}")
+                self._give_up(lease, lost=isinstance(error, AnsibleConnectionFailure), error=error)
             raise
         if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
             # The client died of a signal: the command has not returned, whatever the client's status says.
@@ -270,6 +296,12 @@ class Leash:
         else:
             self._link.done(lease)
         return result
+
+    def _give_up(self, lease: str, lost: bool, error: BaseException) -> None:
+        tried = self._break(lease, lost)
+        if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
+            display.warning(f"treekill.remote: {told(tried)}")
 
     def _break(self, lease: str, lost: bool) -> dict[str, t.Any] | None:
         """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
@@ -366,6 +398,7 @@ class Leash:
                 # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
                 "cut": supervised and pipelined and self._connection.transport == "ssh" and not options.keep_on_disconnect,
                 "supervised": supervised,
+                "transfer": False,
             },
         }
 

@@ -27,6 +27,8 @@ class Outcome(enum.Enum):
     """The host was reached, or never can be, and the kill pass did not run or did not report."""
     LEFT = "left"
     """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
+    BROKEN_OFF = "broken off"
+    """The transfer of a file: its client was ended here, and its server with it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
+from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import mark_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
@@ -134,14 +135,17 @@ class LocalProcesses:
         """Clients of this lease whose worker is dead, and which nobody's child list leads to.
 
         A client has the lease's cookie in its command line, and unlike anything that runs on the host, which may be this very
-        machine, it has the guardian's socket in its environment. Children of this guardian are its couriers.
+        machine, it has the guardian's socket in its environment. Children of this guardian are its couriers. What moves a file names its lease in
+        its environment.
         """
         if lease.terms["local"]:
             return []
         cookie = f"TREEKILL={lease.terms['run']}/{lease.lease}/".encode()
+        transfer = mark_of(lease)
         strays = []
         for pid, environment in self._table.environments(self._table.pids()):
-            if environment and self._mark in environment.split(b"\0") and any(cookie in word for word in self._table.arguments(pid)):
+            words = environment.split(b"\0") if environment else []
+            if self._mark in words and (transfer in words or any(cookie in word for word in self._table.arguments(pid))):
                 process = self._identify(pid)
                 if process is not None and pid != os.getpid():
                     strays.append(process)

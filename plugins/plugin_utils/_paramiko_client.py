@@ -26,6 +26,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_proxy im
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
 
+_WRONG_KEY = ("Invalid key", "OpenSSH private key file checkints do not match")
+"""What paramiko says of a key file that it can make nothing of."""
+
 NOTHING_STARTED = "Failed to connect to the host via paramiko"
 """How every error begins before which nothing can have been started on the host."""
 
@@ -132,6 +135,11 @@ class Client:
             return AnsibleAuthenticationFailure(f"{text}{told}. The option password is its passphrase as well.")
         if isinstance(error, paramiko.AuthenticationException) or "authentication methods" in told:
             return AnsibleAuthenticationFailure(f"{text}Failed to authenticate as {to.user or getpass.getuser()}: {told}")
+        if to.private_key_file and told in _WRONG_KEY:
+            told += (
+                f": {to.private_key_file} is opened by another passphrase than the option password, or holds no key that this paramiko and the host both take"
+            )
+            return AnsibleAuthenticationFailure(text + told)
         if proxy_said:
             told += f" (the proxy command said: {proxy_said})"
         return AnsibleConnectionFailure(text + told)

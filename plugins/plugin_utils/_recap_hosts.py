@@ -140,6 +140,8 @@ def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
     for result in results:
         if result["outcome"] == "left":
             yield _Said(f"left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN)
+        elif result["outcome"] == "broken off":
+            yield _Said(f"a file transfer was broken off (task: {result['task']})", C.COLOR_CHANGED)
         elif result["report"] is None:
             yield _Said(f"NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR)
 

@@ -20,8 +20,15 @@ SECTIONS = (
     "Concurrency",
 )
 
-NO_ROW: dict[tuple[str, str, str], str] = {}
+NO_ROW: dict[tuple[str, str, str], str] = {
+    ("Play features", "reboot, while it waits for the host to come back", "timeout"): "the host is down: nothing runs there",
+}
 """Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
 
-REMARKS: dict[tuple[str, str], str] = {}
+REMARKS: dict[tuple[str, str], str] = {
+    ("Play features", "pause"): (
+        "It runs nothing on a host: the rows show that exit status and terminal are as without the collection. ansible-core itself does not end after a signal"
+        " before its question is answered."
+    ),
+}
 """What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""

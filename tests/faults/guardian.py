@@ -65,7 +65,8 @@ def frame(message: object) -> bytes:
 
 def take(lease: str, **terms: Any) -> dict[str, Any]:
     """A request for a lease, as a worker sends it."""
-    known = {"run": "0" * 16, "timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False}
+    no = dict.fromkeys(("keep", "end_async", "local", "cut", "supervised", "transfer"), False)
+    known = {"run": "0" * 16, "timeout": 0.0, "retry_for": 0.0, **no}
     return {"op": "take", "lease": lease, "host": "nowhere", "task": "none", "order": "{}", "terms": {**known, **terms}}
 
 

@@ -8,62 +8,44 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
+from tests.coverage import covers
 from tests.hosts import Lab
-from tests.matrix import controller, tree
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT, KILL, Trigger
-from tests.matrix.waiting import until
+from tests.matrix import tree
+from tests.matrix.table import rest
+from tests.matrix.triggers import INT, KILL
 from tests.plays import tasks
-from tests.plays.playing import Play, started
 
-Task = dict[str, Any]
+from .feature import GROWN, HERE, LOOK, SEND_TREE, Feature, assert_over, assert_rescued, grown, grown_here, run_out
 
-OPTIONS = {"kill_timeout": 1}
 BOTH = ("web1", "web2")
 
-GROWN = "/tmp/tree-{{ row }}.sh"
-"""Where a host has the script that grows the tree."""
 
-SEND_TREE: Task = {"name": "Send the tree", "ansible.builtin.copy": {"content": "#!/bin/sh\n{{ lookup('file', 'tree.sh') }}", "dest": GROWN, "mode": "0755"}}
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A play that grows its tree by some feature of Ansible."""
-
-    name: str
-    tasks: list[Task]
-    hosts: tuple[str, ...] = ("web1",)  #: of the play
-    grows_on: tuple[str, ...] = ("web1",)  #: where the tree stands when the run is interrupted; `localhost` is this machine
-    keywords: dict[str, Any] = field(default_factory=dict)  #: of the play
-    variables: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)  #: beside the playbook
-    environ: dict[str, str] = field(default_factory=dict)
-
-
-def block(**sections: list[Task]) -> Task:
+def block(**sections: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": "A block", **sections}
+
+
+def grow_if(condition: str, **keywords: Any) -> dict[str, Any]:
+    """Grows a tree the first time; what comes after it leaves a trace."""
+    task = tasks.grow(**keywords)
+    return {**task, "ansible.builtin.shell": f"{{{{ lookup('file', 'tree.sh') if {condition} else 'touch /tmp/trace-' ~ row ~ '-next' }}}}"}
 
 
 FEATURES = (
     Feature("delegate_to", [tasks.grow(delegate_to="web2")], grows_on=("web2",)),
-    Feature("delegate_to localhost", [tasks.grow(delegate_to="localhost")], grows_on=("localhost",)),
-    Feature("connection local", [tasks.grow()], grows_on=("localhost",), keywords={"connection": "local"}),
-    Feature("run_once", [tasks.grow(run_once=True)], hosts=BOTH),
-    Feature("loop", [tasks.grow(loop=[1, 2, 3])]),
-    Feature("loop, delegate_to for each item", [tasks.grow(loop=["web2", "web1"], delegate_to="{{ item }}")], grows_on=("web2",)),
+    Feature("delegate_to localhost", [tasks.grow(delegate_to=HERE)], grows_on=(HERE,)),
+    Feature("connection local", [tasks.grow()], grows_on=(HERE,), keywords={"connection": "local"}, section="Connections", subject="local"),
+    # Core rescues the host that has run it, and counts the other one as failed.
+    Feature("run_once", [tasks.grow(run_once=True)], hosts=BOTH, status_of_timeout=2),
+    Feature("loop", [grow_if("item == 1", loop=[1, 2, 3])]),
+    Feature("loop, delegate_to for each item", [grow_if("item == 'web2'", loop=["web2", "web1"], delegate_to="{{ item }}")], grows_on=("web2",)),
     Feature("until", [tasks.grow(until=False, retries=5, delay=0)]),
-    Feature("block, rescue and always", [block(block=[tasks.grow()], rescue=[tasks.trace()], always=[tasks.trace()])]),
-    Feature("inside rescue", [block(block=[{"ansible.builtin.fail": None}], rescue=[tasks.grow()], always=[tasks.trace()])]),
+    Feature("block, rescue and always", [block(block=[tasks.grow()], rescue=[LOOK, tasks.trace()], always=[tasks.trace()])]),
+    Feature("inside rescue", [block(block=[{"ansible.builtin.fail": None}], rescue=[tasks.grow()], always=[LOOK, tasks.trace()])]),
     Feature("inside always", [block(block=[{"ansible.builtin.meta": "noop"}], always=[tasks.grow(), tasks.trace()])]),
     Feature(
         "handlers",
@@ -77,12 +59,14 @@ FEATURES = (
     ),
     Feature("include_tasks", [{"ansible.builtin.include_tasks": "more.yml"}], files={"more.yml": json.dumps([tasks.grow(), tasks.trace()])}),
     Feature("import_role", [{"ansible.builtin.import_role": {"name": "growing"}}], files={"roles/growing/tasks/main.yml": json.dumps([tasks.grow()])}),
-    Feature("serial", [tasks.grow()], hosts=BOTH, keywords={"serial": 1}),
-    Feature("throttle", [tasks.grow(throttle=1)], hosts=BOTH),
+    Feature("serial", [grow_if("inventory_hostname == 'web1'")], hosts=BOTH, keywords={"serial": 1}),
+    Feature("throttle", [grow_if("inventory_hostname == 'web1'", throttle=1)], hosts=BOTH),
+    Feature("strategy linear, two hosts", [tasks.grow()], hosts=BOTH, grows_on=BOTH, subject="strategy linear"),
     Feature("any_errors_fatal", [tasks.grow()], hosts=BOTH, grows_on=BOTH, keywords={"any_errors_fatal": True}),
     Feature("strategy free", [tasks.grow()], hosts=BOTH, grows_on=BOTH, keywords={"strategy": "free"}),
     Feature("strategy host_pinned", [tasks.grow()], hosts=BOTH, grows_on=BOTH, keywords={"strategy": "host_pinned"}),
-    Feature("strategy debug", [tasks.grow()], hosts=BOTH, grows_on=BOTH, keywords={"strategy": "debug"}),
+    # At the end of a failed task it asks what to do, and here it hears nothing; what it does at its prompt is in test_debugger.
+    Feature("strategy debug", [tasks.grow()], hosts=BOTH, grows_on=BOTH, keywords={"strategy": "debug"}, rescued=False, status_of_timeout=99),
     Feature(
         "gather_facts",
         [
@@ -91,61 +75,56 @@ FEATURES = (
             {"name": "Gather facts", "ansible.builtin.gather_facts": {"fact_path": "/tmp/facts-{{ row }}"}},
         ],
     ),
-    Feature("copy that validates", [SEND_TREE, {"ansible.builtin.copy": {"content": "x", "dest": "/tmp/copy-{{ row }}", "validate": f"sh {GROWN} %s"}}]),
+    Feature(
+        "copy that validates",
+        [SEND_TREE, {"ansible.builtin.copy": {"content": "x", "dest": "/tmp/copy-{{ row }}", "validate": f"sh {GROWN} %s"}}],
+        subject="copy, validate",
+    ),
     Feature(
         "template that validates",
         [SEND_TREE, {"ansible.builtin.template": {"src": "x.j2", "dest": "/tmp/template-{{ row }}", "validate": f"sh {GROWN} %s"}}],
         files={"templates/x.j2": "{{ row }}"},
+        subject="template",
     ),
-    Feature("builtin raw", [{"ansible.builtin.raw": "{{ lookup('file', 'tree.sh') }}"}]),
-    Feature("builtin script", [{"ansible.builtin.script": "tree.sh"}]),
-    Feature("builtin command", [SEND_TREE, {"ansible.builtin.command": f"sh {GROWN}"}]),
+    # Its own command: what a supervisor does for modules is not done for it.
+    Feature(
+        "reboot, while its command runs",
+        [SEND_TREE, {"name": "Reboot", "ansible.builtin.reboot": {"reboot_command": f"sh {GROWN}"}}],
+        subject="reboot",
+    ),
+    Feature("builtin raw", [{"ansible.builtin.raw": "{{ lookup('file', 'tree.sh') }}"}], section="Actions", subject="ansible.builtin.raw"),
+    Feature("builtin script", [{"ansible.builtin.script": "tree.sh"}], section="Actions", subject="ansible.builtin.script"),
+    Feature("builtin command", [SEND_TREE, {"ansible.builtin.command": f"sh {GROWN}"}], section="Actions", subject="ansible.builtin.command"),
+    Feature("builtin shell", [tasks.grow()], section="Actions", subject="ansible.builtin.shell", also=(("Connections", "ssh"),)),
 )
 
-features = pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+SUDDEN = (
+    "delegate_to localhost",
+    "loop, delegate_to for each item",
+    "block, rescue and always",
+    "notified handlers, force_handlers",
+    "gather_facts",
+    "reboot, while its command runs",
+    "builtin raw",
+)
+"""With which the death of the main process differs most from one to the other."""
+
+RESCUED = ("delegate_to localhost", "loop", "inside rescue", "handlers", "strategy free", "gather_facts", "reboot, while its command runs", "builtin script")
+"""The same for a timeout."""
 
 
-@contextmanager
-def grown(lab: Lab, feature: Feature, *, collection: bool = True) -> Iterator[Run]:
-    """The run of this play, when its tree stands. At the end nothing of it is left on this machine."""
-    play = Play(
-        [*feature.tasks, tasks.trace("after")],
-        hosts=feature.hosts,
-        keywords=feature.keywords,
-        variables=feature.variables,
-        files=feature.files,
-        environ=feature.environ,
-        options=OPTIONS,
-        collection=collection,
+def features(end: str, usual: Collection[str] | None = None) -> pytest.MarkDecorator:
+    """Each of them, and what it covers by this end. `usual`: those that are not left to --every-row."""
+    return pytest.mark.parametrize(
+        "feature",
+        [
+            pytest.param(one, id=one.name, marks=[*(covers(*words, end) for words in one.covered), *([rest] if usual and one.name not in usual else [])])
+            for one in FEATURES
+        ],
     )
-    with started(lab, play) as run:
-        here = Path(tree.READY.format(row=run.row))
-        try:
-            tasks.wait_for_tree(run, [lab[name] for name in feature.grows_on if name != "localhost"])
-            if "localhost" in feature.grows_on:
-                until(lambda: grown_here(run) >= {*tree.COOPERATIVE, "plain"}, 40, lambda: f"there is only {grown_here(run)}\n{run.story}")
-            yield run
-        finally:
-            shutil.rmtree(here, ignore_errors=True)
 
 
-def grown_here(run: Run) -> set[str | None]:
-    """The kinds of processes of the tree on this machine."""
-    return {tree.label_of(process.command, run.row) for process in controller.processes(run.row)}
-
-
-def assert_over(run: Run, lab: Lab, feature: Feature, trigger: Trigger) -> None:
-    """Nothing of the run is alive anywhere, and nothing was started after the trigger."""
-    tasks.wait_until_gone(run, lab)
-    tasks.wait_until_nothing_is_left(run)
-    assert run.wait(20) == trigger.status, run.story
-    assert not [path.name for host in lab for path in (host.root / "tmp").glob(f"trace-{run.row}-*")], run.story
-    assert not [path.name for path in Path("/tmp").glob(f"trace-{run.row}-*")], run.story
-    others = {host.name for host in lab} - {*feature.grows_on}
-    assert not [name for name in others if (lab[name].root / tree.READY.format(row=run.row).lstrip("/")).exists()], run.story
-
-
-@features
+@features("interrupt")
 def test_nothing_survives_an_interruption_and_nothing_more_starts(lab: Lab, feature: Feature) -> None:
     with grown(lab, feature) as run:
         INT.fire(run, lab)
@@ -154,24 +133,22 @@ def test_nothing_survives_an_interruption_and_nothing_more_starts(lab: Lab, feat
         assert len(lines) == len(feature.grows_on), run.story
 
 
-SUDDEN = (
-    "delegate_to localhost",
-    "loop, delegate_to for each item",
-    "block, rescue and always",
-    "notified handlers, force_handlers",
-    "gather_facts",
-    "builtin raw",
-)
-
-
-@pytest.mark.parametrize("feature", [one for one in FEATURES if one.name in SUDDEN], ids=lambda feature: feature.name)
+@features("KILL of main", SUDDEN)
 def test_nothing_survives_the_death_of_the_main_process(lab: Lab, feature: Feature) -> None:
     with grown(lab, feature) as run:
         KILL.fire(run, lab)
         assert_over(run, lab, feature, KILL)
 
 
-@pytest.mark.parametrize("name", ["delegate_to", "delegate_to localhost", "gather_facts"])
+@features("timeout", RESCUED)
+def test_nothing_survives_a_timeout_and_the_run_goes_on(lab: Lab, feature: Feature) -> None:
+    """The tree is gone before the rescue begins."""
+    with grown(lab, feature, timeout=True) as run:
+        run_out(run, lab, feature)
+        assert_rescued(run, lab, feature)
+
+
+@pytest.mark.parametrize("name", ["delegate_to", "delegate_to localhost", "gather_facts", "reboot, while its command runs"])
 def test_without_the_collection_the_tree_survives(lab: Lab, name: str) -> None:
     """The control."""
     feature = next(one for one in FEATURES if one.name == name)
@@ -180,3 +157,13 @@ def test_without_the_collection_the_tree_survives(lab: Lab, name: str) -> None:
         assert run.wait(20) is not None, run.story
         left = {tree.label_of(line, run.row) for line in tasks.alive(run, *lab)} | grown_here(run)
         assert left & {*tree.COOPERATIVE}, run.story
+
+
+@pytest.mark.parametrize("name", ["run_once", "handlers", "strategy debug"])
+def test_without_the_collection_a_timeout_ends_the_run_with_the_same_status(lab: Lab, name: str) -> None:
+    """The control of what is expected of the run, with a tree that survives."""
+    feature = next(one for one in FEATURES if one.name == name)
+    with grown(lab, feature, collection=False, timeout=True) as run:
+        run_out(run, lab, feature)
+        assert run.wait(40) == feature.status_of_timeout, run.story
+        assert {tree.label_of(line, run.row) for line in tasks.alive(run, *lab)} & {*tree.COOPERATIVE}, run.story

@@ -101,16 +101,28 @@ def only_worker(row: str, main: int) -> ProcessId:
 
 
 def worker_of(row: str, main: int, address: str) -> ProcessId:
-    """The worker that serves the host with that address: the child of main whose ssh client names it, or which is itself connected to it."""
+    """The worker that serves the host with that address: the child of main below which a client names it, or which is itself connected to it."""
     table = {process.id.pid: process for process in processes(row)}
     for client in table.values():
-        if client.is_ssh and address in client.command.split() and client.ppid in table and table[client.ppid].ppid == main:
-            return table[client.ppid].id
+        if not client.is_ansible and address in client.command.split():
+            worker = worker_above(client.id.pid, main)
+            if worker is not None:
+                return worker
     for process in table.values():
         if process.ppid == main and _is_connected(process.id.pid, address):
             return process.id
     listing = "\n".join(map(str, table.values()))
     raise AssertionError(f"no worker of {main} has a connection to {address}:\n{listing}")
+
+
+def worker_above(pid: int, main: int) -> ProcessId | None:
+    """The child of main that this process is, or is below: its worker. None where it has none."""
+    while pid > 1:
+        parent = _ppid(pid)
+        if parent == main:
+            return ProcessId.of(pid)
+        pid = parent
+    return None
 
 
 def _is_connected(pid: int, address: str) -> bool:

@@ -20,6 +20,9 @@ CALLBACK = "treekill.remote.guardian"
 
 PARAMIKO = "treekill.remote.paramiko_ssh"
 
+BUILTIN_PARAMIKO = "ansible.builtin.paramiko_ssh"
+"""Core's own, which is gone from 2.21."""
+
 
 @dataclass(frozen=True)
 class Becoming:
@@ -62,7 +65,7 @@ class Setting:
     hosts: int = 2
     track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
     connection: str = ""  #: the one that the play names, instead of the default one's
-    action: str = "shell"  #: `raw` or `script`: of this collection
+    action: str = "shell"  #: `raw`, `script` or `command`: of this collection
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
@@ -137,6 +140,8 @@ def _growing_task(setting: Setting) -> dict[str, Any]:
         return {"name": "Grow a tree", "treekill.remote.script": {"cmd": "tree.sh", "executable": "/bin/sh"}}
     if setting.action == "raw":
         return {"name": "Grow a tree", "treekill.remote.raw": {"cmd": "{{ lookup('file', 'tree.sh') }}", "executable": "/bin/sh"}}
+    if setting.action == "command":
+        return {"name": "Grow a tree", "treekill.remote.command": {"argv": ["/bin/sh", "-c", "{{ lookup('file', 'tree.sh') }}"]}}
     return _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting)
 
 
@@ -159,7 +164,7 @@ def _targets(names: Sequence[str], row: str, setting: Setting) -> dict[str, Any]
 def write_configuration(directory: Path, lab: Lab, setting: Setting, *, collection: bool) -> None:
     """ansible.cfg; and the host keys where paramiko looks for them, when the directory is the home of the run."""
     (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
-    if setting.connection == PARAMIKO:
+    if setting.connection in (PARAMIKO, BUILTIN_PARAMIKO):
         (directory / ".ssh").mkdir(mode=0o700)
         (directory / ".ssh/known_hosts").write_text(lab.known_hosts.read_text())
 

@@ -118,7 +118,7 @@ def _start(
         playbook = play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
     argv = [*command, str(playbook)]
     environ = environ_of(row, directory, collection=collection)
-    if setting.connection == play.PARAMIKO:
+    if setting.connection in (play.PARAMIKO, play.BUILTIN_PARAMIKO):
         environ["HOME"] = str(directory)
     return launch(row, directory, setting, argv, environ, terminal=terminal)
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from tests.coverage import covers
+
 from . import tree
 from .bystanders import Company
-from .play import Setting
+from .play import BUILTIN_PARAMIKO, PARAMIKO, Setting
 from .rows import Outcome, play_row
-from .triggers import TIMEOUT, Trigger
+from .triggers import CTRL_C, INT, KILL, TIMEOUT, Trigger
 
 Took = Callable[[float], None]
 
@@ -56,9 +58,55 @@ def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
 rest = pytest.mark.rest
 
 
-def rows(*table: Row, others: Sequence[Row] = ()) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test. `others`: with --every-row, those that differ less from one of the table."""
-    return pytest.mark.parametrize("row", [*table, *(pytest.param(row, marks=rest) for row in others)], ids=lambda row: row.name)
+Subjects = Sequence[tuple[str, str]]
+"""(section, subject) of the table of what is covered."""
+
+#: What that table calls the ends of a run. The others are not in it.
+_ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
+
+_CONNECTIONS = {"": "ssh", PARAMIKO: PARAMIKO, BUILTIN_PARAMIKO: f"{BUILTIN_PARAMIKO}, before ansible-core 2.21"}
+
+_BECOME = {
+    "root, no password": "sudo, NOPASSWD",
+    "root, by password": "sudo, with password",
+    "another user": "sudo, to a third user",
+    "root, by su": "su, with password",
+    "another user, by su": "su, to a third user",
+    "root, by doas": "doas",
+    "root, by doas and password": "doas, with password",
+}
+
+
+def of_setting(setting: Setting) -> Subjects:
+    """What a row with this setting covers by what it is configured to: its connection, its action, whom it becomes and where that is said."""
+    if setting.connection not in _CONNECTIONS:
+        return []
+    own = setting.track == "plugins" and not setting.connection
+    found = [("Connections", "treekill.remote.ssh" if own else _CONNECTIONS[setting.connection])]
+    if setting.action != "shell" or setting.track == "plugins":
+        found.append(("Actions", f"treekill.remote.{setting.action}"))
+    if setting.becoming.keywords:
+        found += [("Become", _BECOME[setting.become]), ("Become", f"at {setting.level} level")]
+    return found
+
+
+def rows(*table: Row, others: Sequence[Row] = (), also: Subjects = ()) -> pytest.MarkDecorator:
+    """A table of rows as parameters of a test. Each is marked with what it covers: what its setting says, and `also`.
+
+    `others`: with --every-row, those that differ less from one of the table. Rows without a supervisor are marked with nothing: some have survivors.
+    """
+    return pytest.mark.parametrize(
+        "row",
+        [pytest.param(row, marks=[*_marks(row, also), *([rest] if row in others else [])]) for row in (*table, *others)],
+        ids=lambda row: row.name,
+    )
+
+
+def _marks(row: Row, also: Subjects) -> list[pytest.MarkDecorator]:
+    end = _ENDS.get(row.trigger)
+    if end is None or not row.setting.supervise:
+        return []
+    return [covers(*words, end) for words in (*of_setting(row.setting), *also)]
 
 
 def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:

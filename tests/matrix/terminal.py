@@ -24,8 +24,8 @@ class Terminal:
     """One pty, with what is written to it kept in a file."""
 
     def __init__(self, screen: Path) -> None:
-        self._keyboard, self._line = os.openpty()
-        fcntl.ioctl(self._line, termios.TIOCSWINSZ, _SIZE)
+        self._keyboard, self.line = os.openpty()
+        fcntl.ioctl(self.line, termios.TIOCSWINSZ, _SIZE)
         with open(screen, "wb") as file:
             # What is written to a terminal that nobody reads blocks its writer. A session of its own: Ctrl-C here is not meant for it.
             self._reader = subprocess.Popen(["cat"], stdin=self._keyboard, stdout=file, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -36,9 +36,9 @@ class Terminal:
             ["bash", "-mc", '"$@"; exit $?', "terminal", *argv],
             env=environ,
             cwd=directory,
-            stdin=self._line,
-            stdout=self._line,
-            stderr=self._line,
+            stdin=self.line,
+            stdout=self.line,
+            stderr=self.line,
             start_new_session=True,
             preexec_fn=_take_terminal,
         )
@@ -53,7 +53,7 @@ class Terminal:
 
     def close(self) -> None:
         """Switch it off, once nothing runs on it any more."""
-        os.close(self._line)
+        os.close(self.line)
         self._reader.wait()
         os.close(self._keyboard)
 

@@ -75,6 +75,7 @@ def among_becoming(become_lab: Lab, companies: Companies) -> Company:
         becoming(TIMEOUT, "another user", pipelining=True),
         becoming(LOST_CLIENT, "another user"),
     ],
+    also=[("Become", "sudo, use_pty on"), ("Become", "sudo, use_pty off")],
 )
 def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: Took) -> None:
     """The connection ends at sudo's own process, and maybe at a terminal of sudo's: below both of them the tree is ended."""
@@ -87,14 +88,26 @@ def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: To
         becoming(LOST_CONTROLLER, "another user", hosts=1, pipelining=True),
         becoming(LOST_CLIENT, "root, no password", hosts=1, pipelining=True),
         becoming(INT, "root, no password", hosts=1),
+        becoming(KILL, "root, no password", hosts=1),
+        becoming(TIMEOUT, "root, no password", hosts=1, pipelining=True),
     ],
+    also=[("Become", "sudo, log_input and log_output")],
 )
 def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row: Row, took: Took) -> None:
     """It holds the other end of the module's output, and has nothing to write to a channel that broke: the supervisor sees the session end instead."""
     nothing_survives(among_logged, row, took)
 
 
-@rows(becoming(KILL, "root, no password", level="block", pipelining=True), becoming(INT, "root, no password", level="task"))
+@rows(
+    becoming(KILL, "root, no password", level="block", pipelining=True),
+    becoming(INT, "root, no password", level="task"),
+    others=[
+        becoming(INT, "root, no password", level="block"),
+        becoming(TIMEOUT, "root, no password", level="block"),
+        becoming(KILL, "root, no password", level="task"),
+        becoming(TIMEOUT, "root, no password", level="task", pipelining=True),
+    ],
+)
 def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company, row: Row, took: Took) -> None:
     """Play, block and task: all other rows say it in the play."""
     nothing_survives(among_becoming, row, took)
@@ -111,6 +124,8 @@ def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company,
         becoming(KILL, "root, by su", hosts=1),
         becoming(TIMEOUT, "root, by su", hosts=1),
         becoming(INT, "another user, by su", hosts=1),
+        becoming(KILL, "another user, by su", hosts=1),
+        becoming(TIMEOUT, "another user, by su", hosts=1),
         becoming(LOST_CLIENT, "another user, by su", hosts=1),
     ],
 )
@@ -128,6 +143,8 @@ def test_nothing_survives_below_su(among_becoming: Company, row: Row, took: Took
         becoming(TIMEOUT, "root, by doas", hosts=1, pipelining=True),
         becoming(LOST_CLIENT, "root, by doas", hosts=1),
         becoming(LOST_CLIENT, "root, by doas and password", hosts=1),
+        becoming(KILL, "root, by doas and password", hosts=1),
+        becoming(TIMEOUT, "root, by doas and password", hosts=1),
     ],
 )
 def test_nothing_survives_below_doas(among_becoming: Company, row: Row, took: Took) -> None:
@@ -149,6 +166,7 @@ OWN_WAY = {"kinds": (*tree.COOPERATIVE, "other-user", "sudo-ignores-term", *tree
         becoming(TIMEOUT, "no", **OWN_WAY),
         becoming(LOST_CLIENT, "no", pipelining=True, **OWN_WAY),
     ],
+    also=[("Become", "a task that calls sudo, su, doas and setpriv")],
 )
 def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(among_becoming: Company, row: Row, took: Took) -> None:
     """Whom the task's user must not signal, root does by `sudo -n`."""

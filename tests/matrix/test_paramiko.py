@@ -9,18 +9,21 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from ansible.release import __version__
 
 from tests.hosts import Lab
 
 from . import census, tree
 from .bystanders import Company
-from .play import PARAMIKO, Setting
+from .play import BUILTIN_PARAMIKO, PARAMIKO, Setting
 from .rows import play_row, tidy
 from .run import started
-from .table import Row, Took, assert_survived_by_nobody, rows
+from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
 from .test_controls import HUP_PROOF
 from .test_timeout import LONG, LOOK, seen_on
 from .triggers import INT, KILL, KILL_WORKER, TERM, TIMEOUT, Trigger
+
+BEFORE_2_21 = tuple(int(part) for part in __version__.split(".")[:2]) < (2, 21)
 
 BECOME = ("no", "root, no password", "root, by password")
 
@@ -68,6 +71,17 @@ def test_nothing_survives(among: Company, row: Row, took: Took, request: pytest.
     assert_survived_by_nobody(outcome, row.trigger, status=status)
     if row.trigger is TIMEOUT:
         assert not any(seen_on(host, outcome.row) for host in among.hosts), f"the rescue came before the end of the tree\n{outcome.story}"
+
+
+@rows(
+    *(Row(trigger, Setting(connection=BUILTIN_PARAMIKO, become=become)) for trigger, become in ((INT, "no"), (KILL, "root, no password"))),
+    others=[becoming(TIMEOUT, connection=BUILTIN_PARAMIKO)],
+)
+def test_nothing_survives_by_the_plugin_of_core(among: Company, row: Row, took: Took) -> None:
+    """Where it still has one: under `track: all` it is guarded like any other."""
+    if not BEFORE_2_21:
+        pytest.skip("ansible-core 2.21 and later have no paramiko_ssh")
+    nothing_survives(among, row, took)
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])

@@ -19,8 +19,8 @@ from .control import play_control
 from .play import Setting
 from .rows import play_row
 from .run import Run
-from .table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
-from .triggers import ALL, CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TERM
+from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
+from .triggers import ALL, CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TERM, TIMEOUT
 from .waiting import until
 
 # Every trigger, with a pty on the host and without, against the whole tree.
@@ -94,15 +94,22 @@ def test_nothing_survives_of_a_run_with_another_strategy(among: Company, row: Ro
     Row(CTRL_C, Setting(track="plugins", pipelining=True)),
     Row(KILL, Setting(track="plugins", pipelining=True)),
     Row(KILL_GROUP, Setting(track="plugins", pipelining=True)),
+    others=[becoming(TIMEOUT, track="plugins")],
 )
 def test_nothing_survives_where_only_plugins_of_the_collection_are_tracked(among: Company, row: Row, took: Took) -> None:
     """Nothing in core is patched; the play names treekill.remote.ssh and treekill.remote.shell."""
     nothing_survives(among, row, took)
 
 
-@rows(*(Row(trigger, Setting(action=action)) for action in ("raw", "script") for trigger in (INT, KILL)))
-def test_nothing_survives_of_a_command_that_is_no_module(among: Company, row: Row, took: Took) -> None:
-    """The collection's own raw and script have a supervisor as well."""
+@rows(
+    *(Row(trigger, Setting(action=action)) for action in ("raw", "script") for trigger in (INT, KILL)),
+    others=[
+        *(becoming(TIMEOUT, action=action) for action in ("raw", "script", "command")),
+        *(Row(trigger, Setting(action="command", pipelining=True)) for trigger in (INT, KILL)),
+    ],
+)
+def test_nothing_survives_of_the_own_actions(among: Company, row: Row, took: Took) -> None:
+    """The collection's own raw and script, which are no modules, have a supervisor as well."""
     nothing_survives(among, row, took)
 
 

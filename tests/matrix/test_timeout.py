@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.coverage import covers
 from tests.hosts import Host, Lab
 
 from . import census, controller, tree
@@ -39,6 +40,7 @@ def seen_on(host: Host, row: str) -> set[str]:
     return {line.partition(f"-{row} ")[0].removeprefix("tk-") for line in lines if line.startswith("tk-") and f"-{row} " in line} - {"earlier"}
 
 
+@covers("Connections", "ssh", "timeout")
 @pytest.mark.parametrize(("pipelining", "become"), [(False, "no"), (True, "root, no password")], ids=["tty", "pipelining, become root"])
 def test_nothing_survives_and_the_rescue_comes_after_the_end_of_the_tree(among: Company, pipelining: bool, become: str, took: Took) -> None:
     """The run ends well, since the task was rescued; the local client of the task is gone as well."""

@@ -104,6 +104,12 @@ def test_what_was_spared_and_what_was_left_alone_is_named():
     assert "web2 : left alone: poll 0 (task: Dump)" in lines
 
 
+def test_a_transfer_that_was_broken_off_is_told_and_leaves_nothing_to_be_done():
+    lines = recap([result(outcome="broken off")])
+    assert "web1 : a file transfer was broken off (task: Dump)" in lines
+    assert not [line for line in lines if "NOT CONFIRMED" in line or line.startswith("To finish it")]
+
+
 def test_a_host_that_nobody_guarded_is_listed_though_nothing_else_ran():
     lines = recap([], unguarded=[{"host": "switch", "connection": "network_cli", "reason": "no\nshell"}])
     assert "switch : NOT PROTECTED over network_cli: no\\nshell" in lines

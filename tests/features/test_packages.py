@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A package whose installation script grows the tree, installed by ansible.builtin.apt: as root, below apt and dpkg."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.coverage import covers
+from tests.hosts import Host, HostsError, Lab
+from tests.hosts.programs import call
+from tests.lab_or_skip import lab_or_skip
+from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
+
+from .feature import Feature, assert_over, assert_rescued, grown, run_out
+
+_APT = "ansible.builtin.apt"
+
+#: A package with nothing in it but its script.
+_MAKE = """
+mkdir -p /tmp/package-{{ row }}/DEBIAN
+cd /tmp/package-{{ row }}
+printf '%s\\n' 'Package: grows-a-tree' 'Version: 1' 'Architecture: all' 'Maintainer: nobody <nobody@example.org>' 'Description: grows a tree' > DEBIAN/control
+cat > DEBIAN/postinst << 'END OF SCRIPT'
+#!/bin/bash
+{{ lookup('file', 'tree.sh') }}
+END OF SCRIPT
+chmod 755 . DEBIAN DEBIAN/postinst
+dpkg-deb --build . /tmp/package-{{ row }}.deb
+"""
+
+PACKAGE = Feature(
+    "package module apt",
+    [
+        {"name": "Make a package", "ansible.builtin.shell": _MAKE},
+        {"name": "Install it", _APT: {"deb": "/tmp/package-{{ row }}.deb"}},
+    ],
+    keywords={"become": True},
+    variables={"ansible_python_interpreter": "/usr/bin/python3"},
+)
+
+
+def _give_apt_its_python(host: Host) -> None:
+    """Install python3-apt by the network of this machine: hosts have none to the outside. Skips where it can't be had."""
+    for name in ("resolv.conf", "apt/apt.conf.d"):
+        here, there = Path("/etc") / name, host.root / "etc" / name
+        if here.is_dir():
+            shutil.copytree(here, there, dirs_exist_ok=True)
+        elif here.exists():
+            there.unlink(missing_ok=True)
+            there.write_text(here.read_text())
+    script = "python3 -c 'import apt' || { apt-get -q update && apt-get -qy --no-install-recommends install python3-apt; }"
+    argv = host.exec_argv(["sh", "-c", script], environ={"DEBIAN_FRONTEND": "noninteractive"})
+    outside = _run([word for word in argv if word != "--net"])
+    if outside:
+        pytest.skip(f"the host can't have python3-apt, which ansible.builtin.apt needs: {outside}")
+
+
+def _run(argv: list[str]) -> str:
+    """Empty, or why it failed."""
+    try:
+        call(argv)
+    except HostsError as error:
+        return str(error)[-300:]
+    return ""
+
+
+@pytest.fixture(scope="module")
+def lab_with_apt() -> Iterator[Lab]:
+    """A host that can install packages of its own."""
+    with lab_or_skip(1) as lab:
+        _give_apt_its_python(lab["web1"])
+        yield lab
+
+
+@pytest.fixture
+def clean(lab_with_apt: Lab) -> Lab:
+    """The same without what a test before has left half installed."""
+    host = lab_with_apt["web1"]
+    host.reset()
+    host.run(["dpkg", "--purge", "--force-all", "grows-a-tree"], check=False)
+    return lab_with_apt
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        pytest.param(INT, marks=covers("Play features", PACKAGE.name, "interrupt")),
+        pytest.param(KILL, marks=covers("Play features", PACKAGE.name, "KILL of main")),
+    ],
+    ids=lambda trigger: trigger.name,
+)
+def test_nothing_survives_of_an_installation_and_dpkg_can_be_used_again(clean: Lab, trigger: Trigger) -> None:
+    """dpkg is told to end as by anybody else: what it has begun is half configured, and its lock is free."""
+    with grown(clean, PACKAGE) as run:
+        trigger.fire(run, clean)
+        assert_over(run, clean, PACKAGE, trigger)
+    assert_dpkg_works(clean["web1"])
+
+
+@covers("Play features", PACKAGE.name, "timeout")
+def test_a_timeout_ends_an_installation_before_the_rescue(clean: Lab) -> None:
+    with grown(clean, PACKAGE, timeout=True) as run:
+        run_out(run, clean, PACKAGE)
+        assert TIMEOUT.status == PACKAGE.status_of_timeout
+        assert_rescued(run, clean, PACKAGE)
+    assert_dpkg_works(clean["web1"])
+
+
+def assert_dpkg_works(host: Host) -> None:
+    """Its database can be locked, and knows the package as one that is not configured."""
+    assert "half-configured" in host.run(["dpkg-query", "--show", "--showformat", "${Status}", "grows-a-tree"]).stdout
+    host.run(["dpkg", "--remove", "--force-all", "grows-a-tree"])
+
+
+def test_without_the_collection_an_installation_goes_on(clean: Lab) -> None:
+    """The control."""
+    with grown(clean, PACKAGE, collection=False) as run:
+        KILL.fire(run, clean)
+        assert run.wait(20) == KILL.status, run.story
+        assert clean["web1"].processes(r"^dpkg|postinst"), run.story
