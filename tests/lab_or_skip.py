@@ -14,9 +14,9 @@ from tests.hosts import KindUnavailable, Lab
 from tests.hosts.trees import DEFAULT
 
 
-def lab_or_skip(count: int, *, base: str = DEFAULT, binds: Mapping[str, str] | None = None) -> Lab:
-    """So many hosts, up. `base` and `binds`: see `Lab.up`."""
+def lab_or_skip(count: int, *, base: str = DEFAULT, systemd: bool = False, binds: Mapping[str, str] | None = None) -> Lab:
+    """So many hosts, up. `base`, `systemd` and `binds`: see `Lab.up`."""
     try:
-        return Lab.up(count=count, kind="namespace", base=base, binds=binds)
+        return Lab.up(count=count, kind="namespace", base=base, systemd=systemd, binds=binds)
     except KindUnavailable as reason:
         pytest.skip(str(reason))
