@@ -96,7 +96,7 @@ def sockets() -> Iterator[Path]:
 def parts() -> list[object]:
     """The first in every run of the tests."""
     marks = [covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS]
-    return [pytest.param(part, id=f"rounds {part * ROUNDS + 1} to {(part + 1) * ROUNDS}", marks=[*marks, *([rest] if part else [])]) for part in range(PARTS)]
+    return [pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, *([rest] if part else [])]) for part in range(PARTS)]
 
 
 @pytest.mark.parametrize("part", parts())

@@ -9,12 +9,12 @@ What systemd itself starts for a task (`systemd-run` without `--scope`) is syste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.coverage import covers
-from tests.hosts import HostsError, Lab
+from tests.hosts import Host, HostProcess, HostsError, Lab, ProcessId
 from tests.lab_or_skip import lab_or_skip
 
 from . import census, play, systemd_hosts, tree
@@ -22,7 +22,7 @@ from .bystanders import Companies, Company
 from .control import play_control
 from .play import Setting
 from .rows import play_row
-from .run import started
+from .run import Run, started
 from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rest
 from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 from .waiting import until
@@ -114,6 +114,41 @@ def test_a_service_that_a_task_had_systemd_start_is_left_alone(among_units: Comp
     outcome = play_row(among_units, setting, row.trigger, but=frozenset(services))
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, row.trigger, but=frozenset(services))
+
+
+@pytest.mark.parametrize("become", ["no", "root, no password"])
+def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(among_units: Company, become: str, took: Took) -> None:
+    """`systemctl import-environment` gives the environment of a task to all that systemd starts after it, whoever asks for that."""
+    services: list[ProcessId] = []
+
+    def when(run: Run, hosts: Sequence[Host], known: dict[str, frozenset[ProcessId]]) -> None:
+        census.wait_for_tree(run, hosts, known)
+        for host in hosts:
+            for started_by in ("systemd-run --user", "sudo -n systemd-run"):
+                # A service with a child: neither of the two is to be touched.
+                host.ssh(f"{started_by} --quiet bash -c 'sleep 7209 & exec sleep 7209.5'")
+            here = until(lambda host=host: two_pairs(host), 20, f"not every service runs on {host.name}\n{run.story}")
+            imported = [one for one in here if one.environ and "TREEKILL" in one.environ]
+            assert len(imported) >= 2, f"nothing was imported\n{run.story}"
+            services.extend(one.id for one in here)
+            known[host.name] |= {one.id for one in here}
+
+    try:
+        outcome = play_row(among_units, Setting(become=become, kinds=(*tree.COOPERATIVE, "daemon-cleared", "imports-environment")), INT, when=when)
+        took(outcome.seconds)
+        assert_survived_by_nobody(outcome, INT)
+        assert all(one.alive() for one in services), outcome.story
+    finally:
+        for host in among_units.hosts:
+            host.ssh("systemctl --user unset-environment TREEKILL; sudo -n systemctl unset-environment TREEKILL")
+        for one in services:
+            one.kill()
+
+
+def two_pairs(host: Host) -> list[HostProcess]:
+    """The processes of both services, once all are there."""
+    found = host.processes(r"^(/usr/bin/)?sleep 7209(\.5)?$")
+    return found if len(found) == 4 else []
 
 
 # The controls.

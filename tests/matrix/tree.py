@@ -178,6 +178,14 @@ END""",
     Kind("unit-scope-root", """sudo -n systemd-run --scope --quiet bash -c "$life" tk-unit-scope-root-$row $ready &""", needs_sudo=True),
     Kind("unit-service", _unit("unit-service", "systemd-run --user --quiet")),
     Kind("unit-service-root", _unit("unit-service-root", "sudo -n systemd-run --quiet"), needs_sudo=True),
+    # From then on whatever systemd starts has the environment of the task, cookie and all.
+    Kind(
+        "imports-environment",
+        """systemctl --user import-environment 2> "$ready.import"
+sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import"
+(live imports-environment) &""",
+        needs_sudo=True,
+    ),
     Kind(
         "many",
         # 20 families of 25: plain, deaf to TERM, in sessions of their own, orphaned.
@@ -207,7 +215,7 @@ SCOPES = ("unit-scope", "unit-scope-root")
 SERVICES = ("unit-service", "unit-service-root")
 
 #: What a login that may use sudo without a password, or root, can start.
-FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared", "su-password-daemon", *BECOMES, *SCOPES, *SERVICES})
+FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared", "su-password-daemon", *BECOMES, *SCOPES, *SERVICES, "imports-environment"})
 
 #: The same for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
