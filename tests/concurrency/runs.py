@@ -101,7 +101,8 @@ def play(flavour: Flavour, tasks: list[Task], sockets: Path) -> Play:
 @contextmanager
 def lasting(lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop: Path) -> Iterator[Run]:
     """A run that nobody interrupts: it works until the file `stop` is there, and then ends well by itself."""
-    left = {"name": "Leave a daemon on purpose", "ansible.builtin.shell": "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"}
+    daemon = "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"
+    left = {"name": "Leave a daemon on purpose", "ansible.builtin.shell": daemon}
     until_stop = {"when": f"not ('{stop}' is exists)"}
     tasks = [work(number, rng.uniform(3, 8), flavour, **until_stop) for number in range(1, 100)]
     with started(lab, play(flavour, [left, *tasks], sockets)) as run:

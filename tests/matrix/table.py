@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from tests.coverage import covers
+
 from . import tree
 from .bystanders import Company
 from .play import Setting
 from .rows import Outcome, play_row
-from .triggers import TIMEOUT, Trigger
+from .triggers import CTRL_C, INT, KILL, TIMEOUT, Trigger
 
 Took = Callable[[float], None]
 
@@ -56,9 +58,23 @@ def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
 rest = pytest.mark.rest
 
 
-def rows(*table: Row, others: Sequence[Row] = ()) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test. `others`: with --every-row, those that differ less from one of the table."""
-    return pytest.mark.parametrize("row", [*table, *(pytest.param(row, marks=rest) for row in others)], ids=lambda row: row.name)
+#: What the table of tests/coverage calls a trigger. It has no column for the others.
+ENDS = {CTRL_C: "interrupt", INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
+
+
+def shows(trigger: Trigger, section: str, *subjects: str) -> list[pytest.MarkDecorator]:
+    """The marks of a row that this trigger ends, for that table."""
+    return [covers(section, subject, ENDS[trigger]) for subject in subjects if trigger in ENDS]
+
+
+def rows(*table: Row, others: Sequence[Row] = (), about: tuple[str, str] | None = None) -> pytest.MarkDecorator:
+    """A table of rows as parameters of a test.
+
+    `others`: with --every-row, those that differ less from one of the table. `about`: section and subject that all of them cover.
+    """
+    told = [(row, []) for row in table] + [(row, [rest]) for row in others]
+    params = [pytest.param(row, marks=[*marks, *(shows(row.trigger, *about) if about else [])]) for row, marks in told]
+    return pytest.mark.parametrize("row", params, ids=lambda row: row.name)
 
 
 def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.coverage import covers
 from tests.hosts import Host, HostProcess, HostsError, Lab, ProcessId
 from tests.lab_or_skip import lab_or_skip
 
@@ -23,13 +22,12 @@ from .control import play_control
 from .play import Setting
 from .rows import play_row
 from .run import Run, started
-from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rest
+from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rest, shows
 from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 from .waiting import until
 
 pytestmark = rest  # The tree of these hosts is another one than that of all others.
 
-ENDS = {INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 SUBJECTS = ("systemd, KillUserProcesses=no", "systemd, KillUserProcesses=yes")
 
 
@@ -81,7 +79,7 @@ OF_LOGIND = "a daemon of an earlier task on web2"
 
 def params(rows: tuple[Row, ...]) -> list[object]:
     """Each of them with what it shows."""
-    return [pytest.param(row, id=row.name, marks=[covers("Targets", subject, ENDS[row.trigger]) for subject in SUBJECTS if row.trigger in ENDS]) for row in rows]
+    return [pytest.param(row, id=row.name, marks=shows(row.trigger, "Targets", *SUBJECTS)) for row in rows]
 
 
 @pytest.mark.parametrize("row", params(ROWS))

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.coverage import covers
 from tests.environment._cores import Version, dotted
 from tests.hosts import Lab
 
@@ -19,17 +18,8 @@ from . import target_hosts, tree
 from .bystanders import Companies, Company
 from .control import play_control
 from .play import Setting
-from .table import Row, Took, becoming, nothing_survives, rest
-from .triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT, Trigger
-
-END_OF = {INT.name: "interrupt", KILL.name: "KILL of main", TIMEOUT.name: "timeout"}
-"""What the table calls a trigger; it has no column for the others."""
-
-
-def shown(trigger: Trigger, subject: str) -> list[pytest.MarkDecorator]:
-    """The mark of a row about that target."""
-    return [covers("Targets", subject, END_OF[trigger.name])] if trigger.name in END_OF else []
-
+from .table import Row, Took, becoming, nothing_survives, rest, shows
+from .triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT
 
 class Labs:
     """One for each kind of host, made when it is needed."""
@@ -88,7 +78,11 @@ OF_EACH_SUITE = (
 
 @pytest.mark.parametrize(
     ("suite", "row"),
-    [pytest.param(suite, row, marks=[rest, *shown(row.trigger, f"Debian {suite}")], id=f"{suite}, {row.name}") for suite in SUITES for row in OF_EACH_SUITE],
+    [
+        pytest.param(suite, row, marks=[rest, *shows(row.trigger, "Targets", f"Debian {suite}")], id=f"{suite}, {row.name}")
+        for suite in SUITES
+        for row in OF_EACH_SUITE
+    ],
 )
 def test_nothing_survives_on_debian(among_of_suite: Callable[[str], Company], suite: str, row: Row, took: Took) -> None:
     """From OpenSSH 9.8 on a session has processes of other names; sudo's `use_pty` is its default from 1.9.14 on."""
@@ -118,7 +112,7 @@ OLDEST = ((3, 6), (3, 9))
         pytest.param(
             version,
             row,
-            marks=[*([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]), *shown(row.trigger, f"Python {dotted(version)}")],
+            marks=[*([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]), *shows(row.trigger, "Targets", f"Python {dotted(version)}")],
             id=f"{dotted(version)}, {row.name}",
         )
         for version in PYTHONS

@@ -214,8 +214,9 @@ BECOMES = ("su", "su-ignores-term", "su-daemon", "su-password", "setpriv", "setp
 SCOPES = ("unit-scope", "unit-scope-root")
 SERVICES = ("unit-service", "unit-service-root")
 
-#: What a login that may use sudo without a password, or root, can start.
-FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared", "su-password-daemon", *BECOMES, *SCOPES, *SERVICES, "imports-environment"})
+#: What a login that may use sudo without a password, or root, can start on every host.
+_OF_SOME_ROWS = {"many", "password-sudo", "spared", "su-password-daemon", "imports-environment", *BECOMES, *SCOPES, *SERVICES}
+FULL = tuple(name for name in KINDS if name not in _OF_SOME_ROWS)
 
 #: The same for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
