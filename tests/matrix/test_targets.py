@@ -21,6 +21,7 @@ from .play import Setting
 from .table import Row, Took, becoming, nothing_survives, rest, shows
 from .triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT
 
+
 class Labs:
     """One for each kind of host, made when it is needed."""
 
