@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.hosts import KindUnavailable, Lab
+from tests.hosts.trees import DEFAULT
 
 
-def lab_or_skip(count: int) -> Lab:
-    """So many hosts, up."""
+def lab_or_skip(count: int, *, base: str = DEFAULT, systemd: bool = False, binds: Mapping[str, str] | None = None) -> Lab:
+    """So many hosts, up. `base`, `systemd` and `binds`: see `Lab.up`."""
     try:
-        return Lab.up(count=count, kind="namespace")
+        return Lab.up(count=count, kind="namespace", base=base, systemd=systemd, binds=binds)
     except KindUnavailable as reason:
         pytest.skip(str(reason))

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         def user(self, pid: "int") -> "Optional[int]":
             """The effective user id."""
 
+        def groups(self, pid: "int") -> "bytes":
+            """The control groups."""
+
         def leader(self, pid: "int") -> "Optional[int]":
             """The process to which a process or thread number belongs."""
 
@@ -240,6 +243,10 @@ class ProcTable:
         raw = self._read("%d/status" % pid) or b""
         at = raw.find(b"\nUid:")
         return int(raw[at : at + 60].split()[2]) if at >= 0 else None
+
+    def groups(self, pid: "int") -> "bytes":
+        """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""
+        return self._read("%d/cgroup" % pid) or b""
 
     def leader(self, pid: "int") -> "Optional[int]":
         """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""

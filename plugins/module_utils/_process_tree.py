@@ -7,7 +7,8 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 A process is in the tree if its environment holds the cookie (a holder), if it is the root, or if it stands below one of these.
 The root is known by its own command line, which sets the cookie. A pid that a cookie names is only a place to look: a job can write
-any number into the environment of what it starts, but not the command line of somebody else.
+any number into the environment of what it starts, but not the command line of somebody else. Nor is it evidence where systemd
+has handed it on to a service: see _service_unit.
 Once in, always in, whatever a process does to its environment or parents afterwards.
 """
 
@@ -172,9 +173,15 @@ class TreeSearch:
 
     def _sort(self, pid: "int", environment: "bytes", holders: "List[int]") -> "None":
         if self.match.named_root(environment) is not None:
-            holders.append(pid)
+            if b"INVOCATION_ID=" not in environment or not self._is_of_another_service(pid):
+                holders.append(pid)
         elif is_spare(environment):
             self._spare_pids.add(pid)
+
+    def _is_of_another_service(self, pid: "int") -> "bool":
+        from ansible_collections.treekill.remote.plugins.module_utils._service_unit import is_of_another_service
+
+        return is_of_another_service(self._table, pid, self._own_pid)
 
     def _look_closer(self, pid: "int", holders: "List[int]") -> "None":
         """Who shows no environment is the kernel's own, dead, in the middle of exec, without its first thread, or has none."""

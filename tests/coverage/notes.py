@@ -30,5 +30,13 @@ REMARKS: dict[tuple[str, str], str] = {
         "It runs nothing on a host: the rows show that exit status and terminal are as without the collection. ansible-core itself does not end after a signal"
         " before its question is answered."
     ),
+    ("Targets", "Debian bookworm"): "OpenSSH 9.2, sudo 1.9.13, Python 3.11; all rows of other sections are on it as well.",
+    ("Targets", "Debian trixie"): "OpenSSH 10.0, sudo 1.9.16, Python 3.13.",
+    ("Targets", "Debian sid"): "as it is on the day that its tree is made; OpenSSH 10.6, sudo 1.9.17 and Python 3.14 when this was written.",
+    ("Targets", "systemd, KillUserProcesses=no"): "systemd 252 of Debian bookworm; each of these rows has two hosts, one for each setting.",
+    ("Concurrency", "ten runs on one host, five of them interrupted"): (
+        "each number counts parts of five rounds. In each round five runs are interrupted at random moments by SIGINT, SIGTERM, SIGHUP, SIGKILL of the "
+        "main process or of its group, or run into a timeout, while the same five others go on."
+    ),
 }
 """What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""

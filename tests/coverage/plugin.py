@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""For pytest: --rounds, --every-row, the times that rows took, and a record of how each row ended that covers something."""
+"""For pytest: --rounds, --every-row, --seed, the times that rows took, and a record of how each row ended that covers something."""
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +23,9 @@ COVERS = "covers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--rounds N: every row N times. --every-row: the rest as well."""
+    """--rounds N: every row N times. --every-row: the rest as well. --seed N: what is random, once more."""
     parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
+    parser.addoption("--seed", type=int, metavar="N", help="repeat what is random as a failed test told it")
     parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
 
 
@@ -62,6 +64,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(SECONDS)
         for name, seconds in times:
             terminalreporter.write_line(f"{seconds:6.2f}  {name}")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What random rows draw from; printed, so that a failure tells it."""
+    given = request.config.getoption("seed")
+    number = secrets.randbelow(10**9) if given is None else int(given)
+    print(f"to repeat it: --seed {number}")
+    return number
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ SUITES = {
         "tests/recap",
         "tests/modules",
         "tests/examples",
+        "tests/concurrency",
         "tests/roles",
     ),
     "molecule": ("tests/molecule",),

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import machine_root, processes, ssh, state, trees
+from . import cgroups, machine_root, processes, ssh, state, trees
 from .errors import HostsError
 from .host import BOOT_SECONDS
 from .processes import ProcessId
@@ -40,10 +40,14 @@ class _Boot:
         self.deadline = deadline
         self.log = host.directory / "boot.log"
         self._heard = b""
+        enter: list[str] = []
+        if host.spec.systemd:
+            # Before its namespace of control groups is made: the group that it is in then is the root of those that it sees.
+            enter = ["/bin/sh", "-c", cgroups.ENTER, str(cgroups.create(host.spec.id, host.name))]
         with open(self.log, "ab") as log:
             # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this process.
             self._starter = subprocess.Popen(
-                ["setsid", "--fork", *_UNSHARE, "/bin/sh", str(Path(__file__).with_name("boot.sh"))],
+                ["setsid", "--fork", *enter, *_UNSHARE, "/bin/sh", str(Path(__file__).with_name("boot.sh"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -94,7 +98,7 @@ def boot(hosts: Sequence[NamespaceHost]) -> None:
 
 def _boot_some(hosts: Sequence[NamespaceHost]) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
-    init = trees.init_of(Path(hosts[0].spec.base))
+    init = ["/usr/local/sbin/host-systemd"] if hosts[0].spec.systemd else trees.init_of(Path(hosts[0].spec.base))
     boots: list[_Boot] = []
     try:
         for host in hosts:
@@ -134,6 +138,7 @@ def _boot_environ(host: NamespaceHost, init: Sequence[str]) -> dict[str, str]:
         "HOST_OVERLAY_OPTIONS": ",index=off" + (",userxattr" if in_user_namespace() else ""),
         "HOST_BINDS": "\n".join(f"{source} {target}" for source, target in spec.binds.items()),
         "HOST_INIT": " ".join(init),
+        "HOST_SYSTEMD": "yes" if spec.systemd else "",
     }
 
 

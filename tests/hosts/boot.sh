@@ -23,6 +23,8 @@ cd "$root"
 mount -t proc -o nosuid,nodev,noexec proc proc
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs run
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
+# Otherwise systemd would mount the machine's own devices.
+[ -z "$HOST_SYSTEMD" ] || mount --bind dev dev
 mkdir -p run/sshd run/lock dev/pts
 # Not the machine's ptys, and open to all: or `ssh -tt` fails for ordinary users.
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
@@ -32,6 +34,7 @@ for node in null zero full random urandom tty; do
 done
 # Refused in some user namespaces, and nothing needs it there.
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys 2> /dev/null || :
+[ -z "$HOST_SYSTEMD" ] || mount -t cgroup2 cgroup2 sys/fs/cgroup
 while read -r source target; do
     [ -n "$source" ] || continue
     mkdir -p ".$target"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from . import boot, kinds, layer, namespace_host, network, ssh, state, trees
+from . import boot, cgroups, kinds, layer, namespace_host, network, ssh, state, trees
 from .errors import HostsError, KindUnavailable, NoSuchHost, NoSuchLab
 from .guard import Guard
 from .host import BOOT_SECONDS, Host
@@ -22,6 +22,7 @@ from .plain_host import PlainHost
 from .processes import HostProcess, ProcessId
 from .programs import ALWAYS, call, ensure
 from .spec import Spec
+from .systemd_host import SystemdHost
 
 
 class Lab:
@@ -32,7 +33,9 @@ class Lab:
         self.name = spec.name
         self.directory = spec.directory
         self._guard: Guard | None = None
-        kind: type[NamespaceHost] | type[PlainHost] = PlainHost if spec.kind == kinds.PLAIN else NamespaceHost
+        kind: type[NamespaceHost] | type[PlainHost] = NamespaceHost
+        if spec.kind == kinds.PLAIN or spec.systemd:
+            kind = SystemdHost if spec.systemd else PlainHost
         self._hosts: dict[str, Host] = {spec.host_name(number): kind(spec, number) for number in range(1, spec.count + 1)}
 
     @classmethod
@@ -44,12 +47,14 @@ class Lab:
         kind: str = kinds.AUTO,
         base: str = trees.DEFAULT,
         python: bool = True,
+        systemd: bool = False,
         binds: Mapping[str, str] | None = None,
         owned: bool = True,
     ) -> Lab:
         """Bring a lab up; every host answers on its ssh port when this returns.
 
         `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides Python on the hosts.
+        `systemd`: it is their pid 1, and logind keeps their sessions; namespace hosts of a Debian suite only.
         `binds`: directories of this machine that hosts see, and where. `owned`: the lab ends with this process, however that ends.
         Raises KindUnavailable, PackagesMissing, HostsError.
         """
@@ -58,10 +63,14 @@ class Lab:
             raise KindUnavailable("a rootless lab can only be reached from inside: run this under `python -m tests.hosts run -- COMMAND`")
         if kind == kinds.PLAIN and not python:
             raise KindUnavailable("plain hosts have the machine's Python; hosts without one need root or a rootless lab")
+        if systemd and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
+            raise KindUnavailable("hosts with systemd need root, and a Debian tree")
         if not 1 <= count <= network.MAX_HOSTS:
             raise HostsError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {count}")
         ensure(*ALWAYS)
-        root = trees.find(base) if kind == kinds.NAMESPACE else Path("/")
+        root = Path("/")
+        if kind == kinds.NAMESPACE:
+            root = trees.find_with_systemd(base) if systemd else trees.find(base)
         sweep()
         spec = _claim(
             Spec(
@@ -72,6 +81,7 @@ class Lab:
                 base=str(root),
                 network=0,
                 python=python,
+                systemd=systemd,
                 binds=dict(binds or {}),
                 owner=ProcessId.of(os.getpid()) if owned else None,
             )
@@ -173,6 +183,8 @@ class Lab:
         for host in hosts:
             host.create_disk()
         boot.boot(hosts)
+        for host in hosts:
+            host.wait_until_up()
 
     def down(self) -> None:
         """End every host and remove all that the lab made; harmless when it is down already, or another one has its name."""
@@ -201,6 +213,8 @@ class Lab:
             self.spec.net.remove()
             if os.path.ismount(self.directory / "disk"):
                 call(["umount", "--lazy", str(self.directory / "disk")])
+        if self.spec.systemd:
+            cgroups.remove(self.spec.id)
         shutil.rmtree(self.directory)
         if alive:
             raise HostsError(f"lab {self.name} is gone but for processes that do not die: {', '.join(map(str, alive))}")

@@ -77,7 +77,10 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
     for name in ("proc", "run", "sys", "mnt"):
         _directory(layer / name)
     _directory(layer / "tmp", 0o1777)
-    _file(_directory(layer / "usr/local/sbin") / "host-rc", Path(__file__).with_name("host-rc").read_text(), 0o755)
+    for name in ("host-rc", "host-systemd"):
+        _file(_directory(layer / "usr/local/sbin") / name, Path(__file__).with_name(name).read_text(), 0o755)
+    # For the service of systemd, where that starts sshd.
+    _file(_directory(etc / "default") / "ssh", "SSHD_OPTS='-E /var/log/sshd.log'\n")
 
 
 def _accounts(etc: Path, base: Path) -> None:

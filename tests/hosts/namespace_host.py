@@ -108,7 +108,11 @@ class NamespaceHost(Host):
         if self.on:
             raise HostsError(f"{self.name} is on already")
         boot.boot([self])
+        self.wait_until_up()
         self._wait_until_idle(time.monotonic() + BOOT_SECONDS)
+
+    def wait_until_up(self) -> None:
+        """Return when it is as it is going to be; its sshd answers already."""
 
     def reset(self) -> None:
         self.heal()

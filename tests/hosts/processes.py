@@ -17,6 +17,10 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
+# A host's own: sshd and its session processes; where systemd is pid 1, the buses and all that is in its directory.
+_OWN = ("sshd", "sshd-session", "sshd-auth", "dropbear", "dbus-daemon", "agetty")
+_OWN_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd")
+
 # How long something that forks all the time is pursued.
 _PURSUIT_SECONDS = 0.1
 
@@ -267,10 +271,10 @@ def _is_system(pid: int, inner: int, command: str) -> bool:
     if inner == 1 or command.endswith("/host-rc"):
         return True
     try:
-        program = os.path.basename(os.readlink(PROC / str(pid) / "exe"))
+        directory, program = os.path.split(os.readlink(PROC / str(pid) / "exe"))
     except OSError:
         return False
-    return program in ("sshd", "sshd-session", "sshd-auth", "dropbear")
+    return program in _OWN or directory in _OWN_DIRECTORIES
 
 
 def depth_of(init: int) -> int:

@@ -26,6 +26,7 @@ class Spec:
     base: str  #: root directory under the hosts
     network: int  #: index of the Network; 0 for plain hosts, which have none
     python: bool = True  #: whether the hosts have a Python
+    systemd: bool = False  #: whether their pid 1 is systemd
     binds: Mapping[str, str] = field(default_factory=dict)  #: directory of the machine: where the hosts see it
     owner: ProcessId | None = None  #: the lab goes when this process does; None: it stays until `down`
 

@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import state
 from .errors import HostsError, PackagesMissing
-from .programs import DEBIAN_KEYRING, ensure, in_user_namespace, warn
+from .programs import DEBIAN_KEYRING, call, ensure, in_user_namespace, warn
 
 #: The name of the base that is the machine's own root.
 MACHINE = "machine"
@@ -23,6 +24,8 @@ MACHINE_ROOT = Path("/")
 DEFAULT = "bookworm"
 
 _PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini", "opendoas")
+#: What a host has more whose pid 1 is systemd: logind, and a bus for the units of users.
+_SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 
@@ -42,6 +45,14 @@ def find(base: str) -> Path:
     return MACHINE_ROOT
 
 
+def find_with_systemd(suite: str) -> Path:
+    """The root directory of a Debian release with systemd, made when it is not cached. Raises HostsError, PackagesMissing."""
+    plain, tree = _place(suite), _place(suite, _SYSTEMD_PACKAGES)
+    prepare(suite)
+    _once(tree, lambda: _install(plain, _SYSTEMD_PACKAGES, tree))
+    return tree
+
+
 def _debian(suite: str) -> Path:
     tree = _place(suite)
     if not tree.is_dir() and state.in_area():
@@ -50,18 +61,22 @@ def _debian(suite: str) -> Path:
     return tree
 
 
-def _place(suite: str) -> Path:
-    recipe = hashlib.sha256(" ".join((suite, *_PACKAGES)).encode()).hexdigest()[:8]
+def _place(suite: str, more: Sequence[str] = ()) -> Path:
+    recipe = hashlib.sha256(" ".join((suite, *_PACKAGES, *more)).encode()).hexdigest()[:8]
     return state.cache_directory() / f"{suite}-{recipe}"
 
 
 def prepare(suite: str) -> None:
     """Make the tree unless it is cached. Raises HostsError, PackagesMissing."""
     tree = _place(suite)
+    _once(tree, lambda: _make(suite, tree))
+
+
+def _once(tree: Path, make: Callable[[], None]) -> None:
     if not tree.is_dir():
-        with state.locked(tree.with_name(f"{suite}.lock")):
+        with state.locked(tree.with_name(f"{tree.name}.lock")):
             if not tree.is_dir():  # Made by another process, while this one waited.
-                _make(suite, tree)
+                make()
 
 
 def _make(suite: str, tree: Path) -> None:
@@ -85,6 +100,41 @@ def _make(suite: str, tree: Path) -> None:
             shutil.rmtree(partial / rubbish)
         # Bound over in a user namespace, so debootstrap could not remove it.
         (partial / "test-dev-null").unlink(missing_ok=True)
+        partial.rename(tree)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+# In namespaces of its own: nothing that a package starts lives on, and no mount stays.
+_INSTALL = """\
+set -eu
+mount -t proc proc "$1/proc"
+cp /etc/resolv.conf "$1/etc/resolv.conf"
+printf '#!/bin/sh\\nexit 101\\n' > "$1/usr/sbin/policy-rc.d"
+chmod 755 "$1/usr/sbin/policy-rc.d"
+tree=$1
+shift
+export DEBIAN_FRONTEND=noninteractive
+chroot "$tree" apt-get --quiet update
+chroot "$tree" apt-get --quiet --yes --no-install-recommends install "$@"
+chroot "$tree" apt-get clean
+rm "$tree/usr/sbin/policy-rc.d" "$tree/etc/resolv.conf"
+"""
+
+
+def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
+    """Make a tree of another one and these packages: debootstrap configures them in an order that some of them do not bear."""
+    partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
+    shutil.rmtree(partial, ignore_errors=True)
+    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _INSTALL, "sh", str(partial), *packages]
+    warn(f"making the tree {tree}, once, about a minute: {plain} with {', '.join(packages)}")
+    try:
+        call(["cp", "--archive", str(plain), str(partial)])
+        with open(log, "w") as output:
+            status = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False).returncode
+        if status:
+            raise HostsError(f"apt-get failed with status {status}: {log} tells why")
+        shutil.rmtree(partial / "var/lib/apt/lists")
         partial.rename(tree)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

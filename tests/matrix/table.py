@@ -62,7 +62,7 @@ Subjects = Sequence[tuple[str, str]]
 """(section, subject) of the table of what is covered."""
 
 #: What that table calls the ends of a run. The others are not in it.
-_ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
+ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
 _CONNECTIONS = {"": "ssh", PARAMIKO: PARAMIKO, BUILTIN_PARAMIKO: f"{BUILTIN_PARAMIKO}, before ansible-core 2.21"}
 
@@ -103,10 +103,15 @@ def rows(*table: Row, others: Sequence[Row] = (), also: Subjects = ()) -> pytest
 
 
 def _marks(row: Row, also: Subjects) -> list[pytest.MarkDecorator]:
-    end = _ENDS.get(row.trigger)
+    end = ENDS.get(row.trigger)
     if end is None or not row.setting.supervise:
         return []
     return [covers(*words, end) for words in (*of_setting(row.setting), *also)]
+
+
+def shows(trigger: Trigger, section: str, *subjects: str) -> list[pytest.MarkDecorator]:
+    """The marks of a row that this trigger ends, for that table."""
+    return [covers(section, subject, ENDS[trigger]) for subject in subjects if trigger in ENDS]
 
 
 def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:

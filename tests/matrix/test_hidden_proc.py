@@ -61,6 +61,7 @@ def among_listed(lab_without_proc: Lab, companies: Companies) -> Company:
         becoming(LOST_CLIENT, hosts=1, become="root, no password"),
         becoming(LOST_CONTROLLER, hosts=1, become="another user", pipelining=True),
     ],
+    also=[("Targets", "/proc with hidepid=2")],
 )
 def test_nothing_survives_where_proc_hides_the_processes_of_others(among_hidden: Company, row: Row, took: Took) -> None:
     """A user's pass sees neither what the task runs by sudo nor who stands between."""
@@ -82,6 +83,7 @@ LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
         becoming(LOST_CLIENT, hosts=1, kinds=LISTED),
         becoming(INT, hosts=1, become="root, no password", kinds=LISTED),
     ],
+    also=[("Targets", "no /proc, only ps")],
 )
 def test_nothing_survives_where_only_ps_tells(among_listed: Company, row: Row, took: Took) -> None:
     """As on BSD and macOS."""

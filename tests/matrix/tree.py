@@ -95,6 +95,14 @@ while True:
         os._exit(0)
 """
 
+
+def _unit(name: str, starter: str) -> str:
+    """Has systemd start a service. Its program is in a file: systemd would take what a shell expands for its own."""
+    return f"""
+printf '%s\\n' ": > $ready/{name}-$row" "exec -a tk-{name}-$row sleep {LIFETIME}" > $ready.{name}
+{starter} bash $ready.{name}"""
+
+
 KINDS = _kinds(
     Kind("background", "(live background) &"),
     Kind("grandchild", """bash -c 'bash -c "$life" "$0" "$ready" & wait' tk-grandchild-$row &"""),
@@ -165,6 +173,19 @@ END""",
 $TK_PASSWORD
 END""",
     ),
+    # Units of systemd. What is not a scope is started by systemd itself: it is no child of the task, and gets nothing of its environment.
+    Kind("unit-scope", """systemd-run --user --scope --quiet bash -c "$life" tk-unit-scope-$row $ready &"""),
+    Kind("unit-scope-root", """sudo -n systemd-run --scope --quiet bash -c "$life" tk-unit-scope-root-$row $ready &""", needs_sudo=True),
+    Kind("unit-service", _unit("unit-service", "systemd-run --user --quiet")),
+    Kind("unit-service-root", _unit("unit-service-root", "sudo -n systemd-run --quiet"), needs_sudo=True),
+    # From then on whatever systemd starts has the environment of the task, cookie and all.
+    Kind(
+        "imports-environment",
+        """systemctl --user import-environment 2> "$ready.import"
+sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import"
+(live imports-environment) &""",
+        needs_sudo=True,
+    ),
     Kind(
         "many",
         # 20 families of 25: plain, deaf to TERM, in sessions of their own, orphaned.
@@ -189,8 +210,13 @@ SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-
 #: What becomes somebody else by another way than by sudo alone; for a host that has doas.
 BECOMES = ("su", "su-ignores-term", "su-daemon", "su-password", "setpriv", "setpriv-ignores-term", "doas")
 
-#: What a login that may use sudo without a password, or root, can start.
-FULL = tuple(name for name in KINDS if name not in {"many", "password-sudo", "spared", "su-password-daemon", *BECOMES})
+#: Units of systemd: what is moved into one, and stays in the tree; and what another process of systemd's starts.
+SCOPES = ("unit-scope", "unit-scope-root")
+SERVICES = ("unit-service", "unit-service-root")
+
+#: What a login that may use sudo without a password, or root, can start on every host.
+_OF_SOME_ROWS = {"many", "password-sudo", "spared", "su-password-daemon", "imports-environment", *BECOMES, *SCOPES, *SERVICES}
+FULL = tuple(name for name in KINDS if name not in _OF_SOME_ROWS)
 
 #: The same for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)

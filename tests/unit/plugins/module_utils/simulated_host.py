@@ -32,6 +32,7 @@ class Simulated:
         self.ignores = False
         self.denied = False
         self.spare = False
+        self.groups = b"0::/user.slice/user-0.slice/session-1.scope\n"
         self.pending = 0
 
 
@@ -155,6 +156,9 @@ class SimulatedHost:
 
     def user(self, pid):
         return 0 if pid in self.processes else None
+
+    def groups(self, pid):
+        return self.processes[pid].groups if pid in self.processes else b""
 
     def leader(self, pid):
         self.happen()

@@ -362,3 +362,47 @@ def test_what_stands_below_another_process_of_the_same_number_is_not_taken():
     for dummy in range(2):
         search.take_orphans()
     assert not search.members
+
+
+SERVICE = b"0::/system.slice/web.service\n"
+
+
+def served(host, pid, ppid, groups, mark=b"INVOCATION_ID=00\0"):
+    process = host.add(pid, ppid, mark + cookie(10), [b"httpd"])
+    process.groups = groups
+    return process
+
+
+def test_a_service_that_was_given_the_cookie_by_systemd_is_not_touched_nor_what_it_has_started():
+    host = SimulatedHost(quiet, 0)
+    service = served(host, 20, 1, SERVICE)
+    served(host, 21, 20, SERVICE)
+    served(host, 22, 1, b"1:name=systemd:/\n0::/user.slice/user-1.slice/user@1.service/app.slice/web.service\n")
+    report = run(host)
+    assert {row["pid"] for row in report["gone"]} == {10, 11}
+    assert not report["survivors"]
+    assert service.id.pid in host.processes
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [b"0::/user.slice/user-1.slice/user@1.service/app.slice/run-1.scope\n", b"0::/\n", b"", b"0::/user.slice/user-1.slice/session-2.scope\n"],
+    ids=["in a scope of the user's", "in a container", "without groups", "in another session"],
+)
+def test_a_holder_that_no_other_service_is_around_is_of_the_tree(groups):
+    host = SimulatedHost(quiet, 0)
+    served(host, 20, 1, groups)
+    assert 20 in {row["pid"] for row in run(host)["gone"]}
+
+
+def test_a_holder_in_the_service_of_the_pass_is_of_the_tree_and_instances_of_a_template_are_one():
+    host = SimulatedHost(quiet, 0)
+    host.processes[OWN].groups = b"0::/system.slice/system-ssh.slice/ssh@2-10.0.0.1:22.service\n"
+    served(host, 20, 1, b"0::/system.slice/system-ssh.slice/ssh@1-10.0.0.1:22.service\n")
+    assert 20 in {row["pid"] for row in run(host)["gone"]}
+
+
+def test_a_child_of_the_tree_is_of_the_tree_in_whichever_service():
+    host = SimulatedHost(quiet, 0)
+    served(host, 20, 11, SERVICE)
+    assert 20 in {row["pid"] for row in run(host)["gone"]}
