@@ -17,7 +17,7 @@ from ._setup import Ready
 SUITES = {
     "unit": ("tests/unit",),
     # Cheapest first: when hosts can't be made, the matrix need not be tried.
-    "integration": ("tests/hosts_tests", "tests/connection", "tests/matrix", "tests/features", "tests/faults", "tests/roles"),
+    "integration": ("tests/hosts_tests", "tests/connection", "tests/matrix", "tests/features", "tests/front_ends", "tests/faults", "tests/roles"),
     "molecule": ("tests/molecule",),
 }
 
