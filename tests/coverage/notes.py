@@ -20,8 +20,23 @@ SECTIONS = (
     "Concurrency",
 )
 
-NO_ROW: dict[tuple[str, str, str], str] = {}
+_RUNNER = "as ansible-runner run"
+_PLAYBOOK = "as ansible-playbook alone"
+
+NO_ROW: dict[tuple[str, str, str], str] = {
+    **{("Front ends", f"ansible-runner, {how}", end): _RUNNER for how in ("job_timeout", "idle_timeout") for end in ("KILL of main", "timeout")},
+    **{("Front ends", "ansible-runner start, stop", end): _RUNNER for end in ("KILL of main", "timeout")},
+    **{("Front ends", f"ansible-playbook inside ansible-playbook, the {which} one", "timeout"): _PLAYBOOK for which in ("inner", "outer")},
+}
 """Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
 
-REMARKS: dict[tuple[str, str], str] = {}
+REMARKS: dict[tuple[str, str], str] = {
+    (
+        "Front ends",
+        "started as by cron",
+    ): "without a cron daemon: `/bin/sh -c`, a session of its own, no terminal, standard input empty, no `HOME`, `PATH=/usr/bin:/bin`.",
+    ("Front ends", "timeout 600"): "`timeout` is sent the SIGALRM by which it learns that its time is over, when the tree stands.",
+    ("Front ends", "ansible-pull"): "from a local git repository, with hosts that it reaches by ssh.",
+    ("Front ends", "ansible-navigator"): "`--execution-environment false --mode stdout`.",
+}
 """What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""
