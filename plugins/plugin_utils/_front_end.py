@@ -27,6 +27,9 @@ _RUNNER = b"AWX_ISOLATED_DATA_DIR"
 """ansible-runner sets it for what it starts, and does not have it in its own environment, or with another value.
 Source: ansible_runner/config/_base.py, `prepare_env`."""
 
+_NAVIGATOR = b"ansible-navigator"
+"""It uses ansible-runner as a library."""
+
 _BETWEEN = (b"sh", b"ssh-agent")
 """Where a job has an ssh key, ansible-runner starts `ssh-agent sh -c 'ssh-add ... && ansible-playbook ...'`."""
 
@@ -52,7 +55,8 @@ def find(pid: int, environ: t.Mapping[bytes, bytes] = os.environb, table: Proces
         return None
     while parent is not None and (environment := table.environment(parent.pid)):
         if _RUNNER + b"=" + place not in environment.split(b"\0"):
-            return FrontEnd("ansible-runner", parent)
+            navigator = any(os.path.basename(word) == _NAVIGATOR for word in table.arguments(parent.pid)[:3])
+            return FrontEnd("ansible-navigator" if navigator else "ansible-runner", parent)
         # What inherited it from another of its jobs, a playbook or a shell in a task for example, is not started by ansible-runner.
         if not table.arguments(parent.pid) or os.path.basename(table.arguments(parent.pid)[0]) not in _BETWEEN:
             return None
