@@ -41,10 +41,13 @@ import typing as t
 
 from ansible import __version__ as core_version
 from ansible.errors import AnsibleOptionsError
+from ansible.parsing.dataloader import DataLoader
 from ansible.playbook import Playbook
+from ansible.playbook.play import Play
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
+from ansible_collections.treekill.remote.plugins.plugin_utils._command_of_many import at_end_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
 from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all
@@ -66,21 +69,33 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._run: GuardedRun | None = None
+        self._begun = False
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
         """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
-        if self._run is not None:
+        if not self._begun:
+            self._begin(playbook._loader)
+
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook."""
+        if self._begun:
             return
+        self._begin(play._loader)
+        if self._run is not None:
+            at_end_of_command(self._run.finish)
+
+    def _begin(self, loader: DataLoader) -> None:
+        self._begun = True
         if core_version in _OVERWRITES_HANDLERS:
             self._display.warning(
                 f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
                 " Nothing is guarded: update to 2.19.4 or later."
             )
             return
-        run = GuardedRun(*self._options_of(playbook))
+        run = GuardedRun(*self._options_of(loader))
         try:
             run.start()
         except (OSError, RendezvousError, WrongPeer) as error:
@@ -90,9 +105,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if run.options.track == "all":
             track_all()
 
-    def _options_of(self, playbook: Playbook) -> tuple[_options.KillOptions, _options.RecordOptions]:
+    def _options_of(self, loader: DataLoader) -> tuple[_options.KillOptions, _options.RecordOptions]:
         """The run's own options. Extra variables are asked for here: core hands them to callbacks since 2.20 only."""
-        extra = {name: value for name, value in load_extra_vars(playbook._loader).items() if not _is_template(value)}
+        extra = {name: value for name, value in load_extra_vars(loader).items() if not _is_template(value)}
         try:
             return _options.resolve(extra), _options.resolve_records(extra)
         except AnsibleOptionsError as error:

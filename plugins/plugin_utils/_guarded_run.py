@@ -10,6 +10,8 @@ This file is private to the collection treekill.remote.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import dataclasses
 import multiprocessing
 import os
 import secrets
@@ -22,8 +24,9 @@ import types
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils import _front_end, _guardian_process, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
@@ -46,7 +49,7 @@ class StopWaiting(Exception):
 
 
 class GuardedRun:
-    """One for each main process, from its first play to its last breath."""
+    """One for each main process, from its first play to its last breath; in a process that runs many commands, one for each command."""
 
     def __init__(self, options: KillOptions, records: RecordOptions) -> None:
         self.options = options
@@ -86,10 +89,15 @@ class GuardedRun:
         path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records)
         os.environ[_rendezvous.ENVIRONMENT] = path
         connection = _rendezvous.connect(path, timeout=5.0)
-        Channel(connection).send({"op": "main"})
+        Channel(connection).send({"op": "main", "front": self._front()})
         if self._guardian is not None:
             self._guardian.close()
         self._guardian, self._met_at = connection, _rendezvous.identity(path)
+
+    def _front(self) -> Message | None:
+        """The program whose end is the end of the run, as the guardian is told."""
+        front = _front_end.find(self._main.pid)
+        return None if front is None else {"name": front.name, "pid": front.process.pid, "start": front.process.start}
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
@@ -148,6 +156,37 @@ class GuardedRun:
 
     def _at_exit(self) -> None:
         """Runs when core has cleaned up, before the interpreter does: wait for the report, show it, and end as the run would have ended."""
+        self._conclude()
+        self._die_as_signalled()
+
+    def finish(self) -> None:
+        """The run is over and its process goes on: wait for the report and show it, and leave the process as it was before."""
+        if self._received and self._received[0] != signal.SIGINT:
+            return  # It does not go on.
+        self._conclude()
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+        self._leave_guardian()
+        for descriptor in (*dataclasses.astuple(t.cast(RunPipes, self.link.pipes)), self._held_end, self._wake_end):
+            os.close(descriptor)
+
+    def _leave_guardian(self) -> None:
+        """It may still try hosts that could not be reached, and the next run has another."""
+        if self._guardian is not None:
+            self._guardian.close()
+            self._guardian = None
+        path = os.environ.pop(_rendezvous.ENVIRONMENT)
+        try:
+            channel = Channel(_rendezvous.connect(path, timeout=5.0))
+            channel.send({"op": "leave"})
+            channel.receive()
+            channel.close()
+        except (OSError, WireError, _rendezvous.WrongPeer):
+            _rendezvous.remove(path)  # It is gone already.
+
+    def _conclude(self) -> None:
         atexit.unregister(self._at_exit)
         try:
             self._waiting = True
@@ -157,7 +196,6 @@ class GuardedRun:
         finally:
             self._waiting = False
         self._leave_workers()
-        self._die_as_signalled()
 
     def _show_report(self) -> None:
         if len(self._received) > 2:
@@ -231,7 +269,7 @@ class GuardedRun:
     @staticmethod
     def _say(text: str) -> None:
         # To stderr: what a stdout callback writes (json, yaml) stays as it is.
-        display.display(f"treekill: {text}", stderr=True)
+        say(display, [(f"treekill: {text}", None)])
 
     def _die_as_signalled(self) -> None:
         """TERM and HUP end a process by themselves, and its parent sees which: 143 and 129 to a shell. INT is core's to report, as exit status 99."""
@@ -239,8 +277,10 @@ class GuardedRun:
         if number in (signal.SIGTERM, signal.SIGHUP):
             # What else is to be done at exit (temporary files) is done first, since nothing is done after.
             atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    # Whoever read it may be gone: that must not change by what this process dies.
+                    stream.flush()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 

@@ -90,6 +90,10 @@ class Guardian:
         self._interrupted_at = 0.0
         self._hurried = False
         self._over = False
+        self._lost_front = ""
+        """The name of the front end that started the run, once that is gone."""
+        self._left = False
+        """Whether the main process goes on without this guardian."""
 
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
@@ -103,7 +107,8 @@ class Guardian:
         self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
         self._chronicle.report(self._report()["report"], complete=True)
         self._chronicle.over()
-        _rendezvous.remove(self._path)
+        if not self._left:
+            _rendezvous.remove(self._path)
 
     # The main process: its pidfd, or where there is none, the end of its connection.
 
@@ -137,6 +142,23 @@ class Guardian:
         if not self._over:
             self._interrupt("the main process is gone")
         self._local.end_orphans(peer.pid for peer in self._peers.values() if peer.is_worker and peer.pid != gone)
+
+    def _watch_front(self, name: str, front: ProcessId) -> None:
+        """The front end that has started the run. Where there is no pidfd it is not watched: there was never a row for that."""
+        try:
+            descriptor = os.pidfd_open(front.pid)
+        except (AttributeError, OSError):
+            return
+
+        def gone() -> None:
+            self._loop.unwatch(descriptor)
+            os.close(descriptor)
+            self._lost_front = f"{name} is gone"
+            # One more signal to a run that was interrupted would be taken for a second Ctrl-C.
+            if self._main is not None and not self._over and not self._cause:
+                self._local.terminate(self._main)
+
+        self._loop.watch(descriptor, gone)
 
     # Connections.
 
@@ -214,6 +236,7 @@ class Guardian:
             "unguarded": self._op_unguarded,
             "main": self._op_main,
             "report": self._op_report,
+            "leave": self._op_leave,
         }
         operations[message["op"]](peer, message)
 
@@ -264,6 +287,9 @@ class Guardian:
     def _op_main(self, peer: _Peer, message: Message) -> None:
         self._check_main(peer)
         peer.is_main = True
+        front = message.get("front")
+        if front is not None:
+            self._watch_front(str(front["name"]), ProcessId(int(front["pid"]), int(front["start"])))
 
     def _check_main(self, peer: _Peer) -> None:
         """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
@@ -283,6 +309,19 @@ class Guardian:
         else:
             self._reply(peer, self._report())
 
+    def _op_leave(self, peer: _Peer, message: Message) -> None:
+        """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
+        self._check_main(peer)
+        self._over = self._left = True
+        self._main = None
+        if self._main_descriptor is not None:
+            self._loop.unwatch(self._main_descriptor)
+        self._loop.unwatch(self._listener.fileno())
+        self._listener.close()
+        # Before the answer: the guardian of the next run comes to the same place.
+        _rendezvous.remove(self._path)
+        self._reply(peer, {"left": True})
+
     # The interruption.
 
     def _read_signals(self) -> None:
@@ -290,7 +329,7 @@ class Guardian:
             now = self._loop.clock()
             if not self._cause:
                 self._signalled_at = now
-                self._interrupt(signal.Signals(number).name)
+                self._interrupt(self._lost_front or signal.Signals(number).name)
             elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
                 self._hurried = True
                 self._dispatch.hurry()

@@ -108,6 +108,10 @@ class LocalProcesses:
             if orphan is not None and orphan not in standing:
                 self._send(orphan, signal.SIGKILL)
 
+    def terminate(self, process: ProcessId) -> None:
+        """SIGTERM, as if its user had sent it."""
+        self._send(process, signal.SIGTERM)
+
     def _send(self, process: ProcessId, number: signal.Signals) -> None:
         try:
             self._signaller.send(process, number)

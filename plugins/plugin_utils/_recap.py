@@ -17,6 +17,7 @@ import typing as t
 
 from ansible import constants as C
 from ansible import context
+from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen, draw
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import Group, Kinds, trees
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import folded, host_lines, natural
@@ -44,8 +45,7 @@ class Recap:
 
     def show(self, display: Display) -> None:
         """To standard error, so that whatever a stdout callback writes stays valid."""
-        for line in self.lines():
-            display.display(line.text, color=line.color, stderr=True)
+        say(display, [(line.text, line.color) for line in self.lines()])
 
     def lines(self) -> list[Line]:
         """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""

@@ -20,7 +20,13 @@ SECTIONS = (
     "Concurrency",
 )
 
+_RUNNER = "as ansible-runner run"
+_PLAYBOOK = "as ansible-playbook alone"
+
 NO_ROW: dict[tuple[str, str, str], str] = {
+    **{("Front ends", f"ansible-runner, {how}", end): _RUNNER for how in ("job_timeout", "idle_timeout") for end in ("KILL of main", "timeout")},
+    **{("Front ends", "ansible-runner start, stop", end): _RUNNER for end in ("KILL of main", "timeout")},
+    **{("Front ends", f"ansible-playbook inside ansible-playbook, the {which} one", "timeout"): _PLAYBOOK for which in ("inner", "outer")},
     ("Play features", "reboot, while it waits for the host to come back", "timeout"): "the host is down: nothing runs there",
 }
 """Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
@@ -38,5 +44,12 @@ REMARKS: dict[tuple[str, str], str] = {
         "each number counts parts of five rounds. In each round five runs are interrupted at random moments by SIGINT, SIGTERM, SIGHUP, SIGKILL of the "
         "main process or of its group, or run into a timeout, while the same five others go on."
     ),
+    (
+        "Front ends",
+        "started as by cron",
+    ): "without a cron daemon: `/bin/sh -c`, a session of its own, no terminal, standard input empty, no `HOME`, `PATH=/usr/bin:/bin`.",
+    ("Front ends", "timeout 600"): "`timeout` is sent the SIGALRM by which it learns that its time is over, when the tree stands.",
+    ("Front ends", "ansible-pull"): "from a local git repository, with hosts that it reaches by ssh.",
+    ("Front ends", "ansible-navigator"): "`--execution-environment false --mode stdout`.",
 }
 """What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""

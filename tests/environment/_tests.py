@@ -23,6 +23,7 @@ SUITES = {
         "tests/matrix",
         "tests/features",
         "tests/transports",
+        "tests/front_ends",
         "tests/faults",
         "tests/recap",
         "tests/modules",

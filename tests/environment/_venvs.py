@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Sequence
 
 from ._commands import clean_environment, run, say
-from ._cores import Core
+from ._cores import Core, dotted
 from ._interpreters import Interpreter
 from ._paths import REQUIREMENTS, VENVS
 
@@ -58,6 +58,11 @@ def lint_venv(core: Core, interpreter: Interpreter) -> Venv:
 def importer_venv(core: Core, interpreter: Interpreter) -> Venv:
     """galaxy-importer has an environment of its own: it pins packages that the linters need in newer versions."""
     return ensure("importer", interpreter, (core.requirement,), "importer.txt")
+
+
+def front_ends_venv(interpreter: Interpreter) -> Venv:
+    """The environment of programs that start ansible-playbook: they need newer packages, and many more, than the tests themselves."""
+    return ensure(f"front-ends-{dotted(interpreter.version)}", interpreter, (), "front-ends.txt")
 
 
 def old_host_venv(interpreter: Interpreter) -> Venv:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,15 @@ BECOME = {
 
 
 @dataclass(frozen=True)
+class FrontEnd:
+    """Another program than `ansible-playbook` by which a run is started."""
+
+    name: str
+    #: From the directory of the run, with its configuration and playbook, and the environment, both of which it may add to: the words of the command.
+    start: Callable[[Path, dict[str, str]], Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Setting:
     """How the run of a row is configured."""
 
@@ -77,6 +86,7 @@ class Setting:
     options: Mapping[str, object] = field(default_factory=dict)  #: more of [treekill] in ansible.cfg
     ssh: Mapping[str, object] = field(default_factory=dict)  #: more of [ssh_connection]
     paramiko: Mapping[str, object] = field(default_factory=dict)  #: more of [paramiko_connection]
+    front: FrontEnd | None = None  #: what starts the run, instead of `ansible-playbook` itself
 
     @property
     def becoming(self) -> Becoming:

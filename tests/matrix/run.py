@@ -85,8 +85,7 @@ def started(
     `before`: words before `ansible-playbook`: a program that does something and then runs it.
     `script`: what the one task runs instead, told from the row that marks it.
     """
-    command = [*before, program("ansible-playbook")]
-    with kept(lambda row, directory: _start(row, directory, lab, setting, collection, command, terminal, script)) as run:
+    with kept(lambda row, directory: _start(row, directory, lab, setting, collection, before, terminal, script)) as run:
         yield run
 
 
@@ -110,14 +109,14 @@ def kept(start: Callable[[str, Path], Run], parent: str = "/tmp") -> Iterator[Ru
 
 
 def _start(
-    row: str, directory: Path, lab: Lab, setting: Setting, collection: bool, command: Sequence[str], terminal: bool, script: Callable[[str], str] | None
+    row: str, directory: Path, lab: Lab, setting: Setting, collection: bool, before: Sequence[str], terminal: bool, script: Callable[[str], str] | None
 ) -> Run:
     if script is None:
-        playbook = play.write(directory, row, lab, setting, collection=collection)
+        play.write(directory, row, lab, setting, collection=collection)
     else:
-        playbook = play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
-    argv = [*command, str(playbook)]
+        play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
     environ = environ_of(row, directory, collection=collection)
+    argv = [*before, *(setting.front.start(directory, environ) if setting.front else [program("ansible-playbook"), str(directory / "playbook.yml")])]
     if setting.connection in (play.PARAMIKO, play.BUILTIN_PARAMIKO):
         environ["HOME"] = str(directory)
     return launch(row, directory, setting, argv, environ, terminal=terminal)

@@ -41,7 +41,8 @@ class Row:
             for name in ("become", "level", "strategy", "hosts", "track", "connection", "action", "supervise")
             if here[name] != default[name]
         ]
-        return ", ".join([self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
+        front = [self.setting.front.name] if self.setting.front else []
+        return ", ".join([*front, self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
 
 
 #: A task that runs into its `timeout:` when the test says so, and is rescued: the run ends well.

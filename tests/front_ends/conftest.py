@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab of the tests here, with bystanders and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hosts import Lab
+from tests.matrix.bystanders import Companies, Company
+from tests.plays.clean_lab import lab, shared_lab, web1, web2
+
+__all__ = ("lab", "shared_lab", "web1", "web2")
+
+
+@pytest.fixture(scope="module")
+def companies() -> Iterator[Companies]:
+    """Those of one module."""
+    of_module = Companies()
+    yield of_module
+    of_module.close()
+
+
+@pytest.fixture
+def among(shared_lab: Lab, companies: Companies) -> Company:
+    """Bystanders on two hosts, a second run among them."""
+    return companies.on(shared_lab)

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How runs of front ends end: by what each of them does on cancel, by KILL of Ansible's own main process, by a task's timeout."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from tests.hosts import Lab
+from tests.matrix import controller, triggers
+from tests.matrix.run import Run
+from tests.matrix.triggers import Trigger
+
+Fire = Callable[[Run, Lab], None]
+
+_CORE = re.compile(r"\S*python\S* (-\S+ )*\S*/ansible(-playbook|-console)?( |$)")
+
+#: Seconds for which somebody who is told to end is given, before a CI system kills all.
+CI_PATIENCE = 10.0
+
+
+def main_of(run: Run) -> controller.Local:
+    """The main process of Ansible itself, which a front end has started or is."""
+    here = {process.id.pid: process for process in controller.processes(run.row) if _CORE.match(process.command)}
+    found = [process for process in here.values() if process.ppid not in here]
+    # The guardian is a child of nobody once the main process is gone, and of the main process until then.
+    assert len(found) == 1, f"not one main process: {[*map(str, found)]}\n{run.story}"
+    return found[0]
+
+
+def front_of(run: Run, word: str) -> controller.Local:
+    """The process of the front end whose command line has that word."""
+    found = [process for process in controller.processes(run.row) if word in process.command and not process.command.startswith(("bash", "/bin/sh"))]
+    assert found, f"no process with {word}: {[*map(str, controller.processes(run.row))]}\n{run.story}"
+    return next(process for process in found if process.ppid not in {other.id.pid for other in found})
+
+
+def to_main(number: signal.Signals) -> Fire:
+    """A signal to the main process of Ansible."""
+    return lambda run, lab: _send(main_of(run), number)
+
+
+def to_front(word: str, number: signal.Signals) -> Fire:
+    """A signal to the process of a front end."""
+    return lambda run, lab: _send(front_of(run, word), number)
+
+
+def _send(process: controller.Local, number: signal.Signals) -> None:
+    assert process.id.alive()
+    os.kill(process.id.pid, number)
+
+
+def _alarm(run: Run, lab: Lab) -> None:
+    main = main_of(run).id.pid
+    for host in [*lab][: run.setting.hosts]:
+        controller.worker_of(run.row, main, host.address).kill(signal.SIGALRM)
+
+
+def _nohup(run: Run, lab: Lab) -> None:
+    """Hang up, which does nothing; that it does not, a test of its own shows."""
+    _send(main_of(run), signal.SIGHUP)
+    _send(main_of(run), signal.SIGTERM)
+
+
+def _as_ci(run: Run, lab: Lab) -> None:
+    """TERM to the group, and KILL to it when ten seconds have passed."""
+    os.killpg(run.process.pid, signal.SIGTERM)
+    if run.wait(CI_PATIENCE) is None:
+        os.killpg(run.process.pid, signal.SIGKILL)
+
+
+def _as_github(run: Run, lab: Lab) -> None:
+    """INT to the process that was started; TERM after 7.5 s, and KILL to whoever is left after 2.5 s more."""
+    run.process.send_signal(signal.SIGINT)
+    if run.wait(7.5) is None:
+        run.process.send_signal(signal.SIGTERM)
+        if run.wait(2.5) is None:
+            for process in controller.processes(run.row):
+                process.id.kill()
+
+
+def _as_jenkins(run: Run, lab: Lab) -> None:
+    """TERM to each process of the build, which is known by its environment: workers, ssh clients and the guardian among them."""
+    for process in controller.processes(run.row):
+        process.id.kill(signal.SIGTERM)
+
+
+def _cancel(run: Run, lab: Lab) -> None:
+    (run.directory / "cancelled").touch()
+
+
+INT, TERM = signal.SIGINT, signal.SIGTERM
+
+
+def interrupt(name: str, fire: Fire, status: int | None, *, recap: bool = True, terminal: bool = False) -> Trigger:
+    """What a front end does on cancel."""
+    return Trigger(name, fire, status, recap=recap, terminal=terminal)
+
+
+def kill(status: int | None) -> Trigger:
+    """KILL of Ansible's main process; with the status by which the front end tells of it."""
+    return Trigger("KILL of main", to_main(signal.SIGKILL), status, recap=False)
+
+
+def timeout(status: int = 0) -> Trigger:
+    """The task's `timeout:` has run out."""
+    return replace(triggers.TIMEOUT, fire=_alarm, status=status)
+
+
+CTRL_C = interrupt("Ctrl-C in a terminal", triggers.CTRL_C.fire, 99, terminal=True)
+INT_TO_MAIN = interrupt("INT to main", to_main(INT), 99)
+TERM_TO_MAIN = interrupt("TERM to main", to_main(TERM), 143)
+NOHUP = interrupt("HUP, then TERM", _nohup, -TERM)
+AS_CI = interrupt("TERM to the group, KILL ten seconds later", _as_ci, -TERM)
+AS_GITHUB = interrupt("INT, TERM 7.5 s later, KILL 2.5 s after that", _as_github, 99)
+AS_JENKINS = interrupt("TERM to every process of the run", _as_jenkins, -TERM)
+CANCEL_CALLBACK = interrupt("cancel_callback", _cancel, 0, recap=False)

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ansible-runner and ansible-navigator, in a virtual environment of their own that is made when the first test asks for it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.environment import _interpreters, _setup, _venvs
+from tests.environment._commands import SetupError
+
+
+@functools.cache
+def _venv() -> _venvs.Venv:
+    interpreter = _interpreters.probe(sys.executable)
+    assert interpreter is not None, f"{sys.executable} does not run"
+    with _setup.locked():
+        return _venvs.front_ends_venv(interpreter)
+
+
+def program(name: str) -> str:
+    """The path of one of its programs; the test is skipped, with the reason, where PyPI can't be had."""
+    try:
+        return str(_venv().program(name))
+    except SetupError as error:
+        pytest.skip(f"{name} can't be installed: {error}")
+
+
+def path_with_core() -> str:
+    """PATH with the programs of the core that the tests run in first, as in an activated environment."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
