@@ -68,6 +68,10 @@ class Snapshot:
         """The effective user id."""
         return self._table.user(pid)
 
+    def groups(self, pid: "int") -> "bytes":
+        """The control groups: empty for whoever is gone by now."""
+        return self._table.groups(pid)
+
     def leader(self, pid: "int") -> "Optional[int]":
         """The number itself: only processes are listed."""
         return pid if pid in self._processes else None

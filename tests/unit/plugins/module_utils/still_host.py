@@ -68,6 +68,9 @@ class StillHost:
     def user(self, pid):
         return 0
 
+    def groups(self, pid):
+        return b""
+
     def leader(self, pid):
         return pid if pid in self.lines else None
 
