@@ -25,6 +25,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, KillRequest, kill_command, parse_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
@@ -159,9 +160,10 @@ class KillOrder:
             return self._sent(nonce, self._pass(nonce, at_once), b"\n" if self.pipelined else None)
         except AnsibleAuthenticationFailure:
             raise
-        except AnsibleConnectionFailure:
-            if self.becomes and not self.pipelined:
-                raise  # sudo may insist on a terminal, and there is none for who has something to read
+        except AnsibleConnectionFailure as error:
+            # A host that is down takes its time to be so. And sudo may insist on a terminal, which there is none of for who has something to read.
+            if had_no_session(error) or (self.becomes and not self.pipelined):
+                raise
             # A server that takes no command of such a length (dropbear: 9000 bytes) says no more than that it failed. It takes the same as input.
             return self._sent(nonce, 'eval "$(cat)"', self._pass(nonce, at_once).encode("utf-8"))
 

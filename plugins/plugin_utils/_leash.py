@@ -34,7 +34,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._supervision impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import terms_of_transfer, transferring
-from ansible_collections.treekill.remote.plugins.plugin_utils._transports import is_for_devices, is_ssh, runs_here, splits_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_for_devices, is_ssh, runs_here, splits_words
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
 if t.TYPE_CHECKING:
@@ -46,15 +46,6 @@ Result = tuple[int, bytes, bytes]
 _ATTRIBUTE = "_treekill_leash"
 
 display = Display()
-
-_NEVER_STARTED = re.compile(
-    r"Failed to connect to the host via paramiko|ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
-    r"(?:kex|ssh)_exchange_identification|banner exchange|"
-    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password"
-)
-"""What ssh, our paramiko_ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
-Any other failure may have come after the start."""
-
 
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
@@ -280,7 +271,7 @@ class Leash:
             with self._signals_held(lease):
                 result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
         except BaseException as error:
-            if _NEVER_STARTED.search(str(error)):
+            if had_no_session(error):
                 self._link.done(lease)
             else:
                 self._give_up(lease, lost=isinstance(error, AnsibleConnectionFailure), error=error)

@@ -9,10 +9,19 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
+
+_NEVER_STARTED = re.compile(
+    r"Failed to connect to the host via paramiko|ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
+    r"(?:kex|ssh)_exchange_identification|banner exchange|"
+    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password"
+)
+"""What ssh, our paramiko_ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
+Any other failure may have come after the start."""
 
 _SSH = ("ssh", "paramiko")
 """What core's plugins for ssh call their transport."""
@@ -40,3 +49,8 @@ def splits_words(connection: ConnectionBase) -> bool:
 def is_for_devices(connection: ConnectionBase) -> bool:
     """Whether a network device is at the other end: no POSIX shell, though the plugin has a shell plugin of family sh. Such connections are persistent."""
     return bool(connection.force_persistence or connection.supports_persistence) or connection.transport in _PROXIES
+
+
+def had_no_session(error: BaseException) -> bool:
+    """Whether what a connection raised says that nothing was started on the host: there was no session, or no way to become the user."""
+    return bool(_NEVER_STARTED.search(str(error)))
