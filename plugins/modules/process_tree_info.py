@@ -132,7 +132,7 @@ trees:
       returned: always
       sample: "the ssh session that began pid 4711 is gone, and nobody reads its output"
     root:
-      description: Pid, parent and start of the command's root. When it is not RV(trees[].root.alive) any more, as its processes remember it.
+      description: Pid, parent and start of the command's root. Where it is not C(alive) any more, as its processes remember it.
       type: dict
       returned: always
       sample: {"pid": 4711, "ppid": 1, "start": 328416, "alive": true}

@@ -21,7 +21,7 @@ def ask(
     lab: Lab, host: Host, module: str, *, login: str = "ansible", become: str = "root", check: bool = False, fails: bool = False, **options: object
 ) -> Result:
     """The result of a module. `become`: whom; empty for nobody. `fails`: whether it has to."""
-    argv = [program("ansible"), host.name, "-i", str(lab.inventory), "-u", login, "-m", f"treekill.remote.{module}"]
+    argv = [program("ansible"), host.name, "-i", str(lab.inventory), "-e", f"ansible_user={login}", "-m", f"treekill.remote.{module}"]
     argv += ["-a", json.dumps(options)] if options else []
     argv += ["--become", "--become-user", become] if become else []
     argv += ["--check"] if check else []
