@@ -49,7 +49,7 @@ for kind in $kinds; do
 done
 echo $NUMBER >> $RESULTS
 echo $WORK is done
-""".replace("ANSWER_SECONDS", str(_ANSWER_SECONDS))
+"""
 
 
 SET_UP, AT_END = "set-up", "at the end, or after it"
@@ -86,7 +86,7 @@ def work(number: int, lasts: float, flavour: Flavour, **keywords: Any) -> Task:
     return {"name": f"Work {number}", "ansible.builtin.shell": shell, "environment": environment, **flavour.task, **keywords}
 
 
-def play(flavour: Flavour, tasks: list[Task], sockets: Path) -> Play:
+def play(flavour: Flavour, tasks: list[Task], sockets: Path, *, collection: bool = True, answer_seconds: int = _ANSWER_SECONDS) -> Play:
     """The run. `sockets`: where it meets the ControlMaster that all of them share, as those of one user do."""
     return Play(
         tasks,
@@ -94,7 +94,8 @@ def play(flavour: Flavour, tasks: list[Task], sockets: Path) -> Play:
         variables=flavour.variables,
         options={"kill_timeout": 1},
         sections={"defaults": {"log_path": "log.txt"}, "ssh_connection": {"pipelining": flavour.pipelining, "control_path_dir": str(sockets)}},
-        files={"work.sh": _WORK},
+        files={"work.sh": _WORK.replace("ANSWER_SECONDS", str(answer_seconds))},
+        collection=collection,
     )
 
 

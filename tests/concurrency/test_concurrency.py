@@ -29,9 +29,11 @@ from tests.hosts import Host, Lab
 from tests.matrix import census
 from tests.matrix.run import Run
 from tests.matrix.table import rest
+from tests.matrix.tree import label_of
 from tests.matrix.triggers import HUP, INT, KILL, KILL_GROUP, TERM, TIMEOUT, Trigger
 from tests.matrix.waiting import until
 from tests.plays import tasks
+from tests.plays.playing import started
 
 from . import runs
 from .runs import AT_END, FLAVOURS, SET_UP, Flavour
@@ -91,6 +93,30 @@ def sockets() -> Iterator[Path]:
     for socket in directory.glob("*"):
         subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
     shutil.rmtree(directory)
+
+
+def _in_its_task(run: Run, host: Host) -> None:
+    until(lambda: host.processes(rf"tk-daemon-cleared-{run.row}-1"), 60, lambda: f"no tree\n{run.story}")
+
+
+def test_without_the_collection_the_tree_of_an_interrupted_run_survives(lab: Lab, sockets: Path) -> None:
+    """The control of the one half."""
+    host = lab["web1"]
+    with started(lab, runs.play(FLAVOURS[1], [runs.work(1, 3600, FLAVOURS[1])], sockets, collection=False)) as run:
+        _in_its_task(run, host)
+        INT.fire(run, lab)
+        assert run.wait(20) is not None, run.story
+        assert {label_of(one.command, run.row) for one in runs.processes_of(host, run)} >= {"daemon", "daemon-cleared", "setsid"}
+
+
+def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, sockets: Path) -> None:
+    """The control of the other half: what is killed of the others by mistake is noticed."""
+    host = lab["web1"]
+    with started(lab, runs.play(FLAVOURS[1], [runs.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1)) as run:
+        _in_its_task(run, host)
+        host.processes(rf"tk-daemon-cleared-{run.row}-1")[0].id.kill()
+        assert run.wait(60) == FAILED, run.story
+        assert "daemon-cleared does not answer" in run.output, run.story
 
 
 def parts() -> list[object]:
