@@ -35,7 +35,9 @@ def say(display: Display, lines: t.Sequence[tuple[str, str | None]]) -> None:
     """Show lines, each with its colour. Where nobody can be reached nothing is said: the run still has to end in good order."""
     try:
         for text, color in lines:
-            display.display(text, color=color, stderr=True)
+            # Log and screen apart: old cores take a colour for the level of the line in the log, and raise where it is none, as that of headings.
+            display.display(text, stderr=True, log_only=True)
+            display.display(text, color=color, stderr=True, screen_only=True)
         _await_reader(sys.stderr)
     except OSError:
         # A pipe that nobody reads, a terminal that was hung up. There may be another way to whoever has pressed Ctrl-C.
