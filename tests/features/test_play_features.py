@@ -98,6 +98,25 @@ FEATURES = (
     Feature("builtin shell", [tasks.grow()], section="Actions", subject="ansible.builtin.shell", also=(("Connections", "ssh"),)),
 )
 
+INTERRUPTED = (
+    "delegate_to localhost",
+    "connection local",
+    "run_once",
+    "loop, delegate_to for each item",
+    "until",
+    "block, rescue and always",
+    "inside rescue",
+    "notified handlers, force_handlers",
+    "include_tasks",
+    "serial",
+    "strategy free",
+    "strategy debug",
+    "gather_facts",
+    "reboot, while its command runs",
+    "builtin script",
+)
+"""Those that may differ most in whether something more starts after an interruption."""
+
 SUDDEN = (
     "delegate_to localhost",
     "loop, delegate_to for each item",
@@ -124,7 +143,7 @@ def features(end: str, usual: Collection[str] | None = None) -> pytest.MarkDecor
     )
 
 
-@features("interrupt")
+@features("interrupt", INTERRUPTED)
 def test_nothing_survives_an_interruption_and_nothing_more_starts(lab: Lab, feature: Feature) -> None:
     with grown(lab, feature) as run:
         INT.fire(run, lab)
