@@ -147,7 +147,7 @@ class GuardedRun:
             raise StopWaiting
 
     def end_if_signalled(self) -> None:
-        """Unwind the run, if it has got a signal. Called at events of the run as well: what a handler raises within a hook of fork is printed, and goes no further.
+        """Unwind the run, if it has got a signal. Called at events of the run as well: what a handler raises in a hook of fork is printed, and goes no further.
 
         Raises:
             KeyboardInterrupt, SystemExit: it has.

@@ -9,6 +9,7 @@ An example that has no stage here fails its test: whoever documents something sa
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
@@ -127,6 +128,30 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
         left = [process.command for process in host.processes() if not process.system]
         assert left == ["sleep 1007"], left
         assert other.id.alive()
+
+
+@stage("run_journal")
+def _run_journal(scene: Scene) -> Iterator[None]:
+    head = {"version": 1, "run": RUN, "began": "2026-11-22T10:15:30Z", "user": "deploy", "controller": {"host": "ci1", "boot": ""}, "pid": 4711}
+    lines = [
+        {**head, "program": "ansible-playbook", "playbooks": ["site.yml"], "inventory": ["hosts"]},
+        {"opened": "89abcdef", "host": scene.host.name},
+        {"settled": "89abcdef", "outcome": "unreachable", "ended": 0, "survivors": 0},
+        {"over": "interrupted", "at": "2026-11-22T10:25:30Z"},
+    ]
+    # Where the home directory of the run is.
+    scene.files[f".ansible/treekill/journal/{RUN}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines)
+    yield
+    assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, scene.output
+    assert "changed=1" in scene.output, scene.output
+
+
+@stage("role sweep")
+def _sweep(scene: Scene) -> Iterator[None]:
+    abandon(scene.host, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
+    yield
+    assert "sleep 1001" in scene.output, scene.output
+    assert not scene.host.processes("^sleep 1001"), scene.output
 
 
 @stage("role sshd_keepalive")
