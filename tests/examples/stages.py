@@ -139,8 +139,8 @@ def _run_journal(scene: Scene) -> Iterator[None]:
         {"settled": "89abcdef", "outcome": "unreachable", "ended": 0, "survivors": 0},
         {"over": "interrupted", "at": "2026-11-22T10:25:30Z"},
     ]
-    # Where the home directory of the run is.
-    scene.files[f".ansible/treekill/journal/{RUN}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines)
+    # Where ANSIBLE_HOME of the run is.
+    scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines)
     yield
     assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, scene.output
     assert "changed=1" in scene.output, scene.output
