@@ -114,20 +114,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._display.error(str(error))
             raise SystemExit(_OPTIONS_ERROR) from error
 
-    def v2_runner_on_failed(self, result: object, ignore_errors: bool = False) -> None:
-        """After an interruption every task fails."""
-        self._end_if_signalled()
-
-    def v2_runner_on_unreachable(self, result: object) -> None:
-        self._end_if_signalled()
-
-    def v2_playbook_on_stats(self, stats: object) -> None:
-        self._end_if_signalled()
-
-    def _end_if_signalled(self) -> None:
-        if self._run is not None:
-            self._run.end_if_signalled()
-
     def v2_runner_on_start(self, host: object, task: object) -> None:
         """On the line before a worker starts."""
         if self._run is not None:

@@ -101,8 +101,7 @@ class GuardedRun:
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
-        self.end_if_signalled()
-        if self._guardian is None:
+        if self._received or self._guardian is None:
             return
         killed = _has_hung_up(self._guardian)
         if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
@@ -142,19 +141,9 @@ class GuardedRun:
         self._received.append(number)
         if len(self._received) == 1:
             self._await_freeze()
-            self.end_if_signalled()
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         if self._waiting and len(self._received) > 2:
             raise StopWaiting
-
-    def end_if_signalled(self) -> None:
-        """Unwind the run, if it has got a signal. Called at events of the run as well: what a handler raises in a hook of fork is printed, and goes no further.
-
-        Raises:
-            KeyboardInterrupt, SystemExit: it has.
-        """
-        if self._received and not self._waiting:
-            number = self._received[0]
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     def _await_freeze(self) -> None:
         if self._guardian is None:
