@@ -117,7 +117,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_start(self, host: object, task: object) -> None:
         """On the line before a worker starts."""
         if self._run is not None:
+            self._run.unwind_still()
             self._run.keep_alive()
+
+    def _unwind_still(self, *dummy_arguments: object, **dummy_keywords: object) -> None:
+        if self._run is not None:
+            self._run.unwind_still()
+
+    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = _unwind_still
+    v2_playbook_on_task_start = v2_playbook_on_handler_task_start = v2_playbook_on_stats = _unwind_still
 
 
 def _is_template(value: object) -> bool:

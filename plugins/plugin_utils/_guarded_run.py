@@ -141,9 +141,18 @@ class GuardedRun:
         self._received.append(number)
         if len(self._received) == 1:
             self._await_freeze()
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+            raise _unwinding(number)
         if self._waiting and len(self._received) > 2:
             raise StopWaiting
+
+    def unwind_still(self) -> None:
+        """Called by the main thread where core tells what goes on: after an interruption nothing should, so its exception got lost, and is raised once more.
+
+        The interpreter drops what a handler raises in a hook: after a fork, in a finalizer. The run would go on, each task would be refused, and a play that
+        ignores errors would end well.
+        """
+        if self._received:
+            raise _unwinding(self._received[0])
 
     def _await_freeze(self) -> None:
         if self._guardian is None:
@@ -283,6 +292,11 @@ class GuardedRun:
                     stream.flush()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+
+def _unwinding(number: int) -> BaseException:
+    """What a signal raises in the main thread."""
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
