@@ -38,6 +38,11 @@ def kill_the_rest(control: "TreeControl") -> "None":
             break
         control.sleep(pause)
         pause = min(pause * 1.5, LONGEST_KILL_PAUSE)
+    # Out of time, and no scan has found the tree empty. That those whom we know are gone is no proof: somebody may have been born while they died.
+    _kill(control)
+    control.look()
+    if not control.targets() and control.scan(last=True):
+        _kill(control)
     if control.search.missed:
         runaway = Fate(Process(ProcessId(control.search.missed, 0), 0, "?", 1, "?"), "child")
         runaway.late = True

@@ -9,6 +9,7 @@ from ansible_collections.treekill.remote.plugins.module_utils import _process_tr
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._last_resort import KILL_SECONDS
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
@@ -86,6 +87,26 @@ def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_befor
     assert rows[11]["ended"] == "KILL"
     assert rows[10]["seconds"] < 1
     assert 3.0 <= rows[11]["seconds"] < 4.0
+
+
+@pytest.mark.parametrize("generations", [1, 50])
+def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_died(generations):
+    """On a busy host each round takes long: the deadline comes in the moment in which all that are known are gone."""
+    host = SimulatedHost(quiet, 0)
+    host.processes[11].ignores = True
+    send, pids = host.send, iter(range(40, 40 + generations))
+
+    def slow(process, signal):
+        send(process, signal)
+        if signal == KILL:
+            host.now += KILL_SECONDS
+            pid = next(pids, None)
+            if pid is not None:
+                host.add(pid, 1, cookie(10), [b"next"], ours=True).ignores = True
+
+    host.send = slow
+    report = run(host, timeout=1.0)
+    assert report["survivors"] or not host.findable()
 
 
 def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
