@@ -43,7 +43,7 @@ integration:  ## real hosts, real ssh, the installed tarball
 coverage:  ## every row of the integration tests on one core, and docs/coverage.md made from them
 	@$(ENVIRONMENT) coverage $(ON_CORE) -- $(PYTEST_ARGS)
 
-molecule:  ## the roles' scenarios in extensions/molecule, on throw-away hosts
+molecule:  ## the scenarios in extensions/molecule, on throw-away hosts
 	@$(ENVIRONMENT) molecule $(ON_CORE) -- $(PYTEST_ARGS)
 
 demo:  ## two throw-away hosts, a nasty process tree, Ctrl-C, and what is left

@@ -25,6 +25,7 @@ notes:
   - ansible-core 2.19.0 to 2.19.3 replaces signal handlers at every fork. There the callback says so and guards nothing; 2.19.4 and later are supported.
 extends_documentation_fragment:
   - treekill.remote.kill
+  - treekill.remote.kill.after_kill
   - treekill.remote.record
 """
 
@@ -41,15 +42,19 @@ import typing as t
 
 from ansible import __version__ as core_version
 from ansible.errors import AnsibleOptionsError
+from ansible.executor.stats import AggregateStats
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook import Playbook
 from ansible.playbook.play import Play
+from ansible.playbook.play_context import PlayContext
 from ansible.plugins.callback import CallbackBase
-from ansible.utils.vars import load_extra_vars
-from ansible_collections.treekill.remote.plugins.plugin_utils import _options
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_outcome import leave_outcome, outcome_file
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
 from ansible_collections.treekill.remote.plugins.plugin_utils._command_of_many import at_end_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._run_options import options_of_run
 from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all
 
 _OVERWRITES_HANDLERS = ("2.19.0", "2.19.1", "2.19.2", "2.19.3")
@@ -70,49 +75,68 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__()
         self._run: GuardedRun | None = None
         self._begun = False
+        self._after: AfterPlan | None = None
+        self._outcome = outcome_file()
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
         """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
-        if not self._begun:
-            self._begin(playbook._loader)
+        self._begin(playbook._loader, str(playbook._basedir or playbook._loader.get_basedir()))
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook."""
         if self._begun:
             return
-        self._begin(play._loader)
+        self._begin(play._loader, play._loader.get_basedir())
         if self._run is not None:
             at_end_of_command(self._run.finish)
 
-    def _begin(self, loader: DataLoader) -> None:
-        self._begun = True
+    def _begin(self, loader: DataLoader, basedir: str) -> None:
         if core_version in _OVERWRITES_HANDLERS:
-            self._display.warning(
-                f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
-                " Nothing is guarded: update to 2.19.4 or later."
-            )
-            return
-        run = GuardedRun(*self._options_of(loader))
-        try:
-            run.start()
-        except (OSError, RendezvousError, WrongPeer) as error:
-            self._display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
-            return
-        self._run = run
-        if run.options.track == "all":
-            track_all()
+            if not self._begun:
+                self._display.warning(
+                    f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
+                    " Nothing is guarded: update to 2.19.4 or later."
+                )
+        else:
+            self._guard(*self._options_of(loader, basedir))
+        self._begun = True
 
-    def _options_of(self, loader: DataLoader) -> tuple[_options.KillOptions, _options.RecordOptions]:
-        """The run's own options. Extra variables are asked for here: core hands them to callbacks since 2.20 only."""
-        extra = {name: value for name, value in load_extra_vars(loader).items() if not _is_template(value)}
+    def _options_of(self, loader: DataLoader, basedir: str) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
         try:
-            return _options.resolve(extra), _options.resolve_records(extra)
+            return options_of_run(loader, basedir)
         except AnsibleOptionsError as error:
             self._display.error(str(error))
             raise SystemExit(_OPTIONS_ERROR) from error
+
+    def _guard(self, options: KillOptions, records: RecordOptions, after: AfterPlan | None) -> None:
+        if not self._begun:
+            run = GuardedRun(options, records)
+            try:
+                run.start()
+            except (OSError, RendezvousError, WrongPeer) as error:
+                self._display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
+                return
+            self._run = run
+            if options.track == "all":
+                track_all()
+        self._after = after
+        if self._run is not None:
+            self._run.run_after(after)
+
+    def set_play_context(self, play_context: PlayContext) -> None:
+        """Before each play, with the passwords that were typed."""
+        if self._run is not None and self._after is not None:
+            self._after.take_passwords(play_context)
+            self._run.run_after(self._after)
+
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        """At the end of each playbook."""
+        if self._outcome:
+            leave_outcome(self._outcome, stats)
+        self._unwind_still()
 
     def v2_runner_on_start(self, host: object, task: object) -> None:
         """On the line before a worker starts."""
@@ -125,9 +149,4 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._run.unwind_still()
 
     v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = _unwind_still
-    v2_playbook_on_task_start = v2_playbook_on_handler_task_start = v2_playbook_on_stats = _unwind_still
-
-
-def _is_template(value: object) -> bool:
-    """Whether the value can be known only where it is used, on a host and in a task."""
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
+    v2_playbook_on_task_start = v2_playbook_on_handler_task_start = _unwind_still

@@ -149,6 +149,45 @@ options:
       - name: treekill_track
 """
 
+    # For the callback alone: what is run once, after everything was ended.
+    AFTER_KILL = r"""
+options:
+  after_kill:
+    description:
+      - What to run on interrupted hosts once nothing of the interrupted tasks is alive there, to release a lock for example, or for C(dpkg --configure -a).
+      - Tasks files, which become one play, or playbooks; all of one sort. Relative paths are looked up beside the interrupted playbook, then in the current
+        directory.
+      - It is a run of its own, with inventory, user, keys, become options, extra variables, vault identities and check mode of the command line that was
+        interrupted, and with the passwords that were typed for it. It is guarded as well, and runs no O(after_kill) itself.
+      - Hosts with survivors, or whose end is not confirmed, are left out, and the recap names them.
+      - It gets the variables C(treekill_run), the id of the interrupted run; C(treekill_cause), such as V(SIGINT); C(treekill_hosts), the hosts that it is
+        run on; C(treekill_interrupted), for each of them C(tasks), the names of the tasks that were ended; and C(treekill_task), the first of these on the host
+        at hand.
+      - Nothing is run by default.
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: TREEKILL_AFTER_KILL
+    ini:
+      - section: treekill
+        key: after_kill
+    vars:
+      - name: treekill_after_kill
+  after_kill_timeout:
+    description:
+      - Seconds until O(after_kill) is interrupted, as by Ctrl-C.
+    type: float
+    default: 120
+    env:
+      - name: TREEKILL_AFTER_KILL_TIMEOUT
+    ini:
+      - section: treekill
+        key: after_kill_timeout
+    vars:
+      - name: treekill_after_kill_timeout
+"""
+
     # For actions and modules: the same options as task arguments. Without a default there, since what a task does not say
     # comes from the variables, the environment and ansible.cfg.
     ARGUMENTS = ""

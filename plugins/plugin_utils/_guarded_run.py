@@ -25,6 +25,8 @@ import typing as t
 
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils import _front_end, _guardian_process, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
+from ansible_collections.treekill.remote.plugins.plugin_utils._courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
@@ -58,12 +60,15 @@ class GuardedRun:
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
         self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake), records=records)
+        self._after: AfterPlan | None = None
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
         self._before: dict[int, t.Any] = {}
         self._received: list[int] = []
         self._waiting = False
+        self._enough = 2
+        """So many signals are an order to somebody; one more ends the wait."""
 
     def start(self) -> None:
         """Start the guardian, and listen for signals.
@@ -89,10 +94,24 @@ class GuardedRun:
         path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records)
         os.environ[_rendezvous.ENVIRONMENT] = path
         connection = _rendezvous.connect(path, timeout=5.0)
-        Channel(connection).send({"op": "main", "front": self._front()})
+        before, self._guardian, self._met_at = self._guardian, connection, _rendezvous.identity(path)
+        Channel(connection).send({"op": "main", "front": self._front(), "after_kill": self._after_message()})
+        if before is not None:
+            with contextlib.suppress(OSError):
+                # That one can't be found any more, but may be there: what comes after the kill is not to be run twice.
+                Channel(before).send({"op": "after", "after_kill": None})
+            before.close()
+
+    def run_after(self, plan: AfterPlan | None) -> None:
+        """Have the guardian know what to run after the kill: nothing with None, as before the first call."""
+        self._after = plan
         if self._guardian is not None:
-            self._guardian.close()
-        self._guardian, self._met_at = connection, _rendezvous.identity(path)
+            with contextlib.suppress(OSError):
+                # It is gone: the next one that is met is told.
+                Channel(self._guardian).send({"op": "after", "after_kill": self._after_message()})
+
+    def _after_message(self) -> Message | None:
+        return self._after.to_message() if self._after is not None else None
 
     def _front(self) -> Message | None:
         """The program whose end is the end of the run, as the guardian is told."""
@@ -142,7 +161,7 @@ class GuardedRun:
         if len(self._received) == 1:
             self._await_freeze()
             raise _unwinding(number)
-        if self._waiting and len(self._received) > 2:
+        if self._waiting and len(self._received) > self._enough:
             raise StopWaiting
 
     def unwind_still(self) -> None:
@@ -250,15 +269,29 @@ class GuardedRun:
 
     def _await_orders(self, channel: Channel, message: Message) -> Message:
         """The message with the report, asked for as it is when the wait is over."""
-        deadline = time.monotonic() + message["grace"] + _A_LITTLE
+        # What is run after the kill waits for the last courier.
+        deadline = time.monotonic() + message["grace"] + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
         progress = Progress()
         try:
             while "report" not in message:
-                progress.take(message)
+                if message["after_kill"] is None:
+                    progress.take(message)
+                else:
+                    progress.clear()
+                    deadline = self._announce_after(message["after_kill"])
                 message = self._next(channel, progress, deadline)
         finally:
             progress.clear()
         return message
+
+    def _announce_after(self, after: Message) -> float:
+        """The moment when it is over at the latest. From here on a Ctrl-C is passed on to it, and the next one ends the wait."""
+        self._enough = max(self._enough, len(self._received) + 1)
+        self._say(
+            f"after_kill: {', '.join(after['files'])} runs on {len(after['hosts'])} hosts, for {after['timeout']:g} s at most."
+            " Ctrl-C: interrupt it. Again: do not wait."
+        )
+        return time.monotonic() + t.cast(float, after["seconds"])
 
     @staticmethod
     def _next(channel: Channel, progress: Progress, deadline: float) -> Message:

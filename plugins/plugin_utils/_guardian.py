@@ -18,6 +18,8 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_hosts import after_hosts
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_run import AfterRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
@@ -78,6 +80,7 @@ class Guardian:
         self._ledger = Ledger()
         self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None)
+        self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
         self._peers: dict[int, _Peer] = {}
         self._reporting: list[_Peer] = []
         self._awaiting: dict[str, list[_Peer]] = {}
@@ -104,7 +107,7 @@ class Guardian:
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
-        self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy)
+        self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy or self._after.busy)
         self._chronicle.report(self._report()["report"], complete=True)
         self._chronicle.over()
         if not self._left:
@@ -237,6 +240,7 @@ class Guardian:
             "main": self._op_main,
             "report": self._op_report,
             "leave": self._op_leave,
+            "after": self._op_after,
         }
         operations[message["op"]](peer, message)
 
@@ -264,6 +268,9 @@ class Guardian:
 
     def _op_broken(self, peer: _Peer, message: Message) -> None:
         lease = self._ledger.broken(message["lease"], peer.number)
+        if not self._cause and not message["lost"]:
+            # Given up by a worker that goes on: the timeout of one task.
+            self._after.exempt(message["lease"])
         if message["wait"]:
             self._awaiting.setdefault(message["lease"], []).append(peer)
         if lease is not None and message["lost"] and lease.terms["keep"]:
@@ -287,9 +294,14 @@ class Guardian:
     def _op_main(self, peer: _Peer, message: Message) -> None:
         self._check_main(peer)
         peer.is_main = True
+        self._op_after(peer, message)
         front = message.get("front")
         if front is not None:
             self._watch_front(str(front["name"]), ProcessId(int(front["pid"]), int(front["start"])))
+
+    def _op_after(self, peer: _Peer, message: Message) -> None:
+        self._check_main(peer)
+        self._after.intend(message.get("after_kill"))
 
     def _check_main(self, peer: _Peer) -> None:
         """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
@@ -330,6 +342,8 @@ class Guardian:
             if not self._cause:
                 self._signalled_at = now
                 self._interrupt(self._lost_front or signal.Signals(number).name)
+            elif self._after.busy:
+                self._after.interrupt()
             elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
                 self._hurried = True
                 self._dispatch.hurry()
@@ -355,6 +369,12 @@ class Guardian:
         # Last: the disk may be slow, and nobody waits for it.
         self._chronicle.interrupted(cause)
         self._write_down()
+        self._begin_after()
+
+    def _begin_after(self) -> None:
+        """What is to be run once after an interruption, when every host has been tried."""
+        if self._cause and self._dispatch.in_hand == 0 and self._after.wanted:
+            self._after.begin(self._run, self._cause, after_hosts(self._ledger, self._after.exempted))
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
@@ -385,10 +405,11 @@ class Guardian:
         self._tell_awaiting(lease.lease)
         # Before main hears that it is over, and leaves: who comes then finds the report, and main tells what could not be written.
         self._write_down()
+        self._begin_after()
         self._tell_progress()
 
     def _tell_progress(self) -> None:
-        over = self._dispatch.in_hand == 0
+        over = self._dispatch.in_hand == 0 and not self._after.busy
         for peer in list(self._reporting):
             self._reply(peer, self._report() if over else self._progress())
         if over:
@@ -407,10 +428,11 @@ class Guardian:
             "hosts": len(hosts),
             "hosts_done": len(hosts - waiting),
             "hurried": self._hurried,
+            "after_kill": self._after.progress(),
         }
 
     def _report(self) -> Message:
-        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings}
+        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings, "after_kill": self._after.told()}
         return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
 
     def _unprotected(self) -> list[Message]:

@@ -38,6 +38,8 @@ def _sources(definitions: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {option: {key: definition[key] for key in ("default", "env", "ini", "vars")} | {"type": "str"} for option, definition in definitions.items()}
 
 
+_AFTER_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.AFTER_KILL)["options"]
+
 _SOURCES = _sources(_DEFINITIONS)
 
 _RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
@@ -45,6 +47,11 @@ _RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
 
 VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]}
 """Which variable sets which option, such as treekill_kill_timeout: kill_timeout."""
+
+_AFTER_SOURCES = {**_sources(_AFTER_DEFINITIONS), "after_kill": {**_sources(_AFTER_DEFINITIONS)["after_kill"], "default": ""}}
+"""The run's alone as well. A list is written as text, with commas."""
+
+AFTER_VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _AFTER_DEFINITIONS.items() for entry in option["vars"]}
 
 RECORD_VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]}
 """The same for what is written down; the run's extra variables alone."""
@@ -114,6 +121,22 @@ class RecordOptions:
 def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOptions:
     """What is to be written down: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
     return RecordOptions.parse(_values("treekill.remote.record_options", _RECORD_SOURCES, RECORD_VARIABLES, variables, None))
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterOptions:
+    """What is run after the kill, and for how many seconds at most. The run's own: no host, play or task has another."""
+
+    files: tuple[str, ...]
+    timeout: float
+
+
+def resolve_after(variables: t.Mapping[str, t.Any] | None = None) -> AfterOptions:
+    """The options in force: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
+    texts = {name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value for name, value in (variables or {}).items()}
+    written = _values("treekill.remote.after_options", _AFTER_SOURCES, AFTER_VARIABLES, texts, None)
+    files = tuple(name.strip() for name in re.split("[,\n]", str(written["after_kill"])) if name.strip())
+    return AfterOptions(files, _seconds("after_kill_timeout", written["after_kill_timeout"]))
 
 
 def resolve(variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping[str, t.Any] | None = None) -> KillOptions:

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible import constants as C
 from ansible import context
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_recap import after_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen, draw
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import Group, Kinds, trees
@@ -61,6 +62,7 @@ class Recap:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
         heading = f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(min(_HEADING, self._screen.width), "*")
         lines = [Line(""), Line(heading, C.COLOR_HIGHLIGHT), *host_lines(hosts, unguarded, self._screen)]
+        lines += [Line(text, C.COLOR_ERROR if bad else None) for text, bad in after_lines(self._report.get("after_kill"))]
         return lines + self._drawn([result for results in hosts.values() for result in results]) + self._to_finish()
 
     def _drawn(self, results: t.Sequence[Message]) -> list[Line]:

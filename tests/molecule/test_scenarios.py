@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.environment._paths import CACHE, ROOT
 from tests.environment._setup import locked
 from tests.hosts import Lab, NoSuchLab, kinds, labs
+from tests.matrix.terminal import default_signals
 
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
 
@@ -58,8 +60,16 @@ def workplace(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def lab_of(place: Path) -> str:
-    """As in the scenario's vars/lab.yml."""
+    """As in shared/vars/lab.yml of the scenarios."""
     return f"molecule-{hashlib.sha1(str(place).encode(), usedforsecurity=False).hexdigest()[:8]}"
+
+
+def steps_of(scenario: str) -> list[str]:
+    """What its molecule.yml wants to be run."""
+    content = yaml.safe_load((ROOT / "extensions" / "molecule" / scenario / "molecule.yml").read_text())
+    steps: list[str] = content["scenario"]["test_sequence"]
+    assert {"create", "converge", "verify", "destroy"} <= {*steps}
+    return steps
 
 
 def molecule(scenario: str, place: Path) -> subprocess.CompletedProcess[str]:
@@ -67,7 +77,16 @@ def molecule(scenario: str, place: Path) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "MOLECULE_EPHEMERAL_DIRECTORY": str(place), "NO_COLOR": "1"}
     argv = [str(MOLECULE), "test", "--no-command-borders", "--scenario-name", scenario]
     with subprocess.Popen(
-        argv, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        argv,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # Whoever started the tests may have ignored INT, and so would the run that is to be interrupted by it.
+        preexec_fn=default_signals,
     ) as process:
         try:
             output, dummy = process.communicate(timeout=LONGEST)
@@ -81,7 +100,7 @@ def molecule(scenario: str, place: Path) -> subprocess.CompletedProcess[str]:
 def test_scenario(scenario: str, workplace: Path) -> None:
     done = molecule(scenario, workplace)
     assert done.returncode == 0, done.stdout
-    for step in ("create", "converge", "idempotence", "verify", "destroy"):
+    for step in steps_of(scenario):
         assert re.search(rf"{scenario} . {step}\W.*Executed: Successful", done.stdout), f"{step} did not run\n{done.stdout}"
     assert lab_of(workplace) not in [lab.name for lab in labs()]
 

@@ -23,7 +23,7 @@ TERMS = {"run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": Tr
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=3)
 LEASES = st.sampled_from(["00000001", "00000002", "00000003"])
-OPERATIONS = st.sampled_from(["take", "done", "detach", "broken", "report", "main", "leave", "signals"])
+OPERATIONS = st.sampled_from(["take", "done", "detach", "broken", "report", "main", "leave", "after", "signals"])
 MESSAGES = st.dictionaries(
     st.sampled_from(["op", "lease", "host", "task", "terms", "order", "wait", "lost", "signals"]),
     VALUES,
