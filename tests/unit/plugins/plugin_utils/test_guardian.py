@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 from .runs import a_run, answer_of
 
-TERMS = {"run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": True, "end_async": False, "local": True, "cut": False, "supervised": False}
+TERMS = {
+    "run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": True, "end_async": False, "local": True, "cut": False, "supervised": False,
+    "transfer": False,
+}  # fmt: skip
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=3)
