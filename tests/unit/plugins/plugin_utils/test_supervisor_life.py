@@ -130,7 +130,7 @@ def test_a_user_without_processes_to_spare_runs_the_module_all_the_same(tmp_path
 
     if not PYTHON.startswith("/usr/"):
         pytest.skip("no Python here that every user can start")
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o055)
     module = Module("import os\ntry:\n    os.fork()\nexcept OSError:\n    os.write(1, b'poor')\nos._exit(6)", tmp_path)
     for supervised in (True, False):
