@@ -127,13 +127,13 @@ def _levels(top: t.Sequence[Group]) -> tuple[list[Group], dict[int, Group | None
 
 def _place(top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str) -> t.Iterator[_Drawn]:
     """Each line in its place: (group or the text that stands for several, what is drawn left of it, whether it is the last there)."""
-    fork, corner, bar = ("├─", "└─", "│ ") if screen.unicode else ("|-", "`-", "| ")
+    fork, corner, rail = ("├─", "└─", "│ ") if screen.unicode else ("|-", "`-", "| ")
     waiting: list[tuple[Group | str, str, str, str]] = [(item, indent, "", "") for item in reversed(_items(top, shown))]
     while waiting:
         item, indent, joint, user = waiting.pop()
         # Nobody counts the levels of a long chain, and each costs two columns: what is deeper than half of the screen stands below each other.
         deeper = columns(indent) < screen.width // 2
-        under = indent + ({fork: bar, corner: "  "}.get(joint, "") if deeper else "")
+        under = indent + ({fork: rail, corner: "  "}.get(joint, "") if deeper else "")
         if isinstance(item, str):
             yield _Drawn(indent + joint, under, item, "", "", C.COLOR_SKIP)
             continue

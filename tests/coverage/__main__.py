@@ -59,7 +59,7 @@ def table(cells: Cells) -> str:
     cores = sorted({row.core for rows in cells.values() for row in rows}, key=lambda core: [int(part) for part in core.split(".")])
     parts = [HEAD, f"Recorded on ansible-core {', '.join(cores) or '(nothing)'}."]
     for section in SECTIONS:
-        subjects = sorted({subject for where, subject, _ in [*cells, *NO_ROW] if where == section}, key=str.lower)
+        subjects = sorted({subject for where, subject, dummy in [*cells, *NO_ROW] if where == section}, key=str.lower)
         if subjects:
             parts.append(_of_section(section, subjects, cells))
     return "\n".join(parts) + "\n"

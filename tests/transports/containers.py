@@ -30,7 +30,8 @@ class Container(NamespaceHost):
 
     def __init__(self, directory: Path, name: str, address: str) -> None:
         """`address`: what the engine calls it; its pid 1 has that as the value of MARK."""
-        Host.__init__(self, directory, name, address, 0, "ansible")
+        # What a host of namespaces has besides, a container has not.
+        super(NamespaceHost, self).__init__(directory, name, address, 0, "ansible")
         self._mark = address
         self._init: ProcessId | None = None
 

@@ -51,7 +51,7 @@ def test_ansible_pull_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("argv", [("sh", "-c", SHELL), (sys.executable, "-c", PYTHON)], ids=["shell", "Python"])
 def test_whatever_else_starts_a_run_is_none(argv: tuple[str, ...]) -> None:
-    with started(*argv, environ={}) as (_, run):
+    with started(*argv, environ={}) as (dummy, run):
         assert found(run, {}) is None
 
 
@@ -66,11 +66,11 @@ def test_who_is_itself_a_job_of_ansible_runner_is_one_for_another_job() -> None:
 
 
 def test_the_shell_that_ansible_runner_starts_for_its_ssh_agent_is_passed_over() -> None:
-    with started("sh", "-c", SHELL, environ=JOB) as (_, run):
+    with started("sh", "-c", SHELL, environ=JOB) as (dummy, run):
         assert found(run, JOB) == _front_end.FrontEnd("ansible-runner", identify(os.getpid()))
 
 
 def test_what_a_job_of_ansible_runner_has_started_itself_belongs_to_nobody() -> None:
     """A task that leaves a playbook running on purpose: it inherited the variable, and so did the module that started it."""
-    with started(sys.executable, "-c", PYTHON, environ=JOB) as (_, run):
+    with started(sys.executable, "-c", PYTHON, environ=JOB) as (dummy, run):
         assert found(run, JOB) is None
