@@ -132,7 +132,9 @@ ACTIONS = ("ansible.builtin.raw", "treekill.remote.raw")
 def test_the_shell_ends_what_it_can_find(lab: TransportLab, host: Host, action: str, trigger: Trigger, tty: bool) -> None:
     """And tells whoever reads the recap what it could not have found."""
     mine = _bystanders(host)
-    play = Play([_raw([*FOUND], action, trigger)], options={"kill_timeout": 1}, sections={"ssh_connection": {"usetty": tty}})
+    # dropbear takes no command of more than 9000 bytes, and the one with a supervisor's program is longer.
+    options = {"kill_timeout": 1, "supervise": action == ACTIONS[0]}
+    play = Play([_raw([*FOUND], action, trigger)], options=options, sections={"ssh_connection": {"usetty": tty}})
     with _grown(lab, host, play, [*FOUND]) as run:
         _interrupt(run, lab, trigger)
         until(lambda: not _alive(host, mine), 20, lambda: f"alive: {_alive(host, mine)}\n{run.story}")
