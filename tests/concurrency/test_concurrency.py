@@ -120,9 +120,9 @@ def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, socket
 
 
 def parts() -> list[object]:
-    """The first in every run of the tests."""
+    """All with --every-row: each takes minutes."""
     marks = [covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS]
-    return [pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, *([rest] if part else [])]) for part in range(PARTS)]
+    return [pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, rest]) for part in range(PARTS)]
 
 
 @pytest.mark.parametrize("part", parts())

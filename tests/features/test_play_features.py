@@ -100,20 +100,14 @@ FEATURES = (
 
 INTERRUPTED = (
     "delegate_to localhost",
-    "connection local",
     "run_once",
     "loop, delegate_to for each item",
-    "until",
     "block, rescue and always",
     "inside rescue",
     "notified handlers, force_handlers",
-    "include_tasks",
-    "serial",
     "strategy free",
-    "strategy debug",
     "gather_facts",
     "reboot, while its command runs",
-    "builtin script",
 )
 """Those that may differ most in whether something more starts after an interruption."""
 
@@ -128,7 +122,7 @@ SUDDEN = (
 )
 """With which the death of the main process differs most from one to the other."""
 
-RESCUED = ("delegate_to localhost", "loop", "inside rescue", "handlers", "strategy free", "gather_facts", "reboot, while its command runs", "builtin script")
+RESCUED = ("delegate_to localhost", "loop", "inside rescue", "strategy free", "builtin script")
 """The same for a timeout."""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from tests.coverage import covers
 from tests.hosts import Lab
 from tests.matrix import controller
 from tests.matrix.run import Run
+from tests.matrix.table import rest
 from tests.matrix.waiting import until
 from tests.plays import tasks
 from tests.plays.playing import Play, started
@@ -110,6 +111,11 @@ def interrupt(run: Run) -> None:
     type_keys(run, b"\r")
 
 
+def usually(ends: Sequence[End], subject: str) -> list[Any]:
+    """Parameters of a test: the first of them, and with --every-row the others."""
+    return [pytest.param(end, id=end.name, marks=[covers("Play features", subject, end.covered), *([] if end is ends[0] else [rest])]) for end in ends]
+
+
 PAUSE_ENDS = [
     End("Ctrl-C and A", abort, "interrupt"),
     End("INT to main", interrupt, "interrupt"),
@@ -118,7 +124,7 @@ PAUSE_ENDS = [
 ]
 
 
-@pytest.mark.parametrize("end", [pytest.param(end, id=end.name, marks=covers("Play features", "pause", end.covered)) for end in PAUSE_ENDS])
+@pytest.mark.parametrize("end", usually(PAUSE_ENDS, "pause"))
 def test_a_pause_ends_as_it_does_without_the_collection(lab: Lab, end: End) -> None:
     """Its exit status, and the terminal as it leaves it; and nothing is left here or there."""
     play = [tasks.trace("before"), {**PAUSE, "timeout": 3600}, tasks.trace("after")]
@@ -144,7 +150,7 @@ AT_PROMPT = "debug strategy, at its prompt"
 DEBUGGER = {"hosts": ("web1", "web2"), "keywords": {"strategy": "debug"}}
 
 
-@pytest.mark.parametrize("end", [pytest.param(end, id=end.name, marks=covers("Play features", AT_PROMPT, end.covered)) for end in DEBUG_ENDS])
+@pytest.mark.parametrize("end", usually(DEBUG_ENDS, AT_PROMPT))
 def test_what_another_host_does_while_the_debugger_asks_is_ended(lab: Lab, end: End) -> None:
     """Status and terminal are those of a run without the collection."""
     play = [FAIL_OR_GROW, tasks.trace("after")]

@@ -128,7 +128,7 @@ def ended(*triggers: Trigger) -> pytest.MarkDecorator:
 
     def marks(transfer: Transfer, trigger: Trigger) -> list[pytest.MarkDecorator]:
         covered = [covers("Play features", f"{transfer.action} of a large file", names[trigger])] if trigger in names else []
-        return covered + ([] if transfer.method == "sftp" and trigger in (INT, KILL, TIMEOUT) else [rest])
+        return covered + ([] if transfer.method == "sftp" and trigger in (KILL, TIMEOUT) else [rest])
 
     table = [(transfer, trigger) for transfer in TRANSFERS for trigger in triggers]
     return pytest.mark.parametrize(("transfer", "trigger"), [pytest.param(*row, id=f"{row[0]}, {row[1].name}", marks=marks(*row)) for row in table])

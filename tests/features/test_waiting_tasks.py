@@ -16,6 +16,7 @@ from tests.coverage import covers
 from tests.hosts import Host, Lab
 from tests.matrix import census, controller
 from tests.matrix.run import Run
+from tests.matrix.table import rest
 from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
 from tests.matrix.waiting import stays, until
 from tests.plays import tasks
@@ -41,7 +42,10 @@ WHILE = 3.0
 def ends(subject: str, *triggers: Trigger) -> pytest.MarkDecorator:
     """The three of them, or those given."""
     names = {INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
-    rows = [pytest.param(trigger, id=trigger.name, marks=covers("Play features", subject, names[trigger])) for trigger in triggers or names]
+    rows = [
+        pytest.param(trigger, id=trigger.name, marks=[covers("Play features", subject, names[trigger]), *([] if trigger is INT else [rest])])
+        for trigger in triggers or names
+    ]
     return pytest.mark.parametrize("trigger", rows)
 
 

@@ -13,6 +13,7 @@ from tests.hosts import Lab
 from . import tree
 from .control import BEFORE_2_19, play_control
 from .play import Setting
+from .table import rest
 from .triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, Trigger
 
 # What is left: W workers, S ssh clients, R the plain process of the task on the host.
@@ -33,7 +34,7 @@ HUP_PROOF = {"setsid", "nohup", "ignores-signals", "daemon", "setsid-cleared", "
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
-@pytest.mark.parametrize("trigger", LEFT, ids=lambda trigger: trigger.name)
+@pytest.mark.parametrize("trigger", [pytest.param(one, id=one.name, marks=[rest] if one in (TERM, HUP, KILL_GROUP) else []) for one in LEFT])
 def test_without_the_collection_survivors_are_left(lab: Lab, trigger: Trigger, pipelining: bool) -> None:
     """The same tree, the same triggers, and no callback."""
     expected = LEFT[trigger][2 * (not BEFORE_2_19) + pipelining]

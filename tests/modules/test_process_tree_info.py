@@ -15,6 +15,7 @@ from tests.examples.stages import abandon
 from tests.hosts import Host, Lab
 from tests.lab_or_skip import lab_or_skip
 from tests.matrix import proc_hosts
+from tests.matrix.table import rest
 from tests.matrix.waiting import until
 from tests.modules.asking import ask, states, trees
 from tests.modules.dead_runs import KINDS, PIPELINING, dead_run, kinds, let_go, living_run, members, of_run, sessions_above
@@ -55,6 +56,7 @@ def test_what_is_told_of_a_command_is_what_is_seen_from_outside(lab: Lab, web1: 
         let_go(run, web1)
 
 
+@rest
 def test_what_sudo_runs_for_a_dead_run_is_abandoned_and_its_user_can_tell_but_not_end_it(lab: Lab, web1: Host) -> None:
     """The login shell above sudo is the user's own. What does not show to the user is told."""
     with dead_run(lab, web1, become=True) as dead:
@@ -76,6 +78,7 @@ def test_a_user_sees_and_judges_what_is_his_own(lab: Lab, web1: Host) -> None:
         assert states(ask(lab, web1, INFO, become="", dead=True)) == ["abandoned"]
 
 
+@rest
 def test_a_task_that_may_lose_its_connection_is_kept(lab: Lab, web1: Host) -> None:
     """Its run lives, and nobody reads what it writes."""
     play = Play([tasks.grow()], kinds=KINDS, options={"supervise": False, "on_disconnect": "keep"}, sections=PIPELINING)
@@ -114,6 +117,7 @@ def test_only_what_is_asked_for(lab: Lab, web1: Host) -> None:
 MANY, SOON = 200, 30.0
 
 
+@rest
 def test_many_trees_are_told_and_ended_at_once(lab: Lab, web1: Host) -> None:
     one = "/bin/sh -c 'export TREEKILL=0123456789abcdef/%08x/$$/$PPID; sleep 1001 & env -i sleep 1002; true' & "
     abandon(web1, "8c0e4010f40ee5a5", "00000000", "".join(one % number for number in range(MANY)) + "sleep 1003", "^sleep 1003")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tests.hosts import Host, Lab
 from tests.matrix import gate, tree
 from tests.matrix.run import Run
+from tests.matrix.table import rest
 from tests.matrix.waiting import stays, until
 from tests.modules.asking import Result, ask, states
 from tests.modules.dead_runs import PIPELINING, dead_run, kinds, let_go, living_run, of_run
@@ -83,6 +84,7 @@ def test_what_a_command_left_behind_is_ended_only_where_that_is_said(lab: Lab, w
         until(lambda: not web1.processes(), 10, lambda: f"there are still {web1.processes()}")
 
 
+@rest
 def test_one_of_many_commands_is_ended(lab: Lab, web1: Host) -> None:
     """By process, its start, and the root that is told for each."""
     with dead_run(lab, web1) as one, dead_run(lab, web1) as other:
@@ -140,6 +142,7 @@ def test_a_pid_file_that_does_not_match_is_refused(lab: Lab, web1: Host) -> None
     assert not victim.id.alive()
 
 
+@rest
 def test_a_user_ends_what_is_his_own_and_is_told_of_the_rest(lab: Lab, web1: Host) -> None:
     roots = web1.spawn(["sleep", "1241"], environ={"TREEKILL": "0123456789abcdef/00000001/4711/4710"})
     mine = web1.spawn(["sleep", "1242"], user="ansible", environ={"TREEKILL": "0123456789abcdef/00000001/4711/4710"})
@@ -192,6 +195,7 @@ def test_the_run_that_executes_the_module_is_refused(lab: Lab, web1: Host) -> No
         assert "executes this very task" in run.output or not kinds(run, web1), run.story
 
 
+@rest
 def test_a_kill_that_has_begun_goes_on_when_its_run_is_interrupted(lab: Lab, web1: Host) -> None:
     """And nobody is left standing still."""
     with dead_run(lab, web1) as dead:
