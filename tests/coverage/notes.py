@@ -27,6 +27,7 @@ NO_ROW: dict[tuple[str, str, str], str] = {
     **{("Front ends", f"ansible-runner, {how}", end): _RUNNER for how in ("job_timeout", "idle_timeout") for end in ("KILL of main", "timeout")},
     **{("Front ends", "ansible-runner start, stop", end): _RUNNER for end in ("KILL of main", "timeout")},
     **{("Front ends", f"ansible-playbook inside ansible-playbook, the {which} one", "timeout"): _PLAYBOOK for which in ("inner", "outer")},
+    ("Play features", "several playbooks", "timeout"): "as with one playbook",
     ("Play features", "reboot, while it waits for the host to come back", "timeout"): "the host is down: nothing runs there",
 }
 """Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
