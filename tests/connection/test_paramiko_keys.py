@@ -139,3 +139,7 @@ def test_an_rsa_key_opens_a_host_that_knows_sha_1_only_where_sha_2_is_off(home: 
     told = home.run(WHOAMI, variables={**rsa, **OLD})
     assert told.status == 0, told.text
     assert re.search(r"Accepted publickey for ansible .*RSA", old_fashioned.sshd_log.read_text())
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest

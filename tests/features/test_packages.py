@@ -125,3 +125,7 @@ def test_without_the_collection_an_installation_goes_on(clean: Lab) -> None:
         KILL.fire(run, clean)
         assert run.wait(20) == KILL.status, run.story
         assert clean["web1"].processes(r"^dpkg|postinst"), run.story
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest

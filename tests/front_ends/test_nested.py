@@ -116,3 +116,7 @@ def test_without_the_collection_the_tree_of_the_inner_run_survives(lab: Lab, tri
         trigger.fire(run, lab)
         assert run.wait(30) == trigger.status, run.story
         assert {tree.label_of(line, run.row) for line in tasks.alive(run, lab["web1"])} & {*tree.COOPERATIVE}, run.story
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest

@@ -224,3 +224,7 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest

@@ -103,3 +103,7 @@ def test_without_the_collection_the_tree_survives_where_only_ps_tells(lab_withou
     """The same."""
     remains = play_control(lab_without_proc, Setting(hosts=1, pipelining=True, kinds=LISTED), KILL)
     assert remains.survivors >= {*LISTED}, remains.story
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest

@@ -98,3 +98,7 @@ def test_without_the_guard_survivors_are_left(lab: Lab, trigger: Trigger, pipeli
         found = {census.name_of(process, run.row) for process in census.survivors([host], known, run.row)[host.name]}
     tidy([host], known)
     assert found >= (set(tree.FULL) if pipelining else HUP_PROOF), run.story
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest

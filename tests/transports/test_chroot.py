@@ -70,3 +70,7 @@ def test_without_the_collection_the_tree_survives(chroot_lab: TransportLab, trig
     """The control."""
     remains = play_control(chroot_lab, setting_of(trigger, pipelining=True), trigger)
     assert remains.survivors >= {*tree.DAEMONS}, remains.story
+
+
+# Each takes long: `make coverage` runs them.
+pytestmark = pytest.mark.rest
