@@ -51,6 +51,10 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.constants:config.get_configuration_definitions(plugin_type, name)",
         "ansible.constants:config.initialize_plugin_configuration_definitions(plugin_type, name, defs)",
         "ansible.playbook.play_context:PlayContext.executable",
+        "ansible.playbook.task:Task.async_val",
+        "ansible.playbook.task:Task.get_name",
+        "ansible.playbook.task:Task.no_log",
+        "ansible.playbook.task:Task.poll",
         "ansible.plugins.loader:connection_loader.get(name)",
         "ansible.plugins.loader:shell_loader.get(name)",
         "ansible.plugins.loader:become_loader.get(name)",
@@ -78,11 +82,7 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.template:Templar.available_variables",
         "ansible.template:Templar.template(variable)",
         "ansible.playbook.task:Task.action",
-        "ansible.playbook.task:Task.async_val",
         "ansible.playbook.task:Task.delegate_to",
-        "ansible.playbook.task:Task.get_name",
-        "ansible.playbook.task:Task.no_log",
-        "ansible.playbook.task:Task.poll",
     ),
     Part.OWN: (
         "ansible.executor.process.worker:current_worker",
@@ -144,15 +144,22 @@ def is_whole(part: Part) -> bool:
     return part not in missing() and Part.EVERYTHING not in missing()
 
 
+class _Told:
+    """Of this process and its forks: whether the user knows."""
+
+    told = False
+
+
 def warning(core: str) -> str:
-    """What to tell the user of what is missing, in one text; empty when nothing is.
+    """What to tell the user of what is missing, in one text; empty when nothing is, and when it was asked for before, here or in a parent.
 
     Args:
         core: its version.
     """
     lost = missing()
-    if not lost:
+    if not lost or _Told.told:
         return ""
+    _Told.told = True
     names = ", ".join(point.replace(":", ".") for points in lost.values() for point in points)
     # Whoever has lost everything need not be told what that consists of.
     parts = [Part.EVERYTHING] if Part.EVERYTHING in lost else [*lost]

@@ -13,7 +13,6 @@ import dataclasses
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
-from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
 
 if t.TYPE_CHECKING:
     from ansible.executor.process.worker import WorkerProcess
@@ -87,9 +86,7 @@ class GuardedTask:
         Raises:
             AnsibleOptionsError: a kill option is not allowed; the text names it.
         """
-        if not is_whole(Part.OWN):
-            return None
-        from ansible.executor.process import worker  # noqa: PLC0415  # stands on what was looked at here
+        from ansible.executor.process import worker  # noqa: PLC0415  # leash_self has looked at it
 
         current: WorkerProcess | None = worker.current_worker
         if current is None:

@@ -33,6 +33,7 @@ ALL = [point for points in _hook_points._POINTS.values() for point in points]
 def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """A made-up module of core."""
     module = types.ModuleType("made_up_core")
+    monkeypatch.setattr(_hook_points._Told, "told", False)
     monkeypatch.setitem(sys.modules, "made_up_core", module)
     yield module
     _hook_points.missing.cache_clear()
@@ -97,6 +98,7 @@ def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkey
     text = _hook_points.warning("9.9")
     assert "ansible-core 9.9 " in text
     assert "there is no made_up_core.Gone.away(x)." in text
+    assert _hook_points.warning("9.9") == "", "once is enough"
     assert [other.name for other in Part if other.value in text] == [part.name]
     assert [other.name for other in Part if not _hook_points.is_whole(other)] == (
         [part.name] if part is not Part.EVERYTHING else [other.name for other in Part]
