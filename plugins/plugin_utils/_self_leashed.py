@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible import __version__ as core_version
+from ansible.release import __version__ as core_version
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils import _hook_points
 

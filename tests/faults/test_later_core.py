@@ -163,7 +163,7 @@ def test_without_the_actions_our_own_connection_guards_its_hosts(lab: Lab, tmp_p
 @changes(tuple(change for change in UNGUARDED if change.lost == EVERYTHING)[:2])
 @pytest.mark.parametrize("callback", [True, False], ids=["callback", "no callback"])
 def test_where_nothing_can_be_guarded_our_own_connection_goes_on(lab: Lab, tmp_path: Path, change: Change, callback: bool) -> None:
-    more: dict[str, Any] = {} if callback else {"sections": {"defaults": {"callbacks_enabled": ""}}}
+    more: dict[str, Any] = {} if callback else {"sections": {"defaults": {"callbacks_enabled": "ansible.builtin.tree"}}}
     with on_a_later_core(lab, tmp_path, change, [], variables={"ansible_connection": "treekill.remote.ssh"}, **more) as run:
         assert run.wait(60) == 0, run.story
         if callback:
