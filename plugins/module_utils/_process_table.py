@@ -124,8 +124,9 @@ def parse_stat(raw: "bytes") -> "Process":
 
 def _number_behind(label: "bytes", raw: "bytes", place: "int") -> "Optional[int]":
     """The word at that place of the line that begins with the label; None if there is no such line, or no number in it."""
-    words = raw[max(raw.find(label), 0) :][:60].split()
-    return int(words[place]) if label in raw and len(words) > place and words[place].isdigit() else None
+    at = raw.find(label)
+    words = raw[at : at + 60].split() if at >= 0 else []
+    return int(words[place]) if len(words) > place and words[place].isdigit() else None
 
 
 def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]", leave_out: "Callable[[int], bool]") -> "List[int]":
@@ -190,7 +191,10 @@ class ProcTable:
         """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
         self._index = None
         raw = self._read("sys/kernel/ns_last_pid")
-        return _number_behind(b"", raw or b"", 0)
+        try:
+            return int(raw) if raw else None
+        except ValueError:
+            return None
 
     def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
         """(pid, environment) of each, NUL-separated; None instead of the environment where it may not be read.
@@ -274,7 +278,10 @@ class ProcTable:
             return self._index.get(pid, [])
         found: List[int] = []
         for thread in self._threads(pid):
-            found.extend(int(word) for word in (self._read("%d/task/%s/children" % (pid, thread)) or b"").split() if word.isdigit())
+            try:
+                found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
+            except ValueError:
+                pass  # no kernel writes that; what stands before it is taken
         return found
 
     def present(self) -> "int":
