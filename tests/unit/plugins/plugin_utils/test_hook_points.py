@@ -74,6 +74,7 @@ def test_the_look_is_cheap():
     """In a new process that has loaded what every run has loaded when its callbacks start: the best of some."""
     source = (
         "import time\n"
+        "from ansible.cli import playbook\n"
         "from ansible.executor import playbook_executor\n"
         "from ansible.executor.process import worker\n"
         "from ansible.plugins import action, become, connection, shell\n"
