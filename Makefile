@@ -6,17 +6,18 @@
 
 PYTHON ?= python3
 CORE ?=
+ON_PYTHON ?=
 PYTEST_ARGS ?=
 
 ENVIRONMENT = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.environment
-ON_CORE = $(if $(CORE),--core $(CORE))
+ON_CORE = $(if $(CORE),--core $(CORE)) $(if $(ON_PYTHON),--python $(ON_PYTHON))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench screenshot build install clean
 
 help:  ## this list
-	@echo 'make <target> [CORE=2.16] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
+	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
 	@sed -n 's/^\([a-z%-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 test:  ## lint, unit and integration tests and molecule scenarios on one core (default: the newest that the Pythons here can run)

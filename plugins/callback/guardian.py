@@ -41,26 +41,20 @@ ansible_cfg: |
 import typing as t
 
 from ansible import __version__ as core_version
-from ansible.errors import AnsibleOptionsError
-from ansible.executor.stats import AggregateStats
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook import Playbook
-from ansible.playbook.play import Play
-from ansible.playbook.play_context import PlayContext
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.treekill.remote.plugins.plugin_utils import _hook_points
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_outcome import leave_outcome, outcome_file
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
-from ansible_collections.treekill.remote.plugins.plugin_utils._command_of_many import at_end_of_command
-from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
-from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
-from ansible_collections.treekill.remote.plugins.plugin_utils._run_options import options_of_run
-from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all
+
+if t.TYPE_CHECKING:
+    from ansible.executor.stats import AggregateStats
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.playbook import Playbook
+    from ansible.playbook.play import Play
+    from ansible.playbook.play_context import PlayContext
+    from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
+    from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
 
 _OVERWRITES_HANDLERS = ("2.19.0", "2.19.1", "2.19.2", "2.19.3")
-
-_OPTIONS_ERROR = 5
-"""The exit status with which core ends when an option is wrong."""
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -77,54 +71,47 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._begun = False
         self._after: AfterPlan | None = None
         self._outcome = outcome_file()
+        unknown = _hook_points.warning(core_version)
+        if unknown:
+            self._display.warning(unknown)
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
         """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
-        self._begin(playbook._loader, str(playbook._basedir or playbook._loader.get_basedir()))
+        self._begin(getattr(playbook, "_loader", None), str(getattr(playbook, "_basedir", None) or ""))
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook."""
         if self._begun:
             return
-        self._begin(play._loader, play._loader.get_basedir())
-        if self._run is not None:
+        self._begin(getattr(play, "_loader", None), "")
+        if self._run is not None and _hook_points.is_whole(_hook_points.Part.CONSOLE):
+            from ansible_collections.treekill.remote.plugins.plugin_utils._command_of_many import at_end_of_command  # noqa: PLC0415
+
             at_end_of_command(self._run.finish)
 
-    def _begin(self, loader: DataLoader, basedir: str) -> None:
+    def _begin(self, loader: DataLoader | None, basedir: str) -> None:
         if core_version in _OVERWRITES_HANDLERS:
             if not self._begun:
                 self._display.warning(
                     f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
                     " Nothing is guarded: update to 2.19.4 or later."
                 )
-        else:
-            self._guard(*self._options_of(loader, basedir))
+        elif _hook_points.is_whole(_hook_points.Part.EVERYTHING):
+            self._guard(loader, basedir)
         self._begun = True
 
-    def _options_of(self, loader: DataLoader, basedir: str) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
-        try:
-            return options_of_run(loader, basedir)
-        except AnsibleOptionsError as error:
-            self._display.error(str(error))
-            raise SystemExit(_OPTIONS_ERROR) from error
+    def _guard(self, loader: DataLoader | None, basedir: str) -> None:
+        # Not before: their imports fail on a core that lacks what they stand on.
+        from ansible_collections.treekill.remote.plugins.plugin_utils._beginning import begin, options_or_exit  # noqa: PLC0415
 
-    def _guard(self, options: KillOptions, records: RecordOptions, after: AfterPlan | None) -> None:
+        options, records, self._after = options_or_exit(loader, basedir, self._display)
         if not self._begun:
-            run = GuardedRun(options, records)
-            try:
-                run.start()
-            except (OSError, RendezvousError, WrongPeer) as error:
-                self._display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
-                return
-            self._run = run
-            if options.track == "all":
-                track_all()
-        self._after = after
+            self._run = begin(options, records, self._display)
         if self._run is not None:
-            self._run.run_after(after)
+            self._run.run_after(self._after)
 
     def set_play_context(self, play_context: PlayContext) -> None:
         """Before each play, with the passwords that were typed."""

@@ -24,11 +24,17 @@ ANY_LEASE = "*"
 RUN_DIGITS = 16
 LEASE_DIGITS = 8
 
-_HEX = frozenset("0123456789abcdef")
+_DIGITS = frozenset("0123456789")
+_HEX = _DIGITS.union("abcdef")
 
 
 def _is_hex(text: "str", digits: "int") -> "bool":
     return len(text) == digits and _HEX.issuperset(text)
+
+
+def _is_number(text: "str") -> "bool":
+    """Whether it is a decimal number as the kernel writes pids. str.isdigit() knows the digits of other scripts as well."""
+    return 0 < len(text) < 20 and _DIGITS.issuperset(text)
 
 
 class Cookie:
@@ -58,7 +64,7 @@ class Cookie:
 def parse_cookie(value: "str") -> "Cookie":
     """The cookie that the text after C(TREEKILL=) says. Raises ValueError for everything else, C(spare) included."""
     parts = value.split("/")
-    if len(parts) == 4 and _is_hex(parts[0], RUN_DIGITS) and _is_hex(parts[1], LEASE_DIGITS) and all(part.isdigit() and len(part) < 20 for part in parts[2:]):
+    if len(parts) == 4 and _is_hex(parts[0], RUN_DIGITS) and _is_hex(parts[1], LEASE_DIGITS) and all(map(_is_number, parts[2:])):
         return Cookie(parts[0], parts[1], int(parts[2]), int(parts[3]))
     raise ValueError("not a cookie: %r (expected <run>/<lease>/<root pid>/<remote ppid>)" % value)
 

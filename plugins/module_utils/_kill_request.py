@@ -65,5 +65,8 @@ def read_request(words: "Iterable[str]") -> "KillRequest":
     request = KillRequest()
     for word in words:
         name, dummy, text = word.partition("=")
-        setattr(request, name, type(getattr(request, name))(int(text) if text in ("0", "1") else text))
+        if name not in vars(request):
+            raise ValueError("no word of a request: %r" % word)
+        kind = type(getattr(request, name))
+        setattr(request, name, kind(int(text)) if kind is bool else kind(text))
     return request

@@ -110,13 +110,23 @@ class Process:
 
 
 def parse_stat(raw: "bytes") -> "Process":
-    """A line of /proc/PID/stat, see proc_pid_stat(5). The name may hold brackets, spaces, newlines and bytes that are no UTF-8."""
+    """A line of /proc/PID/stat, see proc_pid_stat(5). The name may hold brackets, spaces, newlines and bytes that are no UTF-8.
+
+    Raises ValueError or IndexError for half a line, or another.
+    """
     left, dummy, right = raw.rpartition(b") ")
     pid, dummy, comm = left.partition(b" (")
     field = right.split()
     # PF_KTHREAD is 0x00200000 in every Linux since 2.6
     kernel = bool(int(field[6]) & 0x200000)
     return Process(ProcessId(int(pid), int(field[19])), int(field[1]), field[0].decode("ascii"), int(field[17]), comm.decode("utf-8", "replace"), kernel)
+
+
+def _number_behind(label: "bytes", raw: "bytes", place: "int") -> "Optional[int]":
+    """The word at that place of the line that begins with the label; None if there is no such line, or no number in it."""
+    at = raw.find(label)
+    words = raw[at : at + 60].split() if at >= 0 else []
+    return int(words[place]) if len(words) > place and words[place].isdigit() else None
 
 
 def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]", leave_out: "Callable[[int], bool]") -> "List[int]":
@@ -181,7 +191,10 @@ class ProcTable:
         """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
         self._index = None
         raw = self._read("sys/kernel/ns_last_pid")
-        return int(raw) if raw else None
+        try:
+            return int(raw) if raw else None
+        except ValueError:
+            return None
 
     def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
         """(pid, environment) of each, NUL-separated; None instead of the environment where it may not be read.
@@ -225,9 +238,12 @@ class ProcTable:
     def process(self, pid: "int") -> "Optional[Process]":
         """Whoever has the pid now."""
         raw = self._read("%d/stat" % pid)
-        if raw:
-            return parse_stat(raw)
-        if self.hides:
+        try:
+            if raw:
+                return parse_stat(raw)
+        except (IndexError, ValueError):
+            pass  # no kernel is known to write that; whoever it is can be named, and never be taken for another
+        if raw or self.hides:
             from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import hidden_process
 
             return hidden_process(pid)
@@ -241,8 +257,7 @@ class ProcTable:
     def user(self, pid: "int") -> "Optional[int]":
         """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
         raw = self._read("%d/status" % pid) or b""
-        at = raw.find(b"\nUid:")
-        return int(raw[at : at + 60].split()[2]) if at >= 0 else None
+        return _number_behind(b"\nUid:", raw, 2)
 
     def groups(self, pid: "int") -> "bytes":
         """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""
@@ -251,8 +266,7 @@ class ProcTable:
     def leader(self, pid: "int") -> "Optional[int]":
         """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""
         raw = self._read("%d/status" % pid) or b""
-        at = raw.find(b"\nTgid:")
-        return int(raw[at : at + 30].split()[1]) if at >= 0 else None
+        return _number_behind(b"\nTgid:", raw, 1)
 
     def children(self, pid: "int") -> "List[int]":
         """The children of all threads of a process."""
@@ -264,7 +278,10 @@ class ProcTable:
             return self._index.get(pid, [])
         found: List[int] = []
         for thread in self._threads(pid):
-            found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
+            try:
+                found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
+            except ValueError:
+                pass  # no kernel writes that; what stands before it is taken
         return found
 
     def present(self) -> "int":

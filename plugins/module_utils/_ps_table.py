@@ -65,7 +65,8 @@ class PsTable:
         # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.
         now = self._clock()
         self._stale_at = now + min(max(now - began, _STALE_SECONDS), _LONGEST_STALE_SECONDS)
-        return output.splitlines()
+        # Not splitlines(): that also breaks at characters that a command line may hold.
+        return output.split("\n")
 
     def _fresh(self) -> "Dict[int, Tuple[Process, int, str]]":
         if self._stale_at is None or self._clock() > self._stale_at:
@@ -99,7 +100,10 @@ class PsTable:
         """Those of the processes of a table, read after it, and as old as it: whoever asks for a newer table gets newer ones."""
         for line in self._ps(self._environment_option, "-o", "pid=,args="):
             number, dummy, text = line.strip().partition(" ")
-            pid = int(number) if number.isdigit() else 0
+            try:
+                pid = int(number)
+            except ValueError:
+                continue  # no line of ours
             if pid in processes:
                 command = processes[pid][2]
                 words = text[len(command) :] if text.startswith(command) else ""

@@ -17,9 +17,9 @@ import pwd
 import sys
 import typing as t
 
-from ansible import context
 from ansible_collections.treekill.remote.plugins.plugin_utils import _run_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._atomic_file import replace
+from ansible_collections.treekill.remote.plugins.plugin_utils._core_terms import command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._journal import Controller
 from ansible_collections.treekill.remote.plugins.plugin_utils._journal_writer import Bounds, JournalWriter, prune
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Settlement
@@ -120,7 +120,7 @@ def _head(pid: int) -> dict[str, t.Any]:
     """Who runs what. Of the command line only what names files: the rest may hold secrets."""
     controller = Controller.here()
     program = os.path.basename(sys.argv[0])
-    playbooks = context.CLIARGS.get("args") or () if program == "ansible-playbook" else ()
+    playbooks = command_line().get("args") or () if program == "ansible-playbook" else ()
     return {
         "began": _now(),
         "user": _user(),
@@ -128,7 +128,7 @@ def _head(pid: int) -> dict[str, t.Any]:
         "pid": pid,
         "program": program,
         "playbooks": [os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook) for playbook in _listed(playbooks)],
-        "inventory": [str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(context.CLIARGS.get("inventory") or ())],
+        "inventory": [str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(command_line().get("inventory") or ())],
     }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
 import signal
 import typing as t
 
@@ -27,6 +28,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords 
 
 PATIENCE = 30.0
 """Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout under Ansible is 10."""
+
+_MEMORY = 512 * 1024 * 1024
+"""Bytes that a courier may take beyond what the guardian has. A connection plugin keeps all that a host says, and a hostile host may say more than
+the controller has memory for. The longest report takes a third of it."""
 
 
 class Courier:
@@ -92,12 +97,25 @@ def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
     try:
         # The guardian's sockets above all: what a courier held open would hide that a guardian has gone.
         leave_parent(signal.SIG_DFL, write_end)
+        _bound_memory()
         answer = json.dumps(_carry_out(lease, at_once)).encode()
         while answer:
             written = os.write(write_end, answer)
             answer = answer[written:]
     finally:
         os._exit(0)
+
+
+def _bound_memory() -> None:
+    """For this process and each client of it."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as sizes:
+            own = int(sizes.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return  # no Linux: there the size is not told, and the limit is not kept either
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = own + _MEMORY if hard == resource.RLIM_INFINITY else min(own + _MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
@@ -109,5 +127,7 @@ def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
         return {"outcome": Outcome.FAILED.value, "reason": str(error), "report": None}
     except AnsibleConnectionFailure as error:
         return {"outcome": Outcome.UNREACHABLE.value, "reason": str(error), "report": None}
+    except MemoryError:
+        return {"outcome": Outcome.FAILED.value, "reason": f"the host said more than fits into {_MEMORY >> 20} MB: that is no report", "report": None}
     except Exception as error:  # noqa: BLE001  # whatever a plugin raises is told to the user as the reason
         return {"outcome": Outcome.FAILED.value, "reason": f"{type(error).__name__}: {error}", "report": None}

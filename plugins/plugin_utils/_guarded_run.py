@@ -65,6 +65,7 @@ class GuardedRun:
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
         self._before: dict[int, t.Any] = {}
+        self._handlers_were_lost = False
         self._received: list[int] = []
         self._waiting = False
         self._enough = 2
@@ -120,7 +121,10 @@ class GuardedRun:
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
-        if self._received or self._guardian is None:
+        if self._received:
+            return
+        self._keep_handlers()
+        if self._guardian is None:
             return
         killed = _has_hung_up(self._guardian)
         if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
@@ -136,6 +140,19 @@ class GuardedRun:
                 if killed
                 else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
+            )
+
+    def _keep_handlers(self) -> None:
+        """Where something in this process has taken our place at a signal, take it again, and say so once: it may come back."""
+        lost = [number for number in self._before if signal.getsignal(number) != self._on_signal]
+        for number in lost:
+            signal.signal(number, self._on_signal)
+        if lost and not self._handlers_were_lost:
+            self._handlers_were_lost = True
+            names = ", ".join(signal.Signals(number).name for number in lost)
+            display.warning(
+                f"treekill.remote: another plugin, or this ansible-core, has replaced the signal handlers of this run ({names}); they are put back at the start"
+                " of each task. Between that and such a signal the run may end without a recap; what it leaves is ended all the same."
             )
 
     def _in_child(self) -> None:

@@ -23,6 +23,7 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, KillRequest, kill_command, parse_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session
@@ -68,7 +69,7 @@ class Reach:
     @classmethod
     def of(cls, connection: ConnectionBase) -> Reach:
         """Taken from a connection that has all its options set, as it has when an action plugin is made."""
-        become, shell = connection.become, connection._shell
+        become, shell = connection.become if is_whole(Part.BECOME) else None, connection._shell
         return cls(
             # What extends a plugin only to leash it names that one.
             connection=getattr(connection, "kill_order_plugin", _name_of(connection)),

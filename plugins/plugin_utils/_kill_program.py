@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import shlex
 import typing as t
 from collections.abc import Sequence
@@ -25,6 +26,12 @@ __all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "k
 
 # What Python below 3.6 ends with, before it has read anything that it does not understand.
 _TOO_OLD = 97
+_LONGEST_OUTPUT = 32 * 1024 * 1024
+"""Characters. A report of 30,000 processes has 16 million, and its supervisor's as many; what is longer was not written by a kill pass."""
+
+_LONGEST_WORDS = 4096
+"""Characters of one text in a report, of which a kill pass sends some hundred."""
+
 _BOOTSTRAP = (
     "import sys;sys.version_info<(3,6)and sys.exit({too_old})\n"
     "import zlib,binascii,gc\n"
@@ -100,13 +107,15 @@ def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
 def parse_report(text: str, nonce: str) -> KillReport:
     """The report in what a host printed, among banners and whatever a terminal added. Raises KillReportError without a whole one."""
     mark = f"{MARK} {nonce} "
+    if len(text) > _LONGEST_OUTPUT:
+        raise KillReportError(f"{len(text)} characters of output from kill pass {nonce}: no report is as long; it begins with {text[:200]!r}")
     at = text.rfind(mark)
     if at < 0:
         raise KillReportError(f"no report of kill pass {nonce} in {len(text)} characters of output; it ends with {text[-200:]!r}")
     try:
         content, dummy = json.JSONDecoder().raw_decode(text, at + len(mark))
         return _to_report(content)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KillReportError(f"broken report of kill pass {nonce}: {error}; it begins with {text[at : at + 200]!r}") from error
 
 
@@ -115,7 +124,7 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
         raise ValueError(f"version {content['version']!r} instead of {VERSION}")
     root = content["root"]
     report = KillReport(
-        method=str(content["method"]),
+        method=_words(content["method"]),
         root=None if root is None else (int(root["pid"]), int(root["ppid"])),
         gone=tuple(_to_process(row) for row in content["gone"]),
         survivors=tuple(_to_process(row) for row in content["survivors"]),
@@ -123,7 +132,7 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
         unreadable=int(content["unreadable"]),
         escalated=bool(content["escalated"]),
         supervised=bool(content.get("supervised")),
-        seconds=float(content["seconds"]),
+        seconds=_seconds(content["seconds"]),
     )
     theirs = content.get("supervisor")
     return report if theirs is None else merge(dataclasses.replace(_to_report(theirs), supervised=True), report)
@@ -159,10 +168,21 @@ def _to_process(row: dict[str, t.Any]) -> ReportedProcess:
         pid=int(row["pid"]),
         start=int(row["start"]),
         ppid=int(row["ppid"]),
-        user=str(row["user"]),
-        command=str(row["command"]),
-        role=str(row["role"]),
-        ended=None if row["ended"] is None else str(row["ended"]),
-        seconds=None if row["seconds"] is None else float(row["seconds"]),
-        reason=str(row.get("reason", "")),
+        user=_words(row["user"]),
+        command=_words(row["command"]),
+        role=_words(row["role"]),
+        ended=None if row["ended"] is None else _words(row["ended"]),
+        seconds=None if row["seconds"] is None else _seconds(row["seconds"]),
+        reason=_words(row.get("reason", "")),
     )
+
+
+def _words(value: object) -> str:
+    return str(value)[:_LONGEST_WORDS]
+
+
+def _seconds(value: t.Any) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError(f"{value!r} is no time")
+    return seconds

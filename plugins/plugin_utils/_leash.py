@@ -27,6 +27,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
+from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole, missing
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import told
@@ -95,6 +96,8 @@ def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | 
 
 def _why_not(connection: ConnectionBase) -> str:
     """Why a cookie can't be set there, in words; empty where it can."""
+    if not is_whole(Part.EVERYTHING):
+        return f"this ansible-core has no {', '.join(missing()[Part.EVERYTHING])}"
     if is_for_devices(connection):
         return "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
     family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
@@ -116,16 +119,19 @@ class Leash:
         self._carriers: set[str] = set()
         self._reach_of: tuple[t.Any, ...] = ()
         self._reach_text = ""
-        self._exec_command = connection.exec_command
-        self._set_become_plugin = connection.set_become_plugin
-        self._put_file = connection.put_file
-        self._fetch_file = connection.fetch_file
-        self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
+        self._exec_command: t.Callable[..., Result] = connection.exec_command
         vars(connection)["exec_command"] = self.exec_command
-        vars(connection)["set_become_plugin"] = self.set_become_plugin
-        vars(connection)["put_file"] = self.put_file
-        vars(connection)["fetch_file"] = self.fetch_file
-        vars(connection._shell)["build_module_command"] = self.build_module_command
+        if is_whole(Part.BECOME):
+            self._set_become_plugin = connection.set_become_plugin
+            vars(connection)["set_become_plugin"] = self.set_become_plugin
+        if is_whole(Part.FILES):
+            self._put_file: t.Callable[..., t.Any] = connection.put_file
+            self._fetch_file: t.Callable[..., t.Any] = connection.fetch_file
+            vars(connection)["put_file"] = self.put_file
+            vars(connection)["fetch_file"] = self.fetch_file
+        if is_whole(Part.SUPERVISOR):
+            self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
+            vars(connection._shell)["build_module_command"] = self.build_module_command
 
     @contextlib.contextmanager
     def recording(self, commands: bool) -> t.Iterator[Recording]:
@@ -140,7 +146,7 @@ class Leash:
         finally:
             self._recording = None
 
-    # What is wrapped.
+    # What is wrapped. Parameters that a later core adds are passed on.
 
     def set_become_plugin(self, plugin: BecomeBase | None) -> None:
         self._set_become_plugin(t.cast("BecomeBase", plugin))
@@ -149,35 +155,35 @@ class Leash:
 
     def wrap_become(self, become: BecomeBase) -> None:
         """Set the cookie inside become: sudo drops the environment that it is called with."""
-        if _ATTRIBUTE in vars(become):
+        if _ATTRIBUTE in vars(become) or not is_whole(Part.BECOME):
             return
-        build: t.Callable[[str, t.Any], t.Any] = become.build_become_command
+        build: t.Callable[..., t.Any] = become.build_become_command
 
-        def build_become_command(cmd: str, shell: t.Any) -> str:
+        def build_become_command(cmd: str, shell: t.Any, **more: t.Any) -> str:
             if not cmd or not self._guarded:
-                return str(build(cmd, shell))
+                return str(build(cmd, shell, **more))
             self._inside_become = self._lease_of(cmd)
             # Core builds this for commands that may become somebody, and for no other.
-            return str(build(self._cookie_and(self._inside_become, cmd, sudoable=True), shell))
+            return str(build(self._cookie_and(self._inside_become, cmd, sudoable=True), shell, **more))
 
         vars(become)[_ATTRIBUTE] = self
         vars(become)["build_become_command"] = build_become_command
 
-    def put_file(self, in_path: str, out_path: str) -> t.Any:
+    def put_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
         """The connection's own; a module takes the program of its supervisor along."""
         name = os.path.basename(out_path)
         if self._supervises and (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER) and append_program(in_path):
             self._carriers.add(out_path)
-        return self._transferred(self._put_file, in_path, out_path)
+        return self._transferred(self._put_file, in_path, out_path, more)
 
-    def fetch_file(self, in_path: str, out_path: str) -> t.Any:
+    def fetch_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
         """The connection's own."""
-        return self._transferred(self._fetch_file, in_path, out_path)
+        return self._transferred(self._fetch_file, in_path, out_path, more)
 
-    def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None) -> str:
+    def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None, **more: t.Any) -> str:
         """The shell's own, with a supervisor around the module."""
         self._module_next = True
-        command = str(self._build_module_command(env_string, shebang, cmd, arg_path=arg_path)).strip()
+        command = str(self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)).strip()
         if not self._supervises:
             return command
         self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
@@ -218,7 +224,7 @@ class Leash:
                     return f"{body[: start.start()]} {words}{body[start.start() :]}"
         return body
 
-    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> Result:
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True, **more: t.Any) -> Result:
         """The connection's own, under a lease.
 
         Raises:
@@ -226,7 +232,7 @@ class Leash:
             Whatever the connection raises.
         """
         if not self._guarded:
-            return self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
+            return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         lease, becomes = self._inside_become, True
         if lease is None or f"/{lease}/" not in cmd:
             lease, becomes = self._lease_of(cmd), False
@@ -240,10 +246,10 @@ class Leash:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
         terms = self._terms_or_warning(lease, becomes, bool(in_data), supervised)
         if terms is None or not self._link.take(lease, terms):
-            return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable), is_module)
-        return self._recorded(self._held(lease, cmd, in_data, sudoable), is_module)
+            return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
+        return self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
 
-    def _transferred(self, move: t.Callable[[str, str], t.Any], in_path: str, out_path: str) -> t.Any:
+    def _transferred(self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]) -> t.Any:
         """Move a file, under a lease.
 
         Raises:
@@ -251,13 +257,13 @@ class Leash:
             Whatever the connection raises.
         """
         if not self._guarded or self._connection.transport == "local":
-            return move(in_path, out_path)
+            return move(in_path, out_path, **more)
         lease = secrets.token_hex(4)
         if not self._link.take(lease, terms_of_transfer(self._link.run, self.task.host, self.task.name)):
-            return move(in_path, out_path)
+            return move(in_path, out_path, **more)
         try:
             with self._signals_held(lease), transferring(lease):
-                return move(in_path, out_path)
+                return move(in_path, out_path, **more)
         except BaseException as error:
             # After an error like any other the client has ended. After the task's timeout it goes on.
             if not isinstance(error, Exception):
@@ -266,10 +272,10 @@ class Leash:
         finally:
             self._link.done(lease)
 
-    def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool) -> Result:
+    def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool, more: t.Mapping[str, t.Any]) -> Result:
         try:
             with self._signals_held(lease):
-                result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable)
+                result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         except BaseException as error:
             if had_no_session(error):
                 self._link.done(lease)

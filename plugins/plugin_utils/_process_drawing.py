@@ -14,7 +14,7 @@ import dataclasses
 import textwrap
 import typing as t
 
-from ansible import constants as C
+from ansible_collections.treekill.remote.plugins.plugin_utils._core_terms import C
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import SUPERVISOR, Group
 from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import columns, seconds, shortened
 

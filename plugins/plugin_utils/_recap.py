@@ -15,9 +15,8 @@ import shlex
 import sys
 import typing as t
 
-from ansible import constants as C
-from ansible import context
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_recap import after_lines
+from ansible_collections.treekill.remote.plugins.plugin_utils._core_terms import C, command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen, draw
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_groups import Group, Kinds, trees
@@ -90,7 +89,7 @@ class Recap:
         open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
         if not open_hosts:
             return []
-        words = ["ansible-playbook", "treekill.remote.sweep", *words_of_connection(context.CLIARGS)]
+        words = ["ansible-playbook", "treekill.remote.sweep", *words_of_connection(command_line())]
         words += ["--limit", ",".join(open_hosts), "--become", "-e", f"sweep_run={self._report['run']}"]
         return [Line(""), Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
 

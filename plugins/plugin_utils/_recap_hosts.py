@@ -14,7 +14,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible import constants as C
+from ansible_collections.treekill.remote.plugins.plugin_utils._core_terms import C
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Line, Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._shown_text import columns, escaped, seconds, shortened
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message

@@ -11,25 +11,36 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.utils.vars import load_extra_vars
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan, plan_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions, resolve, resolve_after, resolve_records
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
+    from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
 
 
-def options_of_run(loader: DataLoader, basedir: str) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
-    """How trees are ended, what is written down, and what is run after the kill, if anything, by a playbook in this directory.
+def options_of_run(loader: DataLoader | None, basedir: str) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
+    """How trees are ended, what is written down, and what is run after the kill, if anything, by a playbook in this directory; empty: the loader's own.
 
     Extra variables are asked for here: core hands them to callbacks since 2.20 only.
 
     Raises:
         AnsibleOptionsError: a value that is not allowed; the text names the option and what is.
     """
-    extra = {name: value for name, value in load_extra_vars(loader).items() if not _is_template(value)}
+    extra = _extra_variables(loader) if loader is not None and is_whole(Part.EXTRA_VARIABLES) else {}
     options = resolve(extra)
-    return options, resolve_records(extra), plan_of(resolve_after(extra), loader, basedir, options.timeout)
+    after = None
+    if loader is not None and is_whole(Part.AFTER_KILL) and is_whole(Part.RECAP):
+        from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import plan_of  # noqa: PLC0415  # stands on what was looked at here
+
+        after = plan_of(resolve_after(extra), loader, basedir or loader.get_basedir(), options.timeout)
+    return options, resolve_records(extra), after
+
+
+def _extra_variables(loader: DataLoader) -> dict[str, t.Any]:
+    from ansible.utils.vars import load_extra_vars  # noqa: PLC0415  # as above
+
+    return {name: value for name, value in load_extra_vars(loader).items() if not _is_template(value)}
 
 
 def _is_template(value: object) -> bool:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import carries_order
-from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
-from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+from ansible.release import __version__ as core_version
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils import _hook_points
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
@@ -22,6 +21,18 @@ if t.TYPE_CHECKING:
 
 def leash_self(connection: ConnectionBase) -> None:
     """To be called when core has set the options, which it does for each task, host and loop item."""
+    if not _hook_points.is_whole(_hook_points.Part.OWN):
+        # Said by the callback, where that is enabled.
+        unknown = _hook_points.warning(core_version)
+        if unknown:
+            Display().warning(unknown)
+        return
+    # Not before: their imports fail on a core that lacks what they stand on.
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import carries_order  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._link import current  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask  # noqa: PLC0415
+
     if carries_order(connection):
         return
     task = GuardedTask.of_connection(connection)

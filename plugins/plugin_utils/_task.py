@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.executor.process import worker
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 
 if t.TYPE_CHECKING:
@@ -87,6 +86,8 @@ class GuardedTask:
         Raises:
             AnsibleOptionsError: a kill option is not allowed; the text names it.
         """
+        from ansible.executor.process import worker  # noqa: PLC0415  # leash_self has looked at it
+
         current: WorkerProcess | None = worker.current_worker
         if current is None:
             return None

@@ -48,4 +48,5 @@ def _guard(action: ActionBase) -> None:
     except (AttributeError, TypeError, KeyError) as error:
         # A connection or an action that is not made as core makes them. Its tasks must go on, and its user must know.
         name = getattr(connection, "_load_name", type(connection).__name__)
-        link.unguarded(str(getattr(action._play_context, "remote_addr", "") or "a host"), name, f"{type(error).__name__}: {error}")
+        host = getattr(getattr(action, "_play_context", None), "remote_addr", "") or "a host"
+        link.unguarded(str(host), name, f"{type(error).__name__}: {error}")

@@ -21,6 +21,9 @@ _LENGTH = struct.Struct("!I")
 FRAME_LIMIT = 4 * 1024 * 1024
 """Bytes. A kill order has some ten kilobytes; a length above this is garbage, not a frame worth buffering."""
 
+REPORT_LIMIT = 1024 * 1024 * 1024
+"""Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts, each with a thousand processes, has a hundred million."""
+
 
 class WireError(Exception):
     """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
@@ -53,7 +56,9 @@ def _plain(value: object) -> object:
 class FrameReader:
     """Cuts a stream of bytes into messages; holds what has not yet become a whole frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        """`limit`: the most bytes of a frame that are taken."""
+        self._limit = limit
         self._pending = bytearray()
 
     def feed(self, chunk: bytes) -> list[Message]:
@@ -66,8 +71,8 @@ class FrameReader:
         messages = []
         while len(self._pending) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._pending)
-            if length > FRAME_LIMIT:
-                raise WireError(f"a frame of {length} bytes was announced; {FRAME_LIMIT} is the most that is taken")
+            if length > self._limit:
+                raise WireError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
             start, end = _LENGTH.size, _LENGTH.size + length
             if len(self._pending) < end:
                 break
@@ -91,7 +96,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._reader = FrameReader()
+        self._reader = FrameReader(REPORT_LIMIT)
         self._messages: list[Message] = []
 
     def send(self, message: Message) -> None:

@@ -40,6 +40,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     top.add_argument("command", choices=sorted(COMMANDS))
     top.add_argument("gates", nargs="*", metavar="gate", help="for lint: `list` names them")
     top.add_argument("--core", metavar="X.Y", help=f"one of {', '.join(CORES)}; default: the newest that the Pythons here can run")
+    top.add_argument("--python", metavar="X.Y", help="that it runs on; default: the newest here that it supports")
     options = top.parse_intermixed_args(words[:end])
     options.arguments = words[end + 1 :]
     return options
@@ -47,7 +48,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def build(options: argparse.Namespace) -> int:
     """Print the tarball's path."""
-    ready = make_ready(options.core)
+    ready = make_ready(options.core, options.python)
     with locked():
         print(_collection.build(ready.venv))
     return 0
@@ -55,7 +56,7 @@ def build(options: argparse.Namespace) -> int:
 
 def install(options: argparse.Namespace) -> int:
     """Print the path for ANSIBLE_COLLECTIONS_PATH."""
-    ready = make_ready(options.core)
+    ready = make_ready(options.core, options.python)
     with locked():
         print(_collection.install(ready.venv))
     return 0
@@ -63,23 +64,23 @@ def install(options: argparse.Namespace) -> int:
 
 def venv(options: argparse.Namespace) -> int:
     """Print the virtual environment's path."""
-    print(make_ready(options.core).venv.path)
+    print(make_ready(options.core, options.python).venv.path)
     return 0
 
 
 def one_suite(options: argparse.Namespace) -> int:
     """Unit tests, integration tests or molecule scenarios."""
-    return _tests.suite(options.command, make_ready(options.core), options.arguments)
+    return _tests.suite(options.command, make_ready(options.core, options.python), options.arguments)
 
 
 def coverage(options: argparse.Namespace) -> int:
     """Every row, and the table of them."""
-    return _tests.coverage(make_ready(options.core), options.arguments)
+    return _tests.coverage(make_ready(options.core, options.python), options.arguments)
 
 
 def test(options: argparse.Namespace) -> int:
     """Lint and all suites on one core."""
-    return _all.test(make_ready(options.core), (), options.arguments)
+    return _all.test(make_ready(options.core, options.python), (), options.arguments)
 
 
 def test_all_cores(options: argparse.Namespace) -> int:
@@ -90,7 +91,7 @@ def test_all_cores(options: argparse.Namespace) -> int:
 
 def program(options: argparse.Namespace) -> int:
     """Demo, benchmark or screenshot."""
-    return _tests.program(options.command, make_ready(options.core), options.arguments)
+    return _tests.program(options.command, make_ready(options.core, options.python), options.arguments)
 
 
 def lint(options: argparse.Namespace) -> int:
@@ -98,12 +99,12 @@ def lint(options: argparse.Namespace) -> int:
     if options.gates == ["list"]:
         _lint.names()
         return 0
-    return _lint.lint(make_ready(options.core), options.gates)
+    return _lint.lint(make_ready(options.core, options.python), options.gates)
 
 
 def format_sources(options: argparse.Namespace) -> int:
     """Layout, order of imports and what else ruff mends by itself."""
-    lint_venv = workshop(make_ready(options.core)).lint
+    lint_venv = workshop(make_ready(options.core, options.python)).lint
     ruff = str(lint_venv.program("ruff"))
     fixed = subprocess.run([ruff, "check", "--fix", "--output-format", "concise"], cwd=str(ROOT), check=False)
     subprocess.run([ruff, "format"], cwd=str(ROOT), check=True)

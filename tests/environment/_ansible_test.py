@@ -66,19 +66,32 @@ def sanity(workshop: Workshop) -> Sequence[str]:
     if ignores:
         raise SetupError(f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not ignored")
     notes = try_to_install(SHELLCHECK)
-    with locked("sanity"):
-        prepare_home(workshop.venv)
-        # Not the snapshot: ansible-test writes into the tree that it looks at.
-        copy_sources(source_files(), COPY)
-        make_repository(COPY)
-        try:
-            printed = run([workshop.venv.program("ansible-test"), "sanity", "--color", "no"], cwd=COPY, env=environment(workshop.venv))
-        except SetupError as error:
-            raise SetupError(without_noise(str(error))) from None
+    printed = ansible_test(workshop, "sanity")
     if 'Running sanity test "validate-modules"' not in printed:
         raise SetupError(f"{printed}\nansible-test ran no sanity tests")
     absent = list(dict.fromkeys(SKIPPED.findall(printed)))
     return [*notes, f"not on Python {', '.join(absent)}: not here"] if absent else notes
+
+
+def units(workshop: Workshop) -> Sequence[str]:
+    """The unit tests, on the Python of the chosen core, in the way that others run those of collections."""
+    printed = ansible_test(workshop, "units", "--venv", "--requirements", "--python", dotted(workshop.ready.interpreter.version))
+    for world in ("module_utils", "controller"):
+        if not re.search(rf"Unit test {world} with Python [0-9.]+\n(?s:.*?) [0-9]+ passed", printed):
+            raise SetupError(f"{printed}\nansible-test ran no unit tests of {world}")
+    return ()
+
+
+def ansible_test(workshop: Workshop, *words: str) -> str:
+    """What it printed, run on a copy of the tree: it writes into the one that it looks at, so not on the snapshot."""
+    with locked("sanity"):
+        prepare_home(workshop.venv)
+        copy_sources(source_files(), COPY)
+        make_repository(COPY)
+        try:
+            return run([workshop.venv.program("ansible-test"), *words, "--color", "no"], cwd=COPY, env=environment(workshop.venv))
+        except SetupError as error:
+            raise SetupError(without_noise(str(error))) from None
 
 
 def without_noise(printed: str) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from dataclasses import dataclass, replace
-from typing import Iterator
+from typing import Iterator, Mapping
 
 from . import _collection, _system_packages, _venvs
 from ._commands import SetupError
-from ._cores import Core
+from ._cores import Core, Version, dotted
 from ._interpreters import Interpreter, choose, forget_interpreters, interpreters
 from ._paths import CACHE, IMPORTABLE
 from ._sources import importable
@@ -59,22 +59,27 @@ def locked(name: str = "setup") -> Iterator[None]:
         yield
 
 
-def make_ready(wanted: str | None) -> Ready:
-    """Packages, interpreter and virtual environment for the wanted core, or for the newest that runs here."""
+def make_ready(wanted: str | None, python: str | None = None) -> Ready:
+    """Packages, interpreter and virtual environment for the wanted core and Python, or for the newest that run here."""
     with locked():
         _system_packages.ensure_programs()
-        core, interpreter = choose_or_install(wanted)
+        core, interpreter = choose_or_install(wanted, python)
         importable()
         return Ready(core, interpreter, _venvs.core_venv(core, interpreter))
 
 
-def choose_or_install(wanted: str | None) -> tuple[Core, Interpreter]:
+def choose_or_install(wanted: str | None, python: str | None) -> tuple[Core, Interpreter]:
     """Choose; if that fails and a Python here lacks only the package for virtual environments, install it and choose again."""
     try:
-        return choose(wanted, interpreters())
+        return choose(wanted, only(python))
     except SetupError:
         if all(one.makes_venvs for one in interpreters().values()):
             raise
     _system_packages.install([_system_packages.VENV])
     forget_interpreters()
-    return choose(wanted, interpreters())
+    return choose(wanted, only(python))
+
+
+def only(python: str | None) -> Mapping[Version, Interpreter]:
+    """The Pythons of this machine, or the one of that version, such as 3.12."""
+    return {version: one for version, one in interpreters().items() if python in (None, dotted(version))}

@@ -283,9 +283,14 @@ def test_a_command_that_comes_late_is_still_ended(namespace):
 def test_the_pass_finishes_when_its_channel_dies(namespace):
     start(namespace, "trap true TERM; echo ready; while :; do sleep 1000; done", alive=2)
     words = request_words(KillRequest(RUN, LEASE, "n0", timeout=2.0))
+
+    def sleeping(now):
+        return [pid for pid, process in now.items() if process.arguments == ["sleep", "1000"]]
+
+    # Known before the pass begins: it may be ended before anybody has looked.
+    (first,) = sleeping(namespace.wait_for(sleeping, "the child"))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN, *words])
     # The child ends by the first signal, and the root, which ignores it, starts another.
-    first = next(pid for pid, process in namespace.processes().items() if process.arguments == ["sleep", "1000"])
     now = namespace.wait_for(lambda now: first not in now, "the first signals")
     running.stdout.close()
     own = next(pid for pid, process in now.items() if "nonce=n0" in process.arguments)

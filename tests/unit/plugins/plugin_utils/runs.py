@@ -17,7 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.treekill.remote.plugins.plugin_utils import _wire
+
 ROOT = Path(__file__).resolve().parents[4]
+
+#: The folder in which Python has found `ansible_collections`.
+COLLECTIONS = Path(_wire.__file__).parents[5]
+
+#: PYTHONPATH of a program that a test starts. Whoever has started the tests may have core itself there.
+PLACES = ":".join([str(ROOT), str(COLLECTIONS), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextlib.contextmanager
@@ -25,7 +33,7 @@ def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
     """Start it with its order given; its guardian's directory is below a directory of its own, and has to be gone at the end."""
     with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "XDG_RUNTIME_DIR"))}
-        environ.update(TMPDIR=directory, PYTHONPATH=f"{ROOT}:{ROOT}/.cache/importable", LC_ALL="C.UTF-8")
+        environ.update(TMPDIR=directory, PYTHONPATH=PLACES, LC_ALL="C.UTF-8")
         with subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("a_run.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
         ) as process:

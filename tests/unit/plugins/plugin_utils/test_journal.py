@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._journal_writer im
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .runs import ROOT
+from .runs import PLACES
 
 RUN = "00000000000000aa"
 
@@ -148,7 +148,7 @@ time.sleep(600)
 
 
 def child(directory: Path, run: str, leases: int) -> subprocess.Popen[str]:
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/.cache/importable"}
+    environ = {**os.environ, "PYTHONPATH": PLACES}
     words = [str(directory), run, json.dumps(HEAD), str(leases)]
     return subprocess.Popen([sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True, env=environ)
 

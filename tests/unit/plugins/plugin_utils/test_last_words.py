@@ -10,11 +10,10 @@ import os
 import select
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[4]
+from .runs import PLACES
 
 PROGRAM = """
 from ansible.utils.display import Display
@@ -25,7 +24,7 @@ print("went on", flush=True)
 
 
 def spoken(**streams: int) -> subprocess.Popen[bytes]:
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/.cache/importable", "LC_ALL": "C.UTF-8"}
+    environ = {**os.environ, "PYTHONPATH": PLACES, "LC_ALL": "C.UTF-8"}
     # Its own session: nothing of this is to be said on the terminal of whoever runs the tests.
     return subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environ, start_new_session=True, **streams)
 
@@ -51,7 +50,7 @@ def test_where_the_reader_goes_the_terminal_is_told(reads: bool) -> None:
     reading, writing = os.pipe()
     if not reads:
         os.close(reading)
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/.cache/importable", "LC_ALL": "C.UTF-8"}
+    environ = {**os.environ, "PYTHONPATH": PLACES, "LC_ALL": "C.UTF-8"}
     take_terminal = f"import fcntl, os, termios; fcntl.ioctl({line}, termios.TIOCSCTTY, 0)"
     argv = [sys.executable, "-c", take_terminal + PROGRAM]
     with subprocess.Popen(

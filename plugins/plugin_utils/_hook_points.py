@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of ansible-core this collection stands on, and what is not guarded where a piece of it is missing.
+
+This file is private to the collection treekill.remote.
+
+A later core may have renamed any of it: little of it is promised to plugins. So it is looked at before anything is leaned on, and imports nothing of
+core by itself. The names of attributes are those that a class or the __init__ of one of its classes mentions: objects are made per task, in workers.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib
+import inspect
+import types
+import typing as t
+
+
+class Part(enum.Enum):
+    """What is lost when one of its hook points is missing, in words for the user."""
+
+    EVERYTHING = "nothing is guarded: what an interruption leaves will live on"
+    TASKS = "tasks are guarded only on hosts whose connection is treekill.remote.ssh or treekill.remote.paramiko_ssh"
+    OWN = "the connections treekill.remote.ssh and treekill.remote.paramiko_ssh guard only what treekill_track=all finds, and nothing without it"
+    BECOME = "what tasks start by become is ended by the login user, who has to be allowed to, or to use sudo without a password"
+    SUPERVISOR = "modules have no supervisor: orphans that clear their environment are not found, and hosts end nothing when the whole controller is gone"
+    FILES = "asynchronous jobs have no supervisor, and file transfers are not ended with the run"
+    EXTRA_VARIABLES = "kill options that --extra-vars sets do not count for the run itself"
+    WATCH = "a guardian that is killed is missed by the next task only"
+    RECAP = "recap, report and journal leave the inventory out, or are without colours, and what after_kill names is not run"
+    AFTER_KILL = "after_kill is not run"
+    CONSOLE = "of ansible-console the first command alone is guarded"
+
+
+_POINTS: dict[Part, tuple[str, ...]] = {
+    Part.EVERYTHING: (
+        "ansible.errors:AnsibleError",
+        "ansible.errors:AnsibleAuthenticationFailure",
+        "ansible.errors:AnsibleConnectionFailure",
+        "ansible.errors:AnsibleOptionsError",
+        "ansible.utils.display:Display.warning(msg)",
+        "ansible.utils.display:Display.error(msg)",
+        "ansible.utils.display:Display.display(msg, color, stderr)",
+        "ansible.utils.path:unfrackpath",
+        "ansible.module_utils.parsing.convert_bool:boolean",
+        "ansible.constants:config.get_config_value(config, plugin_type, plugin_name, variables, direct)",
+        "ansible.constants:config.get_configuration_definitions(plugin_type, name)",
+        "ansible.constants:config.initialize_plugin_configuration_definitions(plugin_type, name, defs)",
+        "ansible.playbook.play_context:PlayContext.executable",
+        "ansible.playbook.task:Task.async_val",
+        "ansible.playbook.task:Task.get_name",
+        "ansible.playbook.task:Task.no_log",
+        "ansible.playbook.task:Task.poll",
+        "ansible.plugins.loader:connection_loader.get(name)",
+        "ansible.plugins.loader:shell_loader.get(name)",
+        "ansible.plugins.loader:become_loader.get(name)",
+        "ansible.plugins.shell.sh:ShellModule.SHELL_FAMILY",
+        "ansible.plugins.become:BecomeBase.get_options",
+        "ansible.plugins.callback:CallbackBase.v2_playbook_on_start",
+        "ansible.plugins.connection:ConnectionBase.exec_command(cmd, in_data, sudoable)",
+        "ansible.plugins.connection:ConnectionBase.set_options(direct)",
+        "ansible.plugins.connection:ConnectionBase.get_options",
+        "ansible.plugins.connection:ConnectionBase.get_option(option)",
+        "ansible.plugins.connection:ConnectionBase._options",
+        "ansible.plugins.connection:ConnectionBase._load_name",
+        "ansible.plugins.connection:ConnectionBase._play_context",
+        "ansible.plugins.connection:ConnectionBase._shell",
+        "ansible.plugins.connection:ConnectionBase.become",
+        "ansible.plugins.connection:ConnectionBase.transport",
+        "ansible.plugins.connection:ConnectionBase.allow_executable",
+        "ansible.plugins.connection:ConnectionBase.supports_persistence",
+        "ansible.plugins.connection:ConnectionBase.force_persistence",
+    ),
+    Part.TASKS: (
+        "ansible.plugins.action:ActionBase._connection",
+        "ansible.plugins.action:ActionBase._task",
+        "ansible.plugins.action:ActionBase._templar",
+        "ansible.template:Templar.available_variables",
+        "ansible.template:Templar.template(variable)",
+        "ansible.playbook.task:Task.action",
+        "ansible.playbook.task:Task.delegate_to",
+    ),
+    Part.OWN: (
+        "ansible.executor.process.worker:current_worker",
+        "ansible.executor.process.worker:WorkerProcess._host",
+        "ansible.executor.process.worker:WorkerProcess._task",
+        "ansible.executor.process.worker:WorkerProcess._task_vars",
+    ),
+    Part.BECOME: (
+        "ansible.plugins.connection:ConnectionBase.set_become_plugin(plugin)",
+        "ansible.plugins.become:BecomeBase.build_become_command(cmd, shell)",
+    ),
+    Part.SUPERVISOR: ("ansible.plugins.shell:ShellBase.build_module_command(env_string, shebang, cmd, arg_path)",),
+    Part.FILES: (
+        "ansible.plugins.connection:ConnectionBase.put_file(in_path, out_path)",
+        "ansible.plugins.connection:ConnectionBase.fetch_file(in_path, out_path)",
+        "ansible.constants:DEFAULT_LOCAL_TMP",
+    ),
+    Part.EXTRA_VARIABLES: (
+        "ansible.utils.vars:load_extra_vars(loader)",
+        "ansible.playbook:Playbook._loader",
+    ),
+    Part.WATCH: ("ansible.plugins.callback:CallbackBase.v2_runner_on_start",),
+    Part.RECAP: (
+        "ansible.context:CLIARGS",
+        "ansible.constants:COLOR_CHANGED",
+        "ansible.constants:COLOR_ERROR",
+        "ansible.constants:COLOR_HIGHLIGHT",
+        "ansible.constants:COLOR_OK",
+        "ansible.constants:COLOR_SKIP",
+        "ansible.constants:COLOR_WARN",
+    ),
+    Part.AFTER_KILL: (
+        "ansible.cli:CLI.split_vault_id",
+        "ansible.constants:DEFAULT_VAULT_IDENTITY",
+        "ansible.constants:DEFAULT_VAULT_IDENTITY_LIST",
+        "ansible.parsing.vault:PromptVaultSecret",
+        "ansible.playbook:Playbook._basedir",
+        "ansible.playbook.play_context:PlayContext.become_pass",
+        "ansible.playbook.play_context:PlayContext.password",
+    ),
+    Part.CONSOLE: (
+        "ansible.plugins.callback:CallbackBase.v2_playbook_on_play_start",
+        "ansible.playbook.play:Play._loader",
+        "ansible.executor.task_queue_manager:TaskQueueManager.cleanup",
+    ),
+}
+"""module:name.name(parameters by which it is called, or by which it is called through us)."""
+
+
+@functools.cache
+def missing() -> dict[Part, tuple[str, ...]]:
+    """The hook points that the installed core does not have, by what is lost with them; empty on a core that is known. Looked up once for each process."""
+    found = {part: tuple(point for point in points if not _is_there(point)) for part, points in _POINTS.items()}
+    return {part: points for part, points in found.items() if points}
+
+
+def is_whole(part: Part) -> bool:
+    """Whether all that this part stands on is there."""
+    return part not in missing() and Part.EVERYTHING not in missing()
+
+
+class _Told:
+    """Of this process and its forks: whether the user knows."""
+
+    told = False
+
+
+def warning(core: str) -> str:
+    """What to tell the user of what is missing, in one text; empty when nothing is, and when it was asked for before, here or in a parent.
+
+    Args:
+        core: its version.
+    """
+    lost = missing()
+    if not lost or _Told.told:
+        return ""
+    _Told.told = True
+    names = ", ".join(point.replace(":", ".") for points in lost.values() for point in points)
+    # Whoever has lost everything need not be told what that consists of.
+    parts = [Part.EVERYTHING] if Part.EVERYTHING in lost else [*lost]
+    effects = "; ".join(part.value for part in parts)
+    rest = "" if Part.EVERYTHING in lost else " Nothing else is affected."
+    return (
+        f"treekill.remote: ansible-core {core} is not as this version of the collection knows it: there is no {names}. Therefore {effects}.{rest}"
+        " The run itself goes on. See whether there is a newer version of the collection."
+    )
+
+
+def _is_there(point: str) -> bool:
+    module, dummy, rest = point.partition(":")
+    path, dummy, parameters = rest.rstrip(")").partition("(")
+    try:
+        value: t.Any = importlib.import_module(module)
+    except ImportError:
+        return False
+    for name in path.split("."):
+        if not _has(value, name):
+            return False
+        value = getattr(value, name, None)
+    return not parameters or _takes(value, parameters.split(", "))
+
+
+def _has(holder: object, name: str) -> bool:
+    """Whether it has an attribute of that name, or is a class whose objects have."""
+    if hasattr(holder, name):
+        return True
+    return isinstance(holder, type) and any(name in getattr(one, "__annotations__", ()) or _is_set_by(one, name) for one in holder.__mro__)
+
+
+def _is_set_by(one: type, name: str) -> bool:
+    """Whether the __init__ of a class mentions the attribute. Where another plugin has put its own there, it is taken for granted."""
+    init = vars(one).get("__init__")
+    init = inspect.unwrap(init) if isinstance(init, types.FunctionType) else None
+    # A protocol's is made by the module typing.
+    return init is not None and (init.__module__ not in (one.__module__, "typing") or name in init.__code__.co_names)
+
+
+def _takes(value: object, parameters: t.Sequence[str]) -> bool:
+    """Whether a function can be given these parameters by name. Of what is no Python function nothing is known: it is taken for granted."""
+    function = inspect.unwrap(getattr(value, "__func__", value))  # type: ignore[arg-type]
+    if not isinstance(function, types.FunctionType):
+        return callable(value)
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS) or {*parameters} <= {*names}

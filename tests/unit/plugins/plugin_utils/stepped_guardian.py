@@ -1,0 +1,262 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real guardian in this process, served a step at a time by a clock that stands still: real sockets, real workers, real processes for couriers.
+
+What a courier says is decided by the test: its process does nothing, and the test holds the pipe that it would answer by.
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+from typing import Any
+
+import pytest
+from ansible_collections.treekill.remote.plugins.plugin_utils import _courier, _guardian, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, encode
+
+
+class _Begun(Exception):
+    """The guardian has made itself ready, and would serve now."""
+
+
+class _SteppedLoop(Loop):
+    """Time passes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=lambda: self.now)
+        self.now = 1000.0
+        self.wanted: Any = None
+
+    def run_while(self, wanted: Any) -> None:
+        self.wanted = wanted
+        raise _Begun
+
+    def settle(self) -> None:
+        """Serve until nothing is ready any more."""
+        while self._selector.select(0):
+            self.poll()
+        self._fire()
+        if self._selector.select(0):
+            self.settle()
+
+
+class Peer:
+    """A process that has connected to the guardian, and its ends of the connections, held here: one to speak by, and before it one that says nothing."""
+
+    def __init__(self, path: str, connections: int = 1) -> None:
+        here, there = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _connect_and_stay(path, there, connections)
+        there.close()
+        dummy, ancillary, *dummy = here.recvmsg(1, socket.CMSG_SPACE(4 * connections))
+        *self.others, self.socket = [socket.socket(fileno=number) for number in array.array("i", ancillary[0][2])]
+        self.socket.setblocking(False)
+        # It has closed what it inherited: nobody but this process holds a connection open.
+        assert here.recv(1) == b""
+        here.close()
+        self.reader = FrameReader()
+        self.received: list[Message] = []
+        self.gone = False
+
+    def send(self, message: Message) -> None:
+        self.socket.sendall(encode(message))
+
+    def read(self) -> list[Message]:
+        """What has come since the last time."""
+        try:
+            while True:
+                chunk = self.socket.recv(1 << 20)
+                if not chunk:
+                    self.gone = True
+                    break
+                self.received += self.reader.feed(chunk)
+        except (BlockingIOError, ConnectionResetError):
+            pass
+        came, self.received = self.received, []
+        return came
+
+    def hang_up(self) -> None:
+        self.gone = True
+        for connection in (self.socket, *self.others):
+            connection.close()
+
+    def die(self) -> None:
+        """Its process ends, whatever state it is in."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.hang_up()
+
+
+def _connect_and_stay(path: str, there: socket.socket, count: int) -> None:
+    """The guardian asks the kernel who has connected: so it is done here, and the connection handed over."""
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        connections = [socket.socket(socket.AF_UNIX) for dummy in range(count)]
+        for connection in connections:
+            connection.connect(path)
+        there.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno() for connection in connections]))])
+        os.closerange(3, 1024)
+        while True:
+            signal.pause()
+    finally:
+        os._exit(0)
+
+
+@dataclasses.dataclass
+class Sent:
+    """A courier that is under way."""
+
+    lease: str
+    at_once: bool
+    answer_by: int
+    """The write end of its pipe."""
+    errand: Any
+    courier: Any
+
+    @property
+    def ended(self) -> bool:
+        """Whether the guardian has lost patience with it."""
+        return self.courier not in self.errand.couriers
+
+
+class _CourierSystem:
+    """The system calls of a courier, its process and the pipe to it given by the test."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+        self.write_end = -1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def pipe(self) -> tuple[int, int]:
+        read_end, write_end = os.pipe()
+        # The courier's own end is closed by whoever sends it.
+        self.write_end = os.dup(write_end)
+        return read_end, write_end
+
+    def fork(self) -> int:
+        if self.refuses:
+            os.close(self.write_end)
+            raise OSError(11, "Resource temporarily unavailable")
+        clean, held = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(held)
+            os.read(clean, 1)  # its end: the other process has closed all that it inherited
+            os.close(clean)
+        return pid
+
+
+class SteppedGuardian:
+    """The guardian of one run, its main process a process that does nothing."""
+
+    def __init__(self) -> None:
+        self._patch = pytest.MonkeyPatch()
+        self.directory = tempfile.mkdtemp(prefix="tk-", dir="/tmp")
+        self.path = f"{self.directory}/socket"
+        self.system = _CourierSystem()
+        self._couriers: list[Sent] = []
+        self._patch.setattr(_guardian, "Loop", _SteppedLoop)
+        self._patch.setattr(_guardian, "prepare", lambda: None)
+        self._patch.setattr(_courier, "os", self.system)
+        self._patch.setattr(_courier, "_be_courier", self._stay)
+        listener = _rendezvous.listen(self.path)
+        listener.setblocking(True)
+        self.main = Peer(self.path, connections=2)
+        lifeline, self._held_end = os.pipe()
+        wake, self.wake = os.pipe()
+        run = secrets.token_hex(8)
+        chronicle = Chronicle(run, self.main.pid, RecordOptions())
+        self.guardian = _guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), chronicle)
+        self._send = self.guardian._dispatch._try
+        self._patch.setattr(self.guardian._dispatch, "_try", self._note)
+        self.loop: Any = self.guardian._loop
+        with pytest.raises(_Begun):
+            self.guardian.serve()
+        self._descriptors = [lifeline, self._held_end, wake, self.wake]
+        self._listener = listener
+        self.loop.settle()
+        self.main.others[0].sendall(encode({"op": "main"}))
+        self.loop.settle()
+
+    @staticmethod
+    def _stay(dummy_lease: Lease, dummy_write_end: int, dummy_at_once: bool) -> None:
+        try:
+            os.setsid()
+            os.closerange(0, 1024)
+            while True:
+                signal.pause()
+        finally:
+            os._exit(0)
+
+    def _note(self, errand: Any, at_once: bool = False) -> None:
+        before = len(errand.couriers)
+        self._send(errand, at_once)
+        if len(errand.couriers) > before:
+            self._couriers.append(Sent(errand.lease.lease, at_once, self.system.write_end, errand, errand.couriers[-1]))
+
+    @property
+    def couriers(self) -> list[Sent]:
+        """Those that are under way."""
+        for sent in [sent for sent in self._couriers if sent.ended]:
+            self._couriers.remove(sent)
+            os.close(sent.answer_by)
+        return list(self._couriers)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it would go on to serve."""
+        return bool(self.loop.wanted())
+
+    def new_peer(self) -> Peer:
+        peer = Peer(self.path)
+        self.loop.settle()
+        return peer
+
+    def signal(self, number: signal.Signals) -> None:
+        """As the interpreter's own handler in the main process does it."""
+        os.write(self.wake, bytes([number]))
+        self.loop.settle()
+
+    @property
+    def is_interrupted(self) -> bool:
+        return not self.guardian._ledger.gate_open
+
+    def after(self, seconds: float) -> None:
+        """So much later."""
+        self.loop.now += seconds
+        self.loop.settle()
+
+    def answer(self, courier: Sent, content: object) -> None:
+        """A courier says this, and ends."""
+        self._couriers.remove(courier)
+        os.write(courier.answer_by, content if isinstance(content, bytes) else json.dumps(content).encode())
+        os.close(courier.answer_by)
+        self.loop.settle()
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+        assert not self.couriers
+        self.loop.settle()
+        self._patch.undo()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._listener.close()
+        shutil.rmtree(self.directory)

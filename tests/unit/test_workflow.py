@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What GitHub runs is what everybody runs by hand: commands of the Makefile, on each supported core with the oldest and the newest of its Pythons."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.environment import __main__ as environment
+from tests.environment import _setup
+from tests.environment._commands import SetupError
+from tests.environment._cores import CORES, dotted
+from tests.environment._gates import GATES
+from tests.environment._interpreters import Interpreter
+from tests.environment._paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def workflow() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+
+
+def test_every_core_is_tested_on_the_oldest_and_the_newest_python_that_it_runs_on(workflow: dict[str, Any]):
+    rows = [(row["core"], row["python"]) for row in workflow["jobs"]["test"]["strategy"]["matrix"]["include"]]
+    assert rows == [(core.version, dotted(python)) for core in CORES.values() for python in core.python]
+
+
+def test_it_runs_the_targets_of_the_makefile(workflow: dict[str, Any]):
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    targets = [target for command in commands for target in re.findall(r"\bmake ([a-z-]+)", command)]
+    assert targets == ["lint", "lint-units", "test"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets if not target.startswith("lint-"))
+    assert all(target.removeprefix("lint-") in GATES for target in targets if target.startswith("lint-"))
+    assert all(f"{name} ?=" in makefile for command in commands for name in re.findall(r"\b([A-Z_]+)=(?!true)", command) if name != "PATH")
+
+
+def test_it_runs_on_a_schedule_too(workflow: dict[str, Any]):
+    assert workflow["on"]["schedule"]
+
+
+def test_a_python_that_was_asked_for_is_never_replaced_by_another(monkeypatch: pytest.MonkeyPatch):
+    here = {(3, minor): Interpreter(f"/usr/bin/python3.{minor}", (3, minor, 0), True) for minor in (11, 12)}
+    monkeypatch.setattr(_setup, "interpreters", lambda: here)
+    assert _setup.choose_or_install("2.16", "3.11")[1].version == (3, 11)
+    assert _setup.choose_or_install("2.16", None)[1].version == (3, 12)
+    with pytest.raises(SetupError, match="with venv and ensurepip here: none"):
+        _setup.choose("2.16", _setup.only("3.10"))
+
+
+def test_both_are_options_of_every_command():
+    options = environment.parse(["lint", "--core", "2.18", "--python", "3.13", "ruff"])
+    assert (options.core, options.python, options.gates) == ("2.18", "3.13", ["ruff"])
