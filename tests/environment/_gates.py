@@ -27,8 +27,6 @@ class Gate:
     name: str
     about: str
     check: Callable[[Workshop], Notes]
-    only_by_name: bool = False
-    """Whether it repeats what other commands do, in another way, and is left out of `make lint`."""
 
 
 def ruff(workshop: Workshop) -> Notes:
@@ -118,7 +116,6 @@ GATES: Mapping[str, Gate] = {
     for gate in (
         # The longest first: the others run beside it.
         Gate("sanity", "ansible-test sanity of the chosen core, no ignores, on every Python here that it supports", _ansible_test.sanity),
-        Gate("units", "ansible-test units; not part of `make lint`: the same tests as `make unit`", _ansible_test.units, only_by_name=True),
         Gate("importer", "galaxy-importer on the tarball", _importer.check),
         Gate("docs", "antsibull-docs", docs),
         Gate("ansible-lint", "ansible-lint, production profile", ansible_lint),
@@ -130,5 +127,7 @@ GATES: Mapping[str, Gate] = {
         Gate("licences", "REUSE", licences),
         Gate("ruff", "ruff check", ruff),
         Gate("layout", "ruff format", layout),
+        # Its place is the one of sanity as well: before that has ended it would wait in vain.
+        Gate("units", "ansible-test units: the same tests as `make unit`", _ansible_test.units),
     )
 }

@@ -33,7 +33,7 @@ def lint(ready: Ready, names: Sequence[str]) -> int:
     unknown = [name for name in names if name not in GATES]
     if unknown:
         raise SetupError(f"no such gate: {', '.join(unknown)}. Gates: {', '.join(GATES)}")
-    gates = [gate for gate in GATES.values() if gate.name in names or not (names or gate.only_by_name)]
+    gates = [gate for gate in GATES.values() if gate.name in names or not names]
     place = workshop(ready)
     failed = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
