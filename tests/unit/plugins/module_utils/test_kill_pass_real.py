@@ -169,7 +169,7 @@ def test_what_stands_above_the_root_is_not_touched(namespace):
     report = kill(namespace)
     assert len(report["gone"]) == 2
     read_lines(shell, 1, b"above is alive\n")
-    assert [process.arguments for process in namespace.processes().values()] == [["sleep", "1000"]]
+    namespace.wait_for(lambda now: [process.arguments for process in now.values()] == [["sleep", "1000"]], "what the shell above becomes")
 
 
 def test_a_cookie_that_names_the_login_shell_does_not_end_it(namespace):
