@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/coverage.md from the records of test runs: `python -m tests.coverage`."""
+"""docs/coverage.md from the records of test runs, and what README.md says of it: `python -m tests.coverage`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .notes import ENDS, NO_ROW, REMARKS, SECTIONS
 from .plugin import RECORDS
+from .supported import README, with_supported
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
 
@@ -39,6 +40,7 @@ class Ended:
     core: str
     outcome: str  #: passed, failed or skipped
     reason: str  #: of a skip
+    python: str = ""  #: on the controller
 
 
 Cells = Mapping[tuple[str, str, str], list[Ended]]
@@ -50,14 +52,13 @@ def read(records: Iterable[Path]) -> Cells:
     for path in records:
         for row in json.loads(path.read_text()).values():
             for section, subject, end in row["covers"]:
-                cells[section, subject, end].append(Ended(path.stem, row["outcome"], row["reason"].removeprefix("Skipped: ")))
+                cells[section, subject, end].append(Ended(path.stem, row["outcome"], row["reason"].removeprefix("Skipped: "), row["python"]))
     return cells
 
 
 def table(cells: Cells) -> str:
     """The page, in Markdown."""
-    cores = sorted({row.core for rows in cells.values() for row in rows}, key=lambda core: [int(part) for part in core.split(".")])
-    parts = [HEAD, f"Recorded on ansible-core {', '.join(cores) or '(nothing)'}."]
+    parts = [HEAD, f"Recorded on ansible-core {_recorded_on(cells)}."]
     for section in SECTIONS:
         subjects = sorted({subject for where, subject, dummy in [*cells, *NO_ROW] if where == section}, key=str.lower)
         if subjects:
@@ -65,11 +66,23 @@ def table(cells: Cells) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _recorded_on(cells: Cells) -> str:
+    """Each core with the Pythons of the controller, the oldest first."""
+    pythons: dict[str, set[str]] = defaultdict(set)
+    for row in (row for rows in cells.values() for row in rows):
+        pythons[row.core].add(row.python)
+    return ", ".join(f"{core} (Python {', '.join(sorted(pythons[core], key=_numbers))})" for core in sorted(pythons, key=_numbers)) or "(nothing)"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part]
+
+
 def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
     lines = [f"\n## {section}\n", f"| | {' | '.join(ENDS)} | ansible-core |", "|---" * (len(ENDS) + 2) + "|"]
     for subject in subjects:
         ended = [row for end in ENDS for row in cells.get((section, subject, end), ())]
-        cores = sorted({".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=lambda core: int(core.split(".")[1]))
+        cores = sorted({".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=_numbers)
         shown = [_cell(cells.get((section, subject, end), []), NO_ROW.get((section, subject, end), "**no row**")) for end in ENDS]
         lines.append(f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |")
     remarks = [f"- {subject}: {REMARKS[section, subject]}" for subject in subjects if (section, subject) in REMARKS]
@@ -87,5 +100,6 @@ def _cell(rows: list[Ended], otherwise: str) -> str:
 
 if __name__ == "__main__":
     TABLE.write_text(table(read(sorted(RECORDS.glob("*.json")))), encoding="utf-8")
-    print(TABLE)
+    README.write_text(with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(TABLE, README, sep="\n")
     sys.exit(0)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import secrets
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +18,8 @@ import pytest
 
 #: A file for each ansible-core; a run adds its rows to what runs before have recorded.
 RECORDS = Path(__file__).resolve().parents[2] / ".cache" / "coverage"
+
+PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 SECONDS = "seconds from the trigger until the last process was gone"
 COVERS = "covers"
@@ -92,7 +95,7 @@ class Record:
         covered = [words for name, words in report.user_properties if name == COVERS]
         if not covered:
             return
-        row = self._rows.setdefault(report.nodeid, {"covers": covered, "outcome": "passed", "reason": ""})
+        row = self._rows.setdefault(report.nodeid, {"covers": covered, "outcome": "passed", "reason": "", "python": PYTHON})
         if report.failed:
             row["outcome"] = "failed"
         elif report.skipped:

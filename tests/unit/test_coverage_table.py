@@ -9,7 +9,9 @@ from __future__ import annotations
 import pytest
 
 from tests.coverage import covers
-from tests.coverage.__main__ import Ended, table
+from tests.coverage.__main__ import TABLE, Ended, table
+from tests.coverage.notes import ENDS
+from tests.coverage.supported import README, supported, with_supported
 
 DOCKER = ("Connections", "docker")
 
@@ -31,3 +33,23 @@ def test_a_row_that_ran_nowhere_shows_why() -> None:
 def test_a_mark_with_a_section_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="Conections"):
         covers("Conections", "docker", "interrupt")
+
+
+def test_the_readme_calls_supported_what_the_table_says() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert with_supported(readme, TABLE.read_text(encoding="utf-8")) == readme
+
+
+def test_only_what_passed_in_every_way_is_called_supported() -> None:
+    whole = {("Connections", subject, end): [Ended("2.21.5", "passed", "", "3.13")] for subject in ("good", "bad", "half") for end in ENDS}
+    bad = {("Connections", "bad", "timeout"): [Ended("2.21.5", "passed", "", "3.13"), Ended("2.21.5", "failed", "", "3.12")]}
+    half = {("Connections", "half", "timeout"): []}
+    absent = {("Connections", "absent", end): [Ended("2.21.5", "skipped", "no engine", "3.13")] for end in ENDS}
+    lines = supported(table({**whole, **bad, **half, **absent})).splitlines()
+    assert lines[2:4] == ["| ansible-core | 2.21.5 (Python 3.12, 3.13) |", "| Connections | good |"]
+
+
+def test_what_begins_alike_is_said_once() -> None:
+    subjects = ("sudo, use_pty on", "sudo, NOPASSWD", "sudo", "a task that calls sudo, su and doas")
+    page = table({("Become", subject, end): [Ended("2.21.5", "passed", "", "3.13")] for subject in subjects for end in ENDS})
+    assert supported(page).splitlines()[4] == "| Become | a task that calls sudo, su and doas; sudo (NOPASSWD, use_pty on) |"
