@@ -79,7 +79,14 @@ UNGUARDED = (
 
 #: After these tasks are guarded all the same.
 GUARDED = (
-    Change("", {r"sudoable: bool = True": "sudoable: bool = True, later: bool = False", r"sudoable=sudoable\)": "sudoable=sudoable, later=True)"}, ""),
+    Change(
+        "",
+        {
+            r"sudoable: bool = True": "sudoable: bool = True, later: bool = False",
+            r"\bexec_command\(cmd, in_data=in_data, sudoable=sudoable\)": "exec_command(cmd, in_data=in_data, sudoable=sudoable, later=True)",
+        },
+        "",
+    ),
     rename("set_become_plugin", what="ConnectionBase.set_become_plugin(plugin)", lost=BECOME),
     rename("build_become_command", what="BecomeBase.build_become_command(cmd, shell)", lost=BECOME),
     rename("build_module_command", what="ShellBase.build_module_command(env_string, shebang, cmd, arg_path)", lost=SUPERVISOR),
