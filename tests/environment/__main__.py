@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Callable, Sequence
 
-from . import _all, _collection, _lint, _tests
+from . import _all, _changelog, _collection, _lint, _tests
 from ._clean import clean
 from ._commands import SetupError, say
 from ._cores import CORES
@@ -111,6 +111,12 @@ def format_sources(options: argparse.Namespace) -> int:
     return fixed.returncode
 
 
+def changelog(options: argparse.Namespace) -> int:
+    """The entry for the version in galaxy.yml."""
+    _changelog.write(workshop(make_ready(options.core, options.python)))
+    return 0
+
+
 def remove(dummy: argparse.Namespace) -> int:
     """Remove what the other commands created."""
     clean()
@@ -120,6 +126,7 @@ def remove(dummy: argparse.Namespace) -> int:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "bench": program,
     "build": build,
+    "changelog": changelog,
     "clean": remove,
     "coverage": coverage,
     "demo": program,

@@ -11,10 +11,10 @@ import tempfile
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
-from . import _ansible_test, _importer, _old_python
+from . import _ansible_test, _changelog, _importer, _old_python
 from ._commands import SetupError, run
 from ._lint_setup import Workshop
-from ._paths import CACHE, HOME, IMPORTABLE, IN_COLLECTIONS, ROOT
+from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
 
 # What a gate wants to be known although it passed: parts that could not run here.
 Notes = Sequence[str]
@@ -94,8 +94,8 @@ def execution_environment(workshop: Workshop) -> Notes:
 
 
 def changelog(workshop: Workshop) -> Notes:
-    """Fragments and the changelog's own file."""
-    run([workshop.lint.program("antsibull-changelog"), "lint"], cwd=workshop.copy, env=in_the_copy(workshop))
+    """Fragments, the changelog's own file, and an entry for the version in galaxy.yml."""
+    _changelog.check(workshop)
     return ()
 
 
@@ -107,8 +107,7 @@ def licences(workshop: Workshop) -> Notes:
 
 def in_the_copy(workshop: Workshop) -> Mapping[str, str]:
     """For tools that look the collection up by its name, and that write into the home directory."""
-    HOME.mkdir(parents=True, exist_ok=True)
-    return workshop.lint.environment(ANSIBLE_COLLECTIONS_PATH=str(workshop.collections), HOME=str(HOME), NO_COLOR="1")
+    return workshop.environment(workshop.collections)
 
 
 GATES: Mapping[str, Gate] = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Mapping
 
 from . import _venvs
 from ._interpreters import choose, interpreters
-from ._paths import IN_COLLECTIONS
+from ._paths import HOME, IN_COLLECTIONS
 from ._setup import Ready, locked
 from ._sources import snapshot
 from ._venvs import Venv
@@ -36,6 +37,11 @@ class Workshop:
     def venv(self) -> Venv:
         """The environment of the chosen core."""
         return self.ready.venv
+
+    def environment(self, collections: Path) -> Mapping[str, str]:
+        """For tools that look the collection up by its name, in that folder, and that write into the home directory."""
+        HOME.mkdir(parents=True, exist_ok=True)
+        return self.lint.environment(ANSIBLE_COLLECTIONS_PATH=str(collections), HOME=str(HOME), NO_COLOR="1")
 
     def importer(self) -> Venv:
         """Made when it is asked for: it is large, and one gate alone needs it."""
