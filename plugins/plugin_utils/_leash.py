@@ -14,28 +14,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
+import functools
 import os
 import re
 import secrets
 import shlex
-import signal
-import threading
-import types
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
+from ansible_collections.treekill.remote.plugins.plugin_utils._first_shell import in_first_shell
+from ansible_collections.treekill.remote.plugins.plugin_utils._held_signals import signals_held
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole, missing
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease_terms import Command, terms_of_command, terms_of_transfer
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import told
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._terminal_reach import out_of_terminal_reach
-from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import terms_of_transfer, transferring
-from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_for_devices, is_ssh, runs_here, splits_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import transferring
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_for_devices, is_ssh, runs_here
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
 if t.TYPE_CHECKING:
@@ -189,7 +188,7 @@ class Leash:
         self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
         supervision = self._supervision(self._supervised_lease)
         if not is_python((shebang or "").removeprefix("#!")):
-            return self._around_words(supervision, env_string, command)
+            return supervision.around_words(env_string, command)
         if not cmd.strip():
             words, self._before_stdin = supervision.before_stdin()
             return f"{command} {words}"
@@ -197,7 +196,7 @@ class Leash:
         before, path, after = command.rpartition(shlex.quote(cmd))
         if cmd in self._carriers and path:
             return f"{before}{supervision.before_file()} {path}{after}"
-        return self._around_words(supervision, env_string, command)
+        return supervision.around_words(env_string, command)
 
     def _supervision(self, lease: str) -> Supervision:
         """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
@@ -205,13 +204,6 @@ class Leash:
         # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
         session = is_ssh(self._connection) and self._connection.become is not None
         return Supervision(self._link.run, lease, self.task, again=bool(retries), session=session)
-
-    def _around_words(self, supervision: Supervision, environment: str, command: str) -> str:
-        """A supervisor around a command line that is no Python script's, if there is a Python on the host to run it."""
-        environment = environment.strip()
-        words = command.removeprefix(environment).strip()
-        search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
-        return f'if treekill_python=$({search}); then {environment} "$treekill_python" {supervision.before_words()} {words}; else {command}; fi'
 
     def _around_job(self, lease: str, body: str) -> str:
         """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
@@ -236,7 +228,7 @@ class Leash:
         lease, becomes = self._inside_become, True
         if lease is None or f"/{lease}/" not in cmd:
             lease, becomes = self._lease_of(cmd), False
-            cmd = self._with_cookie(lease, cmd, sudoable)
+            cmd = in_first_shell(self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable))
         self._inside_become = None
         # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
         is_module = sudoable and (self._module_next or (self._recording is not None and self._recording.commands))
@@ -244,7 +236,7 @@ class Leash:
         supervised = f"lease={lease}" in cmd
         if supervised and in_data and self._before_stdin:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
-        terms = self._terms_or_warning(lease, becomes, bool(in_data), supervised)
+        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised))
         if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         return self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
@@ -314,27 +306,10 @@ class Leash:
         # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
         announcement = 'echo "TREEKILL=$TREEKILL"; ' if self._recording else ""
         if self._recording and self._recording.commands and sudoable and self._supervises:
-            around = self._around_words(self._supervision(lease), "", f"/bin/sh -c {shlex.quote(body)}")
+            around = self._supervision(lease).around_words("", f"/bin/sh -c {shlex.quote(body)}")
         else:
             around = self._around_job(lease, body)
         return f"{export_command(self._link.run, lease, self.task.options.keep_on_disconnect)}; {announcement}{around}"
-
-    def _with_cookie(self, lease: str, cmd: str, sudoable: bool) -> str:
-        """The command, not inside become, with the cookie set by the first POSIX shell that runs it."""
-        shell, dash_c, quoted = cmd.partition(" -c ")
-        if dash_c and shell == self._connection._play_context.executable:
-            body = _unquoted(quoted)
-            if body is not None:
-                return f"{shell} -c {shlex.quote(self._cookie_and(lease, body, sudoable))}"
-        # A raw command.
-        if runs_here(self._connection):
-            return self._cookie_and(lease, cmd, sudoable)
-        if splits_words(self._connection):
-            around = self._cookie_and(lease, 'exec "$@"', sudoable)
-            return f"/bin/sh -c {shlex.quote(around)} sh {cmd}"
-        # Over ssh for the user's login shell, which need not be a POSIX one: sshd tells which it is. Elsewhere SHELL may be what somebody else has.
-        body = f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}' if is_ssh(self._connection) else cmd
-        return "/bin/sh -c " + shlex.quote(self._cookie_and(lease, body, sudoable))
 
     def _recorded(self, result: Result, is_module: bool) -> Result:
         """Take the root's announcement out of the output again."""
@@ -361,43 +336,14 @@ class Leash:
         options = self.task.options
         return self._guarded and options.supervise and options.children
 
-    def _terms_or_warning(self, lease: str, becomes: bool, pipelined: bool, supervised: bool) -> dict[str, t.Any] | None:
+    def _terms_or_warning(self, command: Command) -> dict[str, t.Any] | None:
         """The terms of the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
         try:
-            return self._terms(lease, becomes, pipelined, supervised)
+            return terms_of_command(self._link.run, self.task, self._connection, command, self._reach())
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"there is no telling how to reach it again: {type(error).__name__}: {error}"
             self._link.unguarded(self.task.host, self._connection._load_name, reason)
             return None
-
-    def _terms(self, lease: str, becomes: bool, pipelined: bool, supervised: bool) -> dict[str, t.Any]:
-        options = self.task.options
-        order = {
-            "run": self._link.run,
-            "lease": lease,
-            "options": dataclasses.asdict(options),
-            "interpreters": self.task.interpreters,
-            "becomes": becomes,
-            "pipelined": pipelined,
-            "show_arguments": self.task.show_arguments,
-        }
-        return {
-            "host": self.task.host,
-            "task": self.task.name,
-            "order": f'{{"order": {json.dumps(order)}, "reach": {self._reach()}}}',
-            "terms": {
-                "run": self._link.run,
-                "timeout": options.timeout,
-                "retry_for": options.retry_for,
-                "keep": options.keep_on_disconnect,
-                "end_async": options.end_async,
-                "local": runs_here(self._connection),
-                # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
-                "cut": supervised and pipelined and self._connection.transport == "ssh" and not options.keep_on_disconnect,
-                "supervised": supervised,
-                "transfer": False,
-            },
-        }
 
     def _reach(self) -> str:
         """How to reach the host again, as JSON. Made anew only when core has set options: for each task, host and loop item it makes new objects."""
@@ -408,46 +354,5 @@ class Leash:
             self._reach_text = to_json(dataclasses.asdict(Reach.of(connection)))
         return self._reach_text
 
-    @contextlib.contextmanager
-    def _signals_held(self, lease: str) -> t.Iterator[None]:
-        """While the command runs, keep the client alive through what would end it before the tree.
-
-        TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. ALRM is how core learns that the task's
-        `timeout` is over; what its handler raises does not come out of a connection plugin that waits for its client whatever happens (docker's).
-        The tree is ended first, through the guardian.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def terminated(number: int, dummy: object) -> None:
-            # Core terminates a worker that does not end more than once; the second time must not find its handler, which takes the client along.
-            signal.signal(number, signal.SIG_IGN)
-            self._break(lease, lost=False)
-            signal.signal(number, before)
-            os.kill(os.getpid(), number)
-
-        def timed_out(number: int, frame: types.FrameType | None) -> None:
-            self._break(lease, lost=False)
-            if callable(cores_alarm):
-                cores_alarm(number, frame)
-
-        before, cores_alarm = signal.signal(signal.SIGTERM, terminated), signal.getsignal(signal.SIGALRM)
-        if callable(cores_alarm):
-            signal.signal(signal.SIGALRM, timed_out)
-        try:
-            with out_of_terminal_reach(self._connection, self._link.main.pid):
-                yield
-        finally:
-            if callable(cores_alarm):
-                signal.signal(signal.SIGALRM, cores_alarm)
-            signal.signal(signal.SIGTERM, before)
-
-
-def _unquoted(quoted: str) -> str | None:
-    """The word that `quoted` is, if it is just what shlex.quote makes of it; None for anything that a shell would still expand."""
-    try:
-        words = shlex.split(quoted)
-    except ValueError:
-        return None
-    return words[0] if len(words) == 1 and shlex.quote(words[0]) == quoted else None
+    def _signals_held(self, lease: str) -> contextlib.AbstractContextManager[None]:
+        return signals_held(self._connection, self._link.main.pid, lambda: self._break(lease, lost=False))

@@ -85,6 +85,13 @@ class Supervision:
         made = programs()
         return f"{self._words(_FROM_WORD.format(start=made.supervisor_start))} {made.supervisor} exec"
 
+    def around_words(self, environment: str, command: str) -> str:
+        """A command line that is no Python script's, `environment` at its beginning, in a supervisor, if there is a Python on the host to run that."""
+        environment = environment.strip()
+        words = command.removeprefix(environment).strip()
+        search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
+        return f'if treekill_python=$({search}); then {environment} "$treekill_python" {self.before_words()} {words}; else {command}; fi'
+
     def _words(self, bootstrap: str, detaches: bool = False) -> str:
         return f"-c {shlex.quote(bootstrap)} {shlex.quote(self._request(detaches))}"
 

@@ -21,12 +21,6 @@ if t.TYPE_CHECKING:
 _VARIABLE = "TREEKILL_TRANSFER"
 
 
-def terms_of_transfer(run: str, host: str, task: str) -> dict[str, t.Any]:
-    """What the guardian has to know of the lease of a transfer."""
-    never = {"timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False}
-    return {"host": host, "task": task, "order": "", "terms": {"run": run, **never, "transfer": True}}
-
-
 @contextlib.contextmanager
 def transferring(lease: str) -> t.Iterator[None]:
     """What is started in the block can be told by `mark_of`: it has no cookie in its command line."""

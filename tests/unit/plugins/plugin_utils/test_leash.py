@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._leash import _unquoted
+from ansible_collections.treekill.remote.plugins.plugin_utils._first_shell import unquoted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,16 +69,16 @@ WORDS = st.text(st.characters() | st.sampled_from("'\"\\ $`\n;&|"))
 
 
 @given(WORDS)
-def test_a_quoted_word_is_unquoted(word):
-    assert _unquoted(shlex.quote(word)) == word
+def test_a_quoted_word_isunquoted(word):
+    assert unquoted(shlex.quote(word)) == word
 
 
 @given(WORDS)
 def test_what_a_shell_would_still_expand_is_left_alone(text):
-    word = _unquoted(text)
+    word = unquoted(text)
     assert word is None or shlex.quote(word) == text
 
 
 @pytest.mark.parametrize("text", ["'a' b", "a b", "$HOME", '"$HOME"', "'a'$(b)", "'open", "'a';b", "a'b'", "'a'\n", ""])
 def test_more_than_one_plain_word_is_none(text):
-    assert _unquoted(text) is None
+    assert unquoted(text) is None

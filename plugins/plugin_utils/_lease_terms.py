@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The terms of a lease: what the guardian has to know of a command, or of a transfer, before it goes out.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import runs_here
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """How one command goes out."""
+
+    lease: str
+    becomes: bool
+    """Whether it becomes somebody, and has its cookie set behind that."""
+    pipelined: bool
+    """Whether something comes on its standard input."""
+    supervised: bool
+
+
+def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
+    """Host and task for the user; the kill order, which the guardian hands on unread, with the `reach` of the host as JSON; and what it reads."""
+    options = task.options
+    order = {
+        "run": run,
+        "lease": command.lease,
+        "options": dataclasses.asdict(options),
+        "interpreters": task.interpreters,
+        "becomes": command.becomes,
+        "pipelined": command.pipelined,
+        "show_arguments": task.show_arguments,
+    }
+    return {
+        "host": task.host,
+        "task": task.name,
+        "order": f'{{"order": {json.dumps(order)}, "reach": {reach}}}',
+        "terms": {
+            "run": run,
+            "timeout": options.timeout,
+            "retry_for": options.retry_for,
+            "keep": options.keep_on_disconnect,
+            "end_async": options.end_async,
+            "local": runs_here(connection),
+            # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
+            "cut": command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
+            "supervised": command.supervised,
+            "transfer": False,
+        },
+    }
+
+
+def terms_of_transfer(run: str, host: str, task: str) -> dict[str, t.Any]:
+    """The same of a file on its way, which has no kill order."""
+    never = {"timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False}
+    return {"host": host, "task": task, "order": "", "terms": {"run": run, **never, "transfer": True}}
