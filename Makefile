@@ -14,7 +14,7 @@ ON_CORE = $(if $(CORE),--core $(CORE)) $(if $(ON_PYTHON),--python $(ON_PYTHON))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench screenshot changelog build install clean
+.PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench screenshot docs changelog build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
@@ -55,6 +55,9 @@ bench:  ## the figures in docs/, measured here
 
 screenshot:  ## docs/recap.svg, the picture of a recap: a real run in a real terminal
 	@$(ENVIRONMENT) screenshot $(ON_CORE)
+
+docs:  ## the documentation site from docs/ and the plugins' own documentation, and the tables of docs/options.md; prints the path of its first page
+	@$(ENVIRONMENT) docs $(ON_CORE)
 
 changelog:  ## CHANGELOG.md for the version in galaxy.yml, from the fragments
 	@$(ENVIRONMENT) changelog $(ON_CORE)

@@ -68,6 +68,7 @@ options:
     description:
       - After an interruption, the main process waits for the report of the hosts and prints the recap.
       - With V(false) it ends at once, and the guardian finishes the work alone.
+      - It is the run's own. Of variables, the extra variables alone can set it.
     type: bool
     default: true
     env:
@@ -134,6 +135,8 @@ options:
   track:
     description:
       - Which remote commands are guarded.
+      - Between V(all) and V(plugins) the run chooses; on a host, play or task both say that it is not left alone. Of variables, the extra variables alone
+        choose for the run.
     type: str
     choices:
       all: Every command on every connection with a POSIX shell, in unedited playbooks.

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Callable, Sequence
 
-from . import _all, _changelog, _collection, _lint, _tests
+from . import _all, _changelog, _collection, _docsite, _lint, _tests
 from ._clean import clean
 from ._commands import SetupError, say
 from ._cores import CORES
@@ -102,6 +102,14 @@ def lint(options: argparse.Namespace) -> int:
     return _lint.lint(make_ready(options.core, options.python), options.gates)
 
 
+def docs(options: argparse.Namespace) -> int:
+    """Print the path of the site's first page."""
+    ready = make_ready(options.core, options.python)
+    _docsite.write_options_page(ready)
+    print(_docsite.publish(workshop(ready)))
+    return 0
+
+
 def format_sources(options: argparse.Namespace) -> int:
     """Layout, order of imports and what else ruff mends by itself."""
     lint_venv = workshop(make_ready(options.core, options.python)).lint
@@ -130,6 +138,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "clean": remove,
     "coverage": coverage,
     "demo": program,
+    "docs": docs,
     "format": format_sources,
     "install": install,
     "integration": one_suite,

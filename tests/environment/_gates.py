@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
-from . import _ansible_test, _changelog, _importer, _old_python
+from . import _ansible_test, _changelog, _docsite, _importer, _old_python
 from ._commands import SetupError, run
 from ._lint_setup import Workshop
 from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
@@ -117,6 +117,7 @@ GATES: Mapping[str, Gate] = {
         Gate("sanity", "ansible-test sanity of the chosen core, no ignores, on every Python here that it supports", _ansible_test.sanity),
         Gate("importer", "galaxy-importer on the tarball", _importer.check),
         Gate("docs", "antsibull-docs", docs),
+        Gate("docsite", "the documentation site, each of its links", _docsite.check),
         Gate("ansible-lint", "ansible-lint, production profile", ansible_lint),
         Gate("execution-environment", "ansible-builder", execution_environment),
         Gate("types", "mypy, strict", types),

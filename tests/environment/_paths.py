@@ -24,6 +24,9 @@ IMPORTABLE = CACHE / "importable"
 # Content-addressed: a folder for each state of the tree, with a copy of it, the tarball and what was installed from that.
 SNAPSHOTS = CACHE / "snapshots"
 
+# The documentation site that `make docs` leaves.
+SITE = CACHE / "docsite"
+
 # For programs that write there, and for no others.
 HOME = CACHE / "home"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import _ansible_test, _sources
+from tests.environment import _ansible_test, _docsite, _sources
 from tests.environment._clean import mounted_below
 from tests.environment._commands import SetupError, clean_environment, run
 from tests.environment._cores import CORES
@@ -163,6 +163,26 @@ def test_files_that_git_ignores_are_no_sources_and_new_ones_are(tree: Path):
 def test_what_a_linter_says_when_nothing_is_wrong_is_left_out_of_a_failure():
     printed = 'Running sanity test "pep8"\n  Downloading x.whl\nERROR: plugins/x.py:1:1: E501\n\nFATAL: failed'
     assert _ansible_test.without_noise(printed) == "ERROR: plugins/x.py:1:1: E501\nFATAL: failed"
+
+
+def test_every_plugin_role_and_page_has_to_be_in_the_site(tmp_path: Path):
+    documented = ("plugins/callback/one.py", "plugins/modules/two.py", "roles/three/README.md", "README.md", "docs/four.md", "docs/guides/five.md")
+    others = (
+        "plugins/action/two.py",
+        "plugins/doc_fragments/six.py",
+        "plugins/module_utils/_seven.py",
+        "roles/_eight/README.md",
+        "docs/nine.svg",
+    )
+    for name in (*documented, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(_docsite.wanted_pages(tmp_path)) == ["README", "docs/four", "docs/guides/five", "index", "one_callback", "three_role", "two_module"]
+
+
+def test_a_tree_without_anything_to_document_is_no_site(tmp_path: Path):
+    with pytest.raises(SetupError, match="nothing to look at"):
+        _docsite.wanted_pages(tmp_path)
 
 
 def test_mounts_below_a_folder_are_seen():
