@@ -23,11 +23,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_run import 
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
-from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, LedgerError, Outcome, Settlement
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._peers import Peer, Peers
+from ansible_collections.treekill.remote.plugins.plugin_utils._process_watch import ProcessWatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import prepare
-from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
 
 FROZEN = b"F"
 """Sent to the main process, once, when the local clients of an interrupted run stand still."""
@@ -51,20 +53,6 @@ def _check(message: Message, members: dict[str, t.Any]) -> None:
             raise TypeError(f"{name} is a {type(message[name]).__name__}")
 
 
-class _Peer:
-    """One connection: a worker, or the main process."""
-
-    def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
-        self.number = number
-        self.socket = connection
-        self.pid = pid
-        self.reader = FrameReader()
-        self.is_worker = False
-        """Whether it has taken a lease: only that makes it a process of the run."""
-        self.is_main = False
-        """The main process: it is told when the clients stand still."""
-
-
 class Guardian:
     """Serves one run. Every method is called from its loop."""
 
@@ -73,21 +61,19 @@ class Guardian:
         self._chronicle = chronicle
         self._main: ProcessId | None = main
         self._path = path
-        self._listener = listener
         self._wake = pipes.wake if pipes else None
-        self._main_descriptor: int | None = None
+        self._watches: list[ProcessWatch] = []
         self._loop = Loop()
         self._ledger = Ledger()
         self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
-        self._peers: dict[int, _Peer] = {}
-        self._reporting: list[_Peer] = []
-        self._awaiting: dict[str, list[_Peer]] = {}
+        self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
+        self._reporting: list[Peer] = []
+        self._awaiting: dict[str, list[Peer]] = {}
         """Workers that wait for the kill order of their own lease to have been tried."""
         self._unguarded: dict[tuple[str, str], str] = {}
         """(host, connection) to the reason why what runs there can't be guarded."""
-        self._last_number = 0
         self._cause = ""
         self._signalled_at = 0.0
         self._interrupted_at = 0.0
@@ -102,8 +88,9 @@ class Guardian:
         """Until the main process is gone and nothing is left to do."""
         prepare()
         self._chronicle.take_over()
-        self._watch_main()
-        self._loop.watch(self._listener.fileno(), self._accept)
+        if self._main is not None:
+            self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
+        self._peers.listen()
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
@@ -113,97 +100,25 @@ class Guardian:
         if not self._left:
             _rendezvous.remove(self._path)
 
-    # The main process: its pidfd, or where there is none, the end of its connection.
-
-    def _watch_main(self) -> None:
-        if self._main is None:
-            return
-        try:
-            descriptor = os.pidfd_open(self._main.pid)
-        except (AttributeError, OSError):
-            self._ask_for_main()
-            return
-        self._main_descriptor = descriptor
-        self._loop.watch(descriptor, self._main_gone)
-        if not is_alive(self._main):
-            self._main_gone()
-
-    def _ask_for_main(self) -> None:
-        """Where there is no pidfd (macOS, BSD, an old kernel)."""
-        if self._main is not None and is_alive(self._main):
-            self._loop.after(1.0, self._ask_for_main)
-        else:
-            self._main_gone()
+    # The main process, and what has started it.
 
     def _main_gone(self) -> None:
         if self._main is None:
             return
         gone, self._main = self._main.pid, None
-        if self._main_descriptor is not None:
-            # It stays readable for ever.
-            self._loop.unwatch(self._main_descriptor)
         if not self._over:
             self._interrupt("the main process is gone")
-        self._local.end_orphans(peer.pid for peer in self._peers.values() if peer.is_worker and peer.pid != gone)
+        self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)
 
-    def _watch_front(self, name: str, front: ProcessId) -> None:
-        """The front end that has started the run. Where there is no pidfd it is not watched: there was never a row for that."""
-        try:
-            descriptor = os.pidfd_open(front.pid)
-        except (AttributeError, OSError):
-            return
-
-        def gone() -> None:
-            self._loop.unwatch(descriptor)
-            os.close(descriptor)
-            self._lost_front = f"{name} is gone"
-            # One more signal to a run that was interrupted would be taken for a second Ctrl-C.
-            if self._main is not None and not self._over and not self._cause:
-                self._local.terminate(self._main)
-
-        self._loop.watch(descriptor, gone)
+    def _front_gone(self, name: str) -> None:
+        self._lost_front = f"{name} is gone"
+        # One more signal to a run that was interrupted would be taken for a second Ctrl-C.
+        if self._main is not None and not self._over and not self._cause:
+            self._local.terminate(self._main)
 
     # Connections.
 
-    def _accept(self) -> None:
-        try:
-            connection, dummy = self._listener.accept()
-        except OSError:
-            return  # it hung up before it was served
-        try:
-            pid = _rendezvous.check_peer(connection)
-        except (_rendezvous.WrongPeer, OSError):
-            connection.close()
-            return
-        self._last_number += 1
-        peer = _Peer(self._last_number, connection, pid)
-        connection.setblocking(False)
-        self._peers[peer.number] = peer
-        self._loop.watch(connection.fileno(), lambda: self._read(peer))
-
-    def _read(self, peer: _Peer) -> None:
-        try:
-            chunk = peer.socket.recv(262144)
-        except BlockingIOError:
-            return
-        except OSError:
-            chunk = b""
-        try:
-            if not chunk:
-                self._hang_up(peer)
-            else:
-                for message in peer.reader.feed(chunk):
-                    if peer.number in self._peers:
-                        self._take_message(peer, message)
-        except (WireError, LedgerError, KeyError, TypeError, ValueError, AttributeError):
-            # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
-            self._hang_up(peer)
-
-    def _hang_up(self, peer: _Peer) -> None:
-        if self._peers.pop(peer.number, None) is None:
-            return
-        self._loop.unwatch(peer.socket.fileno())
-        peer.socket.close()
+    def _peer_gone(self, peer: Peer) -> None:
         if peer in self._reporting:
             self._reporting.remove(peer)
         if peer.is_main:
@@ -217,21 +132,10 @@ class Guardian:
             self._loop.unwatch(self._wake)
             self._wake = None
 
-    def _reply(self, peer: _Peer, message: Message) -> None:
-        if peer.number not in self._peers:
-            return
-        try:
-            peer.socket.setblocking(True)
-            peer.socket.settimeout(5.0)
-            peer.socket.sendall(encode(message))
-            peer.socket.setblocking(False)
-        except OSError:
-            self._hang_up(peer)
-
     # Messages.
 
-    def _take_message(self, peer: _Peer, message: Message) -> None:
-        operations: dict[str, t.Callable[[_Peer, Message], None]] = {
+    def _take_message(self, peer: Peer, message: Message) -> None:
+        operations: dict[str, t.Callable[[Peer, Message], None]] = {
             "take": self._op_take,
             "done": self._op_done,
             "detach": self._op_detach,
@@ -244,7 +148,7 @@ class Guardian:
         }
         operations[message["op"]](peer, message)
 
-    def _op_take(self, peer: _Peer, message: Message) -> None:
+    def _op_take(self, peer: Peer, message: Message) -> None:
         _check(message, _TAKE)
         _check(message["terms"], _TERMS)
         lease = Lease(lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"])
@@ -253,20 +157,20 @@ class Guardian:
         granted = self._ledger.take(lease)
         if granted:
             self._chronicle.opened(lease)
-        self._reply(peer, {"granted": granted, "why": self._cause})
+        self._peers.reply(peer, {"granted": granted, "why": self._cause})
 
-    def _op_done(self, peer: _Peer, message: Message) -> None:
+    def _op_done(self, peer: Peer, message: Message) -> None:
         if self._ledger.done(message["lease"], peer.number):
             self._local.thaw(message["lease"])
             self._chronicle.done(message["lease"])
 
-    def _op_detach(self, peer: _Peer, message: Message) -> None:
+    def _op_detach(self, peer: Peer, message: Message) -> None:
         lease = self._ledger.detach(message["lease"], peer.number)
         if lease is not None and not lease.terms["end_async"]:
             # Nobody is going to end it, whatever becomes of the run.
             self._chronicle.done(lease.lease)
 
-    def _op_broken(self, peer: _Peer, message: Message) -> None:
+    def _op_broken(self, peer: Peer, message: Message) -> None:
         lease = self._ledger.broken(message["lease"], peer.number)
         if not self._cause and not message["lost"]:
             # Given up by a worker that goes on: the timeout of one task.
@@ -283,32 +187,33 @@ class Guardian:
 
     def _tell_awaiting(self, lease: str) -> None:
         for peer in self._awaiting.pop(lease, []):
-            self._reply(peer, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
+            self._peers.reply(peer, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
 
-    def _op_unguarded(self, peer: _Peer, message: Message) -> None:
+    def _op_unguarded(self, peer: Peer, message: Message) -> None:
         _check(message, _UNGUARDED)
         where = (message["host"], message["connection"])
-        self._reply(peer, {"first": where not in self._unguarded})
+        self._peers.reply(peer, {"first": where not in self._unguarded})
         self._unguarded.setdefault(where, message["reason"])
 
-    def _op_main(self, peer: _Peer, message: Message) -> None:
+    def _op_main(self, peer: Peer, message: Message) -> None:
         self._check_main(peer)
         peer.is_main = True
         self._op_after(peer, message)
         front = message.get("front")
         if front is not None:
-            self._watch_front(str(front["name"]), ProcessId(int(front["pid"]), int(front["start"])))
+            name, process = str(front["name"]), ProcessId(int(front["pid"]), int(front["start"]))
+            self._watches.append(ProcessWatch(self._loop, process, lambda: self._front_gone(name)))
 
-    def _op_after(self, peer: _Peer, message: Message) -> None:
+    def _op_after(self, peer: Peer, message: Message) -> None:
         self._check_main(peer)
         self._after.intend(message.get("after_kill"))
 
-    def _check_main(self, peer: _Peer) -> None:
+    def _check_main(self, peer: Peer) -> None:
         """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
         if self._main is None or peer.pid not in (0, self._main.pid):
             raise ValueError(f"process {peer.pid} is not the main process")
 
-    def _op_report(self, peer: _Peer, message: Message) -> None:
+    def _op_report(self, peer: Peer, message: Message) -> None:
         self._check_main(peer)
         wait = bool(message["wait"])
         if any(not lease.detached for lease in self._ledger.opened):
@@ -319,20 +224,19 @@ class Guardian:
             self._reporting.append(peer)
             self._tell_progress()
         else:
-            self._reply(peer, self._report())
+            self._peers.reply(peer, self._report())
 
-    def _op_leave(self, peer: _Peer, message: Message) -> None:
+    def _op_leave(self, peer: Peer, message: Message) -> None:
         """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
         self._check_main(peer)
         self._over = self._left = True
         self._main = None
-        if self._main_descriptor is not None:
-            self._loop.unwatch(self._main_descriptor)
-        self._loop.unwatch(self._listener.fileno())
-        self._listener.close()
+        for watch in self._watches:
+            watch.stop()
+        self._peers.close()
         # Before the answer: the guardian of the next run comes to the same place.
         _rendezvous.remove(self._path)
-        self._reply(peer, {"left": True})
+        self._peers.reply(peer, {"left": True})
 
     # The interruption.
 
@@ -383,7 +287,7 @@ class Guardian:
             self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._ledger.unsettled)
 
     def _say_frozen(self) -> None:
-        for peer in list(self._peers.values()):
+        for peer in self._peers:
             if peer.is_main:
                 try:
                     peer.socket.send(FROZEN)
@@ -411,7 +315,7 @@ class Guardian:
     def _tell_progress(self) -> None:
         over = self._dispatch.in_hand == 0 and not self._after.busy
         for peer in list(self._reporting):
-            self._reply(peer, self._report() if over else self._progress())
+            self._peers.reply(peer, self._report() if over else self._progress())
         if over:
             self._reporting.clear()
 

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is connected to a guardian: workers, and the main process.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import LedgerError
+from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
+
+
+class Peer:
+    """One connection: a worker, or the main process."""
+
+    def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
+        self.number = number
+        self.socket = connection
+        self.pid = pid
+        self.reader = FrameReader()
+        self.is_worker = False
+        """Whether it has taken a lease: only that makes it a process of the run."""
+        self.is_main = False
+        """The main process: it is told when the clients stand still."""
+
+
+class Peers:
+    """All of them, from when each connects until it hangs up, or says what makes no sense."""
+
+    def __init__(self, loop: Loop, listener: socket.socket, take: t.Callable[[Peer, Message], None], gone: t.Callable[[Peer], None]) -> None:
+        """`take` gets each message; it raises for one that is garbage. `gone` is told who has hung up, or was hung up on."""
+        self._loop = loop
+        self._listener = listener
+        self._take = take
+        self._gone = gone
+        self._connected: dict[int, Peer] = {}
+        self._last_number = 0
+
+    def __iter__(self) -> t.Iterator[Peer]:
+        return iter([*self._connected.values()])
+
+    def listen(self) -> None:
+        """From now on connections are served."""
+        self._loop.watch(self._listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Those that are there stay; nobody else gets in."""
+        self._loop.unwatch(self._listener.fileno())
+        self._listener.close()
+
+    def reply(self, peer: Peer, message: Message) -> None:
+        """Nothing is said to one that has hung up."""
+        if peer.number not in self._connected:
+            return
+        try:
+            peer.socket.setblocking(True)
+            peer.socket.settimeout(5.0)
+            peer.socket.sendall(encode(message))
+            peer.socket.setblocking(False)
+        except OSError:
+            self._hang_up(peer)
+
+    def _accept(self) -> None:
+        try:
+            connection, dummy = self._listener.accept()
+        except OSError:
+            return  # it hung up before it was served
+        try:
+            pid = _rendezvous.check_peer(connection)
+        except (_rendezvous.WrongPeer, OSError):
+            connection.close()
+            return
+        self._last_number += 1
+        peer = Peer(self._last_number, connection, pid)
+        connection.setblocking(False)
+        self._connected[peer.number] = peer
+        self._loop.watch(connection.fileno(), lambda: self._read(peer))
+
+    def _read(self, peer: Peer) -> None:
+        try:
+            chunk = peer.socket.recv(262144)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        try:
+            if not chunk:
+                self._hang_up(peer)
+            else:
+                for message in peer.reader.feed(chunk):
+                    if peer.number in self._connected:
+                        self._take(peer, message)
+        except (WireError, LedgerError, KeyError, TypeError, ValueError, AttributeError):
+            # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
+            self._hang_up(peer)
+
+    def _hang_up(self, peer: Peer) -> None:
+        if self._connected.pop(peer.number, None) is None:
+            return
+        self._loop.unwatch(peer.socket.fileno())
+        peer.socket.close()
+        self._gone(peer)
