@@ -359,7 +359,8 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         except client.errors as error:
             if not client.alive:
                 raise AnsibleConnectionFailure(f"{failure}: the connection via paramiko was lost") from error
-            raise AnsibleError(f"{failure}: {error or type(error).__name__}") from error
+            reason = str(error) or error.__class__.__name__
+            raise AnsibleError(f"{failure}: {reason}") from error
 
     def reset(self) -> None:
         if self._connected:

@@ -120,10 +120,10 @@ options:
   on_disconnect:
     description:
       - What becomes of a tree whose connection is lost while the run goes on.
+      - With V(kill) it is ended as soon as its host can be reached again.
+      - With V(keep) it is left alone, for tasks that cut their own connection on purpose, such as network set-up.
     type: str
-    choices:
-      kill: It is ended as soon as its host can be reached again.
-      keep: It is left alone, for tasks that cut their own connection on purpose, such as network set-up.
+    choices: [kill, keep]
     default: kill
     env:
       - name: TREEKILL_ON_DISCONNECT
@@ -135,13 +135,13 @@ options:
   track:
     description:
       - Which remote commands are guarded.
+      - With V(all) every command on every connection with a POSIX shell, in unedited playbooks.
+      - With V(plugins) only what goes through the connection and action plugins of this collection; nothing in ansible-core is patched.
+      - With V(none) nothing; on a host, play or task it leaves that one alone.
       - Between V(all) and V(plugins) the run chooses; on a host, play or task both say that it is not left alone. Of variables, the extra variables alone
         choose for the run.
     type: str
-    choices:
-      all: Every command on every connection with a POSIX shell, in unedited playbooks.
-      plugins: Only what goes through the connection and action plugins of this collection; nothing in ansible-core is patched.
-      none: Nothing; on a host, play or task it leaves that one alone.
+    choices: [all, plugins, none]
     default: all
     env:
       - name: TREEKILL_TRACK

@@ -40,7 +40,7 @@ def _of_option(option: Option) -> str:
     section, key = option.ini
     variable = _VARIABLE_OF_THE_RUN if option.of_the_run else _VARIABLE
     rows = [("type", option.type), ("default", _default(option))]
-    rows += [("choices", "; ".join(f"`{choice}`: {text.removesuffix('.')}" for choice, text in option.choices.items()))] if option.choices else []
+    rows += [("choices", ", ".join(f"`{choice}`" for choice in option.choices))] if option.choices else []
     rows += [("`ansible.cfg`", f"`{key}` in section `[{section}]`"), ("environment", f"`{option.environment}`"), ("variable", variable.format(option.variable))]
     rows += [("task argument", f"`{option.name}` of {_ACTIONS}")] if option.argument else []
     table = "\n".join(f"| {what} | {text} |" for what, text in rows)

@@ -38,7 +38,7 @@ class Option:
     section: str
     type: str
     default: str  #: as one would write it; empty for none
-    choices: Mapping[str, str]
+    choices: tuple[str, ...]
     paragraphs: tuple[str, ...]
     ini: tuple[str, str]  #: section and key
     environment: str
@@ -58,13 +58,13 @@ class Option:
         unknown = set(told) - {"description", "type", "elements", "default", "choices", "ini", "env", "vars"}
         if unknown:
             raise ValueError(f"{name}: the page does not show {', '.join(sorted(unknown))}")
-        description, choices = told["description"], told.get("choices", {})
+        description = told["description"]
         return cls(
             name=name,
             section=section,
             type=f"list of {told['elements']}" if "elements" in told else told["type"],
             default=_written(told["default"]),
-            choices={choice: markdown(text) for choice, text in choices.items()},
+            choices=tuple(told.get("choices", ())),
             paragraphs=tuple(markdown(text) for text in ([description] if isinstance(description, str) else description)),
             ini=(ini["section"], ini["key"]),
             environment=environment["name"],

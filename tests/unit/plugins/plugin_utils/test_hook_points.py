@@ -114,11 +114,13 @@ def test_with_everything_lost_no_part_of_it_is_told(monkeypatch: pytest.MonkeyPa
     assert Part.RECAP.value not in text
 
 
-def by_name(one, /, *, two): ...
+def by_name(one, /, *, two):
+    """Something to be asked for."""
 
 
 @functools.wraps(by_name)
-def wrapped(*words, **named): ...
+def wrapped(*words, **named):
+    """It takes what the other takes."""
 
 
 class Base:
@@ -136,14 +138,18 @@ class Derived(Base):
         self.own = own
 
     @property
-    def computed(self): ...
+    def computed(self):
+        """An attribute all the same."""
 
-    def method(self, one, two=None): ...
+    def method(self, one, two=None):
+        """With names."""
 
     @classmethod
-    def of_class(cls, one): ...
+    def of_class(cls, one):
+        """Called without the class."""
 
-    def catches(self, **named): ...
+    def catches(self, **named):
+        """Whatever the name."""
 
 
 def somebody_elses(self, *args):
