@@ -50,6 +50,12 @@ display = Display()
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
 
+_STARTS_JOB = re.compile(r"async_wrapper\.py\S* j[0-9]+ ")
+"""Others name the path as well, to make it executable for example; this one goes on with the job's id."""
+
+_JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
+"""What a poll says of its job. Whatever the job itself has said is in strings, with its quotation marks escaped."""
+
 _ORDER_SECONDS = 15.0
 """How long a kill order may take beyond the grace before the worker that waits for it goes on."""
 
@@ -113,6 +119,8 @@ class Leash:
         self._recording: Recording | None = None
         self._inside_become: str | None = None
         self._module_next = False
+        self._job = ""
+        """The lease of the asynchronous job that this worker polls."""
         self._supervised_lease = ""
         self._before_stdin = b""
         self._carriers: set[str] = set()
@@ -239,7 +247,12 @@ class Leash:
         terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised))
         if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
-        return self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
+        result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
+        if self._job and _JOB_HAS_ENDED.search(result[1]):
+            # Not when this worker ends: core terminates one that is slow to, and what the job left behind would be taken for a tree in flight.
+            self._link.done(self._job)
+            self._job = ""
+        return result
 
     def _transferred(self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]) -> t.Any:
         """Move a file, under a lease.
@@ -277,10 +290,11 @@ class Leash:
         if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
             # The client died of a signal: the command has not returned, whatever the client's status says.
             self._break(lease, lost=True)
-        elif self.task.asynchronous and "async_wrapper" in cmd:
+        elif self.task.asynchronous and _STARTS_JOB.search(cmd):
             if self.task.detaches:
                 self._link.detach(lease)
             else:
+                self._job = lease
                 self._link.done_at_exit(lease)
         else:
             self._link.done(lease)
