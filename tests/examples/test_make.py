@@ -94,6 +94,17 @@ def test_make_screenshot_takes_the_picture_anew(shell: Shell, documented: Docume
     assert "docs/recap.svg" in (ROOT / "README.md").read_text()
 
 
+@rest
+@runs(command("make changelog"))
+def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(shell: Shell, documented: Documented) -> None:
+    (changelog,) = documented
+    fragment, written = shell.directory / "changelogs/fragments/example.yml", shell.directory / "CHANGELOG.md"
+    fragment.write_text("---\nbugfixes:\n  - example - it was made for a test.\n")
+    shell.type(changelog, 300)
+    assert "example - it was made for a test" in written.read_text()
+    assert not fragment.exists()
+
+
 @runs(command("make clean"))
 def test_make_clean_removes_what_the_others_have_made_and_nothing_else(shell: Shell, documented: Documented) -> None:
     """The last test here. What a link leads to is not touched."""
