@@ -52,7 +52,6 @@ def test_what_make_builds_can_be_installed(shell: Shell, tmp_path: Path, documen
     assert knows_the_callback(other)
 
 
-@rest
 @runs(command('make unit PYTEST_ARGS="-k cookie"'))
 def test_make_unit_runs_the_tests_that_its_arguments_select(shell: Shell, documented: Documented) -> None:
     (unit,) = documented
