@@ -50,6 +50,8 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("make bench"): Elsewhere(f"{_HOURS[:-5]}half an hour of a quiet machine", "docs/figures.md", "| holds |"),
     command("make lint"): Elsewhere("`make test` runs it before this test", _ALL, "return lint(ready, gates)"),
     command("test_fleeting --rounds 20"): Elsewhere(_HOURS, "tests/matrix/test_fleeting.py", "def test_"),
+    command("make docs"): Elsewhere("its gate builds the same site, with links checked", "tests/environment/_gates.py", '"docsite"'),
+    command("make lint-docsite"): Elsewhere("`make lint` runs it before this test", "tests/environment/_gates.py", '"docsite"'),
     command("test_survival --rounds 20"): Elsewhere(_HOURS, "tests/matrix/test_survival.py", "def test_"),
     command("-k test_controls"): Elsewhere("`make test` runs these tests", "tests/matrix/test_controls.py", "def test_"),
     command("test_concurrency --every-row"): Elsewhere(_HOURS, "tests/concurrency/test_concurrency.py", "def test_"),

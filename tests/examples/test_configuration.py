@@ -24,6 +24,7 @@ from tests.plays import tasks
 from tests.plays.playing import Play, follow, started
 
 from .claims import Documented, block, command, runs
+from .dump import with_pg_dump
 from .output import assert_printed
 
 #: A task that is in the middle of something, on every core and connection of the pages.
@@ -56,32 +57,11 @@ def test_without_that_line_everything_lives_on(lab: Lab, web1: Host) -> None:
         assert tasks.alive(run, web1), run.story
 
 
-#: Stands for a program that cleans up for a while when it is told INT, and ends at once when it is told anything else.
-_PG_DUMP = r"""#!/bin/bash
-trap 'echo TERM > /tmp/dump-cleaned; exit 1' TERM
-trap 'sleep 2.5; echo in peace > /tmp/dump-cleaned; exit 1' INT
-echo 'CREATE TABLE app'
-: > /tmp/dump-begun
-while :; do sleep 0.05; done
-"""
-
-
-@contextmanager
-def _with_pg_dump(host: Host) -> Iterator[None]:
-    program = host.root / "usr/local/bin/pg_dump"
-    program.write_text(_PG_DUMP)
-    program.chmod(0o755)
-    try:
-        yield
-    finally:
-        program.unlink()
-
-
 def _dump_interrupted(lab: Lab, host: Host, play: str) -> str:
     """How the dump of that play has ended, where a grace of one second is what all other tasks get."""
     files = {"databases.ini": f"[databases]\n{host.name} ansible_user=root\n"}
     where = ["-i", str(lab.inventory), "-i", "databases.ini"]
-    with _with_pg_dump(host), started(lab, Play(text=play, files=files, arguments=where, options={"kill_timeout": 1})) as run:
+    with with_pg_dump(host), started(lab, Play(text=play, files=files, arguments=where, options={"kill_timeout": 1})) as run:
         until((host.root / "tmp/dump-begun").exists, 40, lambda: f"no dump begins\n{run.story}")
         assert (host.root / "var/backups/app.sql").read_text() == "CREATE TABLE app\n"
         INT.fire(run, lab)
