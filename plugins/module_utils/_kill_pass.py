@@ -119,12 +119,15 @@ class KillPass:
             began = self._clock()
             self.control.look()
             targets = self.control.targets()
-            if self.control.scan(last=not targets):
+            waits = self.control.root_waits()
+            if self.control.scan(last=waits or not targets):
                 if self.control.unsignalled():
                     self.control.freeze()
                     self._first_signals()
             elif not targets:
                 return True
+            elif waits:
+                self.control.release()
             now = self._clock()
             if now >= until or self.hurried:
                 return False

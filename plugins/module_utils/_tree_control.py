@@ -217,6 +217,14 @@ class TreeControl:
                 self.signal(fate, SIGCONT)
         self.wake()
 
+    def root_waits(self) -> "bool":
+        """Whether nobody is left but roots and supervisors.
+
+        A shell that has got INT waits for its command before it dies of it. That is a supervisor, which stands still until the shell is gone.
+        """
+        roles = {fate.role for fate in self.living()}
+        return roles == {"root", SUPERVISOR}
+
     def dismiss(self) -> "None":
         """A supervisor without anybody to watch goes by itself, unless something is wrong with it."""
         for fate in self.living():

@@ -11,9 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from .pages import ROOT, Piece, pieces_of
 
-_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PLAY = re.compile(r"^- (name: .*\n  )?hosts:", re.MULTILINE)
 
 
@@ -40,9 +39,14 @@ def of_roles() -> list[Example]:
     """Plays, in the order of the page."""
     found = []
     for page in sorted((ROOT / "roles").glob("*/README.md")):
-        blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
-        found.append(Example(f"role {page.parent.name}", "".join(block for block in blocks if _PLAY.search(block))))
+        plays = [piece.text for piece in pieces_of(page.name, page.read_text(encoding="utf-8")) if is_play(piece)]
+        found.append(Example(f"role {page.parent.name}", "".join(plays)))
     return found
+
+
+def is_play(piece: Piece) -> bool:
+    """Whether a block of a page is a playbook."""
+    return piece.language in ("yaml", "yml") and bool(_PLAY.search(piece.text))
 
 
 def text_of(path: Path) -> str:
@@ -51,9 +55,3 @@ def text_of(path: Path) -> str:
         if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == ["EXAMPLES"]:
             return str(ast.literal_eval(node.value))
     return ""
-
-
-def commands_of(page: str) -> list[str]:
-    """The command lines of a page of docs/, in its order."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return [line for block in re.findall(r"^```shell\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for line in block.splitlines()]

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.examples.documented import ROOT, Example, of_modules, of_roles
+from tests.examples.claims import CLAIMS, block
+from tests.examples.documented import Example, is_play, of_modules, of_roles
+from tests.examples.pages import ROOT, pieces
 from tests.examples.stages import STAGES, Scene
 from tests.hosts import Lab
 from tests.plays.playing import Play, started
 
 EXAMPLES = [*of_modules(), *of_roles()]
+
+# All plays of the pages of roles.
+CLAIMS.update({block(piece.page, piece.text): __name__ for piece in pieces() if piece.page.startswith("roles/") and is_play(piece)})
 
 #: Seconds for the longest of them, on a busy machine.
 SECONDS = 180.0

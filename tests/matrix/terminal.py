@@ -45,7 +45,7 @@ class Terminal:
 
     def resize(self, columns: int, lines: int) -> None:
         """Give it another size, as a user does who drags its corner."""
-        fcntl.ioctl(self._line, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        fcntl.ioctl(self.line, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def write(self, keys: bytes) -> None:
         """Type."""

@@ -35,6 +35,7 @@ class Play:
     host_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)  #: section [treekill] of ansible.cfg
     sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  #: more of ansible.cfg
+    configuration: str = ""  #: a whole ansible.cfg as it is written somewhere, instead of options and sections; what it does not say is in the environment
     environ: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()  #: more of ansible-playbook
     files: Mapping[str, str] = field(default_factory=dict)  #: beside the playbook
@@ -75,7 +76,8 @@ def _start(row: str, directory: Path, lab: Lab, play: Play) -> Run:
     _write(row, directory, lab, play)
     argv = [*play.before, program("ansible-playbook"), str(directory / "playbook.yml"), *play.arguments]
     places = {"TMPDIR": str(directory / "tmp"), "HOME": str(directory)}
-    environ = {**environ_of(row, directory, collection=play.collection), **places, **play.environ}
+    unsaid = of_lab(directory, lab) if play.configuration else {}
+    environ = {**environ_of(row, directory, collection=play.collection), **places, **unsaid, **play.environ}
     (directory / "environ.json").write_text(json.dumps(environ))
     setting = Setting(hosts=len(play.hosts), kinds=tuple(play.kinds))
     return launch(row, directory, setting, argv, environ, terminal=play.terminal)
@@ -92,7 +94,13 @@ def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
     for name, text in play.files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text)
-    (directory / "ansible.cfg").write_text(_configuration(directory, lab, play))
+    (directory / "ansible.cfg").write_text(play.configuration or _configuration(directory, lab, play))
+
+
+def of_lab(directory: Path, lab: Lab) -> dict[str, str]:
+    """What an ansible.cfg that knows of no lab leaves to the environment."""
+    inventory = f"{lab.inventory},{directory}/targets.json"
+    return {"ANSIBLE_INVENTORY": inventory, "ANSIBLE_INVENTORY_ENABLED": "ini,yaml", "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{directory}/cp"}
 
 
 def _configuration(directory: Path, lab: Lab, play: Play) -> str:

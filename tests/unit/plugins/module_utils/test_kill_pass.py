@@ -89,6 +89,45 @@ def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_befor
     assert 3.0 <= rows[11]["seconds"] < 4.0
 
 
+class WaitingRoot(SimulatedHost):
+    """Its root is a shell that has got INT, and waits for its command before it dies of it: for a supervisor, which goes when it is alone and may move."""
+
+    def __init__(self):
+        super().__init__(quiet, 0)
+        self.supervisor = self.processes[11]
+        self.supervisor.arguments = [b"treekill: supervisor of run " + RUN.encode()]
+        self.add(12, 11, b"", [b"module"], ours=True)
+        self.root.ignores = True
+
+    def happen(self):
+        super().happen()
+        alone = all(process.ppid != 11 for process in self.processes.values())
+        if alone and not self.supervisor.stopped and 11 in self.processes:
+            self.exit(self.supervisor)
+            self.root.ignores = False
+            if self.root.pending and 10 in self.processes:
+                self.exit(self.root)
+
+    def send(self, process_id, signal):
+        super().send(process_id, signal)
+        if process_id == self.root.id and signal not in (0, STOP, CONT):
+            self.root.pending = signal
+
+
+@pytest.mark.parametrize("ignores", [False, True])
+def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_is_over(ignores):
+    """The control: while somebody else is alive the supervisor stands still, and the grace lasts."""
+    host = WaitingRoot()
+    host.processes[12].ignores = ignores
+    rows = {row["pid"]: row for row in run(host, signal=2, timeout=3.0)["gone"]}
+    assert rows[12]["ended"] == ("KILL" if ignores else "TERM")
+    if ignores:
+        assert rows[10]["seconds"] >= 3.0
+    else:
+        assert rows[10]["ended"] == "INT"
+        assert rows[10]["seconds"] < 1
+
+
 @pytest.mark.parametrize("generations", [1, 50])
 def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_died(generations):
     """On a busy host each round takes long: the deadline comes in the moment in which all that are known are gone."""
