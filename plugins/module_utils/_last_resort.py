@@ -20,33 +20,49 @@ if TYPE_CHECKING:
 
 # Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
 KILL_SECONDS = 5.0
+# The same while new processes turn up, which on a busy host are hard to catch. Shorter than what the controller waits beyond the grace.
+RUNAWAY_SECONDS = 10.0
 # Seconds between two looks, the first and the longest. Each is half as long again as the one before.
 SHORTEST_KILL_PAUSE, LONGEST_KILL_PAUSE = 0.001, 0.05
+# When time is up: how often those who have turned up meanwhile are killed, and how many seconds they have to die each time.
+LAST_LOOKS, LAST_SECONDS = 3, 0.5
 
 
 def kill_the_rest(control: "TreeControl") -> "None":
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
     control.end_grace()
-    until = control.clock() + KILL_SECONDS
+    began = control.clock()
     pause = SHORTEST_KILL_PAUSE
     while True:
+        known = len(control.fates)
         left = _kill(control)
         control.look()
         if not left and not control.scan(last=True):
             return
-        if control.clock() >= until:
+        runs_away = control.search.missed > 0 or len(control.fates) > known
+        if control.clock() - began >= (RUNAWAY_SECONDS if runs_away else KILL_SECONDS):
             break
         control.sleep(pause)
         pause = min(pause * 1.5, LONGEST_KILL_PAUSE)
-    # Out of time, and no scan has found the tree empty. That those whom we know are gone is no proof: somebody may have been born while they died.
-    _kill(control)
-    control.look()
-    if not control.targets() and control.scan(last=True):
+    _look_for_the_last(control)
+
+
+def _look_for_the_last(control: "TreeControl") -> "None":
+    """Out of time, and no scan has found the tree empty. That those whom we know are gone is no proof: somebody may have been born while they died."""
+    for dummy in range(LAST_LOOKS):
         _kill(control)
-    if control.search.missed:
-        runaway = Fate(Process(ProcessId(control.search.missed, 0), 0, "?", 1, "?"), "child")
-        runaway.late = True
-        control.fates[runaway.process.id] = runaway
+        until = control.clock() + LAST_SECONDS
+        control.look()
+        while control.targets() and control.clock() < until:
+            control.sleep(LONGEST_KILL_PAUSE / 10)
+            control.look()
+        if control.targets() or not control.scan(last=True):
+            return
+    # A survivor whom we could not catch, for the user to know of; his supervisor stays with him.
+    pid = control.search.missed or list(control.fates.values())[-1].process.id.pid
+    runaway = Fate(Process(ProcessId(pid, 0), 0, "?", 1, "?"), "child")
+    runaway.late = True
+    control.fates[runaway.process.id] = runaway
 
 
 def _kill(control: "TreeControl") -> "bool":
@@ -102,6 +118,6 @@ def explain(control: "TreeControl", refusal: "str") -> "None":
         elif process is not None and process.state == "D":
             fate.reason = "uninterruptible (state D)"
         elif fate.late:
-            fate.reason = "still starting new processes %g s after KILL" % KILL_SECONDS
+            fate.reason = "still starting new processes %g s after KILL" % RUNAWAY_SECONDS
         else:
             fate.reason = "still there %g s after KILL (state %s)" % (KILL_SECONDS, process.state if process is not None else "?")

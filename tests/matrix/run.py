@@ -53,7 +53,7 @@ class Run:
     def story(self) -> str:
         """The end of its output, for a message."""
         streams = [self.output] if self.terminal else [self.output, self.errors]
-        return f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) said:\n" + "\n".join(stream[-4000:] for stream in streams)
+        return f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) said:\n" + "\n".join(stream[-12000:] for stream in streams)
 
     def press_ctrl_c(self) -> None:
         """As a user does: the terminal sends SIGINT to its foreground process group."""

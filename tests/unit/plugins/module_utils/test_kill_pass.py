@@ -128,7 +128,7 @@ def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_
         assert rows[10]["seconds"] < 1
 
 
-@pytest.mark.parametrize("generations", [1, 50])
+@pytest.mark.parametrize("generations", [1, 50, 1000])
 def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_died(generations):
     """On a busy host each round takes long: the deadline comes in the moment in which all that are known are gone."""
     host = SimulatedHost(quiet, 0)
@@ -146,6 +146,7 @@ def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_d
     host.send = slow
     report = run(host, timeout=1.0)
     assert report["survivors"] or not host.findable()
+    assert any("still starting new processes" in row["reason"] for row in report["survivors"]) == (generations > 1)
 
 
 def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
