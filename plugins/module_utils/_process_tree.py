@@ -263,10 +263,12 @@ class TreeSearch:
                     self._take_orphan(pid, parent, pid == leader)
 
     def _take_orphan(self, pid: "int", parent: "int", is_root: "bool") -> "None":
+        # Asked before anything is read: what we notice only now, it has died since it was listed.
+        known = pid in self._dead or pid in self._member_pids
         if pid in self._untouchable or self._leave_out(pid):
             return
         process = self._table.process(pid)
-        if process is None or process.ppid != parent or not process.alive and pid not in self._dead and pid not in self._member_pids:
+        if process is None or process.ppid != parent or not process.alive and not known:
             # It ended under our eyes. What it has started gets the same parent, after our look.
             self._dead.add(pid)
             self.missed = pid

@@ -10,7 +10,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._cookie import Coo
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._last_resort import KILL_SECONDS
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 from hypothesis import HealthCheck, given, settings
@@ -400,9 +400,20 @@ class LastWords(SimulatedHost):
         return super().process(pid)
 
 
-def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another():
+class LastWordsOfAZombie(LastWords):
+    """The same while the supervisor stands still: what has ended stays in the table, dead."""
+
+    def process(self, pid):
+        if pid == self.FIRST and self.SECOND not in self.processes:
+            self.add(self.SECOND, self.COLLECTOR, b"HOME=/\0", [b"orphan"], ours=True)
+        found = SimulatedHost.process(self, pid)
+        return Process(found.id, found.ppid, "Z", 1, "x") if pid == self.FIRST else found
+
+
+@pytest.mark.parametrize("kind", [LastWords, LastWordsOfAZombie])
+def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another(kind):
     """Somebody may be running from us: who asks goes on looking, and finds the other one."""
-    host = LastWords()
+    host = kind()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     search.hold_below(host.COLLECTOR)
     search.take_orphans()
