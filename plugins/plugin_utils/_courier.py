@@ -107,15 +107,15 @@ def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
 
 
 def _bound_memory() -> None:
-    """For this process and each client of it."""
+    """For this process and each client of it. Not the address space: clients in Go, as those of docker and podman are, reserve more of that than they use."""
     try:
         with open("/proc/self/statm", encoding="ascii") as sizes:
-            own = int(sizes.read().split()[0]) * resource.getpagesize()
+            own = int(sizes.read().split()[5]) * resource.getpagesize()
     except OSError:
         return  # no Linux: there the size is not told, and the limit is not kept either
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     most = own + _MEMORY if hard == resource.RLIM_INFINITY else min(own + _MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -172,3 +173,19 @@ def test_a_lower_limit_that_is_in_force_stays(monkeypatch: pytest.MonkeyPatch):
     _courier._bound_memory()
     assert asked[0][0] <= 2 * 10**9
     assert asked[0][1] == 2 * 10**9
+
+
+def test_a_courier_may_reserve_address_space_and_not_fill_it():
+    """A client in Go reserves half a gigabyte of it as it starts: with a limit on that it dies, and the kill order has no answer."""
+    source = (
+        "import mmap\n"
+        "from ansible_collections.treekill.remote.plugins.plugin_utils import _courier\n"
+        "_courier._bound_memory()\n"
+        "reserved = mmap.mmap(-1, 4 * _courier._MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)\n"
+        "try:\n"
+        "    filled = bytearray(_courier._MEMORY * 5 // 4)\n"
+        "except MemoryError:\n"
+        "    print('bounded')\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    assert subprocess.run([sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, text=True, check=True).stdout == "bounded\n"
