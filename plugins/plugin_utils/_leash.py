@@ -50,7 +50,7 @@ display = Display()
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
 
-_STARTS_JOB = re.compile(r"async_wrapper\.py\S* j[0-9]+ ")
+_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* j[0-9]+ ")
 """Others name the path as well, to make it executable for example; this one goes on with the job's id."""
 
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
@@ -217,7 +217,7 @@ class Leash:
         """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
         for path in self._carriers:
             if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
-                # Other commands name the path as well; this one goes on with the job's id.
+                # As in `_STARTS_JOB`, of this very file.
                 start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
                 if start:
                     words = self._supervision(lease).before_file(detaches=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .notes import ENDS, NO_ROW, REMARKS, SECTIONS
 from .plugin import RECORDS
-from .supported import README, with_supported
+from .supported import README, natural, with_supported
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
 
@@ -71,18 +71,14 @@ def _recorded_on(cells: Cells) -> str:
     pythons: dict[str, set[str]] = defaultdict(set)
     for row in (row for rows in cells.values() for row in rows):
         pythons[row.core].add(row.python)
-    return ", ".join(f"{core} (Python {', '.join(sorted(pythons[core], key=_numbers))})" for core in sorted(pythons, key=_numbers)) or "(nothing)"
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".") if part]
+    return ", ".join(f"{core} (Python {', '.join(sorted(pythons[core], key=natural))})" for core in sorted(pythons, key=natural)) or "(nothing)"
 
 
 def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
     lines = [f"\n## {section}\n", f"| | {' | '.join(ENDS)} | ansible-core |", "|---" * (len(ENDS) + 2) + "|"]
     for subject in subjects:
         ended = [row for end in ENDS for row in cells.get((section, subject, end), ())]
-        cores = sorted({".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=_numbers)
+        cores = sorted({".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=natural)
         shown = [_cell(cells.get((section, subject, end), []), NO_ROW.get((section, subject, end), "**no row**")) for end in ENDS]
         lines.append(f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |")
     remarks = [f"- {subject}: {REMARKS[section, subject]}" for subject in subjects if (section, subject) in REMARKS]

@@ -56,7 +56,7 @@ def _folded(subjects: list[str]) -> list[str]:
     for subject in subjects:
         version = _VERSION.fullmatch(subject)
         heads.setdefault(version[1] if version else subject.partition(", ")[0], []).append(subject)
-    return [_once(head, sorted(ones, key=_natural)) if len(ones) > 1 else ones[0] for head, ones in heads.items()]
+    return [_once(head, sorted(ones, key=natural)) if len(ones) > 1 else ones[0] for head, ones in heads.items()]
 
 
 def _once(head: str, subjects: list[str]) -> str:
@@ -64,7 +64,8 @@ def _once(head: str, subjects: list[str]) -> str:
     return f"{head} {tails}" if _VERSION.fullmatch(subjects[0]) else f"{head} ({tails})"
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def natural(text: str) -> list[tuple[int, str]]:
+    """The key by which 2.9 comes before 2.10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 

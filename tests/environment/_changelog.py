@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from typing import Sequence
 
 from ._commands import SetupError, run
 from ._lint_setup import Workshop
@@ -34,11 +35,12 @@ def has_entry(changelog: str, wanted: str) -> bool:
     return re.search(rf"^  '?{re.escape(wanted)}'?:$", changelog, re.MULTILINE) is not None
 
 
-def check(workshop: Workshop) -> None:
+def check(workshop: Workshop) -> Sequence[str]:
     """Fragments and the changelog's own file are well made, and the version in galaxy.yml has an entry."""
     run([workshop.lint.program("antsibull-changelog"), "lint"], cwd=workshop.copy, env=workshop.environment(workshop.collections))
     if not has_entry((workshop.copy / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"), version()):
         raise SetupError(f"changelogs/changelog.yaml has no entry for {version()}, the version in galaxy.yml: `make changelog` writes it")
+    return ()
 
 
 def write(workshop: Workshop) -> None:
