@@ -15,6 +15,7 @@ from . import _ansible_test, _changelog, _docsite, _importer, _old_python
 from ._commands import SetupError, run
 from ._lint_setup import Workshop
 from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
+from ._sources import source_files
 
 # What a gate wants to be known although it passed: parts that could not run here.
 Notes = Sequence[str]
@@ -108,6 +109,15 @@ def licences(workshop: Workshop) -> Notes:
     return ()
 
 
+def spelling(workshop: Workshop) -> Notes:
+    """Run codespell on every source file; pyproject.toml says which are left out."""
+    files = source_files()
+    if not files:
+        raise SetupError("nothing to check: git lists no files")
+    run([workshop.lint.program("codespell"), *files], cwd=ROOT)
+    return ()
+
+
 GATES: Mapping[str, Gate] = {
     gate.name: gate
     for gate in (
@@ -125,6 +135,7 @@ GATES: Mapping[str, Gate] = {
         Gate("licences", "REUSE", licences),
         Gate("ruff", "ruff check", ruff),
         Gate("layout", "ruff format", layout),
+        Gate("spelling", "codespell", spelling),
         # Its place is the one of sanity as well: before that has ended it would wait in vain.
         Gate("units", "ansible-test units: the same tests as `make unit`", _ansible_test.units),
     )

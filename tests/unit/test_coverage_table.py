@@ -31,8 +31,8 @@ def test_a_row_that_ran_nowhere_shows_why() -> None:
 
 
 def test_a_mark_with_a_section_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="Conections"):
-        covers("Conections", "docker", "interrupt")
+    with pytest.raises(ValueError, match="Links"):
+        covers("Links", "docker", "interrupt")
 
 
 def test_the_readme_calls_supported_what_the_table_says() -> None:
