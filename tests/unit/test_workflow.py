@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -20,9 +21,13 @@ from tests.environment._interpreters import Interpreter
 from tests.environment._paths import ROOT
 
 
+def load(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="module")
 def workflow() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    return load("ci.yml")
 
 
 def test_every_core_is_tested_on_the_oldest_and_the_newest_python_that_it_runs_on(workflow: dict[str, Any]):
@@ -30,14 +35,31 @@ def test_every_core_is_tested_on_the_oldest_and_the_newest_python_that_it_runs_o
     assert rows == [(core.version, dotted(python)) for core in CORES.values() for python in core.python]
 
 
-def test_it_runs_the_targets_of_the_makefile(workflow: dict[str, Any]):
-    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
-    targets = [target for command in commands for target in re.findall(r"\bmake ([a-z-]+)", command)]
-    assert targets == ["lint", "test"]
+@pytest.mark.parametrize(("name", "expected"), [("ci.yml", ["lint", "test"]), ("docs.yml", ["docs"]), ("release.yml", ["lint", "build"])])
+def test_each_workflow_runs_targets_of_the_makefile(name: str, expected: list[str]):
+    commands = [step["run"] for job in load(name)["jobs"].values() for step in job["steps"] if "run" in step]
+    targets = [target for command in commands for target in re.findall(r"\bmake (?:--silent )?([a-z-]+)", command)]
+    assert targets == expected
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets if not target.startswith("lint-"))
-    assert all(target.removeprefix("lint-") in GATES for target in targets if target.startswith("lint-"))
-    assert all(f"{name} ?=" in makefile for command in commands for name in re.findall(r"\b([A-Z_]+)=(?!true)", command) if name != "PATH")
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    assert all(f"{name} ?=" in makefile for command in commands for name in re.findall(r" ([A-Z_]+)=", command) if name not in ("PATH", "CI"))
+
+
+def test_the_hook_before_a_commit_runs_gates_that_are_there():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    words = repository["hooks"][0]["entry"].split()
+    options = environment.parse(words[words.index("tests.environment") + 1 :])
+    assert options.command == "lint"
+    assert set(options.gates) <= set(GATES)
+
+
+def test_a_release_has_the_notes_of_its_version_alone():
+    (step,) = [step for step in load("release.yml")["jobs"]["release"]["steps"] if "awk" in step.get("run", "")]
+    program = re.search(r"awk [^']*'([^']+)'", step["run"])
+    assert program
+    printed = subprocess.run(["awk", "-v", "version=1.0.0", program[1], ROOT / "CHANGELOG.md"], check=True, capture_output=True, text=True).stdout
+    assert printed.startswith("## v1\\.0\\.0\n")
+    assert re.findall(r"^## .*", printed, re.MULTILINE) == ["## v1\\.0\\.0"]
 
 
 def test_it_runs_on_a_schedule_too(workflow: dict[str, Any]):
