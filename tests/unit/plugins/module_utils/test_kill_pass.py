@@ -95,7 +95,7 @@ class WaitingRoot(SimulatedHost):
     def __init__(self):
         super().__init__(quiet, 0)
         self.supervisor = self.processes[11]
-        self.supervisor.arguments = [b"treekill: supervisor of run " + RUN.encode()]
+        self.supervisor.arguments = [("treekill: supervisor of run %s, lease %s: a task" % (RUN, LEASE)).encode()]
         self.add(12, 11, b"", [b"module"], ours=True)
         self.root.ignores = True
 
