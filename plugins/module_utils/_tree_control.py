@@ -52,10 +52,12 @@ class Fate:
         self.reason = ""
 
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
-        """Note user and command line, while the process still has them."""
+        """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
         pid = self.process.id.pid
-        self.user = table.user(pid)
+        user = table.user(pid)
         words = table.arguments(pid)
+        now = table.process(pid)
+        self.user, words = (user, words) if now is not None and now.id == self.process.id else (self.user, [])
         self.command = b" ".join(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"
