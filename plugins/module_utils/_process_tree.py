@@ -6,7 +6,7 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 
 A process is in the tree if its environment holds the cookie (a holder), if it is the root, or if it stands below one of these.
-The root is known by its own command line, which sets the cookie. The pid that a cookie names is evidence of nothing: a job can write
+The root is known by its own command line, which sets the cookie. The pid that a cookie names is only a place to look: a job can write
 any number into the environment of what it starts. Nor is a cookie evidence where systemd has handed it on to a service: see _service_unit.
 An ssh server of root's below the tree, and the logins that it serves, are not in the tree.
 Once in, always in, whatever a process does to its environment or parents afterwards.
@@ -102,7 +102,7 @@ class TreeSearch:
             self.take_holder(pid)
         if before:
             self._take_children(pids)
-        elif not self.roots and not self._leaders:
+        elif not self.members:
             from ansible_collections.treekill.remote.plugins.module_utils._claimants import take_claimants
 
             take_claimants(self, self._table, pids)
@@ -184,8 +184,7 @@ class TreeSearch:
 
     def _sort(self, pid: "int", environment: "bytes", holders: "List[int]") -> "None":
         if self.match.named_root(environment) is not None:
-            if b"INVOCATION_ID=" not in environment or not self._is_of_another_service(pid):
-                holders.append(pid)
+            holders.append(pid)
         elif is_spare(environment):
             process = self._table.process(pid)
             # Read again, now that the pid is fixed to a process.
@@ -225,19 +224,26 @@ class TreeSearch:
         return self.match.claimed_by(self._table.arguments(process.id.pid))
 
     def take_holder(self, pid: "int") -> "None":
-        """Take a holder, or with it everything from the root down. The pid that its cookie names says nothing: any number can be written there."""
+        """Take a holder, or with it everything from the root down. The pid that its cookie names is a place to look: any number can be written there."""
         process = self._table.process(pid)
         if process is None:
             self.missed = pid
         if process is None or process.id in self.members or process.id in self.spares:
             return
         # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
-        if self.named_root(pid) is None:
+        environment = self._table.environment(pid)
+        named = self.match.named_root(environment)
+        if named is None:
             self.missed = pid
+            return
+        if b"INVOCATION_ID=" in environment and self._is_of_another_service(pid):
             return
         top = None if self._is_login(process) else self.top(process)
         if top is not None:
             self.take(top, self.is_root(top))
+        root = self._table.process(named)
+        if root is not None and root.id not in self.members and self.claims(root):
+            self.take(self.top(root) or root, True)
 
     def named_root(self, pid: "int") -> "Optional[int]":
         """The root that the cookie of a process names, None if it holds none."""

@@ -201,7 +201,7 @@ scan() {
   done
   # read again, now that each pid is fixed to a process: it may have changed hands since
   [ "$files" ] && again=" $(having "^$mark[0-9a-f/]*\$" $files | tr "\n" " ")"
-  [ "$files" ] || [ -z "${roots# }" ] && claimants=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
+  [ "$files" ] || [ "$all" = " " ] && claimants=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
   for id in $ids; do
     holder=${id%:*}
     case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
@@ -216,7 +216,7 @@ scan() {
     else take "$holder" "" "${id#*:}"
     fi
   done
-  if [ "$roots" = " " ]; then
+  if [ "$all" = " " ]; then
     for pid in $claimants; do
       climb "$pid"
       claims "$pid" && take "$top" 1 "$top_start"
@@ -355,6 +355,8 @@ kill_rest() {
     if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
     clock
     if [ "$now" -ge "$last" ]; then
+      # no scan has found the tree empty: that those who are known are gone is no proof
+      [ "$fleeting" ] || [ "$left" != " " ] || read -r fleeting </proc/sys/kernel/ns_last_pid
       [ "$fleeting" ] && eval "ppid_$fleeting=0 user_$fleeting= command_$fleeting= name_$fleeting=? sent_$fleeting= ended_$fleeting=" && all="$all$fleeting:0 "
       return
     fi
