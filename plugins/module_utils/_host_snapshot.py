@@ -28,11 +28,10 @@ class Snapshot:
         self._children: Dict[int, List[int]] = {}
         self._arguments: Dict[int, List[bytes]] = {}
         self._users: Dict[int, Optional[int]] = {}
-        for pid, content in table.environments(table.pids()):
+        for pid, seen in table.environments(table.pids()):
             process = table.process(pid)
-            if content and b"TREEKILL=" in content:
-                # Read again, now that the pid is fixed to a process: it may have changed hands since.
-                content = table.environment(pid)
+            # Read again, now that the pid is fixed to a process: it may have changed hands since.
+            content = table.environment(pid) if seen and b"TREEKILL=" in seen else seen
             if process is not None and (not content or self._is_still(process)):
                 self._environments[pid] = content
                 self._processes[pid] = process

@@ -87,7 +87,7 @@ def _go_through(path: "str") -> "Tuple[int, str, str, List[Tuple[str, int]]]":
     links: List[Tuple[str, int]] = []
     directory, here = "/", os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
-        while len(waiting) > 1:
+        while len(waiting) > 1 and len(links) <= MOST_LINKS:
             name = waiting.pop(0)
             there = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
             found = os.fstat(there)
@@ -100,11 +100,12 @@ def _go_through(path: "str") -> "Tuple[int, str, str, List[Tuple[str, int]]]":
                 there = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=here)
             os.close(here)
             here, directory = there, os.path.normpath(os.path.join(directory, name))
-            if len(links) > MOST_LINKS:
-                raise NotBelieved("pid file %s is behind more than %d symbolic links" % (path, MOST_LINKS))
     except BaseException:
         os.close(here)
         raise
+    if len(links) > MOST_LINKS:
+        os.close(here)
+        raise NotBelieved("pid file %s is behind more than %d symbolic links" % (path, MOST_LINKS))
     return here, directory, waiting[0], links
 
 

@@ -37,7 +37,8 @@ class TreeSearch:
     """The tree of a lease as far as it is known, as it stood when each process was found.
 
     members: what was found, parents before children. roots: those of them that began a command.
-    spares: what C(TREEKILL=spare) took out; logins: those of them that are ssh servers instead. unreadable: how many environments the last complete scan was not allowed to read.
+    spares: what C(TREEKILL=spare) took out; logins: those of them that are ssh servers instead.
+    unreadable: how many environments the last complete scan was not allowed to read.
     vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder or orphan that was gone when
     we turned to it. Both say that somebody may be running from us.
     """

@@ -166,7 +166,8 @@ survivors:
   sample: []
 spared:
   description:
-    - The processes that C(TREEKILL=spare) in their environment has taken out, and ssh servers of root's. Those have a C(reason), and what they serve is not listed.
+    - The processes that C(TREEKILL=spare) in their environment has taken out, and ssh servers of root's.
+    - Those have a C(reason), and what they serve is not listed.
   returned: not in check mode
   type: list
   elements: dict

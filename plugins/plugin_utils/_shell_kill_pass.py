@@ -126,8 +126,8 @@ untouchable=" 0 1 $$ "
 up=$$
 while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
 
-# take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until the grace is
-# over: who cleans up does it by starting programs. The others into $fresh.
+# take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until
+# the grace is over: who cleans up does it by starting programs. The others into $fresh.
 take() {
   case $untouchable in *" $1 "*) return 1;; esac
   look "$1" 2>/dev/null && [ "$start" = "$3" ] || return 1

@@ -10,7 +10,7 @@ Python 3.6. Where the plugin of the tests is loaded, --tables N says how many ta
 import random as random_module
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils import _command_trees, _process_tree, _selected_kill
+from ansible_collections.treekill.remote.plugins.module_utils import _command_trees, _selected_kill
 from ansible_collections.treekill.remote.plugins.module_utils._command_state import judge
 from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree, command_trees, cookies_in
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
@@ -204,7 +204,9 @@ class SweptHost(ModelHost):
         if pid is None or pid in self.beings:
             self.last += 1
             pid = self.last
-        environment = cookie(self.random.choice((pid, 4000, 4001, *sorted(self.beings))), self.random.choice((b"SSH_CONNECTION=x\0", b"TREEKILL_KEEP=1\0", b"")))
+        environment = cookie(
+            self.random.choice((pid, 4000, 4001, *sorted(self.beings))), self.random.choice((b"SSH_CONNECTION=x\0", b"TREEKILL_KEEP=1\0", b""))
+        )
         words = self.random.choice(([b"sleep"], COMMAND, [title(self.random.choice(TITLES))], *MENTIONS))
         self.add(pid, self.beings[self.random.choice((1, 1, 3))], FORGER, environment, words)
 
@@ -245,7 +247,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     monkeypatch.setattr(host, "_one_thing", lambda being: host.fork(being), raising=False)
     control = _selected_kill.control_of(selection, KillRequest(timeout=0.3, settle=0.0), host)
     control.clock, control.sleep = host.clock, host.sleep
-    before = set(being.id for being in host.beings.values())
+    before = {being.id for being in host.beings.values()}
     signalled = []
     send = control.send
     control.send = lambda process, signal: (signalled.append((process, signal, lineage(host, process))), send(process, signal))

@@ -648,7 +648,9 @@ def title_of(lease):
     return ("treekill: supervisor of run %s, lease %s: a task" % (RUN, lease)).encode()
 
 
-@pytest.mark.parametrize("title", [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")], ids=["made up", "its own lease's", "another lease's"])
+@pytest.mark.parametrize(
+    "title", [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")], ids=["made up", "its own lease's", "another lease's"]
+)
 @pytest.mark.parametrize("environment", [None, b""], ids=["cookie", "cleared"])
 def test_a_job_that_calls_itself_a_supervisor_is_ended_and_named_and_so_is_what_it_starts(title, environment):
     host = Impostor(title, True, environment)
@@ -666,4 +668,4 @@ def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
     report = run(host)
     assert report["supervised"] == supervised
     # It is let be until nothing else is left.
-    assert ((15 in [signal for process, signal in host.signals if process.id.pid == 11])) != supervised
+    assert (15 in [signal for process, signal in host.signals if process.id.pid == 11]) != supervised

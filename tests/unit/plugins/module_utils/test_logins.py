@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 
-from tests.unit.plugins.module_utils.simulated_host import OWN, RUN, LEASE, SCRIPT, SimulatedHost, cookie
+from tests.unit.plugins.module_utils.simulated_host import LEASE, OWN, RUN, SCRIPT, SimulatedHost, cookie
 from tests.unit.plugins.module_utils.test_kill_pass import quiet, run
 
 COLLECTOR, LISTENER, SESSION, SHELL, EDITOR = 20, 30, 31, 32, 33
