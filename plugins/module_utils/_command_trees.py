@@ -33,8 +33,9 @@ class CommandTree:
     """What is alive of one command, one lease of one run, as one user's roots began it; or what is left of one without a root, of one user.
 
     user: the user id of the roots, or of what is left. members: all its processes, parents before children.
-    roots: those of them that began the command: none where it has returned, two where it was sent twice. cookies: what its processes carry. supervisor: the member that is one; ending: whether it is ending the tree. task: as the supervisor
-    tells it. kept: whether its task may lose its connection and go on. spared: how many processes C(TREEKILL=spare) takes out.
+    roots: those of them that began the command: none where it has returned, two where it was sent twice. cookies: what its processes carry.
+    supervisor: the member that is one; ending: whether it is ending the tree. task: as the supervisor tells it.
+    kept: whether its task may lose its connection and go on. spared: how many processes C(TREEKILL=spare) takes out, and ssh servers.
     """
 
     def __init__(self, run: "str", lease: "str", user: "Optional[int]") -> "None":
