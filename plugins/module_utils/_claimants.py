@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def take_claimants(search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]") -> "None":
     """Take every process into the tree that claims by its command line to be the root."""
     for pid in pids:
-        process = table.process(pid) if len(table.arguments(pid)) == 3 else None
+        process = table.process(pid) if search.match.claimed_by(table.arguments(pid)) else None
+        # Asked again, now that the pid is fixed to a process.
         if process is not None and process.id not in search.members and search.claims(process):
             search.take(search.top(process) or process, True)

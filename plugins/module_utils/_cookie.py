@@ -113,23 +113,27 @@ class CookieMatch:
         return None
 
     def claimed_by(self, arguments: "Sequence[bytes]") -> "bool":
-        """Whether a command line is that of the root: [shell, "-c", script], the script setting the cookie outside quotes.
+        """Whether a command line is that of the root: [shell, "-c", script], a command of the script being the export of the cookie.
 
         The login shell, sudo and su above the root carry the same text, but one level of quoting deeper or among more arguments.
+        A script that only mentions it, in quotes or in a comment, claims nothing.
         C($$) as it stands, not expanded: what was copied from an environment is no claim.
         """
         if self._root or len(arguments) != 3 or arguments[1] != b"-c":
             return False
-        before, found, after = arguments[2].partition(self._prefix)
+        before, found, after = arguments[2].partition(b"export " + self._prefix)
         if not found or not after[9 if self.any_lease else 0 :].startswith(b"$$/"):
             return False
-        quote = 0
+        quote, last = 0, 32
         for char in before:
             if char == quote:
                 quote = 0
             elif not quote and char in b"'\"":
                 quote = char
-        return not quote
+            elif not quote and char == 35 and last in b" \t\n;&|":
+                quote = 10  # a comment, up to the end of the line
+            last = char
+        return not quote and before.rstrip(b" ")[-1:] in (b"", b";", b"&", b"\n") and b"<<" not in before
 
 
 def is_spare(environment: "bytes") -> "bool":

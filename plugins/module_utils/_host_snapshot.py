@@ -23,15 +23,28 @@ class Snapshot:
         self.method = table.method
         self.hides: bool = getattr(table, "hides", False)
         self._table = table
-        self._environments: Dict[int, Optional[bytes]] = dict(table.environments(table.pids()))
+        self._environments: Dict[int, Optional[bytes]] = {}
         self._processes: Dict[int, Process] = {}
         self._children: Dict[int, List[int]] = {}
         self._arguments: Dict[int, List[bytes]] = {}
-        for pid in self._environments:
+        self._users: Dict[int, Optional[int]] = {}
+        for pid, seen in table.environments(table.pids()):
             process = table.process(pid)
-            if process is not None:
+            # Read again, now that the pid is fixed to a process: it may have changed hands since.
+            content = table.environment(pid) if seen and b"TREEKILL=" in seen else seen
+            if process is not None and (not content or self._is_still(process)):
+                self._environments[pid] = content
                 self._processes[pid] = process
                 self._children.setdefault(process.ppid, []).append(pid)
+
+    def _is_still(self, process: "Process") -> "bool":
+        now = self._table.process(process.id.pid)
+        return now is not None and now.id == process.id
+
+    def shows(self, pid: "int") -> "bool":
+        """Whether the process is still there: what was read of it after the snapshot is its own only then."""
+        process = self._processes.get(pid)
+        return process is not None and self._is_still(process)
 
     def pids(self) -> "List[int]":
         """Every pid there was."""
@@ -51,7 +64,8 @@ class Snapshot:
         """The environment of one process; empty if there was none, or it may not be read."""
         process = self._processes.get(pid)
         if process is not None and not self._environments[pid] and process.threads > 1:
-            self._environments[pid] = self._table.environment(pid) or self._environments[pid]
+            content = self._table.environment(pid)
+            self._environments[pid] = content if content and self.shows(pid) else self._environments[pid]
         return self._environments.get(pid) or b""
 
     def process(self, pid: "int") -> "Optional[Process]":
@@ -61,12 +75,17 @@ class Snapshot:
     def arguments(self, pid: "int") -> "List[bytes]":
         """The command line, as it was when it was asked for first."""
         if pid not in self._arguments:
-            self._arguments[pid] = self._table.arguments(pid) if pid in self._processes else []
+            words = self._table.arguments(pid) if pid in self._processes else []
+            told = b"TREEKILL=" in words[-1] or b"treekill" in words[0] if words else False
+            self._arguments[pid] = words if not told or self.shows(pid) else []
         return self._arguments[pid]
 
     def user(self, pid: "int") -> "Optional[int]":
-        """The effective user id."""
-        return self._table.user(pid)
+        """The effective user id, as it was when it was asked for first; None for a process that is gone by now."""
+        if pid not in self._users:
+            user = self._table.user(pid)
+            self._users[pid] = user if self.shows(pid) else None
+        return self._users[pid]
 
     def groups(self, pid: "int") -> "bytes":
         """The control groups: empty for whoever is gone by now."""

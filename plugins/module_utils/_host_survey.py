@@ -8,7 +8,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._command_state import judge
+from ansible_collections.treekill.remote.plugins.module_utils._command_state import UNREADABLE, judge
 from ansible_collections.treekill.remote.plugins.module_utils._command_trees import command_trees, runs_above
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import VARIABLE
 from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
@@ -30,8 +30,13 @@ class Survey:
         self.snapshot = Snapshot(table)
         self.trees = command_trees(self.snapshot, own)
         for tree in self.trees:
-            tree.state, tree.reason = judge(tree, self.snapshot, listener)
+            tree.state, tree.reason = judge(tree, self.snapshot, self._listener)
         self.own_runs = runs_above(self.snapshot, own, ("%s=%s" % (VARIABLE, os.environ.get(VARIABLE, ""))).encode("utf-8", "replace"))
+
+    def _listener(self, pid: "int", descriptor: "int") -> "str":
+        """What reads a descriptor of a process; unreadable if the process has ended by now, since another one may have its pid."""
+        found = listener(pid, descriptor)
+        return found if self.snapshot.shows(pid) else UNREADABLE
 
     def blind_spots(self, user: "int") -> "Dict[str, Any]":
         """What this user could not see, in terms that JSON knows."""

@@ -16,7 +16,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._cookie import Coo
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, Signaller
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, TreeControl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05
 SHORTEST_SETTLE, LONGEST_SETTLE = 0.01, 0.1
 # Seconds that processes which only lose their root (kill_children is false) have to end because of it.
 LINGER_SECONDS = 0.3
+# Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
+LEAVE_SECONDS = 2.0
 
 
 class KillPass:
@@ -77,11 +79,17 @@ class KillPass:
 
                 kill_the_rest(self.control)
             self.control.release()
-            until = self._clock() + LINGER_SECONDS
+            supervised = any(fate.role == SUPERVISOR for fate in self.control.fates.values())
+            until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
             while self.control.living() and not self.control.targets() and self._clock() < until:
                 self._pause(LONGEST_PAUSE / 10, until)
                 self.control.look()
             self.control.dismiss()
+            # What called itself a supervisor, and was continued last, may have started something.
+            if supervised and self.control.scan(last=True):
+                from ansible_collections.treekill.remote.plugins.module_utils._last_resort import kill_the_rest
+
+                kill_the_rest(self.control)
         finally:
             self.control.release()
         if self.control.living():

@@ -8,6 +8,7 @@ The json module is not used: importing it takes longer than a whole kill pass.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGKILL
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate
 
 TYPE_CHECKING = False
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 VERSION = 1
+# Why an ssh server below the tree is let be.
+LOGINS = "ssh server: its logins are left alone"
 
 
 def report(control: "TreeControl", request: "KillRequest", began: "float") -> "Dict[str, Any]":
@@ -26,6 +29,9 @@ def report(control: "TreeControl", request: "KillRequest", began: "float") -> "D
     spares = [Fate(process, "child") for process in control.search.spares.values()]
     for fate in spares:
         fate.describe(control.table, request.arguments)
+        fate.reason = LOGINS if fate.process.id in control.search.logins else ""
+    # A supervisor goes by itself. What had to be killed was something else perhaps, and is named.
+    fates = [fate for fate in fates if fate.role != SUPERVISOR or fate.sent == SIGKILL]
     root = None
     for fate in reversed(fates):
         if fate.role == "root":
@@ -34,12 +40,12 @@ def report(control: "TreeControl", request: "KillRequest", began: "float") -> "D
         "version": VERSION,
         "method": control.table.method,
         "root": root,
-        "gone": _rows((fate for fate in fates if fate.ended is not None and fate.role != SUPERVISOR), began),
-        "survivors": _rows((fate for fate in fates if fate.ended is None and fate.role != SUPERVISOR), began),
+        "gone": _rows((fate for fate in fates if fate.ended is not None), began),
+        "survivors": _rows((fate for fate in fates if fate.ended is None), began),
         "spared": _rows(spares, began),
         "unreadable": control.search.unreadable,
         "escalated": bool(request.found),
-        "supervised": any(fate.role == SUPERVISOR for fate in fates),
+        "supervised": any(fate.role == SUPERVISOR for fate in control.fates.values()),
         "seconds": round(control.clock() - began, 3),
     }
 
@@ -54,7 +60,7 @@ def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
             "ppid": process.ppid,
             "user": user_name(fate.user),
             "command": fate.command,
-            "role": fate.role,
+            "role": "root" if fate.role == "root" else "child",
             "ended": None,
             "seconds": None,
         }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree
+    from ansible_collections.treekill.remote.plugins.module_utils._cookie import Cookie
     from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process
 
@@ -28,15 +29,33 @@ class CommandsMatch:
     """Recognises the processes of some commands by their environments, as CookieMatch does those of one.
 
     commands: (run, lease) and the pids of the roots that are meant; none for every root. Roots themselves are known by other means.
+    begun: (run, lease, pid of a root), and user id and start time of each process that is or was that root: 0 for a time that is not known.
     """
 
     any_lease = True
 
-    def __init__(self, commands: "Dict[Tuple[str, str], Set[int]]") -> "None":
+    def __init__(
+        self,
+        commands: "Dict[Tuple[str, str], Set[int]]",
+        begun: "Optional[Dict[Tuple[str, str, int], List[Tuple[Optional[int], int]]]]" = None,
+    ) -> "None":
         self._commands = commands
+        self._begun = begun or {}
 
     def named_root(self, environment: "bytes") -> "Optional[int]":
         """The pid that a cookie of one of the commands names as root, None without such a cookie."""
+        cookie = self._cookie(environment)
+        return cookie.root if cookie is not None else None
+
+    def believes(self, environment: "bytes", start: "int", user: "Optional[int]") -> "bool":
+        """Whether a process of that start time and user may have been started by one of the roots that are meant: not by a younger one or another user's."""
+        cookie = self._cookie(environment)
+        if cookie is None or not self._commands[cookie.run, cookie.lease]:
+            return cookie is not None
+        begun = self._begun.get((cookie.run, cookie.lease, cookie.root), [])
+        return any(began <= start and of_user in (0, user) for of_user, began in begun)
+
+    def _cookie(self, environment: "bytes") -> "Optional[Cookie]":
         if self._commands and b"TREEKILL=" in environment:
             for entry in environment.split(b"\0"):
                 if entry.startswith(b"TREEKILL="):
@@ -46,7 +65,7 @@ class CommandsMatch:
                         continue  # C(spare), or whatever somebody has put there
                     roots = self._commands.get((cookie.run, cookie.lease))
                     if roots is not None and (not roots or cookie.root in roots):
-                        return cookie.root
+                        return cookie
         return None
 
     def claimed_by(self, dummy: "Sequence[bytes]") -> "bool":
@@ -67,18 +86,24 @@ class Selection:
         self.left_alone: List[CommandTree] = []
         self.secret = False
         self._commands: Dict[Tuple[str, str], Set[int]] = {}
+        self._begun: Dict[Tuple[str, str, int], List[Tuple[Optional[int], int]]] = {}
 
     def add(self, tree: "CommandTree", roots: "bool") -> "None":
-        """A whole command; with roots, only what belongs to the roots that it has now, lest one that was sent again meanwhile be taken for it."""
+        """A whole command; with roots, only what belongs to the roots that it has now, lest something else of the same lease be taken for it."""
         self.trees.append(tree)
         self.secret = self.secret or tree.secret
         self.tops.extend(tree.members)
         self.roots.extend(tree.roots)
-        self._commands[tree.run, tree.lease] = {process.id.pid for process in tree.roots} if roots else set()
+        # Where the root is gone its number is all that is left of it.
+        begun = {process.id.pid: process.id.start for process in tree.roots} or dict.fromkeys([cookie.root for cookie in tree.cookies] or [0], 0)
+        named = self._commands.setdefault((tree.run, tree.lease), set())
+        for pid in begun if roots else ():
+            named.add(pid)
+            self._begun.setdefault((tree.run, tree.lease, pid), []).append((tree.user, begun[pid]))
 
     def match(self) -> "CommandsMatch":
         """What belongs to it, whoever is born meanwhile."""
-        return CommandsMatch(self._commands)
+        return CommandsMatch(self._commands, self._begun)
 
 
 def of_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]") -> "Selection":
@@ -96,7 +121,7 @@ def of_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]
             if tree.state in (states.LEFT, states.JOB) and not (params["left_behind"] or params["lease"]):
                 selection.left_alone.append(tree)
             else:
-                selection.add(tree, roots=False)
+                selection.add(tree, roots=not (params["left_behind"] or params["lease"]))
     return selection
 
 

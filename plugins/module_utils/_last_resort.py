@@ -107,9 +107,9 @@ def explain(control: "TreeControl", refusal: "str") -> "None":
     shields = shielding(control)
     for fate in control.living():
         process = control.table.process(fate.process.id.pid)
-        if fate.role == SUPERVISOR:
+        if fate.role == SUPERVISOR and fate.sent != SIGKILL:
             continue
-        if not control.is_target(fate):
+        if fate.role != SUPERVISOR and not control.is_target(fate):
             fate.reason = "left: kill_children is false"
         elif fate.denied:
             fate.reason = "not permitted (owned by %s%s)" % (user_name(fate.user) or "another user", "; " + refusal if refusal else "")

@@ -18,12 +18,14 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import List, Optional, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
 
 # A number, with some blanks perhaps; a file of more bytes holds more than that.
 LONGEST_BYTES = 32
+# Symbolic links that the kernel follows in one path: see path_resolution(7).
+MOST_LINKS = 40
 # Seconds by which a file may seem to be older than the process that wrote it: both times are multiples of the kernel's tick, of 10 ms at most.
 TICK_SECONDS = 0.02
 
@@ -41,12 +43,13 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
         raise NotBelieved("pid file %s: without /proc there is no telling whether it is stale" % path)
     if not os.path.isabs(path):
         raise NotBelieved("pid file %s: the path has to be absolute" % path)
-    descriptor = _open(path)
+    descriptor, directory, links = _open(path)
     try:
         found = os.fstat(descriptor)
         check_file(path, found)
+        check_links(path, links, found.st_uid)
         if found.st_uid == 0:
-            check_directories(os.path.realpath(os.path.dirname(path)))
+            check_directories(directory)
         pid = number_in(path, os.read(descriptor, LONGEST_BYTES + 1))
     finally:
         os.close(descriptor)
@@ -59,15 +62,51 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
     return process
 
 
-def _open(path: "str") -> "int":
+def _open(path: "str") -> "Tuple[int, str, List[Tuple[str, int]]]":
+    """A descriptor of the file, its directory without symbolic links, and (path, owner) of each link on the way there."""
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        here, directory, name, links = _go_through(path)
+        try:
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here), directory, links
+        finally:
+            os.close(here)
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise
         if error.errno == errno.ELOOP:
             raise NotBelieved("pid file %s is a symbolic link" % path) from None
         raise NotBelieved("pid file %s can't be read: %s" % (path, error.strerror)) from None
+
+
+def _go_through(path: "str") -> "Tuple[int, str, str, List[Tuple[str, int]]]":
+    """(descriptor of the directory, its path without links, name in it, links): the links of a path, the last component left as it is.
+
+    One component after the other, each within the directory that was opened before: what is looked at is what was gone through.
+    """
+    waiting = [part for part in path.split("/") if part not in ("", ".")] or ["."]
+    links: List[Tuple[str, int]] = []
+    directory, here = "/", os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        while len(waiting) > 1 and len(links) <= MOST_LINKS:
+            name = waiting.pop(0)
+            there = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            found = os.fstat(there)
+            target = os.readlink("", dir_fd=there) if stat.S_ISLNK(found.st_mode) else name
+            if target is not name:
+                links.append((os.path.join(directory, name), found.st_uid))
+                os.close(there)
+                waiting[:0] = [part for part in target.split("/") if part not in ("", ".")]
+                name = "/" if target.startswith("/") else "."
+                there = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here, directory = there, os.path.normpath(os.path.join(directory, name))
+    except BaseException:
+        os.close(here)
+        raise
+    if len(links) > MOST_LINKS:
+        os.close(here)
+        raise NotBelieved("pid file %s is behind more than %d symbolic links" % (path, MOST_LINKS))
+    return here, directory, waiting[0], links
 
 
 def check_file(path: "str", found: "os.stat_result") -> "None":
@@ -78,6 +117,13 @@ def check_file(path: "str", found: "os.stat_result") -> "None":
         raise NotBelieved("pid file %s has %d names (hard links)" % (path, found.st_nlink))
     if found.st_mode & 0o022:
         raise NotBelieved("pid file %s can be written by others than its owner (mode %04o)" % (path, stat.S_IMODE(found.st_mode)))
+
+
+def check_links(path: "str", links: "List[Tuple[str, int]]", owner: "int") -> "None":
+    """A link in the path decides which file it leads to: it has to be root's, the file's owner's, or of the user who asks."""
+    for link, user in links:
+        if user not in (0, owner, os.geteuid()):
+            raise NotBelieved("pid file %s: %s is a symbolic link of uid %d, who could have it lead to any file" % (path, link, user))
 
 
 def check_directories(directory: "str") -> "None":

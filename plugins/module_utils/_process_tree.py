@@ -6,18 +6,21 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 
 A process is in the tree if its environment holds the cookie (a holder), if it is the root, or if it stands below one of these.
-The root is known by its own command line, which sets the cookie. A pid that a cookie names is only a place to look: a job can write
-any number into the environment of what it starts, but not the command line of somebody else. Nor is it evidence where systemd
-has handed it on to a service: see _service_unit.
+The root is known by its own command line, which sets the cookie. The pid that a cookie names is only a place to look: a job can write
+any number into the environment of what it starts. Nor is a cookie evidence where systemd has handed it on to a service: see _service_unit.
+An ssh server of root's below the tree, and the logins that it serves, are not in the tree.
 Once in, always in, whatever a process does to its environment or parents afterwards.
+
+A pid is fixed to its start time first; then the evidence is read; a signal is sent only if the pid still has that start time. So the
+evidence is of the process that gets the signal. A parent is one only if it was the same process before and after its child was read.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import is_spare
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Sequence, Set
+    from typing import Callable, Dict, Iterable, List, Optional, Sequence, Set
 
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcessTable
@@ -26,13 +29,16 @@ if TYPE_CHECKING:
 _FEW = 1000
 # Up to so many pids that were given since the last scan, asking for each is cheaper than listing those of a whole host.
 _FEW_BIRTHS = 100
+# What serves a login: of OpenSSH before and from 9.8 on. ps has a colon behind the name.
+_SERVERS = ("sshd", "sshd-session", "sshd-auth", "dropbear")
 
 
 class TreeSearch:
     """The tree of a lease as far as it is known, as it stood when each process was found.
 
     members: what was found, parents before children. roots: those of them that began a command.
-    spares: what C(TREEKILL=spare) took out. unreadable: how many environments the last complete scan was not allowed to read.
+    spares: what C(TREEKILL=spare) took out; logins: those of them that are ssh servers instead.
+    unreadable: how many environments the last complete scan was not allowed to read.
     vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder or orphan that was gone when
     we turned to it. Both say that somebody may be running from us.
     """
@@ -41,6 +47,7 @@ class TreeSearch:
         self.members: Dict[ProcessId, Process] = {}
         self.roots: Set[ProcessId] = set()
         self.spares: Dict[ProcessId, Process] = {}
+        self.logins: Set[ProcessId] = set()
         self.vanished = False
         self.missed = 0
         self.match = match
@@ -51,7 +58,7 @@ class TreeSearch:
         if own is not None:
             self._untouchable.update(process.id.pid for process in ancestors(own, table.process))
         self._member_pids: Dict[int, ProcessId] = {}
-        self._spare_pids: Set[int] = set()
+        self._spare_pids: Dict[int, ProcessId] = {}
         self._unreadable: Set[int] = set()
         self._dead: Set[int] = set()
         self._unsettled: Set[int] = set()
@@ -62,9 +69,12 @@ class TreeSearch:
     def hold_below(self, pid: "int", leader: "int" = 0) -> "None":
         """All that stands below this process, which gets every orphan, is in the tree. leader: which of its children began the command, if one did."""
         process = self._table.process(pid)
-        if process is not None:
+        if process is not None and self._member_pids.setdefault(pid, process.id) == process.id:
             self._leaders[pid] = leader
-            self._member_pids[pid] = process.id
+
+    def holds_below(self, pid: "int") -> "bool":
+        """Whether hold_below() named it."""
+        return pid in self._leaders
 
     @property
     def unreadable(self) -> "int":
@@ -132,8 +142,10 @@ class TreeSearch:
         return [pid for pid in pids if pid not in self._seen]
 
     def holds_pid(self, pid: "int") -> "bool":
-        """Whether a pid was that of a member when it was found."""
-        return pid in self._member_pids
+        """Whether a pid is that of a living member: one that has ended is the parent of no process."""
+        known = self._member_pids.get(pid)
+        process = self._table.process(pid) if known is not None else None
+        return process is not None and process.id == known
 
     def above(self, process: "Process") -> "List[Process]":
         """What stands above a process and is not in the tree, nearest first."""
@@ -173,10 +185,19 @@ class TreeSearch:
 
     def _sort(self, pid: "int", environment: "bytes", holders: "List[int]") -> "None":
         if self.match.named_root(environment) is not None:
-            if b"INVOCATION_ID=" not in environment or not self._is_of_another_service(pid):
-                holders.append(pid)
+            holders.append(pid)
         elif is_spare(environment):
-            self._spare_pids.add(pid)
+            process = self._table.process(pid)
+            # Read again, now that the pid is fixed to a process.
+            if process is not None and is_spare(self._table.environment(pid)):
+                self._spare_pids[pid] = process.id
+
+    def _is_spare(self, process: "Process") -> "bool":
+        return self._spare_pids.get(process.id.pid) == process.id
+
+    def _is_login(self, process: "Process") -> "bool":
+        """Whether a process is an ssh server of root's. Another user can give a process that name, and not that user id."""
+        return process.comm.rstrip(":") in _SERVERS and self._table.user(process.id.pid) == 0
 
     def _is_of_another_service(self, pid: "int") -> "bool":
         from ansible_collections.treekill.remote.plugins.module_utils._service_unit import is_of_another_service
@@ -204,18 +225,21 @@ class TreeSearch:
         return self.match.claimed_by(self._table.arguments(process.id.pid))
 
     def take_holder(self, pid: "int") -> "None":
-        """Take a holder, or with it everything from the root down."""
+        """Take a holder, or with it everything from the root down. The pid that its cookie names is a place to look: any number can be written there."""
         process = self._table.process(pid)
         if process is None:
             self.missed = pid
         if process is None or process.id in self.members or process.id in self.spares:
             return
         # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
-        named = self.named_root(pid)
+        environment = self._table.environment(pid)
+        named = self.match.named_root(environment)
         if named is None:
             self.missed = pid
             return
-        top = self.top(process)
+        if b"INVOCATION_ID=" in environment and self._is_of_another_service(pid):
+            return
+        top = None if self._is_login(process) else self.top(process)
         if top is not None:
             self.take(top, self.is_root(top))
         root = self._table.process(named)
@@ -230,27 +254,25 @@ class TreeSearch:
         """The root above a process, the process itself without one, None if something between the two takes it out."""
         top = process
         taken_out = False
-        spare = process.id.pid in self._spare_pids
+        spare = self._is_spare(process)
         for parent in ancestors(process, self._table.process):
+            if self._is_login(parent):
+                break  # the login began there, whatever has started its server
             if parent.id in self.spares:
                 return None
             if parent.id in self.members or self.claims(parent):
                 top = parent
                 taken_out = spare
-            spare = spare or parent.id.pid in self._spare_pids
+            spare = spare or self._is_spare(parent)
         return None if taken_out else top
 
     def _take_children(self, pids: "Iterable[int]") -> "None":
         """Take those whose parent is a member."""
         for pid in pids:
             process = self._table.process(pid)
-            if process is None or process.id in self.members or pid in self._spare_pids:
-                continue
-            known = self._member_pids.get(process.ppid)
-            if known is not None:
-                parent = self._table.process(process.ppid)
-                if parent is not None and parent.id == known:
-                    self.take(process, False)
+            # Asked for the parent after the child was read: then it was its parent.
+            if process is not None and process.id not in self.members and self.holds_pid(process.ppid) and not self._leave_out(process):
+                self.take(process, False)
 
     def take_orphans(self) -> "None":
         """Take the children of the processes that hold_below() named."""
@@ -265,14 +287,14 @@ class TreeSearch:
     def _take_orphan(self, pid: "int", parent: "int", is_root: "bool") -> "None":
         # Asked before anything is read: what we notice only now, it has died since it was listed.
         known = pid in self._dead or pid in self._member_pids
-        if pid in self._untouchable or self._leave_out(pid):
-            return
         process = self._table.process(pid)
+        if pid in self._untouchable or process is not None and self._leave_out(process):
+            return
         if process is None or process.ppid != parent or not process.alive and not known:
             # It ended under our eyes. What it has started gets the same parent, after our look.
             self._dead.add(pid)
             self.missed = pid
-        elif process.id not in self.members:
+        elif process.id not in self.members and self.holds_pid(parent):
             self.take(process, is_root)
 
     def take(self, top: "Process", is_root: "bool") -> "None":
@@ -280,22 +302,52 @@ class TreeSearch:
         if is_root and top.id.pid not in self._untouchable:
             self.roots.add(top.id)
         self._add(top, self.members)
-        for pid in descendants([top.id.pid], self._table.children, self._leave_out):
-            process = self._table.process(pid)
-            if process is not None:
-                self._add(process, self.members)
+        for process in self._below(top, self._leave_out):
+            self._add(process, self.members)
 
-    def _leave_out(self, pid: "int") -> "bool":
+    def _below(self, top: "Process", leave_out: "Callable[[Process], bool]") -> "List[Process]":
+        """What stands below a process, parents before children. What leave_out says True to is not in it, nor what can be reached through it only."""
+        order = [top]
+        known = {top.id.pid}
+        for parent in order:
+            for child in self._children(parent):
+                if child.id.pid not in known and not leave_out(child):
+                    known.add(child.id.pid)
+                    order.append(child)
+        return order[1:]
+
+    def _children(self, parent: "Process") -> "List[Process]":
+        """The children of this very process. A list of pids is older than what is read of each: by then a pid may be a stranger's.
+
+        A child still says who its parent is, or has lost it and was there before the list was.
+        """
+        before = self._table.present()
+        pids = self._table.children(parent.id.pid)
+        if not pids or not self._is_still(parent):
+            return []
+        listed = [process for process in map(self._table.process, pids) if process is not None]
+        still = self._is_still(parent)
+        return [one for one in listed if still and one.ppid == parent.id.pid or one.id.start < before]
+
+    def _is_still(self, process: "Process") -> "bool":
+        now = self._table.process(process.id.pid)
+        return now is not None and now.id == process.id
+
+    def _leave_out(self, process: "Process") -> "bool":
+        pid = process.id.pid
         if pid == self._own_pid:
+            return True
+        if self._is_login(process):
+            # What it serves is not named either: that is other people's.
+            self.logins.add(process.id)
+            self._add(process, self.spares)
             return True
         if pid not in self._seen:
             self._read((pid,))
-        if pid not in self._spare_pids:
+        if not self._is_spare(process):
             return False
-        for spare in [pid, *descendants([pid], self._table.children, self._own_pid.__eq__)]:
-            process = self._table.process(spare)
-            if process is not None:
-                self._add(process, self.spares)
+        for spare in [process, *self._below(process, lambda one: one.id.pid == self._own_pid)]:
+            self._add(spare, self.spares)
         return True
 
     def _add(self, process: "Process", to: "Dict[ProcessId, Process]") -> "None":

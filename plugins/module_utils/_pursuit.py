@@ -7,10 +7,11 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 A file of its own because a host compiles it only if processes vanish under our eyes.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGSTOP
+from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGSTOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 # Seconds of one pursuit at most: some hundred generations of a process that does nothing but fork.
@@ -43,14 +44,28 @@ def pursue(control: "TreeControl") -> "None":
 
 
 def _catch(control: "TreeControl", pid: "int") -> "None":
-    """Stop it first; then there is time to ask who it is."""
+    """Stop it first; then there is time to ask where it stands."""
+    search = control.search
     process = control.table.process(pid)
     try:
-        if process is not None:
-            control.send(process.id, SIGSTOP)
-    except (ProcessLookupError, PermissionError):
-        process = None
-    if process is None:
-        control.search.missed = pid
-    elif control.table.leader(pid) == pid:
-        control.search.take_holder(pid)
+        # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
+        if process is None or search.named_root(pid) is None:
+            raise ProcessLookupError
+        control.send(process.id, SIGSTOP)
+    except OSError:
+        # gone, or out of reach; or not a process, but a thread of one: see EINVAL in pidfd_open(2)
+        if control.table.leader(pid) in (None, pid):
+            search.missed = pid
+        return
+    if control.table.leader(pid) == pid:
+        search.take_holder(pid)
+    if process.id not in search.members:
+        _let_go(control, process)
+
+
+def _let_go(control: "TreeControl", process: "Process") -> "None":
+    """It has the cookie and is not of the tree: a service of systemd, what a spare has started."""
+    try:
+        control.send(process.id, SIGCONT)
+    except OSError:
+        pass  # it has ended

@@ -65,6 +65,6 @@ def hidden_process(pid: "int") -> "Optional[Process]":
         os.kill(pid, 0)
     except PermissionError:
         pass
-    except OSError:
-        return None
+    except (OSError, OverflowError):
+        return None  # OverflowError: a number that somebody has put into a cookie, and that no process can have
     return Process(ProcessId(pid, 0), 0, "?", 1, "hidden")

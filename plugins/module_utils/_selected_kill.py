@@ -22,17 +22,29 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-    from ansible_collections.treekill.remote.plugins.module_utils._kill_selection import Selection
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_selection import CommandsMatch, Selection
+    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
 
 # Seconds between two looks at a supervisor that is at work.
 _LOOK = 0.05
 
 
+class SelectedSearch(TreeSearch):
+    """Finds what belongs to the commands that were selected, and is not of another root or user with the same lease."""
+
+    def take_holder(self, pid: "int") -> "None":
+        """Take a holder, if it is one of theirs."""
+        process = self._table.process(pid)
+        environment = self._table.environment(pid)
+        match: CommandsMatch = self.match  # type: ignore[assignment]
+        if process is None or match.believes(environment, process.id.start, self._table.user(pid)):
+            super().take_holder(pid)
+
+
 def control_of(selection: "Selection", request: "KillRequest", table: "ProcessTable") -> "TreeControl":
     """What was selected and is still the same, in our hands; nobody was signalled yet."""
     # Recognises several commands, where the search of a kill order knows one.
-    search = TreeSearch(selection.match(), table, os.getpid())  # type: ignore[arg-type]
+    search = SelectedSearch(selection.match(), table, os.getpid())  # type: ignore[arg-type]
     roots = {process.id for process in selection.roots}
     for process in selection.tops:
         now = table.process(process.id.pid)
@@ -85,5 +97,11 @@ def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout
     until = time.monotonic() + timeout + PATIENCE_SECONDS
     while waiting and time.monotonic() < until:
         time.sleep(_LOOK)
-        waiting = [one for one in waiting if table.process(one.id.pid) and b" ".join(table.arguments(one.id.pid)).startswith(ENDING_TITLE.encode())]
+        waiting = [one for one in waiting if _is_ending(one, table)]
     return bool(working)
+
+
+def _is_ending(supervisor: "Process", table: "ProcessTable") -> "bool":
+    words = b" ".join(table.arguments(supervisor.id.pid))
+    now = table.process(supervisor.id.pid)
+    return now is not None and now.id == supervisor.id and words.startswith(ENDING_TITLE.encode())

@@ -6,8 +6,9 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
 """
 
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import is_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import is_supervisor, names_its_lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ class Fate:
         self.reason = ""
 
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
-        """Note user and command line, while the process still has them."""
+        """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
         pid = self.process.id.pid
-        self.user = table.user(pid)
+        user = table.user(pid)
         words = table.arguments(pid)
-        if is_supervisor(words):
-            self.role = SUPERVISOR
+        now = table.process(pid)
+        self.user, words = (user, words) if now is not None and now.id == self.process.id else (self.user, [])
         self.command = b" ".join(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"
@@ -135,10 +136,35 @@ class TreeControl:
                 # signal 0 asks whether we might
                 self.signal(fate, SIGSTOP if not fate.cleans and self._may_stop(process) else 0)
         for fate in new:
-            fate.describe(self.table, self._arguments)
-            if fate.role == SUPERVISOR:
-                self.search.hold_below(fate.process.id.pid)
+            self.describe(fate)
         return bool(new)
+
+    def describe(self, fate: "Fate") -> "None":
+        """Note what a process is, while it still shows it."""
+        fate.describe(self.table, self._arguments)
+        if self._supervises(fate):
+            fate.role = SUPERVISOR
+            self.search.hold_below(fate.process.id.pid)
+
+    def _supervises(self, fate: "Fate") -> "bool":
+        """Whether a process is the supervisor of a lease that is ended here. Its title alone says nothing: a job can call itself so.
+
+        It names the lease whose cookie it carries, runs as the user of the root above it, and no other supervisor stands above it: a job is below its own.
+        """
+        pid = fate.process.id.pid
+        words = self.table.arguments(pid)
+        if not is_supervisor(words):
+            return False
+        environment = self.table.environment(pid)
+        if self.search.match.named_root(environment) is None or not names_its_lease(words, environment):
+            return False
+        for parent in ancestors(fate.process, self.table.process):
+            above = self.fates.get(parent.id)
+            if self.search.holds_below(parent.id.pid):
+                return False
+            if above is not None and above.role == "root":
+                return self.table.user(parent.id.pid) == fate.user
+        return True
 
     def _may_stop(self, process: "Process") -> "bool":
         """Not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
@@ -163,7 +189,7 @@ class TreeControl:
         for fate in self.living():
             if fate.cleans:
                 # Found when it had just been forked, perhaps; by now it shows what it runs.
-                fate.describe(self.table, self._arguments)
+                self.describe(fate)
 
     def unsignalled(self) -> "List[Fate]":
         """The targets that are to get their first signal."""

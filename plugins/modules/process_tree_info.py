@@ -163,7 +163,7 @@ trees:
       returned: always
       sample: 4194304
     spared:
-      description: Number of processes that C(TREEKILL=spare) in their environment takes out; they are not among the processes.
+      description: Number of processes that C(TREEKILL=spare) in their environment takes out, and of ssh servers; they are not among the processes.
       type: int
       returned: always
       sample: 0

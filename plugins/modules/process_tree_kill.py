@@ -58,6 +58,7 @@ options:
       - End the process that this file names, and all that stands below it, under the rules of O(pid).
       - The file has to be a regular one with one name, no symbolic link, that nobody but its owner can write, and has to hold nothing but one number. It has to
         belong to root, or to the user that the process runs as. If it is root's, nobody else may be able to replace files in its directory or in one above it.
+        A symbolic link among the directories of the path has to be root's, the owner's of the file, or of the user that the module runs as.
       - A file that was written before its process was started is stale, and refused. So is one whose process can't be told to match.
       - Where there is no such file, or no such process, there is nothing to end.
     type: path
@@ -97,7 +98,7 @@ attributes:
 notes:
   - Needs Python 3.6 or later on the host.
   - Without C(become) only processes of the login user are found and ended, and with it, all.
-  - Processes with C(TREEKILL=spare) in their environment, and what stands below them, are left alone.
+  - Processes with C(TREEKILL=spare) in their environment, ssh servers that run as root, and what stands below either of them, are left alone.
   - An interruption of the run does not stop a kill that has begun.
 seealso:
   - module: treekill.remote.process_tree_info
@@ -164,7 +165,9 @@ survivors:
   elements: dict
   sample: []
 spared:
-  description: The processes that C(TREEKILL=spare) in their environment has taken out.
+  description:
+    - The processes that C(TREEKILL=spare) in their environment has taken out, and ssh servers of root's.
+    - Those have a C(reason), and what they serve is not listed.
   returned: not in check mode
   type: list
   elements: dict

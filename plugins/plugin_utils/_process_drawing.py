@@ -171,7 +171,7 @@ def _ending(group: Group) -> tuple[str, str | None]:
     if group.state == SUPERVISOR:
         return "", None
     if group.state == "spared":
-        return "spared (TREEKILL=spare)", C.COLOR_WARN
+        return f"spared ({group.reason or 'TREEKILL=spare'})", C.COLOR_WARN
     if group.state == "survivors":
         return f"survived: {group.reason}" if group.reason else "survived", C.COLOR_ERROR
     when = seconds(group.first, group.last, short=True)

@@ -171,9 +171,9 @@ def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
         command = shortened(escaped(process["command"]), _COMMAND_WIDTH)
         yield _Said(f"survivor {process['pid']} ({process['user']}) {command}: {process['reason']}", C.COLOR_ERROR, names=False)
     spared = [process for report in reports for process in report["spared"]]
-    if spared:
-        pids = ", ".join(str(process["pid"]) for process in spared)
-        yield _Said(f"spared {len(spared)} (TREEKILL=spare): pid {pids}", C.COLOR_WARN, names=False)
+    for reason in dict.fromkeys(process["reason"] for process in spared):
+        pids = [str(process["pid"]) for process in spared if process["reason"] == reason]
+        yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)
 
 
 def _unconfirmed(result: Message) -> str:

@@ -30,7 +30,7 @@ done
 case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="$mark[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
-all=" " above=" " roots=" " spares=" " blind=0 denied= refusal= late= signalled= cleaning=" " quit=
+all=" " above=" " roots=" " spares=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " quit=
 
 # centiseconds since boot, into $now
 clock() {
@@ -77,13 +77,15 @@ send() {
 entries() {
   tr "\n\0" "\1\n" <"$1" 2>/dev/null
 }
-# the pids of whose environment or command line, $2, an entry matches $1
+# the pids of whose environments or command lines, the files $2 and on, an entry matches $1
 having() {
+  what=$1
+  shift
   if [ "$nul" ]; then
-    grep -lsz "$1" /proc/[0-9]*/"$2" 2>/dev/null
+    grep -lsz "$what" "$@" /dev/null 2>/dev/null
   else
-    for file in $(grep -ls "${1#^}" /proc/[0-9]*/"$2" 2>/dev/null); do
-      entries "$file" | grep -q "$1" && echo "$file"
+    for file in $(grep -ls "${what#^}" "$@" /dev/null 2>/dev/null); do
+      entries "$file" | grep -q "$what" && echo "$file"
     done
   fi | sed "s/[^0-9]//g"
 }
@@ -97,17 +99,26 @@ claims() {
     before=${script%%"$mark"*} after=${script#*"$mark"}
     [ "$lease" = "*" ] && after=${after#????????/}
     case $before in *[\"\\]*) exit 1;; esac
-    case $before in *"$quote"*) exit 1;; esac
+    case $before in *"$quote"*|*[\#\<]*) exit 1;; esac
+    case $before in "export "|*[\;\&]" export ") ;; *) exit 1;; esac
     case $after in \$\$/*) ;; *) exit 1;; esac
   }
 }
 quote=$(printf "\047")
-# the topmost root above pid $1, itself without one, into $top; $between: a spare below that root
+# is pid $1, of the name $name, an ssh server of root?
+serves() {
+  case $name in sshd|sshd-session|sshd-auth|dropbear) grep -qs "^Uid:.[0-9]*.0[^0-9]" "/proc/$1/status";; *) false;; esac
+}
+# the topmost root above pid $1, itself without one, into $top and $top_start; $between: a spare below that root
 climb() {
-  top=$1 up=$1 passed= between=
-  while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
-    up=$ppid
-    case $claimants in *" $up "*) claims "$up" && top=$up between=$passed;; esac
+  passed= between= top=
+  look "$1" 2>/dev/null || return
+  top=$1 top_start=$start
+  while [ "$ppid" -gt 1 ]; do
+    up=$ppid born=$start
+    look "$up" 2>/dev/null && [ "$start" -le "$born" ] || break
+    serves "$up" && break
+    case $claimants in *" $up "*) claims "$up" && top=$up top_start=$start between=$passed;; esac
     case $spare in *" $up "*) passed=1;; esac
   done
 }
@@ -115,17 +126,17 @@ untouchable=" 0 1 $$ "
 up=$$
 while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
 
-# take pid $1 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until the grace is
-# over: who cleans up does it by starting programs. The others into $fresh.
+# take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until
+# the grace is over: who cleans up does it by starting programs. The others into $fresh.
 take() {
   case $untouchable in *" $1 "*) return 1;; esac
-  look "$1" 2>/dev/null || return 1
+  look "$1" 2>/dev/null && [ "$start" = "$3" ] || return 1
   case $state in Z|X) return 1;; esac
   id=$1:$start
   [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
   case $all in *" $id "*) return 1;; esac
   all="$all$id " new="$new$id "
-  eval "sent_$1= ended_$1= ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
+  eval "sent_$1= ended_$1= start_$1=$start ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
   if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ]; then
     cleaning="$cleaning$id "
     return 0
@@ -141,7 +152,7 @@ target() {
 may_stop() {
   up=$1
   look "$up"
-  case $all in *" $ppid:"*) return;; esac
+  known "$ppid" && return
   [ "$ppid" -le 1 ] || kill -0 "$ppid" 2>/dev/null || return 1
   while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
     up=$ppid
@@ -175,49 +186,78 @@ EOT
 # take the spare $1 out
 set_aside() {
   spares="$spares$1 " grown=1
-  eval "sent_${1%:*}= ended_${1%:*}= ppid_${1%:*}=$ppid user_${1%:*}= command_${1%:*}= name_${1%:*}=\$name"
+  eval "sent_${1%:*}= ended_${1%:*}= start_${1%:*}=${1#*:} ppid_${1%:*}=$ppid user_${1%:*}= command_${1%:*}= name_${1%:*}=\$name"
   describe "$1"
 }
 # one look at the whole table: holders, the roots above them, and all below; new ones into $new
 scan() {
-  new=" " fresh=" " fleeting= arrived=
-  claimants=" $(having "^.*$mark" cmdline | tr "\n" " ")"
-  holders=$(having "^$mark[0-9a-f/]*\$" environ)
-  spare=" $(having "^TREEKILL=spare\$" environ | tr "\n" " ")"
-  for holder in $holders; do
-    case $all in *" $holder:"*) continue;; esac
-    # stopped first, for it may be on the run, unless something takes it out
-    [ "$spare" = " " ] && take "$holder"
+  new=" " fresh=" " fleeting= arrived= claimants= ids= files=
+  spare=" $(having "^TREEKILL=spare\$" /proc/[0-9]*/environ | tr "\n" " ")"
+  for holder in $(having "^$mark[0-9a-f/]*\$" /proc/[0-9]*/environ); do
+    known "$holder" && continue
     # seen, and gone before it could be stopped: perhaps on the run
     look "$holder" 2>/dev/null || { fleeting=$holder; continue; }
+    ids="$ids $holder:$start" files="$files /proc/$holder/environ"
+  done
+  # read again, now that each pid is fixed to a process: it may have changed hands since
+  [ "$files" ] && again=" $(having "^$mark[0-9a-f/]*\$" $files | tr "\n" " ")"
+  [ "$files" ] || [ "$all" = " " ] && claimants=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
+  for id in $ids; do
+    holder=${id%:*}
+    case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
+    # stopped first, for it may be on the run, unless something takes it out
+    [ "$spare" = " " ] && { look "$holder" 2>/dev/null && serves "$holder" || take "$holder" "" "${id#*:}"; }
     climb "$holder"
+    lives "$id" || { fleeting=$holder; continue; }
+    serves "$holder" && continue
     [ "$between" ] && continue
-    if [ "$top" != "$holder" ]; then take "$top" 1
-    elif entries "/proc/$holder/environ" | grep -q "^$named$holder/[0-9]*\$"; then take "$holder" 1
-    else take "$holder"
+    if [ "$top" != "$holder" ]; then take "$top" 1 "$top_start"
+    elif entries "/proc/$holder/environ" | grep -q "^$named$holder/[0-9]*\$"; then take "$holder" 1 "${id#*:}"
+    else take "$holder" "" "${id#*:}"
     fi
   done
   if [ "$all" = " " ]; then
     for pid in $claimants; do
-      claims "$pid" && { climb "$pid"; take "$top" 1; }
+      climb "$pid"
+      claims "$pid" && take "$top" 1 "$top_start"
     done
   fi
   [ "$all" = " " ] && return
+  # "pid parent" of all; a name can forge no line of this file
+  table=$(grep -s "^PPid:" /proc/[0-9]*/status | tr -cs "0-9\n" " ")
   grown=1
   while [ "$grown" ]; do
     grown=
-    for file in /proc/[0-9]*/stat; do
-      pid=${file#/proc/} pid=${pid%/stat}
-      case $all$spares$untouchable in *" $pid:"*|*" $pid "*) continue;; esac
-      look "$pid" 2>/dev/null || continue
-      case $state in Z|X) continue;; esac
-      case $spares in *" $ppid:"*) set_aside "$pid:$start"; continue;; esac
-      case $all in *" $ppid:"*) ;; *) continue;; esac
-      case $spare in *" $pid "*) set_aside "$pid:$start"; continue;; esac
-      take "$pid" && grown=1
-    done
+    while read -r pid up; do
+      case $all$spares in *" $up:"*) below "$pid";; esac
+    done <<EOT
+$table
+EOT
   done
   describe "$new"
+}
+# is pid $1 that of a process of the tree, or of a spare, that has not ended?
+known() {
+  case $all$spares in *" $1:"*) eval "[ -z \"\$ended_$1\" ]";; *) false;; esac
+}
+# take pid $1 if what it says is its parent is a process of the tree, and still the same
+below() {
+  case $untouchable in *" $1 "*) return;; esac
+  known "$1" && return
+  look "$1" 2>/dev/null || return
+  case $state in Z|X) return;; esac
+  up=$ppid born=$start
+  serves "$1" && server=1 || server=
+  eval "parent=$up:\$start_$up"
+  case $logins in *" $parent "*) return;; esac
+  case $all$spares in *" $parent "*) ;; *) return;; esac
+  lives "$parent" || return
+  case $server$spares$spare in 1*|*" $parent "*|*" $1 "*)
+    [ "$server" ] && logins="$logins$1:$born "
+    look "$1" 2>/dev/null && [ "$start" = "$born" ] && set_aside "$1:$born"
+    return;;
+  esac
+  take "$1" "" "$born" && grown=1
 }
 freeze() {
   clock
@@ -315,6 +355,8 @@ kill_rest() {
     if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
     clock
     if [ "$now" -ge "$last" ]; then
+      # no scan has found the tree empty: that those who are known are gone is no proof
+      [ "$fleeting" ] || [ "$left" != " " ] || read -r fleeting </proc/sys/kernel/ns_last_pid
       [ "$fleeting" ] && eval "ppid_$fleeting=0 user_$fleeting= command_$fleeting= name_$fleeting=? sent_$fleeting= ended_$fleeting=" && all="$all$fleeting:0 "
       return
     fi
@@ -371,6 +413,7 @@ rows() {
       end="\"ended\":null,\"seconds\":null}"
       [ "$2" ] && explain "$id" && end="${end%?},\"reason\":\"$reason\"}"
     fi
+    case $logins in *" $id "*) end="${end%?},\"reason\":\"ssh server: its logins are left alone\"}";; esac
     printf "%s" "$comma{\"pid\":$pid,\"start\":${id#*:},\"ppid\":$parent,\"user\":\"$user\",\"command\":\"$command\",\"role\":\"$role\",$end"
     comma=,
   done
@@ -406,7 +449,7 @@ begin=${begin%.*}
 [ "$begin" -gt 0 ] || begin=$now
 hundredfold "$settle"
 settled=$((now + centi)) new=" " still=" "
-for id in $(echo "$found" | tr "," " "); do lives "$id" && take "${id%:*}"; done
+for id in $(echo "$found" | tr "," " "); do take "${id%:*}" "" "${id#*:}"; done
 while scan; [ "$all" = " " ]; do
   clock
   [ "$now" -ge "$settled" ] && break

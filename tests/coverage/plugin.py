@@ -26,9 +26,10 @@ COVERS = "covers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--rounds N: every row N times. --every-row: the rest as well. --seed N: what is random, once more."""
+    """--rounds N: every row N times. --every-row: the rest as well. --seed N: what is random, once more. --tables N: so many of a model's tables."""
     parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
     parser.addoption("--seed", type=int, metavar="N", help="repeat what is random as a failed test told it")
+    parser.addoption("--tables", type=int, metavar="N", help="make N process tables in each test of the model of the rules of evidence")
     parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
 
 

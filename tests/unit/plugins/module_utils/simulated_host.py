@@ -32,6 +32,8 @@ class Simulated:
         self.ignores = False
         self.denied = False
         self.spare = False
+        self.comm = "x"
+        self.user = 0
         self.groups = b"0::/user.slice/user-0.slice/session-1.scope\n"
         self.pending = 0
 
@@ -148,14 +150,14 @@ class SimulatedHost:
     def process(self, pid):
         self.happen()
         process = self.processes.get(pid)
-        return process and Process(process.id, process.ppid, "T" if process.stopped else "S", 1, "x")
+        return process and Process(process.id, process.ppid, "T" if process.stopped else "S", 1, process.comm)
 
     def arguments(self, pid):
         self.happen()
         return self.processes[pid].arguments if pid in self.processes else []
 
     def user(self, pid):
-        return 0 if pid in self.processes else None
+        return self.processes[pid].user if pid in self.processes else None
 
     def groups(self, pid):
         return self.processes[pid].groups if pid in self.processes else b""

@@ -12,6 +12,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_request impo
 from ansible_collections.treekill.remote.plugins.module_utils._last_resort import KILL_SECONDS
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
+from ansible_collections.treekill.remote.plugins.module_utils._pursuit import _catch
+from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import hidden_process
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -95,7 +97,7 @@ class WaitingRoot(SimulatedHost):
     def __init__(self):
         super().__init__(quiet, 0)
         self.supervisor = self.processes[11]
-        self.supervisor.arguments = [b"treekill: supervisor of run " + RUN.encode()]
+        self.supervisor.arguments = [("treekill: supervisor of run %s, lease %s: a task" % (RUN, LEASE)).encode()]
         self.add(12, 11, b"", [b"module"], ours=True)
         self.root.ignores = True
 
@@ -478,3 +480,192 @@ def test_a_child_of_the_tree_is_of_the_tree_in_whichever_service():
     host = SimulatedHost(quiet, 0)
     served(host, 20, 11, SERVICE)
     assert 20 in {row["pid"] for row in run(host)["gone"]}
+
+
+def pursued(host):
+    """A search that is looking for what runs away, just after the host has given the pid 20."""
+    search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
+    control = TreeControl(search, host, host.send, host.clock, host.sleep)
+    _catch(control, 20)
+    return search
+
+
+def test_a_pursuit_stops_only_what_has_the_cookie_when_it_is_known_who_it_is():
+    """The pid was a holder's when its environment was read, and is a stranger's now."""
+    host = SimulatedHost(quiet, 0)
+    host.add(20, 1, b"", [b"stranger"])
+    search = pursued(host)
+    assert not host.signals
+    assert search.missed == 20
+
+
+def test_a_service_that_was_stopped_in_a_pursuit_is_continued_and_not_taken():
+    host = SimulatedHost(quiet, 0)
+    served(host, 20, 1, SERVICE)
+    search = pursued(host)
+    assert not search.members
+    assert [signal for process, signal in host.signals] == [STOP, CONT]
+
+
+def test_a_thread_that_is_met_in_a_pursuit_is_no_process_and_ends_nothing():
+    """Its number has an environment, and pidfd_open says EINVAL."""
+    host = SimulatedHost(quiet, 0)
+    host.add(20, 11, cookie(10), [b"thread"])
+    host.leader = lambda pid: 11 if pid == 20 else pid
+
+    def refuse(process, signal):
+        raise OSError(22, "Invalid argument")
+
+    host.send = refuse
+    search = pursued(host)
+    assert not search.missed
+
+
+def test_the_report_says_nothing_of_who_has_got_the_pid_of_a_process_of_the_tree():
+    host = SimulatedHost(quiet, 0)
+    send = host.send
+
+    def swap(process, signal):
+        send(process, signal)
+        if process.pid == 11 and signal == STOP:
+            host.add(11, 1, b"", [b"mysql", b"-psecret"])
+
+    host.send = swap
+    row = {row["pid"]: row for row in run(host)["gone"]}[11]
+    assert "secret" not in row["command"]
+    assert row["ended"] == "exited"
+
+
+def test_a_member_that_has_ended_is_the_parent_of_nothing():
+    """A stranger has its pid, and starts something in the grace."""
+    host = SimulatedHost(quiet, 0)
+    host.add(12, 11, cookie(10), [b"ends first"], ours=True)
+    host.processes[11].ignores = True
+    sleep = host.sleep
+
+    def reuse(seconds):
+        if 12 not in host.processes:
+            host.add(12, 1, b"", [b"daemon of another user"])
+            host.add(71, 12, b"", [b"its worker"])
+            host._last_pid = 71
+        sleep(seconds)
+
+    host.sleep = reuse
+    run(host, timeout=1.0)
+    assert not {process.id for process, dummy in host.signals if process.arguments[0] in (b"daemon of another user", b"its worker")}
+    assert {12, 71} <= set(host.processes)
+
+
+def test_a_pid_that_is_a_strangers_when_the_list_of_children_is_read_is_not_taken():
+    host = SimulatedHost(quiet, 0)
+    host.add(12, 11, b"", [b"child"], ours=True)
+    children = host.children
+
+    def listed(pid):
+        found = children(pid)
+        if pid == 11 and host.processes[12].ours:
+            host.add(12, 1, b"", [b"stranger"])
+        return found
+
+    host.children = listed
+    run(host)
+    assert {process.id.pid for process, dummy in host.signals} <= {8, 10, 11}
+
+
+def test_a_child_that_loses_its_parent_while_the_list_of_children_is_read_is_taken():
+    """The control: it was there before the list was, so the list speaks of it."""
+    host = SimulatedHost(quiet, 0)
+    middle = host.add(12, 11, b"", [b"middle"], ours=True)
+    host.add(13, 12, b"HOME=/\0", [b"left behind"], ours=True)
+    process = host.process
+
+    def read(pid):
+        if pid == 13 and middle.id.pid in host.processes:
+            host.exit(middle)
+        return process(pid)
+
+    host.process = read
+    run(host)
+    assert 13 not in host.processes
+
+
+def test_a_running_job_of_at_is_ended_and_who_has_started_it_is_not():
+    """atd gives it the environment of the task that has asked for it."""
+    host = SimulatedHost(quiet, 0)
+    host.add(20, 1, b"", [b"atd"])
+    host.add(21, 20, b"", [b"sh"])
+    host.add(22, 21, cookie(10), [b"job"], ours=True)
+    run(host)
+    assert 22 not in host.processes
+    assert {20, 21} <= set(host.processes)
+
+
+def test_a_cookie_that_names_a_pid_no_process_can_have_breaks_nothing():
+    host = SimulatedHost(quiet, 0)
+    host.add(20, 1, cookie(99999999999), [b"job"], ours=True)
+    assert {row["pid"] for row in run(host)["gone"]} == {10, 11, 20}
+    assert hidden_process(99999999999) is None
+
+
+@pytest.mark.parametrize("words", [b"ls # %s", b"echo a; # so: %s", b": '%s'", b"cat <<X\n%s\nX"], ids=["comment", "later comment", "quotes", "here-document"])
+@pytest.mark.parametrize("named", [True, False], ids=["named by a cookie", "without any cookie"])
+def test_a_shell_whose_script_mentions_the_cookie_is_not_the_root(words, named):
+    host = SimulatedHost(quiet, 0)
+    host.exit(host.processes[11])
+    host.exit(host.root)
+    host.add(20, 2, b"", [b"sh", b"-c", words.replace(b"%s", SCRIPT)])
+    host.add(21, 20, b"", [b"its child"])
+    if named:
+        host.add(22, 1, cookie(20), [b"forger"], ours=True)
+    run(host)
+    assert {20, 21} <= set(host.processes)
+    assert not {20, 21} & {process.id.pid for process, dummy in host.signals}
+
+
+class Impostor(SimulatedHost):
+    """A job, below the supervisor or without one, that shows the title of a supervisor. When it is continued it starts something that shows nothing."""
+
+    def __init__(self, title, supervised, environment=None):
+        super().__init__(quiet, 0)
+        self.processes[11].arguments = [title_of(LEASE)] if supervised else [b"module"]
+        self.job = self.add(12, 11, cookie(10) if environment is None else environment, [title], ours=True)
+        self.job.ignores = True
+        self.born = []
+
+    def send(self, process_id, signal):
+        super().send(process_id, signal)
+        if process_id == self.job.id and signal == CONT and 12 in self.processes and len(self.born) < 3:
+            self.born.append(self.add(80 + len(self.born), 11 if 11 in self.processes else 1, b"", [b"hidden"], ours=True))
+
+    def exit(self, actor):
+        super().exit(actor)
+        for process in self.processes.values():
+            if process.ppid == 1 and process in getattr(self, "born", ()) and 11 in self.processes:
+                process.ppid = 11
+
+
+def title_of(lease):
+    return ("treekill: supervisor of run %s, lease %s: a task" % (RUN, lease)).encode()
+
+
+@pytest.mark.parametrize(
+    "title", [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")], ids=["made up", "its own lease's", "another lease's"]
+)
+@pytest.mark.parametrize("environment", [None, b""], ids=["cookie", "cleared"])
+def test_a_job_that_calls_itself_a_supervisor_is_ended_and_named_and_so_is_what_it_starts(title, environment):
+    host = Impostor(title, True, environment)
+    report = run(host, timeout=0.5)
+    assert not {12, 80, 81, 82} & set(host.processes)
+    assert {12} | {process.id.pid for process in host.born} <= {row["pid"] for row in report["gone"]}
+    assert report["supervised"]
+
+
+@pytest.mark.parametrize(("user", "supervised"), [(0, True), (33, False)], ids=["the root's", "another one's"])
+def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
+    host = SimulatedHost(quiet, 0)
+    host.processes[11].arguments = [title_of(LEASE)]
+    host.processes[11].user = user
+    report = run(host)
+    assert report["supervised"] == supervised
+    # It is let be until nothing else is left.
+    assert (15 in [signal for process, signal in host.signals if process.id.pid == 11]) != supervised

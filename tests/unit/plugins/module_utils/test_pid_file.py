@@ -93,6 +93,50 @@ def test_links_are_refused(path, child):
     refused(path, "2 names")
 
 
+@pytest.fixture
+def linked(tmp_path):
+    """Makes a link in a directory, and gives the path of the pid file behind it."""
+
+    def make(target, owner):
+        os.symlink(target, str(tmp_path / "linked"))
+        if owner:
+            os.chown(str(tmp_path / "linked"), owner, owner, follow_symlinks=False)
+        return str(tmp_path / "linked" / "x.pid")
+
+    return make
+
+
+@pytest.mark.parametrize("target", ["real", "./real/../real/", "{}/real", "hop/real", "hop"])
+def test_a_directory_in_the_path_may_be_a_link_of_ones_own(tmp_path, child, linked, target):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "hop").symlink_to("." if "/" in target else "real")
+    write(str(tmp_path / "real" / "x.pid"), "%d\n" % child.pid)
+    path = linked(target.format(tmp_path), 0)
+    assert process_of(path, ProcTable()).id.pid == child.pid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a link to another user")
+@pytest.mark.parametrize("place", ["{}", "{}/hop"], ids=["in the path", "behind a link of ones own"])
+def test_a_directory_in_the_path_that_is_a_link_of_another_users_is_refused_and_named(tmp_path, child, linked, place):
+    """Its owner chooses which file it leads to: root's own, about root's own process. The control: the same by a link of root's."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "hop").symlink_to(".")
+    write(str(tmp_path / "real" / "x.pid"), "%d\n" % child.pid)
+    path = linked("real", 60002)
+    refused(place.format(tmp_path) + "/linked/x.pid", "%s/linked is a symbolic link of uid 60002" % tmp_path)
+    os.unlink(os.path.dirname(path))
+    assert process_of(linked("real", 0), ProcTable()).id.pid == child.pid
+
+
+def test_a_circle_of_links_is_refused(tmp_path, linked):
+    (tmp_path / "hop").symlink_to("linked")
+    refused(linked("hop", 0), "more than 40 symbolic links")
+
+
+def test_the_root_directory_is_no_pid_file():
+    refused("/", "no regular file")
+
+
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
 def test_a_file_that_others_can_write_is_refused(path, child, mode):
     write(path, "%d\n" % child.pid, mode)
