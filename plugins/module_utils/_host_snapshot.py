@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
 
 
+# What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.
+_ASKED_FOR = (b"TREEKILL=", b"TREEKILL_KEEP=", b"INVOCATION_ID=", b"SSH_CONNECTION=")
+# From this size on an environment is cut down to that, and a command line is not kept. Our own commands are shorter.
+_LONG_BYTES, _LONG_ARGUMENTS_BYTES = 8192, 1 << 17
+# In place of an environment in which nothing of it was: it is not empty.
+_NOTHING = b"_="
+
+
+def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
+    """An environment, or of a long one what is asked of it."""
+    if environment is None or len(environment) <= _LONG_BYTES:
+        return environment
+    return b"\0".join(entry for entry in environment.split(b"\0") if entry.startswith(_ASKED_FOR)) or _NOTHING
+
+
 class Snapshot:
     """The same methods as ProcTable, answered from what was read when it was made. For looking only: who is signalled is asked for anew.
 
@@ -23,7 +38,7 @@ class Snapshot:
         self.method = table.method
         self.hides: bool = getattr(table, "hides", False)
         self._table = table
-        self._environments: Dict[int, Optional[bytes]] = dict(table.environments(table.pids()))
+        self._environments: Dict[int, Optional[bytes]] = {pid: kept(environment) for pid, environment in table.environments(table.pids())}
         self._processes: Dict[int, Process] = {}
         self._children: Dict[int, List[int]] = {}
         self._arguments: Dict[int, List[bytes]] = {}
@@ -51,7 +66,7 @@ class Snapshot:
         """The environment of one process; empty if there was none, or it may not be read."""
         process = self._processes.get(pid)
         if process is not None and not self._environments[pid] and process.threads > 1:
-            self._environments[pid] = self._table.environment(pid) or self._environments[pid]
+            self._environments[pid] = kept(self._table.environment(pid)) or self._environments[pid]
         return self._environments.get(pid) or b""
 
     def process(self, pid: "int") -> "Optional[Process]":
@@ -59,10 +74,13 @@ class Snapshot:
         return self._processes.get(pid)
 
     def arguments(self, pid: "int") -> "List[bytes]":
-        """The command line, as it was when it was asked for first."""
-        if pid not in self._arguments:
-            self._arguments[pid] = self._table.arguments(pid) if pid in self._processes else []
-        return self._arguments[pid]
+        """The command line, as it was when it was asked for first. One of unusual length is read each time."""
+        if pid in self._arguments:
+            return self._arguments[pid]
+        words = self._table.arguments(pid) if pid in self._processes else []
+        if sum(map(len, words)) <= _LONG_ARGUMENTS_BYTES:
+            self._arguments[pid] = words
+        return words
 
     def user(self, pid: "int") -> "Optional[int]":
         """The effective user id."""
