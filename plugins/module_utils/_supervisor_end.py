@@ -50,9 +50,13 @@ def end_tree(supervisor: "Supervisor") -> "NoReturn":
 
 def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
     """Have a kill pass end the tree. pipes: what holds the output of the tree open meanwhile."""
-    # The last ones that were free may have been taken for these. From here on there are some.
-    while supervisor.taken:
-        os.close(supervisor.taken.pop())
+    # The pass can't do without a descriptor, and the last ones that were free may have been taken for these.
+    supervisor.give_up_taken()
+    while pipes and not one_is_free():
+        os.close(pipes.pop())
+    if supervisor.listener is not None and not one_is_free():
+        supervisor.listener.close()
+        supervisor.listener = None
     # A pass that has found us before we had this title does not know that we are at work.
     supervisor.give_way()
     request = read_request("%s=%s" % item for item in supervisor.options.items())
@@ -64,6 +68,15 @@ def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
     report = carry_out(kill_pass, supervisor.program)
     if supervisor.listener is not None:
         keep_report(supervisor, report)
+
+
+def one_is_free() -> "bool":
+    """Whether another descriptor can be had."""
+    try:
+        os.close(os.dup(0))
+    except OSError:
+        return False
+    return True
 
 
 def own_root() -> "int":

@@ -113,22 +113,36 @@ class Supervisor:
 
                 end_tree(self)
             except Exception:  # noqa: BLE001 - whatever is missing: memory, descriptors, processes, a file of Python's, all of /proc
-                self._signal_children(told, time.monotonic() - first >= float(self.options.get("timeout", 10.0)))
+                self.give_up_taken()
+                left = self._signal_children(told, time.monotonic() - first >= float(self.options.get("timeout", 10.0)))
             self.rest(RETRY)
-            if self.childless or time.monotonic() - first >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS:
+            if not left or self.childless or time.monotonic() - first >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS:
                 os._exit(1)
 
-    def _signal_children(self, told: "Dict[int, int]", late: "bool") -> "None":
-        """The signal, and after the grace KILL, once to each child: the module, and the orphans that /proc shows. Until it is reaped a pid is its own."""
+    def give_up_taken(self) -> "None":
+        """Let go of the descriptors that were kept for a host that has no others."""
+        while self.taken:
+            os.close(self.taken.pop())
+
+    def _signal_children(self, told: "Dict[int, int]", late: "bool") -> "bool":
+        """The signal, and after the grace KILL, once to each child: the module, and the orphans that /proc shows. Whether anything may be left.
+
+        Until it is reaped, the pid of a child is its own.
+        """
         number = 9 if late else int(self.options.get("signal", 15))
-        for pid in (self.child, *orphans()):
-            if told.get(pid) != number and not (pid == self.child and self.status is not None):
+        found = orphans()
+        pids = [pid for pid in found or () if pid != self.child]
+        if self.status is None:
+            pids.append(self.child)
+        for pid in pids:
+            if told.get(pid) != number:
                 told[pid] = number
                 for one in (number, host_signals.SIGCONT):
                     try:
                         os.kill(pid, one)
                     except OSError:
                         pass  # another user's: the kill order may have the right
+        return bool(pids) or found is None
 
     def _take_signals(self) -> "None":
         for descriptor in (self.wake, self._woken):
@@ -209,13 +223,13 @@ class Supervisor:
             self.childless = True
 
 
-def orphans() -> "List[int]":
-    """Our children but those that C(TREEKILL=spare) takes out; none where /proc does not show them, and what they carry."""
+def orphans() -> "Optional[List[int]]":
+    """Our children but those that C(TREEKILL=spare) takes out, or that do not show whether it does; None where /proc does not show them at all."""
     try:
         with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
             pids = [int(pid) for pid in children.read().split()]
     except (OSError, MemoryError):
-        return []
+        return None
     return [pid for pid in pids if shows_no_spare(pid)]
 
 
