@@ -36,6 +36,9 @@ def judge(tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, 
     if tree.supervisor is not None:
         if tree.ending:
             return ENDING, "its supervisor is ending it"
+        pid = tree.supervisor.id.pid
+        if tree.supervisor.stopped and not tree.kept and NOBODY in {listener(pid, 1), listener(pid, 2)}:
+            return ABANDONED, "its supervisor, pid %d, was stopped before it could see that nobody reads its output" % pid
         if tree.roots:
             return RUNNING, "its supervisor stands, and ends it when the connection breaks"
         return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
