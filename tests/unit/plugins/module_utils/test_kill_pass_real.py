@@ -336,7 +336,8 @@ def test_a_job_that_takes_the_name_of_the_lease_has_the_grace_and_no_more(namesp
     assert report["seconds"] < 20
 
 
-PRIORITIES = """
+PRIORITIES = (
+    """
 import os, sys
 sys.path[:] = %r
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import detach
@@ -352,7 +353,9 @@ with FirstTurn():
         pass
     hunting = told()
 print(before, hunting, told() == before)
-""" % PROJECT_PATHS
+"""
+    % PROJECT_PATHS
+)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root's right alone")

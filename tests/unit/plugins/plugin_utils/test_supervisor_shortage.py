@@ -76,8 +76,6 @@ def ends(namespace):
     namespace.wait_for(lambda now: not tree_of(now), "the end of the tree")
 
 
-
-
 @AS_ROOT
 def test_without_unix_sockets_the_tree_is_ended(namespace, tmp_path):
     shell = started(namespace, Module(TREE, tmp_path), preexec_fn=no_unix_sockets)
