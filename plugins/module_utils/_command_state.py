@@ -34,11 +34,7 @@ NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unread
 def judge(tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
     """(state, reason) of a command. listener: who reads what a process (pid) writes to a descriptor."""
     if tree.supervisor is not None:
-        if tree.ending:
-            return ENDING, "its supervisor is ending it"
-        if tree.roots:
-            return RUNNING, "its supervisor stands, and ends it when the connection breaks"
-        return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
+        return judge_supervised(tree, tree.supervisor, listener)
     if not tree.roots:
         return LEFT, "its root is gone: left behind when the command returned, or by a hang-up"
     if tree.kept:
@@ -46,6 +42,18 @@ def judge(tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, 
     # Of a command that was sent twice the later root may be in flight.
     order = (RUNNING, UNKNOWN, ABANDONED)
     return min((judge_root(root, tree, table, listener) for root in tree.roots), key=lambda found: order.index(found[0]))
+
+
+def judge_supervised(tree: "CommandTree", supervisor: "Process", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
+    """The same for one with a supervisor."""
+    if tree.ending:
+        return ENDING, "its supervisor is ending it"
+    pid = supervisor.id.pid
+    if supervisor.stopped and not tree.kept and NOBODY in {listener(pid, 1), listener(pid, 2)}:
+        return ABANDONED, "its supervisor, pid %d, was stopped before it could see that nobody reads its output" % pid
+    if tree.roots:
+        return RUNNING, "its supervisor stands, and ends it when the connection breaks"
+    return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
 
 
 def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
 
 
+# What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.
+_ASKED_FOR = (b"TREEKILL=", b"TREEKILL_KEEP=", b"INVOCATION_ID=", b"SSH_CONNECTION=")
+# From this size on an environment is cut down to that, and a command line is not kept. Our own commands are shorter.
+_LONG_BYTES, _LONG_ARGUMENTS_BYTES = 8192, 1 << 17
+# In place of an environment in which nothing of it was: it is not empty.
+_NOTHING = b"_="
+
+
+def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
+    """An environment, or of a long one what is asked of it."""
+    if environment is None or len(environment) <= _LONG_BYTES:
+        return environment
+    return b"\0".join(entry for entry in environment.split(b"\0") if entry.startswith(_ASKED_FOR)) or _NOTHING
+
+
 class Snapshot:
     """The same methods as ProcTable, answered from what was read when it was made. For looking only: who is signalled is asked for anew.
 
@@ -33,7 +48,7 @@ class Snapshot:
             # Read again, now that the pid is fixed to a process: it may have changed hands since.
             content = table.environment(pid) if seen and b"TREEKILL=" in seen else seen
             if process is not None and (not content or self._is_still(process)):
-                self._environments[pid] = content
+                self._environments[pid] = kept(content)
                 self._processes[pid] = process
                 self._children.setdefault(process.ppid, []).append(pid)
 
@@ -64,7 +79,7 @@ class Snapshot:
         """The environment of one process; empty if there was none, or it may not be read."""
         process = self._processes.get(pid)
         if process is not None and not self._environments[pid] and process.threads > 1:
-            content = self._table.environment(pid)
+            content = kept(self._table.environment(pid))
             self._environments[pid] = content if content and self.shows(pid) else self._environments[pid]
         return self._environments.get(pid) or b""
 
@@ -73,12 +88,16 @@ class Snapshot:
         return self._processes.get(pid)
 
     def arguments(self, pid: "int") -> "List[bytes]":
-        """The command line, as it was when it was asked for first."""
-        if pid not in self._arguments:
-            words = self._table.arguments(pid) if pid in self._processes else []
-            told = b"TREEKILL=" in words[-1] or b"treekill" in words[0] if words else False
-            self._arguments[pid] = words if not told or self.shows(pid) else []
-        return self._arguments[pid]
+        """The command line, as it was when it was asked for first. One of unusual length is read each time."""
+        if pid in self._arguments:
+            return self._arguments[pid]
+        words = self._table.arguments(pid) if pid in self._processes else []
+        told = b"TREEKILL=" in words[-1] or b"treekill" in words[0] if words else False
+        if told and not self.shows(pid):
+            words = []
+        if sum(map(len, words)) <= _LONG_ARGUMENTS_BYTES:
+            self._arguments[pid] = words
+        return words
 
     def user(self, pid: "int") -> "Optional[int]":
         """The effective user id, as it was when it was asked for first; None for a process that is gone by now."""

@@ -7,20 +7,26 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 """
 
 import os
+import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import MARK, read_request
 from ansible_collections.treekill.remote.plugins.module_utils._signals import ignore_signals, on_hurry, signal_alarm
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import standing_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import PATIENCE_SECONDS, standing_supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Sequence
 
     from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 
 # Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
 WRITE_SECONDS = 30
+# Seconds beyond the graces (of a supervisor, of the pass, of a root that takes over) that no pass takes.
+LONGEST_PASS_SECONDS = 90
+# Seconds that are left of the grace after a supervisor was waited for in vain; and for what it says at last.
+LEAST_SECONDS = 1.0
 
 
 def detach() -> "None":
@@ -32,15 +38,27 @@ def detach() -> "None":
         pass  # already the first of its process group: nobody signals it but by name, and what can be ignored is
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -20)
-    except OSError:
+        # What this process starts does not inherit that.
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+    except (AttributeError, OSError):
         pass  # root's right alone
+
+
+def limit_time(request: "KillRequest") -> "None":
+    """Have this process end when it has taken longer than any pass may: a look at a process can block for ever in the kernel."""
+    signal_alarm(min(int(request.settle + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30))
 
 
 def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
     """Run the pass that the words ask for, and print its report. program: tells its own text, to be run again as root."""
     detach()
     request = read_request(words)
-    kill_pass = new_kill_pass(request)
+    limit_time(request)
+    began = time.monotonic()
+    try:
+        kill_pass = new_kill_pass(request)
+    except OSError as error:
+        raise SystemExit("treekill: this host does not show its processes: %s" % error)  # noqa: B904 - the error is told
     if request.hurry:
         from ansible_collections.treekill.remote.plugins.module_utils._hurry import hurry_others
 
@@ -50,10 +68,16 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
     theirs = ""
     if supervisor is not None and supervisor.at_work:
         on_hurry(kill_pass.hurry)
-        theirs = supervisor.await_report(request.timeout, lambda: request.hurry or kill_pass.hurried)
-        # Nothing can come any more but what it could not find, and that would be here by now.
-        request.settle = 0.0 if theirs else request.settle
+        theirs = supervisor.await_report(request.timeout + PATIENCE_SECONDS, lambda: request.hurry or kill_pass.hurried)
+        if theirs:
+            # Nothing can come any more but what it could not find, and that would be here by now.
+            request.settle = 0.0
+        else:
+            # It has died, or is none. The tree has had its grace either way, or a part of it.
+            request.timeout = min(request.timeout, max(request.timeout + began - time.monotonic(), LEAST_SECONDS))
     text = carry_out(kill_pass, program)
+    if supervisor is not None and supervisor.at_work and not theirs:
+        theirs = supervisor.await_report(LEAST_SECONDS, lambda: False)
     write("%s %s %s" % (MARK, request.nonce, text[:-1] + ',"supervisor":' + theirs + "}" if theirs else text))
 
 
@@ -65,15 +89,19 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
         from ansible_collections.treekill.remote.plugins.module_utils._handover import take_over
 
         take_over(kill_pass)
-    if kill_pass.find():
-        if request.escalate and kill_pass.denied() and os.geteuid():
-            from ansible_collections.treekill.remote.plugins.module_utils._handover import hand_over
+    try:
+        if kill_pass.find():
+            if request.escalate and kill_pass.denied() and os.geteuid():
+                from ansible_collections.treekill.remote.plugins.module_utils._handover import hand_over
 
-            text, kill_pass.refusal = hand_over(kill_pass, program())
-            if text:
-                kill_pass.control.release()
-                return text
-        kill_pass.end()
+                text, kill_pass.refusal = hand_over(kill_pass, program())
+                if text:
+                    kill_pass.control.release()
+                    return text
+            kill_pass.end()
+    except BaseException:
+        kill_pass.control.thaw()
+        raise
     content = kill_pass.report()
     from ansible_collections.treekill.remote.plugins.module_utils._kill_report import to_json
 

@@ -148,13 +148,23 @@ class KillPass:
 
 
 def process_table() -> "ProcessTable":
-    """What tells of the processes of this host: /proc, or ps."""
+    """What tells of the processes of this host: /proc, or ps. Raises OSError where neither does."""
     table = ProcTable()
     if table.usable:
         return table
+    if shows_others():
+        raise OSError("/proc is that of another pid namespace, and so is all that ps tells")
     from ansible_collections.treekill.remote.plugins.module_utils._ps_table import PsTable
 
     return PsTable()
+
+
+def shows_others() -> "bool":
+    """Whether there is a /proc, and its numbers mean other processes than ours."""
+    try:
+        return os.readlink("/proc/self") != str(os.getpid())
+    except OSError:
+        return os.path.exists("/proc/1/stat")
 
 
 def new_kill_pass(request: "KillRequest") -> "KillPass":

@@ -8,6 +8,7 @@ A file of its own because a host compiles it only for a tree that resists.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
+from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate
@@ -31,6 +32,11 @@ LAST_LOOKS, LAST_SECONDS = 3, 0.5
 def kill_the_rest(control: "TreeControl") -> "None":
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
     control.end_grace()
+    with FirstTurn():
+        _kill_until_none_is_left(control)
+
+
+def _kill_until_none_is_left(control: "TreeControl") -> "None":
     began = control.clock()
     pause = SHORTEST_KILL_PAUSE
     while True:

@@ -12,6 +12,8 @@ processes of others are not there at all; /proc of another pid namespace than ou
 import os
 import time
 
+from ansible_collections.treekill.remote.plugins.module_utils._shortage import SHORTAGE, patiently
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, Iterator, List, Optional, Protocol, Tuple
@@ -185,7 +187,7 @@ class ProcTable:
     def pids(self) -> "List[int]":
         """Every pid there is now."""
         self._index = None
-        return [int(name) for name in os.listdir(self._mount) if name.isdigit()]
+        return [int(name) for name in self._list("") if name.isdigit()]
 
     def newest(self) -> "Optional[int]":
         """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
@@ -212,13 +214,20 @@ class ProcTable:
             except ProcessLookupError:
                 yield pid, b""  # a zombie: newer kernels don't open it, older ones show nothing
                 continue
-            except OSError:
-                continue  # gone since the listing
+            except OSError as error:
+                if error.errno not in SHORTAGE:
+                    continue  # gone since the listing
+                other = self._open_patiently(error, form % pid)
+                if other is None:
+                    continue
+                descriptor = other
             try:
                 content = system_read(descriptor, _READ_BYTES)
                 if len(content) == _READ_BYTES:
                     content = self._read_on(descriptor, content)
-            except OSError:
+            except OSError as error:
+                if error.errno in SHORTAGE:
+                    raise
                 continue  # gone between open and read
             finally:
                 system_close(descriptor)
@@ -293,20 +302,45 @@ class ProcTable:
 
     def _threads(self, pid: "int") -> "List[str]":
         try:
-            return os.listdir("%s%d/task" % (self._mount, pid))
-        except OSError:
+            return self._list("%d/task" % pid)
+        except OSError as error:
+            if error.errno in SHORTAGE:
+                raise
             return []
+
+    def _list(self, path: "str") -> "List[str]":
+        try:
+            return os.listdir(self._mount + path)
+        except OSError as error:
+            names: List[str] = patiently(error, os.listdir, self._mount + path)
+            return names
+
+    @staticmethod
+    def _open_patiently(error: "OSError", path: "str") -> "Optional[int]":
+        """A descriptor, where there was none to be had; None if the file has gone meanwhile. Raises OSError where there is still none."""
+        try:
+            descriptor: int = patiently(error, os.open, path, os.O_RDONLY)
+        except OSError as last:
+            if last.errno in SHORTAGE:
+                raise
+            return None
+        return descriptor
 
     def _read(self, path: "str") -> "Optional[bytes]":
         try:
             descriptor = os.open(self._mount + path, os.O_RDONLY)
-        except OSError:
-            return None
+        except OSError as error:
+            other = self._open_patiently(error, self._mount + path) if error.errno in SHORTAGE else None
+            if other is None:
+                return None
+            descriptor = other
         try:
             content = os.read(descriptor, _READ_BYTES)
             # A read of a list ends with the last whole entry before the end of a page.
             return self._read_on(descriptor, content) if len(content) > 2000 else content
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORTAGE:
+                raise
             return None
         finally:
             os.close(descriptor)

@@ -15,6 +15,7 @@ import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
+from ansible_collections.treekill.remote.plugins.module_utils._shortage import patiently
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ class PsTable:
 
     def _ps(self, *options: "str") -> "List[str]":
         began = self._clock()
-        output, errors, status = self._run(["env", "LC_ALL=C", "ps", *options], b"", time.monotonic() + _PATIENCE)
+        command = ["env", "LC_ALL=C", "ps", *options]
+        try:
+            output, errors, status = self._run(command, b"", time.monotonic() + _PATIENCE)
+        except OSError as error:
+            output, errors, status = patiently(error, self._run, command, b"", time.monotonic() + _PATIENCE)
         if status:
             raise OSError("ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status))
         # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.

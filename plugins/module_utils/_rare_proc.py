@@ -10,6 +10,7 @@ A file of its own because a host compiles it only where it is needed.
 import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._shortage import SHORTAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ def thread_environment(mount: "str", pid: "int") -> "bytes":
                 content = environ.read(_LONGEST_BYTES)
             if content:
                 return content
-    except OSError:
-        pass  # gone, or not ours to read: no environment either way
+    except OSError as error:
+        if error.errno in SHORTAGE:
+            raise
+        # Gone, or not ours to read: no environment either way.
     return b""
 
 

@@ -15,45 +15,88 @@ from ansible_collections.treekill.remote.plugins.module_utils._host_signals impo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Tuple
+    from typing import Dict, List, Tuple
+
+# Wait status of a command that has not ended in time.
+TOO_LATE = 124 << 8
 
 
 def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[str, str, int]":
     """stdout, stderr and wait status of a command that reads text, has a session of its own and may run until that monotonic time.
 
-    One that is not there says so on stderr, with status 127 << 8. text: at most 64 KiB, which a pipe takes without a reader.
+    One that is not there says so on stderr, with status 127 << 8. One that takes too long is left alone: what root runs may be at work.
+    Raises OSError where there are no descriptors or processes for it.
     """
     host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # whoever started us may have had it ignored: then there is no status
-    pipes = [os.pipe() for dummy in range(3)]
-    pid = os.fork()
+    pipes: List[Tuple[int, int]] = []
+    try:
+        for dummy in range(3):
+            pipes.append(os.pipe())
+        pid = os.fork()
+    except OSError:
+        for ends in pipes:
+            os.close(ends[0])
+            os.close(ends[1])
+        raise
     if not pid:
-        try:
-            os.setsid()
-            os.dup2(pipes[0][0], 0)
-            os.dup2(pipes[1][1], 1)
-            os.dup2(pipes[2][1], 2)
-            os.execvp(command[0], command)
-        except OSError as error:
-            os.write(2, ("%s does not start: %s" % (command[0], error.strerror)).encode())
-        finally:
-            os._exit(127)
+        _become(command, pipes[0][0], pipes[1][1], pipes[2][1])
     for descriptor in (pipes[0][0], pipes[1][1], pipes[2][1]):
         os.close(descriptor)
+    read = _exchange(pipes[0][1], text, (pipes[1][0], pipes[2][0]), until)
+    status = TOO_LATE
+    ended, found = os.waitpid(pid, os.WNOHANG)
+    while not ended and time.monotonic() < until:
+        time.sleep(0.001)
+        ended, found = os.waitpid(pid, os.WNOHANG)
+    if ended:
+        status = found
+    output, errors = (content.decode("utf-8", "replace") for content in read)
+    return output, errors + ("" if ended else "no end in time"), status
+
+
+def _become(command: "List[str]", stdin: "int", stdout: "int", stderr: "int") -> "None":
+    """In the forked child: be the command."""
     try:
-        os.write(pipes[0][1], text)
-    except OSError:
-        pass  # it ended without reading: its errors say why
-    os.close(pipes[0][1])
-    read = {pipes[1][0]: b"", pipes[2][0]: b""}
-    waiting = set(read)
-    while waiting and time.monotonic() < until:
-        for descriptor in select.select(waiting, [], [], max(until - time.monotonic(), 0))[0]:
-            chunk = os.read(descriptor, 65536)
-            read[descriptor] += chunk
-            if not chunk:
-                waiting.discard(descriptor)
-    status = os.waitpid(pid, os.WNOHANG if waiting else 0)[1]
-    for descriptor in read:
+        os.setsid()
+        host_signals.pthread_sigmask(host_signals.SIG_SETMASK, [])
+        os.dup2(stdin, 0)
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, ("%s does not start: %s" % (command[0], error.strerror)).encode())
+    finally:
+        os._exit(127)
+
+
+def _exchange(stdin: "int", text: "bytes", outputs: "Tuple[int, int]", until: "float") -> "List[bytes]":
+    """Write the text and read both outputs to their ends, or until that time. Closes all three."""
+    read: Dict[int, bytes] = dict.fromkeys(outputs, b"")
+    os.set_blocking(stdin, False)
+    poll = select.poll()
+    poll.register(stdin, select.POLLOUT)
+    for descriptor in outputs:
+        poll.register(descriptor, select.POLLIN)
+    open_ones = {stdin, *outputs}
+    while open_ones.intersection(outputs) and time.monotonic() < until:
+        for descriptor, dummy in poll.poll(max(until - time.monotonic(), 0) * 1000):
+            done = False
+            if descriptor == stdin:
+                try:
+                    text = text[os.write(stdin, text) :]
+                    done = not text
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    done = True  # it ended without reading: its errors say why
+            else:
+                chunk = os.read(descriptor, 65536)
+                read[descriptor] += chunk
+                done = not chunk
+            if done:
+                poll.unregister(descriptor)
+                open_ones.discard(descriptor)
+                os.close(descriptor)
+    for descriptor in open_ones:
         os.close(descriptor)
-    output, errors = (content.decode("utf-8", "replace") for content in read.values())
-    return output, errors + ("no end in time" if waiting else ""), status
+    return [read[descriptor] for descriptor in outputs]

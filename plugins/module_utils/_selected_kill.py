@@ -85,8 +85,12 @@ def end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
     # Whoever interrupts the run meanwhile must not leave processes behind that stand still because of us.
     ignore_signals()
     kill_pass = KillPass(request, control)
-    if kill_pass.find():
-        kill_pass.end()
+    try:
+        if kill_pass.find():
+            kill_pass.end()
+    except BaseException:
+        control.thaw()
+        raise
     return kill_pass.report()
 
 

@@ -9,6 +9,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._shortage import SHORTAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,11 +63,18 @@ class Signaller:
             raise ProcessLookupError("pid %d is never signalled" % pid)
         if not process.start:
             raise PermissionError("pid %d does not show its start time" % pid)
-        if not self._pidfd:
+        try:
+            descriptor = os.pidfd_open(pid) if self._pidfd else -1
+        except OverflowError:
+            raise ProcessLookupError("%d is no pid" % pid)  # noqa: B904 - that is all there is to say
+        except OSError as error:
+            if error.errno not in SHORTAGE:
+                raise
+            descriptor = -1
+        if descriptor < 0:
             self._check(process)
             os.kill(pid, signal)
             return
-        descriptor = os.pidfd_open(pid)
         try:
             self._check(process)
             host_signals.pidfd_send_signal(descriptor, signal)

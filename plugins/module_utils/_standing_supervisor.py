@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
 
 ENDING_TITLE = "treekill: ending the tree"
-# Seconds that a supervisor may take beyond the grace: for its KILLs, and for a root that takes over.
-PATIENCE_SECONDS = 30.0
+# Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
+PATIENCE_SECONDS = 3.0
 # Seconds to be let in. Who has taken the name and lets nobody in, refuses by that at once: see EAGAIN in connect(2).
 CONNECT_SECONDS = 1
 
@@ -60,11 +60,11 @@ class StandingSupervisor:
         """Whether it is ending the tree by itself, or has done so."""
         return not is_supervisor(self._table.arguments(self._pid))
 
-    def await_report(self, timeout: "float", hurried: "Callable[[], bool]") -> "str":
-        """Its report, as JSON, when it is done; empty if it ends without one, or takes too long."""
+    def await_report(self, seconds: "float", hurried: "Callable[[], bool]") -> "str":
+        """Its report, as JSON, when it is done; empty if it ends without one, or takes longer than so many seconds."""
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor_report import fetch
 
-        return fetch(self._connection, self._pid, self._table, timeout + PATIENCE_SECONDS, hurried)
+        return fetch(self._connection, self._pid, self._table, seconds, hurried)
 
 
 def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optional[StandingSupervisor]":

@@ -16,7 +16,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name i
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Sequence
+    from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional, Sequence
 
 # prctl(2), since Linux 3.4.
 PR_SET_CHILD_SUBREAPER = 36
@@ -55,12 +55,20 @@ def call(name: "str", *arguments: "Any") -> "Optional[int]":
 
 
 def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
-    """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor."""
+    """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor.
+
+    Where it can't have what it needs (descriptors, a process, memory), the module runs without it.
+    """
     if options.get("watch") != "0" and is_broken():
         os._exit(1)  # nobody is there any more who would want the module to run
-    taken = [os.open(os.devnull, os.O_RDWR)]
-    while taken[-1] < 3:  # where standard input or output is closed, what we open must not become it
-        taken.append(os.open(os.devnull, os.O_RDWR))
+    taken: List[int] = []
+    try:
+        while not taken or taken[-1] < 3:  # where standard input or output is closed, what we open must not become it
+            taken.append(os.open(os.devnull, os.O_RDWR))
+        wake = os.pipe()
+    except OSError:
+        close_all(taken)
+        return
     listener = None
     if options.pop("again", ""):
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor_retry import claim
@@ -78,16 +86,30 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
     except OSError:
         child = 0  # the user may have no more processes: then the module takes this one
     if child:
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
+        try:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
 
-        Supervisor(options, arguments, program, child, listener, relay).watch(mask)
+            Supervisor(options, arguments, program, child, listener, relay, wake, taken).watch(mask)
+        finally:
+            wait_like_a_shell(child)
     if listener is not None:
         listener.close()
-    for descriptor in taken if relay is None else [*taken, relay]:
-        os.close(descriptor)
+    close_all([*taken, *wake] if relay is None else [*taken, *wake, relay])
     host_signals.signal(host_signals.SIGCHLD, on_child)
     host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
     set_title(b"\0".join([started_as(), *map(os.fsencode, arguments)]))
+
+
+def close_all(descriptors: "Iterable[int]") -> "None":
+    """Close them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def wait_like_a_shell(child: "int") -> "NoReturn":
+    """End with the status of the module, by nothing that could fail for want of memory: a module must not suffer from that."""
+    status = os.waitpid(child, 0)[1]
+    os._exit(128 + status % 128 if status % 128 else status // 256)
 
 
 def started_as() -> "bytes":

@@ -13,7 +13,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._host_signals impo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List
+    from typing import Any, List, Optional
 
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import Supervisor
 
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 PF_EXITING = 4
 
 
-def relay_status(listener: "Any", mask: "Any") -> "int":
+def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
     """Fork. The child, where this returns, becomes the supervisor; the parent, whom the shell waits for, ends as the module does.
 
     listener: the socket of the lease, if it is there already. mask: of the signals, as it is to be in the parent.
-    Returns the descriptor to write the status to.
+    Returns the descriptor to write the status to; None where there is none to be had, or no process: then the job is on its own.
     """
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor import is_subreaper
 
-    read_end, write_end = os.pipe()
-    if not os.fork():
+    try:
+        read_end, write_end = os.pipe()
+    except OSError:
+        return None
+    try:
+        parent = os.fork()
+    except OSError:
+        os.close(read_end)
+        os.close(write_end)
+        return None
+    if not parent:
         os.close(read_end)
         is_subreaper()
         if listener is not None:
@@ -50,7 +59,10 @@ def stay_with_job(supervisor: "Supervisor") -> "None":
     """Tell the status, let go of the channel, and wait until the job itself has ended: for what it leaves behind nobody waits."""
     if supervisor.relay is None:
         return
-    os.write(supervisor.relay, b"%d" % (supervisor.status or 0))
+    try:
+        os.write(supervisor.relay, b"%d" % (supervisor.status or 0))
+    except BrokenPipeError:
+        pass  # the process that the shell waits for was ended
     os.close(supervisor.relay)
     for descriptor in (1, 2):
         os.dup2(0, descriptor)
@@ -58,6 +70,7 @@ def stay_with_job(supervisor: "Supervisor") -> "None":
     while job_goes_on([os.fsencode(word) for word in supervisor.arguments[:2]]):
         supervisor.channel_breaks()
         supervisor.reap()
+    supervisor.give_way()
     os._exit(0)
 
 

@@ -13,9 +13,10 @@ import select
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import VARIABLE, parse_cookie
-from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out, detach
+from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out, detach, limit_time
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
+from ansible_collections.treekill.remote.plugins.module_utils._signals import signal_alarm
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, peer_of
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_for
@@ -33,19 +34,49 @@ SEND_SECONDS = 5
 
 
 def end_tree(supervisor: "Supervisor") -> "NoReturn":
-    """End what is below the supervisor, and then itself."""
+    """End what is below the supervisor, and then itself. What only the report and the last words of the tree need is done without where it is missing."""
     if supervisor.listener is None:
         supervisor.listener = listen_for(supervisor.options["run"], supervisor.options["lease"])
     detach()
     set_title(("%s of run %s, lease %s" % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])).encode())
     pipes = held_open()
+    try:
+        end_by_pass(supervisor, pipes)
+    finally:
+        for descriptor in pipes:
+            os.close(descriptor)
+    os._exit(1)
+
+
+def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
+    """Have a kill pass end the tree. pipes: what holds the output of the tree open meanwhile."""
+    # The pass can't do without a descriptor, and the last ones that were free may have been taken for these.
+    supervisor.give_up_taken()
+    while pipes and not one_is_free():
+        os.close(pipes.pop())
+    if supervisor.listener is not None and not one_is_free():
+        supervisor.listener.close()
+        supervisor.listener = None
+    # A pass that has found us before we had this title does not know that we are at work.
+    supervisor.give_way()
     request = read_request("%s=%s" % item for item in supervisor.options.items())
     request.settle = 0.0
     request.below = "%d:%d:%d" % (os.getpid(), supervisor.child, own_root())
+    limit_time(request)
     kill_pass = new_kill_pass(request)
     kill_pass.control.sleep = lambda seconds: nap(supervisor, pipes, seconds)
-    keep_report(supervisor, carry_out(kill_pass, supervisor.program))
-    os._exit(1)
+    report = carry_out(kill_pass, supervisor.program)
+    if supervisor.listener is not None:
+        keep_report(supervisor, report)
+
+
+def one_is_free() -> "bool":
+    """Whether another descriptor can be had."""
+    try:
+        os.close(os.dup(0))
+    except OSError:
+        return False
+    return True
 
 
 def own_root() -> "int":
@@ -63,7 +94,7 @@ def held_open() -> "List[int]":
         try:
             found.append(os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY | os.O_NONBLOCK))
         except OSError:
-            pass  # a socket, a terminal that was hung up
+            pass  # a socket, a terminal that was hung up; or there are no descriptors for it
     return found
 
 
@@ -76,16 +107,28 @@ def nap(supervisor: "Supervisor", pipes: "List[int]", seconds: "float") -> "None
         if descriptor in pipes:
             try:
                 os.read(descriptor, 65536)
-            except BlockingIOError:
-                pass
+            except OSError:
+                pass  # nothing more for now
     supervisor.reap()
 
 
 def keep_report(supervisor: "Supervisor", report: "str") -> "None":
     """Hand the report to whoever asks for it, from a process that is not below the root any more: that may end now."""
-    if os.fork():
-        return
+    try:
+        if os.fork():
+            return
+    except OSError:
+        pass  # no process to be had: then it is this one, for which the root has to wait
+    try:
+        tell_whoever_asks(supervisor, report)
+    finally:
+        os._exit(1)
+
+
+def tell_whoever_asks(supervisor: "Supervisor", report: "str") -> "None":
+    """Be the process that has the report, for so many seconds."""
     until = time.monotonic() + REPORT_SECONDS
+    signal_alarm(int(REPORT_SECONDS + 2 * SEND_SECONDS))  # whoever connects again and again could keep us here
     supervisor.listener.listen(8)  # from here on it is this process that others see at the other end
     # The cookie goes, lest a kill pass take this for a part of the tree.
     set_title(("treekill: report of run %s, lease %s" % (supervisor.options["run"], supervisor.options["lease"])).encode(), environment=True)

@@ -14,7 +14,10 @@ from ansible_collections.treekill.remote.plugins.module_utils._host_signals impo
 
 def leave_group() -> "None":
     """Into a session of our own, by way of a group that a process begins which need not stay. The first of a session can't leave."""
-    first = os.fork()
+    try:
+        first = os.fork()
+    except OSError:
+        return  # the user may have no more processes: it gets what the group gets
     if not first:
         while True:
             host_signals.pause()

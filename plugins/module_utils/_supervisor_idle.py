@@ -12,6 +12,15 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor import
 MADV_DONTNEED = 4
 
 
+def keep_at_hand() -> "None":
+    """Have in memory what the end of the tree needs from the disk: the task itself may replace the files of this Python, or use up all descriptors."""
+    try:
+        import _socket  # noqa: F401
+        import zlib  # noqa: F401
+    except ImportError:
+        pass  # then there is no report, and the tree is ended by less
+
+
 def give_back_code() -> "None":
     """Have the kernel forget which pages of the interpreter's code we have used. Those that are needed again are mapped again: the file is in memory."""
     import _ctypes

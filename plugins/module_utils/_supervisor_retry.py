@@ -7,10 +7,12 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 A file of its own because a host compiles it only in that case.
 """
 
+from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import carry_out
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import standing_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._signals import HURRY
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import PATIENCE_SECONDS, standing_supervisor
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_at, listen_for, socket_name
 
 TYPE_CHECKING = False
@@ -27,7 +29,12 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
     try:
         return listen_at(socket_name(run, lease))
     except OSError:
-        end_earlier_run(options, program)
+        on_signal = host_signals.getsignal(HURRY)
+        try:
+            end_earlier_run(options, program)
+        except OSError:
+            pass  # this host does not show its processes: the command runs as it would without us
+        host_signals.signal(HURRY, on_signal)
     return listen_for(run, lease)
 
 
@@ -38,5 +45,5 @@ def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> 
     kill_pass = new_kill_pass(request)
     earlier = standing_supervisor(request, kill_pass.control.table)
     if earlier is not None and earlier.at_work:
-        earlier.await_report(request.timeout, lambda: False)
+        earlier.await_report(request.timeout + PATIENCE_SECONDS, lambda: False)
     carry_out(kill_pass, program)

@@ -17,18 +17,23 @@ def socket_name(run: "str", lease: "str") -> "str":
 
 
 def listen_at(address: "str") -> "Any":
-    """A listening socket; at any address that is free for an empty one. Raises OSError where somebody has the address."""
-    import _socket
+    """A listening socket; at any address that is free for an empty one. Raises OSError where the address is taken, or there are no such sockets."""
+    try:
+        import _socket
 
-    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    except (ImportError, AttributeError) as error:
+        raise OSError(str(error))  # noqa: B904 - the cause says it all
     listener.bind(address)
     listener.listen(8)
     return listener
 
 
 def listen_for(run: "str", lease: "str") -> "Any":
-    """A listening socket of that lease. Where somebody has taken its name, one that nobody will find."""
-    try:
-        return listen_at(socket_name(run, lease))
-    except OSError:
-        return listen_at("")
+    """A listening socket of that lease. Where its name is taken, one that is found by no name; None where there is none to be had."""
+    for address in (socket_name(run, lease), ""):
+        try:
+            return listen_at(address)
+        except OSError:
+            pass  # the second try says whether it was the name
+    return None

@@ -17,10 +17,12 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name i
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
+    from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 # A module that takes so many milliseconds may take hours.
 IDLE = 300
+# Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
+RETRY, GIVE_UP_SECONDS = 100, 60.0
 # See prctl(2). A limit would not do: the kernel asks a program that takes core dumps, as systemd's does, in spite of it.
 PR_SET_DUMPABLE = 4
 
@@ -31,9 +33,10 @@ class Supervisor:
     options: of the kill request. arguments: of the module. program: tells the text of a kill pass. child: the module. status: of the module when
     it has ended, as waitpid tells it. listener: the socket of the lease, if it is there already. wake: readable when a signal came.
     relay: the end of a pipe where the process that the shell waits for reads the status, if that is another one.
+    taken: descriptors of /dev/null, which are given up where no others are free. childless: whether nothing is below it any more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all that was made before the fork
         self,
         options: "Dict[str, str]",
         arguments: "Sequence[str]",
@@ -41,6 +44,8 @@ class Supervisor:
         child: "int",
         listener: "Any",
         relay: "Optional[int]",
+        wake: "Tuple[int, int]",
+        taken: "List[int]",
     ) -> "None":
         self.task = options.pop("task", "")
         # Where the task cuts its own connection, the end of the channel says nothing.
@@ -53,10 +58,13 @@ class Supervisor:
         self.status: Optional[int] = None
         self.listener = listener
         self.relay = relay
+        self.taken = taken
+        self.childless = False
+        self._came: Dict[int, object] = {}
         self._poll = select.poll()
         self._patience: Optional[int] = IDLE
         self._idle_at = time.monotonic() + IDLE / 1000.0
-        self.wake, self._woken = os.pipe()
+        self.wake, self._woken = wake
 
     def watch(self, mask: "Any") -> "NoReturn":
         """Until the module ends, or the channel breaks. mask: of the signals, as it was before they were blocked."""
@@ -66,12 +74,11 @@ class Supervisor:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor_group import leave_group
 
             leave_group()
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 0)
-        os.close(null)
+        os.dup2(self.taken[-1], 0)
         set_title(("%s of run %s, lease %s: %s" % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)).encode())
         self._take_signals()
-        host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
+        # CONT stays pending, with the pid of its sender: see give_way().
+        host_signals.pthread_sigmask(host_signals.SIG_SETMASK, {*mask, host_signals.SIGCONT})
         for descriptor in self._channel:
             self._poll.register(descriptor, 0)
         self.reap()
@@ -79,41 +86,100 @@ class Supervisor:
         while self.status is None and not broken:
             broken = self.channel_breaks()
             self.reap()
+        self.give_way()
         # A terminal that was hung up may have ended the module before we get our turn: then nothing was left behind on purpose.
         if self.status is None or self.relay is None and (broken or self._channel and is_broken()):
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_end import end_tree
-
-            end_tree(self)
+            self._end()
         if self.relay is not None:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor_async import stay_with_job
 
             stay_with_job(self)
         end_like(self.status)
 
+    def give_way(self) -> "None":
+        """Let a kill pass do its work, which stops and continues the supervisor that it finds. If it dies, we go on as if it had not been there."""
+        if host_signals.SIGCONT in host_signals.sigpending():
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_gives_way import give_way
+
+            give_way(self)
+
+    def _end(self) -> "NoReturn":
+        """End the tree by a kill pass; by less where that lacks something, until it does not any more."""
+        first = time.monotonic()
+        told: Dict[int, int] = {}
+        while True:
+            try:
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor_end import end_tree
+
+                end_tree(self)
+            except Exception:  # noqa: BLE001 - whatever is missing: memory, descriptors, processes, a file of Python's, all of /proc
+                self.give_up_taken()
+                left = self._signal_children(told, time.monotonic() - first >= float(self.options.get("timeout", 10.0)))
+            self.rest(RETRY)
+            if not left or self.childless or time.monotonic() - first >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS:
+                os._exit(1)
+
+    def give_up_taken(self) -> "None":
+        """Let go of the descriptors that were kept for a host that has no others."""
+        while self.taken:
+            os.close(self.taken.pop())
+
+    def _signal_children(self, told: "Dict[int, int]", late: "bool") -> "bool":
+        """The signal, and after the grace KILL, once to each child: the module, and the orphans that /proc shows. Whether anything may be left.
+
+        Until it is reaped, the pid of a child is its own.
+        """
+        number = 9 if late else int(self.options.get("signal", 15))
+        found = orphans()
+        pids = [pid for pid in found or () if pid != self.child]
+        if self.status is None:
+            pids.append(self.child)
+        for pid in pids:
+            if told.get(pid) != number:
+                told[pid] = number
+                for one in (number, host_signals.SIGCONT):
+                    try:
+                        os.kill(pid, one)
+                    except OSError:
+                        pass  # another user's: the kill order may have the right
+        return bool(pids) or found is None
+
     def _take_signals(self) -> "None":
         for descriptor in (self.wake, self._woken):
             os.set_blocking(descriptor, False)
         self._poll.register(self.wake, select.POLLIN)
-        host_signals.set_wakeup_fd(self._woken)
-        for name in FORWARDED:
-            host_signals.signal(getattr(host_signals, name), lambda number, dummy: self._forward(number))
-        host_signals.signal(host_signals.SIGCHLD, lambda dummy, frame: None)
+        try:
+            host_signals.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        except TypeError:
+            host_signals.set_wakeup_fd(self._woken)  # Python 3.6
+        for name in (*FORWARDED, "SIGCHLD"):
+            # No function of Python's: that would be interrupted by the next signal, a storm of which would be too deep a recursion.
+            host_signals.signal(getattr(host_signals, name), self._came.setdefault)
 
-    def _forward(self, number: "int") -> "None":
-        """Pass a signal on. The module's pid is its own until its status was read."""
-        if self.status is None:
-            os.kill(self.child, number)
+    def _forward(self) -> "None":
+        """Pass on what came. The module's pid is its own until its status is read."""
+        for number in list(self._came):
+            del self._came[number]
+            if self.status is None and number != host_signals.SIGCHLD:
+                try:
+                    os.kill(self.child, number)
+                except PermissionError:
+                    pass  # it has become another user's, as sudo does: the signal is lost, and the module is still to be waited for
 
     def channel_breaks(self) -> "bool":
         """Wait for the channel to break, or for a signal. Whether it was the channel."""
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
         if self._patience is not None and (not events or time.monotonic() >= self._idle_at):
-            self._watch_session()
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code
-
-            give_back_code()
             self._patience = None
+            try:
+                self._watch_session()
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor_idle import give_back_code, keep_at_hand
+
+                keep_at_hand()
+                give_back_code()
+            except (MemoryError, OSError):
+                pass  # there is not enough for it
         return any(descriptor != self.wake for descriptor, dummy in events)
 
     def _watch_session(self) -> "None":
@@ -132,13 +198,21 @@ class Supervisor:
         for descriptor in self._channel:
             self._poll.unregister(descriptor)
 
+    def rest(self, milliseconds: "int") -> "None":
+        """Wait for so long, or until a signal comes."""
+        poll = select.poll()
+        poll.register(self.wake, select.POLLIN)
+        poll.poll(milliseconds)
+        self.reap()
+
     def reap(self) -> "None":
         """Read the status of whoever has ended: the module, or an orphan of its."""
         try:
-            while os.read(self.wake, 512):
+            while os.read(self.wake, 65536):
                 pass
         except BlockingIOError:
             pass  # all is read
+        self._forward()
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
             while pid:
@@ -146,7 +220,26 @@ class Supervisor:
                     self.status = status
                 pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            pass  # nobody is left
+            self.childless = True
+
+
+def orphans() -> "Optional[List[int]]":
+    """Our children but those that C(TREEKILL=spare) takes out, or that do not show whether it does; None where /proc does not show them at all."""
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
+            pids = [int(pid) for pid in children.read().split()]
+    except (OSError, MemoryError):
+        return None
+    return [pid for pid in pids if shows_no_spare(pid)]
+
+
+def shows_no_spare(pid: "int") -> "bool":
+    """Whether a process shows an environment, and one that does not take it out."""
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as environment:
+            return b"TREEKILL=spare" not in environment.read().split(b"\0")
+    except (OSError, MemoryError):
+        return False
 
 
 def end_like(status: "int") -> "NoReturn":

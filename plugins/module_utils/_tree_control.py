@@ -6,6 +6,7 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
 """
 
+from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import is_supervisor, names_its_lease
@@ -23,9 +24,11 @@ FREEZE_SECONDS = 2.0
 STOP_SECONDS = 0.05
 # Seconds after which a scan that decides is over, though processes went on to vanish before they could be read: a host may just be busy.
 CHASE_SECONDS = 0.3
+# A host may also be so busy that in this time we have hardly looked: so many looks it has to be, within so many seconds.
+CHASE_LOOKS, LONGEST_CHASE_SECONDS = 12, 3.0
 # Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
 COMMAND_LENGTH = 240
-# Role of a supervisor of ours. It stands still until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
+# Role of a supervisor of ours. It stays until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
 SUPERVISOR = "supervisor"
 
 
@@ -106,20 +109,28 @@ class TreeControl:
 
         last: whether nobody is known to be left, so that this scan decides.
         """
-        until = self.clock() + CHASE_SECONDS
-        while True:
-            self.search.scan(last)
-            if self._stop_new():
-                return True
-            if not (self.search.vanished or self.search.missed) or self.fates and not last:
-                return False
-            from ansible_collections.treekill.remote.plugins.module_utils._pursuit import pursue
+        self.search.scan(last)
+        if self._stop_new():
+            return True
+        if not (self.search.vanished or self.search.missed) or self.fates and not last:
+            return False
+        from ansible_collections.treekill.remote.plugins.module_utils._pursuit import pursue
 
-            pursue(self)
-            if self._stop_new():
-                return True
-            if self.clock() >= until:
-                return self.search.missed > 0
+        began, looks = self.clock(), 0
+        with FirstTurn():
+            while True:
+                pursue(self)
+                if self._stop_new():
+                    return True
+                looks += 1
+                spent = self.clock() - began
+                if spent >= LONGEST_CHASE_SECONDS or spent >= CHASE_SECONDS and looks >= CHASE_LOOKS:
+                    return self.search.missed > 0
+                self.search.scan(last)
+                if self._stop_new():
+                    return True
+                if not (self.search.vanished or self.search.missed):
+                    return False
 
     def _stop_new(self) -> "bool":
         new = []
@@ -137,6 +148,9 @@ class TreeControl:
                 self.signal(fate, SIGSTOP if not fate.cleans and self._may_stop(process) else 0)
         for fate in new:
             self.describe(fate)
+            if fate.role == SUPERVISOR:
+                # It stays as long as we do, and does not stand still for ever if we die: see _supervisor_gives_way.
+                self.signal(fate, SIGCONT)
         return bool(new)
 
     def describe(self, fate: "Fate") -> "None":
@@ -197,6 +211,10 @@ class TreeControl:
 
     def freeze(self) -> "None":
         """Scan until a scan finds nobody new and everybody stands still: a fork that had begun before the stop still comes to its end."""
+        with FirstTurn():
+            self._freeze()
+
+    def _freeze(self) -> "None":
         until = self.clock() + FREEZE_SECONDS
         still_until = self.clock() + STOP_SECONDS
         while self.clock() < until:
@@ -237,16 +255,23 @@ class TreeControl:
         self.wake()
 
     def release(self) -> "None":
-        """Let go of what stands still because of us: nobody is left, or nobody who can be ended."""
+        """Let go of what stays because of us: nobody is left, or nobody who can be ended. A supervisor knows it by the second CONT."""
         for fate in self.living():
             if fate.role == SUPERVISOR:
                 self.signal(fate, SIGCONT)
         self.wake()
 
+    def thaw(self) -> "None":
+        """Let all go on that we have stopped, when something went wrong and somebody else has to end them."""
+        for fate in reversed(self.targets()):
+            if fate.sent != SIGKILL:
+                self.signal(fate, SIGCONT)
+        self.release()
+
     def root_waits(self) -> "bool":
         """Whether nobody is left but roots and supervisors.
 
-        A shell that has got INT waits for its command before it dies of it. That is a supervisor, which stands still until the shell is gone.
+        A shell that has got INT waits for its command before it dies of it. That is a supervisor, which stays until the shell is gone.
         """
         roles = {fate.role for fate in self.living()}
         return roles == {"root", SUPERVISOR}

@@ -32,12 +32,30 @@ mark="TREEKILL=$run/"
 case $lease in "*") named="$mark[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
 all=" " above=" " roots=" " spares=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " quit=
 
-# centiseconds since boot, into $now
+# centiseconds since boot, into $now: from the start of a process where /proc has no clock (subset=pid)
 clock() {
-  read -r now rest </proc/uptime
-  now=${now%.*}${now#*.}
+  now=
+  { read -r now rest </proc/uptime; } 2>/dev/null
+  case $now in
+    *.*) now=${now%.*}${now#*.};;
+    *)
+      now=$(cat /proc/self/stat 2>/dev/null)
+      set -f
+      set -- ${now##*") "}
+      set +f
+      now=${20};;
+  esac
   while case $now in 0?*) ;; *) false;; esac; do now=${now#0}; done
+  case $now in ""|*[!0-9]*) unseen;; esac
 }
+# a host that shows no processes, or those of another pid namespace, whose numbers mean nothing here
+unseen() {
+  echo "treekill: no /proc of this pid namespace: nothing can be found, and nothing was ended" >&2
+  exit 65
+}
+own=
+{ read -r own rest </proc/self/stat; } 2>/dev/null
+[ "$own" = $$ ] || unseen
 # seconds, perhaps with a fraction, as centiseconds into $centi
 hundredfold() {
   centi=${1%.*} rest=
@@ -460,7 +478,10 @@ if [ "$all" != " " ]; then
   freeze
   if [ "$denied" ] && [ "$escalate" = 1 ] && [ -z "$found" ]; then
     check
-    answer=$(sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$(echo $still | tr " " ",")" began="$begin" 2>&1 </dev/null)
+    hundredfold "$timeout"
+    limit="timeout -s KILL $((centi / 100 + 30))"
+    $limit true 2>/dev/null || limit=
+    answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$(echo $still | tr " " ",")" began="$begin" 2>&1 </dev/null)
     case $answer in
       *"TREEKILL-REPORT $nonce {"*) wake; printf "%s\n" "$answer"; exit 0;;
     esac

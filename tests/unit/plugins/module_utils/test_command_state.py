@@ -121,6 +121,25 @@ def test_where_a_supervisor_stands_it_decides(host):
     assert state(host) == "ending"
 
 
+@pytest.mark.parametrize(
+    ("readers", "environment", "expected"),
+    [
+        (("nobody", "nobody"), cookie(20, 3), "abandoned"),
+        (("somebody", "somebody"), cookie(20, 3), "running"),
+        (("neutral", "neutral"), cookie(20, 3), "running"),
+        (("nobody", "nobody"), cookie(20, 3, more="TREEKILL_KEEP=1\0"), "running"),
+    ],
+)
+def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(host, readers, environment, expected):
+    """A kill pass may have stopped it, and died."""
+    host.command(20, 1)
+    host.add(25, 20, [TITLE % (RUN, LEASE)], environment).state = "T"
+    host.listeners.update({(25, 1): readers[0], (25, 2): readers[1]})
+    assert state(host) == expected
+    host.lines[25][0].state = "S"
+    assert state(host) == "running"
+
+
 def test_the_supervisor_of_another_command_decides_nothing(host):
     host.command(20, 1)
     host.add(25, 20, [TITLE % (RUN, "00000000")], cookie(20, 3))

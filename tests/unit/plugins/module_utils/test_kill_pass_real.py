@@ -5,6 +5,7 @@
 """The kill pass on real process trees, each in a process table of its own: what was running before, and that nothing is after."""
 
 import json
+import os
 import signal
 import sys
 
@@ -13,7 +14,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_request impo
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, python
 
 MAIN = (
     "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
@@ -311,3 +312,54 @@ def test_every_lease_of_a_run_can_be_ended_at_once(namespace):
     assert len(report["gone"]) == 4
     assert [row["role"] for row in report["gone"]].count("root") == 2
     assert set(namespace.processes()) == before - {row["pid"] for row in report["gone"]}
+
+
+SQUATTER = """
+import signal, socket, time
+squatter = socket.socket(socket.AF_UNIX)
+squatter.bind("\\0treekill/%s/%s")
+squatter.listen(8)
+print("ready", flush=True)
+kept = [squatter.accept() for dummy in range(8)]
+""" % (
+    RUN,
+    LEASE,
+)
+
+
+def test_a_job_that_takes_the_name_of_the_lease_has_the_grace_and_no_more(namespace):
+    """It is asked for its report as if it were a supervisor at work."""
+    start(namespace, python(SQUATTER) + "; true", alive=2)
+    report = kill(namespace, timeout=0.5)
+    assert not namespace.processes()
+    assert report["survivors"] == []
+    assert report["seconds"] < 20
+
+
+PRIORITIES = (
+    """
+import os, sys
+sys.path[:] = %r
+from ansible_collections.treekill.remote.plugins.module_utils._kill_main import detach
+from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
+from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
+tell = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0))"]
+def told():
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0), run_command(tell, b"", float("inf"))[0].strip()
+detach()
+before = told()
+with FirstTurn():
+    with FirstTurn():
+        pass
+    hunting = told()
+print(before, hunting, told() == before)
+"""
+    % PROJECT_PATHS
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's right alone")
+def test_the_pass_has_the_first_turn_while_it_hunts_and_what_it_starts_never(namespace):
+    output, dummy = namespace.run([sys.executable, "-c", PRIORITIES])
+    other, round_robin = os.SCHED_OTHER, os.SCHED_RR
+    assert output.strip() == "(%d, -20, '%d 0') (%d, -20, '%d 0') True" % (other, other, round_robin, other)

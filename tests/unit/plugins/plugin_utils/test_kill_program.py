@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -118,6 +119,33 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     assert not namespace.processes()
     assert "KILL" not in {process.ended for process in report.gone}
     assert report.seconds < 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell):
+    """Mounted with subset=pid, as in hardened units and containers, /proc shows processes and nothing else."""
+    start(namespace, KINDS[0])
+    command = kill_command(request(timeout=20.0), []).replace("/bin/sh -c", f"{shell} -c")
+    output, dummy = namespace.run(["sh", "-c", f'mount -t proc -o subset=pid proc /proc; ! [ -e /proc/uptime ] && exec {shell} -c "$0"', command])
+    report = parse_report(output, "n0")
+    assert {process.ended for process in report.gone} == {"TERM"}
+    assert report.seconds < 20
+    assert namespace.processes() == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("interpreters", [[sys.executable], []], ids=["python", "shell"])
+@pytest.mark.parametrize("proc", [["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc; exec "$@"', "x"], ["unshare", "--pid", "--fork"]])
+def test_a_host_that_shows_no_processes_of_its_own_has_it_said(namespace, interpreters, proc):
+    """None at all, or those of another pid namespace, whose numbers mean others here."""
+    tree = start(namespace, KINDS[0])
+    running = namespace.spawn([*proc, "/bin/sh", "-c", kill_command(request(), interpreters)], stderr=subprocess.PIPE, bare=True)
+    output, errors = running.communicate(timeout=60)
+    assert (running.returncode, output) == (65, b"")
+    assert b"nothing can be found, and nothing was ended" in errors
+    assert (b"this host does not show its processes" in errors) == bool(interpreters)
+    assert set(namespace.processes()) == tree
 
 
 def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
