@@ -61,6 +61,7 @@ class GuardedRun:
         wake, self._wake_end = os.pipe()
         self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake), records=records)
         self._after: AfterPlan | None = None
+        self._after_said: Message | None = None
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
@@ -92,11 +93,12 @@ class GuardedRun:
         atexit.register(self._at_exit)
 
     def _meet_guardian(self) -> None:
-        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records)
+        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records, self.link.page)
         os.environ[_rendezvous.ENVIRONMENT] = path
         connection = _rendezvous.connect(path, timeout=5.0)
         before, self._guardian, self._met_at = self._guardian, connection, _rendezvous.identity(path)
-        Channel(connection).send({"op": "main", "front": self._front(), "after_kill": self._after_message()})
+        self._after_said = self._after_message()
+        Channel(connection).send({"op": "main", "front": self._front(), "after_kill": self._after_said})
         if before is not None:
             with contextlib.suppress(OSError):
                 # That one can't be found any more, but may be there: what comes after the kill is not to be run twice.
@@ -106,10 +108,13 @@ class GuardedRun:
     def run_after(self, plan: AfterPlan | None) -> None:
         """Have the guardian know what to run after the kill: nothing with None, as before the first call."""
         self._after = plan
-        if self._guardian is not None:
+        message = self._after_message()
+        # Said once: a guardian that stands still takes so many messages and no more.
+        if self._guardian is not None and message != self._after_said:
+            self._after_said = message
             with contextlib.suppress(OSError):
                 # It is gone: the next one that is met is told.
-                Channel(self._guardian).send({"op": "after", "after_kill": self._after_message()})
+                Channel(self._guardian).send({"op": "after", "after_kill": message})
 
     def _after_message(self) -> Message | None:
         return self._after.to_message() if self._after is not None else None
@@ -214,6 +219,7 @@ class GuardedRun:
             signal.signal(number, handler)
         self._before.clear()
         self._leave_guardian()
+        _guardian_process.let_go_of_journal()
         for descriptor in (*dataclasses.astuple(t.cast(RunPipes, self.link.pipes)), self._held_end, self._wake_end):
             os.close(descriptor)
 

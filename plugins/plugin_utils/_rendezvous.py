@@ -137,9 +137,11 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def answers(path: str) -> bool:
-    """Whether a guardian of this user listens at `path`."""
+    """Whether a guardian of this user listens at `path`, be it too busy to take another connection."""
     try:
         connect(path, timeout=5.0).close()
+    except (BlockingIOError, TimeoutError):
+        return True
     except (OSError, WrongPeer):
         return False
     return True
