@@ -40,6 +40,12 @@ _FREEZE_SECONDS = 2.0
 """The longest that the signal handler waits for the guardian to have frozen the clients, which takes it some 5 ms. What core does
 after the handler has raised kills the workers."""
 
+_REPLY_SECONDS = 5.0
+"""The longest wait for a guardian that is asked for its report, or left."""
+
+_LATE_REPLY_SECONDS = 1.0
+"""The same at the end of a run that nothing has interrupted, where the guardian has not answered a worker before."""
+
 _A_LITTLE = 15.0
 """Seconds that the main process waits beyond the grace: for connections, and for passes that find more than they expected."""
 
@@ -134,6 +140,7 @@ class GuardedRun:
         killed = _has_hung_up(self._guardian)
         if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
             return
+        word = _rendezvous.word_of_crash(os.environ[_rendezvous.ENVIRONMENT])
         try:
             self._meet_guardian()
         except (OSError, _rendezvous.RendezvousError, _rendezvous.WrongPeer) as error:
@@ -141,7 +148,8 @@ class GuardedRun:
             display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
         else:
             display.warning(
-                "treekill.remote: the guardian of this run was killed; another one has taken over. Tasks in flight at that moment are not protected."
+                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was killed'}; another one has taken over. Tasks in flight at that"
+                " moment are not protected."
                 if killed
                 else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
@@ -230,7 +238,7 @@ class GuardedRun:
             self._guardian = None
         path = os.environ.pop(_rendezvous.ENVIRONMENT)
         try:
-            channel = Channel(_rendezvous.connect(path, timeout=5.0))
+            channel = Channel(_rendezvous.connect(path, timeout=_LATE_REPLY_SECONDS if self.link.is_late else _REPLY_SECONDS))
             channel.send({"op": "leave"})
             channel.receive()
             channel.close()
@@ -279,7 +287,8 @@ class GuardedRun:
         Raises:
             OSError, WireError, WrongPeer: there is none to be had.
         """
-        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=5.0))
+        patience = _LATE_REPLY_SECONDS if self.link.is_late and not self._received else _REPLY_SECONDS
+        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=patience))
         channel.send({"op": "report", "wait": self.options.wait})
         message = channel.receive()
         if "report" not in message:

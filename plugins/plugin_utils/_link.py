@@ -89,7 +89,7 @@ class Link:
     def _granted(self, lease: str, terms: Message) -> tuple[Message | None, str]:
         """The guardian's answer to a request for a lease; None, with the reason, where there is none in time."""
         reason = "it was late before, and has not read since"
-        if self._is_late():
+        if self.is_late:
             return None, reason
         deadline = time.monotonic() + _PATIENCE
         for attempt in ("the guardian at hand", "a new one"):
@@ -110,7 +110,7 @@ class Link:
         The guardian knows whether it was said before, by whichever worker; where none can be had, it is said each time.
         """
         first = True
-        if not self._is_late():
+        if not self.is_late:
             try:
                 first = bool(self._ask({"op": "unguarded", "host": host, "connection": connection, "reason": reason})["first"])
             except TimeoutError:
@@ -143,7 +143,7 @@ class Link:
             What came of the order, as the guardian reports it; None if that is not known yet.
         """
         message = {"op": "broken", "lease": lease, "lost": lost, "wait": wait > 0}
-        if wait <= 0 or self._channel is None or self._is_late():
+        if wait <= 0 or self._channel is None or self.is_late:
             self._tell({**message, "wait": False})
             return None
         try:
@@ -186,7 +186,7 @@ class Link:
             raise
 
     def _send(self, channel: Channel, message: Message, deadline: float) -> None:
-        channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self._is_late() else 0.0)
+        channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0)
         try:
             channel.send(message)
         except (BlockingIOError, TimeoutError) as error:
@@ -205,7 +205,9 @@ class Link:
             if answer.get("number") == number:
                 return answer
 
-    def _is_late(self) -> bool:
+    @property
+    def is_late(self) -> bool:
+        """Whether the guardian was late, and has not read since: it is not waited for."""
         return time.monotonic() < self.page.ask_again_at
 
     def _note_late(self) -> None:
@@ -230,7 +232,11 @@ class Link:
         if path is not None and _rendezvous.answers(path):
             return path
         if path is not None:
-            self._warn("treekill.remote: the guardian of this run is gone. A new one is started; tasks that were in flight are not protected.")
+            word = _rendezvous.word_of_crash(path)
+            self._warn(
+                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'is gone'}. A new one is started; tasks that were in flight are"
+                " not protected."
+            )
         elif not self.announced:
             self._warn(
                 "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"

@@ -22,6 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _run_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._journal_writer import Bounds, JournalWriter, prune
+from ansible_collections.treekill.remote.plugins.plugin_utils._leftovers import remove_leftovers
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import REPORT_LIMIT, FrameReader, Message, encode
 
 if t.TYPE_CHECKING:
@@ -104,6 +105,8 @@ def _be_writer(records: Records, orders: socket.socket, teller: socket.socket) -
         writer = Writer(records, orders)
         writer.begin(teller)
         writer.serve()
+        # Last: nothing waits for it.
+        remove_leftovers()
     finally:
         os._exit(0)
 

@@ -8,7 +8,8 @@ It reads one order a line, as JSON, and answers with one line: what the tasks of
 program: it has a guardian, and a fork of its own for each task, as core has. Orders:
 
 guarded: whether there is a guardian; at: before which message of the run the fault comes; fault: its name in FAULTS; until: how many messages later it is
-over, or seconds: how much later, where it is one that passes; journal: the directory of the journal.
+over, or seconds: how much later, where it is one that passes; journal: the directory of the journal; tasks: their names, others than the usual ones; exits:
+whether the run ends with its process, as ansible-playbook does.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ import shlex
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ansible.playbook.play_context import PlayContext
@@ -78,6 +80,14 @@ def _remove_journal(fault: _Fault) -> None:
     shutil.rmtree(fault.journal, ignore_errors=True)
 
 
+def _freeze(fault: _Fault) -> None:
+    subprocess.run(["fsfreeze", "--freeze", fault.journal], check=False)
+
+
+def _unfreeze(fault: _Fault) -> None:
+    subprocess.run(["fsfreeze", "--unfreeze", fault.journal], check=False)
+
+
 def _remove_socket(fault: _Fault) -> None:
     shutil.rmtree(os.path.dirname(os.environ[_rendezvous.ENVIRONMENT]), ignore_errors=True)
 
@@ -101,12 +111,16 @@ FAULTS: dict[str, tuple[Callable[[_Fault], None], Callable[[_Fault], None]]] = {
 }
 
 
+#: One that needs a file system of its own for the journal, and root.
+FROZEN = {"file system frozen": (_freeze, _unfreeze)}
+
+
 class _Fault:
     """Counts the messages of all processes of a run, and does what is ordered at one of them."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.journal: str = order["journal"]
-        self._begin, self._end = FAULTS.get(order.get("fault", ""), (_nothing, _nothing))
+        self._begin, self._end = {**FAULTS, **FROZEN}.get(order.get("fault", ""), (_nothing, _nothing))
         self._at, self._until = order.get("at", -1), order.get("at", -1) + order.get("until", 0)
         self._seconds: float | None = order.get("seconds")
         self._count = mmap.mmap(-1, mmap.PAGESIZE)
@@ -266,6 +280,10 @@ def _terms(link: Any, lease: str, end_async: bool = False) -> dict[str, Any]:
     return terms
 
 
+def _many(run: Runner, link: Any) -> list[Any]:
+    return [run(f"echo {number}") for number in range(30)]
+
+
 TASKS = (_a_command, _a_loop, _reads, _has_a_job, _leaves_a_process, _detaches, _a_command)
 
 
@@ -310,10 +328,14 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> tuple[l
     return result, time.monotonic() - began
 
 
+def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]]:
+    return [globals()[f"_{name}"] for name in order["tasks"]] if "tasks" in order else TASKS
+
+
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, link = _Fault(order), None, None
-    _link._PATIENCE = PATIENCE
+    _link._PATIENCE = _guarded_run._REPLY_SECONDS = _guarded_run._LATE_REPLY_SECONDS = PATIENCE
     if order["guarded"]:
         guarded = _guarded_run.GuardedRun(_options.resolve(), _options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
         guarded.start()
@@ -322,21 +344,23 @@ def _a_run(order: dict[str, Any]) -> dict[str, Any]:
         _watch_messages(fault)
     answers = []
     try:
-        for task in TASKS:
+        for task in _tasks(order):
             if guarded is not None:
                 guarded.keep_alive()
             answers.append(_in_a_worker(task, link))
-        before = fault.messages
-        if guarded is not None:
+        if guarded is not None and order.get("exits"):
+            guarded._conclude()
+        elif guarded is not None:
             guarded.finish()
     finally:
         fault.end()
-    with open("left", encoding="ascii") as left:
+    pids = []
+    with contextlib.suppress(FileNotFoundError), open("left", encoding="ascii") as left:
         pids = [int(line) for line in left]
     return {
         "results": [result for result, dummy in answers],
-        "seconds": max(seconds for dummy, seconds in answers),
-        "messages": before,
+        "seconds": sum(seconds for dummy, seconds in answers),
+        "messages": fault.messages,
         "left": pids,
         "processes": fault.clean_up,
     }

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ SEED = int(os.environ.get("TREEKILL_TEST_SEED") or random.SystemRandom().randran
 
 #: Seconds that a task may take longer than without a guardian, on a busy machine: a wait for the guardian, a wait for another one, and a look at both.
 #: Where it was waited for twice in each of its commands, it were ten times as many.
-SLOWER = 6 * faulted_runs.PATIENCE + 2.0
+SLOWER = 6 * faulted_runs.PATIENCE + 5.0
 
 
 class Runs:
@@ -40,7 +41,7 @@ class Runs:
 
     def __init__(self, directory: Path) -> None:
         (directory / "tmp").mkdir()
-        self._journal = directory / "journal"
+        self.directory = directory
         self._errors = (directory / "errors").open("w+")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "XDG_RUNTIME_DIR"))}
         environ.update(TMPDIR=str(directory / "tmp"), PYTHONPATH=PLACES, LC_ALL="C.UTF-8", ANSIBLE_DEVEL_WARNING="0")
@@ -52,7 +53,7 @@ class Runs:
         """One run. What it has left on purpose is looked at when its guardian is gone, and ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"guarded": True, "journal": str(self._journal), **order}) + "\n")
+        self._process.stdin.write(json.dumps({"guarded": True, "journal": str(self.directory / "journal"), "exits": True, **order}) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         try:
@@ -99,6 +100,49 @@ def assert_unharmed(runs: Runs, answer: dict[str, Any], told: object) -> None:
     assert answer["results"] == runs.plain["results"], told
     assert answer["alive"] == [True] * len(runs.plain["left"]), told
     assert answer["seconds"] < runs.plain["seconds"] + SLOWER, told
+
+
+def test_a_guardian_that_stands_still_is_waited_for_once_in_a_run_and_not_in_each_of_its_commands(runs):
+    tasks = ["a_command", "many", "many", "a_command"]
+    plain = runs.play(guarded=False, tasks=tasks)
+    answer = runs.play(tasks=tasks, fault="guardian stopped", at=3, until=10_000)
+    assert answer["results"] == plain["results"]
+    # 62 commands. The other seconds are for a busy machine.
+    assert answer["seconds"] < plain["seconds"] * 2 + SLOWER
+
+
+@pytest.fixture
+def frozen_place(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, which goes on whatever happens."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("fsfreeze", "mkfs.ext4", "mount"))):
+        pytest.skip("only root can have a file system that stands still")
+    image, place = tmp_path / "image", tmp_path / "place"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    if subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=False, capture_output=True).returncode:
+        pytest.skip("no loop device can be had")
+    try:
+        yield place
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", str(place)], check=False, capture_output=True)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.parametrize("at", [0, 1, 8])
+def test_a_run_is_not_slower_than_without_a_guardian_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place, at):
+    order = {"fault": "file system frozen", "at": at, "seconds": 4.0, "journal": str(frozen_place)}
+    assert_unharmed(runs, runs.play(**order), order)
+
+
+def test_a_run_begins_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place):
+    subprocess.run(["fsfreeze", "--freeze", str(frozen_place)], check=True)
+    thaw = subprocess.Popen(["sh", "-c", 'sleep 6; fsfreeze --unfreeze "$0"', str(frozen_place)])
+    try:
+        assert_unharmed(runs, runs.play(journal=str(frozen_place / "journal")), "frozen from the start")
+    finally:
+        thaw.wait(60)
 
 
 def test_without_a_fault_a_guarded_run_has_the_results_of_one_without_a_guardian(runs):
