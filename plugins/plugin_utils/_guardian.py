@@ -95,7 +95,7 @@ class Guardian:
         """Until the main process is gone and nothing is left to do."""
         prepare()
         self._chronicle.serve(self._loop)
-        self._page.ask_again_at = 0.0
+        self._page.guardian_reads()
         if self._page.gate_closed:
             # The run was interrupted, and the guardian that knew of it was killed.
             self._ledger.close_gate()
@@ -154,9 +154,7 @@ class Guardian:
     # Messages.
 
     def _take_message(self, peer: Peer, message: Message) -> None:
-        if self._page.ask_again_at:
-            # It reads again.
-            self._page.ask_again_at = 0.0
+        self._page.guardian_reads()
         operations: dict[str, t.Callable[[Peer, Message], None]] = {
             "take": self._op_take,
             "done": self._op_done,

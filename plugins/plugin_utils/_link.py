@@ -18,6 +18,7 @@ import time
 import typing as t
 import uuid
 
+from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
@@ -118,7 +119,7 @@ class Link:
             except (OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer):
                 self._drop()
         if first:
-            display.warning(
+            self._show(
                 f"treekill.remote: {host} is not protected: what runs there over the connection {connection} would outlive the run, since {reason}."
                 " If that is as it should be, set treekill_track: none for it."
             )
@@ -250,8 +251,18 @@ class Link:
             self._channel = None
 
     def _warn(self, text: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if self._warned:
+            return
+        self._warned = True
+        if not (self.announced and self.page.warned):
+            self.page.note_warning()
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        if self.announced:
+            # Not `warning`: from core 2.19 on that is a part of the task's result, which is to be the same as without a guardian.
+            display.display(f"[WARNING]: {text}", color=C.COLOR_WARN, stderr=True)
+        else:
             display.warning(text)
 
 

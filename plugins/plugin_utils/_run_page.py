@@ -16,6 +16,7 @@ import mmap
 import struct
 
 _GATE = 0
+_WARNED = 1
 _ASK_AGAIN = struct.Struct("=d")
 _ASK_AGAIN_AT = 8
 """Places on the page. The second one is aligned, so that the processor writes it whole."""
@@ -34,6 +35,20 @@ class RunPage:
 
     def close_gate(self) -> None:
         self._memory[_GATE] = 1
+
+    @property
+    def warned(self) -> bool:
+        """Whether the user was told that protection is lost: once for all workers, until the guardian reads again."""
+        return self._memory[_WARNED] != 0
+
+    def note_warning(self) -> None:
+        self._memory[_WARNED] = 1
+
+    def guardian_reads(self) -> None:
+        """Said by the guardian, with each message that it reads."""
+        if self.ask_again_at or self.warned:
+            self.ask_again_at = 0.0
+            self._memory[_WARNED] = 0
 
     @property
     def ask_again_at(self) -> float:
