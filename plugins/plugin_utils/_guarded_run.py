@@ -148,8 +148,8 @@ class GuardedRun:
             display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
         else:
             display.warning(
-                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was killed'}; another one has taken over. Tasks in flight at that"
-                " moment are not protected."
+                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was killed'}; another one has taken over."
+                " Tasks in flight at that moment are not protected."
                 if killed
                 else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."

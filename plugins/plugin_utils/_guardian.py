@@ -61,7 +61,7 @@ class Guardian:
     """Serves one run. Every method is called from its loop."""
 
     def __init__(
-        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle, page: RunPage | None = None
+        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle, *, page: RunPage | None = None
     ) -> None:
         self._run = run
         self._chronicle = chronicle

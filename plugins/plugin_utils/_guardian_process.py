@@ -103,7 +103,7 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronic
     gc.freeze()
     pid = os.fork()
     if pid == 0:
-        _be_guardian(run, main, listener, path, pipes, chronicle, page, teller)
+        _be_guardian(run, main, listener, path, pipes=pipes, chronicle=chronicle, page=page, teller=teller)
     listener.close()
     teller.close()
     gc.unfreeze()
@@ -149,6 +149,7 @@ def _be_guardian(
     main: ProcessId,
     listener: socket.socket,
     path: str,
+    *,
     pipes: RunPipes | None,
     chronicle: Chronicle,
     page: RunPage | None,
@@ -171,7 +172,7 @@ def _be_guardian(
         if chronicle.records:
             chronicle.start_writer(teller)
         teller.close()
-        Guardian(run, main, listener, path, pipes, chronicle, page).serve()
+        Guardian(run, main, listener, path, pipes, chronicle, page=page).serve()
     except BaseException:
         _leave_word(path)
         raise

@@ -20,7 +20,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Led
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
 
-
 _SPARE = 64
 """Descriptors that are kept for the guardian's own work: couriers, and looks at the process table. Without them it could not tell who is alive."""
 

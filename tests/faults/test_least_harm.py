@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rule of least harm, with whole runs: one that nothing interrupts says and does what it says and does without the collection, whatever becomes of
-its guardian. tests/unit has the same for each message between the run and its guardian."""
+"""The rule of least harm, with whole runs: whatever becomes of its guardian, a run says and does what it does without the collection.
+
+tests/unit has the same for each message between the run and its guardian.
+"""
 
 from __future__ import annotations
 

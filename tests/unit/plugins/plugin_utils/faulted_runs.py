@@ -141,6 +141,14 @@ class _Fault:
     def messages(self) -> int:
         return int(struct.unpack_from("=q", self._count)[0])
 
+    @property
+    def vain_waits(self) -> int:
+        """How often a process of the run has waited for an answer that did not come in time."""
+        return int(struct.unpack_from("=q", self._count, 8)[0])
+
+    def count_vain_wait(self) -> None:
+        struct.pack_into("=q", self._count, 8, self.vain_waits + 1)
+
     def count(self) -> None:
         """Before each message."""
         now = self.messages
@@ -218,7 +226,11 @@ def _watch_messages(fault: _Fault) -> None:
 
     def counted_receive(self: Channel) -> dict[str, Any]:
         fault.count()
-        return receive(self)
+        try:
+            return receive(self)
+        except TimeoutError:
+            fault.count_vain_wait()
+            raise
 
     Channel.send, Channel.receive = counted_send, counted_receive  # type: ignore[method-assign]
 
@@ -299,9 +311,8 @@ def _task() -> GuardedTask:
     return GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
 
 
-def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> tuple[list[Any], float]:
-    """What it returns, and how long it took."""
-    began = time.monotonic()
+def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> list[Any]:
+    """What it returns."""
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -317,15 +328,15 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> tuple[l
                 return [status, out.decode(), err.decode()]
 
             os.write(write_end, json.dumps(task(run, link)).encode())
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is no result of the task
+        except BaseException as error:  # whatever it is, it is no result of the task
             os.write(write_end, json.dumps(f"{type(error).__name__}: {error}").encode())
         finally:
             os._exit(0)
     os.close(write_end)
     with open(read_end, encoding="utf-8") as answer:
-        result = json.loads(answer.read() or '"it was ended"')
+        result: list[Any] = json.loads(answer.read() or '"it was ended"')
     os.waitpid(pid, 0)
-    return result, time.monotonic() - began
+    return result
 
 
 def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]]:
@@ -358,8 +369,8 @@ def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     with contextlib.suppress(FileNotFoundError), open("left", encoding="ascii") as left:
         pids = [int(line) for line in left]
     return {
-        "results": [result for result, dummy in answers],
-        "seconds": sum(seconds for dummy, seconds in answers),
+        "results": answers,
+        "vain_waits": fault.vain_waits,
         "messages": fault.messages,
         "left": pids,
         "processes": fault.clean_up,

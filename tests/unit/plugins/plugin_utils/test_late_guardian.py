@@ -11,6 +11,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +49,8 @@ def a_worker(stepped: Any) -> Peer:
 
 
 def take(lease: str, **more: Any) -> dict[str, Any]:
-    return {"op": "take", "lease": lease, "host": "web1", "task": "t", "order": '{"secret": 1}', "terms": {**TERMS, "keep": False, **more.pop("terms", {})}, **more}
+    terms = {**TERMS, "keep": False, **more.pop("terms", {})}
+    return {"op": "take", "lease": lease, "host": "web1", "task": "t", "order": '{"secret": 1}', "terms": terms, **more}
 
 
 def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_ends_nothing(stepped):
@@ -185,13 +187,13 @@ def test_a_limit_above_what_the_system_allows_is_no_reason_to_have_no_guardian(m
 
     def refuse(what: int, limits: tuple[int, int]) -> None:
         asked.append(limits)
-        if limits[0] > int(open("/proc/sys/fs/nr_open").read()):
+        if limits[0] > int(Path("/proc/sys/fs/nr_open").read_text()):
             raise ValueError("not allowed to raise maximum limit")
 
     monkeypatch.setattr(_guardian_process.resource, "getrlimit", lambda what: (1024, 1 << 40))
     monkeypatch.setattr(_guardian_process.resource, "setrlimit", refuse)
     _guardian_process._raise_descriptor_limit()
-    assert asked[-1][0] == int(open("/proc/sys/fs/nr_open").read())
+    assert asked[-1][0] == int(Path("/proc/sys/fs/nr_open").read_text())
 
 
 def test_connections_leave_descriptors_for_the_guardians_own_work(monkeypatch):

@@ -31,10 +31,6 @@ COUNT = int(os.environ.get("TREEKILL_TEST_FAULTS", "30"))
 
 SEED = int(os.environ.get("TREEKILL_TEST_SEED") or random.SystemRandom().randrange(2**32))
 
-#: Seconds that a task may take longer than without a guardian, on a busy machine: a wait for the guardian, a wait for another one, and a look at both.
-#: Where it was waited for twice in each of its commands, it were ten times as many.
-SLOWER = 6 * faulted_runs.PATIENCE + 5.0
-
 
 class Runs:
     """The program that plays them."""
@@ -99,7 +95,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 def assert_unharmed(runs: Runs, answer: dict[str, Any], told: object) -> None:
     assert answer["results"] == runs.plain["results"], told
     assert answer["alive"] == [True] * len(runs.plain["left"]), told
-    assert answer["seconds"] < runs.plain["seconds"] + SLOWER, told
 
 
 def test_a_guardian_that_stands_still_is_waited_for_once_in_a_run_and_not_in_each_of_its_commands(runs):
@@ -107,8 +102,8 @@ def test_a_guardian_that_stands_still_is_waited_for_once_in_a_run_and_not_in_eac
     plain = runs.play(guarded=False, tasks=tasks)
     answer = runs.play(tasks=tasks, fault="guardian stopped", at=3, until=10_000)
     assert answer["results"] == plain["results"]
-    # 62 commands. The other seconds are for a busy machine.
-    assert answer["seconds"] < plain["seconds"] * 2 + SLOWER
+    # Of 62 commands one has waited, and then the main process for the report.
+    assert 1 <= answer["vain_waits"] <= 2
 
 
 @pytest.fixture
@@ -131,16 +126,20 @@ def frozen_place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("at", [0, 1, 8])
-def test_a_run_is_not_slower_than_without_a_guardian_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place, at):
+def test_a_run_waits_for_nothing_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place, at):
     order = {"fault": "file system frozen", "at": at, "seconds": 4.0, "journal": str(frozen_place)}
-    assert_unharmed(runs, runs.play(**order), order)
+    answer = runs.play(**order)
+    assert_unharmed(runs, answer, order)
+    assert answer["vain_waits"] == 0
 
 
 def test_a_run_begins_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place):
     subprocess.run(["fsfreeze", "--freeze", str(frozen_place)], check=True)
     thaw = subprocess.Popen(["sh", "-c", 'sleep 6; fsfreeze --unfreeze "$0"', str(frozen_place)])
     try:
-        assert_unharmed(runs, runs.play(journal=str(frozen_place / "journal")), "frozen from the start")
+        answer = runs.play(journal=str(frozen_place / "journal"))
+        assert_unharmed(runs, answer, "frozen from the start")
+        assert answer["vain_waits"] == 0
     finally:
         thaw.wait(60)
 
