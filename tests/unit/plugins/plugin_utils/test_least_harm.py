@@ -76,7 +76,7 @@ def is_alive(pid: int) -> bool:
     return False
 
 
-def wait_until_gone(pid: int, seconds: float = 30) -> None:
+def wait_until_gone(pid: int, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while Path(f"/proc/{pid}").exists() and not Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z"):
         assert time.monotonic() < deadline, f"process {pid} of the run does not end"
