@@ -6,7 +6,7 @@
 
 This file is private to the collection treekill.remote.
 
-Nothing here stops a kill: what can't be written is told to the user, once for each file, and the run goes on.
+Nothing here stops a kill, or waits for a disk: what can't be written is told to the user, once for each file, and the run goes on.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ from __future__ import annotations
 import datetime
 import os
 import pwd
+import socket
 import sys
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils import _run_report
-from ansible_collections.treekill.remote.plugins.plugin_utils._atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._core_terms import command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._journal import Controller
-from ansible_collections.treekill.remote.plugins.plugin_utils._journal_writer import Bounds, JournalWriter, prune
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._writer_process import Records, start_writer
+from ansible_collections.treekill.remote.plugins.plugin_utils._writer_queue import WriterQueue
 
 if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
     from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
+
+_LAST_SECONDS = 300.0
+"""How long a guardian that has nothing else to do waits for the writer to take what is left."""
 
 
 class Chronicle:
@@ -36,34 +40,30 @@ class Chronicle:
         """`pid`: of the main process."""
         self.warnings: list[str] = []
         """What could not be written, for the user."""
-        self._run = run
-        self._head = _head(pid)
+        self.records = Records(run, _head(pid), options)
         self._told: set[str] = set()
-        self._report_path, self._journal_path = options.report_path, options.journal_path
-        self._bounds = Bounds(options.journal_days, options.journal_size)
-        self._journal = JournalWriter(options.journal_path, run, self._head) if options.journal_path else None
+        self._writer: socket.socket | None = None
+        self._queue: WriterQueue | None = None
         self._settled = 0
         self._interrupted: str | None = None
         self._complete = False
 
+    def start_writer(self, teller: socket.socket) -> None:
+        """In the guardian, before it serves. The process that has started it learns by `teller` how the journal began."""
+        try:
+            self._writer = start_writer(self.records, teller)
+        except OSError as error:
+            self._failed("", str(error.strerror or error))
+
+    def serve(self, loop: Loop) -> None:
+        """From now on what is to be written goes to the writer."""
+        if self._writer is not None:
+            self._queue = WriterQueue(loop, self._writer, self._failed)
+
     # The journal.
 
-    def begin(self) -> list[str]:
-        """In the process that starts the guardian. What can't be done, in words for the user; the journal is left alone then."""
-        if self._journal is not None and not self._try("journal", self._journal.begin):
-            self._journal = None
-        warnings, self.warnings = self.warnings, []
-        return warnings
-
-    def take_over(self) -> None:
-        """In the guardian, once it has left its parent."""
-        if self._journal is not None:
-            journal = self._journal
-            self._try("journal", journal.take_over)
-            self._try("journal", lambda: prune(journal.directory, self._bounds))
-
     def opened(self, lease: Lease) -> None:
-        """Before the command goes out: what is written down late is not known of a controller that was lost."""
+        """Right after the answer: what is written down late is not known of a controller that was lost."""
         self._add({"opened": lease.lease, "host": lease.host})
 
     def done(self, lease: str) -> None:
@@ -81,39 +81,39 @@ class Chronicle:
             self._add({"settled": lease.lease, "outcome": settlement.outcome.value, **counts, "at": _now()})
         self._settled = len(settled)
 
-    def over(self) -> None:
-        """Nothing is left to do."""
-        if self._journal is not None:
-            journal = self._journal
-            self._try("journal", lambda: journal.end({"over": "interrupted" if self._interrupted else "finished", "at": _now()}))
+    def over(self, loop: Loop) -> None:
+        """Nothing is left to do, but for the writer to take what is left."""
+        queue = self._queue
+        if queue is not None:
+            if self.records.options.journal_path:
+                queue.end({"over": "interrupted" if self._interrupted else "finished", "at": _now()})
+            deadline = loop.clock() + _LAST_SECONDS
+            loop.after(_LAST_SECONDS, lambda: None)
+            loop.run_while(lambda: not queue.empty and loop.clock() < deadline)
 
     def _add(self, record: dict[str, t.Any]) -> None:
-        if self._journal is not None:
-            journal = self._journal
-            self._try("journal", lambda: journal.add(record))
+        if self._queue is not None and self.records.options.journal_path:
+            self._queue.add(record)
 
     # The report.
 
     def report(self, report: Message, complete: bool) -> None:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
-        path = self._report_path
-        if path and report["results"] and not (complete and self._complete):
+        if self._queue is not None and self.records.options.report_path and report["results"] and not (complete and self._complete):
             self._complete = complete
-            written = _run_report.content(self._head, report, complete, self._interrupted, _now())
-            self._try("report", lambda: replace(_run_report.path_for(path, self._run), written))
+            self._queue.report({"report": report, "complete": complete, "interrupted": self._interrupted, "written": _now()})
 
-    def _try(self, what: str, write: t.Callable[[], object]) -> bool:
-        try:
-            write()
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            # A host may have sent what can't be written down; a fault of our own must not end the guardian either, which has trees to end.
-            if what not in self._told:
-                self._told.add(what)
-                place = self._report_path if what == "report" else self._journal_path
-                reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
-                self.warnings.append(f"treekill.remote: the {what} of this run can't be written to {place}: {reason}. The run is guarded all the same.")
-            return False
-        return True
+    def when_written(self, call: t.Callable[[], None]) -> None:
+        """Call once, when all until now is on the disk or the disk has not answered in time."""
+        if self._queue is None:
+            call()
+        else:
+            self._queue.when_written(call)
+
+    def _failed(self, what: str, reason: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self.warnings.append(self.records.warning(what, reason))
 
 
 def _head(pid: int) -> dict[str, t.Any]:

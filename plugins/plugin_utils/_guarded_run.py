@@ -40,6 +40,12 @@ _FREEZE_SECONDS = 2.0
 """The longest that the signal handler waits for the guardian to have frozen the clients, which takes it some 5 ms. What core does
 after the handler has raised kills the workers."""
 
+_REPLY_SECONDS = 5.0
+"""The longest wait for a guardian that is asked for its report, or left."""
+
+_LATE_REPLY_SECONDS = 1.0
+"""The same at the end of a run that nothing has interrupted, where the guardian has not answered a worker before."""
+
 _A_LITTLE = 15.0
 """Seconds that the main process waits beyond the grace: for connections, and for passes that find more than they expected."""
 
@@ -61,6 +67,7 @@ class GuardedRun:
         wake, self._wake_end = os.pipe()
         self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake), records=records)
         self._after: AfterPlan | None = None
+        self._after_said: Message | None = None
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
@@ -92,11 +99,12 @@ class GuardedRun:
         atexit.register(self._at_exit)
 
     def _meet_guardian(self) -> None:
-        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records)
+        path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records, self.link.page)
         os.environ[_rendezvous.ENVIRONMENT] = path
         connection = _rendezvous.connect(path, timeout=5.0)
         before, self._guardian, self._met_at = self._guardian, connection, _rendezvous.identity(path)
-        Channel(connection).send({"op": "main", "front": self._front(), "after_kill": self._after_message()})
+        self._after_said = self._after_message()
+        Channel(connection).send({"op": "main", "front": self._front(), "after_kill": self._after_said})
         if before is not None:
             with contextlib.suppress(OSError):
                 # That one can't be found any more, but may be there: what comes after the kill is not to be run twice.
@@ -106,10 +114,13 @@ class GuardedRun:
     def run_after(self, plan: AfterPlan | None) -> None:
         """Have the guardian know what to run after the kill: nothing with None, as before the first call."""
         self._after = plan
-        if self._guardian is not None:
+        message = self._after_message()
+        # Said once: a guardian that stands still takes so many messages and no more.
+        if self._guardian is not None and message != self._after_said:
+            self._after_said = message
             with contextlib.suppress(OSError):
                 # It is gone: the next one that is met is told.
-                Channel(self._guardian).send({"op": "after", "after_kill": self._after_message()})
+                Channel(self._guardian).send({"op": "after", "after_kill": message})
 
     def _after_message(self) -> Message | None:
         return self._after.to_message() if self._after is not None else None
@@ -129,6 +140,7 @@ class GuardedRun:
         killed = _has_hung_up(self._guardian)
         if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
             return
+        word = _rendezvous.word_of_crash(os.environ[_rendezvous.ENVIRONMENT])
         try:
             self._meet_guardian()
         except (OSError, _rendezvous.RendezvousError, _rendezvous.WrongPeer) as error:
@@ -136,7 +148,8 @@ class GuardedRun:
             display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
         else:
             display.warning(
-                "treekill.remote: the guardian of this run was killed; another one has taken over. Tasks in flight at that moment are not protected."
+                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was killed'}; another one has taken over."
+                " Tasks in flight at that moment are not protected."
                 if killed
                 else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
@@ -214,6 +227,7 @@ class GuardedRun:
             signal.signal(number, handler)
         self._before.clear()
         self._leave_guardian()
+        _guardian_process.let_go_of_journal()
         for descriptor in (*dataclasses.astuple(t.cast(RunPipes, self.link.pipes)), self._held_end, self._wake_end):
             os.close(descriptor)
 
@@ -224,7 +238,7 @@ class GuardedRun:
             self._guardian = None
         path = os.environ.pop(_rendezvous.ENVIRONMENT)
         try:
-            channel = Channel(_rendezvous.connect(path, timeout=5.0))
+            channel = Channel(_rendezvous.connect(path, timeout=_LATE_REPLY_SECONDS if self.link.is_late else _REPLY_SECONDS))
             channel.send({"op": "leave"})
             channel.receive()
             channel.close()
@@ -273,7 +287,8 @@ class GuardedRun:
         Raises:
             OSError, WireError, WrongPeer: there is none to be had.
         """
-        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=5.0))
+        patience = _LATE_REPLY_SECONDS if self.link.is_late and not self._received else _REPLY_SECONDS
+        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=patience))
         channel.send({"op": "report", "wait": self.options.wait})
         message = channel.receive()
         if "report" not in message:

@@ -29,6 +29,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop,
 from ansible_collections.treekill.remote.plugins.plugin_utils._peers import Peer, Peers
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_watch import ProcessWatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import prepare
+from ansible_collections.treekill.remote.plugins.plugin_utils._run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
 
 FROZEN = b"F"
@@ -37,6 +38,9 @@ FROZEN = b"F"
 _SAME_SIGNAL = 0.2
 """Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has sent to both; a second one by hand takes longer."""
 
+
+_CATCH_UP = 10_000
+"""The most looks at what can be read. Each serves all connections at which there is something."""
 
 _TAKE = {"lease": str, "host": str, "task": str, "order": str, "terms": dict}
 _TERMS: dict[str, t.Any] = {
@@ -56,9 +60,12 @@ def _check(message: Message, members: dict[str, t.Any]) -> None:
 class Guardian:
     """Serves one run. Every method is called from its loop."""
 
-    def __init__(self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:
+    def __init__(
+        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle, *, page: RunPage | None = None
+    ) -> None:
         self._run = run
         self._chronicle = chronicle
+        self._page = RunPage() if page is None else page
         self._main: ProcessId | None = main
         self._path = path
         self._wake = pipes.wake if pipes else None
@@ -70,7 +77,7 @@ class Guardian:
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
         self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
         self._reporting: list[Peer] = []
-        self._awaiting: dict[str, list[Peer]] = {}
+        self._awaiting: dict[str, list[tuple[Peer, Message]]] = {}
         """Workers that wait for the kill order of their own lease to have been tried."""
         self._unguarded: dict[tuple[str, str], str] = {}
         """(host, connection) to the reason why what runs there can't be guarded."""
@@ -87,7 +94,11 @@ class Guardian:
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
         prepare()
-        self._chronicle.take_over()
+        self._chronicle.serve(self._loop)
+        self._page.guardian_reads()
+        if self._page.gate_closed:
+            # The run was interrupted, and the guardian that knew of it was killed.
+            self._ledger.close_gate()
         if self._main is not None:
             self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
         self._peers.listen()
@@ -96,13 +107,20 @@ class Guardian:
             self._loop.watch(self._wake, self._read_signals)
         self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy or self._after.busy)
         self._chronicle.report(self._report()["report"], complete=True)
-        self._chronicle.over()
+        self._chronicle.over(self._loop)
         if not self._left:
             _rendezvous.remove(self._path)
 
     # The main process, and what has started it.
 
+    def _catch_up(self) -> None:
+        """Read all that was said before this moment: a guardian that was late must not take the end of a run for its interruption."""
+        for dummy in range(_CATCH_UP):
+            if not self._loop.poll():
+                break
+
     def _main_gone(self) -> None:
+        self._catch_up()
         if self._main is None:
             return
         gone, self._main = self._main.pid, None
@@ -111,6 +129,7 @@ class Guardian:
         self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)
 
     def _front_gone(self, name: str) -> None:
+        self._catch_up()
         self._lost_front = f"{name} is gone"
         # One more signal to a run that was interrupted would be taken for a second Ctrl-C.
         if self._main is not None and not self._over and not self._cause:
@@ -135,6 +154,7 @@ class Guardian:
     # Messages.
 
     def _take_message(self, peer: Peer, message: Message) -> None:
+        self._page.guardian_reads()
         operations: dict[str, t.Callable[[Peer, Message], None]] = {
             "take": self._op_take,
             "done": self._op_done,
@@ -151,13 +171,26 @@ class Guardian:
     def _op_take(self, peer: Peer, message: Message) -> None:
         _check(message, _TAKE)
         _check(message["terms"], _TERMS)
+        if self._is_too_late(message):
+            self._answer(peer, message, {"granted": False, "late": True, "why": self._cause})
+            return
         lease = Lease(lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"])
         lease.terms["worker"] = peer.pid
+        lease.answered = False
         peer.is_worker = True
         granted = self._ledger.take(lease)
-        if granted:
+        lease.answered = self._answer(peer, message, {"granted": granted, "late": False, "why": self._cause})
+        if granted and lease.answered:
             self._chronicle.opened(lease)
-        self._peers.reply(peer, {"granted": granted, "why": self._cause})
+
+    def _is_too_late(self, message: Message) -> bool:
+        """Whether the worker waits no longer: its command has gone out without a lease, and nothing may end it."""
+        deadline = message.get("deadline")
+        return deadline is not None and self._loop.clock() >= float(deadline)
+
+    def _answer(self, peer: Peer, message: Message, answer: Message) -> bool:
+        """Reply to one request among several: the worker passes over answers to those that it has given up."""
+        return self._peers.reply(peer, {**answer, "number": message.get("number")})
 
     def _op_done(self, peer: Peer, message: Message) -> None:
         if self._ledger.done(message["lease"], peer.number):
@@ -167,7 +200,8 @@ class Guardian:
     def _op_detach(self, peer: Peer, message: Message) -> None:
         lease = self._ledger.detach(message["lease"], peer.number)
         if lease is not None and not lease.terms["end_async"]:
-            # Nobody is going to end it, whatever becomes of the run.
+            # Nobody is going to end it, whatever becomes of the run. The order holds passwords, and lasts as long as the run.
+            lease.order = ""
             self._chronicle.done(lease.lease)
 
     def _op_broken(self, peer: Peer, message: Message) -> None:
@@ -176,7 +210,8 @@ class Guardian:
             # Given up by a worker that goes on: the timeout of one task.
             self._after.exempt(message["lease"])
         if message["wait"]:
-            self._awaiting.setdefault(message["lease"], []).append(peer)
+            self._answer(peer, message, {"heard": True})
+            self._awaiting.setdefault(message["lease"], []).append((peer, message))
         if lease is not None and message["lost"] and lease.terms["keep"]:
             self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
             self._write_down()
@@ -186,13 +221,13 @@ class Guardian:
             self._tell_awaiting(message["lease"])
 
     def _tell_awaiting(self, lease: str) -> None:
-        for peer in self._awaiting.pop(lease, []):
-            self._peers.reply(peer, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
+        for peer, message in self._awaiting.pop(lease, []):
+            self._answer(peer, message, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
 
     def _op_unguarded(self, peer: Peer, message: Message) -> None:
         _check(message, _UNGUARDED)
         where = (message["host"], message["connection"])
-        self._peers.reply(peer, {"first": where not in self._unguarded})
+        self._answer(peer, message, {"first": where not in self._unguarded})
         self._unguarded.setdefault(where, message["reason"])
 
     def _op_main(self, peer: Peer, message: Message) -> None:
@@ -216,6 +251,8 @@ class Guardian:
     def _op_report(self, peer: Peer, message: Message) -> None:
         self._check_main(peer)
         wait = bool(message["wait"])
+        # What workers have said before the run ended may be in other connections.
+        self._catch_up()
         if any(not lease.detached for lease in self._ledger.opened):
             self._interrupt("the run ended with tasks in flight")
         # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
@@ -259,6 +296,7 @@ class Guardian:
             return
         self._cause, self._interrupted_at = cause, self._loop.clock()
         self._ledger.close_gate()
+        self._page.close_gate()
         self._local.freeze(self._ledger.opened)
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
@@ -270,7 +308,6 @@ class Guardian:
                 self._local.cut(lease)
         for lease in broken:
             self._give_order(lease)
-        # Last: the disk may be slow, and nobody waits for it.
         self._chronicle.interrupted(cause)
         self._write_down()
         self._begin_after()
@@ -307,17 +344,30 @@ class Guardian:
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)
         self._tell_awaiting(lease.lease)
-        # Before main hears that it is over, and leaves: who comes then finds the report, and main tells what could not be written.
         self._write_down()
         self._begin_after()
         self._tell_progress()
 
     def _tell_progress(self) -> None:
-        over = self._dispatch.in_hand == 0 and not self._after.busy
+        if not self._reporting:
+            return
+        if self._is_tried:
+            # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
+            self._chronicle.when_written(self._tell_report)
+            return
         for peer in list(self._reporting):
-            self._peers.reply(peer, self._report() if over else self._progress())
-        if over:
-            self._reporting.clear()
+            self._peers.reply(peer, self._progress())
+
+    @property
+    def _is_tried(self) -> bool:
+        return self._dispatch.in_hand == 0 and not self._after.busy
+
+    def _tell_report(self) -> None:
+        if not self._is_tried:
+            return
+        reporting, self._reporting = self._reporting, []
+        for peer in reporting:
+            self._peers.reply(peer, self._report())
 
     def _progress(self) -> Message:
         """Times in seconds."""

@@ -11,6 +11,7 @@ Forked, not executed: so it has all plugins, collection paths and vault secrets 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import gc
@@ -19,6 +20,7 @@ import os
 import resource
 import signal
 import socket
+import time
 import traceback
 import typing as t
 
@@ -30,9 +32,30 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPi
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import share
+from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError
+from ansible_collections.treekill.remote.plugins.plugin_utils._run_page import RunPage
+from ansible_collections.treekill.remote.plugins.plugin_utils._writer_process import await_beginning
+
+_TURN_SECONDS = 3.0
+"""How long to wait for another process of the run that starts a guardian; it takes some 20 ms, unless that process stands still."""
+
+_TURN_PAUSE = 0.01
 
 
-def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: RecordOptions | None = None) -> str:
+class _Held:
+    """Of this process: the lock of its run's journal. A run that holds it is not taken for dead."""
+
+    lock: int | None = None
+
+
+def let_go_of_journal() -> None:
+    """The run is over, and this process goes on."""
+    if _Held.lock is not None:
+        os.close(_Held.lock)
+        _Held.lock = None
+
+
+def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: RecordOptions | None = None, page: RunPage | None = None) -> str:
     """Start the guardian of a run unless one serves it already; the path of its socket.
 
     Called by the main process before any other thread exists, and by a worker that finds no guardian. Two workers that
@@ -43,6 +66,7 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
         main: its main process; the guardian goes when it has gone.
         pipes: of the main process, when it has a callback that made them.
         records: what it is to write down, and where; nothing without.
+        page: the memory that all processes of the run share.
 
     Raises:
         RendezvousError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
@@ -50,26 +74,51 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
     path = _rendezvous.socket_path(main)
     lock = os.open(_rendezvous.lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take_turn(lock)
         if not _rendezvous.answers(path):
-            _start(run, main, path, pipes, Chronicle(run, main.pid, records or RecordOptions()))
+            _start(run, main, path, pipes, Chronicle(run, main.pid, records or RecordOptions()), page)
     finally:
         os.close(lock)
     return path
 
 
-def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:
-    for warning in chronicle.begin():
-        Display().warning(warning)
+def _take_turn(lock: int) -> None:
+    deadline = time.monotonic() + _TURN_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise RendezvousError("another process of this run is starting a guardian, and does not come to an end") from None
+            time.sleep(_TURN_PAUSE)
+        else:
+            return
+
+
+def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle, page: RunPage | None) -> None:
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = _rendezvous.listen(path)
+    told, teller = socket.socketpair()
     share()
     gc.freeze()
     pid = os.fork()
     if pid == 0:
-        _be_guardian(run, main, listener, path, pipes, chronicle)
+        _be_guardian(run, main, listener, path, pipes=pipes, chronicle=chronicle, page=page, teller=teller)
     listener.close()
+    teller.close()
     gc.unfreeze()
+    with told:
+        if chronicle.records:
+            _await_journal(chronicle, told)
+
+
+def _await_journal(chronicle: Chronicle, told: socket.socket) -> None:
+    warnings, lock = await_beginning(chronicle.records, told)
+    for warning in warnings:
+        Display().warning(warning)
+    if lock is not None:
+        let_go_of_journal()
+        _Held.lock = lock
 
 
 def _leave_word(path: str) -> None:
@@ -84,23 +133,46 @@ def _silence(display: Display) -> None:
     vars(display)["_final_q"] = None
 
 
-def _be_guardian(run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> t.NoReturn:
+def _raise_descriptor_limit() -> None:
+    """A connection for each worker, and two descriptors for each courier: the soft limit of 1024 is too little for some hundred hosts."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        # The hard limit is above fs.nr_open, which was lowered since: the system allows no limit above that, the present one included.
+        with contextlib.suppress(ValueError, OSError), open("/proc/sys/fs/nr_open", encoding="ascii") as most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (int(most.read()),) * 2)
+
+
+def _be_guardian(
+    run: str,
+    main: ProcessId,
+    listener: socket.socket,
+    path: str,
+    *,
+    pipes: RunPipes | None,
+    chronicle: Chronicle,
+    page: RunPage | None,
+    teller: socket.socket,
+) -> t.NoReturn:
     """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
     try:
-        leave_parent(signal.SIG_IGN, listener.fileno(), *(dataclasses.astuple(pipes) if pipes else ()))
+        leave_parent(signal.SIG_IGN, listener.fileno(), teller.fileno(), *(dataclasses.astuple(pipes) if pipes else ()))
         # A guardian that holds the job's stdout would keep `| tee` and a CI's log open.
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
         # No automatic collection: it would touch, and so copy, every page that is shared with the main process.
         gc.disable()
-        # A connection for each worker, and two descriptors for each courier: the soft limit of 1024 is too little for some hundred hosts.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+        _raise_descriptor_limit()
         # Its memory holds passwords: no core file. Its plugins' words go nowhere: no log that -vvvv fills with commands.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         logging.disable(logging.CRITICAL)
         _silence(Display())
-        Guardian(run, main, listener, path, pipes, chronicle).serve()
+        if chronicle.records:
+            chronicle.start_writer(teller)
+        teller.close()
+        Guardian(run, main, listener, path, pipes, chronicle, page=page).serve()
     except BaseException:
         _leave_word(path)
         raise

@@ -61,6 +61,8 @@ class JournalLease:
     """What became of its kill order (C(confirmed), C(unreachable), C(failed), C(left), C(broken off)); empty: not known."""
     ended: int = 0
     survivors: int = 0
+    settled: str = ""
+    """When."""
     swept: bool = False
     """Somebody has finished the job there."""
 
@@ -91,6 +93,8 @@ class JournalEntry:
     """
     cause: str = ""
     """The signal or event that interrupted it."""
+    interrupted: str = ""
+    """When."""
     ended: str = ""
     hosts: set[str] = dataclasses.field(default_factory=set)
     """On which it ever had a lease."""
@@ -266,15 +270,19 @@ def records_of(entry: JournalEntry) -> t.Iterator[dict[str, t.Any]]:
     """The lines after the first that make this entry, and no others."""
     yield {"hosts": sorted(entry.hosts)}
     if entry.cause:
-        yield {"interrupted": entry.cause}
+        yield {"interrupted": entry.cause, **_at(entry.interrupted)}
     for lease in entry.leases.values():
         yield {"opened": lease.lease, "host": lease.host}
         if lease.outcome:
-            yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors}
+            yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors, **_at(lease.settled)}
         if lease.swept:
             yield {"swept": lease.lease, "host": lease.host}
     if entry.ended:
         yield {"over": entry.state, "at": entry.ended}
+
+
+def _at(moment: str) -> dict[str, str]:
+    return {"at": moment} if moment else {}
 
 
 def add(entry: JournalEntry, record: t.Mapping[str, t.Any]) -> None:
@@ -290,10 +298,11 @@ def add(entry: JournalEntry, record: t.Mapping[str, t.Any]) -> None:
     elif "settled" in record:
         settled = entry.leases[str(record["settled"])]
         settled.outcome, settled.ended, settled.survivors = str(record["outcome"]), int(record["ended"]), int(record["survivors"])
+        settled.settled = str(record.get("at", ""))
     elif "swept" in record:
         entry.leases[str(record["swept"])].swept = True
     elif "interrupted" in record:
-        entry.cause = str(record["interrupted"])
+        entry.cause, entry.interrupted = str(record["interrupted"]), str(record.get("at", ""))
     elif record.get("over") in ("finished", "interrupted"):
         entry.state, entry.ended = str(record["over"]), str(record["at"])
 

@@ -55,18 +55,29 @@ class JournalWriter:
         self._lock: int | None = None
         self._limit = _GROWTH
         self._behind = False
+        self._made = False
+
+    @property
+    def lock(self) -> int | None:
+        """The descriptor that holds the lock; a copy of it, in another process, holds the lock as well."""
+        return self._lock
 
     def begin(self) -> None:
-        """Make the file, unless an earlier guardian of the run has made it, and hold its lock: in the process that starts the guardian."""
+        """Make the file, unless an earlier guardian of the run has made it, and hold its lock."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self._hold()
         if _journal.read(self._path) is None:
             replace(self._path, _journal.line(self._head), wait_for_disk=False)
+            self._made = True
+
+    def abandon(self) -> None:
+        """Nobody else holds the lock: what `begin` has made is taken away again, and nothing is written."""
+        if self._made:
+            for path in (self._path, _journal.lock_path_of(self._path)):
+                os.unlink(path)
 
     def take_over(self) -> None:
-        """In the guardian, which has closed all descriptors of its parent: hold the lock as well, and go on where the last one was."""
-        self._descriptor = self._lock = None
-        self._hold()
+        """Go on where the last guardian of the run was."""
         self._entry = _journal.read(self._path) or self._entry
 
     def _hold(self) -> None:

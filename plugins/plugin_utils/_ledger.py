@@ -57,6 +57,8 @@ class Lease:
     """The kill order as JSON, with secrets in it; opened only by the courier."""
     detached: bool = False
     """The task has ended, the job goes on by itself: async with poll 0."""
+    answered: bool = True
+    """Whether its holder can have read that it is granted. Before that, nothing goes out under it."""
 
 
 class LedgerError(Exception):
@@ -102,11 +104,11 @@ class Ledger:
         return mine
 
     def holder_gone(self, holder: int) -> list[Lease]:
-        """The leases that break because their holder is gone; what was detached stays with the run."""
-        gone = [lease for lease in self._open.values() if lease.holder == holder and not lease.detached]
-        for lease in gone:
-            self._broken[lease.lease] = self._open.pop(lease.lease)
-        return gone
+        """The leases that break because their holder is gone; what was detached stays with the run. One that was not answered for is void: nothing went out."""
+        gone = [self._open.pop(lease.lease) for lease in self.opened if lease.holder == holder and not lease.detached]
+        broken = [lease for lease in gone if lease.answered]
+        self._broken.update((lease.lease, lease) for lease in broken)
+        return broken
 
     def close_gate(self) -> None:
         """Grant nothing from now on."""

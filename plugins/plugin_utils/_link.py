@@ -14,9 +14,11 @@ import hashlib
 import multiprocessing.util
 import os
 import socket
+import time
 import typing as t
 import uuid
 
+from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
@@ -24,10 +26,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_p
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions, resolve_records
+from ansible_collections.treekill.remote.plugins.plugin_utils._run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 
-_TIMEOUT = 10.0
+_PATIENCE = 3.0
 """Seconds for an answer from the guardian, which takes some 0.1 ms; it may have to wait for a busy machine."""
+
+_LATE_SECONDS = 30.0
+"""How long a guardian that was late is not asked again. It says itself, on the run's page, when it reads again: this is for one that can't."""
 
 display = Display()
 
@@ -47,8 +53,10 @@ class Link:
     pipes: RunPipes | None = None
     records: RecordOptions | None = None
     """What the guardian writes down. Without a callback, whoever starts a guardian looks it up."""
+    page: RunPage = dataclasses.field(default_factory=RunPage)
     _owner: int = 0
     _channel: Channel | None = None
+    _asked: int = 0
     _warned: bool = False
 
     @classmethod
@@ -69,21 +77,33 @@ class Link:
         Raises:
             Interrupted: the gate is closed.
         """
-        reason = ""
+        answer, reason = self._granted(lease, terms)
+        if answer is not None and not answer["granted"] and not answer["late"]:
+            raise Interrupted(f"The run was interrupted ({answer['why']}): nothing new is started on any host.")
+        if answer is not None and answer["granted"]:
+            return True
+        if self.page.gate_closed:
+            raise Interrupted("The run was interrupted: nothing new is started on any host.")
+        self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
+        return False
+
+    def _granted(self, lease: str, terms: Message) -> tuple[Message | None, str]:
+        """The guardian's answer to a request for a lease; None, with the reason, where there is none in time."""
+        reason = "it was late before, and has not read since"
+        if self.is_late:
+            return None, reason
+        deadline = time.monotonic() + _PATIENCE
         for attempt in ("the guardian at hand", "a new one"):
             try:
-                channel = self._connected()
-                channel.send({"op": "take", "lease": lease, **terms})
-                answer = channel.receive()
+                return self._ask({"op": "take", "lease": lease, "deadline": deadline, **terms}, deadline), "too late"
+            except TimeoutError:
+                # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
+                self._tell({"op": "done", "lease": lease})
+                return None, f"{attempt} did not answer for {_PATIENCE:g} s"
             except (OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer) as error:
                 self._drop()
                 reason = f"{attempt}: {error}"
-                continue
-            if not answer["granted"]:
-                raise Interrupted(f"The run was interrupted ({answer['why']}): nothing new is started on any host.")
-            return True
-        self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
-        return False
+        return None, reason
 
     def unguarded(self, host: str, connection: str, reason: str) -> None:
         """Say that what runs on `host` by this connection is not protected: a warning a host and run, and a line in the recap.
@@ -91,14 +111,15 @@ class Link:
         The guardian knows whether it was said before, by whichever worker; where none can be had, it is said each time.
         """
         first = True
-        try:
-            channel = self._connected()
-            channel.send({"op": "unguarded", "host": host, "connection": connection, "reason": reason})
-            first = bool(channel.receive()["first"])
-        except (OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer):
-            self._drop()
+        if not self.is_late:
+            try:
+                first = bool(self._ask({"op": "unguarded", "host": host, "connection": connection, "reason": reason})["first"])
+            except TimeoutError:
+                pass  # it is told later, when it reads
+            except (OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer):
+                self._drop()
         if first:
-            display.warning(
+            self._show(
                 f"treekill.remote: {host} is not protected: what runs there over the connection {connection} would outlive the run, since {reason}."
                 " If that is as it should be, set treekill_track: none for it."
             )
@@ -122,38 +143,88 @@ class Link:
         Returns:
             What came of the order, as the guardian reports it; None if that is not known yet.
         """
-        self._tell({"op": "broken", "lease": lease, "lost": lost, "wait": wait > 0})
-        if wait > 0 and self._channel is not None:
-            try:
-                self._channel.socket.settimeout(wait)
-                answer = self._channel.receive()
-                self._channel.socket.settimeout(_TIMEOUT)
-            except (OSError, WireError):
-                # It took too long, or the guardian is gone; an answer that came late would be taken for another's.
-                self._drop()
-            else:
-                return t.cast("Message | None", answer["tried"])
-        return None
+        message = {"op": "broken", "lease": lease, "lost": lost, "wait": wait > 0}
+        if wait <= 0 or self._channel is None or self.is_late:
+            self._tell({**message, "wait": False})
+            return None
+        try:
+            # One that does not even read is not waited for.
+            heard = self._ask(message)
+            answer = self._next(heard["number"], time.monotonic() + wait)
+        except TimeoutError:
+            return None
+        except (OSError, WireError):
+            self._drop()
+            return None
+        return t.cast("Message | None", answer["tried"])
 
     def done_at_exit(self, lease: str) -> None:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
     def _tell(self, message: Message) -> None:
-        if self._channel is None:
+        if self._channel is None or self._owner != os.getpid():
             return
         try:
-            self._channel.send(message)
+            self._send(self._channel, message, time.monotonic() + _PATIENCE)
+        except TimeoutError:
+            pass  # what is left of it goes before the next message
         except OSError:
             # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
             self._drop()
 
-    def _connected(self) -> Channel:
+    def _ask(self, message: Message, deadline: float | None = None) -> Message:
+        """Send a request, and return its answer. Raises TimeoutError, after which the connection is as good as before."""
+        deadline = time.monotonic() + _PATIENCE if deadline is None else deadline
+        channel = self._connected(deadline)
+        self._asked += 1
+        number = self._asked
+        self._send(channel, {**message, "number": number}, deadline)
+        try:
+            return self._next(number, deadline)
+        except TimeoutError:
+            self._note_late()
+            raise
+
+    def _send(self, channel: Channel, message: Message, deadline: float) -> None:
+        channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0)
+        try:
+            channel.send(message)
+        except (BlockingIOError, TimeoutError) as error:
+            self._note_late()
+            raise TimeoutError("the guardian does not read") from error
+
+    def _next(self, number: int, deadline: float) -> Message:
+        """The next answer to the request of that number; what was answered too late to others is passed over."""
+        channel = t.cast(Channel, self._channel)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the guardian does not answer")
+            channel.socket.settimeout(left)
+            answer = channel.receive()
+            if answer.get("number") == number:
+                return answer
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the guardian was late, and has not read since: it is not waited for."""
+        return time.monotonic() < self.page.ask_again_at
+
+    def _note_late(self) -> None:
+        self.page.ask_again_at = time.monotonic() + _LATE_SECONDS
+
+    def _connected(self, deadline: float) -> Channel:
         if self._owner != os.getpid():
             # Forked: the channel belongs to the process that made it.
             self._channel, self._owner = None, os.getpid()
         if self._channel is None:
-            self._channel = Channel(_rendezvous.connect(self._find(), _TIMEOUT))
+            path = self._find()
+            try:
+                self._channel = Channel(_rendezvous.connect(path, max(deadline - time.monotonic(), 0.01)))
+            except (BlockingIOError, TimeoutError) as error:
+                self._note_late()
+                raise TimeoutError("it takes no more connections") from error
         return self._channel
 
     def _find(self) -> str:
@@ -162,13 +233,17 @@ class Link:
         if path is not None and _rendezvous.answers(path):
             return path
         if path is not None:
-            self._warn("treekill.remote: the guardian of this run is gone. A new one is started; tasks that were in flight are not protected.")
+            word = _rendezvous.word_of_crash(path)
+            self._warn(
+                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'is gone'}. A new one is started; tasks that were in flight are"
+                " not protected."
+            )
         elif not self.announced:
             self._warn(
                 "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"
                 " set callbacks_enabled = treekill.remote.guardian in ansible.cfg."
             )
-        return _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records())
+        return _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records(), self.page)
 
     def _drop(self) -> None:
         if self._channel is not None:
@@ -176,8 +251,18 @@ class Link:
             self._channel = None
 
     def _warn(self, text: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if self._warned:
+            return
+        self._warned = True
+        if not (self.announced and self.page.warned):
+            self.page.note_warning()
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        if self.announced:
+            # Not `warning`: from core 2.19 on that is a part of the task's result, which is to be the same as without a guardian.
+            display.display(f"[WARNING]: {text}", color=C.COLOR_WARN, stderr=True)
+        else:
             display.warning(text)
 
 

@@ -202,6 +202,13 @@ def identify(pid: int) -> ProcessId:
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether that very process is there, a zombie not counted."""
+    """Whether that very process is there, a zombie not counted. One of which nothing can be read is there as long as it can be signalled."""
     present = ProcTable().process(process.pid)
-    return present is not None and present.id == process and present.alive
+    if present is not None:
+        return present.id == process and present.alive
+    try:
+        # No descriptor was free to read by, perhaps.
+        os.kill(process.pid, 0)
+    except OSError:
+        return False
+    return True

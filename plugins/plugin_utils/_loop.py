@@ -11,6 +11,7 @@ asyncio would do, at 60 ms of import in the main process of every run, or 5 MB o
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import itertools
 import os
@@ -18,7 +19,7 @@ import selectors
 import time
 import typing as t
 
-Ready = t.Callable[[], None]
+Ready = t.Callable[[], object]
 
 
 def read_ready(descriptor: int) -> bytes | None:
@@ -39,6 +40,14 @@ class Timer:
         self.call = None
 
 
+@dataclasses.dataclass
+class _Watch:
+    """What to call for one descriptor."""
+
+    readable: Ready
+    writable: Ready | None = None
+
+
 class Loop:
     """Calls what is ready, one at a time, in one thread."""
 
@@ -50,7 +59,14 @@ class Loop:
 
     def watch(self, descriptor: int, ready: Ready) -> None:
         """Call `ready` whenever `descriptor` can be read, or is at its end."""
-        self._selector.register(descriptor, selectors.EVENT_READ, ready)
+        self._selector.register(descriptor, selectors.EVENT_READ, _Watch(ready))
+
+    def when_writable(self, descriptor: int, ready: Ready | None) -> None:
+        """Call `ready` as well whenever the watched `descriptor` takes more bytes; None: no longer."""
+        watch: _Watch = self._selector.get_key(descriptor).data
+        if watch.writable is not ready:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if ready else 0)
+            self._selector.modify(descriptor, events, _Watch(watch.readable, ready))
 
     def unwatch(self, descriptor: int) -> None:
         self._selector.unregister(descriptor)
@@ -64,17 +80,23 @@ class Loop:
     def run_while(self, wanted: t.Callable[[], bool]) -> None:
         """Serve until `wanted` says no."""
         while wanted():
-            for key, dummy in self._selector.select(self._pause()):
-                # An earlier call of this round may have taken this descriptor out, and closed it.
-                if self._selector.get_map().get(key.fd) is key:
-                    key.data()
+            self._serve(self._selector.select(self._pause()))
             self._fire()
 
-    def poll(self) -> None:
-        """Serve what is ready at this moment, without waiting; timers stay."""
-        for key, dummy in self._selector.select(0):
-            if self._selector.get_map().get(key.fd) is key:
-                key.data()
+    def poll(self) -> bool:
+        """Serve what is ready at this moment, without waiting; timers stay. Whether anything was ready."""
+        ready = self._selector.select(0)
+        self._serve(ready)
+        return bool(ready)
+
+    def _serve(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, events in ready:
+            for event in (selectors.EVENT_READ, selectors.EVENT_WRITE):
+                # An earlier call of this round may have taken this descriptor out, and closed it.
+                if events & event and self._selector.get_map().get(key.fd) is key:
+                    call = key.data.readable if event == selectors.EVENT_READ else key.data.writable
+                    if call is not None:
+                        call()
 
     def _pause(self) -> float | None:
         while self._timers and self._timers[0][2].call is None:

@@ -9,6 +9,9 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
+import errno
+import functools
+import resource
 import socket
 import typing as t
 
@@ -16,6 +19,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import LedgerError
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, WireError, encode
+
+_SPARE = 64
+"""Descriptors that are kept for the guardian's own work: couriers, and looks at the process table. Without them it could not tell who is alive."""
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_ROOM_PAUSE = 0.1
+"""Seconds until it is tried again to take a connection for which there was no room."""
 
 
 class Peer:
@@ -26,6 +37,8 @@ class Peer:
         self.socket = connection
         self.pid = pid
         self.reader = FrameReader()
+        self.unsent = bytearray()
+        """Of replies: it has not read what was sent before."""
         self.is_worker = False
         """Whether it has taken a lease: only that makes it a process of the run."""
         self.is_main = False
@@ -43,36 +56,57 @@ class Peers:
         self._gone = gone
         self._connected: dict[int, Peer] = {}
         self._last_number = 0
+        self._listening = False
 
     def __iter__(self) -> t.Iterator[Peer]:
         return iter([*self._connected.values()])
 
     def listen(self) -> None:
         """From now on connections are served."""
+        self._listening = True
         self._loop.watch(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
         """Those that are there stay; nobody else gets in."""
-        self._loop.unwatch(self._listener.fileno())
+        self._pause_listening()
         self._listener.close()
 
-    def reply(self, peer: Peer, message: Message) -> None:
-        """Nothing is said to one that has hung up."""
-        if peer.number not in self._connected:
-            return
+    def _pause_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._loop.unwatch(self._listener.fileno())
+
+    def reply(self, peer: Peer, message: Message) -> bool:
+        """Whether the peer can still read the reply. What the kernel does not take is sent when the peer has read: nothing waits for one that stands still."""
+        if peer.number in self._connected:
+            peer.unsent += encode(message)
+            self._send(peer)
+        return peer.number in self._connected
+
+    def _send(self, peer: Peer) -> None:
         try:
-            peer.socket.setblocking(True)
-            peer.socket.settimeout(5.0)
-            peer.socket.sendall(encode(message))
-            peer.socket.setblocking(False)
+            while peer.unsent:
+                sent = peer.socket.send(peer.unsent)
+                del peer.unsent[:sent]
+        except BlockingIOError:
+            self._loop.when_writable(peer.socket.fileno(), functools.partial(self._send, peer))
         except OSError:
             self._hang_up(peer)
+        else:
+            self._loop.when_writable(peer.socket.fileno(), None)
 
     def _accept(self) -> None:
         try:
             connection, dummy = self._listener.accept()
-        except OSError:
-            return  # it hung up before it was served
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                # It stays in the queue, where it would wake this loop for ever.
+                self._pause_listening()
+                self._loop.after(_ROOM_PAUSE, self._listen_again)
+            return  # or it hung up before it was served
+        if not _leaves_room(connection.fileno()):
+            connection.close()
+            return
         try:
             pid = _rendezvous.check_peer(connection)
         except (_rendezvous.WrongPeer, OSError):
@@ -83,6 +117,10 @@ class Peers:
         connection.setblocking(False)
         self._connected[peer.number] = peer
         self._loop.watch(connection.fileno(), lambda: self._read(peer))
+
+    def _listen_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self.listen()
 
     def _read(self, peer: Peer) -> None:
         try:
@@ -108,3 +146,9 @@ class Peers:
         self._loop.unwatch(peer.socket.fileno())
         peer.socket.close()
         self._gone(peer)
+
+
+def _leaves_room(descriptor: int) -> bool:
+    """Whether enough descriptors above this one are free for the guardian's own work."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit == resource.RLIM_INFINITY or descriptor < limit - min(_SPARE, limit // 4)

@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 ENVIRONMENT = "TREEKILL_SOCKET"
 """Environment variable that names the socket of the run's guardian. Workers inherit it, and so do inner runs without a callback."""
 
-_SOCKET_NAME = "socket"
+SOCKET_NAME = "socket"
 
 _SUN_PATH_BYTES = 100
 """sockaddr_un holds 108 bytes on Linux, 104 on the BSDs and macOS; what is longer can't be bound."""
@@ -45,9 +45,9 @@ def socket_path(main: ProcessId) -> str:
         RendezvousError: none of the candidate directories can hold it.
     """
     refusals = []
-    for parent in _parents():
+    for parent in parents():
         directory = os.path.join(parent, f"treekill-{os.getuid()}-{main.pid}-{main.start}")
-        path = os.path.join(directory, _SOCKET_NAME)
+        path = os.path.join(directory, SOCKET_NAME)
         if len(os.fsencode(path)) > _SUN_PATH_BYTES:
             refusals.append(f"{directory}: too long for a socket's name")
             continue
@@ -60,7 +60,8 @@ def socket_path(main: ProcessId) -> str:
     raise RendezvousError("no directory for the guardian's socket: " + "; ".join(refusals))
 
 
-def _parents() -> t.Iterator[str]:
+def parents() -> t.Iterator[str]:
+    """The directories below which a guardian's may be, the best first."""
     # /dev/shm comes last: it has room when the disks are full, and a run that starts on a full disk wants its guardian too.
     for candidate in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp", "/dev/shm"):  # noqa: S108  # what is made there is checked
         if candidate and os.path.isdir(candidate) and os.access(candidate, os.W_OK | os.X_OK):
@@ -85,6 +86,19 @@ def lock_path(path: str) -> str:
 def crash_path(path: str) -> str:
     """Where the guardian at `path` leaves word of an error that has ended it."""
     return os.path.join(os.path.dirname(path), "crash")
+
+
+def word_of_crash(path: str) -> str:
+    """What has ended the last guardian at `path`, in words, where it was an error of its own; empty where it was not."""
+    try:
+        with open(crash_path(path), encoding="utf-8", errors="replace") as crash:
+            if os.path.exists(path) and os.fstat(crash.fileno()).st_mtime < os.stat(path).st_mtime:
+                return ""  # of a guardian before that one
+            last = crash.read().strip().rpartition("\n")[2]
+    except OSError:
+        return ""
+    # The kind of the error alone: what follows may be a value.
+    return f"by an error of its own ({last.partition(':')[0]}; see {crash_path(path)})"
 
 
 def listen(path: str) -> socket.socket:
@@ -137,9 +151,11 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def answers(path: str) -> bool:
-    """Whether a guardian of this user listens at `path`."""
+    """Whether a guardian of this user listens at `path`, be it too busy to take another connection."""
     try:
         connect(path, timeout=5.0).close()
+    except (BlockingIOError, TimeoutError):
+        return True
     except (OSError, WrongPeer):
         return False
     return True

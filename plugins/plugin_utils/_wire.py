@@ -98,14 +98,18 @@ class Channel:
         self.socket = connection
         self._reader = FrameReader(REPORT_LIMIT)
         self._messages: list[Message] = []
+        self._unsent = bytearray()
 
     def send(self, message: Message) -> None:
         """Send one message whole.
 
         Raises:
-            OSError: the guardian is gone, or did not read for the socket's timeout (TimeoutError).
+            OSError: the guardian is gone, or did not read for the socket's timeout (TimeoutError). After a timeout the rest goes before the next message.
         """
-        self.socket.sendall(encode(message))
+        self._unsent += encode(message)
+        while self._unsent:
+            sent = self.socket.send(self._unsent)
+            del self._unsent[:sent]
 
     def receive(self) -> Message:
         """The next message.

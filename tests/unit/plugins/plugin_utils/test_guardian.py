@@ -64,7 +64,7 @@ def assert_serves(path: str) -> None:
     with connected(path) as connection:
         channel = Channel(connection)
         channel.send({"op": "take", "lease": "0000aaaa", "host": "h", "task": "t", "order": "{}", "terms": TERMS})
-        assert channel.receive() == {"granted": True, "why": ""}
+        assert channel.receive() == {"granted": True, "late": False, "why": "", "number": None}
         channel.send({"op": "done", "lease": "0000aaaa"})
         # Only when the guardian has read that does it read the end, and hang up.
         connection.shutdown(socket.SHUT_WR)

@@ -60,6 +60,7 @@ class Histories(RuleBasedStateMachine):
         self.asked = False
         self.awaiting: Counter[int] = Counter()
         self.told: Counter[int] = Counter()
+        self.heard: Counter[int] = Counter()
 
     @initialize(count=st.integers(1, 3))
     def workers_come(self, count: int) -> None:
@@ -236,6 +237,8 @@ class Histories(RuleBasedStateMachine):
             if "tried" in message:
                 self.told[peer.pid] += 1
                 assert message["tried"] is None or message["tried"]["outcome"] != "under way"
+            elif "heard" in message:
+                self.heard[peer.pid] += 1
             else:
                 others.append(message)
         return others

@@ -100,6 +100,18 @@ def test_the_file_tells_what_the_guardian_knows_also_written_anew(tmp_path_facto
     assert {lease: host for host, leases in entry.open_hosts().items() for lease in leases} == opened
 
 
+def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    made.add({"interrupted": "SIGINT", "at": "2026-01-01T00:00:01Z"})
+    made.add({"settled": "00000001", "outcome": "confirmed", "ended": 3, "survivors": 0, "at": "2026-01-01T00:00:02Z"})
+    made.end({"over": "interrupted", "at": "2026-01-01T00:00:03Z"})
+    let_go(made)
+    written = [json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()]
+    moments = {name: record["at"] for record in written for name in ("interrupted", "settled", "over") if name in record}
+    assert moments == {"interrupted": "2026-01-01T00:00:01Z", "settled": "2026-01-01T00:00:02Z", "over": "2026-01-01T00:00:03Z"}
+
+
 def test_who_ran_what_is_told(tmp_path):
     writer(tmp_path)
     entry = only(tmp_path)

@@ -27,7 +27,7 @@ STRANGER = 64999
 def parent(monkeypatch):
     """The only directory that there is, short enough for a socket's name."""
     with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
-        monkeypatch.setattr(_rendezvous, "_parents", lambda: iter([directory]))
+        monkeypatch.setattr(_rendezvous, "parents", lambda: iter([directory]))
         yield Path(directory)
 
 
@@ -82,7 +82,7 @@ def test_the_next_directory_is_taken_where_one_will_not_do(parent, monkeypatch):
     squatted.mkdir()
     good.mkdir()
     directory_below(squatted).touch()
-    monkeypatch.setattr(_rendezvous, "_parents", lambda: iter(map(str, [long, squatted, good])))
+    monkeypatch.setattr(_rendezvous, "parents", lambda: iter(map(str, [long, squatted, good])))
     assert Path(_rendezvous.socket_path(MAIN)).parent == directory_below(good)
 
 
@@ -90,7 +90,7 @@ def test_where_none_will_do_each_is_named_with_the_reason(parent, monkeypatch):
     long = parent / ("x" * 80)
     long.mkdir()
     directory_below(parent).touch()
-    monkeypatch.setattr(_rendezvous, "_parents", lambda: iter(map(str, [long, parent, parent / "missing"])))
+    monkeypatch.setattr(_rendezvous, "parents", lambda: iter(map(str, [long, parent, parent / "missing"])))
     with pytest.raises(RendezvousError, match=r"too long for a socket's name; .*not a private directory of this user; .*No such file"):
         _rendezvous.socket_path(MAIN)
 

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A page of memory that all processes of a run share: what a worker has to know when the guardian does not answer.
+
+This file is private to the collection treekill.remote.
+
+Anonymous memory, inherited by forks: no file, since a disk may stand still, and no message, since the guardian may not read. Where no callback has
+made it in the main process, a worker shares it with the guardian that it starts, and with no other worker.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+
+_GATE = 0
+_WARNED = 1
+_ASK_AGAIN = struct.Struct("=d")
+_ASK_AGAIN_AT = 8
+"""Places on the page. The second one is aligned, so that the processor writes it whole."""
+
+
+class RunPage:
+    """One for each run. Times are on the monotonic clock, which all processes of a machine share."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+
+    @property
+    def gate_closed(self) -> bool:
+        """Whether the run was interrupted: nothing new may start on any host."""
+        return self._memory[_GATE] != 0
+
+    def close_gate(self) -> None:
+        self._memory[_GATE] = 1
+
+    @property
+    def warned(self) -> bool:
+        """Whether the user was told that protection is lost: once for all workers, until the guardian reads again."""
+        return self._memory[_WARNED] != 0
+
+    def note_warning(self) -> None:
+        self._memory[_WARNED] = 1
+
+    def guardian_reads(self) -> None:
+        """Said by the guardian, with each message that it reads."""
+        if self.ask_again_at or self.warned:
+            self.ask_again_at = 0.0
+            self._memory[_WARNED] = 0
+
+    @property
+    def ask_again_at(self) -> float:
+        """The guardian was late: it is not waited for before this moment. 0 when it was not."""
+        return float(_ASK_AGAIN.unpack_from(self._memory, _ASK_AGAIN_AT)[0])
+
+    @ask_again_at.setter
+    def ask_again_at(self, moment: float) -> None:
+        _ASK_AGAIN.pack_into(self._memory, _ASK_AGAIN_AT, moment)
