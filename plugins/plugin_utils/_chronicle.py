@@ -62,6 +62,11 @@ class Chronicle:
             self._try("journal", journal.take_over)
             self._try("journal", lambda: prune(journal.directory, self._bounds))
 
+    def let_go(self) -> None:
+        """In a process that has started a guardian, and goes on after the run."""
+        if self._journal is not None:
+            self._journal.let_go()
+
     def opened(self, lease: Lease) -> None:
         """Before the command goes out: what is written down late is not known of a controller that was lost."""
         self._add({"opened": lease.lease, "host": lease.host})

@@ -12,6 +12,7 @@ Forked, not executed: so it has all plugins, collection paths and vault secrets 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import gc
 import logging
@@ -26,10 +27,22 @@ from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes, leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, RunPipes, forking, leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import share
+
+
+class _Begun:
+    """Of this process: by run, what it has begun to write down of it."""
+
+    chronicles: t.ClassVar[dict[str, list[Chronicle]]] = {}
+
+
+def let_go(run: str) -> None:
+    """Have no file of that run open any more: it is over, or this process has left it."""
+    for chronicle in _Begun.chronicles.pop(run, ()):
+        chronicle.let_go()
 
 
 def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: RecordOptions | None = None) -> str:
@@ -61,15 +74,40 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
 def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:
     for warning in chronicle.begin():
         Display().warning(warning)
+    _Begun.chronicles.setdefault(run, []).append(chronicle)
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = _rendezvous.listen(path)
     share()
     gc.freeze()
+    try:
+        with forking(Fork.GUARDIAN):
+            _fork_away(lambda: _be_guardian(run, main, listener, path, pipes, chronicle))
+    finally:
+        listener.close()
+        gc.unfreeze()
+
+
+def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
+    """Run `be` in a process that is no child of this one: a program that runs many plays waits for its own children, and for no others.
+
+    Raises:
+        OSError: there can be no other process.
+    """
     pid = os.fork()
     if pid == 0:
-        _be_guardian(run, main, listener, path, pipes, chronicle)
-    listener.close()
-    gc.unfreeze()
+        status = 1
+        try:
+            if os.fork() == 0:
+                be()
+            status = 0
+        finally:
+            os._exit(status)
+    try:
+        status = os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        status = 0  # this program ignores SIGCHLD: the system has waited, and does not tell
+    if status:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def _leave_word(path: str) -> None:

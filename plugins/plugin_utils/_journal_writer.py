@@ -75,6 +75,12 @@ class JournalWriter:
             # Shared: the main process, its forks and its guardian hold it beside each other. A reader tries for it alone, for a moment.
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
+    def let_go(self) -> None:
+        """Close the lock: this process is none of the run any more."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def add(self, record: dict[str, t.Any]) -> None:
         """Append a line."""
         with contextlib.suppress(KeyError):  # of a lease that an earlier guardian has granted, and could not write down
