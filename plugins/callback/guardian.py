@@ -80,19 +80,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
-        self._begin(getattr(playbook, "_loader", None), str(getattr(playbook, "_basedir", None) or ""))
+        self._begin(getattr(playbook, "_loader", None), str(getattr(playbook, "_basedir", None) or ""), announced=True)
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
-        """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook."""
-        if self._begun:
-            return
-        self._begin(getattr(play, "_loader", None), "")
-        if self._run is not None and _hook_points.is_whole(_hook_points.Part.CONSOLE):
-            from ansible_collections.treekill.remote.plugins.plugin_utils._command_of_many import at_end_of_command  # noqa: PLC0415
+        """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook.
 
-            at_end_of_command(self._run.finish)
+        The same goes for a program that runs plays by itself.
+        """
+        if not self._begun:
+            self._begin(getattr(play, "_loader", None), "", announced=False)
 
-    def _begin(self, loader: DataLoader | None, basedir: str) -> None:
+    def _begin(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
         if core_version in _OVERWRITES_HANDLERS:
             if not self._begun:
                 self._display.warning(
@@ -100,18 +98,27 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     " Nothing is guarded: update to 2.19.4 or later."
                 )
         elif _hook_points.is_whole(_hook_points.Part.EVERYTHING):
-            self._guard(loader, basedir)
+            self._guard(loader, basedir, announced)
         self._begun = True
 
-    def _guard(self, loader: DataLoader | None, basedir: str) -> None:
+    def _guard(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
         # Not before: their imports fail on a core that lacks what they stand on.
-        from ansible_collections.treekill.remote.plugins.plugin_utils._beginning import begin, options_or_exit  # noqa: PLC0415
+        from ansible_collections.treekill.remote.plugins.plugin_utils import _beginning, _command_of_many  # noqa: PLC0415
 
-        options, records, self._after = options_or_exit(loader, basedir, self._display)
+        options, records, self._after = _beginning.options_or_exit(loader, basedir, self._display)
         if not self._begun:
-            self._run = begin(options, records, self._display)
+            until_exit = not _hook_points.is_whole(_hook_points.Part.CONSOLE) or (announced and _command_of_many.is_command_line())
+            self._run = run = _beginning.begin(options, records, self._display, until_exit)
+            if run is not None and not until_exit:
+                _command_of_many.at_end_of_run(self, lambda: self._end(run))
         if self._run is not None:
             self._run.run_after(self._after)
+
+    def _end(self, run: GuardedRun) -> None:
+        from ansible_collections.treekill.remote.plugins.plugin_utils._beginning import end  # noqa: PLC0415
+
+        self._run, self._begun = None, False
+        end(run)
 
     def set_play_context(self, play_context: PlayContext) -> None:
         """Before each play, with the passwords that were typed."""

@@ -40,16 +40,56 @@ def options_or_exit(loader: DataLoader | None, basedir: str, display: Display) -
         raise SystemExit(_OPTIONS_ERROR) from error
 
 
-def begin(options: KillOptions, records: RecordOptions, display: Display) -> GuardedRun | None:
-    """Guard the run that starts in this process; None where no guardian can be had, which the user was told."""
+class _Current:
+    """Of this process: the run that is guarded, and how many runs share it. They do where a program runs plays in several threads."""
+
+    run: GuardedRun | None = None
+    shared_by = 0
+    until_exit = False
+
+
+def begin(options: KillOptions, records: RecordOptions, display: Display, until_exit: bool) -> GuardedRun | None:
+    """Guard the run that starts in this process; None where no guardian can be had, which the user was told.
+
+    Args:
+        options: how trees are ended.
+        records: what is written down.
+        display: where a warning goes.
+        until_exit: the run ends with its process, and not before the next one begins.
+    """
+    current = _Current.run
+    if current is not None and current.is_of_this_process:
+        if not (_Current.until_exit or current.interrupted):
+            _Current.shared_by += 1
+            return current
+        _finish(current)
     run = GuardedRun(options, records)
     try:
         run.start()
     except (OSError, RendezvousError, WrongPeer) as error:
         display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
         return None
+    _Current.run, _Current.shared_by, _Current.until_exit = run, 1, until_exit
     if options.track == "all" and is_whole(Part.TASKS):
         from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all  # noqa: PLC0415  # stands on what was looked at here
 
         track_all()
     return run
+
+
+def end(run: GuardedRun) -> None:
+    """The run is over, and its process goes on."""
+    if _Current.run is not run or not run.is_of_this_process:
+        return
+    _Current.shared_by -= 1
+    if run.interrupted or not _Current.shared_by:
+        _finish(run)
+
+
+def _finish(run: GuardedRun) -> None:
+    _Current.run = None
+    if is_whole(Part.TASKS):
+        from ansible_collections.treekill.remote.plugins.plugin_utils._track import untrack  # noqa: PLC0415
+
+        untrack()
+    run.finish()

@@ -2,31 +2,51 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One command of a process that runs many, as ansible-console does: where it ends, its run ends, and the next has one of its own.
+"""One run of a process that has many, as ansible-console or a program with Ansible for a library: each ends by itself, and the next has its own.
 
 This file is private to the collection treekill.remote.
 
-No callback tells that end. What every program calls at it, interrupted or not, is `TaskQueueManager.cleanup`: it is watched for one call.
+No callback tells that end. What every program calls at it, interrupted or not, is `TaskQueueManager.cleanup`: it is watched for one call. The commands
+`ansible` and `ansible-playbook` have one run, which ends with their process: what they say at their end comes before the recap.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
+import types
 import typing as t
 
 from ansible.executor.task_queue_manager import TaskQueueManager
 
+if t.TYPE_CHECKING:
+    from ansible.plugins.callback import CallbackBase
 
-def at_end_of_command(call: t.Callable[[], None]) -> None:
-    """Call it once, when core has cleaned up after the command that is about to run."""
+
+def is_command_line() -> bool:
+    """Whether core's own command line is what has called this."""
+    frame: types.FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "cli_executor" and frame.f_globals.get("__name__") == "ansible.cli":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def at_end_of_run(callback: CallbackBase, call: t.Callable[[], None]) -> None:
+    """Call it once, when core has cleaned up after the run whose events `callback` gets."""
     original: t.Callable[[TaskQueueManager], None] = TaskQueueManager.cleanup
+    waiting = [call]
 
     @functools.wraps(original)
     def cleanup(self: TaskQueueManager) -> None:
-        TaskQueueManager.cleanup = original  # type: ignore[method-assign]
+        mine = callback in self._callback_plugins
+        if mine and TaskQueueManager.cleanup is cleanup:
+            TaskQueueManager.cleanup = original  # type: ignore[method-assign]
         try:
             original(self)
         finally:
-            call()
+            if mine and waiting:
+                waiting.pop()()
 
     TaskQueueManager.cleanup = cleanup  # type: ignore[method-assign]

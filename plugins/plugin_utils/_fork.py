@@ -2,16 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a forked process of ours leaves behind of its parent: session, signals, descriptors.
+"""What a forked process leaves behind of its parent: session, signals, descriptors.
 
 This file is private to the collection treekill.remote.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import enum
 import os
 import signal
+import threading
+import typing as t
 
 RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that interrupt a run."""
@@ -34,9 +38,61 @@ def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class RunPipes:
-    """Descriptors that the main process opens before its first fork, and that all its forks inherit; no program that they execute does."""
+    """Descriptors that the main process opens before its first fork, and that its workers inherit; no program that they execute does."""
 
     lifeline: int
-    """Read end of a pipe whose write end the main process and its forks hold: who has it open is one of them."""
+    """Read end of a pipe whose write end the main process and its workers hold: a process that has it open is one of them."""
     wake: int
-    """Read end of a pipe to which the interpreter's C signal handler in the main process writes the number of each signal."""
+    """Read end of a pipe to which the signal handler of the main process writes the number of each signal that interrupts the run."""
+
+
+class Fork(enum.Enum):
+    """What a fork of the main process is to the run."""
+
+    WORKER = "worker"
+    GUARDIAN = "guardian"
+    STRANGER = "stranger"
+    """Of another plugin, or of a program that uses Ansible as a library: it leaves the run, and is not ended with it."""
+
+
+class _Hook:
+    """Of this process: what is called in its forks."""
+
+    call: t.Callable[[Fork], None] | None = None
+    registered = False
+
+
+class _Forking(threading.local):
+    """What a thread is forking at this moment."""
+
+    kind = Fork.STRANGER
+
+
+_forking = _Forking()
+
+
+def at_fork(call: t.Callable[[Fork], None] | None) -> None:
+    """Have this called in each fork of this process and of its workers; None: nothing any more."""
+    _Hook.call = call
+    if not _Hook.registered:
+        # The interpreter takes no hook back: there is one for all runs of this process.
+        _Hook.registered = True
+        os.register_at_fork(after_in_child=_in_child)
+
+
+@contextlib.contextmanager
+def forking(kind: Fork) -> t.Iterator[None]:
+    """A process that is forked in this block is of that kind."""
+    before, _forking.kind = _forking.kind, kind
+    try:
+        yield
+    finally:
+        _forking.kind = before
+
+
+def _in_child() -> None:
+    call, kind, _forking.kind = _Hook.call, _forking.kind, Fork.STRANGER
+    if kind is not Fork.WORKER:
+        _Hook.call = None
+    if call is not None:
+        call(kind)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import secrets
 import select
@@ -20,21 +19,25 @@ import signal
 import socket
 import sys
 import time
-import types
 import typing as t
 
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils import _front_end, _guardian_process, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
 from ansible_collections.treekill.remote.plugins.plugin_utils._courier import PATIENCE
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, RunPipes, at_fork
+from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
-from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_descendants
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce, withdraw
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK, Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap, screen_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._run_signals import RunSignals, StopWaiting, unwinding
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._own_workers import OwnWorkers
 
 _FREEZE_SECONDS = 2.0
 """The longest that the signal handler waits for the guardian to have frozen the clients, which takes it some 5 ms. What core does
@@ -52,12 +55,8 @@ _A_LITTLE = 15.0
 display = Display()
 
 
-class StopWaiting(Exception):
-    """The user pressed Ctrl-C for the third time."""
-
-
 class GuardedRun:
-    """One for each main process, from its first play to its last breath; in a process that runs many commands, one for each command."""
+    """One for each main process, from its first play to its end; in a process that goes on after its plays, one for each of them."""
 
     def __init__(self, options: KillOptions, records: RecordOptions) -> None:
         self.options = options
@@ -65,18 +64,15 @@ class GuardedRun:
         # All four ends stay open here: a write to the wake pipe must not fail while there is no guardian, or the interpreter prints a traceback.
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
-        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=RunPipes(lifeline, wake), records=records)
+        self._pipes = RunPipes(lifeline, wake)
+        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
         self._after: AfterPlan | None = None
         self._after_said: Message | None = None
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
-        self._before: dict[int, t.Any] = {}
-        self._handlers_were_lost = False
-        self._received: list[int] = []
-        self._waiting = False
-        self._enough = 2
-        """So many signals are an order to somebody; one more ends the wait."""
+        self._signals = RunSignals(self._wake_end, self._await_freeze)
+        self._workers: OwnWorkers | None = None
 
     def start(self) -> None:
         """Start the guardian, and listen for signals.
@@ -84,19 +80,25 @@ class GuardedRun:
         Raises:
             RendezvousError, OSError: there can be no guardian.
         """
-        self._meet_guardian()
-        # The interpreter's own C handler writes the signal's number there, even while the main thread is stuck in a lock or in C.
+        try:
+            self._meet_guardian()
+        except BaseException:
+            self._close_pipes()
+            _guardian_process.let_go(self.link.run)
+            raise
         os.set_blocking(self._wake_end, False)
-        signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
         announce(self.link)
-        os.register_at_fork(after_in_child=self._in_child)
-        for number in RUN_SIGNALS:
-            before = signal.getsignal(number)
-            # Ignored signals stay ignored: HUP under nohup, INT in a job that a shell put into the background.
-            if before is not signal.SIG_IGN:
-                self._before[number] = before
-                signal.signal(number, self._on_signal)
-        atexit.register(self._at_exit)
+        at_fork(self._in_child)
+        if is_whole(Part.WORKERS):
+            from ansible_collections.treekill.remote.plugins.plugin_utils._own_workers import OwnWorkers  # noqa: PLC0415
+
+            self._workers = OwnWorkers()
+        if not self._signals.install():
+            display.warning(
+                "treekill.remote: this run is in a thread of its program, where Python allows no signal handlers. A signal ends nothing by itself;"
+                " tasks in flight are ended when their workers or the whole program end."
+            )
+        _at_exit(self._end_with_process)
 
     def _meet_guardian(self) -> None:
         path = _guardian_process.ensure(self.link.run, self._main, self.link.pipes, self.link.records, self.link.page)
@@ -132,9 +134,11 @@ class GuardedRun:
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
-        if self._received:
+        if self._signals.received:
             return
-        self._keep_handlers()
+        warning = self._signals.keep()
+        if warning:
+            display.warning(warning)
         if self._guardian is None:
             return
         killed = _has_hung_up(self._guardian)
@@ -155,44 +159,27 @@ class GuardedRun:
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
             )
 
-    def _keep_handlers(self) -> None:
-        """Where something in this process has taken our place at a signal, take it again, and say so once: it may come back."""
-        lost = [number for number in self._before if signal.getsignal(number) != self._on_signal]
-        for number in lost:
-            signal.signal(number, self._on_signal)
-        if lost and not self._handlers_were_lost:
-            self._handlers_were_lost = True
-            names = ", ".join(signal.Signals(number).name for number in lost)
-            display.warning(
-                f"treekill.remote: another plugin, or this ansible-core, has replaced the signal handlers of this run ({names}); they are put back at the start"
-                " of each task. Between that and such a signal the run may end without a recap; what it leaves is ended all the same."
-            )
-
-    def _in_child(self) -> None:
+    def _in_child(self, kind: Fork) -> None:
         """In each fork of the main process: its signals are its own business."""
-        if os.getpid() == self._main.pid:
-            return
-        signal.set_wakeup_fd(-1)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._signals.uninstall()
         if self._guardian is not None:
             self._guardian.close()
             self._guardian = None
-        atexit.unregister(self._at_exit)
+        _at_exit(None)
+        if kind is Fork.STRANGER:
+            _guardian_process.let_go(self.link.run)
+            self.link.pipes = None
+            self._close_pipes()
 
-    # Signals.
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is the main process, and not a fork of it that has begun something of its own."""
+        return os.getpid() == self._main.pid
 
-    def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
-        """The guardian knows already (set_wakeup_fd). Nothing is printed here: the signal may have interrupted a print.
-
-        The first one unwinds the run, once the clients stand still. The second has told the guardian to skip the grace. The third ends the wait.
-        """
-        self._received.append(number)
-        if len(self._received) == 1:
-            self._await_freeze()
-            raise _unwinding(number)
-        if self._waiting and len(self._received) > self._enough:
-            raise StopWaiting
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal has interrupted it."""
+        return bool(self._signals.received)
 
     def unwind_still(self) -> None:
         """Called by the main thread where core tells what goes on: after an interruption nothing should, so its exception got lost, and is raised once more.
@@ -200,8 +187,8 @@ class GuardedRun:
         The interpreter drops what a handler raises in a hook: after a fork, in a finalizer. The run would go on, each task would be refused, and a play that
         ignores errors would end well.
         """
-        if self._received:
-            raise _unwinding(self._received[0])
+        if self._signals.received:
+            raise unwinding(self._signals.received[0])
 
     def _await_freeze(self) -> None:
         if self._guardian is None:
@@ -212,23 +199,35 @@ class GuardedRun:
 
     # The end.
 
-    def _at_exit(self) -> None:
+    def _end_with_process(self) -> None:
         """Runs when core has cleaned up, before the interpreter does: wait for the report, show it, and end as the run would have ended."""
         self._conclude()
+        # What other plugins do at exit may take long: from here on a signal does what it does without us.
+        self._signals.uninstall(at_exit=True)
         self._die_as_signalled()
 
     def finish(self) -> None:
         """The run is over and its process goes on: wait for the report and show it, and leave the process as it was before."""
-        if self._received and self._received[0] != signal.SIGINT:
-            return  # It does not go on.
-        self._conclude()
-        signal.set_wakeup_fd(-1)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-        self._leave_guardian()
-        _guardian_process.let_go_of_journal()
-        for descriptor in (*dataclasses.astuple(t.cast(RunPipes, self.link.pipes)), self._held_end, self._wake_end):
+        try:
+            self._conclude()
+        finally:
+            self._signals.uninstall()
+            at_fork(None)
+            if self._workers is not None:
+                self._workers.forget()
+            withdraw(self.link)
+            try:
+                self._leave_guardian()
+            finally:
+                self._close_pipes()
+                _guardian_process.let_go(self.link.run)
+        if self._signals.fatal:
+            # What the signal has raised unwinds the program, which ends as if the signal had ended it.
+            # Unless it goes on to another run.
+            _at_exit(self._die_as_signalled)
+
+    def _close_pipes(self) -> None:
+        for descriptor in (*dataclasses.astuple(self._pipes), self._held_end, self._wake_end):
             os.close(descriptor)
 
     def _leave_guardian(self) -> None:
@@ -236,7 +235,9 @@ class GuardedRun:
         if self._guardian is not None:
             self._guardian.close()
             self._guardian = None
-        path = os.environ.pop(_rendezvous.ENVIRONMENT)
+        path = os.environ.pop(_rendezvous.ENVIRONMENT, None)
+        if path is None:
+            return
         try:
             channel = Channel(_rendezvous.connect(path, timeout=_LATE_REPLY_SECONDS if self.link.is_late else _REPLY_SECONDS))
             channel.send({"op": "leave"})
@@ -246,40 +247,36 @@ class GuardedRun:
             _rendezvous.remove(path)  # It is gone already.
 
     def _conclude(self) -> None:
-        atexit.unregister(self._at_exit)
+        _at_exit(None)
         try:
-            self._waiting = True
-            self._show_report()
+            with self._signals.as_orders():
+                self._show_report()
         except StopWaiting:
             self._say("not waiting any longer; the guardian goes on alone.")
-        finally:
-            self._waiting = False
         self._leave_workers()
 
     def _show_report(self) -> None:
-        if len(self._received) > 2:
-            raise StopWaiting
         try:
             report = self._await_report()
         except (OSError, WireError, _rendezvous.WrongPeer) as error:
-            if self._received:
+            if self.interrupted:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
             # Nobody listens there any more, so nobody else takes it away.
             _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
-            wake_descendants(self._main)
+            if self._workers is not None:
+                self._workers.wake()
             return
         for warning in report["warnings"]:
             display.warning(warning)
-        Recap(report, bool(self._received), screen_of(display)).show(display)
+        Recap(report, self.interrupted, screen_of(display)).show(display)
 
     def _leave_workers(self) -> None:
         """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
 
         The guardian ends their clients when their time has come.
         """
-        if self._received:
-            for worker in multiprocessing.active_children():
-                worker.kill()
+        if self.interrupted and self._workers is not None:
+            self._workers.kill()
 
     def _await_report(self) -> Message:
         """The guardian's report: whole, or as far as it is there when the wait is over.
@@ -287,15 +284,12 @@ class GuardedRun:
         Raises:
             OSError, WireError, WrongPeer: there is none to be had.
         """
-        patience = _LATE_REPLY_SECONDS if self.link.is_late and not self._received else _REPLY_SECONDS
+        patience = _LATE_REPLY_SECONDS if self.link.is_late and not self.interrupted else _REPLY_SECONDS
         channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=patience))
         channel.send({"op": "report", "wait": self.options.wait})
         message = channel.receive()
         if "report" not in message:
-            self._say(
-                f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s."
-                " Ctrl-C again: KILL at once. A third time: do not wait for the report."
-            )
+            self._say(f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s. {self._signals.effects}")
             message = self._await_orders(channel, message)
         return t.cast(Message, message["report"])
 
@@ -318,7 +312,7 @@ class GuardedRun:
 
     def _announce_after(self, after: Message) -> float:
         """The moment when it is over at the latest. From here on a Ctrl-C is passed on to it, and the next one ends the wait."""
-        self._enough = max(self._enough, len(self._received) + 1)
+        self._signals.allow_one_more()
         self._say(
             f"after_kill: {', '.join(after['files'])} runs on {len(after['hosts'])} hosts, for {after['timeout']:g} s at most."
             " Ctrl-C: interrupt it. Again: do not wait."
@@ -347,8 +341,8 @@ class GuardedRun:
 
     def _die_as_signalled(self) -> None:
         """TERM and HUP end a process by themselves, and its parent sees which: 143 and 129 to a shell. INT is core's to report, as exit status 99."""
-        number = self._received[0] if self._received else 0
-        if number in (signal.SIGTERM, signal.SIGHUP):
+        number = self._signals.fatal
+        if number:
             # What else is to be done at exit (temporary files) is done first, since nothing is done after.
             atexit._run_exitfuncs()
             for stream in (sys.stdout, sys.stderr):
@@ -359,9 +353,26 @@ class GuardedRun:
             os.kill(os.getpid(), number)
 
 
-def _unwinding(number: int) -> BaseException:
-    """What a signal raises in the main thread."""
-    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+class _Exit:
+    """Of this process: what is called when it ends."""
+
+    call: t.Callable[[], None] | None = None
+    registered = False
+
+
+def _at_exit(call: t.Callable[[], None] | None) -> None:
+    """Call this, and nothing else of ours, when the process ends."""
+    _Exit.call = call
+    if not _Exit.registered:
+        # One for all runs of this process: what is unregistered keeps its place in the interpreter's list.
+        _Exit.registered = True
+        atexit.register(_exit)
+
+
+def _exit() -> None:
+    call, _Exit.call = _Exit.call, None
+    if call is not None:
+        call()
 
 
 def _has_hung_up(connection: socket.socket) -> bool:

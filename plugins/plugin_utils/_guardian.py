@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_hosts impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_run import AfterRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._dispatch import Dispatch
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Ledger, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
@@ -73,7 +73,7 @@ class Guardian:
         self._loop = Loop()
         self._ledger = Ledger()
         self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
-        self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None)
+        self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
         self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
         self._reporting: list[Peer] = []
@@ -278,19 +278,32 @@ class Guardian:
     # The interruption.
 
     def _read_signals(self) -> None:
-        for number in read_ready(t.cast(int, self._wake)) or b"":
+        for number in self._signals_read():
             now = self._loop.clock()
-            if not self._cause:
+            if self._over and not self._cause and not self._hurried:
+                # The run has ended by itself, and its main process waits for what is left of it.
+                self._hurry()
+            elif not self._cause:
                 self._signalled_at = now
-                self._interrupt(self._lost_front or signal.Signals(number).name)
+                self._interrupt(self._lost_front or signal.Signals(number).name, number)
             elif self._after.busy:
                 self._after.interrupt()
             elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
-                self._hurried = True
-                self._dispatch.hurry()
-                self._tell_progress()
+                self._hurry()
 
-    def _interrupt(self, cause: str) -> None:
+    def _signals_read(self) -> list[int]:
+        """Those that interrupt a run: whatever else is written there is no signal of ours."""
+        numbers = read_ready(t.cast(int, self._wake))
+        if numbers is None:
+            self._step_back()
+        return [number for number in numbers or b"" if number in RUN_SIGNALS]
+
+    def _hurry(self) -> None:
+        self._hurried = True
+        self._dispatch.hurry()
+        self._tell_progress()
+
+    def _interrupt(self, cause: str, number: int = 0) -> None:
         """Close the gate, freeze the local clients, give every kill order. In this order: see the design of the lease."""
         if self._cause:
             return
@@ -298,6 +311,9 @@ class Guardian:
         self._ledger.close_gate()
         self._page.close_gate()
         self._local.freeze(self._ledger.opened)
+        if number:
+            # Before the main process goes on: it ends its workers, and then nothing leads to what they have started.
+            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._ledger.opened, *self._ledger.unsettled) if not lease.detached})
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import gc
 import logging
@@ -28,7 +29,7 @@ from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes, leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, RunPipes, forking, leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import share
@@ -43,16 +44,16 @@ _TURN_PAUSE = 0.01
 
 
 class _Held:
-    """Of this process: the lock of its run's journal. A run that holds it is not taken for dead."""
+    """Of this process: by run, the lock of its journal. A run whose lock is held is not taken for dead."""
 
-    lock: int | None = None
+    locks: t.ClassVar[dict[str, int]] = {}
 
 
-def let_go_of_journal() -> None:
-    """The run is over, and this process goes on."""
-    if _Held.lock is not None:
-        os.close(_Held.lock)
-        _Held.lock = None
+def let_go(run: str) -> None:
+    """Have no file of that run open any more: it is over, or this process has left it."""
+    lock = _Held.locks.pop(run, None)
+    if lock is not None:
+        os.close(lock)
 
 
 def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: RecordOptions | None = None, page: RunPage | None = None) -> str:
@@ -101,24 +102,51 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronic
     told, teller = socket.socketpair()
     share()
     gc.freeze()
-    pid = os.fork()
-    if pid == 0:
-        _be_guardian(run, main, listener, path, pipes=pipes, chronicle=chronicle, page=page, teller=teller)
-    listener.close()
-    teller.close()
-    gc.unfreeze()
+    try:
+        with forking(Fork.GUARDIAN):
+            _fork_away(lambda: _be_guardian(run, main, listener, path, pipes=pipes, chronicle=chronicle, page=page, teller=teller))
+    except OSError:
+        told.close()
+        raise
+    finally:
+        listener.close()
+        teller.close()
+        gc.unfreeze()
     with told:
         if chronicle.records:
-            _await_journal(chronicle, told)
+            _await_journal(run, chronicle, told)
 
 
-def _await_journal(chronicle: Chronicle, told: socket.socket) -> None:
+def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
+    """Run `be` in a process that is no child of this one: a program that runs many plays waits for its own children, and for no others.
+
+    Raises:
+        OSError: there can be no other process.
+    """
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            if os.fork() == 0:
+                be()
+            status = 0
+        finally:
+            os._exit(status)
+    try:
+        status = os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        status = 0  # this program ignores SIGCHLD: the system has waited, and does not tell
+    if status:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def _await_journal(run: str, chronicle: Chronicle, told: socket.socket) -> None:
     warnings, lock = await_beginning(chronicle.records, told)
     for warning in warnings:
         Display().warning(warning)
     if lock is not None:
-        let_go_of_journal()
-        _Held.lock = lock
+        let_go(run)
+        _Held.locks[run] = lock
 
 
 def _leave_word(path: str) -> None:

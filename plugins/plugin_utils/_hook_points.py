@@ -33,7 +33,8 @@ class Part(enum.Enum):
     WATCH = "a guardian that is killed is missed by the next task only"
     RECAP = "recap, report and journal leave the inventory out, or are without colours, and what after_kill names is not run"
     AFTER_KILL = "after_kill is not run"
-    CONSOLE = "of ansible-console the first command alone is guarded"
+    CONSOLE = "of ansible-console, and of a program that runs several plays, the first run alone is guarded"
+    WORKERS = "a worker that runs nothing on a host at that moment outlives a main process that is killed"
 
 
 _POINTS: dict[Part, tuple[str, ...]] = {
@@ -127,7 +128,9 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.plugins.callback:CallbackBase.v2_playbook_on_play_start",
         "ansible.playbook.play:Play._loader",
         "ansible.executor.task_queue_manager:TaskQueueManager.cleanup",
+        "ansible.executor.task_queue_manager:TaskQueueManager._callback_plugins",
     ),
+    Part.WORKERS: ("ansible.executor.process.worker:WorkerProcess.start",),
 }
 """module:name.name(parameters by which it is called, or by which it is called through us)."""
 

@@ -277,6 +277,12 @@ def announce(link: Link) -> None:
     _Announced.link = link
 
 
+def withdraw(link: Link) -> None:
+    """The run of `link` is over, and this process goes on."""
+    if _Announced.link is link:
+        _Announced.link = None
+
+
 def current() -> Link:
     """The link of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
     if _Announced.link is None:

@@ -32,6 +32,9 @@ _LAST_WORDS = 0.5
 """Seconds between the end of a worker's client and its own. A worker that was frozen while it wrote to the queue of the main process holds
 a lock that the main process waits for: it must be let go on to finish that."""
 
+_FROM_TERMINAL = 0.3
+"""Seconds after which a process that the terminal has interrupted has had its signal, and has usually ended of it."""
+
 
 @dataclasses.dataclass
 class _Frozen:
@@ -42,17 +45,19 @@ class _Frozen:
 class LocalProcesses:
     """Freezes, thaws and ends the local processes of leases. Only those of this user; each by pid and start time."""
 
-    def __init__(self, loop: Loop, socket_path: str, lifeline: int | None) -> None:
+    def __init__(self, loop: Loop, socket_path: str, lifeline: int | None, main: int = 0) -> None:
         """Nothing is looked at or touched yet.
 
         Args:
             loop: for what is due later.
             socket_path: of the guardian; clients carry it in their environment.
-            lifeline: the read end of a pipe whose write end only the main process and its forks hold; None where there is none.
+            lifeline: the read end of a pipe whose write end only the main process and its workers hold; None where there is none.
+            main: pid of the main process.
         """
         self._loop = loop
         self._mark = f"{ENVIRONMENT}={socket_path}".encode()
         self._lifeline = lifeline
+        self._main = main
         self._table = ProcTable()
         self._signaller = Signaller(self._table.process)
         self._frozen: dict[str, _Frozen] = {}
@@ -66,6 +71,8 @@ class LocalProcesses:
     def freeze(self, leases: t.Iterable[Lease]) -> None:
         """Stop the workers that hold these leases, and their clients."""
         for lease in leases:
+            if lease.detached:
+                continue  # Its worker has ended: that pid may be a stranger's by now.
             worker = self._identify(lease.terms["worker"])
             # What a local connection has started is the tree itself: the kill pass freezes that.
             clients = [] if lease.terms["local"] or worker is None else self._below(worker)
@@ -98,11 +105,40 @@ class LocalProcesses:
             self._send(frozen.worker, signal.SIGCONT)
             self._end_later(frozen.worker)
 
+    def signal_idle(self, number: int, busy: t.Container[int]) -> None:
+        """Pass the signal of an interruption on to the workers without a lease, and to what they have started here: a lookup, for example.
+
+        As core does it from 2.19.4 on, where each worker leads a process group and passes the signal on to that. Before, a worker is in the group of the
+        main process, which gets the signal as a whole from a terminal: there only what it has left is signalled.
+
+        Args:
+            number: of the signal.
+            busy: pids of the workers that stand still, or whose kill order is under way.
+        """
+        idle = [process for process in map(self._identify, self._workers(self._table.children(self._main))) if process is not None and process.pid not in busy]
+        leaders = [worker for worker in idle if _group_of(worker) == worker.pid]
+        for worker in leaders:
+            self._send(worker, signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+        # Looked for now: core may terminate the workers before the time is over, and then nothing leads to what they have started.
+        others = [process for worker in idle if worker not in leaders for process in (*self._group_below(worker), worker)]
+        if others:
+            self._pending += 1
+            self._loop.after(_FROM_TERMINAL, lambda: self._interrupt_all(others))
+
+    def _group_below(self, worker: ProcessId) -> list[ProcessId]:
+        group = _group_of(worker)
+        return [process for process in self._below(worker) if group and _group_of(process) == group]
+
+    def _interrupt_all(self, processes: t.Iterable[ProcessId]) -> None:
+        """INT, whatever the signal was: it unwinds a worker, which lets go of the queue to the main process on the way."""
+        self._pending -= 1
+        for process in processes:
+            self._send(process, signal.SIGINT)
+
     def end_orphans(self, workers: t.Iterable[int]) -> None:
         """The main process is gone: end its forks, which go on without it, but for those that stand still for a kill order."""
         standing = {frozen.worker for frozen in self._frozen.values()}
-        # A courier that was forked a moment ago still holds what its parent holds.
-        holders = {*workers, *self._lifeline_holders()} - set(self._table.children(os.getpid()))
+        holders = {*workers, *self._workers(self._table.pids())}
         found = [self._identify(pid) for pid in holders]
         for orphan in found:
             if orphan is not None and orphan not in standing:
@@ -155,11 +191,14 @@ class LocalProcesses:
                     strays.append(process)
         return strays
 
-    def _lifeline_holders(self) -> list[int]:
+    def _workers(self, pids: t.Iterable[int]) -> set[int]:
+        """Those of these processes that are workers of the run: they hold the lifeline."""
         if self._lifeline is None:
-            return []
+            return set()
         pipe = f"pipe:[{os.fstat(self._lifeline).st_ino}]"
-        return [pid for pid in self._table.pids() if pid != os.getpid() and _writes_to(pid, pipe)]
+        # A courier that was forked a moment ago still holds what its parent holds.
+        ours = {os.getpid(), self._main, *self._table.children(os.getpid())}
+        return {pid for pid in pids if pid not in ours and _writes_to(pid, pipe)}
 
 
 def _writes_to(pid: int, pipe: str) -> bool:
@@ -172,17 +211,25 @@ def _writes_to(pid: int, pipe: str) -> bool:
         return False  # gone, or another user's: no fork of ours
 
 
+def _group_of(process: ProcessId) -> int:
+    """Its process group; 0 when it is gone."""
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return 0
+
+
 def _access_mode(pid: int, descriptor: str) -> int:
     with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as lines:
         flags = next((line.split()[1] for line in lines if line.startswith("flags:")), "0")
     return int(flags, 8) & os.O_ACCMODE
 
 
-def wake_descendants(process: ProcessId) -> None:
-    """Let everything below a process of ours go on that was stopped."""
+def wake_tree(process: ProcessId) -> None:
+    """Let a process of ours go on, and everything below it, where it was stopped."""
     table = ProcTable()
     signaller = Signaller(table.process)
-    for pid in descendants([process.pid], table.children, lambda pid: False):
+    for pid in [process.pid, *descendants([process.pid], table.children, lambda pid: False)]:
         below = table.process(pid)
         if below is not None and below.stopped:
             with contextlib.suppress(ProcessLookupError, PermissionError):

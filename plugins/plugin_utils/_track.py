@@ -24,8 +24,20 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._task import Guard
 _MARK = "_treekill_track_all"
 
 
+class _Tracking:
+    """Of this process and its forks: whether the run that is going on is tracked."""
+
+    on = False
+
+
+def untrack() -> None:
+    """The run is over. The patch stays, as another plugin may have put its own around it, and does nothing."""
+    _Tracking.on = False
+
+
 def track_all() -> None:
-    """Put the connection of every action that is made from now on, here and in forked workers, on a leash."""
+    """Put the connection of every action that is made until `untrack`, here and in forked workers, on a leash."""
+    _Tracking.on = True
     original = ActionBase.__init__
     if hasattr(original, _MARK):
         return
@@ -33,7 +45,8 @@ def track_all() -> None:
     @functools.wraps(original)
     def guarded(self: ActionBase, *args: t.Any, **kwargs: t.Any) -> None:
         original(self, *args, **kwargs)
-        _guard(self)
+        if _Tracking.on:
+            _guard(self)
 
     setattr(guarded, _MARK, True)
     ActionBase.__init__ = guarded  # type: ignore[method-assign]

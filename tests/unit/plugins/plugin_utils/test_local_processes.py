@@ -221,9 +221,17 @@ def test_a_process_that_is_gone_has_no_identity_and_is_not_alive():
     assert not is_alive(ProcessId(os.getpid(), 1))
 
 
+def test_the_worker_of_a_job_that_goes_on_by_itself_has_ended_and_its_pid_is_left_alone(local, family, bystander):
+    job = lease_of(bystander.worker.pid, "00000002")
+    job.detached = True
+    local.freeze([job, lease_of(family.worker.pid)])
+    until(lambda: family.states() == "TTT")
+    assert bystander.states() == "SSS"
+
+
 def test_what_was_stopped_below_a_process_goes_on(family):
     for pid in family.pids:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: family.states() == "TTT")
-    _local_processes.wake_descendants(identify(family.worker.pid))
-    until(lambda: family.states()[1:] == "SS")
+    _local_processes.wake_tree(identify(family.worker.pid))
+    until(lambda: family.states() == "SSS")

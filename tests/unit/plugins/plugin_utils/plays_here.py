@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Programs with plays that run on this machine itself, started for a test; all that they have started is gone with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from .runs import PLACES
+
+MARK = "TREEKILL_TEST_OF"
+
+CALLBACK = "treekill.remote.guardian"
+
+
+class Program:
+    """A running program. What it and its children write is in one file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], directory: Path, mark: str) -> None:
+        self.process = process
+        self.directory = directory
+        self._mark = f"{MARK}={mark}".encode()
+
+    @property
+    def told(self) -> str:
+        return (self.directory / "told").read_text()
+
+    def flat(self) -> str:
+        """What it has written, with the lines of long warnings joined."""
+        return " ".join(self.told.split())
+
+    def until(self, look: Callable[[], object], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not look():
+            assert time.monotonic() < deadline, self.told
+            time.sleep(0.02)
+
+    def until_told(self, text: str, times: int = 1) -> None:
+        self.until(lambda: self.told.count(text) >= times)
+
+    def carriers(self) -> dict[int, list[str]]:
+        """Of each process of this program, by its environment, the command line."""
+        found = {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if self._mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    found[int(name)] = Path(f"/proc/{name}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        return found
+
+    def running(self, *command: str) -> list[int]:
+        """The pids of its processes that have this command line."""
+        return [pid for pid, words in self.carriers().items() if words == [*command]]
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 60) -> int:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it goes on\n{self.told}") from None
+
+
+@contextlib.contextmanager
+def running(directory: Path, arguments: Sequence[str], callback: bool = True, plugins: dict[str, str] | None = None, **environ: str) -> Iterator[Program]:
+    """Start a Python program in `directory`, with callback plugins beside ours."""
+    names = [*([CALLBACK] if callback else []), *(plugins or {})]
+    (directory / "callback_plugins").mkdir(exist_ok=True)
+    for name, text in (plugins or {}).items():
+        (directory / "callback_plugins" / f"{name}.py").write_text(text)
+    enabled = f"callbacks_enabled = {','.join(names)}\n" if names else ""
+    (directory / "ansible.cfg").write_text(f"[defaults]\ncallback_plugins = callback_plugins\n{enabled}")
+    mark = uuid.uuid4().hex
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))}
+    places = {"PYTHONPATH": PLACES, "TMPDIR": str(directory), "HOME": str(directory), "ANSIBLE_HOME": str(directory / "home"), "LC_ALL": "C.UTF-8"}
+    ansible = {"ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    environment = {**clean, **places, **ansible, MARK: mark, **environ}
+    with (directory / "told").open("wb") as told:
+        words = [sys.executable, *arguments]
+        process = subprocess.Popen(words, cwd=directory, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True, env=environment)
+    program = Program(process, directory, mark)
+    try:
+        yield program
+    finally:
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 20
+        while left := program.carriers():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert time.monotonic() < deadline, left
+            time.sleep(0.02)
+
+
+def host_program(directory: Path, script: str, *, callback: bool = True, plugins: dict[str, str] | None = None) -> contextlib.AbstractContextManager[Program]:
+    """A program that uses Ansible as a library."""
+    return running(directory, [str(Path(__file__).with_name("a_host_program.py")), script], callback, plugins)
+
+
+def playbook(directory: Path, text: str, *, plugins: dict[str, str] | None = None, **environ: str) -> contextlib.AbstractContextManager[Program]:
+    """`ansible-playbook` with this playbook."""
+    (directory / "play.yml").write_text(text)
+    return running(directory, ["-m", "ansible", "playbook", "-i", "here,", "-c", "local", "play.yml"], plugins=plugins, **environ)
