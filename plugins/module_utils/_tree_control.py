@@ -34,9 +34,10 @@ class Fate:
     process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
     (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
     cleans: started by somebody who has had the first signal, perhaps to clean up: let be until the grace is over.
+    job: of a process that watches an asynchronous job of core's, the id of that and then the environment; empty for all others.
     """
 
-    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason")
+    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason", "job")
 
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
@@ -49,6 +50,7 @@ class Fate:
         self.late = False
         self.cleans = False
         self.reason = ""
+        self.job: List[bytes] = []
 
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
         """Note user and command line, while the process still has them."""
@@ -57,6 +59,8 @@ class Fate:
         words = table.arguments(pid)
         if is_supervisor(words):
             self.role = SUPERVISOR
+        elif len(words) > 4 and words[1][-17:] == b"/async_wrapper.py":
+            self.job = words[2:3] + table.environment(pid).split(b"\0")
         self.command = b" ".join(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"

@@ -16,7 +16,10 @@ import re
 import shlex
 
 _CHANGED = re.compile(rb"[^ \"#&()*+,\-./0-9:;<=>?@A-Z\[\]^_a-z{|}~]")
-"""Everything else goes as a number. A percent sign is one for printf itself."""
+"""Everything else goes as a number."""
+
+_SHORTER = {b"\n": b"\\n", b"%": b"%%"}
+"""What printf has another word for."""
 
 _NEEDS_IT = re.compile(r"[!\\\n\r]")
 """What single quotes alone do not keep in every login shell."""
@@ -50,4 +53,4 @@ def quoted_for_any(text: str, shell: str = "/bin/sh") -> str:
 
 
 def _as_number(found: re.Match[bytes]) -> bytes:
-    return b"\\n" if found[0] == b"\n" else b"\\%03o" % ord(found[0])
+    return _SHORTER.get(found[0]) or b"\\%03o" % ord(found[0])

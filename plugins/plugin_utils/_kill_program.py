@@ -13,6 +13,7 @@ import functools
 import json
 import math
 import shlex
+import string
 import typing as t
 from collections.abc import Sequence
 
@@ -91,9 +92,16 @@ def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     after = (
         f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
         f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
-        f'[ "$k" = 0 ] || {{ k={shlex.quote(shell_text())}; /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
+        f'[ "$k" = 0 ] || {{ k=$({_saying_shell_text()}); /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
     )
     return octal(before), octal(after)
+
+
+def _saying_shell_text() -> str:
+    """The command that prints the shell version: on its way, letters that are not in it stand for the signs that would take four characters each."""
+    text = shell_text()
+    dollar, backslash = [letter for letter in string.ascii_letters if letter not in text][:2]
+    return f"echo {shlex.quote(text.translate({ord('$'): dollar, 92: backslash}))} | tr {dollar}{backslash} '\\044\\134'"
 
 
 def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:

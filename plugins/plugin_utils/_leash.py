@@ -52,7 +52,7 @@ display = Display()
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
 
-_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* j[0-9]+ ")
+_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
 """Others name the path as well, to make it executable for example; this one goes on with the job's id."""
 
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
@@ -278,7 +278,8 @@ class Leash:
         supervised = f"lease={lease}" in cmd
         if supervised and in_data and self._before_stdin:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
-        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised))
+        job = _STARTS_JOB.search(cmd) if self.task.detaches else None
+        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised, job[1] if job else ""))
         if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)

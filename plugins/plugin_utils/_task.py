@@ -26,6 +26,8 @@ _INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
 """Tried on the host after what the task itself uses: the distributions' own, then what the PATH has."""
 
 
+_ASKS_FOR_JOB = ("async_status", "ansible.builtin.async_status", "ansible.legacy.async_status")
+
 _CUTS_ITS_CONNECTION = ("reboot", "ansible.builtin.reboot", "ansible.legacy.reboot")
 """Actions that lose their connection on purpose: ending what they have started would cancel what it does."""
 
@@ -44,6 +46,8 @@ class GuardedTask:
     asynchronous: bool = False
     detaches: bool = False
     """Asynchronous with poll 0: the job goes on when the task has ended."""
+    polls: str = ""
+    """The id of another task's asynchronous job that this one asks for."""
 
     @classmethod
     def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
@@ -77,6 +81,7 @@ class GuardedTask:
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
+            polls=str(task.args.get("jid", "")) if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup" else "",
         )
 
     def with_interpreter(self, path: str) -> GuardedTask:
