@@ -46,7 +46,7 @@ def write_apart(job: "bytes", user: "int", environment: "Dict[bytes, bytes]") ->
             host_signals.alarm(int(FILE_SECONDS) + 1)
             become(user)
             say_ended(folder(environment), os.fsdecode(job))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             pass  # it stays as it is: the report has told what was ended
         finally:
             os._exit(0)
@@ -85,7 +85,7 @@ def folder(environment: "Dict[bytes, bytes]") -> "str":
 def say_ended(place: "str", job: "str") -> "None":
     """In each file that says of itself that it is that job's and that the job is not finished. A wrapper adds its pid to the name.
 
-    Raises OSError, ValueError, KeyError.
+    Raises OSError; ValueError, KeyError, TypeError where a file holds something else.
     """
     import json
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 import shlex
 
-_CHANGED = re.compile(rb"[^ \"#&()*+,\-./0-9:;<=>?@A-Z\[\]^_a-z{|}~]")
-"""Everything else goes as a number."""
+_CHANGED = re.compile(rb"[^ \"#&()*+,\-./0-9:;<=>?@A-Z\[\]^_a-z|~]")
+"""Everything else goes as a number. Braces do, since bash expands them before it looks at quotes within backquotes."""
 
 _SHORTER = {b"\n": b"\\n", b"%": b"%%"}
 """What printf has another word for."""
