@@ -63,7 +63,7 @@ def test_it_stays_the_same_through_any_number_of_login_shells_between(times):
 
 def test_nothing_in_it_is_read_by_any_shell():
     every = "".join(map(chr, range(1, 256)))
-    assert not re.search(r"[$!`'\n\r]|\\[\\'\"]|[^ -~]", octal(every))
+    assert not re.search(r"[$!`'{}\n\r]|\\[\\'\"]|[^ -~]", octal(every))
 
 
 def test_the_process_stays_and_shows_the_text():

@@ -38,7 +38,10 @@ def started_job(namespace: ProcessNamespace, folder: Path) -> Path:
     module.write_text("#!/bin/sh\nexec sleep 1000\n")
     module.chmod(0o755)
     place = os.pathsep.join([str(Path(ansible.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-    words = [sys.executable, str(WRAPPER), "j7", "600", "true", str(module)]
+    # Beside other modules of core's, it would find those in the place of the standard library's.
+    wrapper = folder.parent / "async_wrapper.py"
+    wrapper.write_bytes(WRAPPER.read_bytes())
+    words = [sys.executable, str(wrapper), "j7", "600", "true", str(module)]
     environment = f"ANSIBLE_ASYNC_DIR={shlex.quote(str(folder))} PYTHONPATH={shlex.quote(place)}"
     namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; {environment} {shlex.join(words)}"])
     until = time.monotonic() + 60
