@@ -71,7 +71,6 @@ _BECOME = {
     "root, no password": "sudo, NOPASSWD",
     "root, by password": "sudo, with password",
     "another user": "sudo, to a third user",
-    "root, by sudo -i": "sudo -i",
     "root, by su": "su, with password",
     "another user, by su": "su, to a third user",
     "root, by doas": "doas",
