@@ -92,6 +92,10 @@ class KillPass:
                 kill_the_rest(self.control)
         finally:
             self.control.release()
+        if any(fate.job for fate in self.control.fates.values()):
+            from ansible_collections.treekill.remote.plugins.module_utils._job_file import tell_jobs
+
+            tell_jobs(self.control.fates.values())
         if self.control.living():
             from ansible_collections.treekill.remote.plugins.module_utils._last_resort import explain
 

@@ -38,9 +38,10 @@ class Fate:
     process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
     (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
     cleans: started by somebody who has had the first signal, perhaps to clean up: let be until the grace is over.
+    job: of a process that watches an asynchronous job of core's, the id of that and then the environment; empty for all others.
     """
 
-    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason")
+    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason", "job")
 
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
@@ -53,14 +54,17 @@ class Fate:
         self.late = False
         self.cleans = False
         self.reason = ""
+        self.job: List[bytes] = []
 
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
         """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
         pid = self.process.id.pid
         user = table.user(pid)
         words = table.arguments(pid)
+        job = words[2:3] + table.environment(pid).split(b"\0") if len(words) > 4 and words[1][-17:] == b"/async_wrapper.py" else []
         now = table.process(pid)
-        self.user, words = (user, words) if now is not None and now.id == self.process.id else (self.user, [])
+        still = now is not None and now.id == self.process.id
+        self.user, self.job, words = (user, job, words) if still else (self.user, self.job, [])
         self.command = b" ".join(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"

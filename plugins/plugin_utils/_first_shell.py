@@ -12,6 +12,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._carried import quoted_for_any
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import is_ssh, runs_here, splits_words
 
 if t.TYPE_CHECKING:
@@ -24,16 +25,18 @@ def in_first_shell(connection: ConnectionBase, cmd: str, change: t.Callable[[str
     if dash_c and shell == connection._play_context.executable:
         body = unquoted(quoted)
         if body is not None:
-            return f"{shell} -c {shlex.quote(change(body))}"
+            return f"{shell} -c {quoted_for_any(change(body), shell)}"
     # A raw command.
     if runs_here(connection):
         return change(cmd)
     if splits_words(connection):
         around = change('exec "$@"')
         return f"/bin/sh -c {shlex.quote(around)} sh {cmd}"
-    # Over ssh for the user's login shell, which need not be a POSIX one: sshd tells which it is. Elsewhere SHELL may be what somebody else has.
-    body = f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}' if is_ssh(connection) else cmd
-    return "/bin/sh -c " + shlex.quote(change(body))
+    if not is_ssh(connection):
+        return "/bin/sh -c " + shlex.quote(change(cmd))
+    # For the user's login shell, which need not be a POSIX one: sshd tells which it is. Elsewhere SHELL may be what somebody else has.
+    # It reads the line as well, and a restricted one runs nothing that is named by a path.
+    return "sh -c " + quoted_for_any(change(f'exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(cmd)}'))
 
 
 def unquoted(quoted: str) -> str | None:

@@ -178,6 +178,8 @@ class Guardian:
         lease.terms["worker"] = peer.pid
         lease.answered = False
         peer.is_worker = True
+        if lease.terms.get("polls"):
+            peer.polls = (lease.host, str(lease.terms["polls"]).partition(".")[0])
         granted = self._ledger.take(lease)
         lease.answered = self._answer(peer, message, {"granted": granted, "late": False, "why": self._cause})
         if granted and lease.answered:
@@ -352,10 +354,19 @@ class Guardian:
             self._local.end(lease)
             self._ledger.settle(lease.lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
             return
-        if lease.detached and not lease.terms["end_async"]:
+        polled = self._is_polled(lease)
+        if polled:
+            # It was done with when it was detached.
+            self._chronicle.opened(lease)
+        if lease.detached and not lease.terms["end_async"] and not polled:
             self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
             self._dispatch.send(lease)
+
+    def _is_polled(self, lease: Lease) -> bool:
+        """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
+        job = (lease.host, str(lease.terms.get("job", "")))
+        return lease.detached and job[1] != "" and any(peer.polls == job for peer in self._peers)
 
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)

@@ -26,7 +26,7 @@ from ansible.plugins.loader import become_loader, connection_loader, shell_loade
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, KillRequest, kill_command, parse_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_ssh
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
@@ -166,7 +166,7 @@ class KillOrder:
             if had_no_session(error) or (self.becomes and not self.pipelined):
                 raise
             # A server that takes no command of such a length (dropbear: 9000 bytes) says no more than that it failed. It takes the same as input.
-            return self._sent(nonce, 'eval "$(cat)"', self._pass(nonce, at_once).encode("utf-8"))
+            return self._sent(nonce, 'eval "`cat`"', self._pass(nonce, at_once).encode("utf-8"))
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
         connection = self.reach.connect(no_log=not self.show_arguments)
@@ -195,6 +195,9 @@ class KillOrder:
                 raise ReachError("the task ran inside become, and its become plugin is not known")
             command = connection.become.build_become_command(command, connection._shell)
         executable = connection._play_context.executable
+        if executable == "/bin/sh" and is_ssh(connection):
+            # A restricted login shell runs nothing that is named by a path.
+            executable = "sh"
         if connection.allow_executable and executable:
             command = f"{executable} -c {shlex.quote(command)}"
         return command

@@ -13,12 +13,14 @@ import functools
 import json
 import math
 import shlex
+import string
 import typing as t
 from collections.abc import Sequence
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import MARK, KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._carried import becoming_shell, octal
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import programs
 from ansible_collections.treekill.remote.plugins.plugin_utils._shell_kill_pass import shell_text
 
@@ -84,24 +86,33 @@ class KillReport:
 
 @functools.lru_cache(maxsize=64)
 def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
-    """What comes before and after the words: all that does not change from host to host."""
+    """What comes before and after the words, as it travels: all that does not change from host to host."""
     tries = " ".join(shlex.quote(interpreter) for interpreter in interpreters)
-    before = "trap '' 1 2 3 13 15 USR1; set -- "
+    before = "set -- "
     after = (
         f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
         f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
-        f'[ "$k" = 0 ] || {{ k={shlex.quote(shell_text())}; /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
+        f'[ "$k" = 0 ] || {{ k=$({_saying_shell_text()}); /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
     )
-    return before, after
+    return octal(before), octal(after)
+
+
+def _saying_shell_text() -> str:
+    """The command that prints the shell version: on its way, letters that are not in it stand for the signs that would take four characters each."""
+    text = shell_text()
+    dollar, backslash = [letter for letter in string.ascii_letters if letter not in text][:2]
+    return f"echo {shlex.quote(text.translate({ord('$'): dollar, 92: backslash}))} | tr {dollar}{backslash} '\\044\\134'"
 
 
 def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
     """One POSIX shell command line that runs the pass on a host.
 
     interpreters are tried in this order; whichever is missing, older than 3.6 or broken is passed over. The shell version comes last.
+    It stays the same through any number of shells. Signals are ignored from its first word on.
     """
     before, after = _command_start(tuple(interpreters))
-    return before + " ".join(shlex.quote(word) for word in request_words(request)) + after
+    words = octal(" ".join(shlex.quote(word) for word in request_words(request)))
+    return 'trap "" 1 2 3 13 15 USR1; ' + becoming_shell(before + words + after)
 
 
 def parse_report(text: str, nonce: str) -> KillReport:

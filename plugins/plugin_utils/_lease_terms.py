@@ -30,6 +30,8 @@ class Command:
     pipelined: bool
     """Whether something comes on its standard input."""
     supervised: bool
+    job: str = ""
+    """The id of the asynchronous job that it starts, as core puts it on the command line."""
 
 
 def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
@@ -59,6 +61,8 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
             "cut": command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
             "supervised": command.supervised,
             "transfer": False,
+            "job": command.job,
+            "polls": task.polls,
         },
     }
 

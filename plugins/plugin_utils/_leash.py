@@ -24,6 +24,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
+from ansible_collections.treekill.remote.plugins.plugin_utils._carried import carried
 from ansible_collections.treekill.remote.plugins.plugin_utils._first_shell import in_first_shell
 from ansible_collections.treekill.remote.plugins.plugin_utils._held_signals import signals_held
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole, missing
@@ -31,7 +32,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease_terms import Command, terms_of_command, terms_of_transfer
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts import told
-from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python
+from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python, python_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_for_devices, is_ssh, runs_here
@@ -41,7 +42,8 @@ if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
 
-Result = tuple[int, bytes, bytes]
+Result = tuple[int, "bytes | str", "bytes | str"]
+"""Core says bytes. There are plugins that return text (lxd, incus), and core takes it."""
 
 _ATTRIBUTE = "_treekill_leash"
 
@@ -50,7 +52,7 @@ display = Display()
 _ASYNC_WRAPPER = "async_wrapper.py"
 """Name on the host of core's own starter of asynchronous jobs."""
 
-_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* j[0-9]+ ")
+_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
 """Others name the path as well, to make it executable for example; this one goes on with the job's id."""
 
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
@@ -78,8 +80,13 @@ class Recording:
     """The root of the last one."""
 
 
-def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | None:
+def leash(connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable[[], GuardedTask]) -> Leash | None:
     """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
+
+    Args:
+        connection: with all its options set.
+        link: to the guardian.
+        task: itself; or what tells it, for an action that is not expected to send anything.
 
     Returns:
         The leash; None where there is no POSIX shell at the other end, and nothing is wrapped: the user is warned of it, once for a host.
@@ -88,12 +95,12 @@ def leash(connection: ConnectionBase, link: Link, task: GuardedTask) -> Leash | 
     if present is None:
         reason = _why_not(connection)
         if reason:
-            if task.needs_connection and task.options.track != "none":
+            if isinstance(task, GuardedTask) and task.options.track != "none":
                 link.unguarded(task.host, connection._load_name, reason)
             return None
         present = Leash(connection, link, task)
         setattr(connection, _ATTRIBUTE, present)
-    present.task = task
+    present.hold_for(task)
     if connection.become is not None:
         present.wrap_become(connection.become)
     return present
@@ -109,11 +116,15 @@ def _why_not(connection: ConnectionBase) -> str:
     return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
 
 
+def _bytes(output: bytes | str) -> bytes:
+    return output.encode("utf-8", "surrogateescape") if isinstance(output, str) else output
+
+
 class Leash:
     """Stands between an action and its connection."""
 
-    def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask) -> None:
-        self.task = task
+    def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
+        self._task = task
         self._connection = connection
         self._link = link
         self._recording: Recording | None = None
@@ -139,6 +150,17 @@ class Leash:
         if is_whole(Part.SUPERVISOR):
             self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
             vars(connection._shell)["build_module_command"] = self.build_module_command
+
+    @property
+    def task(self) -> GuardedTask:
+        """The task that the next command is for."""
+        if not isinstance(self._task, GuardedTask):
+            self._task = self._task()
+        return self._task
+
+    def hold_for(self, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
+        """Guard what comes next for another task."""
+        self._task = task
 
     @contextlib.contextmanager
     def recording(self, commands: bool) -> t.Iterator[Recording]:
@@ -171,7 +193,9 @@ class Leash:
                 return str(build(cmd, shell, **more))
             self._inside_become = self._lease_of(cmd)
             # Core builds this for commands that may become somebody, and for no other.
-            return str(build(self._cookie_and(self._inside_become, cmd, sudoable=True), shell, **more))
+            # Behind become there may be another shell, which reads it first: that of `sudo -i` or of `su -`.
+            inside = carried(self._cookie_and(self._inside_become, cmd, sudoable=True), getattr(shell, "executable", None) or "/bin/sh")
+            return str(build(inside, shell, **more))
 
         vars(become)[_ATTRIBUTE] = self
         vars(become)["build_become_command"] = build_become_command
@@ -179,9 +203,18 @@ class Leash:
     def put_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
         """The connection's own; a module takes the program of its supervisor along."""
         name = os.path.basename(out_path)
-        if self._supervises and (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER) and append_program(in_path):
-            self._carriers.add(out_path)
+        if self._supervises and (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER):
+            interpreter = append_program(in_path)
+            if interpreter:
+                self._carriers.add(out_path)
+                self._learn(interpreter)
         return self._transferred(self._put_file, in_path, out_path, more)
+
+    def _learn(self, interpreter: str) -> None:
+        """Remember what core runs the module with: the kill pass finds it there as well, whatever the variable says that it was made of."""
+        python = python_of(interpreter)
+        if python:
+            self._task = self.task.with_interpreter(python)
 
     def fetch_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
         """The connection's own."""
@@ -190,6 +223,7 @@ class Leash:
     def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None, **more: t.Any) -> str:
         """The shell's own, with a supervisor around the module."""
         self._module_next = True
+        self._learn((shebang or "").removeprefix("#!"))
         command = str(self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)).strip()
         if not self._supervises:
             return command
@@ -244,11 +278,12 @@ class Leash:
         supervised = f"lease={lease}" in cmd
         if supervised and in_data and self._before_stdin:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
-        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised))
+        job = _STARTS_JOB.search(cmd) if self.task.detaches else None
+        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised, job[1] if job else ""))
         if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
-        if self._job and _JOB_HAS_ENDED.search(result[1]):
+        if self._job and _JOB_HAS_ENDED.search(_bytes(result[1])):
             # Not when this worker ends: core terminates one that is slow to, and what the job left behind would be taken for a tree in flight.
             self._link.done(self._job)
             self._job = ""
@@ -330,13 +365,15 @@ class Leash:
         if self._recording is None:
             return result
         rc, stdout, stderr = result
-        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", stdout)
-        if announced:
-            cookie = parse_cookie(announced[1].decode())
-            if is_module:
-                self._recording.root = Recorded(cookie.root, cookie.ppid)
-            stdout = stdout[: announced.start()] + stdout[announced.end() :]
-        return rc, stdout, stderr
+        said = _bytes(stdout)
+        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", said)
+        if not announced:
+            return result
+        cookie = parse_cookie(announced[1].decode())
+        if is_module:
+            self._recording.root = Recorded(cookie.root, cookie.ppid)
+        rest = said[: announced.start()] + said[announced.end() :]
+        return rc, rest.decode("utf-8", "surrogateescape") if isinstance(stdout, str) else rest, stderr
 
     # The lease.
 

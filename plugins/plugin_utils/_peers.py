@@ -43,6 +43,8 @@ class Peer:
         """Whether it has taken a lease: only that makes it a process of the run."""
         self.is_main = False
         """The main process: it is told when the clients stand still."""
+        self.polls: tuple[str, str] | None = None
+        """The host and the id of the asynchronous job that it waits for, started by another task with poll 0."""
 
 
 class Peers:

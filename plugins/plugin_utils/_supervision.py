@@ -49,6 +49,9 @@ _FROM_WORD = (
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
 """What a request says of itself when it says nothing."""
 
+_READ_BY_NO_SHELL = re.compile(r"[^0-9A-Za-z_.,:/+@-]+")
+"""What a task's name loses: any text of the user's may be on its way through shells that know none of our quotes."""
+
 _TASK_LENGTH = 60
 """Characters of a task's name that ps shows."""
 
@@ -115,24 +118,33 @@ class Supervision:
         elif self.session:
             words.append("session=1")
         if self.task.show_arguments:
-            words.append(f"task={re.sub('[^!-~]+', '_', self.task.name)[:_TASK_LENGTH]}")
+            words.append(f"task={_READ_BY_NO_SHELL.sub('_', self.task.name)[:_TASK_LENGTH]}")
         return " ".join(words)
 
 
 def is_python(interpreter: str) -> bool:
     """Whether the words that a module is started with are those of a Python interpreter."""
-    return any(os.path.basename(word).startswith("python") or word.endswith("/platform-python") for word in interpreter.split())
+    return bool(python_of(interpreter))
 
 
-def append_program(path: str) -> bool:
-    """Add the program to a module on its way to the host. False where the file is not a copy that core has made of a Python script."""
+def python_of(interpreter: str) -> str:
+    """The word among them that names it; empty where none does."""
+    return next((word for word in interpreter.split() if os.path.basename(word).startswith("python") or word.endswith("/platform-python")), "")
+
+
+def append_program(path: str) -> str:
+    """Add the program to a module on its way to the host.
+
+    Returns:
+        The words that start the module; none where the file is not a copy that core has made of a Python script, and nothing was added.
+    """
     folder = os.path.realpath(str(C.DEFAULT_LOCAL_TMP))
     if os.path.dirname(os.path.realpath(path)) != folder:
-        return False
+        return ""
     with open(path, "r+b") as module:
         first = module.readline(4096).decode("utf-8", "replace")
         if not first.startswith("#!") or not is_python(first[2:]):
-            return False
+            return ""
         module.seek(0, os.SEEK_END)
         module.write(f"\n#{programs().supervisor}".encode("ascii"))
-    return True
+    return first[2:].strip()

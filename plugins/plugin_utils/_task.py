@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 
 if t.TYPE_CHECKING:
@@ -19,9 +20,13 @@ if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
     from ansible.plugins.connection import ConnectionBase
 
+display = Display()
+
 _INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
 """Tried on the host after what the task itself uses: the distributions' own, then what the PATH has."""
 
+
+_ASKS_FOR_JOB = ("async_status", "ansible.builtin.async_status", "ansible.legacy.async_status")
 
 _CUTS_ITS_CONNECTION = ("reboot", "ansible.builtin.reboot", "ansible.legacy.reboot")
 """Actions that lose their connection on purpose: ending what they have started would cancel what it does."""
@@ -41,8 +46,8 @@ class GuardedTask:
     asynchronous: bool = False
     detaches: bool = False
     """Asynchronous with poll 0: the job goes on when the task has ended."""
-    needs_connection: bool = True
-    """False for actions that do nothing on any host, such as debug."""
+    polls: str = ""
+    """The id of another task's asynchronous job that this one asks for."""
 
     @classmethod
     def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
@@ -62,22 +67,26 @@ class GuardedTask:
             host = str(task.delegate_to)
             variables = variables.get("ansible_delegated_vars", {}).get(host) or variables
 
-        def value(name: str) -> t.Any:
-            return templar.template(variables[name]) if name in variables else None
-
-        options = _options.resolve({name: value(name) for name in _options.VARIABLES}, arguments)
+        values = {name: _known(templar, name, variables[name]) for name in _options.VARIABLES if name in variables}
+        options = _options.resolve(values, arguments)
         if task.action in _CUTS_ITS_CONNECTION:
             options = dataclasses.replace(options, keep_on_disconnect=True)
         return cls(
             host=str(host),
             name=str(task.get_name()),
             options=options,
-            interpreters=_interpreters(value("ansible_python_interpreter"), variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
+            interpreters=_interpreters(
+                _as_written(variables.get("ansible_python_interpreter")), variables.get("ansible_facts", {}).get("discovered_interpreter_python")
+            ),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
-            needs_connection=bool(getattr(action, "_requires_connection", True)),
+            polls=str(task.args.get("jid", "")) if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup" else "",
         )
+
+    def with_interpreter(self, path: str) -> GuardedTask:
+        """The same, of which it is known by now what core runs its module with."""
+        return dataclasses.replace(self, interpreters=_interpreters(path, *self.interpreters))
 
     @classmethod
     def of_connection(cls, connection: ConnectionBase) -> GuardedTask | None:
@@ -101,6 +110,29 @@ class GuardedTask:
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
         )
+
+
+def needs_connection(action: ActionBase) -> bool:
+    """False for actions that do nothing on any host, such as debug."""
+    return bool(getattr(action, "_requires_connection", True))
+
+
+def _known(templar: t.Any, name: str, value: t.Any) -> t.Any:
+    """What a kill option's variable says; None, with a warning, where it is made of something that is not known yet."""
+    if not isinstance(value, str) or "{" not in value:
+        return value
+    try:
+        said = templar.template(value)
+    except Exception as error:  # noqa: BLE001  # whatever a template raises, the task itself may never look at it
+        display.warning(f"treekill.remote: {name} is not known yet, and is as if it were not set: {error}")
+        return None
+    # Core may be told to leave a template as it is that it can't make anything of.
+    return None if "{{" in str(said) else said
+
+
+def _as_written(interpreter: object) -> object:
+    """The interpreter, if it is plain text. A template is for core, which looks at it when it runs a module, and not for a task without one."""
+    return None if interpreter is None or "{" in str(interpreter) else interpreter
 
 
 def _address_option(connection: ConnectionBase) -> str:

@@ -19,7 +19,7 @@ from ansible.errors import AnsibleOptionsError
 from ansible.plugins.action import ActionBase
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask, needs_connection
 
 _MARK = "_treekill_track_all"
 
@@ -55,7 +55,11 @@ def track_all() -> None:
 def _guard(action: ActionBase) -> None:
     connection, link = action._connection, current()
     try:
-        leash(connection, link, GuardedTask.of(action))
+        if needs_connection(action):
+            leash(connection, link, GuardedTask.of(action))
+        else:
+            # Thousands of items of set_fact cost what they cost without us. What such an action sends all the same is looked at then.
+            leash(connection, link, lambda: GuardedTask.of(action))
     except AnsibleOptionsError:
         raise
     except (AttributeError, TypeError, KeyError) as error:

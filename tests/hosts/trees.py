@@ -23,7 +23,9 @@ MACHINE_ROOT = Path("/")
 #: The Debian release of the usual base.
 DEFAULT = "bookworm"
 
-_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini", "opendoas")
+_SHELLS = ("tcsh", "csh", "zsh", "ksh", "fish")
+#: Login shells that are no Debian system's own.
+_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini", "opendoas", *_SHELLS)
 #: What a host has more whose pid 1 is systemd: logind, and a bus for the units of users.
 _SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"

@@ -43,6 +43,8 @@ BECOME = {
     "root, by password": Becoming(login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}),
     # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the world read its files.
     "another user": Becoming(keywords={"become": True, "become_user": "other"}, variables={"ansible_shell_allow_world_readable_temp": True}),
+    # One more login shell, which reads the command line.
+    "root, by sudo -i": Becoming(keywords={"become": True, "become_flags": "-H -S -n -i"}),
     "root, by su": Becoming(keywords={"become": True, "become_method": "su"}, variables={"ansible_become_password": PASSWORD}),
     # Out of root's own hands: core can give its files away, and su asks nobody.
     "another user, by su": Becoming(login="root", keywords={"become": True, "become_method": "su", "become_user": "other"}),
@@ -82,6 +84,7 @@ class Setting:
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the task with the tree
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  #: by name of a host, what it has more than the others
     rescue: Sequence[Mapping[str, Any]] = ()  #: tasks, if that one fails; `{{ row }}` is what marks the run
+    first: Sequence[Mapping[str, Any]] = ()  #: tasks before all others
     after: Sequence[Mapping[str, Any]] = ()  #: tasks after it
     options: Mapping[str, object] = field(default_factory=dict)  #: more of [treekill] in ansible.cfg
     ssh: Mapping[str, object] = field(default_factory=dict)  #: more of [ssh_connection]
@@ -105,7 +108,7 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
     if setting.rescue:
         growing = {"name": "Grow and rescue", "block": [growing], "rescue": [*setting.rescue]}
     leaving = _shell_task("Leave daemons on purpose", "{{ lookup('file', 'daemons.sh') }}", setting)
-    return _write_play(directory, setting, [leaving, growing, *setting.after])
+    return _write_play(directory, setting, [*setting.first, leaving, growing, *setting.after])
 
 
 def write_scripted(directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:

@@ -4,7 +4,7 @@
 
 """A program that plays a run of its own, with a guardian: what it is told to do on standard input, as JSON, it answers on standard output.
 
-With `commands`, each a command and what it reads, it runs them over a local connection, bare and leashed, and answers with both results of each.
+With `commands`, each a command and what it reads, it runs them over a local connection, bare and leashed, and answers with the results of each.
 With `wait` it starts a guardian, tells its socket, and waits until standard input ends.
 """
 
@@ -34,15 +34,29 @@ def _connection() -> Any:
     return connection
 
 
+def _return_text(connection: Any) -> None:
+    """As the connection plugins for lxd and incus do."""
+    bare = connection.exec_command
+
+    def exec_command(*arguments: Any, **keywords: Any) -> tuple[int, str, str]:
+        status, out, err = bare(*arguments, **keywords)
+        return status, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape")
+
+    connection.exec_command = exec_command
+
+
 def _results(commands: list[list[str | None]]) -> list[Any]:
     link = Link(run=RUN, main=identify(os.getpid()), announced=True)
     task = GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
-    bare, leashed, announcing = _connection(), _connection(), _connection()
+    bare, leashed, announcing, texty = _connection(), _connection(), _connection(), _connection()
     leash(leashed, link, task)
+    _return_text(texty)
     answers = []
-    with leash(announcing, link, task).recording(commands=False):  # type: ignore[union-attr]
+    with leash(announcing, link, task).recording(commands=False), leash(texty, link, task).recording(commands=False):  # type: ignore[union-attr]
         for command, stdin in commands:
             results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, leashed, announcing)]
+            status, out, err = texty.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False)
+            results.append((status, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape")))
             answers.append([[status, out.decode(errors="replace"), err.decode(errors="replace")] for status, out, err in results])
     return answers
 

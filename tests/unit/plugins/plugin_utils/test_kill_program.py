@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -74,6 +75,18 @@ def test_without_python_the_shell_does_it(namespace, kind, shell):
     assert len(report.gone) >= kind.alive - 1
 
 
+@pytest.mark.parametrize("pythons", [[sys.executable], []], ids=["python", "no python"])
+@pytest.mark.parametrize("shell", ["/bin/bash", *filter(None, map(shutil.which, ("tcsh", "fish", "zsh")))])
+def test_it_passes_through_the_login_shell_of_sudo_i(namespace, pythons, shell):
+    tree = start(namespace, KINDS[0])
+    words = ["/bin/sh", "-c", kill_command(request(), pythons)]
+    # That escapes all but these with a backslash, and so loses newlines and leaves dollars to the shell.
+    output, errors = namespace.run([shell, "-c", " ".join(re.sub(r"([^a-zA-Z0-9_$-])", r"\\\1", word) for word in words)])
+    report = parse_report(output, "n0")
+    assert {process.pid for process in report.gone} == tree
+    assert (report.survivors, errors) == ((), "")
+
+
 def test_interpreters_that_are_missing_too_old_or_broken_are_passed_over(namespace, tmp_path):
     for name, status in (("old", 97), ("ancient", 2), ("broken", 1)):
         (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/tried\nexit {status}\n")
@@ -92,7 +105,9 @@ def test_a_python_that_is_too_old_says_so_before_it_reads_what_it_cannot_underst
     )
     if old is None:
         pytest.skip(f"none of these runs here: {', '.join(OLD_PYTHONS)}")
-    words = shlex.split(kill_command(request(), ["PYTHON"]))
+    line = kill_command(request(), ["PYTHON"])
+    text = subprocess.run(["/bin/sh", "-c", line.replace("exec /bin/sh -c", "printf %s")], check=True, capture_output=True, text=True).stdout
+    words = shlex.split(text)
     program = words[words.index("-c") + 1]
     assert subprocess.run([old, "-S", "-c", program], check=False).returncode == 97
 
@@ -101,7 +116,8 @@ def test_the_command_line_is_short_and_quoted_for_any_number_of_shells():
     line = kill_command(request(), ["/usr/bin/python3", "python3"])
     assert len(line) < LONGEST
     assert line.isascii()
-    assert "\n#" not in line
+    # One line, without anything that a login shell expands within quotes.
+    assert not re.search(r"[$!\n]", line)
     for dummy in range(3):
         line = shlex.quote(f"/bin/sh -c {shlex.quote(line)}")
     assert len(line) < 128 * 1024

@@ -55,13 +55,13 @@ COMMANDS: list[tuple[str, str | None]] = [
 
 
 def test_commands_do_and_say_what_they_do_and_say_without_a_leash():
-    """As a module is run, by the executable; as `raw` is, by the shell of the connection; and with the root's pid announced."""
+    """As a module is run, by the executable; as `raw` is, by the shell of the connection; with the root's pid announced; over a connection that returns text."""
     forms = [*COMMANDS, *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS)]
     with a_run({"commands": forms}) as process:
         answers = answer_of(process)
     assert len(answers) == len(forms)
     # A shell names the line of its script in an error.
-    differing = {form: one for (form, dummy), one in zip(forms, answers, strict=True) if not one[0] == one[1] == one[2]}
+    differing = {form: one for (form, dummy), one in zip(forms, answers, strict=True) if not one[0] == one[1] == one[2] == one[3]}
     assert differing == {}
 
 
