@@ -14,6 +14,8 @@ import typing as t
 from ansible.errors import AnsibleOptionsError
 from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import InFlight, use
+from ansible_collections.treekill.remote.plugins.plugin_utils._missing_callback import decline
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_options import options_of_run
 
@@ -41,14 +43,20 @@ def options_or_exit(loader: DataLoader | None, basedir: str, display: Display) -
 
 
 def begin(options: KillOptions, records: RecordOptions, display: Display) -> GuardedRun | None:
-    """Guard the run that starts in this process; None where no guardian can be had, which the user was told."""
+    """Guard the run that starts in this process; None where the user wants none, or none can be had, which the user was told."""
+    if options.track == "none":
+        decline()
+        return None
     run = GuardedRun(options, records)
     try:
         run.start()
     except (OSError, RendezvousError, WrongPeer) as error:
         display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
         return None
-    if options.track == "all" and is_whole(Part.TASKS):
+    tracks_all = options.track == "all" and is_whole(Part.TASKS)
+    run.in_flight = InFlight(tracks_all)
+    use(run.in_flight)
+    if tracks_all:
         from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all  # noqa: PLC0415  # stands on what was looked at here
 
         track_all()

@@ -28,6 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _front_end,
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
 from ansible_collections.treekill.remote.plugins.plugin_utils._courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RUN_SIGNALS, RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_descendants
@@ -64,6 +65,7 @@ class GuardedRun:
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
+        self.in_flight: InFlight | None = None
         self._before: dict[int, t.Any] = {}
         self._handlers_were_lost = False
         self._received: list[int] = []
@@ -127,7 +129,7 @@ class GuardedRun:
         if self._guardian is None:
             return
         killed = _has_hung_up(self._guardian)
-        if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
+        if not self._is_another(killed):
             return
         try:
             self._meet_guardian()
@@ -141,6 +143,14 @@ class GuardedRun:
                 else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
             )
+
+    def _is_another(self, killed: bool) -> bool:
+        """Whether whoever is asked now is not the guardian that was met: it does not know the leases of what is in flight."""
+        if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
+            return False
+        if self.in_flight is not None:
+            self.in_flight.lose_guardian(KILLED if killed else LOST)
+        return True
 
     def _keep_handlers(self) -> None:
         """Where something in this process has taken our place at a signal, take it again, and say so once: it may come back."""
@@ -245,6 +255,8 @@ class GuardedRun:
     def _show_report(self) -> None:
         if len(self._received) > 2:
             raise StopWaiting
+        if self._guardian is not None:
+            self._is_another(_has_hung_up(self._guardian))
         try:
             report = self._await_report()
         except (OSError, WireError, _rendezvous.WrongPeer) as error:
@@ -256,6 +268,8 @@ class GuardedRun:
             return
         for warning in report["warnings"]:
             display.warning(warning)
+        if self.in_flight is not None:
+            report["unguarded"] += self.in_flight.unguarded()
         Recap(report, bool(self._received), screen_of(display)).show(display)
 
     def _leave_workers(self) -> None:

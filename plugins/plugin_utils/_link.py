@@ -20,8 +20,9 @@ import uuid
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _missing_callback, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import Guard, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions, resolve_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
@@ -82,6 +83,7 @@ class Link:
             if not answer["granted"]:
                 raise Interrupted(f"The run was interrupted ({answer['why']}): nothing new is started on any host.")
             return True
+        note(Guard.NO_GUARDIAN)
         self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
         return False
 
@@ -90,6 +92,7 @@ class Link:
 
         The guardian knows whether it was said before, by whichever worker; where none can be had, it is said each time.
         """
+        note(Guard.IMPOSSIBLE)
         first = True
         try:
             channel = self._connected()
@@ -165,8 +168,8 @@ class Link:
             self._warn("treekill.remote: the guardian of this run is gone. A new one is started; tasks that were in flight are not protected.")
         elif not self.announced:
             self._warn(
-                "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"
-                " set callbacks_enabled = treekill.remote.guardian in ansible.cfg."
+                f"treekill.remote: this run has no recap. {_missing_callback.said_of_it()}. Of tasks that go through this collection's own plugins,"
+                " what an interruption leaves is killed. No other task is guarded."
             )
         return _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records())
 
@@ -190,6 +193,11 @@ class _Announced:
 def announce(link: Link) -> None:
     """Make `link` the one that this process and its forks use."""
     _Announced.link = link
+
+
+def is_announced() -> bool:
+    """Whether the main process of this run has a guardian: its callback is there."""
+    return _Announced.link is not None and _Announced.link.announced
 
 
 def current() -> Link:
