@@ -13,6 +13,7 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._masks import arguments_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import runs_here
 
 if t.TYPE_CHECKING:
@@ -43,6 +44,8 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
         "becomes": command.becomes,
         "pipelined": command.pipelined,
         "show_arguments": task.show_arguments,
+        "action": task.action,
+        "arguments": arguments_of(task.arguments()) if task.show_arguments else [],
     }
     return {
         "host": task.host,

@@ -12,10 +12,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_urls
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 
 if t.TYPE_CHECKING:
     from ansible.executor.process.worker import WorkerProcess
+    from ansible.playbook.task import Task
     from ansible.plugins.action import ActionBase
     from ansible.plugins.connection import ConnectionBase
 
@@ -43,6 +45,10 @@ class GuardedTask:
     """Asynchronous with poll 0: the job goes on when the task has ended."""
     needs_connection: bool = True
     """False for actions that do nothing on any host, such as debug."""
+    action: str = ""
+    """The name of its action, and so of its module, as core resolves it."""
+    arguments: t.Callable[[], t.Mapping[str, t.Any]] = dict
+    """Its arguments, as they are when a command goes out: core adds the defaults of the module when the action was made."""
 
     @classmethod
     def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
@@ -70,13 +76,15 @@ class GuardedTask:
             options = dataclasses.replace(options, keep_on_disconnect=True)
         return cls(
             host=str(host),
-            name=str(task.get_name()),
+            name=name_of(task),
             options=options,
             interpreters=_interpreters(value("ansible_python_interpreter"), variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
             needs_connection=bool(getattr(action, "_requires_connection", True)),
+            action=_action_of(task),
+            arguments=lambda: task.args,
         )
 
     @classmethod
@@ -94,13 +102,29 @@ class GuardedTask:
         task, variables = current._task, current._task_vars
         return cls(
             host=str(connection.get_option(_address_option(connection)) or current._host.name),
-            name=str(task.get_name()),
+            name=name_of(task),
             options=_options.KillOptions.parse({name: connection.get_option(name) for name in _options.VARIABLES.values()}),
             interpreters=_interpreters(variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
+            action=_action_of(task),
+            arguments=lambda: task.args,
         )
+
+
+def name_of(task: Task) -> str:
+    """The name of a task for its user. With no_log it is the name as it is written: what a template in it becomes may be a secret."""
+    if not task.no_log:
+        return mask_urls(str(task.get_name()))
+    written = getattr(task, "_ds", None)
+    name = written.get("name") if isinstance(written, t.Mapping) else None
+    role = getattr(task, "_role", None)
+    return (f"{role.get_name()} : " if role else "") + str(name or task.action)
+
+
+def _action_of(task: Task) -> str:
+    return str(getattr(task, "resolved_action", None) or task.action)
 
 
 def _address_option(connection: ConnectionBase) -> str:
