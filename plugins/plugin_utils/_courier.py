@@ -41,6 +41,7 @@ class Courier:
         self.lease = lease
         self._loop = loop
         self._on_end = on_end
+        self.began = loop.clock()
         self._answer = bytearray()
         self._pipe, write_end = os.pipe()
         try:

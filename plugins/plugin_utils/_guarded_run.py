@@ -33,8 +33,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK, Progress
+from ansible_collections.treekill.remote.plugins.plugin_utils._progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap, screen_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._silence import GuardianSilent, Silence
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 
 _FREEZE_SECONDS = 2.0
@@ -262,9 +263,10 @@ class GuardedRun:
         except (OSError, WireError, _rendezvous.WrongPeer) as error:
             if self._received:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
-            # Nobody listens there any more, so nobody else takes it away.
-            _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
-            wake_descendants(self._main)
+            if not isinstance(error, GuardianSilent):
+                # Nobody listens there any more, so nobody else takes it away.
+                _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
+                wake_descendants(self._main)
             return
         for warning in report["warnings"]:
             display.warning(warning)
@@ -287,30 +289,34 @@ class GuardedRun:
         Raises:
             OSError, WireError, WrongPeer: there is none to be had.
         """
-        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=5.0))
+        path = os.environ[_rendezvous.ENVIRONMENT]
+        channel = Channel(_rendezvous.connect(path, timeout=5.0))
         channel.send({"op": "report", "wait": self.options.wait})
-        message = channel.receive()
+        silence = Silence(channel, path, self._say)
+        message = t.cast(Message, silence.end())
         if "report" not in message:
             self._say(
                 f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s."
                 " Ctrl-C again: KILL at once. A third time: do not wait for the report."
             )
-            message = self._await_orders(channel, message)
+            message = self._await_orders(channel, silence, message)
         return t.cast(Message, message["report"])
 
-    def _await_orders(self, channel: Channel, message: Message) -> Message:
-        """The message with the report, asked for as it is when the wait is over."""
+    def _await_orders(self, channel: Channel, silence: Silence, message: Message) -> Message:
+        """The message with the report, asked for as it is when the wait is over. It is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
         deadline = time.monotonic() + message["grace"] + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
-        progress = Progress()
+        progress, in_hand = Progress(), message["in_hand"]
         try:
             while "report" not in message:
                 if message["after_kill"] is None:
                     progress.take(message)
+                    if message["in_hand"] < in_hand:
+                        in_hand, deadline = message["in_hand"], max(deadline, time.monotonic() + _A_LITTLE)
                 else:
                     progress.clear()
                     deadline = self._announce_after(message["after_kill"])
-                message = self._next(channel, progress, deadline)
+                message = self._next(channel, silence, progress, deadline)
         finally:
             progress.clear()
         return message
@@ -325,18 +331,13 @@ class GuardedRun:
         return time.monotonic() + t.cast(float, after["seconds"])
 
     @staticmethod
-    def _next(channel: Channel, progress: Progress, deadline: float) -> Message:
-        while time.monotonic() < deadline:
-            channel.socket.settimeout(max(0.01, min(deadline - time.monotonic(), TICK)))
-            try:
-                return channel.receive()
-            except TimeoutError:
-                progress.tick()
-        channel.socket.settimeout(5.0)
-        channel.send({"op": "report", "wait": False})
-        message = channel.receive()
-        while "report" not in message:
-            message = channel.receive()
+    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> Message:
+        message = silence.end(progress.tick, deadline)
+        if message is None:
+            channel.send({"op": "report", "wait": False})
+            message = t.cast(Message, silence.end(progress.tick))
+            while "report" not in message:
+                message = t.cast(Message, silence.end(progress.tick))
         return message
 
     @staticmethod

@@ -52,13 +52,16 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _rendezvous.answers(path):
-            _start(run, main, path, pipes, Chronicle(run, main.pid, records or RecordOptions()))
+            pid = _start(run, main, path, pipes, Chronicle(run, main.pid, records or RecordOptions()))
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(pid).encode(), 0)
     finally:
         os.close(lock)
     return path
 
 
-def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> None:
+def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle) -> int:
+    """Its pid."""
     for warning in chronicle.begin():
         Display().warning(warning)
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
@@ -70,6 +73,7 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronic
         _be_guardian(run, main, listener, path, pipes, chronicle)
     listener.close()
     gc.unfreeze()
+    return pid
 
 
 def _leave_word(path: str) -> None:
