@@ -248,7 +248,8 @@ class GuardedRun:
             self._waiting = True
             self._show_report()
         except StopWaiting:
-            self._say("not waiting any longer; the guardian goes on alone.")
+            gone = self._guardian is None or _has_hung_up(self._guardian)
+            self._say(f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}.")
         finally:
             self._waiting = False
         self._leave_workers()

@@ -50,7 +50,7 @@ class Link:
     """What the guardian writes down. Without a callback, whoever starts a guardian looks it up."""
     _owner: int = 0
     _channel: Channel | None = None
-    _warned: bool = False
+    _warned: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
     def of_parent(cls) -> Link:
@@ -164,14 +164,16 @@ class Link:
         path = os.environ.get(_rendezvous.ENVIRONMENT)
         if path is not None and _rendezvous.answers(path):
             return path
+        # Said when it is so: where none can be started, that is what the user has to know.
+        found = _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records())
         if path is not None:
-            self._warn("treekill.remote: the guardian of this run is gone. A new one is started; tasks that were in flight are not protected.")
+            self._warn("treekill.remote: the guardian of this run was gone. A new one was started; tasks that were in flight are not protected.")
         elif not self.announced:
             self._warn(
                 f"treekill.remote: this run has no recap. {_missing_callback.said_of_it()}. Of tasks that go through this collection's own plugins,"
                 " what an interruption leaves is killed. No other task is guarded."
             )
-        return _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records())
+        return found
 
     def _drop(self) -> None:
         if self._channel is not None:
@@ -179,8 +181,10 @@ class Link:
             self._channel = None
 
     def _warn(self, text: str) -> None:
-        if not self._warned:
-            self._warned = True
+        """Once for each kind of news, which is known by its beginning: the reason may be another one each time."""
+        kind = text.partition("(")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
             display.warning(text)
 
 

@@ -165,15 +165,18 @@ def _blind_spots(results: t.Sequence[Message]) -> list[str]:
     with_report = [result for result in results if result["report"]]
     if any(result["report"]["method"] == "shell" for result in with_report):
         return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
-    if any(result["supervised"] and result["report"]["root"] and not result["report"]["supervised"] for result in with_report):
-        return ["no supervisor stood there: an orphan that cleared its environment would not have been found"]
-    return []
+    alone = [result["report"] for result in with_report if result["supervised"] and result["report"]["root"] and not result["report"]["supervised"]]
+    if not alone:
+        return []
+    more = ", or became another user," if any(report["unreadable"] for report in alone) else ""
+    return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
 
 
 def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
     gone = [process for report in reports for process in report["gone"]]
     survivors = [process for report in reports for process in report["survivors"]]
-    if not gone and not survivors:
+    spared = [process for report in reports for process in report["spared"]]
+    if not gone and not survivors and not spared:
         yield _Said("nothing was running any more", C.COLOR_OK)
         return
     took = max(report["seconds"] for report in reports)
@@ -185,7 +188,6 @@ def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
         command = shortened(escaped(process["command"]), _COMMAND_WIDTH)
         who = f"survivor {process['pid']} ({process['user']})"
         yield _Said(f"{who} {command}: {process['reason']}", C.COLOR_ERROR, names=False, log=f"{who}: {process['reason']}")
-    spared = [process for report in reports for process in report["spared"]]
     if spared:
         pids = ", ".join(str(process["pid"]) for process in spared)
         yield _Said(f"spared {len(spared)} (TREEKILL=spare): pid {pids}", C.COLOR_WARN, names=False)
