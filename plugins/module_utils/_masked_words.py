@@ -30,16 +30,19 @@ _CUT_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):[^\s/@]*$", re.IGNORECAS
 
 _WORDS = [
     (re.compile(r"(?<![\w.-])(-{0,2}%s)=%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1=%s" % MASK),
-    (re.compile(r"""(%s["']\s*:\s*)["'][^"']*["']?""" % _NAME, re.IGNORECASE), r'\1"%s"' % MASK),
+    (re.compile(r"""(?<![\w.-])(%s["']\s*:\s*)["'][^"']*["']?""" % _NAME, re.IGNORECASE), r'\1"%s"' % MASK),
     (re.compile(r"(?<![\w.-])(-{1,2}%s)\s+(?!-)%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1 %s" % MASK),
     (re.compile(r"(?<=\s)(pass|password|passwd)\s+(?!-)%s" % _VALUE, re.IGNORECASE), r"\1 %s" % MASK),
     (re.compile(r"(authorization\s*:\s*(?:\w+\s+)?|\bbearer\s+)[^\s'\"]+", re.IGNORECASE), r"\1%s" % MASK),
 ]
 
+_LIKELY = re.compile(r"pass|secret|token|key|pwd|authorization|bearer", re.IGNORECASE)
+"""Without any of these there is nothing to mask. A report may have ten thousand command lines."""
+
 
 def mask_urls(text: "str") -> "str":
     """A text without the credentials of URLs."""
-    if "@" in text:
+    if "@" in text and ":" in text:
         for pattern, masked in _URLS:
             text = pattern.sub(masked, text)
     return text
@@ -48,8 +51,9 @@ def mask_urls(text: "str") -> "str":
 def mask_words(text: "str", cut: "bool" = False) -> "str":
     """A command line without what its form says to be a secret. cut: whether something is missing at its end."""
     text = mask_urls(text)
-    if cut:
+    if cut and "://" in text:
         text = _CUT_URL.sub(r"\1:%s" % MASK, text)
-    for pattern, masked in _WORDS:
-        text = pattern.sub(masked, text)
+    if _LIKELY.search(text):
+        for pattern, masked in _WORDS:
+            text = pattern.sub(masked, text)
     return text

@@ -44,8 +44,8 @@ def options_or_exit(loader: DataLoader | None, basedir: str, display: Display) -
 
 def begin(options: KillOptions, records: RecordOptions, display: Display) -> GuardedRun | None:
     """Guard the run that starts in this process; None where the user wants none, or none can be had, which the user was told."""
+    decline(options.track == "none")
     if options.track == "none":
-        decline()
         return None
     run = GuardedRun(options, records)
     try:

@@ -176,17 +176,24 @@ class KillOrder:
 
     def masked(self, report: KillReport) -> KillReport:
         """A report of its host without the secrets of the task and its connection."""
-        hidden = hidden_parameters(self.action) if Masks.of(text for dummy, text in self.arguments).concern(report) else ()
-        return self._masks(hidden).report(report)
+        rows = (*report.gone, *report.survivors, *report.spared)
+        return self._masks([text for row in rows for text in (row.command, row.reason)]).report(report)
 
     def masked_reason(self, text: str) -> str:
-        """The reason of a failure without them. Nobody waits for the source of the module to be read: all arguments are masked."""
-        return self._masks({part for name, dummy in self.arguments for part in name.split(".")} - {"_raw_params"}).text(text)
+        """The reason of a failure without them."""
+        return self._masks([text]).text(text)
 
-    def _masks(self, hidden: t.Collection[str]) -> Masks:
-        secrets_of_reach = [
-            secret for options in (self.reach.connection_options, self.reach.become_options, self.reach.play_context) for secret in secrets_of_options(options)
-        ]
+    def _masks(self, texts: t.Collection[str]) -> Masks:
+        """The masks for these texts. The source of the module is read only if a value of the task stands in one of them."""
+        values = [value for dummy, value in self.arguments]
+        hidden: t.Collection[str] = ()
+        if Masks.of(values).concern(texts):
+            try:
+                hidden = hidden_parameters(self.action)
+            except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
+                hidden = {part for name, dummy in self.arguments for part in name.split(".")}
+        options = (self.reach.connection_options, self.reach.become_options, self.reach.play_context)
+        secrets_of_reach = [secret for one in options for secret in secrets_of_options(one)]
         return Masks.of([*secrets_of_reach, *secrets_of_arguments(self.arguments, hidden)])
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:

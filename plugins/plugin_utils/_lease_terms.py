@@ -36,6 +36,12 @@ class Command:
 def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
     """Host and task for the user; the kill order, which the guardian hands on unread, with the `reach` of the host as JSON; and what it reads."""
     options = task.options
+    show, arguments = task.show_arguments, []
+    if show:
+        try:
+            arguments = arguments_of(task.arguments())
+        except Exception:  # noqa: BLE001  # a value that can't be had may raise anything: then no command line can be masked, and none is shown
+            show = False
     order = {
         "run": run,
         "lease": command.lease,
@@ -43,9 +49,9 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
         "interpreters": task.interpreters,
         "becomes": command.becomes,
         "pipelined": command.pipelined,
-        "show_arguments": task.show_arguments,
+        "show_arguments": show,
         "action": task.action,
-        "arguments": arguments_of(task.arguments()) if task.show_arguments else [],
+        "arguments": arguments,
     }
     return {
         "host": task.host,

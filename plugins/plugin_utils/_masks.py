@@ -67,6 +67,8 @@ class Masks:
     """What is not to be shown, in each form that it may have on a command line."""
 
     forms: tuple[str, ...]
+    _seen: dict[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """Command lines that were masked before: of many processes they are the same."""
 
     @classmethod
     def of(cls, secrets: t.Iterable[str]) -> Masks:
@@ -74,10 +76,9 @@ class Masks:
         # The longest first: one secret may be a part of another.
         return cls(tuple(sorted(forms, key=lambda form: (-len(form), form))))
 
-    def concern(self, report: KillReport) -> bool:
-        """Whether anything in a report is to be masked by its value."""
-        rows = [*report.gone, *report.survivors, *report.spared]
-        return any(self._values(text, cut=_is_cut(text)) != text for row in rows for text in (row.command, row.reason))
+    def concern(self, texts: t.Iterable[str]) -> bool:
+        """Whether anything is to be masked by its value."""
+        return any(self._values(text, cut=_is_cut(text)) != text for text in set(texts))
 
     def text(self, text: str) -> str:
         """What was said in words, an error for example."""
@@ -85,7 +86,9 @@ class Masks:
 
     def command(self, text: str) -> str:
         """A command line."""
-        return mask_words(self._values(text, cut=_is_cut(text)), cut=_is_cut(text))
+        if text not in self._seen:
+            self._seen[text] = mask_words(self._values(text, cut=_is_cut(text)), cut=_is_cut(text))
+        return self._seen[text]
 
     def report(self, report: KillReport) -> KillReport:
         """All of a report."""

@@ -33,9 +33,9 @@ class _Declined:
     declined = False
 
 
-def decline() -> None:
-    """The run as a whole is not to be guarded."""
-    _Declined.declined = True
+def decline(whether: bool) -> None:
+    """Note whether the run as a whole is not to be guarded."""
+    _Declined.declined = whether
 
 
 def said_of_it() -> str:

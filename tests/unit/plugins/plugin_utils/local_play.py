@@ -23,7 +23,7 @@ from typing import Any
 from .runs import COLLECTIONS, PLACES
 
 #: Seconds until a task runs, or a run has ended, on a busy machine.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
+import types
 import urllib.parse
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.playbook.task import Task
+from ansible_collections.treekill.remote.plugins.plugin_utils import _kill_order, _options
 from ansible_collections.treekill.remote.plugins.plugin_utils._hidden_parameters import hidden_parameters
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder, Reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease_terms import Command, terms_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._masks import Masks, arguments_of, secrets_of_arguments
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import name_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask, name_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from .local_play import playing
+from .made_up_reports import process, report
+
+REACH = Reach("ssh", {"password": "connectme", "port": 22}, "sh", {}, "sudo", {"become_pass": "becomeme"}, {"password": None})
+OPTIONS = _options.resolve()
 
 SECRET = "sesame's hunter2/ü"
 
@@ -103,3 +113,38 @@ def test_no_secret_of_a_module_is_in_recap_report_or_log(hidden):
     assert ("plainword" in report) is not hidden, report
     assert "plainword" not in log, log
     assert ("Call open" in report) is not hidden
+
+
+def test_what_cannot_be_read_of_a_module_hides_all_values_and_loses_no_report(monkeypatch):
+    def fail(action: str) -> frozenset[str]:
+        raise RuntimeError(action)
+
+    monkeypatch.setattr(_kill_order, "hidden_parameters", fail)
+    order = KillOrder("r", "l", REACH, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True, action="x", arguments=(("a", "openses"),))
+    told = order.masked(KillReport.from_mapping(report(gone=[process(2, command="tool openses")])))
+    assert [row.command for row in told.gone] == ["tool ********"]
+
+
+def test_passwords_of_the_connection_are_masked_in_reports_and_reasons():
+    order = KillOrder("r", "l", REACH, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True)
+    assert order.masked_reason("login as connectme, becomeme failed at https://a:b@c/") == "login as ********, ******** failed at https://a:********@c/"
+    told = order.masked(KillReport.from_mapping(report(survivors=[process(2, command="sshpass -pconnectme", ended=None, reason="becomeme")])))
+    assert [(row.command, row.reason) for row in told.survivors] == [("sshpass -p********", "********")]
+
+
+@pytest.mark.parametrize("word", ["a" * 4000, "pass" * 1000, "a:" * 2000, "a@" * 2000, "https://" * 500, "token='" * 500])
+def test_a_host_that_sends_long_command_lines_is_not_waited_for(word):
+    began = time.process_time()
+    Masks.of(["secret" * 3]).command(word)
+    assert time.process_time() - began < 2
+
+
+def test_arguments_that_cannot_be_looked_at_leave_the_task_guarded_and_its_command_lines_hidden():
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError("undefined")
+
+    task = GuardedTask("web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: {"a": Broken()})
+    connection: Any = types.SimpleNamespace(transport="ssh")
+    order = json.loads(terms_of_command("r", task, connection, Command("l", becomes=False, pipelined=False, supervised=False), "{}")["order"])["order"]
+    assert (order["show_arguments"], order["arguments"]) == (False, [])
