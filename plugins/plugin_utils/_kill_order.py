@@ -148,7 +148,7 @@ class KillOrder:
     @classmethod
     def from_message(cls, order: t.Mapping[str, t.Any], reach: t.Mapping[str, t.Any]) -> KillOrder:
         """From what `dataclasses.asdict` made of an order, its reach apart."""
-        lists = {"interpreters": tuple(order["interpreters"]), "arguments": tuple((name, text) for name, text in order.get("arguments", ()))}
+        lists: dict[str, t.Any] = {"interpreters": tuple(order["interpreters"]), "arguments": tuple((name, text) for name, text in order.get("arguments", ()))}
         return cls(**{**order, "reach": Reach(**reach), "options": KillOptions(**order["options"]), **lists})
 
     def carry_out(self, at_once: bool = False) -> KillReport:

@@ -36,7 +36,8 @@ class Command:
 def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
     """Host and task for the user; the kill order, which the guardian hands on unread, with the `reach` of the host as JSON; and what it reads."""
     options = task.options
-    show, arguments = task.show_arguments, []
+    show = task.show_arguments
+    arguments: list[tuple[str, str]] = []
     if show:
         try:
             arguments = arguments_of(task.arguments())

@@ -52,7 +52,8 @@ class Silence:
             GuardianSilent: it is stopped, or has not answered for very long.
             OSError, WireError: as `Channel.receive`; a guardian that is dead has closed the connection.
         """
-        began, still_since = self._clock(), None
+        began = self._clock()
+        still_since: float | None = None
         while until is None or self._clock() < until:
             self._channel.socket.settimeout(TICK if until is None else max(0.01, min(until - self._clock(), TICK)))
             try:
