@@ -10,7 +10,12 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils import _journal, _options
+from ansible_collections.treekill.remote.plugins.plugin_utils._link import is_announced
+from ansible_collections.treekill.remote.plugins.plugin_utils._missing_callback import wanted as wanted_callback
+
+display = Display()
 
 _ARGUMENTS = {
     "host": {"type": "str"},
@@ -28,6 +33,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        missing = "" if is_announced() else wanted_callback()
+        if missing:
+            display.warning(f"treekill.remote: this run is not guarded. {missing}.")
         dummy, arguments = self.validate_argument_spec(_ARGUMENTS, required_by={"swept": ["host", "run"]})
         directory = _options.resolve_records({name: value for name, value in (task_vars or {}).items() if name in _options.RECORD_VARIABLES}).journal_path
         try:

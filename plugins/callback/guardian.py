@@ -47,10 +47,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_outcome imp
 
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.inventory.host import Host
     from ansible.parsing.dataloader import DataLoader
     from ansible.playbook import Playbook
     from ansible.playbook.play import Play
     from ansible.playbook.play_context import PlayContext
+    from ansible.playbook.task import Task
     from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
     from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
 
@@ -132,15 +135,22 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             leave_outcome(self._outcome, stats)
         self._unwind_still()
 
-    def v2_runner_on_start(self, host: object, task: object) -> None:
+    def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """On the line before a worker starts."""
         if self._run is not None:
             self._run.unwind_still()
             self._run.keep_alive()
+            if self._run.in_flight is not None:
+                self._run.in_flight.started(host, task)
+
+    def _task_ended(self, result: CallbackTaskResult, *dummy_arguments: object, **dummy_keywords: object) -> None:
+        if self._run is not None and self._run.in_flight is not None:
+            self._run.in_flight.ended(getattr(result, "host", None) or result._host)
+        self._unwind_still()
 
     def _unwind_still(self, *dummy_arguments: object, **dummy_keywords: object) -> None:
         if self._run is not None:
             self._run.unwind_still()
 
-    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = _unwind_still
+    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = _task_ended
     v2_playbook_on_task_start = v2_playbook_on_handler_task_start = _unwind_still

@@ -137,7 +137,9 @@ options:
       - Which remote commands are guarded.
       - With V(all) every command on every connection with a POSIX shell, in unedited playbooks.
       - With V(plugins) only what goes through the connection and action plugins of this collection; nothing in ansible-core is patched.
-      - With V(none) nothing; on a host, play or task it leaves that one alone.
+        After an interruption the recap names the other tasks in flight.
+      - With V(none) nothing; on a host, play or task it leaves that one alone, and the recap says so. For the run as a whole nothing is started or written,
+        and there is no recap.
       - Between V(all) and V(plugins) the run chooses; on a host, play or task both say that it is not left alone. Of variables, the extra variables alone
         choose for the run.
     type: str

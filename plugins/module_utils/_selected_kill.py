@@ -11,10 +11,11 @@ import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import signal_name, user_name
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_words
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller, ignore_signals
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, PATIENCE_SECONDS
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH, SUPERVISOR, Fate, TreeControl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
             "start": process.id.start,
             "ppid": process.ppid,
             "user": user_name(fate.user),
-            "command": fate.command,
+            "command": mask_words(fate.command, len(fate.command) >= COMMAND_LENGTH),
             "role": fate.role,
         }
         if not control.is_target(fate):

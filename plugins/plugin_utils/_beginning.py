@@ -14,6 +14,8 @@ import typing as t
 from ansible.errors import AnsibleOptionsError
 from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import InFlight, use
+from ansible_collections.treekill.remote.plugins.plugin_utils._missing_callback import decline
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_options import options_of_run
 
@@ -49,7 +51,7 @@ class _Current:
 
 
 def begin(options: KillOptions, records: RecordOptions, display: Display, until_exit: bool) -> GuardedRun | None:
-    """Guard the run that starts in this process; None where no guardian can be had, which the user was told.
+    """Guard the run that starts in this process; None where the user wants none, or none can be had, which the user was told.
 
     Args:
         options: how trees are ended.
@@ -57,6 +59,9 @@ def begin(options: KillOptions, records: RecordOptions, display: Display, until_
         display: where a warning goes.
         until_exit: the run ends with its process, and not before the next one begins.
     """
+    decline(options.track == "none")
+    if options.track == "none":
+        return None
     current = _Current.run
     if current is not None and current.is_of_this_process:
         if not (_Current.until_exit or current.interrupted):
@@ -70,7 +75,10 @@ def begin(options: KillOptions, records: RecordOptions, display: Display, until_
         display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
         return None
     _Current.run, _Current.shared_by, _Current.until_exit = run, 1, until_exit
-    if options.track == "all" and is_whole(Part.TASKS):
+    tracks_all = options.track == "all" and is_whole(Part.TASKS)
+    run.in_flight = InFlight(tracks_all)
+    use(run.in_flight)
+    if tracks_all:
         from ansible_collections.treekill.remote.plugins.plugin_utils._track import track_all  # noqa: PLC0415  # stands on what was looked at here
 
         track_all()
@@ -88,6 +96,7 @@ def end(run: GuardedRun) -> None:
 
 def _finish(run: GuardedRun) -> None:
     _Current.run = None
+    use(None)
     if is_whole(Part.TASKS):
         from ansible_collections.treekill.remote.plugins.plugin_utils._track import untrack  # noqa: PLC0415
 

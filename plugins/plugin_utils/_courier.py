@@ -41,6 +41,7 @@ class Courier:
         self.lease = lease
         self._loop = loop
         self._on_end = on_end
+        self.began = loop.clock()
         self._answer = bytearray()
         self._pipe, write_end = os.pipe()
         try:
@@ -121,13 +122,22 @@ def _bound_memory() -> None:
 def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
     try:
         message = json.loads(lease.order)
-        report = KillOrder.from_message(message["order"], message["reach"]).carry_out(at_once)
+        order = KillOrder.from_message(message["order"], message["reach"])
+    except Exception as error:  # noqa: BLE001  # a worker of a run that is not ours, or a fault of our own: the user is told in either case
+        return {"outcome": Outcome.FAILED.value, "reason": f"no kill order: {type(error).__name__}", "report": None}
+    try:
+        report = order.masked(order.carry_out(at_once))
         return {"outcome": Outcome.CONFIRMED.value, "reason": "", "report": dataclasses.asdict(report)}
-    except AnsibleAuthenticationFailure as error:
-        return {"outcome": Outcome.FAILED.value, "reason": str(error), "report": None}
-    except AnsibleConnectionFailure as error:
-        return {"outcome": Outcome.UNREACHABLE.value, "reason": str(error), "report": None}
-    except MemoryError:
-        return {"outcome": Outcome.FAILED.value, "reason": f"the host said more than fits into {_MEMORY >> 20} MB: that is no report", "report": None}
     except Exception as error:  # noqa: BLE001  # whatever a plugin raises is told to the user as the reason
-        return {"outcome": Outcome.FAILED.value, "reason": f"{type(error).__name__}: {error}", "report": None}
+        outcome, reason = _failure(error)
+        return {"outcome": outcome.value, "reason": order.masked_reason(reason), "report": None}
+
+
+def _failure(error: Exception) -> tuple[Outcome, str]:
+    if isinstance(error, AnsibleAuthenticationFailure):
+        return Outcome.FAILED, str(error)
+    if isinstance(error, AnsibleConnectionFailure):
+        return Outcome.UNREACHABLE, str(error)
+    if isinstance(error, MemoryError):
+        return Outcome.FAILED, f"the host said more than fits into {_MEMORY >> 20} MB: that is no report"
+    return Outcome.FAILED, f"{type(error).__name__}: {error}"

@@ -22,6 +22,12 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 """Seconds between tries. A rebooted host is back within some, and one that is down for longer is not hammered."""
 
+_AT_ONCE = 8
+"""Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy machine, in which nobody would be answered."""
+
+_BREATH = 0.001
+"""Seconds between two such turns."""
+
 
 @dataclasses.dataclass
 class _Errand:
@@ -34,6 +40,10 @@ class _Errand:
     results: list[Settlement] = dataclasses.field(default_factory=list)
     waiting: Timer | None = None
     """Set while the host is not reachable and the next try is due later."""
+    began: float = 0.0
+    """When the first courier of this try was sent."""
+    at_once: bool = False
+    """Whether its first try, which has not begun, is without grace."""
     last_reason: str = ""
     tries: int = 0
 
@@ -47,16 +57,36 @@ class Dispatch:
         self._loop = loop
         self._on_change = on_change
         self._errands: dict[str, _Errand] = {}
+        self._queue: list[_Errand] = []
+        self._started = 0
+        """Orders of this turn of the loop."""
 
     def send(self, lease: Lease) -> None:
         """Give the kill order for a lease that has just broken."""
         errand = _Errand(lease, give_up_at=self._loop.clock() + lease.terms["retry_for"])
         self._errands[lease.lease] = errand
-        self._try(errand)
+        self._started += 1
+        if self._started <= _AT_ONCE:
+            self._try(errand)
+        else:
+            self._queue.append(errand)
+        if self._started == 1:
+            self._loop.after(_BREATH, self._next_turn)
+
+    def _next_turn(self) -> None:
+        """The next of many: between two turns the loop answers whoever asks."""
+        now, self._queue = self._queue[:_AT_ONCE], self._queue[_AT_ONCE:]
+        self._started = len(now)
+        for errand in now:
+            self._try(errand, errand.at_once)
+        if now:
+            # Not in this turn: what is due when the timers are looked at is called before anybody is answered.
+            self._loop.after(_BREATH, self._next_turn)
 
     def hurry(self) -> None:
         """No grace any more: a second courier for every host that is still in its grace."""
         for errand in list(self._errands.values()):
+            errand.at_once = True
             if errand.couriers:
                 self._try(errand, at_once=True)
 
@@ -77,6 +107,8 @@ class Dispatch:
 
     def _try(self, errand: _Errand, at_once: bool = False) -> None:
         errand.waiting = None
+        if not errand.couriers:
+            errand.began = self._loop.clock()
         try:
             errand.couriers.append(Courier(errand.lease, self._loop, self._ended, at_once))
         except OSError as error:
@@ -88,7 +120,7 @@ class Dispatch:
     def _ended(self, courier: Courier, settlement: Settlement) -> None:
         errand = self._errands[courier.lease.lease]
         errand.couriers.remove(courier)
-        errand.results.append(settlement)
+        errand.results.append(_later(settlement, courier.began - errand.began))
         if not errand.couriers:
             self._over(errand)
 
@@ -107,6 +139,15 @@ class Dispatch:
             return
         del self._errands[errand.lease.lease]
         self._ledger.settle(errand.lease.lease, settlement)
+
+
+def _later(settlement: Settlement, seconds: float) -> Settlement:
+    """What a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
+    if settlement.report is None or seconds <= 0:
+        return settlement
+    report = KillReport.from_mapping(settlement.report)
+    gone = tuple(dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds) for row in report.gone)
+    return dataclasses.replace(settlement, report=dataclasses.asdict(dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)))
 
 
 def combine(results: t.Sequence[Settlement]) -> Settlement:

@@ -27,13 +27,15 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import
 from ansible_collections.treekill.remote.plugins.plugin_utils._courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, RunPipes, at_fork
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce, withdraw
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK, Progress
+from ansible_collections.treekill.remote.plugins.plugin_utils._progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap, screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_signals import RunSignals, StopWaiting, unwinding
+from ansible_collections.treekill.remote.plugins.plugin_utils._silence import GuardianSilent, Silence
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 
 if t.TYPE_CHECKING:
@@ -71,6 +73,7 @@ class GuardedRun:
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
+        self.in_flight: InFlight | None = None
         self._signals = RunSignals(self._wake_end, self._await_freeze)
         self._workers: OwnWorkers | None = None
 
@@ -142,7 +145,7 @@ class GuardedRun:
         if self._guardian is None:
             return
         killed = _has_hung_up(self._guardian)
-        if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
+        if not self._is_another(killed):
             return
         word = _rendezvous.word_of_crash(os.environ[_rendezvous.ENVIRONMENT])
         try:
@@ -158,6 +161,14 @@ class GuardedRun:
                 else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
             )
+
+    def _is_another(self, killed: bool) -> bool:
+        """Whether whoever is asked now is not the guardian that was met: it does not know the leases of what is in flight."""
+        if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
+            return False
+        if self.in_flight is not None:
+            self.in_flight.lose_guardian(KILLED if killed else LOST)
+        return True
 
     def _in_child(self, kind: Fork) -> None:
         """In each fork of the main process: its signals are its own business."""
@@ -252,22 +263,28 @@ class GuardedRun:
             with self._signals.as_orders():
                 self._show_report()
         except StopWaiting:
-            self._say("not waiting any longer; the guardian goes on alone.")
+            gone = self._guardian is None or _has_hung_up(self._guardian)
+            self._say(f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}.")
         self._leave_workers()
 
     def _show_report(self) -> None:
+        if self._guardian is not None:
+            self._is_another(_has_hung_up(self._guardian))
         try:
             report = self._await_report()
         except (OSError, WireError, _rendezvous.WrongPeer) as error:
             if self.interrupted:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
-            # Nobody listens there any more, so nobody else takes it away.
-            _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
-            if self._workers is not None:
-                self._workers.wake()
+            if not isinstance(error, GuardianSilent):
+                # Nobody listens there any more, so nobody else takes it away.
+                _rendezvous.remove(os.environ[_rendezvous.ENVIRONMENT])
+                if self._workers is not None:
+                    self._workers.wake()
             return
         for warning in report["warnings"]:
             display.warning(warning)
+        if self.in_flight is not None:
+            report["unguarded"] += self.in_flight.unguarded()
         Recap(report, self.interrupted, screen_of(display)).show(display)
 
     def _leave_workers(self) -> None:
@@ -284,28 +301,35 @@ class GuardedRun:
         Raises:
             OSError, WireError, WrongPeer: there is none to be had.
         """
+        path = os.environ[_rendezvous.ENVIRONMENT]
         patience = _LATE_REPLY_SECONDS if self.link.is_late and not self.interrupted else _REPLY_SECONDS
-        channel = Channel(_rendezvous.connect(os.environ[_rendezvous.ENVIRONMENT], timeout=patience))
+        channel = Channel(_rendezvous.connect(path, timeout=patience))
         channel.send({"op": "report", "wait": self.options.wait})
-        message = channel.receive()
+        silence = Silence(channel, path, self._say)
+        # A run that nothing has interrupted is not held up.
+        message = silence.end(until=None if self.interrupted else time.monotonic() + patience)
+        if message is None:
+            raise TimeoutError("timed out")
         if "report" not in message:
             self._say(f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s. {self._signals.effects}")
-            message = self._await_orders(channel, message)
+            message = self._await_orders(channel, silence, message)
         return t.cast(Message, message["report"])
 
-    def _await_orders(self, channel: Channel, message: Message) -> Message:
-        """The message with the report, asked for as it is when the wait is over."""
+    def _await_orders(self, channel: Channel, silence: Silence, message: Message) -> Message:
+        """The message with the report, asked for as it is when the wait is over. It is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
         deadline = time.monotonic() + message["grace"] + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
-        progress = Progress()
+        progress, in_hand = Progress(), message["in_hand"]
         try:
             while "report" not in message:
                 if message["after_kill"] is None:
                     progress.take(message)
+                    if message["in_hand"] < in_hand:
+                        in_hand, deadline = message["in_hand"], max(deadline, time.monotonic() + _A_LITTLE)
                 else:
                     progress.clear()
                     deadline = self._announce_after(message["after_kill"])
-                message = self._next(channel, progress, deadline)
+                message = self._next(channel, silence, progress, deadline)
         finally:
             progress.clear()
         return message
@@ -320,18 +344,13 @@ class GuardedRun:
         return time.monotonic() + t.cast(float, after["seconds"])
 
     @staticmethod
-    def _next(channel: Channel, progress: Progress, deadline: float) -> Message:
-        while time.monotonic() < deadline:
-            channel.socket.settimeout(max(0.01, min(deadline - time.monotonic(), TICK)))
-            try:
-                return channel.receive()
-            except TimeoutError:
-                progress.tick()
-        channel.socket.settimeout(5.0)
-        channel.send({"op": "report", "wait": False})
-        message = channel.receive()
-        while "report" not in message:
-            message = channel.receive()
+    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> Message:
+        message = silence.end(progress.tick, deadline)
+        if message is None:
+            channel.send({"op": "report", "wait": False})
+            message = t.cast(Message, silence.end(progress.tick))
+            while "report" not in message:
+                message = t.cast(Message, silence.end(progress.tick))
         return message
 
     @staticmethod

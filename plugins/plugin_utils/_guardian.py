@@ -401,13 +401,13 @@ class Guardian:
         unsettled = self._ledger.unsettled
         grace = max((lease.terms["timeout"] for lease in unsettled), default=0.0)
         hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._ledger.settled}
-        waiting = {lease.host for lease in unsettled if self._dispatch.in_hand_for(lease.lease)}
         return {
             "in_hand": self._dispatch.in_hand,
             "grace": grace,
             "left": max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
             "hosts": len(hosts),
-            "hosts_done": len(hosts - waiting),
+            # A host that is tried again later is not done.
+            "hosts_done": len(hosts - {lease.host for lease in unsettled}),
             "hurried": self._hurried,
             "after_kill": self._after.progress(),
         }

@@ -149,6 +149,12 @@ def _await_journal(run: str, chronicle: Chronicle, told: socket.socket) -> None:
         _Held.locks[run] = lock
 
 
+def _leave_pid(path: str) -> None:
+    """Write this guardian's pid into its lock file: a main process that waits looks there whether the guardian is stopped."""
+    with contextlib.suppress(OSError), open(_rendezvous.lock_path(path), "w", encoding="ascii") as lock:
+        lock.write(str(os.getpid()))
+
+
 def _leave_word(path: str) -> None:
     """A guardian that ends by an error of its own says so beside its socket, with the lines of code and no values of variables."""
     with open(_rendezvous.crash_path(path), "w", encoding="utf-8") as crash:
@@ -186,6 +192,7 @@ def _be_guardian(
     """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
     try:
         leave_parent(signal.SIG_IGN, listener.fileno(), teller.fileno(), *(dataclasses.astuple(pipes) if pipes else ()))
+        _leave_pid(path)
         # A guardian that holds the job's stdout would keep `| tee` and a CI's log open.
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):

@@ -23,8 +23,10 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils._hidden_parameters import hidden_parameters
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._masks import Masks, secrets_of_arguments, secrets_of_options
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_ssh
 
@@ -139,11 +141,15 @@ class KillOrder:
     """Whether the command had data on its standard input, and so no pty. Where sudo insists on a terminal, that tells that there has to be one."""
     show_arguments: bool
     """Whether command lines may be reported; not for tasks with no_log."""
+    action: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
+    """Of the task: those that its module declares with no_log are masked in what the host reports."""
 
     @classmethod
     def from_message(cls, order: t.Mapping[str, t.Any], reach: t.Mapping[str, t.Any]) -> KillOrder:
         """From what `dataclasses.asdict` made of an order, its reach apart."""
-        return cls(**{**order, "reach": Reach(**reach), "options": KillOptions(**order["options"]), "interpreters": tuple(order["interpreters"])})
+        lists: dict[str, t.Any] = {"interpreters": tuple(order["interpreters"]), "arguments": tuple((name, text) for name, text in order.get("arguments", ()))}
+        return cls(**{**order, "reach": Reach(**reach), "options": KillOptions(**order["options"]), **lists})
 
     def carry_out(self, at_once: bool = False) -> KillReport:
         """Reach the host, run the kill pass there inside the task's become, and return what it reports.
@@ -167,6 +173,28 @@ class KillOrder:
                 raise
             # A server that takes no command of such a length (dropbear: 9000 bytes) says no more than that it failed. It takes the same as input.
             return self._sent(nonce, 'eval "`cat`"', self._pass(nonce, at_once).encode("utf-8"))
+
+    def masked(self, report: KillReport) -> KillReport:
+        """A report of its host without the secrets of the task and its connection."""
+        rows = (*report.gone, *report.survivors, *report.spared)
+        return self._masks([text for row in rows for text in (row.command, row.reason)]).report(report)
+
+    def masked_reason(self, text: str) -> str:
+        """The reason of a failure without them."""
+        return self._masks([text]).text(text)
+
+    def _masks(self, texts: t.Collection[str]) -> Masks:
+        """The masks for these texts. The source of the module is read only if a value of the task stands in one of them."""
+        values = [value for dummy, value in self.arguments]
+        hidden: t.Collection[str] = ()
+        if Masks.of(values).concern(texts):
+            try:
+                hidden = hidden_parameters(self.action)
+            except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
+                hidden = {part for name, dummy in self.arguments for part in name.split(".")}
+        options = (self.reach.connection_options, self.reach.become_options, self.reach.play_context)
+        secrets_of_reach = [secret for one in options for secret in secrets_of_options(one)]
+        return Masks.of([*secrets_of_reach, *secrets_of_arguments(self.arguments, hidden)])
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
         connection = self.reach.connect(no_log=not self.show_arguments)

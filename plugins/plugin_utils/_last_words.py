@@ -31,12 +31,19 @@ _READER_SECONDS = 2.0
 """How long a reader may take before it is trusted to come. One that was interrupted is gone much sooner."""
 
 
-def say(display: Display, lines: t.Sequence[tuple[str, str | None]]) -> None:
-    """Show lines, each with its colour. Where nobody can be reached nothing is said: the run still has to end in good order."""
+def say(display: Display, lines: t.Sequence[tuple[str, str | None]], log: t.Sequence[str] | None = None) -> None:
+    """Show lines, each with its colour. Where nobody can be reached nothing is said: the run still has to end in good order.
+
+    Args:
+        display: of core.
+        lines: text and colour of each.
+        log: the lines that go to the file of C(log_path); the same without.
+    """
     try:
-        for text, color in lines:
-            # Log and screen apart: old cores take a colour for the level of the line in the log, and raise where it is none, as that of headings.
+        # Log and screen apart: old cores take a colour for the level of the line in the log, and raise where it is none, as that of headings.
+        for text in [text for text, dummy in lines] if log is None else log:
             display.display(text, stderr=True, log_only=True)
+        for text, color in lines:
             display.display(text, color=color, stderr=True, screen_only=True)
         _await_reader(sys.stderr)
     except OSError:

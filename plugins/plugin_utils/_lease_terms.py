@@ -13,6 +13,7 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._masks import arguments_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import runs_here
 
 if t.TYPE_CHECKING:
@@ -37,6 +38,13 @@ class Command:
 def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
     """Host and task for the user; the kill order, which the guardian hands on unread, with the `reach` of the host as JSON; and what it reads."""
     options = task.options
+    show = task.show_arguments
+    arguments: list[tuple[str, str]] = []
+    if show:
+        try:
+            arguments = arguments_of(task.arguments())
+        except Exception:  # noqa: BLE001  # a value that can't be had may raise anything: then no command line can be masked, and none is shown
+            show = False
     order = {
         "run": run,
         "lease": command.lease,
@@ -44,7 +52,9 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
         "interpreters": task.interpreters,
         "becomes": command.becomes,
         "pipelined": command.pipelined,
-        "show_arguments": task.show_arguments,
+        "show_arguments": show,
+        "action": task.action,
+        "arguments": arguments,
     }
     return {
         "host": task.host,

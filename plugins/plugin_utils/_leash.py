@@ -35,7 +35,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python, python_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import transferring
-from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, is_for_devices, is_ssh, runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, has_ways_of_its_own, is_for_devices, is_ssh, runs_here
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
 if t.TYPE_CHECKING:
@@ -112,6 +112,8 @@ def _why_not(connection: ConnectionBase) -> str:
         return f"this ansible-core has no {', '.join(missing()[Part.EVERYTHING])}"
     if is_for_devices(connection):
         return "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
+    if has_ways_of_its_own(connection):
+        return "it is one of mitogen, which runs modules by a way of its own"
     family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
     return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
 

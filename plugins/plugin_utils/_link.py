@@ -22,8 +22,9 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _missing_callback, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import Guard, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions, resolve_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_page import RunPage
@@ -57,7 +58,7 @@ class Link:
     _owner: int = 0
     _channel: Channel | None = None
     _asked: int = 0
-    _warned: bool = False
+    _warned: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
     def of_parent(cls) -> Link:
@@ -84,6 +85,7 @@ class Link:
             return True
         if self.page.gate_closed:
             raise Interrupted("The run was interrupted: nothing new is started on any host.")
+        note(Guard.NO_GUARDIAN)
         self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
         return False
 
@@ -110,6 +112,7 @@ class Link:
 
         The guardian knows whether it was said before, by whichever worker; where none can be had, it is said each time.
         """
+        note(Guard.IMPOSSIBLE)
         first = True
         if not self.is_late:
             try:
@@ -232,18 +235,20 @@ class Link:
         path = os.environ.get(_rendezvous.ENVIRONMENT)
         if path is not None and _rendezvous.answers(path):
             return path
+        # Said when it is so: where none can be started, that is what the user has to know.
+        found = _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records(), self.page)
         if path is not None:
             word = _rendezvous.word_of_crash(path)
             self._warn(
-                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'is gone'}. A new one is started; tasks that were in flight are"
+                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was gone'}. A new one was started; tasks that were in flight are"
                 " not protected."
             )
         elif not self.announced:
             self._warn(
-                "treekill.remote: the callback treekill.remote.guardian is not enabled. What an interruption leaves is killed, but there will be no recap:"
-                " set callbacks_enabled = treekill.remote.guardian in ansible.cfg."
+                f"treekill.remote: this run has no recap. {_missing_callback.said_of_it()}. Of tasks that go through this collection's own plugins,"
+                " what an interruption leaves is killed. No other task is guarded."
             )
-        return _guardian_process.ensure(self.run, self.main, self.pipes, self.records or resolve_records(), self.page)
+        return found
 
     def _drop(self) -> None:
         if self._channel is not None:
@@ -251,9 +256,11 @@ class Link:
             self._channel = None
 
     def _warn(self, text: str) -> None:
-        if self._warned:
+        """Once for each kind of news, which is known by its beginning: the reason may be another one each time."""
+        kind = text.partition("(")[0]
+        if kind in self._warned:
             return
-        self._warned = True
+        self._warned.add(kind)
         if not (self.announced and self.page.warned):
             self.page.note_warning()
             self._show(text)
@@ -281,6 +288,9 @@ def withdraw(link: Link) -> None:
     """The run of `link` is over, and this process goes on."""
     if _Announced.link is link:
         _Announced.link = None
+def is_announced() -> bool:
+    """Whether the main process of this run has a guardian: its callback is there."""
+    return _Announced.link is not None and _Announced.link.announced
 
 
 def current() -> Link:

@@ -52,6 +52,8 @@ class Line:
 
     text: str
     color: str | None = None
+    log: str | None = None
+    """What of it goes to the file of `log_path`, where it is not the same: that file is not private, and no command line goes there. Empty: nothing."""
 
 
 @dataclasses.dataclass

@@ -45,11 +45,13 @@ class Recap:
 
     def show(self, display: Display) -> None:
         """To standard error, so that whatever a stdout callback writes stays valid."""
-        say(display, [(line.text, line.color) for line in self.lines()])
+        lines = self.lines()
+        log = [line.text if line.log is None else line.log for line in lines if line.log != ""]
+        say(display, [(line.text, line.color) for line in lines], log)
 
     def lines(self) -> list[Line]:
         """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""
-        return [Line(escaped(line.text), line.color) for line in self._lines()]
+        return [Line(escaped(line.text), line.color, None if line.log is None else escaped(line.log)) for line in self._lines()]
 
     def _lines(self) -> list[Line]:
         hosts: dict[str, list[Message]] = collections.defaultdict(list)
@@ -78,7 +80,8 @@ class Recap:
         drawn = sorted(alike.items(), key=lambda entry: not any(group.state == "survivors" for top in entry[1][0] for group in top.everybody()))
         limit = len(drawn) if self._screen.verbosity else _TREES
         for (task, dummy), (top, hosts) in drawn[:limit]:
-            lines += [Line(""), Line(_title(task, hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
+            shown = [Line(""), Line(_title(task, hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
+            lines += [Line(line.text, line.color, log="") for line in shown]
         if drawn[limit:]:
             others = sorted({host for entry in drawn[limit:] for host in entry[1][1]}, key=natural)
             lines += [Line(""), Line(f"The trees of {folded(others)} are not drawn here: -v draws them.", C.COLOR_SKIP)]

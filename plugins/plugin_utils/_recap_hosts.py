@@ -40,6 +40,8 @@ class _Said:
     """Whether it begins with the name, or stands below such a line."""
     took: tuple[float, float] | None = None
     """Seconds, at the end of the line."""
+    log: str | None = None
+    """The text without a command line, where it has one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ class _Block:
         for one in self.said:
             before = f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
             after = f", {seconds(*one.took)}" if one.took else ""
-            lines.append(Line(f"{before}{one.text}{after}", one.color))
+            lines.append(Line(f"{before}{one.text}{after}", one.color, None if one.log is None else f"{before}{one.log}{after}"))
         return lines
 
 
@@ -69,7 +71,7 @@ def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequen
     """A line a host, by what the guardian tells of its leases and of who could have none; with many hosts, a line for those with the same ending."""
     said = {host: list(_said(of_host)) for host, of_host in results.items()}
     for entry in unguarded:
-        said.setdefault(entry["host"], []).append(_Said(f"NOT PROTECTED over {entry['connection']}: {entry['reason']}", C.COLOR_ERROR))
+        said.setdefault(entry["host"], []).append(_unguarded(entry))
     blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
     if len(blocks) > _EACH and not screen.verbosity:
         blocks = _grouped(blocks)
@@ -78,16 +80,28 @@ def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequen
     return [line for block in blocks for line in block.lines(width)]
 
 
+def _unguarded(entry: Message) -> _Said:
+    """A connection that can't be guarded, or a task that was in flight without a lease."""
+    if "task" not in entry:
+        return _Said(f"NOT PROTECTED over {entry['connection']}: {entry['reason']}", C.COLOR_ERROR)
+    if entry["wanted"]:
+        return _Said(f"left alone, and perhaps running: {entry['reason']} (task: {entry['task']})", C.COLOR_WARN)
+    return _Said(f"NOT PROTECTED, and perhaps running (task: {entry['task']}): {entry['reason']}", C.COLOR_ERROR)
+
+
 def told(result: Message) -> str:
-    """One result of a report on one line, for a warning."""
+    """One result of a report on one line, for a warning. Warnings go to the log as well."""
     block = _Block((escaped(result["host"]),), tuple(_said([result])))
-    return escaped("; ".join(line.text.strip() for line in block.lines(0)))
+    return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
 
 
 def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
     alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
     for block in blocks:
-        said = tuple(dataclasses.replace(one, text=_without_names(one.text, block.hosts[0]), took=None) for one in block.said)
+        said = tuple(
+            dataclasses.replace(one, text=_without_names(one.text, block.hosts[0]), log=one.log and _without_names(one.log, block.hosts[0]), took=None)
+            for one in block.said
+        )
         alike[said].append(block)
     return [same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said)) for said, same in alike.items()]
 
@@ -151,15 +165,18 @@ def _blind_spots(results: t.Sequence[Message]) -> list[str]:
     with_report = [result for result in results if result["report"]]
     if any(result["report"]["method"] == "shell" for result in with_report):
         return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
-    if any(result["supervised"] and result["report"]["root"] and not result["report"]["supervised"] for result in with_report):
-        return ["no supervisor stood there: an orphan that cleared its environment would not have been found"]
-    return []
+    alone = [result["report"] for result in with_report if result["supervised"] and result["report"]["root"] and not result["report"]["supervised"]]
+    if not alone:
+        return []
+    more = ", or became another user," if any(report["unreadable"] for report in alone) else ""
+    return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
 
 
 def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
     gone = [process for report in reports for process in report["gone"]]
     survivors = [process for report in reports for process in report["survivors"]]
-    if not gone and not survivors:
+    spared = [process for report in reports for process in report["spared"]]
+    if not gone and not survivors and not spared:
         yield _Said("nothing was running any more", C.COLOR_OK)
         return
     took = max(report["seconds"] for report in reports)
@@ -169,8 +186,8 @@ def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
     yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
         command = shortened(escaped(process["command"]), _COMMAND_WIDTH)
-        yield _Said(f"survivor {process['pid']} ({process['user']}) {command}: {process['reason']}", C.COLOR_ERROR, names=False)
-    spared = [process for report in reports for process in report["spared"]]
+        who = f"survivor {process['pid']} ({process['user']})"
+        yield _Said(f"{who} {command}: {process['reason']}", C.COLOR_ERROR, names=False, log=f"{who}: {process['reason']}")
     for reason in dict.fromkeys(process["reason"] for process in spared):
         pids = [str(process["pid"]) for process in spared if process["reason"] == reason]
         yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)

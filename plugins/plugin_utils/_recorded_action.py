@@ -14,6 +14,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import guard_of, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
@@ -42,7 +43,9 @@ class RecordedAction(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""
-        leashed = leash(self._connection, current(), GuardedTask.of(self, self._kill_arguments))
+        task = GuardedTask.of(self, self._kill_arguments)
+        leashed = leash(self._connection, current(), task)
+        note(guard_of(leashed, task))
         if leashed is None:
             name = self._connection._load_name
             raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with.")

@@ -28,6 +28,7 @@ def leash_self(connection: ConnectionBase) -> None:
             Display().warning(unknown)
         return
     # Not before: their imports fail on a core that lacks what they stand on.
+    from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import guard_of, note  # noqa: PLC0415
     from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import carries_order  # noqa: PLC0415
     from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash  # noqa: PLC0415
     from ansible_collections.treekill.remote.plugins.plugin_utils._link import current  # noqa: PLC0415
@@ -37,4 +38,4 @@ def leash_self(connection: ConnectionBase) -> None:
         return
     task = GuardedTask.of_connection(connection)
     if task is not None:
-        leash(connection, current(), task)
+        note(guard_of(leash(connection, current(), task), task))

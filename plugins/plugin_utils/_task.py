@@ -13,10 +13,12 @@ import dataclasses
 import typing as t
 
 from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_urls
 from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 
 if t.TYPE_CHECKING:
     from ansible.executor.process.worker import WorkerProcess
+    from ansible.playbook.task import Task
     from ansible.plugins.action import ActionBase
     from ansible.plugins.connection import ConnectionBase
 
@@ -48,6 +50,10 @@ class GuardedTask:
     """Asynchronous with poll 0: the job goes on when the task has ended."""
     polls: str = ""
     """The id of another task's asynchronous job that this one asks for."""
+    action: str = ""
+    """The name of its action, and so of its module, as core resolves it."""
+    arguments: t.Callable[[], t.Mapping[str, t.Any]] = dict
+    """Its arguments, as they are when a command goes out: core adds the defaults of the module when the action was made."""
 
     @classmethod
     def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
@@ -73,7 +79,7 @@ class GuardedTask:
             options = dataclasses.replace(options, keep_on_disconnect=True)
         return cls(
             host=str(host),
-            name=str(task.get_name()),
+            name=name_of(task),
             options=options,
             interpreters=_interpreters(
                 _as_written(variables.get("ansible_python_interpreter")), variables.get("ansible_facts", {}).get("discovered_interpreter_python")
@@ -82,6 +88,8 @@ class GuardedTask:
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
             polls=str(task.args.get("jid", "")) if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup" else "",
+            action=_action_of(task),
+            arguments=lambda: task.args,
         )
 
     def with_interpreter(self, path: str) -> GuardedTask:
@@ -103,12 +111,14 @@ class GuardedTask:
         task, variables = current._task, current._task_vars
         return cls(
             host=str(connection.get_option(_address_option(connection)) or current._host.name),
-            name=str(task.get_name()),
+            name=name_of(task),
             options=_options.KillOptions.parse({name: connection.get_option(name) for name in _options.VARIABLES.values()}),
             interpreters=_interpreters(variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
+            action=_action_of(task),
+            arguments=lambda: task.args,
         )
 
 
@@ -133,6 +143,18 @@ def _known(templar: t.Any, name: str, value: t.Any) -> t.Any:
 def _as_written(interpreter: object) -> object:
     """The interpreter, if it is plain text. A template is for core, which looks at it when it runs a module, and not for a task without one."""
     return None if interpreter is None or "{" in str(interpreter) else interpreter
+def name_of(task: Task) -> str:
+    """The name of a task for its user. With no_log it is the name as it is written: what a template in it becomes may be a secret."""
+    if not task.no_log:
+        return mask_urls(str(task.get_name()))
+    written = getattr(task, "_ds", None)
+    name = written.get("name") if isinstance(written, t.Mapping) else None
+    role = getattr(task, "_role", None)
+    return (f"{role.get_name()} : " if role else "") + str(name or task.action)
+
+
+def _action_of(task: Task) -> str:
+    return str(getattr(task, "resolved_action", None) or task.action)
 
 
 def _address_option(connection: ConnectionBase) -> str:

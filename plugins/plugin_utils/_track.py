@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guarding every action of a run: the one patch that `track: all` makes in ansible-core.
+"""Guarding every action of a run: what `track: all` patches in ansible-core.
 
 This file is private to the collection treekill.remote.
 
 `ActionBase.__init__` is where an action gets its connection with all options set, in every version of core, and where every
-action comes through, whatever its plugin. Made in the main process, the patch is inherited by the workers that it forks.
+action comes through, whatever its plugin. Some actions take another connection later, as that of ansible.posix.synchronize does:
+so what an action runs is looked at as well. Made in the main process, the patches are inherited by the workers that it forks.
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ import typing as t
 
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.action import ActionBase
+from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import Guard, guard_of, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask, needs_connection
 
 _MARK = "_treekill_track_all"
+
+_GUARDED = "_treekill_guarded_connection"
+"""Attribute of an action: the connection that was looked at last."""
+
+_RUNS = ("_execute_module", "_low_level_execute_command")
+"""Methods of an action by which it runs something on its connection."""
 
 
 class _Tracking:
@@ -50,16 +58,31 @@ def track_all() -> None:
 
     setattr(guarded, _MARK, True)
     ActionBase.__init__ = guarded  # type: ignore[method-assign]
+    for name in _RUNS:
+        setattr(ActionBase, name, _looked_at(getattr(ActionBase, name)))
+
+
+def _looked_at(original: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    @functools.wraps(original)
+    def method(self: ActionBase, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        if _Tracking.on and vars(self).get(_GUARDED) is not self._connection:
+            _guard(self)
+        return original(self, *args, **kwargs)
+
+    return method
 
 
 def _guard(action: ActionBase) -> None:
     connection, link = action._connection, current()
+    vars(action)[_GUARDED] = connection
     try:
-        if needs_connection(action):
-            leash(connection, link, GuardedTask.of(action))
-        else:
+        if not needs_connection(action):
+            note(Guard.NOT_NEEDED)
             # Thousands of items of set_fact cost what they cost without us. What such an action sends all the same is looked at then.
             leash(connection, link, lambda: GuardedTask.of(action))
+            return
+        task = GuardedTask.of(action)
+        note(guard_of(leash(connection, link, task), task))
     except AnsibleOptionsError:
         raise
     except (AttributeError, TypeError, KeyError) as error:

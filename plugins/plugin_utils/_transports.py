@@ -51,6 +51,11 @@ def is_for_devices(connection: ConnectionBase) -> bool:
     return bool(connection.force_persistence or connection.supports_persistence) or connection.transport in _PROXIES
 
 
+def has_ways_of_its_own(connection: ConnectionBase) -> bool:
+    """Whether modules reach the host past `exec_command`: the connections of mitogen talk to an interpreter that stays there."""
+    return any(one.__module__.partition(".")[0] == "ansible_mitogen" for one in type(connection).__mro__)
+
+
 def had_no_session(error: BaseException) -> bool:
     """Whether what a connection raised says that nothing was started on the host: there was no session, or no way to become the user."""
     return bool(_NEVER_STARTED.search(str(error)))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import signal
@@ -117,7 +118,7 @@ def test_clients_end_at_once_and_their_worker_a_moment_later(local, loop, family
     until(lambda: family.states()[0] in "XZ")
 
 
-def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local):
+def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop):
     cookie = f"export TREEKILL={RUN}/00000001/$$/$PPID; true"
     words = ["sh", "-c", "echo ready; sleep 7200; :", "ssh", cookie]
     clients = {
@@ -133,12 +134,36 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local):
             assert client.stdout is not None
             assert client.stdout.readline() == b"ready\n"
         local.end(lease_of(0))
+        loop.run_while(lambda: local.busy)
         assert clients["mine"].wait(10) == -signal.SIGKILL
         assert [name for name, client in clients.items() if client.poll() is None] == ["another guardian's", "another lease's"]
     finally:
         for client in clients.values():
             os.killpg(client.pid, signal.SIGKILL)
             client.communicate()
+
+
+def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, loop, monkeypatch):
+    """A look for each of a hundred leases costs more than all else at their end."""
+    looks = []
+    pids = local._table.pids
+    monkeypatch.setattr(local._table, "pids", lambda: looks.append(loop.clock()) or pids())
+    for number in range(100):
+        local.end(lease_of(0, f"{number:08x}"))
+    loop.run_while(lambda: local.busy)
+    assert len(looks) == 1
+    for number in range(100, 110):
+        local.end(lease_of(0, f"{number:08x}"))
+        loop.run_while(lambda: local.busy)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    cost = min(timed(local._stray_clients, [lease_of(0)]) for dummy in range(3))
+    assert min(pauses) > 3 * cost
+
+
+def timed(call, *arguments) -> float:
+    began = time.monotonic()
+    call(*arguments)
+    return time.monotonic() - began
 
 
 def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand_still(loop, bystander):

@@ -169,3 +169,40 @@ def test_the_command_that_finishes_the_job_reaches_its_hosts_as_the_run_did(monk
     command = next(line for line in recap([result(outcome="unreachable")]) if line.startswith("To finish it")).partition(": ")[2]
     assert shlex.split(command)[2:11] == ["-i", "hosts", "-u", "deploy", "--private-key", "/k y", "-K", "--vault-id", "@prompt"]
     assert "p=1" not in command
+
+
+def test_what_was_spared_is_not_nothing():
+    lines = recap([result(report=report(spared=[process(8, ended=None)]))])
+    assert not any("nothing was running" in line for line in lines)
+    assert "       spared 1 (TREEKILL=spare): pid 8" in lines
+
+
+@pytest.mark.parametrize(("unreadable", "more"), [(0, ""), (3, ", or became another user,")])
+def test_without_a_supervisor_what_could_not_be_looked_into_is_told(unreadable, more):
+    lines = recap([result(report=report(gone=[process(2)], root=[5, 4], unreadable=unreadable), supervised=True)])
+    assert f"       no supervisor stood there: an orphan that cleared its environment{more} would not have been found" in lines
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ({"wanted": False, "reason": "no guard"}, "web1 : NOT PROTECTED, and perhaps running (task: Dump): no guard"),
+        ({"wanted": True, "reason": "no wish"}, "web1 : left alone, and perhaps running: no wish (task: Dump)"),
+    ],
+)
+def test_a_task_that_held_no_lease_is_listed_and_there_is_no_all_clear(entry, line):
+    lines = recap([], unguarded=[{"host": "web1", "task": "Dump", **entry}])
+    assert line in lines
+    assert not any("nothing was running" in one for one in lines)
+
+
+def test_no_line_of_the_log_has_a_command_line():
+    """The file of log_path is readable for others; what the user has set the report aside for does not go there."""
+    survivor = process(7, user="root", command="tool hunter2", ended=None, reason="not permitted")
+    results = [result(report=report(gone=[process(2, command="tool hunter2")], survivors=[survivor]))]
+    message = {"run": "0123456789abcdef", "cause": "SIGINT", "guardian": 1, "results": results, "unguarded": []}
+    shown = Recap(message, True).lines()
+    logged = [line.text if line.log is None else line.log for line in shown]
+    assert sum("hunter2" in line.text for line in shown) == 3
+    assert not [line for line in logged if "hunter2" in line]
+    assert "       survivor 7 (root): not permitted" in logged

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a run has no callback of ours, as far as its configuration tells: for the plugins of this collection that notice it.
+
+This file is private to the collection treekill.remote.
+
+ANSIBLE_CALLBACKS_ENABLED replaces the line of ansible.cfg and does not add to it. Templates of CI services set it for another callback.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+
+from ansible import constants as C
+
+CALLBACK = "treekill.remote.guardian"
+
+_LISTS = ("callbacks_enabled", "callback_whitelist", "callback_enabled")
+"""Keys of section defaults that name callbacks: today's, and those of earlier versions of core."""
+
+_SINGLE_TASKS = ("ansible", "ansible-console")
+
+_VARIABLES = ("ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_CALLBACK_WHITELIST")
+
+
+class _Declined:
+    """Of this process and its forks: whether the callback is there, and the user wants nothing of it."""
+
+    declined = False
+
+
+def decline(whether: bool) -> None:
+    """Note whether the run as a whole is not to be guarded."""
+    _Declined.declined = whether
+
+
+def said_of_it() -> str:
+    """One sentence for the user of a task that is guarded by itself, in a run that is not."""
+    if _Declined.declined:
+        return f"The callback {CALLBACK} guards nothing, since track is none for the run"
+    return wanted() or f"The callback {CALLBACK} is not enabled: set callbacks_enabled = {CALLBACK} in ansible.cfg"
+
+
+def wanted() -> str:
+    """What shows that the callback was meant to be enabled, and why it is not; empty where nothing does, or where something else turned it off."""
+    path = str(getattr(C, "CONFIG_FILE", None) or "")
+    variable = next((name for name in _VARIABLES if os.environ.get(name)), "")
+    replaced = bool(variable) and CALLBACK not in _words(os.environ[variable])
+    try:
+        named, section = _read(path)
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        named, section = False, False
+    if _Declined.declined:
+        return ""
+    if named and replaced:
+        return (
+            f"{path} enables the callback {CALLBACK}, and {variable}={os.environ[variable]} in the environment replaces that line."
+            f" Add {CALLBACK} to the variable"
+        )
+    if named or variable and not replaced:
+        return _not_loaded()
+    if section:
+        return f"{path} has a section [treekill], and the callback {CALLBACK} is not enabled: add it to {variable or 'callbacks_enabled'}"
+    return ""
+
+
+def _read(path: str) -> tuple[bool, bool]:
+    """Whether a configuration file names the callback, and whether it has options of it."""
+    parser = configparser.ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
+    parser.read(path, encoding="utf-8")
+    return any(CALLBACK in _words(parser.get("defaults", key, fallback="")) for key in _LISTS), parser.has_section("treekill")
+
+
+def _not_loaded() -> str:
+    """The commands ansible and ansible-console load no callback that is enabled, unless they are told to."""
+    program = os.path.basename(sys.argv[0])
+    if program not in _SINGLE_TASKS or getattr(C, "DEFAULT_LOAD_CALLBACK_PLUGINS", True):
+        return ""
+    return f"The callback {CALLBACK} is enabled, and {program} loads it only with ANSIBLE_LOAD_CALLBACK_PLUGINS=1"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.replace("\n", ",").split(",")]
