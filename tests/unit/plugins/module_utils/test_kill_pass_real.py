@@ -14,7 +14,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_request impo
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, end
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, end, need
 
 MAIN = (
     "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
@@ -57,6 +57,7 @@ def kill(namespace, **options):
 
 @pytest.mark.parametrize("kind", KINDS, ids=repr)
 def test_nothing_of_a_tree_is_left(namespace, kind):
+    need(kind)
     stranger = bystander(namespace, "echo ready; exec sleep 1000")
     start(namespace, kind.script, kind.ready, kind.alive)
 

@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._program_text impo
 
 from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end, need
 
 SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
 OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
@@ -61,6 +61,7 @@ def test_it_runs_on_every_python_that_hosts_have(namespace, python):
 
 @pytest.mark.parametrize(("kind", "shell"), SHELL_ROWS, ids=repr)
 def test_without_python_the_shell_does_it(namespace, kind, shell):
+    need(kind)
     read_lines(namespace.spawn(["/bin/sh", "-c", "echo ready; exec sleep 1000"]), 1)
     bystander = set(namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the bystander"))
     start(namespace, kind)
