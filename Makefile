@@ -14,13 +14,13 @@ ON_CORE = $(if $(CORE),--core $(CORE)) $(if $(ON_PYTHON),--python $(ON_PYTHON))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration coverage molecule demo bench screenshot docs changelog build install clean
+.PHONY: help test test-all-cores lint format unit integration timing coverage molecule demo bench screenshot docs changelog build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
 	@sed -n 's/^\([a-z%-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-test:  ## lint, unit and integration tests and molecule scenarios on one core (default: the newest that the Pythons here can run)
+test:  ## lint, unit, integration and timing tests and molecule scenarios on one core (default: the newest that the Pythons here can run)
 	@$(ENVIRONMENT) test $(ON_CORE) -- $(PYTEST_ARGS)
 
 test-all-cores:  ## the same on every supported core; names those that cannot run here
@@ -40,6 +40,9 @@ unit:  ## unit tests
 
 integration:  ## real hosts, real ssh, the installed tarball
 	@$(ENVIRONMENT) integration $(ON_CORE) -- $(PYTEST_ARGS)
+
+timing:  ## how soon and how fast; what `make lint` must not measure
+	@$(ENVIRONMENT) timing $(ON_CORE) -- $(PYTEST_ARGS)
 
 coverage:  ## every row of the integration tests on one core, and docs/coverage.md made from them
 	@$(ENVIRONMENT) coverage $(ON_CORE) -- $(PYTEST_ARGS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,7 +158,7 @@ while True:
 def test_the_way_leads_through_a_proxy_command(home: Home, variable: str) -> None:
     log, program = home.path / "log", home.path / "proxy.py"
     program.write_text(PROXY)
-    command = f"{sys.executable} {program} %h %p {log}"
+    command = f"{shlex.quote(sys.executable)} {program} %h %p {log}"
     told = home.run(variables={variable: command if "proxy" in variable else f'-o Compression=yes -o "ProxyCommand={command}"'})
     assert told.status == 0, told.text
     assert log.read_text() == f"{home.lab['web1'].address} 22\n"

@@ -69,7 +69,7 @@ def venv(options: argparse.Namespace) -> int:
 
 
 def one_suite(options: argparse.Namespace) -> int:
-    """Unit tests, integration tests or molecule scenarios."""
+    """Unit tests, timing tests, integration tests or molecule scenarios."""
     return _tests.suite(options.command, make_ready(options.core, options.python), options.arguments)
 
 
@@ -147,6 +147,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "screenshot": program,
     "test": test,
     "test-all-cores": test_all_cores,
+    "timing": one_suite,
     "unit": one_suite,
     "venv": venv,
 }

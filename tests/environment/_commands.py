@@ -27,6 +27,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+# A hook of git has these in its environment: each git below would look at that repository instead of the one in its own directory.
+_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_CONFIG_")
+
+
 @functools.lru_cache(maxsize=None)
 def say_once(text: str) -> None:
     """The same line only the first time."""
@@ -35,7 +39,7 @@ def say_once(text: str) -> None:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment for a child: the user's own, without what would steer Ansible, Python or the collection from outside."""
-    steering = ("ANSIBLE_", "TREEKILL", "PYTHON", "VIRTUAL_ENV", "MYPY", "RUFF_", "PYTEST_")
+    steering = ("ANSIBLE_", "TREEKILL", "PYTHON", "VIRTUAL_ENV", "MYPY", "RUFF_", "PYTEST_", *_GIT)
     environment = {name: text for name, text in os.environ.items() if not name.startswith(steering)}
     # Ansible refuses to start without a UTF-8 locale, and a bare container or a CI service often has none.
     environment.update(LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1", ANSIBLE_CONFIG=str(empty_ansible_cfg()))

@@ -16,6 +16,7 @@ from ._setup import Ready
 
 SUITES = {
     "unit": ("tests/unit",),
+    "timing": ("tests/timing",),
     # Cheapest first: when hosts can't be made, the matrix need not be tried.
     "integration": (
         "tests/hosts_tests",
@@ -33,6 +34,9 @@ SUITES = {
     ),
     "molecule": ("tests/molecule",),
 }
+
+# These import the collection from this very tree; the others use the installed tarball.
+ON_TREE = ("unit", "timing")
 
 # Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of its own; the tests of one file in turn.
 BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
@@ -57,7 +61,7 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
         ready = ready.for_molecule()
     say(f"{name} tests on {ready.core}, {ready.interpreter}")
     command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *folders, *arguments]
-    environment = ready.with_tree() if name == "unit" else ready.with_installed()
+    environment = ready.with_tree() if name in ON_TREE else ready.with_installed()
     return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
 

@@ -58,6 +58,12 @@ def test_make_unit_runs_the_tests_that_its_arguments_select(shell: Shell, docume
     assert re.search(r"[1-9]\d* passed, \d+ deselected", shell.type(unit, 300))
 
 
+@runs(command("make timing"))
+def test_make_timing_measures(shell: Shell, documented: Documented) -> None:
+    (timing,) = documented
+    assert re.search(r"[1-9]\d* passed", shell.type(timing, 600))
+
+
 @runs(command("make lint-list"), command("make lint-ruff"), command("make format"))
 def test_one_gate_alone_and_what_mends_it(shell: Shell, documented: Documented) -> None:
     """The control: a file that is laid out badly does not pass, and is mended."""

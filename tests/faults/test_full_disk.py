@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.environment._paths import ROOT
 from tests.hosts import Host, Lab
 from tests.matrix.run import Run
 from tests.matrix.triggers import INT
@@ -20,20 +23,30 @@ from tests.plays.playing import Play, started
 
 # The controller's.
 
+_SHARED_DIRECTORIES = ("/tmp", "/dev/shm")
+
 #: Small file systems over all directories that a guardian may take, seen by this run alone; they go with its last process.
-_SMALL_DISKS = [
-    "unshare",
-    "--mount",
-    "--propagation",
-    "private",
-    "sh",
-    "-euc",
-    """
+#: Arguments: paths that stay visible below them, `--`, the command.
+_SMALL_DISKS = """
+mount -t tmpfs tmpfs /mnt
+count=0
+for path; do
+    [ "$path" != -- ] || break
+    count=$((count + 1))
+    mkdir "/mnt/$count"
+    mount --rbind "$path" "/mnt/$count"
+done
 for directory in "$TMPDIR" /tmp /dev/shm; do mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"; done
+count=0
+while [ "$1" != -- ]; do
+    count=$((count + 1))
+    mkdir -p "$1"
+    mount --rbind "/mnt/$count" "$1"
+    shift
+done
+shift
 exec "$@"
-""",
-    "small-disks",
-]
+"""
 
 #: A callback that is called before the guardian's: core has made its own temporary files by then, and now the disks are full.
 _FILL = """
@@ -80,11 +93,18 @@ class CallbackModule(CallbackBase):
 """
 
 
-def a_play(disks: str, task: tasks.Task) -> Play:
+def small_disks(lab: Lab) -> list[str]:
+    """Words before a command. What the run is made of may itself be below a directory that gets a small disk."""
+    needed = (ROOT, Path(sys.base_prefix), lab.directory)
+    hidden = [str(path) for path in needed if any(path.is_relative_to(directory) for directory in _SHARED_DIRECTORIES)]
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _SMALL_DISKS, "small-disks", *hidden, "--"]
+
+
+def a_play(lab: Lab, disks: str, task: tasks.Task) -> Play:
     """`disks`: directories, each with the number of files that can still be made there, or `taken` where somebody else has the name that is needed."""
     return Play(
         [task],
-        before=_SMALL_DISKS,
+        before=small_disks(lab),
         parent="/var/tmp",
         files={"fill.py": _FILL},
         environ={"TK_FILL": disks},
@@ -95,7 +115,7 @@ def a_play(disks: str, task: tasks.Task) -> Play:
 
 def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goes_on(lab: Lab, web1: Host) -> None:
     # Core needs /dev/shm: with that full, it runs no task at all, with or without this collection.
-    with started(lab, a_play("$TMPDIR=0 /tmp=0 /dev/shm=taken", tasks.trace())) as run:
+    with started(lab, a_play(lab, "$TMPDIR=0 /tmp=0 /dev/shm=taken", tasks.trace())) as run:
         assert run.wait(60) == 0, run.story
         assert tasks.has_left_trace(run, web1), run.story
         assert "No space left on device" in tasks.said(run), run.story
@@ -106,7 +126,7 @@ def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goe
 @pytest.mark.parametrize("room", [0, 1, 2, 3], ids=["nothing", "a directory", "a directory and a file", "all"])
 def test_another_directory_is_taken_where_the_first_has_no_room_or_the_user_is_told(lab: Lab, web1: Host, room: int) -> None:
     """A guardian needs a directory and two files in it, all of them empty."""
-    with started(lab, a_play(f"$TMPDIR={room} /tmp=0", tasks.grow())) as run:
+    with started(lab, a_play(lab, f"$TMPDIR={room} /tmp=0", tasks.grow())) as run:
         tasks.wait_for_tree(run, [web1])
         if room in (1, 2) and "Nothing is guarded" in tasks.said(run):
             return

@@ -92,6 +92,15 @@ def test_settings_of_the_user_do_not_steer_what_is_tested(monkeypatch: pytest.Mo
     assert Path(environment["ANSIBLE_CONFIG"]).read_bytes() == b""
 
 
+def test_a_hook_of_git_does_not_steer_which_repository_is_looked_at(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(["git", "init", "--quiet", tree])
+    run(["git", "init", "--quiet", tmp_path / "other"])
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other" / ".git" / "index"))
+    assert _sources.source_files() == ["galaxy.yml", "plugins/one.py"]
+
+
 def test_what_is_interrupted_has_all_the_time_it_needs_to_clean_up():
     slow = "import sys, time\ntry:\n    print('ready', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(1); sys.exit(7)"
     code = f"import os, sys\nfrom tests.environment._commands import *\nsys.exit(foreground([sys.executable, '-c', {slow!r}], cwd=ROOT, env=os.environ))"

@@ -14,7 +14,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_request impo
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, python
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, end, need, python
 
 MAIN = (
     "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
@@ -57,15 +57,19 @@ def kill(namespace, **options):
 
 @pytest.mark.parametrize("kind", KINDS, ids=repr)
 def test_nothing_of_a_tree_is_left(namespace, kind):
+    need(kind)
     stranger = bystander(namespace, "echo ready; exec sleep 1000")
     start(namespace, kind.script, kind.ready, kind.alive)
-    report = kill(namespace, timeout=0.5 if kind.resists else 20.0)
-    assert set(namespace.processes()) == {stranger}
-    assert report["survivors"] == []
-    gone = {row["pid"]: row for row in report["gone"]}
+
+    def once():
+        report = kill(namespace, timeout=0.5 if kind.resists else 20.0)
+        return report, report["survivors"]
+
+    reports = end(kind, lambda: set(namespace.processes()) != {stranger}, once)
+    gone = {row["pid"]: row for report in reports for row in report["gone"]}
     assert stranger not in gone
     assert len(gone) >= kind.alive - 1
-    assert ("KILL" in {row["ended"] for row in report["gone"]}) == kind.resists
+    assert ("KILL" in {row["ended"] for row in gone.values()}) == kind.resists
 
 
 MODULE_UTILS = "ansible_collections.treekill.remote.plugins.module_utils."
@@ -132,13 +136,13 @@ def test_command_lines_stay_on_the_host_when_told_so(namespace):
         (": 'TREEKILL=%s/%s/$$/$PPID'; while :; do read x; done <&2" % (RUN, LEASE), {}),
     ],
 )
-def test_who_only_looks_like_the_tree_lives(namespace, script, environment):
+def test_who_only_looks_like_the_tree_lives(namespace, tmp_path, script, environment):
     idle = namespace.spawn(["sleep", "1000"])
     namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the first bystander")
     assert idle.poll() is None
-    shell = namespace.spawn(
-        ["/bin/sh", "-c", "mkfifo /tmp/$$; exec 2<>/tmp/$$; rm /tmp/$$; echo ready; " + script], env=dict({"PATH": "/usr/bin:/bin"}, **environment)
-    )
+    os.mkfifo(str(tmp_path / "never"))
+    command = ["/bin/sh", "-c", 'exec 2<>"$0"; echo ready; ' + script, str(tmp_path / "never")]
+    shell = namespace.spawn(command, env=dict({"PATH": "/usr/bin:/bin"}, **environment))
     read_lines(shell, 1)
     namespace.wait_for(lambda now: len(now) == 2, "the bystanders")
     tree = start(namespace, "sh -c 'echo ready; exec sleep 1000'; true", alive=2)
@@ -219,12 +223,12 @@ def test_who_cleans_up_by_other_programs_has_the_grace_for_it(namespace, tmp_pat
     scratch.mkdir()
     clean = "sleep 0.2 && sh -c 'sleep 0.2; true' && rm -r %s; exit 1" % scratch
     start(namespace, bash(tmp_path, 'trap "%s" %s; echo ready; while :; do sleep 1000; done' % (clean, condition)), alive=3)
-    report = kill(namespace, timeout=20.0)
+    report = kill(namespace, timeout=50.0)
     assert not scratch.exists()
     assert not namespace.processes()
     assert {row["command"]: row["ended"] for row in report["gone"]}["sleep 1000"] == "TERM"
     assert "KILL" not in {row["ended"] for row in report["gone"]}
-    assert 0.4 <= report["seconds"] < 10
+    assert 0.4 <= report["seconds"] < 50, "the grace is not waited for"
 
 
 def test_what_is_started_to_clean_up_and_does_not_end_is_killed_after_the_grace(namespace, tmp_path):
@@ -260,17 +264,11 @@ def test_a_parent_that_stops_with_its_child_goes_on(namespace):
     assert shell.wait(timeout=30) != 0
 
 
-def test_a_command_that_comes_late_is_still_ended(namespace):
-    shell = namespace.spawn(
-        [
-            "/bin/sh",
-            "-c",
-            'mkfifo /tmp/late.$$; echo /tmp/late.$$; read x < /tmp/late.$$; rm /tmp/late.$$; exec /bin/sh -c "$0"',
-            "export %s; echo ready; sleep 1000; true" % COOKIE,
-        ]
-    )
-    fifo = shell.stdout.readline().decode().strip()
-    words = request_words(KillRequest(RUN, LEASE, "n0", settle=20.0))
+def test_a_command_that_comes_late_is_still_ended(namespace, tmp_path):
+    fifo = str(tmp_path / "late")
+    os.mkfifo(fifo)
+    namespace.spawn(["/bin/sh", "-c", 'read x < "$1"; exec /bin/sh -c "$0"', "export %s; echo ready; sleep 1000; true" % COOKIE, fifo])
+    words = request_words(KillRequest(RUN, LEASE, "n0", settle=50.0))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN.replace("main(sys", "print('looking', flush=True); main(sys"), *words])
     read_lines(running, 1, b"looking\n")
     with open(fifo, "w") as out:
@@ -278,7 +276,7 @@ def test_a_command_that_comes_late_is_still_ended(namespace):
     report = json.loads(running.communicate(timeout=60)[0].decode().split(" ", 2)[2])
     assert [row["role"] for row in report["gone"]][:1] == ["root"]
     assert namespace.processes() == {}
-    assert report["seconds"] < 15
+    assert report["seconds"] < 50, "nor are the seconds in which a command may still come"
 
 
 def test_the_pass_finishes_when_its_channel_dies(namespace):

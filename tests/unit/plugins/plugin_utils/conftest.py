@@ -2,23 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of plugin_utils share: a process table of its own for a test; hypothesis works as long as a busy machine needs, and leaves no files."""
+"""What the tests of plugin_utils share with those of module_utils: a process table of its own for a test, and the profile of hypothesis."""
 
-from __future__ import annotations
+from tests.unit.plugins.module_utils.conftest import namespace
 
-from collections.abc import Iterator
-
-import pytest
-from hypothesis import settings
-
-from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace
-
-settings.register_profile("here", deadline=None, database=None)
-settings.load_profile("here")
-
-
-@pytest.fixture
-def namespace() -> Iterator[ProcessNamespace]:
-    """A process table of its own."""
-    with ProcessNamespace() as running:
-        yield running
+__all__ = ["namespace"]

@@ -98,7 +98,7 @@ def read_as_extra_variables(path):
     return {**variables}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(NAMES, min_size=1, max_size=3))
 def test_the_names_of_tasks_arrive_as_they_are(tmp_path, names):
     """Through core's own reading of variables, and its templates."""

@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._program_text impo
 
 from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
-from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind
+from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end, need
 
 SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
 OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
@@ -63,16 +63,24 @@ def test_it_runs_on_every_python_that_hosts_have(namespace, python):
 
 @pytest.mark.parametrize(("kind", "shell"), SHELL_ROWS, ids=repr)
 def test_without_python_the_shell_does_it(namespace, kind, shell):
+    need(kind)
     read_lines(namespace.spawn(["/bin/sh", "-c", "echo ready; exec sleep 1000"]), 1)
     bystander = set(namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the bystander"))
     start(namespace, kind)
+
+    def is_alive():
+        return set(namespace.processes()) != bystander
+
     command = kill_command(request(timeout=1.0 if kind.resists else 20.0), []).replace("/bin/sh -c", f"{shell} -c")
-    output, dummy = namespace.run([*shell.split(), "-c", command])
-    report = parse_report(output, "n0")
-    assert report.method == "shell"
-    assert set(namespace.processes()) == bystander, report
-    assert report.survivors == ()
-    assert len(report.gone) >= kind.alive - 1
+
+    def once():
+        report = parse_report(namespace.run([*shell.split(), "-c", command])[0], "n0")
+        # A shell looks too seldom to see each of these (docs/limits.md): what it has not seen calls for another pass as well.
+        return report, report.survivors or (kind.breeds and is_alive())
+
+    reports = end(kind, is_alive, once)
+    assert {report.method for report in reports} == {"shell"}
+    assert sum(len(report.gone) for report in reports) >= kind.alive - 1
 
 
 @pytest.mark.parametrize("pythons", [[sys.executable], []], ids=["python", "no python"])
@@ -128,13 +136,13 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     scratch.mkdir()
     script.write_text(f'trap "sleep 0.3 && rm -r {scratch}; exit 1" EXIT; echo ready; while :; do sleep 1000; done')
     read_lines(namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; bash {script}; true"]), 1)
-    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=30.0), [])])
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=50.0), [])])
     report = parse_report(output, "n0")
     assert report.method == "shell"
     assert not scratch.exists()
     assert not namespace.processes()
     assert "KILL" not in {process.ended for process in report.gone}
-    assert report.seconds < 20
+    assert report.seconds < 50, "the grace is not waited for"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

@@ -16,11 +16,12 @@ import time
 
 import pytest
 
-from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS, Module, both
+from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both
 
-# What a quiet machine takes, and what a busy one may.
+# Seconds of grace that no test here waits for: what ends has not waited for them either. `tests/timing` measures how soon it ends.
+GRACE = 20 * PATIENCE
+# Seconds in which a supervisor that is not to end a tree has every chance to do so.
 BAR = 0.3
-BUSY = 5 * BAR
 
 TREE = (
     "import subprocess, sys\n"
@@ -55,21 +56,9 @@ def ends(namespace):
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_a_pipe_that_nobody_reads_any_more_ends_the_tree_on_every_python(namespace, tmp_path, python):
-    shell = started(namespace, Module(TREE, tmp_path, python=PYTHONS[python]))
+    shell = started(namespace, Module(TREE, tmp_path, python=PYTHONS[python], timeout=GRACE))
     shell.stdout.close()
-    assert ends(namespace) < BUSY
-
-
-def test_how_soon(namespace, tmp_path):
-    """The best of three: what else the machine does must not decide."""
-    module, times = Module(TREE, tmp_path, python=PYTHON), []
-    for dummy in range(3):
-        shell = started(namespace, module)
-        shell.stdout.close()
-        times.append(ends(namespace))
-        module = module.again()
-    print(f"channel broken to last process gone: {min(times):.3f} s")
-    assert min(times) < BUSY
+    ends(namespace)
 
 
 def test_without_a_supervisor_the_tree_lives_on(namespace, tmp_path):
@@ -110,15 +99,13 @@ def test_a_terminal_that_is_hung_up(namespace, tmp_path):
         os.dup2(slave, 2)
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
-    module = Module(TREE, tmp_path)
+    module = Module(TREE, tmp_path, timeout=GRACE)
     command = [*namespace._enter, *module.argv(True)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=take)
     os.close(slave)
     namespace.wait_for(lambda now: len(sleeps(now)) == 4, "the tree")
     os.close(master)
-    seconds = ends(namespace)
-    print(f"terminal hung up to last process gone: {seconds:.3f} s")
-    assert seconds < BUSY
+    ends(namespace)
     process.wait(PATIENCE)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shlex
 import socket
 import subprocess
 import sys
@@ -199,7 +200,9 @@ class Job:
         self.go = tmp_path / "go"
         os.mkfifo(self.go)
         job = tmp_path / "job.py"
-        job.write_text(f"#!{sys.executable}\nimport json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))")
+        # The kernel splits the first line at a blank and cuts a long one: a shell starts the interpreter, as in the scripts that pip installs.
+        first = f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''\n"
+        job.write_text(f"{first}import json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))")
         job.chmod(0o755)
         packages = Path(ansible.__file__).parent
         text = (packages / "modules" / "async_wrapper.py").read_text(encoding="utf-8")

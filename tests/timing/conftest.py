@@ -1,0 +1,9 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures of the timing tests."""
+
+from tests.unit.plugins.module_utils.conftest import namespace
+
+__all__ = ["namespace"]
