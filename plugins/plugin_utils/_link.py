@@ -288,6 +288,8 @@ def withdraw(link: Link) -> None:
     """The run of `link` is over, and this process goes on."""
     if _Announced.link is link:
         _Announced.link = None
+
+
 def is_announced() -> bool:
     """Whether the main process of this run has a guardian: its callback is there."""
     return _Announced.link is not None and _Announced.link.announced

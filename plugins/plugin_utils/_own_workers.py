@@ -42,7 +42,7 @@ class OwnWorkers:
         """Watch no longer."""
         # Where another plugin has put its own around ours, ours stays and does no harm.
         if WorkerProcess.start is self._start:
-            WorkerProcess.start = self._original  # type: ignore[method-assign]
+            WorkerProcess.start = self._original  # type: ignore[assignment, method-assign]
 
     def wake(self) -> None:
         """Let the workers go on that a guardian has stopped, and what is below them."""

@@ -143,6 +143,8 @@ def _known(templar: t.Any, name: str, value: t.Any) -> t.Any:
 def _as_written(interpreter: object) -> object:
     """The interpreter, if it is plain text. A template is for core, which looks at it when it runs a module, and not for a task without one."""
     return None if interpreter is None or "{" in str(interpreter) else interpreter
+
+
 def name_of(task: Task) -> str:
     """The name of a task for its user. With no_log it is the name as it is written: what a template in it becomes may be a secret."""
     if not task.no_log:

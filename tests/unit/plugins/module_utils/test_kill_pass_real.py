@@ -336,14 +336,14 @@ def test_a_job_that_takes_the_name_of_the_lease_has_the_grace_and_no_more(namesp
 
 PRIORITIES = (
     """
-import os, sys
+import os, sys, time
 sys.path[:] = %r
 from ansible_collections.treekill.remote.plugins.module_utils._kill_main import detach
 from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
 tell = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0))"]
 def told():
-    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0), run_command(tell, b"", float("inf"))[0].strip()
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0), run_command(tell, b"", time.monotonic() + 60)[0].strip()
 detach()
 before = told()
 with FirstTurn():

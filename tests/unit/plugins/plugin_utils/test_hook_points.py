@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import subprocess
 import sys
 import types
 from collections.abc import Iterator

@@ -55,7 +55,7 @@ COMMANDS: list[tuple[str, str | None]] = [
 
 
 def test_commands_do_and_say_what_they_do_and_say_without_a_leash():
-    """As a module is run, by the executable; as `raw` is, by the shell of the connection; with the root's pid announced; over a connection that returns text."""
+    """As a module is run, by the executable; as `raw` is, by the shell of the connection; with the root's pid announced; over one that returns text."""
     forms = [*COMMANDS, *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS)]
     with a_run({"commands": forms}) as process:
         answers = answer_of(process)

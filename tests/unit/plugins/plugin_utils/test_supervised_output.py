@@ -30,7 +30,8 @@ def test_output_does_not_pass_through_the_supervisor(tmp_path):
     """It has the descriptors of the shell. A supervisor that copies would have moved each byte twice; `tests/timing` measures the speed."""
     go = tmp_path / "go"
     os.mkfifo(go)
-    text = f"import os\nprint(os.getppid(), os.getpid(), flush=True)\nfor number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\nopen({str(go)!r}).read()"
+    text = "import os\nprint(os.getppid(), os.getpid(), flush=True)\n"
+    text += f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\nopen({str(go)!r}).read()"
     process = subprocess.Popen(Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     supervisor, module = map(int, process.stdout.readline().split())
     assert Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode())
