@@ -22,4 +22,7 @@ ssh-keygen -q -t rsa -N '' -f /root/.ssh/id_rsa
 cat /root/.ssh/id_rsa.pub >> /root/.ssh/authorized_keys
 printf 'localhost,127.0.0.1,::1 %s\n' "$(cat /etc/ssh/ssh_host_ed25519_key.pub)" > /root/.ssh/known_hosts
 cd /root/ansible
-exec python3 bin/ansible-test integration --local --allow-destructive --color no -v "$target" < /dev/null 2>&1
+status=0
+python3 bin/ansible-test integration --local --allow-destructive --color no -v "$target" < /dev/null 2>&1 || status=$?
+times > "$here/times"
+exit "$status"

@@ -21,6 +21,9 @@ from .verdict import Ending
 #: Seconds after which a run of a target is ended; the longest takes some three minutes.
 LONGEST = 900.0
 
+#: Seconds in which a process ends that nothing keeps, and seconds between two looks.
+_LAST_BREATH, _PAUSE = 3.0, 0.1
+
 #: As `timeout` has it.
 _TIMED_OUT = 124
 
@@ -95,5 +98,20 @@ def _run(host: Host, target: str, way: Way) -> Ending:
         output = text if isinstance(text, str) else text.decode(errors="replace")
         return Ending(_TIMED_OUT, time.monotonic() - begin, f"{output}\nFAILED: no end within {LONGEST:.0f} s")
     seconds = time.monotonic() - begin
-    notes = Counter((host.root / "run/core-targets/guarded").read_text().split())
-    return Ending(done.returncode, seconds, done.stdout + done.stderr, notes)
+    left = host.root / "run/core-targets"
+    notes = Counter((left / "guarded").read_text().split())
+    return Ending(done.returncode, seconds, done.stdout + done.stderr, notes, processor_seconds((left / "times").read_text()), _left_on(host))
+
+
+def _left_on(host: Host) -> tuple[str, ...]:
+    """The processes there, once those have ended that were about to."""
+    deadline = time.monotonic() + _LAST_BREATH
+    while host.processes() and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+    return tuple(sorted(process.command for process in host.processes()))
+
+
+def processor_seconds(times: str) -> float:
+    """What the children have used, from the output of the shell's `times`: a line for the shell and one for them, each `0m1.23s 0m0.45s`."""
+    pairs = (word.rstrip("s").split("m") for word in times.splitlines()[1].split())
+    return sum(60 * int(minutes) + float(seconds) for minutes, seconds in pairs)

@@ -25,7 +25,7 @@ from tests.hosts import kinds
 
 from . import sources, targets
 from .place import Place, Way, suite_for
-from .verdict import BAD, Ending, Verdict, judge, own_words, reason
+from .verdict import BAD, Ending, Verdict, judge, own_words, reason, worse
 
 #: A target that differs is tried so many times: one that fails now and then by itself says nothing.
 _TRIES = 3
@@ -43,15 +43,21 @@ class Result:
     def line(self) -> str:
         """What is printed of it."""
         guarded_runs = self.guarded[-1].notes["guarded"]
-        without = f"{self.bare[-1].seconds:.0f} s without, " if self.bare else ""
-        times = f"{without}{self.guarded[-1].seconds:.0f} s with, {guarded_runs} guarded runs"
+        without = f"{_times(self.bare[-1])} without, " if self.bare else ""
+        times = f"{without}{_times(self.guarded[-1])} with, {guarded_runs} guarded runs"
         if self.verdict is Verdict.FAILS_WITHOUT:
             return f"{self.target}: {self.verdict.value}: {reason(self.bare[-1].output)}"
         text = f"{self.target}: {self.verdict.value} ({times})"
         failed = [one for one in self.guarded if one.status]
         if self.verdict is Verdict.UNGUARDED:
             text += f": {dict(self.guarded[-1].notes) or 'no run was noted'}"
-        return text + (f": {len(failed)} of {len(self.guarded)} tries fail with it: {reason(failed[0].output)}" if failed else "")
+        if failed:
+            text += f": {len(failed)} of {len(self.guarded)} tries fail with it: {reason(failed[0].output)}"
+        return text + "".join(f": {text}" for text in filter(None, map(worse, self.bare, self.guarded)) if not failed)
+
+
+def _times(ending: Ending) -> str:
+    return f"{ending.seconds:.0f} s ({ending.processor:.1f} s of processor)"
 
 
 def main(words: Sequence[str]) -> int:
@@ -110,7 +116,7 @@ def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -
         bare, guarded = ([ending] for ending in place.run(target, Way.BARE, Way.GUARDED))
     else:
         guarded = place.run(target, Way.GUARDED)
-        if guarded[0].status:
+        if guarded[0].status or guarded[0].left:
             bare = place.run(target, Way.BARE)
     while True:
         verdict = judge(bare, guarded, listed=target in listed.differ, no_run=target in listed.no_run)

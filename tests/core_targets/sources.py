@@ -50,12 +50,12 @@ def _fetch(release: str, into: Path) -> Path:
 
 
 def _add_programs(source: Path) -> None:
+    """The archives of older cores have them, but as copies."""
+    shutil.rmtree(source / "bin", ignore_errors=True)
     (source / "bin").mkdir()
-    for program, module in _CLI.items():
-        (source / "bin" / program).symlink_to(f"../lib/ansible/cli/{module}.py")
-        (source / "lib/ansible/cli" / f"{module}.py").chmod(0o755)
-    (source / "bin/ansible-test").symlink_to(f"../{_TEST_STUB}")
-    (source / _TEST_STUB).chmod(0o755)
+    for program, file in {**{name: f"lib/ansible/cli/{module}.py" for name, module in _CLI.items()}, "ansible-test": _TEST_STUB}.items():
+        (source / "bin" / program).symlink_to(f"../{file}")
+        (source / file).chmod(0o755)
 
 
 def installed_release() -> str:

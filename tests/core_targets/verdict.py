@@ -17,7 +17,6 @@ class Verdict(Enum):
     """Of one target."""
 
     SAME = "same"
-    SLOWER = "same, but slower"
     DIFFERS = "differs"
     LISTED = "differs, as listed"
     UNSTEADY = "unsteady"
@@ -39,6 +38,10 @@ class Ending:
     output: str
     notes: Counter[str] = field(default_factory=Counter)
     """What `enable.py` noted of the runs of Ansible in it, by word; empty without the callback."""
+    processor: float = 0.0
+    """Seconds of processor time, which other work on the machine does not make longer."""
+    left: tuple[str, ...] = ()
+    """The command lines of the processes that it has left on the host."""
 
 
 def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no_run: bool) -> Verdict:
@@ -54,12 +57,14 @@ def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no
     if not all(passed):
         if not any(passed_bare) and not any(passed):
             return Verdict.FAILS_WITHOUT
-        if not all(passed_bare) or (len(passed) > 1 and passed.count(False) == 1):
+        if not all(passed_bare) or not is_repeated([not one for one in passed]):
             return Verdict.UNSTEADY
         return Verdict.LISTED if listed else Verdict.DIFFERS
     if not no_run and not all(was_guarded(one.notes) for one in guarded):
         return Verdict.UNGUARDED
-    return Verdict.SLOWER if bare and is_slower(bare[-1].seconds, guarded[-1].seconds) else Verdict.SAME
+    if is_repeated([worse(*pair) for pair in zip(bare, guarded, strict=False)]):
+        return Verdict.LISTED if listed else Verdict.DIFFERS
+    return Verdict.SAME
 
 
 def was_guarded(notes: Counter[str]) -> bool:
@@ -67,9 +72,19 @@ def was_guarded(notes: Counter[str]) -> bool:
     return notes["guarded"] > 0 and not notes["missing"] and not notes["alone"]
 
 
-def is_slower(before: float, now: float) -> bool:
-    """Half as long again and 5 s more is more than the noise of a machine that runs both at once."""
-    return now > before * 1.5 + 5
+def is_repeated(tries: Sequence[object]) -> bool:
+    """Whether it was so in the only try, or in more than one of several."""
+    return sum(map(bool, tries)) > (1 if len(tries) > 1 else 0)
+
+
+def worse(bare: Ending, guarded: Ending) -> str:
+    """What was worse with the callback in a try that passed both ways; empty if nothing."""
+    # Half as long again and 5 s more is more than the noise of a machine that runs both at once.
+    if guarded.seconds > bare.seconds * 1.5 + 5:
+        return f"it takes {guarded.seconds:.0f} s, {bare.seconds:.0f} s without"
+    if len(guarded.left) > len(bare.left):
+        return f"it leaves {len(guarded.left)} processes, {len(bare.left)} without: {'; '.join(guarded.left)}"[:400]
+    return ""
 
 
 def reason(output: str) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tests.core_targets.place import suite_for
+from tests.core_targets.place import processor_seconds, suite_for
 from tests.core_targets.targets import Listed, aliases, choose
 from tests.core_targets.verdict import BAD, Ending, Verdict, judge, own_words, reason
 from tests.environment._cores import CORES
@@ -18,8 +18,8 @@ from tests.environment._cores import CORES
 GUARDED = Counter(loaded=2, guarded=2)
 
 
-def ending(status: int = 0, seconds: float = 10.0, notes: Counter[str] = GUARDED) -> Ending:
-    return Ending(status, seconds, "", notes)
+def ending(status: int = 0, seconds: float = 10.0, notes: Counter[str] = GUARDED, left: tuple[str, ...] = ()) -> Ending:
+    return Ending(status, seconds, "", notes, left=left)
 
 
 def verdict(bare: list[Ending], guarded: list[Ending], *, listed: bool = False, no_run: bool = False) -> Verdict:
@@ -61,9 +61,13 @@ def test_a_target_that_passes_without_a_guardian_proves_nothing(notes):
     assert verdict([ending()], [ending(notes=notes)], no_run=True) is Verdict.SAME
 
 
-def test_much_slower_is_said():
-    assert verdict([ending(seconds=12)], [ending(seconds=32)]) is Verdict.SLOWER
-    assert verdict([ending(seconds=12)], [ending(seconds=20)]) is Verdict.SAME
+@pytest.mark.parametrize("worse", [ending(seconds=32), ending(left=("sleep 1000",))])
+def test_a_target_that_passes_differs_when_it_takes_much_longer_or_leaves_processes(worse):
+    assert verdict([ending()], [worse]) is Verdict.DIFFERS
+    assert verdict([ending()] * 3, [ending(), worse, worse]) is Verdict.DIFFERS
+    assert verdict([ending()] * 3, [worse, ending(), ending()]) is Verdict.SAME
+    assert verdict([worse], [worse]) is Verdict.SAME
+    assert verdict([ending()], [ending(seconds=18)]) is Verdict.SAME
 
 
 def test_aliases_are_lines_without_their_comments():
@@ -112,3 +116,7 @@ def test_the_reason_of_a_failure_is_the_last_error_that_was_not_expected(output,
 def test_what_the_collection_says_is_found_in_an_output():
     assert own_words("ok\n[WARNING]: treekill.remote: no guardian\nok\n") == ["[WARNING]: treekill.remote: no guardian"]
     assert own_words("/run/treekill-hosts/labs\n") == []
+
+
+def test_processor_time_is_that_of_the_children():
+    assert processor_seconds("0m0.50s 0m0.25s\n1m2.50s 0m1.25s\n") == pytest.approx(63.75)
