@@ -17,10 +17,14 @@ if [ "$way" = guarded ]; then
     # Not ANSIBLE_COLLECTIONS_PATH, which targets replace.
     ln -s /opt/collections/ansible_collections /usr/lib/python3/dist-packages/ansible_collections
 fi
-# What targets that need ssh take for granted.
-ssh-keygen -q -t rsa -N '' -f /root/.ssh/id_rsa
+# Targets that need ssh come as root, with their own keys or with that of ansible-test.
+mkdir -p /root/.ansible/test
+ssh-keygen -m PEM -q -t rsa -N '' -f /root/.ansible/test/id_rsa
+cp /root/.ansible/test/id_rsa /root/.ansible/test/id_rsa.pub /root/.ssh
 cat /root/.ssh/id_rsa.pub >> /root/.ssh/authorized_keys
 printf 'localhost,127.0.0.1,::1 %s\n' "$(cat /etc/ssh/ssh_host_ed25519_key.pub)" > /root/.ssh/known_hosts
+# A target may ask for a package that is there: pip must not refuse for the reason that it is Debian's.
+printf '[global]\nbreak-system-packages = true\n' > /etc/pip.conf
 cd /root/ansible
 status=0
 python3 bin/ansible-test integration --local --allow-destructive --color no -v "$target" < /dev/null 2>&1 || status=$?
