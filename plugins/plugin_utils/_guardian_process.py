@@ -11,6 +11,7 @@ Forked, not executed: so it has all plugins, collection paths and vault secrets 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import gc
@@ -65,7 +66,9 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronic
     listener = _rendezvous.listen(path)
     share()
     gc.freeze()
-    pid = os.fork()
+    # As core forks its workers: where another thread of the run writes to the terminal at this moment, the child would wait for that thread for ever.
+    with getattr(Display(), "_lock", contextlib.nullcontext()):
+        pid = os.fork()
     if pid == 0:
         _be_guardian(run, main, listener, path, pipes, chronicle)
     listener.close()

@@ -120,7 +120,7 @@ def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -
             bare = place.run(target, Way.BARE)
     while True:
         verdict = judge(bare, guarded, listed=target in listed.differ, no_run=target in listed.no_run)
-        settled = len({not one.status for one in guarded}) == 1 and verdict is not Verdict.DIFFERS
+        settled = len({not one.status for one in guarded}) == 1 and verdict not in BAD
         if settled or len(bare) == _TRIES:
             return Result(target, verdict, bare, guarded)
         for endings, ending in zip((bare, guarded), place.run(target, Way.BARE, Way.GUARDED), strict=True):

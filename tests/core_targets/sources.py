@@ -20,7 +20,10 @@ _CLI = {
     "ansible": "adhoc",
     **{f"ansible-{name}": name for name in ("config", "console", "doc", "galaxy", "inventory", "playbook", "pull", "vault")},
 }
-_TEST_STUB = "test/lib/ansible_test/_util/target/cli/ansible_test_cli_stub.py"
+_STUBS = {
+    "ansible-test": "test/lib/ansible_test/_util/target/cli/ansible_test_cli_stub.py",
+    "ansible-connection": "lib/ansible/cli/scripts/ansible_connection_cli_stub.py",  # of older cores
+}
 
 _FOLDER = CACHE / "core-targets"
 
@@ -53,9 +56,11 @@ def _add_programs(source: Path) -> None:
     """The archives of older cores have them, but as copies."""
     shutil.rmtree(source / "bin", ignore_errors=True)
     (source / "bin").mkdir()
-    for program, file in {**{name: f"lib/ansible/cli/{module}.py" for name, module in _CLI.items()}, "ansible-test": _TEST_STUB}.items():
-        (source / "bin" / program).symlink_to(f"../{file}")
-        (source / file).chmod(0o755)
+    files = {**{name: f"lib/ansible/cli/{module}.py" for name, module in _CLI.items()}, **_STUBS}
+    for program, file in files.items():
+        if (source / file).exists():
+            (source / "bin" / program).symlink_to(f"../{file}")
+            (source / file).chmod(0o755)
 
 
 def installed_release() -> str:

@@ -60,7 +60,7 @@ def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no
         if not all(passed_bare) or not is_repeated([not one for one in passed]):
             return Verdict.UNSTEADY
         return Verdict.LISTED if listed else Verdict.DIFFERS
-    if not no_run and not all(was_guarded(one.notes) for one in guarded):
+    if not no_run and not was_guarded(sum((one.notes for one in guarded), Counter())):
         return Verdict.UNGUARDED
     if is_repeated([worse(*pair) for pair in zip(bare, guarded, strict=False)]):
         return Verdict.LISTED if listed else Verdict.DIFFERS
@@ -68,7 +68,7 @@ def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no
 
 
 def was_guarded(notes: Counter[str]) -> bool:
-    """Whether a guardian was there, and no run did without the callback."""
+    """Whether a guardian was there, and no run did without the callback; a target may interrupt one before it has begun."""
     return notes["guarded"] > 0 and not notes["missing"] and not notes["alone"]
 
 
@@ -82,9 +82,16 @@ def worse(bare: Ending, guarded: Ending) -> str:
     # Half as long again and 5 s more is more than the noise of a machine that runs both at once.
     if guarded.seconds > bare.seconds * 1.5 + 5:
         return f"it takes {guarded.seconds:.0f} s, {bare.seconds:.0f} s without"
-    if len(guarded.left) > len(bare.left):
-        return f"it leaves {len(guarded.left)} processes, {len(bare.left)} without: {'; '.join(guarded.left)}"[:400]
+    before, now = _without_watchers(bare.left), _without_watchers(guarded.left)
+    if len(now) > len(before):
+        return f"it leaves {len(now)} processes, {len(before)} without: {'; '.join(now)}"[:400]
     return ""
+
+
+def _without_watchers(left: Sequence[str]) -> Sequence[str]:
+    """Without the supervisors of jobs that the target has left: each ends with its job."""
+    jobs = [one for one in left if not one.startswith("treekill: supervisor")]
+    return jobs or left
 
 
 def reason(output: str) -> str:

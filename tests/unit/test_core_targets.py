@@ -58,6 +58,9 @@ def test_only_what_the_list_names_may_differ():
 def test_a_target_that_passes_without_a_guardian_proves_nothing(notes):
     assert verdict([ending()], [ending(notes=notes)]) is Verdict.UNGUARDED
     assert Verdict.UNGUARDED in BAD
+    # An interruption that comes too early for the guardian comes later in another try.
+    expected = Verdict.UNGUARDED if notes["missing"] or notes["alone"] else Verdict.SAME
+    assert verdict([ending()] * 2, [ending(notes=notes), ending()]) is expected
     assert verdict([ending()], [ending(notes=notes)], no_run=True) is Verdict.SAME
 
 
@@ -68,6 +71,12 @@ def test_a_target_that_passes_differs_when_it_takes_much_longer_or_leaves_proces
     assert verdict([ending()] * 3, [worse, ending(), ending()]) is Verdict.SAME
     assert verdict([worse], [worse]) is Verdict.SAME
     assert verdict([ending()], [ending(seconds=18)]) is Verdict.SAME
+
+
+def test_the_supervisor_of_a_job_that_is_left_is_no_difference_but_one_without_a_job_is():
+    job, supervisor = "sleep 1000", "treekill: supervisor of 4711"
+    assert verdict([ending(left=(job,))], [ending(left=(job, supervisor))]) is Verdict.SAME
+    assert verdict([ending()], [ending(left=(supervisor,))]) is Verdict.DIFFERS
 
 
 def test_aliases_are_lines_without_their_comments():
