@@ -8,13 +8,14 @@ PYTHON ?= python3
 CORE ?=
 ON_PYTHON ?=
 PYTEST_ARGS ?=
+CORE_TESTS_ARGS ?=
 
 ENVIRONMENT = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.environment
 ON_CORE = $(if $(CORE),--core $(CORE)) $(if $(ON_PYTHON),--python $(ON_PYTHON))
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test test-all-cores lint format unit integration timing coverage molecule demo bench screenshot docs changelog build install clean
+.PHONY: help test test-all-cores lint format unit integration timing core-tests coverage molecule demo bench screenshot docs changelog build install clean
 
 help:  ## this list
 	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
@@ -43,6 +44,9 @@ integration:  ## real hosts, real ssh, the installed tarball
 
 timing:  ## how soon and how fast; what `make lint` must not measure
 	@$(ENVIRONMENT) timing $(ON_CORE) -- $(PYTEST_ARGS)
+
+core-tests:  ## ansible-core's own integration tests, each without and with the callback
+	@$(ENVIRONMENT) core-tests $(ON_CORE) -- $(CORE_TESTS_ARGS)
 
 coverage:  ## every row of the integration tests on one core, and docs/coverage.md made from them
 	@$(ENVIRONMENT) coverage $(ON_CORE) -- $(PYTEST_ARGS)

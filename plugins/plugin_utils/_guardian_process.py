@@ -123,7 +123,9 @@ def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
     Raises:
         OSError: there can be no other process.
     """
-    pid = os.fork()
+    # As core forks its workers: where another thread of the run writes to the terminal at this moment, the child would wait for that thread for ever.
+    with getattr(Display(), "_lock", contextlib.nullcontext()):
+        pid = os.fork()
     if pid == 0:
         status = 1
         try:

@@ -90,7 +90,7 @@ def test_all_cores(options: argparse.Namespace) -> int:
 
 
 def program(options: argparse.Namespace) -> int:
-    """Demo, benchmark or screenshot."""
+    """Demo, benchmark, screenshot or the targets of core."""
     return _tests.program(options.command, make_ready(options.core, options.python), options.arguments)
 
 
@@ -136,6 +136,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "build": build,
     "changelog": changelog,
     "clean": remove,
+    "core-tests": program,
     "coverage": coverage,
     "demo": program,
     "docs": docs,

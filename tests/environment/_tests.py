@@ -43,6 +43,7 @@ BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
 
 # A module each, run by the venv's python in the repository.
 PROGRAMS = {
+    "core-tests": "tests.core_targets.run",
     "demo": "tests.demo.run",
     "bench": "tests.bench.run",
     "screenshot": "tests.screenshot.run",
@@ -74,7 +75,7 @@ def coverage(ready: Ready, arguments: Sequence[str]) -> int:
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run the demo or the benchmark; its exit status. It gets the terminal, stdin included."""
+    """Run the demo, the benchmark or the like; its exit status. It gets the terminal, stdin included."""
     module = PROGRAMS[name]
     if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
         raise SetupError(f"the module {module} is not there")

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -48,6 +48,7 @@ class Lab:
         base: str = trees.DEFAULT,
         python: bool = True,
         systemd: bool = False,
+        packages: Sequence[str] = (),
         binds: Mapping[str, str] | None = None,
         owned: bool = True,
     ) -> Lab:
@@ -55,6 +56,7 @@ class Lab:
 
         `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides Python on the hosts.
         `systemd`: it is their pid 1, and logind keeps their sessions; namespace hosts of a Debian suite only.
+        `packages`: what hosts have more, of the same Debian suite; namespace hosts without systemd only.
         `binds`: directories of this machine that hosts see, and where. `owned`: the lab ends with this process, however that ends.
         Raises KindUnavailable, PackagesMissing, HostsError.
         """
@@ -65,12 +67,14 @@ class Lab:
             raise KindUnavailable("plain hosts have the machine's Python; hosts without one need root or a rootless lab")
         if systemd and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
             raise KindUnavailable("hosts with systemd need root, and a Debian tree")
+        if packages and (systemd or kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
+            raise KindUnavailable("hosts with more packages need root, and a Debian tree without systemd")
         if not 1 <= count <= network.MAX_HOSTS:
             raise HostsError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {count}")
         ensure(*ALWAYS)
         root = Path("/")
         if kind == kinds.NAMESPACE:
-            root = trees.find_with_systemd(base) if systemd else trees.find(base)
+            root = _root(base, packages, systemd=systemd)
         sweep()
         spec = _claim(
             Spec(
@@ -218,6 +222,13 @@ class Lab:
         shutil.rmtree(self.directory)
         if alive:
             raise HostsError(f"lab {self.name} is gone but for processes that do not die: {', '.join(map(str, alive))}")
+
+
+def _root(base: str, packages: Sequence[str], *, systemd: bool) -> Path:
+    """The root directory under namespace hosts."""
+    if packages:
+        return trees.find_with_packages(base, packages)
+    return trees.find_with_systemd(base) if systemd else trees.find(base)
 
 
 def _claim(spec: Spec) -> Spec:

@@ -49,9 +49,14 @@ def find(base: str) -> Path:
 
 def find_with_systemd(suite: str) -> Path:
     """The root directory of a Debian release with systemd, made when it is not cached. Raises HostsError, PackagesMissing."""
-    plain, tree = _place(suite), _place(suite, _SYSTEMD_PACKAGES)
+    return find_with_packages(suite, _SYSTEMD_PACKAGES)
+
+
+def find_with_packages(suite: str, packages: Sequence[str]) -> Path:
+    """The root directory of a Debian release with these packages, made when it is not cached. Raises HostsError, PackagesMissing."""
+    plain, tree = _place(suite), _place(suite, packages)
     prepare(suite)
-    _once(tree, lambda: _install(plain, _SYSTEMD_PACKAGES, tree))
+    _once(tree, lambda: _install(plain, packages, tree))
     return tree
 
 

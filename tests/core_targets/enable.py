@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Becomes a part of the core under test: each of its runs loads the callback, whatever the target sets.
+
+A target's own ansible.cfg or environment replaces `callbacks_enabled`, and ad hoc runs load no callbacks at all, so neither is enough.
+For each run it is noted that the callback was loaded, and whether its guardian was there at the end.
+"""
+
+import os
+
+from ansible import constants
+from ansible.plugins.loader import callback_loader
+
+_NAME = "treekill.remote.guardian"
+_NOTES = "/run/core-targets/guarded"
+
+
+def guard(queues):
+    """Have the class TaskQueueManager load the callback."""
+    load, clean = queues.load_callbacks, queues.cleanup
+
+    def load_callbacks(queue):
+        if _guardian_of(queue) is None:
+            _load(queue, load)
+            _note("missing" if _guardian_of(queue) is None else "loaded")
+
+    def cleanup(queue):
+        callback = _guardian_of(queue)
+        # Core cleans up as well where no play has begun.
+        if callback is not None and callback._begun:
+            _note("guarded" if callback._run is not None and callback._run._guardian is not None else "alone")
+        clean(queue)
+
+    queues.load_callbacks, queues.cleanup = load_callbacks, cleanup
+
+
+def _guardian_of(queue):
+    return next((plugin for plugin in queue._callback_plugins if getattr(plugin, "CALLBACK_NAME", "") == _NAME), None)
+
+
+def _load(queue, load):
+    enabled = constants.CALLBACKS_ENABLED
+    if queue._run_additional_callbacks:
+        constants.CALLBACKS_ENABLED = [*enabled, *({_NAME} - {*enabled})]
+        load(queue)
+        return
+    # An ad hoc run loads ours and, as before, `tree`.
+    everything = callback_loader.all
+    callback_loader.all = lambda *args, **kwargs: [one for one in everything(*args, **kwargs) if getattr(one, "CALLBACK_NAME", "") == "tree"]
+    constants.CALLBACKS_ENABLED, queue._run_additional_callbacks = [_NAME], True
+    try:
+        load(queue)
+    finally:
+        del callback_loader.all
+        constants.CALLBACKS_ENABLED, queue._run_additional_callbacks = enabled, False
+
+
+def _note(word):
+    # One write for a line: runs of the same target can be beside each other, under several users.
+    notes = os.open(_NOTES, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(notes, f"{word}\n".encode())
+    finally:
+        os.close(notes)

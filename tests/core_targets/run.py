@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the integration tests of ansible-core with and without the callback, and prints the targets that end otherwise with it.
+
+Called by `make core-tests`, which installs what it needs. Exit status 1 if a target differs that the list does not name, or ran without a guardian.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.environment._cores import core_named
+from tests.environment._paths import CACHE
+from tests.hosts import kinds
+
+from . import sources, targets
+from .place import Place, Way, suite_for
+from .verdict import BAD, Ending, Verdict, judge, own_words, reason, worse
+
+#: A target that differs is tried so many times: one that fails now and then by itself says nothing.
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one target."""
+
+    target: str
+    verdict: Verdict
+    bare: Sequence[Ending]
+    guarded: Sequence[Ending]
+
+    def line(self) -> str:
+        """What is printed of it."""
+        guarded_runs = self.guarded[-1].notes["guarded"]
+        without = f"{_times(self.bare[-1])} without, " if self.bare else ""
+        times = f"{without}{_times(self.guarded[-1])} with, {guarded_runs} guarded runs"
+        if self.verdict is Verdict.FAILS_WITHOUT:
+            return f"{self.target}: {self.verdict.value}: {reason(self.bare[-1].output)}"
+        text = f"{self.target}: {self.verdict.value} ({times})"
+        failed = [one for one in self.guarded if one.status]
+        if self.verdict is Verdict.UNGUARDED:
+            text += f": {dict(self.guarded[-1].notes) or 'no run was noted'}"
+        if failed:
+            text += f": {len(failed)} of {len(self.guarded)} tries fail with it: {reason(failed[0].output)}"
+        return text + "".join(f": {text}" for text in filter(None, map(worse, self.bare, self.guarded)) if not failed)
+
+
+def _times(ending: Ending) -> str:
+    return f"{ending.seconds:.0f} s ({ending.processor:.1f} s of processor)"
+
+
+def main(words: Sequence[str]) -> int:
+    """Run and print; the exit status."""
+    options = _parse(words)
+    if kinds.choose(kinds.AUTO) != kinds.NAMESPACE:
+        print("core's own targets: not run, as they change the machine: the throw-away hosts for them need root")
+        return 0
+    release, listed = sources.installed_release(), targets.Listed.read()
+    source = sources.unpacked(release)
+    chosen = targets.choose(targets.read(source), listed.not_run)
+    names = _names(options, chosen, listed)
+    core = core_named(".".join(release.split(".")[:2]))
+    place = Place(source, Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]), suite_for(*core.python))
+    place.compile()
+    print(f"{len(names)} targets of ansible-core {release}, with the callback, and without it those that fail", flush=True)
+    results: list[Result] = []
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        for done in as_completed([pool.submit(_examine, place, listed, name, both=options.both) for name in names]):
+            result = done.result()
+            results.append(result)
+            _keep(release, result)
+            print(result.line(), flush=True)
+    except BaseException as error:
+        # The hosts go with this process, whereas its threads would wait for them.
+        print(f"ended by {error!r}", file=sys.stderr, flush=True)
+        os._exit(128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 2)
+    results.sort(key=lambda result: result.target)
+    print(_summary(release, results, {} if options.targets or options.quick else chosen.not_run))
+    return 1 if any(result.verdict in BAD for result in results) else 0
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.core_targets.run", description=__doc__)
+    parser.add_argument("targets", nargs="*", help="names; default: all that can run here")
+    parser.add_argument("--quick", action="store_true", help="those that are nearest to what the collection touches")
+    parser.add_argument("--both", action="store_true", help="run without the callback also what passes with it, and compare the times")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="targets at once; default: one for each processor")
+    return parser.parse_args(words)
+
+
+def _names(options: argparse.Namespace, chosen: targets.Chosen, listed: targets.Listed) -> list[str]:
+    if options.targets:
+        return list(options.targets)
+    if options.quick:
+        return [name for name in chosen.run if name in listed.quick]
+    return sorted(chosen.run, key=lambda name: name not in listed.quick)  # the nearest first
+
+
+def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -> Result:
+    """Run it with the callback, and without where it matters: where it fails with it, or how long it takes is to be compared."""
+    bare: list[Ending] = []
+    guarded: list[Ending] = []
+    if both or target in listed.timed:
+        bare, guarded = ([ending] for ending in place.run(target, Way.BARE, Way.GUARDED))
+    else:
+        guarded = place.run(target, Way.GUARDED)
+        if guarded[0].status or guarded[0].left:
+            bare = place.run(target, Way.BARE)
+    while True:
+        verdict = judge(bare, guarded, listed=target in listed.differ, no_run=target in listed.no_run)
+        settled = len({not one.status for one in guarded}) == 1 and verdict not in BAD
+        if settled or len(bare) == _TRIES:
+            return Result(target, verdict, bare, guarded)
+        for endings, ending in zip((bare, guarded), place.run(target, Way.BARE, Way.GUARDED), strict=True):
+            endings.append(ending)
+
+
+def _keep(release: str, result: Result) -> None:
+    """Leave the output of each run in the cache."""
+    folder = CACHE / "core-targets" / f"output-{release}"
+    folder.mkdir(exist_ok=True)
+    for way, endings in (("bare", result.bare), ("guarded", result.guarded)):
+        if not endings:
+            continue
+        failed = [one for one in endings if one.status]
+        (folder / f"{result.target}.{way}").write_text((failed or endings)[-1].output, encoding="utf-8")
+
+
+def _summary(release: str, results: Sequence[Result], not_run: dict[str, str]) -> str:
+    counts = Counter(result.verdict for result in results)
+    lines = ["", f"ansible-core {release}: {len(results)} targets", *(f"  {counts[one]:4} {one.value}" for one in Verdict if counts[one])]
+    for verdict in (one for one in Verdict if one is not Verdict.SAME and counts[one]):
+        lines += ["", f"{verdict.value}:", *(f"  {result.line()}" for result in results if result.verdict is verdict)]
+    lines += _said(results)
+    if not_run:
+        lines += ["", "not run:", *(f"  {name}: {reason}" for name, reason in not_run.items())]
+    return "\n".join(lines)
+
+
+def _said(results: Iterable[Result]) -> list[str]:
+    """What the collection has said in runs that nobody has to have interrupted, for a look at it."""
+    said = [f"  {one.target}: {line}" for one in results for line in own_words(one.guarded[-1].output) if not one.bare or line not in one.bare[-1].output]
+    return ["", "said by the collection, or only with it:", *said] if said else []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

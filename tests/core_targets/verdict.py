@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What two runs of a target, one with the callback and one without, say about the callback."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Verdict(Enum):
+    """Of one target."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    LISTED = "differs, as listed"
+    UNSTEADY = "unsteady"
+    """It fails without the callback too, or once in all tries: what its own deadlines do to it on a busy machine."""
+    FAILS_WITHOUT = "can't run here"
+    UNGUARDED = "was not guarded"
+
+
+#: These make the command fail.
+BAD = frozenset({Verdict.DIFFERS, Verdict.UNGUARDED})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """One run of a target."""
+
+    status: int
+    seconds: float
+    output: str
+    notes: Counter[str] = field(default_factory=Counter)
+    """What `enable.py` noted of the runs of Ansible in it, by word; empty without the callback."""
+    processor: float = 0.0
+    """Seconds of processor time, which other work on the machine does not make longer."""
+    left: tuple[str, ...] = ()
+    """The command lines of the processes that it has left on the host."""
+
+
+def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no_run: bool) -> Verdict:
+    """Compare the endings of all tries without and with the callback.
+
+    Args:
+        bare: without it; may be empty where all have passed with it: there is nothing to compare.
+        guarded: with it.
+        listed: the list names it as one that differs.
+        no_run: the list names it as one that starts no run of Ansible.
+    """
+    passed_bare, passed = [not one.status for one in bare], [not one.status for one in guarded]
+    if not all(passed):
+        if not any(passed_bare) and not any(passed):
+            return Verdict.FAILS_WITHOUT
+        if not all(passed_bare) or not is_repeated([not one for one in passed]):
+            return Verdict.UNSTEADY
+        return Verdict.LISTED if listed else Verdict.DIFFERS
+    if not no_run and not was_guarded(sum((one.notes for one in guarded), Counter())):
+        return Verdict.UNGUARDED
+    if is_repeated([worse(*pair) for pair in zip(bare, guarded, strict=False)]):
+        return Verdict.LISTED if listed else Verdict.DIFFERS
+    return Verdict.SAME
+
+
+def was_guarded(notes: Counter[str]) -> bool:
+    """Whether a guardian was there, and no run did without the callback; a target may interrupt one before it has begun."""
+    return notes["guarded"] > 0 and not notes["missing"] and not notes["alone"]
+
+
+def is_repeated(tries: Sequence[object]) -> bool:
+    """Whether it was so in the only try, or in more than one of several."""
+    return sum(map(bool, tries)) > (1 if len(tries) > 1 else 0)
+
+
+def worse(bare: Ending, guarded: Ending) -> str:
+    """What was worse with the callback in a try that passed both ways; empty if nothing."""
+    # Half as long again and 5 s more is more than the noise of a machine that runs both at once.
+    if guarded.seconds > bare.seconds * 1.5 + 5:
+        return f"it takes {guarded.seconds:.0f} s, {bare.seconds:.0f} s without"
+    before, now = _without_watchers(bare.left), _without_watchers(guarded.left)
+    if len(now) > len(before):
+        return f"it leaves {len(now)} processes, {len(before)} without: {'; '.join(now)}"[:400]
+    return ""
+
+
+def _without_watchers(left: Sequence[str]) -> Sequence[str]:
+    """Without the supervisors of jobs that the target has left: each ends with its job."""
+    jobs = [one for one in left if not one.startswith("treekill: supervisor")]
+    return jobs or left
+
+
+def reason(output: str) -> str:
+    """The line that tells best why a target failed: the last error that was not expected, or what its shell did last."""
+    lines = [line.strip() for line in _COLOURS.sub("", output).splitlines()]
+    lines = [line for line in lines if line and not _OF_ANSIBLE_TEST.match(line)]
+    if lines and lines[-1].startswith("+"):
+        return lines[-1][:200]
+    ended = [line for line, following in zip(lines, [*lines[1:], ""], strict=False) if following != "...ignoring"]
+    for pattern in _ERRORS:
+        for line in reversed(ended):
+            if pattern.search(line):
+                return line[:200]
+    return lines[-1][:200] if lines else "no output"
+
+
+def own_words(output: str) -> list[str]:
+    """The lines in which the collection speaks, each once."""
+    lines = (line.strip() for line in _COLOURS.sub("", output).splitlines())
+    return list(dict.fromkeys(line[:200] for line in lines if _OURS.search(line)))
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_OF_ANSIBLE_TEST = re.compile(r"(NOTICE|WARNING|FATAL): ")
+_ERRORS = tuple(re.compile(pattern) for pattern in (r"^(fatal|failed): \[", r"^\[?ERROR\]?[:!]? ", r"Error\b|FAILED"))
+_OURS = re.compile(r"treekill(?!-hosts)|The run was interrupted|Traceback \(most recent call last\)")

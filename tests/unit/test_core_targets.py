@@ -1,0 +1,131 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is made of core's own targets before and after they run: which are chosen, and what their endings say about the callback."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.core_targets.place import processor_seconds, suite_for
+from tests.core_targets.targets import Listed, aliases, choose
+from tests.core_targets.verdict import BAD, Ending, Verdict, judge, own_words, reason
+from tests.environment._cores import CORES
+
+GUARDED = Counter(loaded=2, guarded=2)
+
+
+def ending(status: int = 0, seconds: float = 10.0, notes: Counter[str] = GUARDED, left: tuple[str, ...] = ()) -> Ending:
+    return Ending(status, seconds, "", notes, left=left)
+
+
+def verdict(bare: list[Ending], guarded: list[Ending], *, listed: bool = False, no_run: bool = False) -> Verdict:
+    return judge(bare, guarded, listed=listed, no_run=no_run)
+
+
+@pytest.mark.parametrize(
+    ("bare", "guarded", "expected"),
+    [
+        ([0], [0], Verdict.SAME),
+        ([], [0], Verdict.SAME),
+        ([0, 0, 0], [2, 2, 2], Verdict.DIFFERS),
+        ([0, 0, 0], [2, 0, 2], Verdict.DIFFERS),
+        ([0], [2], Verdict.DIFFERS),
+        ([0, 0, 0], [2, 0, 0], Verdict.UNSTEADY),
+        ([0, 1, 0], [2, 0, 0], Verdict.UNSTEADY),
+        ([1], [0], Verdict.SAME),
+        ([1, 1], [2, 0], Verdict.UNSTEADY),
+        ([1], [2], Verdict.FAILS_WITHOUT),
+    ],
+)
+def test_a_target_differs_when_it_fails_with_the_callback_alone(bare, guarded, expected):
+    assert verdict([ending(status) for status in bare], [ending(status) for status in guarded]) is expected
+
+
+def test_only_what_the_list_names_may_differ():
+    assert verdict([ending()], [ending(2)], listed=True) is Verdict.LISTED
+    assert Verdict.LISTED not in BAD
+    assert Verdict.DIFFERS in BAD
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [Counter(), Counter(loaded=3), Counter(loaded=3, guarded=2, missing=1), Counter(loaded=3, guarded=2, alone=1)],
+)
+def test_a_target_that_passes_without_a_guardian_proves_nothing(notes):
+    assert verdict([ending()], [ending(notes=notes)]) is Verdict.UNGUARDED
+    assert Verdict.UNGUARDED in BAD
+    # An interruption that comes too early for the guardian comes later in another try.
+    expected = Verdict.UNGUARDED if notes["missing"] or notes["alone"] else Verdict.SAME
+    assert verdict([ending()] * 2, [ending(notes=notes), ending()]) is expected
+    assert verdict([ending()], [ending(notes=notes)], no_run=True) is Verdict.SAME
+
+
+@pytest.mark.parametrize("worse", [ending(seconds=32), ending(left=("sleep 1000",))])
+def test_a_target_that_passes_differs_when_it_takes_much_longer_or_leaves_processes(worse):
+    assert verdict([ending()], [worse]) is Verdict.DIFFERS
+    assert verdict([ending()] * 3, [ending(), worse, worse]) is Verdict.DIFFERS
+    assert verdict([ending()] * 3, [worse, ending(), ending()]) is Verdict.SAME
+    assert verdict([worse], [worse]) is Verdict.SAME
+    assert verdict([ending()], [ending(seconds=18)]) is Verdict.SAME
+
+
+def test_the_supervisor_of_a_job_that_is_left_is_no_difference_but_one_without_a_job_is():
+    job, supervisor = "sleep 1000", "treekill: supervisor of 4711"
+    assert verdict([ending(left=(job,))], [ending(left=(job, supervisor))]) is Verdict.SAME
+    assert verdict([ending()], [ending(left=(supervisor,))]) is Verdict.DIFFERS
+
+
+def test_aliases_are_lines_without_their_comments():
+    assert aliases("shippable/posix/group1\n# all of it\nneeds/root  # a user is made\n\n") == {"shippable/posix/group1", "needs/root"}
+
+
+def test_what_runs_are_the_posix_targets_that_the_list_does_not_exclude():
+    known = {
+        "raw": {"shippable/posix/group1"},
+        "apt": {"shippable/posix/group2", "needs/root"},
+        "uri": {"shippable/posix/group2", "needs/httptester"},
+        "win_raw": {"shippable/windows/group1"},
+        "collection": {"hidden"},
+    }
+    chosen = choose(known, {"apt": "no index", "needs/http*": "no server"})
+    assert chosen.run == ["raw"]
+    assert chosen.not_run == {"apt": "no index", "uri": "no server"}
+
+
+def test_an_exception_without_a_reason_is_refused(tmp_path):
+    path = tmp_path / "list.yml"
+    path.write_text("not_run: {}\ndiffer: {raw: ''}\nno_run: {}\ntimed: []\nquick: []\n")
+    with pytest.raises(ValueError, match="raw has no reason"):
+        Listed.read(path)
+    assert Listed.read().quick
+
+
+def test_each_core_has_a_debian_release_whose_python_runs_it():
+    assert {suite_for(*core.python) for core in CORES.values()} == {"bookworm", "trixie"}
+    assert suite_for(*CORES["2.16"].python) == "bookworm"
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("\x1b[0;31mfatal: [testhost]: FAILED! => {}\x1b[0m\nfatal: [testhost]: expected\n...ignoring\nPLAY RECAP\n", "fatal: [testhost]: FAILED! => {}"),
+        ("fatal: [testhost]: expected\n+ grep -q it out.txt\nFATAL: Command exited with status 1.\n", "+ grep -q it out.txt"),
+        ("one\n\nlast\nNOTICE: To resume\n", "last"),
+        ("", "no output"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_last_error_that_was_not_expected(output, expected):
+    assert reason(output) == expected
+
+
+def test_what_the_collection_says_is_found_in_an_output():
+    assert own_words("ok\n[WARNING]: treekill.remote: no guardian\nok\n") == ["[WARNING]: treekill.remote: no guardian"]
+    assert own_words("/run/treekill-hosts/labs\n") == []
+
+
+def test_processor_time_is_that_of_the_children():
+    assert processor_seconds("0m0.50s 0m0.25s\n1m2.50s 0m1.25s\n") == pytest.approx(63.75)
