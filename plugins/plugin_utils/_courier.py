@@ -19,10 +19,11 @@ import signal
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 
@@ -74,7 +75,7 @@ class Courier:
             return Settlement(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
 
     def _give_up(self, limit: float) -> None:
-        table = ProcTable()
+        table = LocalTable()
         passwords = shared_passwords(table, descendants([self._pid], table.children, lambda pid: False))
         self._end(Settlement(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
         forget(passwords)

@@ -39,6 +39,20 @@ _REST = 4.0
 """How much longer than the last look at all processes the pause before the next one is. The couriers need the processor."""
 
 
+class LocalTable(ProcTable):
+    """The processes of this machine. What can't be read for want of a descriptor is as if it were gone: no wait and no error, as the guardian serves a run."""
+
+    @staticmethod
+    def _open_patiently(dummy_error: OSError, dummy_path: str) -> int | None:
+        return None
+
+    def _list(self, path: str) -> list[str]:
+        try:
+            return os.listdir(self._mount + path)
+        except OSError:
+            return []
+
+
 @dataclasses.dataclass
 class _Frozen:
     worker: ProcessId | None
@@ -61,7 +75,7 @@ class LocalProcesses:
         self._mark = f"{ENVIRONMENT}={socket_path}".encode()
         self._lifeline = lifeline
         self._main = main
-        self._table = ProcTable()
+        self._table = LocalTable()
         self._signaller = Signaller(self._table.process)
         self._frozen: dict[str, _Frozen] = {}
         self._pending = 0
@@ -250,7 +264,7 @@ def _access_mode(pid: int, descriptor: str) -> int:
 
 def wake_tree(process: ProcessId) -> None:
     """Let a process of ours go on, and everything below it, where it was stopped."""
-    table = ProcTable()
+    table = LocalTable()
     signaller = Signaller(table.process)
     for pid in [process.pid, *descendants([process.pid], table.children, lambda pid: False)]:
         below = table.process(pid)
@@ -265,7 +279,7 @@ def identify(pid: int) -> ProcessId:
     Raises:
         ProcessLookupError: it is gone.
     """
-    process = ProcTable().process(pid)
+    process = LocalTable().process(pid)
     if process is None:
         raise ProcessLookupError(f"process {pid} is gone")
     return process.id
@@ -273,7 +287,7 @@ def identify(pid: int) -> ProcessId:
 
 def is_alive(process: ProcessId) -> bool:
     """Whether that very process is there, a zombie not counted. One of which nothing can be read is there as long as it can be signalled."""
-    present = ProcTable().process(process.pid)
+    present = LocalTable().process(process.pid)
     if present is not None:
         return present.id == process and present.alive
     try:

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import signal
 import typing as t
 import weakref
 
 from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, forking
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, wake_tree
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalTable, identify, wake_tree
 
 
 class OwnWorkers:
@@ -51,8 +53,16 @@ class OwnWorkers:
                 wake_tree(identify(t.cast(int, worker.pid)))
 
     def kill(self) -> None:
-        """SIGKILL those that are alive."""
+        """SIGKILL those that are alive. One that was too slow to end what it has started here, as core has it, leaves that to this process.
+
+        A worker that is stopped has a kill order under way, which needs its client.
+        """
         for worker in self._alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                pid = t.cast(int, worker.pid)
+                process = LocalTable().process(pid)
+                if process is not None and not process.stopped and os.getpgid(pid) == pid:
+                    os.killpg(pid, signal.SIGTERM)
             worker.kill()
 
     def _alive(self) -> list[WorkerProcess]:

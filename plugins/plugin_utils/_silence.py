@@ -15,8 +15,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message
 
@@ -88,5 +88,5 @@ def guardian_at(path: str) -> tuple[int, bool]:
             return 0, False
     except (OSError, ValueError):
         return 0, False
-    process = ProcTable().process(pid)
+    process = LocalTable().process(pid)
     return (pid, process.stopped) if process is not None else (0, False)

@@ -124,7 +124,7 @@ def need(kind):
 
 
 def end(kind, look, once):
-    """End a tree of that kind; the reports of all passes that it took. look: whether anything of the tree is alive. once: make one pass; its report and survivors.
+    """End a tree of that kind; the reports of all passes that it took. look: whether anything of the tree is alive. once: makes one pass.
 
     One pass has to do. For a kind that breeds, a pass that names survivors may be followed by another one: that is what the recap advises.
     A pass that names none and leaves one is a false all-clear, which no load excuses.

@@ -61,6 +61,10 @@ class Program:
         """The pids of its processes that have this command line."""
         return [pid for pid, words in self.carriers().items() if words == [*command]]
 
+    def children(self) -> list[int]:
+        """The pids of the children of its main process."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -82,7 +86,14 @@ def running(directory: Path, arguments: Sequence[str], callback: bool = True, pl
     (directory / "ansible.cfg").write_text(f"[defaults]\ncallback_plugins = callback_plugins\n{enabled}")
     mark = uuid.uuid4().hex
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))}
-    places = {"PYTHONPATH": PLACES, "TMPDIR": str(directory), "HOME": str(directory), "ANSIBLE_HOME": str(directory / "home"), "LC_ALL": "C.UTF-8"}
+    places = {
+        "PYTHONPATH": PLACES,
+        "TMPDIR": str(directory),
+        "HOME": str(directory),
+        "ANSIBLE_HOME": str(directory / "home"),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+    }
     ansible = {"ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
     environment = {**clean, **places, **ansible, MARK: mark, **environ}
     with (directory / "told").open("wb") as told:

@@ -81,7 +81,7 @@ def test_nothing_is_looked_at_for_an_action_that_does_nothing_on_any_host(needs,
     asked: list[object] = []
     monkeypatch.setattr(_track, "leash", lambda connection, link, task: asked.append(task))
     monkeypatch.setattr(_track, "current", lambda: None)
-    monkeypatch.setattr(_options, "resolve", lambda *arguments: asked.append("options") or None)
+    monkeypatch.setattr(_options, "resolve", lambda *arguments: asked.append("options") or SimpleNamespace(track="all"))
     _track._guard(action({}, needs=needs))
     assert ("options" in asked) is needs
 
