@@ -38,6 +38,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _guarded_ru
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease_terms import Command, terms_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK
+from ansible_collections.treekill.remote.plugins.plugin_utils._silence import Silence
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, to_json
 
@@ -218,7 +220,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _watch_messages(fault: _Fault) -> None:
-    send, receive = Channel.send, Channel.receive
+    send, receive, end = Channel.send, Channel.receive, Silence.end
 
     def counted_send(self: Channel, message: dict[str, Any]) -> None:
         fault.count()
@@ -229,10 +231,18 @@ def _watch_messages(fault: _Fault) -> None:
         try:
             return receive(self)
         except TimeoutError:
-            fault.count_vain_wait()
+            # The wait for the report looks at the clock now and then; what counts is whether it ends in vain.
+            if (self.socket.gettimeout() or 0) > TICK:
+                fault.count_vain_wait()
             raise
 
-    Channel.send, Channel.receive = counted_send, counted_receive  # type: ignore[method-assign]
+    def counted_end(self: Silence, *arguments: Any, **keywords: Any) -> Any:
+        answer = end(self, *arguments, **keywords)
+        if answer is None:
+            fault.count_vain_wait()
+        return answer
+
+    Channel.send, Channel.receive, Silence.end = counted_send, counted_receive, counted_end  # type: ignore[method-assign]
 
 
 # The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its status and output.
