@@ -243,7 +243,7 @@ class TreeSearch:
         if top is not None:
             self.take(top, self.is_root(top))
         root = self._table.process(named)
-        if root is not None and root.id not in self.members and self.claims(root):
+        if root is not None and root.id not in self.members and self.claims(root) and self._table.leader(named) == named:
             self.take(self.top(root) or root, True)
 
     def named_root(self, pid: "int") -> "Optional[int]":

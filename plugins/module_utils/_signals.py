@@ -69,7 +69,7 @@ class Signaller:
             raise ProcessLookupError("%d is no pid" % pid)  # noqa: B904 - that is all there is to say
         except OSError as error:
             if error.errno not in SHORTAGE:
-                raise
+                raise ProcessLookupError("%d is no process: %s" % (pid, error))  # noqa: B904 - gone, or a thread of another one
             descriptor = -1
         if descriptor < 0:
             self._check(process)
@@ -83,5 +83,7 @@ class Signaller:
 
     def _check(self, process: "ProcessId") -> "None":
         found = self._find(process.pid)
+        if found is not None and not found.id.start:
+            raise PermissionError("pid %d does not show its start time any more" % process.pid)
         if found is None or found.id != process:
             raise ProcessLookupError("pid %d is not the process that began at %d any more" % (process.pid, process.start))

@@ -252,7 +252,9 @@ class TreeControl:
         now = self.clock()
         for fate in self.living():
             process = self.table.process(fate.process.id.pid)
-            if process is None or process.id != fate.process.id or not process.alive:
+            if process is not None and not process.id.start and fate.process.id.start:
+                fate.denied = True  # it has become another user's, and does not show any more
+            elif process is None or process.id != fate.process.id or not process.alive:
                 fate.ended = now
             elif process.stopped and fate.sent and fate.sent != SIGKILL:
                 self.signal(fate, SIGCONT)
@@ -269,7 +271,10 @@ class TreeControl:
         """Let all go on that we have stopped, when something went wrong and somebody else has to end them."""
         for fate in reversed(self.targets()):
             if fate.sent != SIGKILL:
-                self.signal(fate, SIGCONT)
+                try:
+                    self.signal(fate, SIGCONT)
+                except OSError:
+                    pass  # whatever it is: the others are to go on
         self.release()
 
     def root_waits(self) -> "bool":

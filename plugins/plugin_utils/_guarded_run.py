@@ -265,7 +265,8 @@ class GuardedRun:
         except StopWaiting:
             gone = self._guardian is None or _has_hung_up(self._guardian)
             self._say(f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}.")
-        self._leave_workers()
+        finally:
+            self._leave_workers()
 
     def _show_report(self) -> None:
         if self._guardian is not None:

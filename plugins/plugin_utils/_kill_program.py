@@ -146,7 +146,13 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
         seconds=_seconds(content["seconds"]),
     )
     theirs = content.get("supervisor")
-    return report if theirs is None else merge(dataclasses.replace(_to_report(theirs), supervised=True), report)
+    return report if theirs is None else _with_supervisors(dataclasses.replace(_to_report(theirs), supervised=True), report)
+
+
+def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
+    """The report of a pass with that of the supervisor which it met. Any process of the tree can answer in the supervisor's place: the pass's own look wins."""
+    alive = {(process.pid, process.start) for process in own.survivors}
+    return merge(dataclasses.replace(theirs, gone=tuple(process for process in theirs.gone if (process.pid, process.start) not in alive)), own)
 
 
 def merge(first: KillReport, second: KillReport) -> KillReport:

@@ -58,8 +58,11 @@ def _await_reader(stream: t.TextIO) -> None:
     Raises:
         BrokenPipeError: the reader is gone. It may have died of the same Ctrl-C, a moment after this was written.
     """
-    if not stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
-        return
+    try:
+        if not stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            return
+    except (AttributeError, ValueError):
+        return  # no file: a program that uses Ansible as a library has put something of its own there
     stream.flush()
     poll, unread, deadline = select.poll(), array.array("i", [0]), time.monotonic() + _READER_SECONDS
     poll.register(stream.fileno(), 0)

@@ -58,6 +58,15 @@ _STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
 """What a poll says of its job. Whatever the job itself has said is in strings, with its quotation marks escaped."""
 
+_OF_ANOTHER_LEASE = re.compile(r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)")
+"""What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of the task that gathered the facts."""
+
+_LONGEST_WORD, _LONGEST_INNER = 120 * 1024, 80 * 1024
+"""Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted once more."""
+
+_TOO_LONG = "too long"
+"""In place of the lease of a command that goes out without one."""
+
 _ORDER_SECONDS = 15.0
 """How long a kill order may take beyond the grace before the worker that waits for it goes on."""
 
@@ -197,7 +206,11 @@ class Leash:
             # Core builds this for commands that may become somebody, and for no other.
             # Behind become there may be another shell, which reads it first: that of `sudo -i` or of `su -`.
             inside = carried(self._cookie_and(self._inside_become, cmd, sudoable=True), getattr(shell, "executable", None) or "/bin/sh")
-            return str(build(inside, shell, **more))
+            line = str(build(inside, shell, **more))
+            if self._fits(line, _LONGEST_INNER):
+                return line
+            self._inside_become = _TOO_LONG
+            return str(build(cmd, shell, **more))
 
         vars(become)[_ATTRIBUTE] = self
         vars(become)["build_become_command"] = build_become_command
@@ -225,6 +238,7 @@ class Leash:
     def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None, **more: t.Any) -> str:
         """The shell's own, with a supervisor around the module."""
         self._module_next = True
+        env_string = _OF_ANOTHER_LEASE.sub("", env_string)
         self._learn((shebang or "").removeprefix("#!"))
         command = str(self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)).strip()
         if not self._supervises:
@@ -270,10 +284,15 @@ class Leash:
         if not self._guarded:
             return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         lease, becomes = self._inside_become, True
+        self._inside_become = None
+        if lease == _TOO_LONG:
+            return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         if lease is None or f"/{lease}/" not in cmd:
             lease, becomes = self._lease_of(cmd), False
-            cmd = in_first_shell(self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable))
-        self._inside_become = None
+            line = in_first_shell(self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable))
+            if not self._fits(line, _LONGEST_WORD):
+                return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
+            cmd = line
         # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
         is_module = sudoable and (self._module_next or (self._recording is not None and self._recording.commands))
         self._module_next = self._module_next and not sudoable
@@ -290,6 +309,13 @@ class Leash:
             self._link.done(self._job)
             self._job = ""
         return result
+
+    def _fits(self, line: str, longest: int) -> bool:
+        """Whether the system takes a command line with what guards it. One that is too long goes out as core has made it, and the user is told."""
+        if len(line.encode("utf-8", "surrogateescape")) <= longest:
+            return True
+        self._link.unguarded(self.task.host, self._connection._load_name, "with what guards it, a command line would be longer than the system takes")
+        return False
 
     def _transferred(self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]) -> t.Any:
         """Move a file, under a lease.

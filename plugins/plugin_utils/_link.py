@@ -14,6 +14,7 @@ import hashlib
 import multiprocessing.util
 import os
 import socket
+import threading
 import time
 import typing as t
 import uuid
@@ -35,6 +36,9 @@ _PATIENCE = 3.0
 
 _LATE_SECONDS = 30.0
 """How long a guardian that was late is not asked again. It says itself, on the run's page, when it reads again: this is for one that can't."""
+
+_TURN = 0.1
+"""Seconds for which one thread waits for its answer before another one may ask."""
 
 display = Display()
 
@@ -58,6 +62,9 @@ class Link:
     _owner: int = 0
     _channel: Channel | None = None
     _asked: int = 0
+    _answers: dict[int, Message] = dataclasses.field(default_factory=dict)
+    """Answers that came while another thread waited for its own, by the number of the request."""
+    _lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
     _warned: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
@@ -152,8 +159,7 @@ class Link:
             return None
         try:
             # One that does not even read is not waited for.
-            heard = self._ask(message)
-            answer = self._next(heard["number"], time.monotonic() + wait)
+            answer = self._awaited(self._ask(message)["number"], time.monotonic() + wait)
         except TimeoutError:
             return None
         except (OSError, WireError):
@@ -166,28 +172,40 @@ class Link:
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
     def _tell(self, message: Message) -> None:
-        if self._channel is None or self._owner != os.getpid():
-            return
-        try:
-            self._send(self._channel, message, time.monotonic() + _PATIENCE)
-        except TimeoutError:
-            pass  # what is left of it goes before the next message
-        except OSError:
-            # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
-            self._drop()
+        with self._lock:
+            if self._channel is None or self._owner != os.getpid():
+                return
+            try:
+                self._send(self._channel, message, time.monotonic() + _PATIENCE)
+            except TimeoutError:
+                pass  # what is left of it goes before the next message
+            except OSError:
+                # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
+                self._drop()
 
     def _ask(self, message: Message, deadline: float | None = None) -> Message:
         """Send a request, and return its answer. Raises TimeoutError, after which the connection is as good as before."""
         deadline = time.monotonic() + _PATIENCE if deadline is None else deadline
-        channel = self._connected(deadline)
-        self._asked += 1
-        number = self._asked
-        self._send(channel, {**message, "number": number}, deadline)
-        try:
-            return self._next(number, deadline)
-        except TimeoutError:
-            self._note_late()
-            raise
+        with self._lock:
+            channel = self._connected(deadline)
+            self._asked += 1
+            number = self._asked
+            self._send(channel, {**message, "number": number}, deadline)
+            try:
+                return self._next(number, deadline)
+            except TimeoutError:
+                self._note_late()
+                raise
+
+    def _awaited(self, number: int, deadline: float) -> Message:
+        """A later answer to the request of that number. Other threads of this process ask meanwhile."""
+        while True:
+            with self._lock:
+                try:
+                    return self._next(number, min(deadline, time.monotonic() + _TURN))
+                except TimeoutError:
+                    if time.monotonic() >= deadline:
+                        raise
 
     def _send(self, channel: Channel, message: Message, deadline: float) -> None:
         channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0)
@@ -198,16 +216,18 @@ class Link:
             raise TimeoutError("the guardian does not read") from error
 
     def _next(self, number: int, deadline: float) -> Message:
-        """The next answer to the request of that number; what was answered too late to others is passed over."""
-        channel = t.cast(Channel, self._channel)
-        while True:
+        """The next answer to the request of that number; an answer to another request is kept for the thread that waits for it."""
+        if self._channel is None:
+            raise ConnectionResetError("the connection to the guardian was lost")
+        channel = self._channel
+        while number not in self._answers:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the guardian does not answer")
             channel.socket.settimeout(left)
             answer = channel.receive()
-            if answer.get("number") == number:
-                return answer
+            self._answers[answer.get("number", 0)] = answer
+        return self._answers.pop(number)
 
     @property
     def is_late(self) -> bool:
@@ -232,7 +252,8 @@ class Link:
 
     def _find(self) -> str:
         """The guardian's socket: the one that the run announced, or that of a guardian which is started now."""
-        path = os.environ.get(_rendezvous.ENVIRONMENT)
+        # Without a callback what stands there is of another run: one whose task has started this one.
+        path = os.environ.get(_rendezvous.ENVIRONMENT) if self.announced else None
         if path is not None and _rendezvous.answers(path):
             return path
         # Said when it is so: where none can be started, that is what the user has to know.
@@ -254,6 +275,7 @@ class Link:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+            self._answers.clear()
 
     def _warn(self, text: str) -> None:
         """Once for each kind of news, which is known by its beginning: the reason may be another one each time."""
@@ -277,6 +299,15 @@ class _Announced:
     """The link of this process: set in the main process, inherited by its forks."""
 
     link: Link | None = None
+
+
+def _in_child() -> None:
+    """In each fork: another thread of the parent may have held the lock."""
+    if _Announced.link is not None:
+        _Announced.link._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def announce(link: Link) -> None:

@@ -100,13 +100,14 @@ class Recap:
 def screen_of(display: Display) -> Screen:
     """Standard error as it is."""
     width = Screen.width
-    if sys.stderr.isatty():
+    # A program that uses Ansible as a library may have put something of its own there.
+    if getattr(sys.stderr, "isatty", bool)():
         try:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        except (OSError, ValueError):
+        except (AttributeError, OSError, ValueError):
             width = 80
     try:
-        "├─└│…".encode(sys.stderr.encoding or "ascii")
+        "├─└│…".encode(getattr(sys.stderr, "encoding", None) or "ascii")
     except (UnicodeError, LookupError):
         return Screen(width, unicode=False, verbosity=display.verbosity)
     return Screen(width, verbosity=display.verbosity)

@@ -101,7 +101,15 @@ class RunSignals:
             return ""
         lost = [number for number in self._before if signal.getsignal(number) != self.on_signal]
         for number in lost:
+            now = signal.getsignal(number)
+            if now is signal.SIG_IGN:
+                # Ignored on purpose by now: the run is to go on after such a signal.
+                del self._before[number]
+                continue
+            if now not in (signal.SIG_DFL, None) and not _is_cores(now):
+                self._before[number] = now
             signal.signal(number, self.on_signal)
+        lost = [number for number in lost if number in self._before]
         if not lost or self._warned:
             return ""
         self._warned = True

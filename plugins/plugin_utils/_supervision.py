@@ -118,7 +118,8 @@ class Supervision:
         elif self.session:
             words.append("session=1")
         if self.task.show_arguments:
-            words.append(f"task={_READ_BY_NO_SHELL.sub('_', self.task.name)[:_TASK_LENGTH]}")
+            # Encoded: a task named "Stop foo" that runs `pkill -f foo` would find this command line, and end itself.
+            words.append(f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_LENGTH].encode()).decode().rstrip('=')}")
         return " ".join(words)
 
 

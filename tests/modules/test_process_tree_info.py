@@ -44,7 +44,7 @@ def test_what_is_told_of_a_command_is_what_is_seen_from_outside(lab: Lab, web1: 
         seen = {process.pid: process for process in web1.processes()}
         root = tree["root"]
         assert root["alive"]
-        assert (tree["state"], tree["supervised"], tree["task"], tree["users"]) == ("running", True, "Stand_at_the_gate", ["ansible"]), tree
+        assert (tree["state"], tree["supervised"], tree["task"], tree["users"]) == ("running", True, "Stand at the gate", ["ansible"]), tree
         assert seen[root["pid"]].ppid == root["ppid"]
         rows = {row["pid"]: row for row in tree["processes"]}
         assert all((row["ppid"], row["user"], row["status"]) == (seen[pid].ppid, seen[pid].user, seen[pid].state) for pid, row in rows.items())

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,10 @@ def test_output_does_not_pass_through_the_supervisor(tmp_path):
     text += f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\nopen({str(go)!r}).read()"
     process = subprocess.Popen(Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     supervisor, module = map(int, process.stdout.readline().split())
-    assert Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode())
+    deadline = time.monotonic() + PATIENCE
+    while not Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode()):
+        assert time.monotonic() < deadline, "the supervisor does not say what it is"
+        time.sleep(0.01)
     before = moved(supervisor)
     assert len(process.stdout.read(MEGABYTES << 20)) == MEGABYTES << 20
     assert moved(supervisor) - before < 1 << 20

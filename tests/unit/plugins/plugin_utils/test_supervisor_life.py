@@ -18,6 +18,7 @@ from pathlib import Path
 
 import ansible
 import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._command_trees import task_name
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import socket_name
 
@@ -66,7 +67,8 @@ def test_ps_says_what_it_is_and_shows_the_module_as_ever(namespace, tmp_path):
     module, shell, go = waiting(namespace, tmp_path)
     now = namespace.wait_for(supervisors, "the supervisor")
     (supervisor,) = supervisors(now)
-    assert supervisor.arguments == [f"treekill: supervisor of run {module.run}, lease {module.lease}: a_task"]
+    assert supervisor.arguments == [f"treekill: supervisor of run {module.run}, lease {module.lease}: YSB0YXNr"]
+    assert task_name("YSB0YXNr") == "a task"
     assert [process.arguments for process in now.values() if process.ppid == supervisor.pid] == [[module.python, str(module.path)]]
     go.write_text("")
     assert shell.wait(PATIENCE) == 0
