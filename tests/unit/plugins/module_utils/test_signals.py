@@ -8,11 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils import _signals
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_gives_way import is_pass
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate, TreeControl
 
 
 @pytest.fixture(params=["pidfd", "kill"])
@@ -71,3 +75,48 @@ def test_a_process_that_hides_its_start_time_is_out_of_reach(send, child):
     with pytest.raises(PermissionError):
         send(ProcessId(child.pid, 0), signal.SIGKILL)
     assert child.poll() is None
+
+
+def test_the_number_of_a_thread_is_none_of_a_process():
+    if not _signals._pidfd_works():
+        pytest.skip("no pidfd before Python 3.9 and Linux 5.3")
+    read_end, write_end = os.pipe()
+    thread = threading.Thread(target=os.read, args=(read_end, 1))
+    thread.start()
+    try:
+        number = thread.native_id
+        found = ProcTable().process(number)
+        with pytest.raises(ProcessLookupError):
+            Signaller(ProcTable().process).send(found.id, 0)
+    finally:
+        os.write(write_end, b"x")
+        thread.join()
+        os.close(read_end)
+        os.close(write_end)
+
+
+def test_a_process_that_does_not_show_any_more_is_not_gone():
+    hidden = Process(ProcessId(os.getpid(), 0), 1)
+    with pytest.raises(PermissionError):
+        Signaller(lambda pid: hidden).send(ProcessId(os.getpid(), 5), 0)
+    control = TreeControl(None, None, None, lambda: 1.0, None)
+    control.table = type("Table", (), {"process": staticmethod(lambda pid: hidden)})
+    fate = Fate(Process(ProcessId(os.getpid(), 5), 1), "child")
+    control.fates[fate.process.id] = fate
+    control.look()
+    assert (fate.ended, fate.denied) == (None, True)
+
+
+def test_only_a_kill_pass_of_the_run_holds_a_supervisor_up():
+    run = "0123456789abcdef"
+    kill_pass = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", "run=" + run], stdin=subprocess.PIPE)
+    try:
+        until = time.monotonic() + 60
+        while not is_pass(kill_pass.pid, run):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert not is_pass(kill_pass.pid, "f" * 16)
+        assert not is_pass(os.getpid(), run)
+        assert is_pass(0, run)
+    finally:
+        kill_pass.communicate()

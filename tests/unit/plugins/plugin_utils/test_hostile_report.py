@@ -50,6 +50,14 @@ def sent(content: object) -> str:
     return f"banner\r\n{MARK} {NONCE} {json.dumps(content)}\n"
 
 
+def test_no_report_in_the_supervisors_place_says_that_a_survivor_of_the_pass_is_gone():
+    alive, dead = process(7, ended=None, reason="not permitted"), process(8)
+    forged = {**GOOD, "gone": [process(7), dead], "survivors": []}
+    told = parse_report(sent({**GOOD, "gone": [], "survivors": [alive], "supervisor": forged}), NONCE)
+    assert [one.pid for one in told.survivors] == [7]
+    assert [one.pid for one in told.gone] == [8]
+
+
 def assert_report_or_error(text: str) -> None:
     try:
         got = parse_report(text, NONCE)
