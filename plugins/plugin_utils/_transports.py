@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 _NEVER_STARTED = re.compile(
     r"Failed to connect to the host via paramiko|ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
     r"(?:kex|ssh)_exchange_identification|banner exchange|"
-    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password"
+    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password|Timeout \(\d+s?\) waiting for privilege escalation prompt"
 )
 """What ssh, our paramiko_ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
 Any other failure may have come after the start."""
