@@ -34,7 +34,7 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guarded_run, _link, _options, _rendezvous
+from ansible_collections.treekill.remote.plugins.plugin_utils import _guarded_run, _link, _options, _rendezvous, _writer_queue
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease_terms import Command, terms_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
@@ -357,6 +357,8 @@ def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, link = _Fault(order), None, None
     _link._PATIENCE = _guarded_run._REPLY_SECONDS = _guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    # Shorter than the wait for the report, as ever.
+    _writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
         guarded = _guarded_run.GuardedRun(_options.resolve(), _options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
         guarded.start()

@@ -41,7 +41,9 @@ def started_job(namespace: ProcessNamespace, folder: Path) -> Path:
     # Beside other modules of core's, it would find those in the place of the standard library's.
     wrapper = folder.parent / "async_wrapper.py"
     wrapper.write_bytes(WRAPPER.read_bytes())
-    words = [sys.executable, str(wrapper), "j7", "600", "true", str(module)]
+    # Newer cores give it the whole command line of the module, older ones the module and a file of arguments.
+    how = ["true", str(module), str(module)] if b"invocation_args" in WRAPPER.read_bytes() else [str(module), "_"]
+    words = [sys.executable, str(wrapper), "j7", "600", *how]
     environment = f"ANSIBLE_ASYNC_DIR={shlex.quote(str(folder))} PYTHONPATH={shlex.quote(place)}"
     namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; {environment} {shlex.join(words)}"])
     until = time.monotonic() + 60
