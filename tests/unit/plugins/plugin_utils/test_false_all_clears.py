@@ -52,7 +52,16 @@ def _ending(word: str) -> Iterator[None]:
 
 
 def _lose_guardian(play: LocalPlay) -> None:
-    guardian = guardian_of(play)
+    found: list[int] = []
+
+    def alone() -> bool:
+        with contextlib.suppress(ValueError):
+            # While it starts its writer, two processes have the socket.
+            found.append(guardian_of(play))
+        return bool(found)
+
+    play.wait_for(alone)
+    (guardian,) = found
     os.kill(guardian, signal.SIGKILL)
     play.wait_for(lambda: guardian not in play.pids())
 
@@ -68,7 +77,7 @@ def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
         play.wait_for(lambda: _named(word))
         said = play.interrupt()
         assert _named(word), "the control: nothing has found it"
-        assert "an orphan that cleared its environment would not have been found" in " ".join(said.split()), said
+        assert "no supervisor stood there: an orphan that cleared its environment" in said, said
         assert "nothing was running" not in said, said
 
 
@@ -85,7 +94,8 @@ def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_ope
             said = play.finished()
             opened = {entry.run: entry.open_hosts() for entry in entries(str(play.directory / JOURNAL))}[RUN]
             if children:
-                assert (play.process.returncode, opened) == (0, {}), said
+                # Where the system hides a process, what may be behind it is open.
+                assert (play.process.returncode, opened) == (0, {} if "did not let" not in said else {"localhost": [LEASE]}), said
                 return
             assert "nothing is alive" not in said, said
             assert f"Still alive: {orphan} sleep 7254 left: kill_children is false" in " ".join(said.split()), said
