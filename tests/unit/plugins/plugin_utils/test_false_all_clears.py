@@ -20,7 +20,8 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._journal import entries
 
 from .local_play import LocalPlay, playing
-from .test_all_clear import ALL_CLEAR, guardian_of
+from .runs import PLACES
+from .test_all_clear import ALL_CLEAR, MITOGEN, SLEEP, WORDS, guardian_of
 from .test_journal import HEAD, RUN
 
 LEASE = "00000001"
@@ -132,3 +133,14 @@ def test_a_command_that_returned_after_its_guardian_was_lost_is_not_open():
             assert time.monotonic() < deadline, said
             time.sleep(0.05)
         assert [entry.open_hosts() for entry in entries(directory)] == [{}], said
+
+
+def test_the_report_of_an_interrupted_run_names_the_host_that_was_not_protected_though_it_has_no_tree():
+    files = {"environ": {"PYTHONPATH": f"python:{PLACES}"}, "configuration": "connection_plugins = connection_plugins", "files": MITOGEN}
+    inventory = {"localhost": {"ansible_connection": "mitogen_local"}}
+    with playing([SLEEP], inventory=inventory, options={"report_path": "report.json"}, **files) as play:
+        play.wait_for_words(*WORDS)
+        said = play.interrupt()
+        told = json.loads((play.directory / "report.json").read_text())
+        assert [(entry["host"], entry["connection"]) for entry in told["unprotected"]] == [("localhost", "mitogen_local")], said
+        assert (told["trees"], told["cause"]) == ([], "SIGINT")
