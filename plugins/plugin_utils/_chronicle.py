@@ -69,6 +69,9 @@ class Chronicle:
     def done(self, lease: str) -> None:
         self._add({"done": lease})
 
+    def detached(self, lease: str) -> None:
+        self._add({"detached": lease})
+
     def interrupted(self, cause: str) -> None:
         self._interrupted = _now()
         self._add({"interrupted": cause, "at": self._interrupted})
@@ -99,7 +102,9 @@ class Chronicle:
 
     def report(self, report: Message, complete: bool) -> None:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
-        if self._queue is not None and self.records.options.report_path and report["results"] and not (complete and self._complete):
+        # An ordinary run of network devices, which nothing has interrupted, has nothing to tell.
+        news = report["results"] or self._interrupted and report["unguarded"]
+        if self._queue is not None and self.records.options.report_path and news and not (complete and self._complete):
             self._complete = complete
             self._queue.report({"report": report, "complete": complete, "interrupted": self._interrupted, "written": _now()})
 

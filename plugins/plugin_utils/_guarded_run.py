@@ -74,6 +74,8 @@ class GuardedRun:
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
         self.in_flight: InFlight | None = None
+        self._has_lost_guardian = False
+        """Whether an earlier guardian of this run was lost. What it held is not in the report of the one that is asked."""
         self._signals = RunSignals(self._wake_end, self._await_freeze)
         self._workers: OwnWorkers | None = None
 
@@ -166,6 +168,7 @@ class GuardedRun:
         """Whether whoever is asked now is not the guardian that was met: it does not know the leases of what is in flight."""
         if not killed and _rendezvous.identity(os.environ[_rendezvous.ENVIRONMENT]) == self._met_at:
             return False
+        self._has_lost_guardian = True
         if self.in_flight is not None:
             self.in_flight.lose_guardian(KILLED if killed else LOST)
         return True
@@ -286,6 +289,7 @@ class GuardedRun:
             display.warning(warning)
         if self.in_flight is not None:
             report["unguarded"] += self.in_flight.unguarded()
+        report["lost"] = self._has_lost_guardian
         Recap(report, self.interrupted, screen_of(display)).show(display)
 
     def _leave_workers(self) -> None:

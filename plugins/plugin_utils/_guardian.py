@@ -198,9 +198,14 @@ class Guardian:
         if self._ledger.done(message["lease"], peer.number):
             self._local.thaw(message["lease"])
             self._chronicle.done(message["lease"])
+        elif not self._ledger.knows(message["lease"]):
+            # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
+            self._chronicle.done(message["lease"])
 
     def _op_detach(self, peer: Peer, message: Message) -> None:
         lease = self._ledger.detach(message["lease"], peer.number)
+        if lease is not None or not self._ledger.knows(message["lease"]):
+            self._chronicle.detached(message["lease"])
         if lease is not None and not lease.terms["end_async"]:
             # Nobody is going to end it, whatever becomes of the run. The order holds passwords, and lasts as long as the run.
             lease.order = ""
@@ -430,5 +435,5 @@ class Guardian:
 def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | None) -> Message:
     return {
         "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
-        "retry_for": lease.terms["retry_for"], "supervised": lease.terms["supervised"],
+        "retry_for": lease.terms["retry_for"], "payload": bool(lease.terms.get("payload", True)),
     }  # fmt: skip

@@ -63,6 +63,8 @@ class JournalLease:
     survivors: int = 0
     settled: str = ""
     """When."""
+    detached: bool = False
+    """Its task has ended, and left a job that goes on. Where its run comes to its own end, the job is on its own."""
     swept: bool = False
     """Somebody has finished the job there."""
 
@@ -102,13 +104,13 @@ class JournalEntry:
     """Those that were not given back, by id."""
 
     def open_hosts(self) -> dict[str, list[str]]:
-        """Where trees of this run may be alive, with the ids of the leases. Nowhere while the run goes on, or has come to its own end and all is confirmed."""
+        """Where trees of this run may be alive, with the ids of the leases. Nowhere while the run goes on."""
         found: dict[str, list[str]] = {}
         if self.state in ("running", "elsewhere"):
             return found
         for lease in self.leases.values():
-            # A lease without an outcome in a run that came to its own end: the guardian that knew it was killed, and the task has ended since.
-            if lease.is_open and not (self.state == "finished" and not lease.outcome):
+            # Also one without an outcome in a run that came to its own end: the guardian that knew it was lost, and perhaps the kill order with it.
+            if lease.is_open and not (self.state == "finished" and lease.detached and not lease.outcome):
                 found.setdefault(lease.host, []).append(lease.lease)
         return found
 
@@ -273,6 +275,8 @@ def records_of(entry: JournalEntry) -> t.Iterator[dict[str, t.Any]]:
         yield {"interrupted": entry.cause, **_at(entry.interrupted)}
     for lease in entry.leases.values():
         yield {"opened": lease.lease, "host": lease.host}
+        if lease.detached:
+            yield {"detached": lease.lease}
         if lease.outcome:
             yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors, **_at(lease.settled)}
         if lease.swept:
@@ -295,6 +299,8 @@ def add(entry: JournalEntry, record: t.Mapping[str, t.Any]) -> None:
         entry.leases[lease.lease] = lease
     elif "done" in record:
         entry.leases.pop(str(record["done"]), None)
+    elif "detached" in record:
+        entry.leases[str(record["detached"])].detached = True
     elif "settled" in record:
         settled = entry.leases[str(record["settled"])]
         settled.outcome, settled.ended, settled.survivors = str(record["outcome"]), int(record["ended"]), int(record["survivors"])

@@ -33,6 +33,8 @@ class Command:
     supervised: bool
     job: str = ""
     """The id of the asynchronous job that it starts, as core puts it on the command line."""
+    payload: bool = True
+    """Whether it may run what the task asks for. Core's own handling of files does not."""
 
 
 def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
@@ -70,6 +72,7 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
             # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
             "cut": command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
             "supervised": command.supervised,
+            "payload": command.payload,
             "transfer": False,
             "job": command.job,
             "polls": task.polls,
@@ -79,5 +82,5 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
 
 def terms_of_transfer(run: str, host: str, task: str) -> dict[str, t.Any]:
     """The same of a file on its way, which has no kill order."""
-    never = {"timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False}
+    never = {"timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False, "payload": False}
     return {"host": host, "task": task, "order": "", "terms": {"run": run, **never, "transfer": True}}

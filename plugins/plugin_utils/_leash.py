@@ -300,7 +300,7 @@ class Leash:
         if supervised and in_data and self._before_stdin:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
         job = _STARTS_JOB.search(cmd) if self.task.detaches else None
-        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised, job[1] if job else ""))
+        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised, job[1] if job else "", payload=sudoable or supervised))
         if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)

@@ -89,6 +89,10 @@ class Ledger:
         del self._open[lease]
         return True
 
+    def knows(self, lease: str) -> bool:
+        """Whether it was granted here, and is not done."""
+        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._settled)
+
     def detach(self, lease: str, holder: int) -> Lease | None:
         """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
         mine = self._of(lease, holder)

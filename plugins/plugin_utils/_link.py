@@ -9,6 +9,7 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import multiprocessing.util
@@ -136,11 +137,11 @@ class Link:
 
     def done(self, lease: str) -> None:
         """The command has returned. Does not wait for an answer."""
-        self._tell({"op": "done", "lease": lease})
+        self._tell_any({"op": "done", "lease": lease})
 
     def detach(self, lease: str) -> None:
         """The command has returned, having started a job that goes on by itself."""
-        self._tell({"op": "detach", "lease": lease})
+        self._tell_any({"op": "detach", "lease": lease})
 
     def broken(self, lease: str, lost: bool, wait: float = 0.0) -> Message | None:
         """The command has not returned.
@@ -170,6 +171,15 @@ class Link:
     def done_at_exit(self, lease: str) -> None:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
+
+    def _tell_any(self, message: Message) -> None:
+        """Tell the guardian, or where it is gone the next one: the journal is to know it."""
+        mine = self._channel is not None and self._owner == os.getpid()
+        self._tell(message)
+        if mine and self._channel is None and not self.page.gate_closed and not self.is_late:
+            with contextlib.suppress(OSError, WireError, _rendezvous.RendezvousError, _rendezvous.WrongPeer):
+                self._connected(time.monotonic() + _PATIENCE)
+                self._tell(message)
 
     def _tell(self, message: Message) -> None:
         with self._lock:

@@ -59,10 +59,13 @@ class Recap:
             if self._interrupted or _is_news(result):
                 hosts[result["host"]].append(result)
         unguarded = self._report["unguarded"] if self._interrupted else []
-        if not hosts and not unguarded:
+        lost = self._interrupted and bool(self._report.get("lost"))
+        if not hosts and not unguarded and not lost:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
         heading = f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(min(_HEADING, self._screen.width), "*")
         lines = [Line(""), Line(heading, C.COLOR_HIGHLIGHT), *host_lines(hosts, unguarded, self._screen)]
+        if lost:
+            lines.append(Line("A guardian of this run was lost. What it held is not known, and may be alive.", C.COLOR_ERROR))
         lines += [Line(text, C.COLOR_ERROR if bad else None) for text, bad in after_lines(self._report.get("after_kill"))]
         return lines + self._drawn([result for results in hosts.values() for result in results]) + self._to_finish()
 
@@ -89,11 +92,14 @@ class Recap:
 
     def _to_finish(self) -> list[Line]:
         """The command that finishes the job on the hosts that are not confirmed."""
+        lost = self._interrupted and bool(self._report.get("lost"))
         open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
-        if not open_hosts:
+        if not open_hosts and not lost:
             return []
         words = ["ansible-playbook", "treekill.remote.sweep", *words_of_connection(command_line())]
-        words += ["--limit", ",".join(open_hosts), "--become", "-e", f"sweep_run={self._report['run']}"]
+        # What a lost guardian held may be on any host.
+        words += [] if lost else ["--limit", ",".join(open_hosts)]
+        words += ["--become", "-e", f"sweep_run={self._report['run']}"]
         return [Line(""), Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
 
 

@@ -42,6 +42,8 @@ class _Said:
     """Seconds, at the end of the line."""
     log: str | None = None
     """The text without a command line, where it has one."""
+    alike: str = ""
+    """The text with the reason as hosts share it, where it has a reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,17 +78,22 @@ def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequen
     if len(blocks) > _EACH and not screen.verbosity:
         blocks = _grouped(blocks)
     blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
-    width = max(columns(folded(block.hosts)) for block in blocks)
+    width = max((columns(folded(block.hosts)) for block in blocks), default=0)
     return [line for block in blocks for line in block.lines(width)]
 
 
 def _unguarded(entry: Message) -> _Said:
     """A connection that can't be guarded, or a task that was in flight without a lease."""
     if "task" not in entry:
-        return _Said(f"NOT PROTECTED over {entry['connection']}: {entry['reason']}", C.COLOR_ERROR)
+        return _with_reason(entry["host"], f"NOT PROTECTED over {entry['connection']}: ", entry["reason"], "", C.COLOR_ERROR)
     if entry["wanted"]:
-        return _Said(f"left alone, and perhaps running: {entry['reason']} (task: {entry['task']})", C.COLOR_WARN)
-    return _Said(f"NOT PROTECTED, and perhaps running (task: {entry['task']}): {entry['reason']}", C.COLOR_ERROR)
+        return _with_reason(entry["host"], "left alone, and perhaps running: ", entry["reason"], f" (task: {entry['task']})", C.COLOR_WARN)
+    return _with_reason(entry["host"], f"NOT PROTECTED, and perhaps running (task: {entry['task']}): ", entry["reason"], "", C.COLOR_ERROR)
+
+
+def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _Said:
+    """A line with a reason. In what hosts share, the reason alone is without names: elsewhere a host's name may be part of a number."""
+    return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
 
 
 def told(result: Message) -> str:
@@ -98,10 +105,7 @@ def told(result: Message) -> str:
 def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
     alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
     for block in blocks:
-        said = tuple(
-            dataclasses.replace(one, text=_without_names(one.text, block.hosts[0]), log=one.log and _without_names(one.log, block.hosts[0]), took=None)
-            for one in block.said
-        )
+        said = tuple(dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said)
         alike[said].append(block)
     return [same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said)) for said, same in alike.items()]
 
@@ -147,17 +151,18 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
 
 def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
     reports = [result["report"] for result in results if result["report"]]
+    blind_spots = _blind_spots(results)
     if reports:
-        yield from _confirmed(reports)
-    for blind in _blind_spots(results):
+        yield from _confirmed(reports, bool(blind_spots))
+    for blind in blind_spots:
         yield _Said(blind, C.COLOR_WARN, names=False)
     for result in results:
         if result["outcome"] == "left":
-            yield _Said(f"left alone: {result['reason']} (task: {result['task']})", C.COLOR_WARN)
+            yield _with_reason(result["host"], "left alone: ", result["reason"], f" (task: {result['task']})", C.COLOR_WARN)
         elif result["outcome"] == "broken off":
             yield _Said(f"a file transfer was broken off (task: {result['task']})", C.COLOR_CHANGED)
         elif result["report"] is None:
-            yield _Said(f"NOT CONFIRMED (task: {result['task']}): {_unconfirmed(result)}", C.COLOR_ERROR)
+            yield _with_reason(result["host"], f"NOT CONFIRMED (task: {result['task']}): ", _unconfirmed(result), "", C.COLOR_ERROR)
 
 
 def _blind_spots(results: t.Sequence[Message]) -> list[str]:
@@ -165,19 +170,20 @@ def _blind_spots(results: t.Sequence[Message]) -> list[str]:
     with_report = [result for result in results if result["report"]]
     if any(result["report"]["method"] == "shell" for result in with_report):
         return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
-    alone = [result["report"] for result in with_report if result["supervised"] and result["report"]["root"] and not result["report"]["supervised"]]
+    alone = [result["report"] for result in with_report if result["payload"] and not result["report"]["supervised"]]
     if not alone:
         return []
     more = ", or became another user," if any(report["unreadable"] for report in alone) else ""
     return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
 
 
-def _confirmed(reports: t.Sequence[Message]) -> t.Iterator[_Said]:
+def _confirmed(reports: t.Sequence[Message], blind: bool) -> t.Iterator[_Said]:
+    """What was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
     gone = [process for report in reports for process in report["gone"]]
     survivors = [process for report in reports for process in report["survivors"]]
     spared = [process for report in reports for process in report["spared"]]
     if not gone and not survivors and not spared:
-        yield _Said("nothing was running any more", C.COLOR_OK)
+        yield _Said("nothing was found running" if blind else "nothing was running any more", C.COLOR_WARN if blind else C.COLOR_OK)
         return
     took = max(report["seconds"] for report in reports)
     endings = collections.Counter(process["ended"] or "exited" for process in gone)

@@ -32,7 +32,9 @@ def content(head: t.Mapping[str, t.Any], report: Message, complete: bool, interr
     """
     run = {"run": report["run"], "cause": report["cause"] or None, **head}
     times = {"interrupted": interrupted, "written": written, "complete": complete}
-    whole = {"$schema": SCHEMA, "version": VERSION, **run, **times, "trees": [_tree(result) for result in report["results"]]}
+    unprotected = [{name: entry[name] for name in ("host", "connection", "reason")} for entry in report["unguarded"]]
+    trees = [_tree(result) for result in report["results"]]
+    whole = {"$schema": SCHEMA, "version": VERSION, **run, **times, "unprotected": unprotected, "trees": trees}
     # ASCII: what a host calls its processes may be no Unicode at all.
     return json.dumps(whole, indent=1).encode("ascii") + b"\n"
 

@@ -40,7 +40,7 @@ def report(**more: Any) -> dict[str, Any]:
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     """What the guardian tells of one lease."""
     return {
-        "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "supervised": False, **more,
+        "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "payload": False, **more,
     }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ class Histories(RuleBasedStateMachine):
         self.main_lives = True
         self.closed = False
         self.asked = False
+        self.hurried = False
         self.awaiting: Counter[int] = Counter()
         self.told: Counter[int] = Counter()
         self.heard: Counter[int] = Counter()
@@ -178,7 +179,11 @@ class Histories(RuleBasedStateMachine):
     def a_signal(self, number: signal.Signals) -> None:
         if self.main_lives:
             self.stepped.signal(number)
-            self.interrupted()
+            if self.asked and not self.closed and not self.hurried:
+                # The run has ended by itself: the first signal only hurries what is left of it.
+                self.hurried = True
+            else:
+                self.interrupted()
             self.settle()
 
     @precondition(lambda self: self.main_lives)

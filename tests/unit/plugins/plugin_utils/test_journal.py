@@ -201,14 +201,27 @@ def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, s
     assert bool(open_hosts(str(tmp_path))) == (state == "dead")
 
 
-def test_a_lease_that_a_lost_guardian_held_is_not_open_once_the_run_came_to_its_own_end(tmp_path):
+def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its_own_end(tmp_path):
     made = writer(tmp_path)
     made.add({"opened": "00000001", "host": "web1"})
     made.add({"opened": "00000002", "host": "web2"})
     made.add({"settled": "00000002", "outcome": "unreachable", "ended": 0, "survivors": 0})
+    made.add({"opened": "00000003", "host": "web3"})
+    made.add({"done": "00000003"})
     made.end({"over": "finished", "at": "now"})
     let_go(made)
-    assert only(tmp_path).open_hosts() == {"web2": ["00000002"]}
+    assert only(tmp_path).open_hosts() == {"web1": ["00000001"], "web2": ["00000002"]}
+
+
+@pytest.mark.parametrize(("over", "hosts"), [("finished", {}), ("interrupted", {"web1": ["00000001"]})])
+def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(tmp_path, over, hosts):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    made.add({"detached": "00000001"})
+    made._rewrite()
+    made.end({"over": over, "at": "now"})
+    let_go(made)
+    assert only(tmp_path).open_hosts() == hosts
 
 
 def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):

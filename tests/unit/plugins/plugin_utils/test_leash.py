@@ -7,9 +7,16 @@
 from __future__ import annotations
 
 import shlex
+import types
+from typing import Any
 
 import pytest
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils import _options
 from ansible_collections.treekill.remote.plugins.plugin_utils._first_shell import unquoted
+from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,3 +89,20 @@ def test_what_a_shell_would_still_expand_is_left_alone(text):
 @pytest.mark.parametrize("text", ["'a' b", "a b", "$HOME", '"$HOME"', "'a'$(b)", "'open", "'a';b", "a'b'", "'a'\n", ""])
 def test_more_than_one_plain_word_is_none(text):
     assert unquoted(text) is None
+
+
+@pytest.mark.parametrize("sudoable", [True, False], ids=["what the task asks for", "core's own handling of files"])
+def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
+    """Of the second kind a recap does not say what its kill pass would not have found."""
+    taken: list[Any] = []
+    link: Any = types.SimpleNamespace(
+        run="00000000000000aa", take=lambda lease, terms: taken.append(terms["terms"]) or True, done=lambda lease: None, main=types.SimpleNamespace(pid=0)
+    )
+    context = PlayContext()
+    context.executable = "/bin/sh"
+    connection = connection_loader.get("local", context, new_stdin=None)
+    connection.set_options(var_options={})
+    task = GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
+    assert leash(connection, link, task) is not None
+    connection.exec_command("true", sudoable=sudoable)
+    assert [terms["payload"] for terms in taken] == [sudoable]

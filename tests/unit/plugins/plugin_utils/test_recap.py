@@ -12,6 +12,7 @@ import shlex
 import pytest
 from ansible import context
 from ansible.module_utils.common.collections import ImmutableDict
+from ansible_collections.treekill.remote.plugins.plugin_utils._core_terms import C
 from ansible_collections.treekill.remote.plugins.plugin_utils._process_drawing import Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap
 from hypothesis import given
@@ -72,6 +73,17 @@ def test_nothing_to_say_is_said_only_to_who_interrupted():
     assert recap([], cause="", interrupted=False) == []
 
 
+@pytest.mark.parametrize("results", [[], [result(report=report())]], ids=["nothing", "a host"])
+def test_after_the_loss_of_a_guardian_there_is_no_all_clear(results):
+    message = {"run": "0123456789abcdef", "cause": "SIGINT", "results": results, "unguarded": [], "lost": True}
+    lines = Recap(message, True).lines()
+    said = [line.text for line in lines]
+    assert not any("nothing was running on any host" in line for line in said)
+    assert ("A guardian of this run was lost. What it held is not known, and may be alive.", C.COLOR_ERROR) in [(line.text, line.color) for line in lines]
+    assert said[-1].endswith("ansible-playbook treekill.remote.sweep -i '/etc/my hosts' -i more.yml --become -e sweep_run=0123456789abcdef")
+    assert Recap(message, False).lines() == []
+
+
 def test_a_run_that_ended_by_itself_is_not_told_what_was_left_alone_or_was_gone_already():
     assert recap([result(outcome="left"), result(report=report())], cause="", interrupted=False) == []
 
@@ -88,7 +100,7 @@ def test_a_survivor_is_named_with_pid_user_command_and_reason():
 
 
 def test_what_the_pass_of_a_host_without_python_does_not_find_is_told():
-    lines = recap([result(report=report(method="shell", gone=[process(2)], root=[5, 4]), supervised=True)])
+    lines = recap([result(report=report(method="shell", gone=[process(2)], root=[5, 4]), payload=True)])
     assert "       no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found" in lines
     assert not any("no supervisor" in line for line in lines)
 
@@ -140,6 +152,12 @@ def test_two_hundred_hosts_that_ended_alike_share_a_line_and_a_tree_below_the_od
     ]
 
 
+def test_a_host_whose_name_is_a_number_keeps_its_counts_among_many():
+    lines = recap([result(str(number), report=report(gone=[process(2 + pid) for pid in range(number)])) for number in range(10, 31)])
+    heads = [line for line in lines if re.match(r"\S.* : ", line)]
+    assert heads == [f"{number} : ended {number} (TERM {number}), survivors 0, 0.2 s" for number in range(10, 31)]
+
+
 def test_of_many_hosts_with_v_each_has_a_line():
     message = {"run": "0" * 16, "cause": "SIGINT", "results": many(200), "unguarded": []}
     lines = [line.text for line in Recap(message, True, Screen(verbosity=1)).lines()]
@@ -177,10 +195,28 @@ def test_what_was_spared_is_not_nothing():
     assert "       spared 1 (TREEKILL=spare): pid 8" in lines
 
 
+@pytest.mark.parametrize("found", [{"gone": [process(2)], "root": [5, 4]}, {"gone": [process(2)]}, {}], ids=["with its root", "without", "nothing"])
 @pytest.mark.parametrize(("unreadable", "more"), [(0, ""), (3, ", or became another user,")])
-def test_without_a_supervisor_what_could_not_be_looked_into_is_told(unreadable, more):
-    lines = recap([result(report=report(gone=[process(2)], root=[5, 4], unreadable=unreadable), supervised=True)])
+def test_without_a_supervisor_what_could_not_be_looked_into_is_told(found, unreadable, more):
+    lines = recap([result(report=report(unreadable=unreadable, **found), payload=True)])
     assert f"       no supervisor stood there: an orphan that cleared its environment{more} would not have been found" in lines
+
+
+@pytest.mark.parametrize(
+    ("one", "color", "text"),
+    [
+        (result(report=report(), payload=True), C.COLOR_WARN, "nothing was found running"),
+        (result(report=report(method="shell"), payload=True), C.COLOR_WARN, "nothing was found running"),
+        (result(report=report(supervised=True), payload=True), C.COLOR_OK, "nothing was running any more"),
+        (result(report=report()), C.COLOR_OK, "nothing was running any more"),
+    ],
+    ids=["nothing stood there", "no Python", "a supervisor has reported", "core's own handling of files"],
+)
+def test_a_look_that_can_miss_something_gives_no_all_clear(one, color, text):
+    message = {"run": "0" * 16, "cause": "SIGINT", "results": [one], "unguarded": []}
+    lines = Recap(message, True).lines()
+    assert [(line.text, line.color) for line in lines if line.text.startswith("web1 ")] == [(f"web1 : {text}", color)]
+    assert any("would not have been found" in line.text for line in lines) == (color == C.COLOR_WARN)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ SCHEMA = json.loads((Path(__file__).parents[4] / "docs/report.schema.json").read
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def written(results, cause="SIGINT", complete=True, interrupted="2026-01-01T00:00:01Z") -> dict:
-    message = {"run": "00000000000000aa", "cause": cause, "results": results, "unguarded": [], "warnings": []}
+def written(results, cause="SIGINT", complete=True, interrupted="2026-01-01T00:00:01Z", unguarded=()) -> dict:
+    message = {"run": "00000000000000aa", "cause": cause, "results": results, "unguarded": list(unguarded), "warnings": []}
     return json.loads(_run_report.content(HEAD, message, complete, interrupted, "2026-01-01T00:00:02Z"))
 
 
@@ -37,6 +37,13 @@ def test_the_schema_is_one_and_says_where_it_is_published():
 @given(RESULTS, st.sampled_from(["SIGINT", ""]), st.booleans(), st.none() | st.just("2026-01-01T00:00:01Z"))
 def test_every_report_is_valid(results, cause, complete, interrupted):
     VALIDATOR.validate(written(results, cause, complete, interrupted))
+
+
+def test_a_host_that_is_not_protected_is_told():
+    entry = {"host": "switch", "connection": "network_cli", "reason": "no shell"}
+    told = written([], unguarded=[entry])
+    VALIDATOR.validate(told)
+    assert told["unprotected"] == [entry]
 
 
 @pytest.mark.parametrize("wrong", [{"run": "no id"}, {"version": 2}, {"trees": [{}]}, {"unknown": 1}, {"complete": "yes"}])
