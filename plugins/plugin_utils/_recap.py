@@ -92,9 +92,13 @@ class Recap:
         open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
         if not open_hosts:
             return []
-        words = ["ansible-playbook", "treekill.remote.sweep", *words_of_connection(command_line())]
-        words += ["--limit", ",".join(open_hosts), "--become", "-e", f"sweep_run={self._report['run']}"]
-        return [Line(""), Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
+        told = [self._sweep(open_hosts, words_of_connection(command_line(), log=log)) for log in (False, True)]
+        return [Line(""), Line(told[0], C.COLOR_HIGHLIGHT, log=told[1])]
+
+    def _sweep(self, hosts: list[str], connection: list[str]) -> str:
+        words = ["ansible-playbook", "treekill.remote.sweep", *connection]
+        words += ["--limit", ",".join(hosts), "--become", "-e", f"sweep_run={self._report['run']}"]
+        return "To finish it when they can be reached: " + " ".join(map(shlex.quote, words))
 
 
 def screen_of(display: Display) -> Screen:
