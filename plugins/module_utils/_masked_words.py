@@ -38,10 +38,11 @@ _CUT_URLS = [
 
 _FLAG = re.compile(r"-{1,2}%s$" % _NAME, re.IGNORECASE)
 _PAIR = re.compile(r"(-{0,2}%s(?:=|:\s*)|(?:-H\s*)?[\w-]*authorization\s*:\s*(?:\w+\s+)?)(?!//).+" % _NAME, re.IGNORECASE | re.DOTALL)
+_PARAMETER = re.compile(r"([&?]%s=)[^&'\"]+" % _NAME, re.IGNORECASE)
 _VERBS = ("pass", "password", "passwd")
 
-_JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\[[^\]]*\]?|[^\s,}\]"'\[]+)"""
-"""Text in quotation marks, those of a text within another text too; a list; a number."""
+_JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]"'\[{]+)"""
+"""Text in quotation marks, those of a text within another text too; a list; an object; a number."""
 
 _WORDS = [
     (re.compile(r"(?<![\w.-])(-{0,2}%s)=%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1=%s" % MASK),
@@ -92,7 +93,7 @@ def mask_command(text: "str", cut: "bool" = False) -> "str":
         elif pair:
             shown.append(pair.group(1) + MASK)
         else:
-            shown.append(mask_words(word, cut and at == len(words) - 1))
+            shown.append(mask_words(_PARAMETER.sub(r"\1" + MASK, word), cut and at == len(words) - 1))
         hidden = bool(_FLAG.match(word)) or at > 0 and word.lower() in _VERBS
     # Masked as a whole once more: a program may take several words for one text.
     return mask_words(" ".join(shown), cut)

@@ -89,6 +89,8 @@ WORDS = [
     (["curl", "-H", "Authorization: Digest a=horse, b=battery", "x"], "curl -H Authorization: Digest ******** x"),
     (["openssl", "-passin", "pass:correct horse"], "openssl -passin ********"),
     (["tool", "-d", '{"password": 73501, "b": 1}'], 'tool -d {"password": "********", "b": 1}'),
+    (["tool", '{"key": {"a": "correct horse", "b": 2}, "c": 3}'], 'tool {"key": "********", "c": 3}'),
+    (["curl", "-d", "user=a&password=correct horse&b=c"], "curl -d user=a&password=********"),
     (["bash", "-c", "for i in 1 2; do echo $i; done", "a b"], "bash -c for i in 1 2; do echo $i; done a b"),
 ]
 
