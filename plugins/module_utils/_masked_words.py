@@ -11,8 +11,11 @@ import re
 
 MASK = "********"
 
-_NAME = r"[\w.-]*(?:passw(?:or)?d|passwrd|pass-?phrase|sshpass|(?<![a-z])pass(?!ive|enger|ed|thr|age)|secret|token|api[_-]?key|access[_-]?key|[_-]pwd)[\w.-]*"
-"""What names a secret: PGPASSWORD, --db-pass, MYSQL_PWD, AWS_SECRET_ACCESS_KEY; not PWD, and nothing with passive."""
+_NAME = (
+    r"[\w.-]*(?:passw(?:or)?d|passwrd|pass-?phrase|sshpass|(?<![a-z])pass(?!ive|enger|ed|thr|age)|secret|token"
+    r"|(?:api|access|private)[_-]?key|(?<![a-z])key(?![a-z])|[_-]pwd)[\w.-]*"
+)
+"""What names a secret: PGPASSWORD, --db-pass, MYSQL_PWD, AWS_SECRET_ACCESS_KEY, --ssl-key; not PWD, not keyserver, and nothing with passive."""
 
 _VALUE = r"""(?:'[^']*(?:'|$)|"[^"]*(?:"|$)|\\.|[^\s'"\\])+"""
 """A word as a shell reads it. What is cut off at the end has no closing quotation mark."""
@@ -26,12 +29,25 @@ _URLS = [
     (re.compile(r"(?<![\w/.:@-])([\w.-]+):[^\s/@]+@(?=[\w.\[-])"), r"\1:%s@" % MASK),
 ]
 
-_CUT_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):[^\s/@]*$", re.IGNORECASE)
+_CUT_URLS = [
+    # Not a port with its path.
+    (re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):(?!\d{1,5}/)[^\s@]*$", re.IGNORECASE), r"\1:%s" % MASK),
+    # A token, or the name of a host: that shows only behind its at sign.
+    (re.compile(r"(https?://)[^\s/@:]+$", re.IGNORECASE), r"\1%s" % MASK),
+]
+
+_FLAG = re.compile(r"-{1,2}%s$" % _NAME, re.IGNORECASE)
+_PAIR = re.compile(r"(-{0,2}%s(?:=|:\s*)|(?:-H\s*)?[\w-]*authorization\s*:\s*(?:\w+\s+)?)(?!//).+" % _NAME, re.IGNORECASE | re.DOTALL)
+_PARAMETER = re.compile(r"([&?]%s=)[^&'\"]+" % _NAME, re.IGNORECASE)
+_VERBS = ("pass", "password", "passwd")
+
+_JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]"'\[{]+)"""
+"""Text in quotation marks, those of a text within another text too; a list; an object; a number."""
 
 _WORDS = [
     (re.compile(r"(?<![\w.-])(-{0,2}%s)=%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1=%s" % MASK),
-    (re.compile(r"""(?<![\w.-])(%s["']\s*:\s*)["'][^"']*["']?""" % _NAME, re.IGNORECASE), r'\1"%s"' % MASK),
-    (re.compile(r"(?<![\w.-])(-{1,2}%s)\s+(?!-)%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1 %s" % MASK),
+    (re.compile(r"""(?<![\w.-])(%s\\*["']\s*:\s*)%s""" % (_NAME, _JSON_VALUE), re.IGNORECASE | re.DOTALL), r'\1"%s"' % MASK),
+    (re.compile(r"(?<![\w.-])(-{1,2}%s)\s+(?!-{1,2}%s(?:[\s=]|$))%s" % (_NAME, _NAME, _VALUE), re.IGNORECASE), r"\1 %s" % MASK),
     (re.compile(r"(?<=\s)(pass|password|passwd)\s+(?!-)%s" % _VALUE, re.IGNORECASE), r"\1 %s" % MASK),
     (re.compile(r"(authorization\s*:\s*(?:\w+\s+)?|\bbearer\s+)[^\s'\"]+", re.IGNORECASE), r"\1%s" % MASK),
 ]
@@ -49,11 +65,35 @@ def mask_urls(text: "str") -> "str":
 
 
 def mask_words(text: "str", cut: "bool" = False) -> "str":
-    """A command line without what its form says to be a secret. cut: whether something is missing at its end."""
+    """A text without what its form says to be a secret. cut: whether something is missing at its end."""
     text = mask_urls(text)
     if cut and "://" in text:
-        text = _CUT_URL.sub(r"\1:%s" % MASK, text)
+        for pattern, masked in _CUT_URLS:
+            text = pattern.sub(masked, text)
     if _LIKELY.search(text):
         for pattern, masked in _WORDS:
             text = pattern.sub(masked, text)
     return text
+
+
+def mask_command(text: "str", cut: "bool" = False) -> "str":
+    """A command line, to be shown, without what its form says to be a secret. Where NUL stands between its words, each is looked at as a whole.
+
+    A value goes to the end of its word, blanks included. cut: whether something is missing at its end.
+    """
+    words = text.split("\0")
+    if not words[1:]:
+        return mask_words(text, cut)
+    shown = []
+    hidden = False
+    for at, word in enumerate(words):
+        pair = _PAIR.match(word) if _LIKELY.search(word) else None
+        if hidden:
+            shown.append(MASK)
+        elif pair:
+            shown.append(pair.group(1) + MASK)
+        else:
+            shown.append(mask_words(_PARAMETER.sub(r"\1" + MASK, word), cut and at == len(words) - 1))
+        hidden = bool(_FLAG.match(word)) or at > 0 and word.lower() in _VERBS
+    # Masked as a whole once more: a program may take several words for one text.
+    return mask_words(" ".join(shown), cut)

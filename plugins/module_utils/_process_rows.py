@@ -10,9 +10,9 @@ import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
-from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_command
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import descendants
-from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -> "str":
     """What a process runs; its name alone, in brackets, where it shows no more or no more is wanted."""
-    words = b" ".join(table.arguments(process.id.pid)) if arguments else b""
+    words = joined(table.arguments(process.id.pid)) if arguments else b""
     text = words[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")
     # Masked before it is cut: half of a secret has no form any more by which it could be known.
-    return mask_words(text, len(words) > 4 * COMMAND_LENGTH)[:COMMAND_LENGTH] or "[%s]" % process.comm
+    return mask_command(text, len(words) > 4 * COMMAND_LENGTH)[:COMMAND_LENGTH] or "[%s]" % process.comm
 
 
 def used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":

@@ -11,7 +11,7 @@ import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import signal_name, user_name
-from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_command
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller, ignore_signals
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, PATIENCE_SECONDS
@@ -69,7 +69,7 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
             "start": process.id.start,
             "ppid": process.ppid,
             "user": user_name(fate.user),
-            "command": mask_words(fate.command, len(fate.command) >= COMMAND_LENGTH),
+            "command": _masked(fate.command),
             "role": fate.role,
         }
         if not control.is_target(fate):
@@ -82,7 +82,7 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
 
 
 def end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
-    """End it; the report of the pass."""
+    """End it; the report of the pass, its command lines masked."""
     # Whoever interrupts the run meanwhile must not leave processes behind that stand still because of us.
     ignore_signals()
     kill_pass = KillPass(request, control)
@@ -92,7 +92,14 @@ def end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
     except BaseException:
         control.thaw()
         raise
-    return kill_pass.report()
+    report = kill_pass.report()
+    for row in report["gone"] + report["survivors"] + report["spared"]:
+        row["command"] = _masked(row["command"])
+    return report
+
+
+def _masked(command: "str") -> "str":
+    return mask_command(command, len(command) >= COMMAND_LENGTH)
 
 
 def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout: "float") -> "bool":

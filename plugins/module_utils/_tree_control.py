@@ -32,6 +32,12 @@ COMMAND_LENGTH = 240
 SUPERVISOR = "supervisor"
 
 
+def joined(words: "List[bytes]") -> "bytes":
+    """A command line: by blanks, or by NUL where a word is empty or has blanks of its own. See _masked_words.mask_command."""
+    text = b" ".join(words)
+    return text if text.split() == words else b"\0".join(words)
+
+
 class Fate:
     """A process of the tree and what becomes of it.
 
@@ -65,7 +71,7 @@ class Fate:
         now = table.process(pid)
         still = now is not None and now.id == self.process.id
         self.user, self.job, words = (user, job, words) if still else (self.user, self.job, [])
-        self.command = b" ".join(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
+        self.command = joined(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"
 

@@ -47,6 +47,10 @@ class KillReportError(Exception):
     """The output of a kill pass holds no report, or a broken one."""
 
 
+class _OtherVersionError(ValueError):
+    """A report of another version of the collection."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ReportedProcess:
     """A process of the tree. start: what tells it from a later one with the same pid. ended: how, None while it lives."""
@@ -116,23 +120,28 @@ def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
 
 
 def parse_report(text: str, nonce: str) -> KillReport:
-    """The report in what a host printed, among banners and whatever a terminal added. Raises KillReportError without a whole one."""
+    """The report in what a host printed, among banners and whatever a terminal added. Raises KillReportError without a whole one.
+
+    An error quotes nothing of it: nothing there is masked yet.
+    """
     mark = f"{MARK} {nonce} "
     if len(text) > _LONGEST_OUTPUT:
-        raise KillReportError(f"{len(text)} characters of output from kill pass {nonce}: no report is as long; it begins with {text[:200]!r}")
+        raise KillReportError(f"{len(text)} characters of output from kill pass {nonce}: no report is as long")
     at = text.rfind(mark)
     if at < 0:
-        raise KillReportError(f"no report of kill pass {nonce} in {len(text)} characters of output; it ends with {text[-200:]!r}")
+        raise KillReportError(f"no report of kill pass {nonce} in {len(text)} characters of output")
     try:
         content, dummy = json.JSONDecoder().raw_decode(text, at + len(mark))
         return _to_report(content)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise KillReportError(f"broken report of kill pass {nonce}: {error}; it begins with {text[at : at + 200]!r}") from error
+        kind = str(error) if isinstance(error, (json.JSONDecodeError, _OtherVersionError)) else type(error).__name__
+        raise KillReportError(f"broken report of kill pass {nonce} at character {at} of {len(text)}: {kind}") from error
 
 
 def _to_report(content: dict[str, t.Any]) -> KillReport:
     if content["version"] != VERSION:
-        raise ValueError(f"version {content['version']!r} instead of {VERSION}")
+        theirs = content["version"]
+        raise _OtherVersionError(f"version {theirs if isinstance(theirs, int) and theirs in range(1000) else 'unknown'} instead of {VERSION}")
     root = content["root"]
     report = KillReport(
         method=_words(content["method"]),

@@ -44,7 +44,8 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
     arguments: list[tuple[str, str]] = []
     if show:
         try:
-            arguments = arguments_of(task.arguments())
+            # Too many of them: one that is not sent along might be secret.
+            arguments, show = arguments_of(task.arguments())
         except Exception:  # noqa: BLE001  # a value that can't be had may raise anything: then no command line can be masked, and none is shown
             show = False
     order = {

@@ -16,7 +16,7 @@ import shlex
 import typing as t
 import urllib.parse
 
-from ansible_collections.treekill.remote.plugins.module_utils._masked_words import MASK, mask_urls, mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import MASK, mask_command, mask_urls
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH
 
 if t.TYPE_CHECKING:
@@ -43,13 +43,15 @@ def leaves(value: object, name: str = "") -> t.Iterator[tuple[str, str]]:
     elif value is not None and not isinstance(value, bool):
         # A vaulted string is no str in some versions of core.
         text = str(value)
-        if text.strip() and len(text) <= _LONGEST:
-            yield name, text
+        if text.strip():
+            # No command line is shown that has room for more of it.
+            yield name, text[:_LONGEST]
 
 
-def arguments_of(arguments: object) -> list[tuple[str, str]]:
-    """What to send along of the arguments of a task, for its masks."""
-    return [pair for dummy, pair in zip(range(_MOST), leaves(arguments), strict=False)]
+def arguments_of(arguments: object) -> tuple[list[tuple[str, str]], bool]:
+    """(what to send along of the arguments of a task, for its masks, those first that are secret by their names; whether that is all of them)."""
+    pairs = sorted(leaves(arguments), key=lambda pair: not _NAMES_SECRET.search(pair[0]))
+    return pairs[:_MOST], len(pairs) <= _MOST
 
 
 def secrets_of_options(options: t.Mapping[str, t.Any]) -> list[str]:
@@ -87,7 +89,9 @@ class Masks:
     def command(self, text: str) -> str:
         """A command line."""
         if text not in self._seen:
-            self._seen[text] = mask_words(self._values(text, cut=_is_cut(text)), cut=_is_cut(text))
+            masked = mask_command(self._values(text, cut=_is_cut(text)), cut=_is_cut(text))
+            # A value may go over several words.
+            self._seen[text] = self._values(masked, cut=_is_cut(text)) if "\0" in text else masked
         return self._seen[text]
 
     def report(self, report: KillReport) -> KillReport:
@@ -101,6 +105,8 @@ class Masks:
     def _values(self, text: str, cut: bool) -> str:
         for form in self.forms:
             text = text.replace(form, MASK)
+            if " " in form and "\0" in text:
+                text = text.replace(form.replace(" ", "\0"), MASK)
         ends = [_end_of(text, form, 1 if cut else _LEAST_PART) for form in self.forms]
         return text[: min(ends)] + MASK if ends and min(ends) < len(text) else text
 

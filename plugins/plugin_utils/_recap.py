@@ -96,11 +96,14 @@ class Recap:
         open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
         if not open_hosts and not lost:
             return []
-        words = ["ansible-playbook", "treekill.remote.sweep", *words_of_connection(command_line())]
         # What a lost guardian held may be on any host.
-        words += [] if lost else ["--limit", ",".join(open_hosts)]
-        words += ["--become", "-e", f"sweep_run={self._report['run']}"]
-        return [Line(""), Line("To finish it when they can be reached: " + " ".join(map(shlex.quote, words)), C.COLOR_HIGHLIGHT)]
+        limit = [] if lost else ["--limit", ",".join(open_hosts)]
+        told = [self._sweep(limit, words_of_connection(command_line(), log=log)) for log in (False, True)]
+        return [Line(""), Line(told[0], C.COLOR_HIGHLIGHT, log=told[1])]
+
+    def _sweep(self, limit: list[str], connection: list[str]) -> str:
+        words = ["ansible-playbook", "treekill.remote.sweep", *connection, *limit, "--become", "-e", f"sweep_run={self._report['run']}"]
+        return "To finish it when they can be reached: " + " ".join(map(shlex.quote, words))
 
 
 def screen_of(display: Display) -> Screen:

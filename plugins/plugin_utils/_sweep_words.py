@@ -9,9 +9,11 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible import constants as C
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_words
 
 _VALUES = {
     "remote_user": ("-u", "DEFAULT_REMOTE_USER"),
@@ -25,24 +27,34 @@ _VALUES = {
 }
 """Argument of the run's command line: how it is written, and the setting that it has without being written."""
 
+_FREE = ("ssh_common_args", "ssh_extra_args")
+"""Arguments that may hold commands, and passwords in them."""
+
+_LEFT_OUT = "..."
+
 _QUESTIONS = {"ask_pass": "-k", "become_ask_pass": "-K", "ask_vault_pass": "-J"}
 
 _LISTS = {"vault_ids": "--vault-id", "vault_password_files": "--vault-password-file"}
 """The names of files and of scripts; what stands in them nobody sees."""
 
 
-def words_of_connection(arguments: t.Mapping[str, t.Any]) -> list[str]:
+def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> list[str]:
     """The words by which the run said how its hosts are reached.
 
     Args:
         arguments: `ansible.context.CLIARGS`. Extra variables are not looked at: they may be secrets, and would be seen in every process list.
+        log: whether the words go to the file of `log_path`, which is not private.
     """
     words = [word for inventory in arguments.get("inventory") or () for word in ("-i", str(inventory))]
     for name, (option, setting) in _VALUES.items():
         value = arguments.get(name)
         if value and value != getattr(C, setting, None):
-            words += [option, str(value)]
+            words += [option, _LEFT_OUT if name in _FREE and (log or _may_hold_secret(str(value))) else str(value)]
     words += [option for name, option in _QUESTIONS.items() if arguments.get(name)]
     for name, option in _LISTS.items():
         words += [word for value in arguments.get(name) or () for word in (option, str(value))]
     return words
+
+
+def _may_hold_secret(text: str) -> bool:
+    return mask_words(text) != text or re.search("sshpass|proxycommand", text, re.IGNORECASE) is not None

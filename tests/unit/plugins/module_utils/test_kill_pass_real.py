@@ -110,7 +110,7 @@ def test_the_report_shows_the_tree_as_it_stood(namespace):
     grandchild = next(row for row in report["gone"] if row["ppid"] == child["pid"])
     assert [rows[root]["role"], child["role"], grandchild["role"]] == ["root", "child", "child"]
     assert grandchild["command"] == "sleep 1000"
-    assert child["command"].startswith('sh -c sh -c "echo ready; exec sleep 1000"; true a name')
+    assert child["command"].replace("\0", " ").startswith('sh -c sh -c "echo ready; exec sleep 1000"; true a name')
     assert {row["ended"] for row in report["gone"]} == {"TERM"}
     assert {row["user"] for row in report["gone"]} == {"root"}
 

@@ -4,8 +4,14 @@
 
 """What says by its form that it is a secret is not shown; what a command line needs to be known again is."""
 
+import time
+
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_urls, mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_command, mask_urls, mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._process_rows import command_line
+from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate, joined
+
+from tests.unit.plugins.module_utils.still_host import StillHost
 
 SECRET = "hunter2"
 
@@ -29,6 +35,13 @@ SECRET = "hunter2"
         ("""curl -d {"password": "hunter2", "a": 1}""", """curl -d {"password": "********", "a": 1}"""),
         ("curl -H Authorization: Bearer hunter2 http://api", "curl -H Authorization: Bearer ******** http://api"),
         ("useradd -p x; passwd hunter2", "useradd -p x; passwd ********"),
+        (r"""curl -d {"password": "a\"hunter2", "b": 1}""", """curl -d {"password": "********", "b": 1}"""),
+        (r"""sh -c curl -d "{\"password\": \"it's hunter2\", \"b\": 1}\"""", r"""sh -c curl -d "{\"password\": "********", \"b\": 1}\""""),
+        ("""curl -d {"password": "it's hunter2", "b": 1}""", """curl -d {"password": "********", "b": 1}"""),
+        ("""curl -d {"tokens": ["a", "hunter2"], "b": 1}""", """curl -d {"tokens": "********", "b": 1}"""),
+        ("tool --password -hunter2 -v", "tool --password ******** -v"),
+        ("tool --password --token hunter2", "tool --password --token ********"),
+        ("tool --ssl-key=hunter2 --private_key hunter2", "tool --ssl-key=******** --private_key ********"),
     ],
 )
 def test_a_secret_is_masked_by_its_form(text, shown):
@@ -62,3 +75,52 @@ def test_a_secret_that_was_cut_off_is_masked_too(length):
 def test_what_is_no_secret_stays_as_it_is(text):
     assert mask_words(text) == text
     assert mask_urls(text) == text
+
+
+WORDS = [
+    (["tool", "--db-password", "correct horse battery", "-v"], "tool --db-password ******** -v"),
+    (["tool", "--db-password=correct horse battery", "-v"], "tool --db-password=******** -v"),
+    (["env", "PGPASSWORD=correct horse 'battery", "psql", "-v"], "env PGPASSWORD=******** psql -v"),
+    (["tool", "--password", "-horse battery", "-v"], "tool --password ******** -v"),
+    (["tool", "--password", "--token", "correct horse"], "tool --password ******** ********"),
+    (["tool", "--password", "", "-v", "a b"], "tool --password ******** -v a b"),
+    (["login", "password", "correct horse", "-v"], "login password ******** -v"),
+    (["curl", "-H", "X-Vault-Token: correct horse", "x"], "curl -H X-Vault-Token: ******** x"),
+    (["curl", "-H", "Authorization: Digest a=horse, b=battery", "x"], "curl -H Authorization: Digest ******** x"),
+    (["openssl", "-passin", "pass:correct horse"], "openssl -passin ********"),
+    (["tool", "-d", '{"password": 73501, "b": 1}'], 'tool -d {"password": "********", "b": 1}'),
+    (["tool", '{"key": {"a": "correct horse", "b": 2}, "c": 3}'], 'tool {"key": "********", "c": 3}'),
+    (["curl", "-d", "user=a&password=correct horse&b=c"], "curl -d user=a&password=********"),
+    (["bash", "-c", "for i in 1 2; do echo $i; done", "a b"], "bash -c for i in 1 2; do echo $i; done a b"),
+]
+
+
+@pytest.mark.parametrize(("words", "shown"), WORDS)
+def test_a_value_with_blanks_is_masked_to_the_end_of_its_word(words, shown):
+    """In what a kill pass reports, and in what a module tells."""
+    host = StillHost()
+    process = host.add(20, 1, words)
+    fate = Fate(process, "root")
+    fate.describe(host, True)
+    assert mask_command(fate.command) == shown
+    assert command_line(process, host, arguments=True) == shown
+
+
+@pytest.mark.parametrize("length", range(30, 260))
+def test_a_value_with_blanks_that_was_cut_off_is_masked(length):
+    words = [b"tool", b"x" * 20, b"--db-password", b"correct horse battery " * 20]
+    shown = mask_command(joined(words)[:length].decode(), cut=True)
+    assert "orr" not in shown
+    assert "horse" not in shown
+
+
+@pytest.mark.parametrize("length", range(len("git clone https://h"), len("git clone https://hunter2")))
+def test_a_token_that_was_cut_off_before_its_at_sign_is_masked(length):
+    assert mask_words("git clone https://hunter2@git.example.com"[:length], cut=True) == "git clone https://********"
+
+
+@pytest.mark.parametrize("word", ["pass" * 500, "pass-" * 500, "-pass:" * 500, '"key":' * 500, "key\\\\" * 300])
+def test_long_words_are_not_waited_for(word):
+    began = time.process_time()
+    mask_command("a\0" + word, cut=True)
+    assert time.process_time() - began < 2

@@ -115,6 +115,16 @@ def test_numbers_that_are_none_are_refused(name: str, value: object):
         parse_report(sent({**GOOD, name: value}), NONCE)
 
 
+@pytest.mark.parametrize(
+    "content", ['{"version":"hunter2"}', '{"hunter2', "hunter2", json.dumps({**GOOD, "unreadable": "hunter2"}), json.dumps({**GOOD, "seconds": "hunter2"})]
+)
+def test_an_error_quotes_nothing_of_the_report(content: str):
+    for text in (f"{MARK} {NONCE} {content}", content):
+        with pytest.raises(KillReportError, match=NONCE) as caught:
+            parse_report(text, NONCE)
+        assert "hunter2" not in str(caught.value)
+
+
 def test_texts_are_cut_to_what_can_be_shown():
     long = parse_report(sent({**GOOD, "survivors": [process(3, command="x" * 10**6, user="y" * 10**6)]}), NONCE)
     assert (len(long.survivors[0].command), len(long.survivors[0].user)) == (4096, 4096)

@@ -59,8 +59,10 @@ def test_each_line_of_a_key_is_masked():
 
 
 def test_arguments_are_known_by_the_names_that_their_module_declares_at_any_depth():
-    arguments = arguments_of({"name": "app", "settings": [{"bind_secret_key": "aaaa", "level": 5}], "login_password": "bbbb", "note": {"deep": {"x": "cccc"}}})
-    assert secrets_of_arguments(arguments, {"bind_secret_key", "deep"}) == ["aaaa", "bbbb", "cccc"]
+    arguments = arguments_of({"name": "app", "settings": [{"bind_secret_key": "aaaa", "level": 5}], "login_password": "bbbb", "note": {"deep": {"x": "cccc"}}})[
+        0
+    ]
+    assert sorted(secrets_of_arguments(arguments, {"bind_secret_key", "deep"})) == ["aaaa", "bbbb", "cccc"]
 
 
 def test_the_source_of_a_module_tells_its_hidden_parameters_and_their_aliases():
@@ -148,3 +150,41 @@ def test_arguments_that_cannot_be_looked_at_leave_the_task_guarded_and_its_comma
     connection: Any = types.SimpleNamespace(transport="ssh")
     order = json.loads(terms_of_command("r", task, connection, Command("l", becomes=False, pipelined=False, supervised=False), "{}")["order"])["order"]
     assert (order["show_arguments"], order["arguments"]) == (False, [])
+
+
+def order_of(arguments: dict[str, Any]) -> dict[str, Any]:
+    task = GuardedTask("web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: arguments)
+    connection: Any = types.SimpleNamespace(transport="ssh")
+    order: dict[str, Any] = json.loads(terms_of_command("r", task, connection, Command("l", False, False, False), "{}")["order"])["order"]
+    return order
+
+
+@pytest.mark.parametrize(("others", "shown"), [(255, True), (256, False), (300, False)])
+def test_of_a_task_with_more_values_than_are_sent_no_command_line_is_shown(others, shown):
+    order = order_of({"items": [f"value{number}" for number in range(others)], "magic": "openses", "db": {"password": "hunter2"}} if not shown else
+                     {"items": [f"value{number}" for number in range(others)], "password": "hunter2"})  # fmt: skip
+    assert order["show_arguments"] is shown
+    assert order["arguments"][0][1] == "hunter2"
+    assert len(order["arguments"]) == 256
+
+
+def test_a_long_value_is_masked_by_its_beginning():
+    order = order_of({"magic": "hunter2" * 1200})
+    masks = Masks.of(secrets_of_arguments([(name, text) for name, text in order["arguments"]], {"magic"}))
+    assert order["show_arguments"]
+    assert masks.command(("tool " + "hunter2" * 1200)[:240]) == "tool ********"
+
+
+@pytest.mark.parametrize("command", ["tool\0opens esame\0--level 5", "tool\0opens\0esame\0--level 5", "tool\0a b\0--db-password\0opens esame\0--level 5"])
+def test_a_value_is_masked_within_a_word_and_over_several_words(command):
+    shown = Masks.of(["opens esame"]).command(command)
+    assert "esame" not in shown
+    assert shown.endswith("******** --level 5")
+    assert "\0" not in shown
+
+
+def test_the_words_of_a_report_are_masked_one_by_one():
+    command = "tool\0--db-password\0correct horse battery\0--level\x005"
+    order = KillOrder("r", "l", REACH, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True)
+    told = order.masked(KillReport.from_mapping(report(gone=[process(2, command=command)])))
+    assert [row.command for row in told.gone] == ["tool --db-password ******** --level 5"]

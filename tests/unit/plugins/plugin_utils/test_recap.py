@@ -189,6 +189,27 @@ def test_the_command_that_finishes_the_job_reaches_its_hosts_as_the_run_did(monk
     assert "p=1" not in command
 
 
+@pytest.mark.parametrize("option", ["ssh_common_args", "ssh_extra_args"])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("-o ProxyCommand='nc hunter2 %h %p'", False),
+        ("-o proxycommand=hunter2", False),
+        ("-F /etc/sshpass-hunter2", False),
+        ("-o token=hunter2", False),
+        ("-J jump.hunter2", True),
+    ],
+)
+def test_arguments_of_ssh_that_may_hold_a_secret_are_left_out_and_never_logged(monkeypatch, option, value, shown):
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict({"connection": "ssh", option: value}))
+    message = {"run": "0123456789abcdef", "cause": "SIGINT", "guardian": 1, "results": [result(outcome="unreachable")], "unguarded": []}
+    line = next(line for line in Recap(message, True).lines() if line.text.startswith("To finish it"))
+    written = f"--{option.replace('_', '-')}"
+    words, logged = shlex.split(line.text), shlex.split(line.log or "")
+    assert words[words.index(written) + 1] == (value if shown else "...")
+    assert logged[logged.index(written) + 1] == "..."
+
+
 def test_what_was_spared_is_not_nothing():
     lines = recap([result(report=report(spared=[process(8, ended=None)]))])
     assert not any("nothing was running" in line for line in lines)
