@@ -11,8 +11,10 @@ which of its roots a process stands below, and whose the process is. See docs/ho
 
 import base64
 import re
+from itertools import islice
 
-from ansible_collections.treekill.remote.plugins.module_utils._cookie import KEEP, CookieMatch, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import KEEP, CookieMatch, is_spare, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE
@@ -20,14 +22,16 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name i
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Set, Tuple
+    from typing import Dict, Iterator, List, Optional, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import Cookie
-    from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 
 # Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
+# What an environment or a command line may say is up to any user, and each command named is looked for. So of each process one word counts: its first
+# cookie, and the first claim among so many mentions. A command of ours has one of each.
+_MENTIONS = 4
 
 
 class CommandTree:
@@ -83,19 +87,54 @@ def task_name(word: "str") -> "str":
 
 def command_trees(snapshot: "Snapshot", own_pid: "int") -> "List[CommandTree]":
     """Every command with something alive, but this process and what stands above it. Ordered by run, and then by age."""
-    named: Dict[Tuple[str, str], None] = {}
-    for pid, environment in snapshot.environments(snapshot.pids()):
-        named.update(dict.fromkeys((cookie.run, cookie.lease) for cookie in cookies_in(environment or b"")))
-        named.update(dict.fromkeys(claims_in(snapshot.arguments(pid))))
+    part = _Part(snapshot)
     trees: List[CommandTree] = []
-    for run, lease in named:
-        search = TreeSearch(CookieMatch(run, lease), snapshot, own_pid)
+    for run, lease in part.named:
+        part.show(run, lease)
+        search = TreeSearch(CookieMatch(run, lease), part, own_pid)
         search.scan()
-        trees.extend(_by_root(run, lease, search, snapshot))
+        trees.extend(_by_root(run, lease, search, part))
     return sorted(trees, key=lambda tree: (tree.run, min(process.id.start for process in tree.members), tree.lease))
 
 
-def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "Snapshot") -> "List[CommandTree]":
+class _Part(Snapshot):
+    """A snapshot that lists only what concerns one command at a time: a look at all for each would take hours where a user names thousands.
+
+    named: the processes that name each command. cookies, claims: the first of each process.
+    """
+
+    def __init__(self, whole: "Snapshot") -> "None":
+        self.__dict__.update(whole.__dict__)
+        self.named: Dict[Tuple[str, str], Dict[int, None]] = {}
+        self.cookies: Dict[int, Cookie] = {}
+        self.claims: Dict[int, Tuple[str, str]] = {}
+        self._spares: Set[int] = set()
+        self._listed: List[int] = []
+        for pid in whole.pids():
+            environment = whole.environment(pid)
+            if is_spare(environment):
+                self._spares.add(pid)
+            for cookie in islice(cookies_in(environment), 1):
+                self.cookies[pid] = cookie
+                self.named.setdefault((cookie.run, cookie.lease), {})[pid] = None
+            for claim in islice(claims_in(whole.arguments(pid)), 1):
+                self.claims[pid] = claim
+                self.named.setdefault(claim, {})[pid] = None
+
+    def show(self, run: "str", lease: "str") -> "None":
+        """List what names this command, and what stands above that and says that it takes itself out."""
+        pids = dict(self.named[run, lease])
+        for process in map(self.process, self.named[run, lease] if self._spares else ()):
+            if process is not None:
+                pids.update(dict.fromkeys(one.id.pid for one in ancestors(process, self.process) if one.id.pid in self._spares))
+        self._listed = list(pids)
+
+    def pids(self) -> "List[int]":
+        """Those that concern the command."""
+        return self._listed
+
+
+def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part") -> "List[CommandTree]":
     """The processes of a lease, told apart: by the user of the root that each belongs to, or by its own where it belongs to none."""
     trees: Dict[Tuple[bool, Optional[int]], CommandTree] = {}
     place: Dict[ProcessId, CommandTree] = {}
@@ -133,38 +172,38 @@ def _root_named(process: "Process", roots: "Dict[int, Process]", search: "TreeSe
     return root if snapshot.user(root.id.pid) in (0, snapshot.user(pid)) else None
 
 
-def _take_evidence(tree: "CommandTree", process: "Process", below: "bool", snapshot: "Snapshot") -> "None":
+def _take_evidence(tree: "CommandTree", process: "Process", below: "bool", snapshot: "_Part") -> "None":
     """What a process says about its tree. below: whether it stands in it; of what does not, only the same user's word counts."""
     pid = process.id.pid
     if not below and snapshot.user(pid) != tree.user:
         return
-    environment = snapshot.environment(pid)
-    cookies = [cookie for cookie in cookies_in(environment) if (cookie.run, cookie.lease) == (tree.run, tree.lease)]
-    tree.cookies.update(cookies)
-    script = snapshot.arguments(pid)[2] if (tree.run, tree.lease) in claims_in(snapshot.arguments(pid)) else b""
-    if KEEP.encode() in script or cookies and KEEP.encode() in environment.split(b"\0"):
+    cookie = snapshot.cookies.get(pid)
+    carries = cookie is not None and (cookie.run, cookie.lease) == (tree.run, tree.lease)
+    if cookie is not None and carries:
+        tree.cookies.add(cookie)
+    script = b"".join(snapshot.arguments(pid)[2:3]) if snapshot.claims.get(pid) == (tree.run, tree.lease) else b""
+    if KEEP.encode() in script or carries and KEEP.encode() in snapshot.environment(pid).split(b"\0"):
         tree.kept = True
 
 
-def cookies_in(environment: "bytes") -> "List[Cookie]":
+def cookies_in(environment: "bytes") -> "Iterator[Cookie]":
     """The cookies of an environment: one, unless somebody has set the variable twice."""
-    found = []
     if b"TREEKILL=" in environment:
         for entry in environment.split(b"\0"):
             if entry.startswith(b"TREEKILL="):
                 try:
-                    found.append(parse_cookie(entry[9:].decode("ascii", "replace")))
+                    yield parse_cookie(entry[9:].decode("ascii", "replace"))
                 except ValueError:
                     pass  # C(spare), or whatever somebody has put there
-    return found
 
 
-def claims_in(arguments: "List[bytes]") -> "List[Tuple[str, str]]":
+def claims_in(arguments: "List[bytes]") -> "Iterator[Tuple[str, str]]":
     """(run, lease) of the commands whose root a command line claims to be."""
-    if len(arguments) != 3 or b"TREEKILL=" not in arguments[2]:
-        return []
-    named = [(run.decode(), lease.decode()) for run, lease in _NAMED.findall(arguments[2])]
-    return [(run, lease) for run, lease in named if CookieMatch(run, lease).claimed_by(arguments)]
+    if len(arguments) == 3:
+        for found in islice(_NAMED.finditer(arguments[2]), _MENTIONS):
+            run, lease = found.group(1).decode(), found.group(2).decode()
+            if CookieMatch(run, lease).claimed_by(arguments):
+                yield run, lease
 
 
 def runs_above(snapshot: "Snapshot", own_pid: "int", own_environment: "bytes") -> "Set[str]":

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 LONGEST_BYTES = 32
 # Symbolic links that the kernel follows in one path: see path_resolution(7).
 MOST_LINKS = 40
-# Seconds by which a file may seem to be older than the process that wrote it: both times are multiples of the kernel's tick, of 10 ms at most.
+# Seconds by which a file may seem to be older than the process that wrote it, or to be from the future: the times are multiples of the kernel's tick,
+# of 10 ms at most.
 TICK_SECONDS = 0.02
 
 
@@ -146,11 +147,13 @@ def number_in(path: "str", content: "bytes") -> "int":
 
 
 def check_match(path: "str", found: "os.stat_result", process: "Process", start: "float", user: "Optional[int]") -> "None":
-    """The file was written while this process was there, by root or by the user that the process runs as. start: seconds since the epoch."""
+    """The file was written between the start of this process and now, by root or by the user that the process runs as. start: seconds since the epoch."""
     if found.st_mtime < start - TICK_SECONDS:
         raise NotBelieved(
             "pid file %s is stale: it was written %.0f s before pid %d, %s, was started" % (path, start - found.st_mtime, process.id.pid, process.comm)
         )
+    if found.st_mtime > time.time() + TICK_SECONDS:
+        raise NotBelieved("pid file %s is from the future: by the clock of this host, it was written after now" % path)
     if found.st_uid not in (0, user):
         raise NotBelieved("pid file %s belongs to uid %d, and pid %d, %s, to uid %s" % (path, found.st_uid, process.id.pid, process.comm, user))
 

@@ -224,7 +224,7 @@ class Supervisor:
 
 
 def orphans() -> "Optional[List[int]]":
-    """Our children but those that C(TREEKILL=spare) takes out, or that do not show whether it does; None where /proc does not show them at all."""
+    """Our children but ssh servers of root's and what C(TREEKILL=spare) takes out, or does not show whether it does; None where /proc shows none."""
     try:
         with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
             pids = [int(pid) for pid in children.read().split()]
@@ -234,12 +234,18 @@ def orphans() -> "Optional[List[int]]":
 
 
 def shows_no_spare(pid: "int") -> "bool":
-    """Whether a process shows an environment, and one that does not take it out."""
+    """Whether a process shows an environment that does not take it out, and is no ssh server of root's: other people's logins are below that."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as environment:
-            return b"TREEKILL=spare" not in environment.read().split(b"\0")
+            if b"TREEKILL=spare" in environment.read().split(b"\0"):
+                return False
+        with open("/proc/%d/status" % pid, "rb") as status:
+            lines = status.read().split(b"\n")
     except (OSError, MemoryError):
         return False
+    # The names are those of _process_tree, which a supervisor without memory can't import.
+    named = lines[0][6:].rstrip(b":") in (b"sshd", b"sshd-session", b"sshd-auth", b"dropbear")
+    return not named or not any(line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines)
 
 
 def end_like(status: "int") -> "NoReturn":

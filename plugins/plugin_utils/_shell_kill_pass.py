@@ -15,15 +15,16 @@ import functools
 
 # Run as `/bin/sh -c TEXT treekill TEXT key=value ...`: the text is its own first argument, to be run again by sudo.
 # In here: no single quote (they cost five characters each on the way), no tab, no line that begins or ends within a string.
-# A process is written pid:start. Lists are words with a blank on both sides, so that `case` finds a member in them.
+# A process is written pid_start, also in the names of its variables: a pid can be given again.
+# Lists are words with a blank on both sides, so that `case` finds a member in them.
 _SOURCE = r"""
 trap "" 1 2 3 13 15
 export LC_ALL=C
 text=$1
 shift
-run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began=
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began= heads=
 for word in "$@"; do
-  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*)
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*|heads=*)
     eval "${word%%=*}=\${word#*=}";;
   esac
 done
@@ -80,14 +81,14 @@ look() {
   state=$1 ppid=$2 start=${20}
   [ "${18}" -le 1 ] || case $state in Z|X) state=S;; esac
 }
-# is pid:start the same process still, and no zombie? (one whose first thread alone has ended is none)
+# is pid_start the same process still, and no zombie? (one whose first thread alone has ended is none)
 lives() {
-  look "${1%:*}" 2>/dev/null && [ "$start" = "${1#*:}" ] && case $state in Z|X) false;; esac
+  look "${1%_*}" 2>/dev/null && [ "$start" = "${1#*_}" ] && case $state in Z|X) false;; esac
 }
-# signal $1 to pid:start $2; 1: gone, 2: not permitted
+# signal $1 to pid_start $2; 1: gone, 2: not permitted
 send() {
   lives "$2" || return 1
-  kill -"$1" "${2%:*}" 2>/dev/null && return
+  kill -"$1" "${2%_*}" 2>/dev/null && return
   lives "$2" || return 1
   return 2
 }
@@ -150,11 +151,11 @@ take() {
   case $untouchable in *" $1 "*) return 1;; esac
   look "$1" 2>/dev/null && [ "$start" = "$3" ] || return 1
   case $state in Z|X) return 1;; esac
-  id=$1:$start
+  id=${1}_$start
   [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
   case $all in *" $id "*) return 1;; esac
   all="$all$id " new="$new$id "
-  eval "sent_$1= ended_$1= start_$1=$start ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
+  eval "sent_$id= ended_$id= start_$1=$start ppid_$id=$ppid user_$id= command_$id= name_$id=\$name"
   if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ]; then
     cleaning="$cleaning$id "
     return 0
@@ -170,33 +171,36 @@ target() {
 may_stop() {
   up=$1
   look "$up"
-  known "$ppid" && return
-  [ "$ppid" -le 1 ] || kill -0 "$ppid" 2>/dev/null || return 1
+  parent=$ppid
+  known "$parent" && return
+  [ "$parent" -le 1 ] || kill -0 "$parent" 2>/dev/null || return 1
   while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
     up=$ppid
     look "$up" 2>/dev/null || break
-    case $state in T|t) ;; *) above="$above$up:$start ";; esac
+    case $state in T|t) ;; *) above="$above${up}_$start ";; esac
   done
 }
 wake() {
   for id in $above; do
-    lives "$id" && case $state in T|t) kill -CONT "${id%:*}" 2>/dev/null;; esac
+    lives "$id" && case $state in T|t) kill -CONT "${id%_*}" 2>/dev/null;; esac
   done
 }
 # what the report says about the processes $1, while they still show it
 describe() {
   files=
   for id in $1; do
-    pid=${id%:*} files="$files /proc/$pid/cmdline"
+    pid=${id%_*} files="$files /proc/$pid/cmdline"
     uid=
     while read -r key rest uid rest; do [ "$key" = Uid: ] && break; done 2>/dev/null <"/proc/$pid/status"
-    eval "user_$pid=\$uid"
+    eval "user_$id=\$uid"
   done
   [ "$files" ] && [ "$arguments" = 1 ] && [ "$nul" ] || return
   while IFS= read -r line; do
     pid=${line#/proc/} line=${line#*:}
-    eval "command=\$command_${pid%%/*}"
-    [ ${#command} -gt 240 ] || eval "command_${pid%%/*}=\${command:+\$command }\$line"
+    pid=${pid%%/*}
+    eval "id=${pid}_\$start_$pid"
+    eval "command=\$command_$id"
+    [ ${#command} -gt 240 ] || eval "command_$id=\${command:+\$command }\$line"
   done <<EOT
 $(grep -Hsz "" $files | tr "\0\n" "\n?" | tr -c "\n\040-\176" "?" | cut -c1-270 | sed "s/[\\\\\"]/\\\\&/g")
 EOT
@@ -204,7 +208,7 @@ EOT
 # take the spare $1 out
 set_aside() {
   spares="$spares$1 " grown=1
-  eval "sent_${1%:*}= ended_${1%:*}= start_${1%:*}=${1#*:} ppid_${1%:*}=$ppid user_${1%:*}= command_${1%:*}= name_${1%:*}=\$name"
+  eval "sent_$1= ended_$1= start_${1%_*}=${1#*_} ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
   describe "$1"
 }
 # one look at the whole table: holders, the roots above them, and all below; new ones into $new
@@ -215,23 +219,23 @@ scan() {
     known "$holder" && continue
     # seen, and gone before it could be stopped: perhaps on the run
     look "$holder" 2>/dev/null || { fleeting=$holder; continue; }
-    ids="$ids $holder:$start" files="$files /proc/$holder/environ"
+    ids="$ids ${holder}_$start" files="$files /proc/$holder/environ"
   done
   # read again, now that each pid is fixed to a process: it may have changed hands since
   [ "$files" ] && again=" $(having "^$mark[0-9a-f/]*\$" $files | tr "\n" " ")"
   [ "$files" ] || [ "$all" = " " ] && claimants=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
   for id in $ids; do
-    holder=${id%:*}
+    holder=${id%_*}
     case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
     # stopped first, for it may be on the run, unless something takes it out
-    [ "$spare" = " " ] && { look "$holder" 2>/dev/null && serves "$holder" || take "$holder" "" "${id#*:}"; }
+    [ "$spare" = " " ] && { look "$holder" 2>/dev/null && serves "$holder" || take "$holder" "" "${id#*_}"; }
     climb "$holder"
     lives "$id" || { fleeting=$holder; continue; }
     serves "$holder" && continue
     [ "$between" ] && continue
     if [ "$top" != "$holder" ]; then take "$top" 1 "$top_start"
-    elif entries "/proc/$holder/environ" | grep -q "^$named$holder/[0-9]*\$"; then take "$holder" 1 "${id#*:}"
-    else take "$holder" "" "${id#*:}"
+    elif entries "/proc/$holder/environ" | grep -q "^$named$holder/[0-9]*\$"; then take "$holder" 1 "${id#*_}"
+    else take "$holder" "" "${id#*_}"
     fi
   done
   if [ "$all" = " " ]; then
@@ -247,16 +251,16 @@ scan() {
   while [ "$grown" ]; do
     grown=
     while read -r pid up; do
-      case $all$spares in *" $up:"*) below "$pid";; esac
+      case $all$spares in *" ${up}_"*) below "$pid";; esac
     done <<EOT
 $table
 EOT
   done
   describe "$new"
 }
-# is pid $1 that of a process of the tree, or of a spare, that has not ended?
+# is pid $1 that of a process of the tree, or of a spare, and not given again since?
 known() {
-  case $all$spares in *" $1:"*) eval "[ -z \"\$ended_$1\" ]";; *) false;; esac
+  case $all$spares in *" ${1}_"*) look "$1" 2>/dev/null;; *) false;; esac && case $all$spares in *" ${1}_$start "*) ;; *) false;; esac
 }
 # take pid $1 if what it says is its parent is a process of the tree, and still the same
 below() {
@@ -266,13 +270,13 @@ below() {
   case $state in Z|X) return;; esac
   up=$ppid born=$start
   serves "$1" && server=1 || server=
-  eval "parent=$up:\$start_$up"
+  eval "parent=${up}_\$start_$up"
   case $logins in *" $parent "*) return;; esac
   case $all$spares in *" $parent "*) ;; *) return;; esac
   lives "$parent" || return
   case $server$spares$spare in 1*|*" $parent "*|*" $1 "*)
-    [ "$server" ] && logins="$logins$1:$born "
-    look "$1" 2>/dev/null && [ "$start" = "$born" ] && set_aside "$1:$born"
+    [ "$server" ] && logins="$logins${1}_$born "
+    look "$1" 2>/dev/null && [ "$start" = "$born" ] && set_aside "${1}_$born"
     return;;
   esac
   take "$1" "" "$born" && grown=1
@@ -286,14 +290,13 @@ first_signals() {
   back=
   [ "$signalled" ] || { clock; signalled=$now; }
   for id in $all; do
-    pid=${id%:*}
     case $cleaning in *" $id "*) continue;; esac
-    eval "sent=\$sent_$pid"
+    eval "sent=\$sent_$id"
     [ -z "$sent" ] && target "$id" || continue
     number=$children_signal
     case $roots in *" $id "*) number=$signal;; esac
     send "$number" "$id"
-    case $? in 0) eval "sent_$pid=$number"; back="$id $back";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
+    case $? in 0) eval "sent_$id=$number"; back="$id $back";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
   done
   for id in $back; do send CONT "$id"; done
   wake
@@ -303,15 +306,14 @@ check() {
   left=" " still=" "
   clock
   for id in $all; do
-    pid=${id%:*}
-    eval "ended=\$ended_$pid sent=\$sent_$pid"
+    eval "ended=\$ended_$id sent=\$sent_$id"
     [ "$ended" ] && continue
-    if lives "$id" || [ "${id#*:}" = 0 ]; then
+    if lives "$id" || [ "${id#*_}" = 0 ]; then
       still="$still$id "
       target "$id" && left="$left$id "
-      case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "$pid" 2>/dev/null;; esac
+      case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac
     else
-      eval "ended_$pid=$((now - begin))"
+      eval "ended_$id=$((now - begin))"
     fi
   done
   wake
@@ -346,10 +348,10 @@ shielding() {
   shields=" "
   for id in $denied; do
     lives "$id" || continue
-    up=${id%:*}
+    up=${id%_*}
     while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
       up=$ppid
-      case $all in *" $up:"*) look "$up" && shields="$shields$up:$start ";; *) break;; esac
+      case $all in *" ${up}_"*) look "$up" && shields="$shields${up}_$start ";; *) break;; esac
     done
   done
 }
@@ -367,7 +369,7 @@ kill_rest() {
       case $denied in *" $id "*) continue;; esac
       case $shields in *" $id "*) send CONT "$id"; continue;; esac
       more=1
-      send KILL "$id" && eval "sent_${id%:*}=9"
+      send KILL "$id" && eval "sent_$id=9"
     done
     check
     if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
@@ -375,7 +377,7 @@ kill_rest() {
     if [ "$now" -ge "$last" ]; then
       # no scan has found the tree empty: that those who are known are gone is no proof
       [ "$fleeting" ] || [ "$left" != " " ] || read -r fleeting </proc/sys/kernel/ns_last_pid
-      [ "$fleeting" ] && eval "ppid_$fleeting=0 user_$fleeting= command_$fleeting= name_$fleeting=? sent_$fleeting= ended_$fleeting=" && all="$all$fleeting:0 "
+      [ "$fleeting" ] && eval "ppid_${fleeting}_0=0 name_${fleeting}_0=?" && all="$all${fleeting}_0 "
       return
     fi
     pause 0.01
@@ -402,20 +404,19 @@ user_name() {
   while IFS=: read -r name rest uid rest; do [ "$uid" = "$1" ] && user=$name && break; done </etc/passwd
   eval "name_of_user_$1=\$user"
 }
-# why pid:start $1 of user $user is still there, into $reason
+# why pid_start $1 of user $user is still there, into $reason
 explain() {
   lives "$1"
   if ! target "$1"; then reason="left: kill_children is false"; return; fi
   case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
   case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would live on as an orphan"; return;; esac
-  case $1 in *:0) reason="still starting new processes 5 s after KILL"; return;; esac
+  case $1 in *_0) reason="still starting new processes 5 s after KILL"; return;; esac
   if [ "$state" = D ]; then reason="uninterruptible (state D)"; else reason="still there 5 s after KILL (state $state)"; fi
 }
 rows() {
   comma=
   for id in $1; do
-    pid=${id%:*}
-    eval "parent=\$ppid_$pid uid=\$user_$pid command=\$command_$pid comm=\$name_$pid sent=\$sent_$pid ended=\$ended_$pid"
+    eval "parent=\$ppid_$id uid=\$user_$id command=\$command_$id comm=\$name_$id sent=\$sent_$id ended=\$ended_$id"
     user_name "$uid"
     if [ -z "$command" ]; then
       command=$(printf "%s" "$comm" | tr -c "\040-\176" "?" | sed "s/[\\\\\"]/\\\\&/g")
@@ -432,18 +433,18 @@ rows() {
       [ "$2" ] && explain "$id" && end="${end%?},\"reason\":\"$reason\"}"
     fi
     case $logins in *" $id "*) end="${end%?},\"reason\":\"ssh server: its logins are left alone\"}";; esac
-    printf "%s" "$comma{\"pid\":$pid,\"start\":${id#*:},\"ppid\":$parent,\"user\":\"$user\",\"command\":\"$command\",\"role\":\"$role\",$end"
+    printf "%s" "$comma{\"pid\":${id%_*},\"start\":${id#*_},\"ppid\":$parent,\"user\":\"$user\",\"command\":\"$command\",\"role\":\"$role\",$end"
     comma=,
   done
 }
 report() {
   gone= root=null
   for id in $all; do
-    eval "ended=\$ended_${id%:*}"
+    eval "ended=\$ended_$id"
     [ "$ended" ] && gone="$gone $id"
   done
   for id in $roots; do
-    eval "root={\\\"pid\\\":${id%:*},\\\"ppid\\\":\$ppid_${id%:*}}"
+    eval "root={\\\"pid\\\":${id%_*},\\\"ppid\\\":\$ppid_$id}"
     break
   done
   shielding
@@ -467,7 +468,10 @@ begin=${begin%.*}
 [ "$begin" -gt 0 ] || begin=$now
 hundredfold "$settle"
 settled=$((now + centi)) new=" " still=" "
-for id in $(echo "$found" | tr "," " "); do take "${id%:*}" "" "${id#*:}"; done
+for id in $(echo "$found" | tr "," " "); do
+  case ,$heads, in *,$id,*) head=1;; *) head=;; esac
+  take "${id%_*}" "$head" "${id#*_}"
+done
 while scan; [ "$all" = " " ]; do
   clock
   [ "$now" -ge "$settled" ] && break
@@ -481,7 +485,9 @@ if [ "$all" != " " ]; then
     hundredfold "$timeout"
     limit="timeout -s KILL $((centi / 100 + 30))"
     $limit true 2>/dev/null || limit=
-    answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$(echo $still | tr " " ",")" began="$begin" 2>&1 </dev/null)
+    found=$(echo $still | tr " " ",") heads=$(echo $roots | tr " " ",")
+    answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$found" heads="$heads" began="$begin" 2>&1 </dev/null)
+    found=
     case $answer in
       *"TREEKILL-REPORT $nonce {"*) wake; printf "%s\n" "$answer"; exit 0;;
     esac

@@ -7,6 +7,7 @@
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._command_state import judge
 from ansible_collections.treekill.remote.plugins.module_utils._command_trees import command_trees, runs_above
+from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.still_host import LEASE, OTHER, RUN, SCRIPT, StillHost, cookie
@@ -212,3 +213,39 @@ def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_who_stands_abov
     own = ("TREEKILL=%s/%s/1/1" % ("c" * 16, LEASE)).encode()
     assert runs_above(Snapshot(host), host.OWN, own) == {OTHER, "a" * 16, "b" * 16, "c" * 16}
     assert runs_above(Snapshot(host), host.OWN, b"TREEKILL=") == {OTHER, "a" * 16, "b" * 16}
+
+
+def test_each_process_names_one_command_however_many_cookies_it_has(host):
+    """Any user can write thousands into an environment or a command line, and each command is looked for."""
+    many = ["export TREEKILL=%s/%08x/$$/$PPID;" % (RUN, number) for number in range(2000)]
+    host.add(20, 1, ["sleep"], b"".join(cookie(20, 1, lease="%08x" % number) for number in range(2000)))
+    host.add(21, 1, ["sh", "-c", " ".join(many[::-1])])
+    assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN] == ["00000000", "000007cf"]
+
+
+@pytest.mark.parametrize("form", ["cookie", "spare", "claim"])
+def test_the_processes_of_other_commands_are_not_read_for_each_command(host, monkeypatch, form):
+    asked = []
+    named_root, claimed_by = CookieMatch.named_root, CookieMatch.claimed_by
+    monkeypatch.setattr(CookieMatch, "named_root", lambda self, environment: asked.append(0) or named_root(self, environment))
+    monkeypatch.setattr(CookieMatch, "claimed_by", lambda self, arguments: asked.append(0) or claimed_by(self, arguments))
+    for number in range(1000):
+        lease = "%08x" % number
+        if form == "claim":
+            host.add(100 + number, 1, ["sh", "-c", SCRIPT % (RUN, lease)])
+        else:
+            host.add(100 + number, 1, ["sleep"], cookie(100 + number, 1, lease=lease))
+        if form == "spare":
+            host.add(2000 + number, 1, ["sleep"], b"TREEKILL=spare\0")
+    assert len([tree for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN]) == 1000
+    assert len(asked) < 20 * 1000
+
+
+def test_a_spare_above_what_has_the_cookie_takes_it_out(host):
+    """The control: without the word it is found."""
+    host.command(20, 3)
+    for environment, found in ((b"TREEKILL=spare\0", False), (b"A=1\0", True)):
+        host.add(30, 20, ["sleep"], environment)
+        host.add(31, 30, ["sleep"], cookie(20, 3))
+        [tree] = [tree for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN]
+        assert (31 in [process.id.pid for process in tree.members]) == found

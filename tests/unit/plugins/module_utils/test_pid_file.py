@@ -58,6 +58,16 @@ def test_a_file_that_is_older_than_the_process_is_stale(path, child):
     refused(path, "stale: it was written")
 
 
+def test_a_file_from_the_future_says_nothing_about_the_process(path, child):
+    """Written while the clock was ahead, and the process may have the pid of the one that it named."""
+    write(path, "%d\n" % child.pid)
+    now = os.stat(path).st_mtime
+    os.utime(path, (now, now + 3600))
+    refused(path, "from the future")
+    os.utime(path, (now, now))
+    assert process_of(path, ProcTable()).id.pid == child.pid
+
+
 def test_a_file_that_was_written_in_the_moment_of_the_start_is_not(path):
     running = subprocess.Popen(["sh", "-c", 'echo $$ > "$0"; echo ready; exec sleep 1000', path], stdout=subprocess.PIPE)
     try:

@@ -114,6 +114,18 @@ def test_what_runs_under_sudo_ends_through_sudo_where_it_asks_nothing(host, scri
     assert task.ends()
 
 
+@pytest.mark.parametrize("children", [True, False], ids=["all", "the root alone"])
+def test_the_root_is_known_as_such_through_sudo(host, children, pythons):
+    task = Task(host, "ansible", "sh -c 'echo ready; exec sleep 1000'; true", become=sudo())
+    tree = task.ready(3)
+    task.become = plain
+    report = task.kill(pythons, signal=1, children=children)
+    assert report.escalated
+    assert [(process.pid, process.ended) for process in (*report.gone, *report.survivors) if process.role == "root"] == [(report.root[0], "HUP")]
+    assert report.root[0] in tree
+    assert {process.ended for process in report.gone if process.role == "child"} == ({"TERM"} if children else set())
+
+
 def test_a_raw_command_under_sudo_is_found_though_nobody_can_read_its_environment(host, pythons):
     task = Task(host, "ansible", f"sudo -n sh -c '{IGNORING}'")
     task.ready(2)

@@ -145,6 +145,50 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     assert report.seconds < 50, "the grace is not waited for"
 
 
+# Starts one process; on TERM it ends that one, and starts another one under the same pid.
+GIVES_A_PID_AGAIN = """
+import os, signal, sys
+
+def start(kind, seconds, wanted=0):
+    pid = os.fork()
+    if not pid:
+        if os.getpid() != wanted and wanted:
+            os._exit(0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        os.execvpe("sleep", ["sleep", seconds], dict(os.environ, TREEKILL="spare") if kind == "spare" else os.environ)
+    return pid
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+first = start(sys.argv[1], "1001")
+signal.sigwait([signal.SIGTERM])
+os.kill(first, signal.SIGKILL)
+os.waitpid(first, 0)
+while True:
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+        last.write(str(first - 1))
+    second = start(sys.argv[2], "1002", first)
+    if second == first:
+        break
+    os.waitpid(second, 0)
+os.waitpid(second, 0)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can choose a pid")
+@pytest.mark.parametrize("first", ["member", "spare"])
+def test_a_pid_that_is_given_again_is_that_of_another_process(namespace, tmp_path, first):
+    (tmp_path / "job").write_text(GIVES_A_PID_AGAIN)
+    namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; {sys.executable} {tmp_path}/job {first} member; true"])
+    before = namespace.wait_for(lambda now: any(process.arguments == ["sleep", "1001"] for process in now.values()), "the first one")
+    (pid,) = (pid for pid, process in before.items() if process.arguments[0] == "sleep")
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=2.0), [])])
+    report = parse_report(output, "n0")
+    assert namespace.processes() == {}
+    ended = len({process.start for process in report.gone if process.pid == pid})
+    assert (ended, [process.pid for process in report.spared]) == ((2, []) if first == "member" else (1, [pid]))
+    assert report.survivors == ()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from ansible_collections.treekill.remote.plugins.module_utils import _process_tree
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import kill_command
 
@@ -101,6 +103,19 @@ def test_what_is_spared_is_spared_without_memory_as_well(namespace, tmp_path):
     bound(namespace, no_memory)
     shell.stdout.close()
     now = namespace.wait_for(lambda now: len(tree_of(now)) == 1, "the spared one alone")
+    assert sleeps(now) == ["1003"]
+
+
+@AS_ROOT
+@pytest.mark.parametrize("name", _process_tree._SERVERS)
+def test_an_ssh_server_that_the_task_has_started_is_left_alone_without_memory_as_well(namespace, tmp_path, name):
+    (tmp_path / name).write_bytes(Path(shutil.which("sleep")).read_bytes())
+    (tmp_path / name).chmod(0o755)
+    server = f'(exec bash -c "exec -a sleep {tmp_path}/{name} 1003" &)'
+    shell = started(namespace, Module(TREE.replace("(sleep 1003 &)", server), tmp_path, timeout=1.0))
+    bound(namespace, no_memory)
+    shell.stdout.close()
+    now = namespace.wait_for(lambda now: len(tree_of(now)) <= 1 and not supervisors(now), "the server alone")
     assert sleeps(now) == ["1003"]
 
 
