@@ -207,8 +207,7 @@ class Guardian:
         if lease is not None or not self._ledger.knows(message["lease"]):
             self._chronicle.detached(message["lease"])
         if lease is not None and not lease.terms["end_async"]:
-            # Nobody is going to end it, whatever becomes of the run. The order holds passwords, and lasts as long as the run.
-            lease.order = ""
+            # The order stays: the play may ask for the job later, which is in flight then.
             self._chronicle.done(lease.lease)
 
     def _op_broken(self, peer: Peer, message: Message) -> None:

@@ -181,6 +181,9 @@ class LocalProcesses:
         found = [self._identify(pid) for pid in holders]
         for orphan in found:
             if orphan is not None and orphan not in standing:
+                # It may not have come to it itself: what it has started here ends with it, as core has it.
+                for process in self._group_below(orphan) if _group_of(orphan) == orphan.pid else ():
+                    self._send(process, signal.SIGTERM)
                 self._send(orphan, signal.SIGKILL)
 
     def terminate(self, process: ProcessId) -> None:

@@ -119,15 +119,6 @@ def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(st
     assert stepped.couriers == []
 
 
-def test_a_detached_job_that_is_not_to_be_ended_keeps_no_password_in_memory(stepped):
-    worker = a_worker(stepped)
-    for lease, end_async in (("00000001", False), ("00000002", True)):
-        worker.send(take(lease, terms={"end_async": end_async}))
-        worker.send({"op": "detach", "lease": lease})
-    stepped.loop.settle()
-    assert [bool(lease.order) for lease in stepped.guardian._ledger.opened] == [False, True]
-
-
 def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_up_no_worker(stepped):
     """Ctrl-Z, while the report is larger than what a socket holds."""
     reader = a_worker(stepped)
