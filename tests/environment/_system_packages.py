@@ -27,13 +27,20 @@ NEEDS = (
     Need("ssh", {"apt-get": "openssh-client", "dnf": "openssh-clients"}),
     Need("sshpass", {"apt-get": "sshpass", "dnf": "sshpass"}),
 )
+# Of the hosts that tests make for an ordinary user, who can't install them.
+AS_ROOT = (
+    Need("sshd", {"apt-get": "openssh-server", "dnf": "openssh-server"}),
+    Need("sudo", {"apt-get": "sudo", "dnf": "sudo"}),
+    Need("newuidmap", {"apt-get": "uidmap", "dnf": "shadow-utils"}),
+)
 SHELLCHECK = Need("shellcheck", {"apt-get": "shellcheck", "dnf": "ShellCheck"})
 VENV = Need("a Python with venv and ensurepip", {"apt-get": "python3-venv", "dnf": "python3"})
 
 
 def ensure_programs() -> None:
-    """Install those of NEEDS that are missing."""
-    install([need for need in NEEDS if shutil.which(need.program) is None])
+    """Install those of NEEDS that are missing; as root those of AS_ROOT as well."""
+    wanted = (*NEEDS, *AS_ROOT) if os.geteuid() == 0 else NEEDS
+    install([need for need in wanted if shutil.which(need.program) is None])
 
 
 def try_to_install(need: Need) -> Sequence[str]:
