@@ -96,14 +96,17 @@ def _twenty(local: bool) -> Sequence[tasks.Task]:
         {"name": "The job on its own", "ansible.builtin.wait_for": {"path": f"{_PLACE}-job", "timeout": 40}},
         {"name": "All steps", "ansible.builtin.command": f"cat {_PLACE}-steps"},
         {"name": "The daemon lives", shell: f"kill -0 $(cat {_PLACE}-daemon)"},
-        {"name": "It may go", shell: f"kill $(cat {_PLACE}-daemon); rm -f {_PLACE}-*"},
+        {"name": "It may go", shell: f"kill $(cat {_PLACE}-daemon); rm -rf {_PLACE}-*"},
     ]
 
 
 def _play(local: bool, **more: Any) -> Play:
     return Play(
         _twenty(local),
-        variables={"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"} if local else {},
+        # Where HOME is not the home of the user, core looks for the file of a local job in one and writes it in the other.
+        variables={"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}", "ansible_async_dir": f"{_PLACE}-async"}
+        if local
+        else {},
         files={"as_json.py": _CALLBACK},
         # A second without an answer is enough for a test, and a disk is asked for a journal.
         options={"kill_timeout": 1, "journal_path": "journal"},
@@ -121,8 +124,10 @@ def _guardian(run: Run) -> ProcessId:
 
 def _writer(run: Run) -> ProcessId:
     of = guardian.guardian_of(run)
-    (child,) = map(int, Path(f"/proc/{of.pid}/task/{of.pid}/children").read_text().split())
-    return ProcessId.of(child)
+    # At its beginning it has another child for a moment, which makes the programs.
+    children = Path(f"/proc/{of.pid}/task/{of.pid}/children")
+    until(lambda: len(children.read_text().split()) == 1, 10, lambda: f"not one child of the guardian\n{run.story}")
+    return ProcessId.of(int(children.read_text()))
 
 
 @dataclasses.dataclass(frozen=True)
