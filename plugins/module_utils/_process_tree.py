@@ -307,14 +307,19 @@ class TreeSearch:
 
     def _below(self, top: "Process", leave_out: "Callable[[Process], bool]") -> "List[Process]":
         """What stands below a process, parents before children. What leave_out says True to is not in it, nor what can be reached through it only."""
-        order = [top]
+        order: List[Process] = []
         known = {top.id.pid}
-        for parent in order:
-            for child in self._children(parent):
-                if child.id.pid not in known and not leave_out(child):
-                    known.add(child.id.pid)
-                    order.append(child)
-        return order[1:]
+        parents = [top]
+        while parents:
+            children: List[Process] = []
+            for parent in parents:
+                for child in self._children(parent):
+                    if child.id.pid not in known and not leave_out(child):
+                        known.add(child.id.pid)
+                        children.append(child)
+            order += children
+            parents = children
+        return order
 
     def _children(self, parent: "Process") -> "List[Process]":
         """The children of this very process. A list of pids is older than what is read of each: by then a pid may be a stranger's.

@@ -107,6 +107,7 @@ class Supervisor:
         """End the tree by a kill pass; by less where that lacks something, until it does not any more."""
         first = time.monotonic()
         told: Dict[int, int] = {}
+        left = True
         while True:
             try:
                 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_end import end_tree

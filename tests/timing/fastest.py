@@ -12,11 +12,11 @@ ROUNDS = 20
 """Measurements before a bar counts as missed. A machine with two busy loops per processor meets each bar within five."""
 
 
-def fastest(measure: Callable[[], float], bar: float) -> float:
-    """Return the smallest of up to ROUNDS measurements. Stops at the first one below the bar."""
+def fastest(measure: Callable[[], float], longest: float) -> float:
+    """Return the smallest of up to ROUNDS measurements. Stops at the first one below `longest`."""
     best = measure()
     for dummy in range(ROUNDS - 1):
-        if best < bar:
+        if best < longest:
             break
         best = min(best, measure())
     return best

@@ -18,8 +18,8 @@ from tests.environment._cores import CORES
 GUARDED = Counter(loaded=2, guarded=2)
 
 
-def ending(status: int = 0, seconds: float = 10.0, notes: Counter[str] = GUARDED, left: tuple[str, ...] = ()) -> Ending:
-    return Ending(status, seconds, "", notes, left=left)
+def ending(status: int = 0, seconds: float = 10.0, notes: Counter[str] | None = None, left: tuple[str, ...] = ()) -> Ending:
+    return Ending(status, seconds, "", GUARDED if notes is None else notes, left=left)
 
 
 def verdict(bare: list[Ending], guarded: list[Ending], *, listed: bool = False, no_run: bool = False) -> Verdict:

@@ -244,7 +244,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     params = {"run": [RUN], "lease": None, "left_behind": False}
     selection = of_dead(trees, snapshot, None, set()) if dead else of_runs(trees, params, set())
     host.events = random.randrange(10)
-    monkeypatch.setattr(host, "_one_thing", lambda being: host.fork(being), raising=False)
+    monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)
     control = _selected_kill.control_of(selection, KillRequest(timeout=0.3, settle=0.0), host)
     control.clock, control.sleep = host.clock, host.sleep
     before = {being.id for being in host.beings.values()}

@@ -170,7 +170,7 @@ def test_of_a_task_with_more_values_than_are_sent_no_command_line_is_shown(other
 
 def test_a_long_value_is_masked_by_its_beginning():
     order = order_of({"magic": "hunter2" * 1200})
-    masks = Masks.of(secrets_of_arguments([(name, text) for name, text in order["arguments"]], {"magic"}))
+    masks = Masks.of(secrets_of_arguments(list(map(tuple, order["arguments"])), {"magic"}))
     assert order["show_arguments"]
     assert masks.command(("tool " + "hunter2" * 1200)[:240]) == "tool ********"
 
