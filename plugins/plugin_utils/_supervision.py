@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import os
-import re
 import shlex
 import typing as t
 
@@ -48,9 +47,6 @@ _FROM_WORD = (
 
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
 """What a request says of itself when it says nothing."""
-
-_READ_BY_NO_SHELL = re.compile(r"[^0-9A-Za-z_.,:/+@-]+")
-"""What a task's name loses: any text of the user's may be on its way through shells that know none of our quotes."""
 
 _TASK_LENGTH = 60
 """Characters of a task's name that ps shows."""
