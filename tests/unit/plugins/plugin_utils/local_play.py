@@ -109,7 +109,7 @@ def playing(
         mark = secrets.token_hex(8)
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))}
         places = {"HOME": str(directory), "TMPDIR": str(directory), "PYTHONPATH": PLACES, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
-        words = [sys.executable, "-m", "ansible", "playbook", "play.yml", *arguments]
+        words = [sys.executable, "-m", "ansible.cli.playbook", "play.yml", *arguments]
         with open(directory / "said", "wb") as said:
             process = subprocess.Popen(
                 words,

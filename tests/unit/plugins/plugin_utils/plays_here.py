@@ -122,4 +122,4 @@ def host_program(directory: Path, script: str, *, callback: bool = True, plugins
 def playbook(directory: Path, text: str, *, plugins: dict[str, str] | None = None, **environ: str) -> contextlib.AbstractContextManager[Program]:
     """`ansible-playbook` with this playbook."""
     (directory / "play.yml").write_text(text)
-    return running(directory, ["-m", "ansible", "playbook", "-i", "here,", "-c", "local", "play.yml"], plugins=plugins, **environ)
+    return running(directory, ["-m", "ansible.cli.playbook", "-i", "here,", "-c", "local", "play.yml"], plugins=plugins, **environ)

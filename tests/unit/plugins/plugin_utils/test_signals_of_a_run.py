@@ -165,7 +165,7 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
     """Lookups: core passes the signal on to its workers, or the terminal does."""
     hosts = ",".join(f"host{index}" for index in range(10))
     words = ["all", "-i", hosts, "-f", "10", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
-    with running(tmp_path, ["-m", "ansible", "adhoc", *words]) as program:
+    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: len(program.running("sleep", "7200")) == 10)
         program.signal(number)
         program.until(lambda: not program.running("sleep", "7200"), 15)
