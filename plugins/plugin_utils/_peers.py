@@ -39,6 +39,8 @@ class Peer:
         self.reader = FrameReader()
         self.unsent = bytearray()
         """Of replies: it has not read what was sent before."""
+        self.is_deaf = False
+        """Whether it reads no more replies. What it has sent before that is still to be read."""
         self.is_worker = False
         """Whether it has taken a lease: only that makes it a process of the run."""
         self.is_main = False
@@ -80,10 +82,11 @@ class Peers:
 
     def reply(self, peer: Peer, message: Message) -> bool:
         """Whether the peer can still read the reply. What the kernel does not take is sent when the peer has read: nothing waits for one that stands still."""
-        if peer.number in self._connected:
-            peer.unsent += encode(message)
-            self._send(peer)
-        return peer.number in self._connected
+        if peer.number not in self._connected or peer.is_deaf:
+            return False
+        peer.unsent += encode(message)
+        self._send(peer)
+        return not peer.is_deaf
 
     def _send(self, peer: Peer) -> None:
         try:
@@ -93,7 +96,10 @@ class Peers:
         except BlockingIOError:
             self._loop.when_writable(peer.socket.fileno(), functools.partial(self._send, peer))
         except OSError:
-            self._hang_up(peer)
+            # It has hung up, which is heard after what it said last: its commands may have returned.
+            peer.is_deaf = True
+            peer.unsent.clear()
+            self._loop.when_writable(peer.socket.fileno(), None)
         else:
             self._loop.when_writable(peer.socket.fileno(), None)
 

@@ -50,7 +50,7 @@ def a_worker(stepped: Any) -> Peer:
 
 def take(lease: str, **more: Any) -> dict[str, Any]:
     terms = {**TERMS, "keep": False, **more.pop("terms", {})}
-    return {"op": "take", "lease": lease, "host": "web1", "task": "t", "order": '{"secret": 1}', "terms": terms, **more}
+    return {"op": "take", "lease": lease, "host": "web1", "task": "t", "order": '{"secret": 1}', "reach": "{}", "terms": terms, **more}
 
 
 def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_ends_nothing(stepped):
@@ -85,6 +85,20 @@ def test_what_is_granted_at_the_last_moment_and_given_back_is_not_ended(stepped)
     worker.hang_up()
     stepped.loop.settle()
     assert stepped.couriers == []
+
+
+def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_can_not_be_sent(stepped):
+    worker = a_worker(stepped)
+    worker.send(take("00000001"))
+    stepped.loop.settle()
+    assert worker.read()[0]["granted"]
+    # It did not wait for the second answer, and the command of the first lease has returned.
+    worker.send(take("00000002", deadline=stepped.loop.now - 1.0, number=2))
+    worker.send({"op": "done", "lease": "00000001"})
+    worker.hang_up()
+    stepped.loop.settle()
+    assert stepped.couriers == []
+    assert stepped.guardian._ledger.opened == []
 
 
 def test_a_guardian_that_reads_says_so_to_workers_that_do_not_ask_it_any_more(stepped):
