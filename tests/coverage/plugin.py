@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
     parser.addoption("--seed", type=int, metavar="N", help="repeat what is random as a failed test told it")
     parser.addoption("--tables", type=int, metavar="N", help="make N process tables in each test of the model of the rules of evidence")
+    parser.addoption("--faults", type=int, metavar="N", help="inject N faults into the guardian in the tests of the rule of least harm")
     parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
 
 

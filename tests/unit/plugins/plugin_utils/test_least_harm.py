@@ -4,7 +4,7 @@
 
 """The rule of least harm: a run that nothing interrupts has the results that it has without a guardian, whatever becomes of its guardian.
 
-TREEKILL_TEST_FAULTS says how many faults are injected, and TREEKILL_TEST_SEED repeats those that a failed test has told.
+`--faults N` says how many faults are injected, and `--seed` repeats those that a failed test has named.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ import pytest
 from . import faulted_runs
 from .runs import PLACES
 
-COUNT = int(os.environ.get("TREEKILL_TEST_FAULTS", "30"))
-
-SEED = int(os.environ.get("TREEKILL_TEST_SEED") or random.SystemRandom().randrange(2**32))
+COUNT = 30
 
 
 class Runs:
@@ -149,15 +147,17 @@ def test_without_a_fault_a_guarded_run_has_the_results_of_one_without_a_guardian
 
 
 @pytest.mark.parametrize("fault", faulted_runs.FAULTS)
-def test_a_run_has_the_same_results_whatever_becomes_of_its_guardian(runs, fault):
+def test_a_run_has_the_same_results_whatever_becomes_of_its_guardian(runs, fault, request):
     """At each of its messages in turn, if so many faults are wanted, and beyond that at random."""
-    chosen = random.Random(f"{SEED}/{fault}")
+    count = request.config.getoption("--faults", None) or COUNT
+    seed = request.config.getoption("--seed", None) or random.SystemRandom().randrange(2**32)
+    chosen = random.Random(f"{seed}/{fault}")
     messages = runs.play()["messages"]
-    share = -(-COUNT // len(faulted_runs.FAULTS))
+    share = -(-count // len(faulted_runs.FAULTS))
     places = [*range(messages)]
     chosen.shuffle(places)
     places += [chosen.randrange(messages) for dummy in range(share - messages)]
     for at in places[:share]:
         passes = chosen.choice([{"until": chosen.randrange(1, 20)}, {"seconds": chosen.choice([0.1, 0.39, 0.4, 0.41, 0.6, 0.9])}, {"until": 10_000}])
         order = {"fault": fault, "at": at, **passes}
-        assert_unharmed(runs, runs.play(**order), f"{order}, TREEKILL_TEST_SEED={SEED}")
+        assert_unharmed(runs, runs.play(**order), f"{order}, --seed {seed}")
