@@ -19,7 +19,7 @@ import mmap
 import typing as t
 
 from ansible.plugins.loader import action_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import name_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._task import name_of, needs_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message
 
 if t.TYPE_CHECKING:
@@ -115,17 +115,17 @@ class InFlight:
 
     def _why(self, one: _Started, guard: Guard) -> str:
         if guard is Guard.UNKNOWN:
-            return "" if self._tracks_all or not _needs_connection(one.action) else _PLUGINS_ONLY
+            return "" if self._tracks_all or not _may_touch_a_host(one.action) else _PLUGINS_ONLY
         if guard in (Guard.HELD, Guard.NOT_NEEDED):
             return one.lost if guard is Guard.HELD else ""
         return _REASONS[guard]
 
 
-def _needs_connection(action: str) -> bool:
+def _may_touch_a_host(action: str) -> bool:
     """Whether an action may do something on a host. Of one that is not found nothing is known: it may."""
     if action.rpartition(".")[2] in _HERE:
         return False
-    return bool(getattr(action_loader.get(action, class_only=True), "_requires_connection", True))
+    return needs_connection(action_loader.get(action, class_only=True))
 
 
 def guard_of(leashed: object, task: GuardedTask) -> Guard:

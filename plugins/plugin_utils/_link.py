@@ -65,6 +65,8 @@ class Link:
     _asked: int = 0
     _answers: dict[int, Message] = dataclasses.field(default_factory=dict)
     """Answers that came while another thread waited for its own, by the number of the request."""
+    _given_up: set[int] = dataclasses.field(default_factory=set)
+    """Numbers of requests that nothing waits for any more: an answer that comes late is dropped."""
     _lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
     _warned: set[str] = dataclasses.field(default_factory=set)
 
@@ -204,6 +206,7 @@ class Link:
             try:
                 return self._next(number, deadline)
             except TimeoutError:
+                self._given_up.add(number)
                 self._note_late()
                 raise
 
@@ -215,6 +218,7 @@ class Link:
                     return self._next(number, min(deadline, time.monotonic() + _TURN))
                 except TimeoutError:
                     if time.monotonic() >= deadline:
+                        self._given_up.add(number)
                         raise
 
     def _send(self, channel: Channel, message: Message, deadline: float) -> None:
@@ -236,7 +240,9 @@ class Link:
                 raise TimeoutError("the guardian does not answer")
             channel.socket.settimeout(left)
             answer = channel.receive()
-            self._answers[answer.get("number", 0)] = answer
+            answered = answer.get("number", 0)
+            if answered not in self._given_up:
+                self._answers[answered] = answer
         return self._answers.pop(number)
 
     @property
@@ -251,6 +257,8 @@ class Link:
         if self._owner != os.getpid():
             # Forked: the channel belongs to the process that made it.
             self._channel, self._owner = None, os.getpid()
+            self._answers.clear()
+            self._given_up.clear()
         if self._channel is None:
             path = self._find()
             try:
@@ -286,6 +294,7 @@ class Link:
             self._channel.close()
             self._channel = None
             self._answers.clear()
+            self._given_up.clear()
 
     def _warn(self, text: str) -> None:
         """Once for each kind of news, which is known by its beginning: the reason may be another one each time."""

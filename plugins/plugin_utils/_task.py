@@ -122,8 +122,8 @@ class GuardedTask:
         )
 
 
-def needs_connection(action: ActionBase) -> bool:
-    """False for actions that do nothing on any host, such as debug."""
+def needs_connection(action: ActionBase | type[ActionBase] | None) -> bool:
+    """Whether an action plugin, or its class, may do something on a host. debug does nothing there; of None nothing is known."""
     return bool(getattr(action, "_requires_connection", True))
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -64,6 +65,23 @@ def test_threads_of_a_worker_share_its_connection():
     here.close()
     there.close()
     assert granted == [True] * (THREADS * EACH)
+
+
+def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
+    here, there = socket.socketpair()
+    link, guardian = Link(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True), Channel(there)
+    link._channel, link._owner = Channel(here), os.getpid()
+    with pytest.raises(TimeoutError):
+        link._ask({"op": "unguarded"}, time.monotonic() + 0.01)
+    late = guardian.receive()["number"]
+    # It reads again, and the worker asks for something else.
+    link.page.ask_again_at = 0.0
+    guardian.send({"first": True, "number": late})
+    guardian.send({"first": False, "number": late + 1})
+    assert link._ask({"op": "unguarded"})["first"] is False
+    assert link._answers == {}
+    here.close()
+    there.close()
 
 
 @pytest.mark.parametrize(
