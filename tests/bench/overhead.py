@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the callback costs a run that nobody interrupts: a loop of 40 commands over warm ssh with pipelining, with it and without."""
+"""What the callback costs an uninterrupted run: loops of commands over warm ssh, and a loop that starts nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.hosts import Lab
@@ -20,24 +21,45 @@ from tests.matrix import controller, play, run
 from .figure import Figure, by_turns, compared
 
 _PAIRS = 7
-_ITEMS = 40
-
-#: With the supervisor around each command, and without it.
-_BARS = {True: 1.10, False: 1.03}
 
 _MARK = "bench-overhead"
 
 
+@dataclass(frozen=True)
+class _Loop:
+    """One task with a loop, and how much longer the run may last with the callback."""
+
+    what: str
+    task: dict[str, object]
+    supervise: bool
+    bar: float
+
+    @property
+    def playbook(self) -> str:
+        """As JSON, which is YAML."""
+        return json.dumps([{"hosts": "targets", "gather_facts": False, "tasks": [self.task]}])
+
+
+_COMMANDS: dict[str, object] = {"name": "Do next to nothing", "ansible.builtin.command": "/bin/true", "loop": list(range(40))}
+_FACTS: dict[str, object] = {"name": "Start nothing", "ansible.builtin.set_fact": {"fact": "{{ item }}"}, "loop": list(range(1000))}
+
+_LOOPS = (
+    _Loop("a loop of 1,000 items of `set_fact`", _FACTS, supervise=True, bar=1.03),
+    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` on", _COMMANDS, supervise=True, bar=1.10),
+    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` off", _COMMANDS, supervise=False, bar=1.03),
+)
+
+
 def measure(lab: Lab) -> Iterator[Figure]:
     """Wall time of the whole ansible-playbook, start and end included."""
-    for supervise in _BARS:
-        yield _measure(lab, supervise)
+    for loop in _LOOPS:
+        yield _measure(lab, loop)
 
 
-def _measure(lab: Lab, supervise: bool) -> Figure:
+def _measure(lab: Lab, loop: _Loop) -> Figure:
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     try:
-        _write(directory, lab, supervise)
+        _write(directory, lab, loop)
         with_callback, without = _measured(directory, collection=True), _measured(directory, collection=False)
         # The first of each opens the ControlMaster and compiles what is imported.
         with_callback()
@@ -46,8 +68,7 @@ def _measure(lab: Lab, supervise: bool) -> Figure:
     finally:
         controller.end(_MARK, directory)
         shutil.rmtree(directory)
-    what = f"a loop of {_ITEMS} `command` tasks over warm ssh with pipelining, `supervise` {'on' if supervise else 'off'}: wall time"
-    return compared(what, "the same without the callback", mine, its, _BARS[supervise])
+    return compared(f"{loop.what}: wall time", "the same without the callback", mine, its, loop.bar)
 
 
 def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
@@ -63,9 +84,9 @@ def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
     return once
 
 
-def _write(directory: Path, lab: Lab, supervise: bool) -> None:
+def _write(directory: Path, lab: Lab, loop: _Loop) -> None:
+    setting = play.Setting(pipelining=True, hosts=1, supervise=loop.supervise)
     for name, collection in (("with", True), ("without", False)):
-        (directory / f"{name}.cfg").write_text(play.configuration(directory, lab, play.Setting(pipelining=True, hosts=1, supervise=supervise), collection))
+        (directory / f"{name}.cfg").write_text(play.configuration(directory, lab, setting, collection))
     (directory / "targets.json").write_text(json.dumps({"targets": {"hosts": {"web1": {}}}}))
-    task = {"name": "Do next to nothing", "ansible.builtin.command": "/bin/true", "loop": list(range(_ITEMS))}
-    (directory / "playbook.yml").write_text(json.dumps([{"hosts": "targets", "gather_facts": False, "tasks": [task]}]))
+    (directory / "playbook.yml").write_text(loop.playbook)
