@@ -122,8 +122,7 @@ def _bound_memory() -> None:
 
 def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
     try:
-        message = json.loads(lease.order)
-        order = KillOrder.from_message(message["order"], message["reach"])
+        order = KillOrder.from_message(json.loads(lease.order), json.loads(lease.reach))
     except Exception as error:  # noqa: BLE001  # a worker of a run that is not ours, or a fault of our own: the user is told in either case
         return {"outcome": Outcome.FAILED.value, "reason": f"no kill order: {type(error).__name__}", "report": None}
     try:

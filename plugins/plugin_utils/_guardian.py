@@ -42,7 +42,7 @@ _SAME_SIGNAL = 0.2
 _CATCH_UP = 10_000
 """The most looks at what can be read. Each serves all connections at which there is something."""
 
-_TAKE = {"lease": str, "host": str, "task": str, "order": str, "terms": dict}
+_TAKE = {"lease": str, "host": str, "task": str, "order": str, "reach": str, "terms": dict}
 _TERMS: dict[str, t.Any] = {
     "run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool,
     "transfer": bool,
@@ -174,7 +174,7 @@ class Guardian:
         if self._is_too_late(message):
             self._answer(peer, message, {"granted": False, "late": True, "why": self._cause})
             return
-        lease = Lease(lease=message["lease"], holder=peer.number, host=message["host"], task=message["task"], terms=message["terms"], order=message["order"])
+        lease = Lease(holder=peer.number, **{name: message[name] for name in _TAKE})
         lease.terms["worker"] = peer.pid
         lease.answered = False
         peer.is_worker = True

@@ -38,7 +38,7 @@ class Command:
 
 
 def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
-    """Host and task for the user; the kill order, which the guardian hands on unread, with the `reach` of the host as JSON; and what it reads."""
+    """Host and task for the user; what the guardian reads; the kill order and the `reach` of the host as JSON, which it hands on unread."""
     options = task.options
     show = task.show_arguments
     arguments: list[tuple[str, str]] = []
@@ -62,7 +62,8 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
     return {
         "host": task.host,
         "task": task.name,
-        "order": f'{{"order": {json.dumps(order)}, "reach": {reach}}}',
+        "order": json.dumps(order),
+        "reach": reach,
         "terms": {
             "run": run,
             "timeout": options.timeout,
@@ -84,4 +85,4 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
 def terms_of_transfer(run: str, host: str, task: str) -> dict[str, t.Any]:
     """The same of a file on its way, which has no kill order."""
     never = {"timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False, "payload": False}
-    return {"host": host, "task": task, "order": "", "terms": {"run": run, **never, "transfer": True}}
+    return {"host": host, "task": task, "order": "", "reach": "", "terms": {"run": run, **never, "transfer": True}}

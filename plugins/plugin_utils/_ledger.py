@@ -55,6 +55,8 @@ class Lease:
     """What the guardian must know without opening the order: timeout and retry_for in seconds, local, and so on."""
     order: str
     """The kill order as JSON, with secrets in it; opened only by the courier."""
+    reach: str = ""
+    """How to reach the host as JSON, with secrets in it; opened only by the courier."""
     detached: bool = False
     """The task has ended, the job goes on by itself: async with poll 0."""
     answered: bool = True
@@ -72,6 +74,8 @@ class Ledger:
         self._open: dict[str, Lease] = {}
         self._broken: dict[str, Lease] = {}
         self._settled: list[tuple[Lease, Settlement]] = []
+        self._reaches: dict[str, str] = {}
+        """One copy of each text for the detached leases of a host: these last until the run ends, and may be thousands."""
         self.gate_open = True
 
     def take(self, lease: Lease) -> bool:
@@ -98,6 +102,7 @@ class Ledger:
         mine = self._of(lease, holder)
         if mine is not None:
             mine.detached = True
+            mine.reach = self._reaches.setdefault(mine.reach, mine.reach)
         return mine
 
     def broken(self, lease: str, holder: int) -> Lease | None:

@@ -104,8 +104,8 @@ def _orders(lab: Lab) -> list[dict[str, Any]]:
         reach = product("_wire").to_json(dataclasses.asdict(reach_of(_connection(lab, name))))
         terms = {"run": order["run"], "timeout": options.timeout, "retry_for": options.retry_for, "keep": False, "end_async": False, "local": False}
         terms.update(cut=False, supervised=True, transfer=False)
-        text = f'{{"order": {json.dumps(order)}, "reach": {reach}}}'
-        orders.append({"lease": lease, "host": name, "task": "A task of a usual name", "terms": terms, "order": text})
+        texts = {"order": json.dumps(order), "reach": reach}
+        orders.append({"lease": lease, "host": name, "task": "A task of a usual name", "terms": terms, **texts})
     return orders
 
 

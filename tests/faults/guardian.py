@@ -71,7 +71,7 @@ def take(lease: str, **terms: Any) -> dict[str, Any]:
     """A request for a lease, as a worker sends it."""
     no = dict.fromkeys(("keep", "end_async", "local", "cut", "supervised", "transfer"), False)
     known = {"run": "0" * 16, "timeout": 0.0, "retry_for": 0.0, **no}
-    return {"op": "take", "lease": lease, "host": "nowhere", "task": "none", "order": "{}", "terms": {**known, **terms}}
+    return {"op": "take", "lease": lease, "host": "nowhere", "task": "none", "order": "{}", "reach": "{}", "terms": {**known, **terms}}
 
 
 class Caller:

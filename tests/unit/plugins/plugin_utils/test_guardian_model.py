@@ -89,7 +89,7 @@ class Histories(RuleBasedStateMachine):
         worker = alive[choice % len(alive)]
         name = f"{len(self.lives) + 1:08x}"
         terms = {"run": "00000000000000aa", "supervised": True, **terms}
-        self.say(worker, {"op": "take", "lease": name, "host": f"web{name}", "task": "a task", "order": "{}", "terms": terms})
+        self.say(worker, {"op": "take", "lease": name, "host": f"web{name}", "task": "a task", "order": "{}", "reach": "{}", "terms": terms})
         (answer,) = self.hear(worker)
         assert answer["granted"] == (not self.closed)
         if answer["granted"]:
@@ -134,7 +134,7 @@ class Histories(RuleBasedStateMachine):
             stranger = strangers[choice % len(strangers)]
             self.goes(stranger)
             terms = self.lives[name].terms
-            message = {"op": operation, "lease": name, "lost": False, "wait": False, "host": "h", "task": "t", "order": "{}", "terms": terms}
+            message = {"op": operation, "lease": name, "lost": False, "wait": False, "host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": terms}
             self.say(stranger, message)
             assert stranger.gone
 

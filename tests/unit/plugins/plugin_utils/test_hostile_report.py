@@ -178,7 +178,7 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
         "            assert len(said) < 4096\n"
         "_courier.KillOrder = Flooded\n"
         "_courier._bound_memory()\n"
-        "lease = _courier.Lease('00000001', 1, 'web1', 'a task', {}, '{\"order\": 1, \"reach\": 1}')\n"
+        "lease = _courier.Lease('00000001', 1, 'web1', 'a task', {}, '1', '1')\n"
         "print(json.dumps(_courier._carry_out(lease, False)))\n"
     )
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"}

@@ -141,3 +141,14 @@ def test_the_lists_are_copies():
         ledger.done(lease.lease, 1)
     ledger.opened.append(lease_of("00000002", 1))
     assert ledger.opened == []
+
+
+def test_the_detached_leases_of_a_host_share_one_text_of_how_to_reach_it():
+    ledger = Ledger()
+    for number in range(100):
+        lease = lease_of(f"{number:08x}", 1)
+        # Each as a message brings it: equal texts, none of them the same object.
+        lease.reach = "".join(['{"password": "', "x" * 5000, '"}'])
+        ledger.take(lease)
+        ledger.detach(lease.lease, 1)
+    assert len({id(lease.reach) for lease in ledger.opened}) == 1

@@ -148,14 +148,14 @@ def test_arguments_that_cannot_be_looked_at_leave_the_task_guarded_and_its_comma
 
     task = GuardedTask("web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: {"a": Broken()})
     connection: Any = types.SimpleNamespace(transport="ssh")
-    order = json.loads(terms_of_command("r", task, connection, Command("l", becomes=False, pipelined=False, supervised=False), "{}")["order"])["order"]
+    order = json.loads(terms_of_command("r", task, connection, Command("l", becomes=False, pipelined=False, supervised=False), "{}")["order"])
     assert (order["show_arguments"], order["arguments"]) == (False, [])
 
 
 def order_of(arguments: dict[str, Any]) -> dict[str, Any]:
     task = GuardedTask("web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: arguments)
     connection: Any = types.SimpleNamespace(transport="ssh")
-    order: dict[str, Any] = json.loads(terms_of_command("r", task, connection, Command("l", False, False, False), "{}")["order"])["order"]
+    order: dict[str, Any] = json.loads(terms_of_command("r", task, connection, Command("l", False, False, False), "{}")["order"])
     return order
 
 

@@ -33,7 +33,7 @@ def guardian() -> Iterator[SteppedGuardian]:
 
 
 def take(guardian: SteppedGuardian, peer: Peer, lease: str, host: str, **terms: str) -> None:
-    peer.send({"op": "take", "lease": lease, "host": host, "task": "a task", "order": "", "terms": {**TERMS, **terms}})
+    peer.send({"op": "take", "lease": lease, "host": host, "task": "a task", "order": "", "reach": "", "terms": {**TERMS, **terms}})
     guardian.loop.settle()
 
 
