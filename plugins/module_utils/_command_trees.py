@@ -17,8 +17,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._cookie import KEE
 from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import ENDING_TITLE, SUPERVISOR_TITLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

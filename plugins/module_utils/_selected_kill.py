@@ -14,7 +14,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_report impor
 from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_command
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller, ignore_signals
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, PATIENCE_SECONDS
+from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import PATIENCE_SECONDS
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import ENDING_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH, SUPERVISOR, Fate, TreeControl
 
 TYPE_CHECKING = False

@@ -8,43 +8,20 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import socket_name
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import is_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import peer_of, socket_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Optional, Tuple
+    from typing import Any, Callable, Optional
 
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
     from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
 
-ENDING_TITLE = "treekill: ending the tree"
 # Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
 PATIENCE_SECONDS = 3.0
 # Seconds to be let in. Who has taken the name and lets nobody in, refuses by that at once: see EAGAIN in connect(2).
 CONNECT_SECONDS = 1
-
-
-def is_supervisor(arguments: "List[bytes]") -> "bool":
-    """Whether a command line is that of a supervisor. Anybody can write that: see TreeControl for what else is asked."""
-    return bool(arguments) and arguments[0].startswith(SUPERVISOR_TITLE.encode())
-
-
-def names_its_lease(arguments: "List[bytes]", environment: "bytes") -> "bool":
-    """Whether a supervisor's title names the run and the lease of the cookie that it carries."""
-    title = arguments[0][len(SUPERVISOR_TITLE) :]
-    # " of run 0123456789abcdef, lease 89abcdef", see Supervisor.watch()
-    cookie = b"\0TREEKILL=%s/%s/" % (title[8:24], title[32:40])
-    return title[:8] == b" of run " and title[24:32] == b", lease " and cookie in b"\0" + environment
-
-
-def peer_of(connection: "Any") -> "Tuple[int, int]":
-    """(pid, uid) of who is at the other end, as the kernel tells it: see SO_PEERCRED in unix(7)."""
-    import _socket
-    import sys
-
-    raw = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-    return int.from_bytes(raw[:4], sys.byteorder), int.from_bytes(raw[4:8], sys.byteorder)
 
 
 class StandingSupervisor:

@@ -17,9 +17,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_main import 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import read_request
 from ansible_collections.treekill.remote.plugins.module_utils._signals import signal_alarm
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE, peer_of
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_for
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import ENDING_TITLE, set_title
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_socket import listen_for, peer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

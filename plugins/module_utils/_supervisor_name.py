@@ -8,7 +8,25 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List
+
 SUPERVISOR_TITLE = "treekill: supervisor"
+ENDING_TITLE = "treekill: ending the tree"
+
+
+def is_supervisor(arguments: "List[bytes]") -> "bool":
+    """Whether a command line is that of a supervisor. Anybody can write that: see TreeControl for what else is asked."""
+    return bool(arguments) and arguments[0].startswith(SUPERVISOR_TITLE.encode())
+
+
+def names_its_lease(arguments: "List[bytes]", environment: "bytes") -> "bool":
+    """Whether a supervisor's title names the run and the lease of the cookie that it carries."""
+    title = arguments[0][len(SUPERVISOR_TITLE) :]
+    # " of run 0123456789abcdef, lease 89abcdef", see Supervisor.watch()
+    cookie = b"\0TREEKILL=%s/%s/" % (title[8:24], title[32:40])
+    return title[:8] == b" of run " and title[24:32] == b", lease " and cookie in b"\0" + environment
 
 
 def set_title(text: "bytes", environment: "bool" = False) -> "None":

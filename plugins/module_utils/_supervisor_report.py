@@ -11,7 +11,7 @@ import select
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._signals import HURRY, Signaller
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import ENDING_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import ENDING_TITLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Tuple
 
 
 def socket_name(run: "str", lease: "str") -> "str":
@@ -37,3 +37,12 @@ def listen_for(run: "str", lease: "str") -> "Any":
         except OSError:
             pass  # the second try says whether it was the name
     return None
+
+
+def peer_of(connection: "Any") -> "Tuple[int, int]":
+    """(pid, uid) of who is at the other end, as the kernel tells it: see SO_PEERCRED in unix(7)."""
+    import _socket
+    import sys
+
+    raw = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    return int.from_bytes(raw[:4], sys.byteorder), int.from_bytes(raw[4:8], sys.byteorder)

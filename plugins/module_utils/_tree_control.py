@@ -9,7 +9,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
-from ansible_collections.treekill.remote.plugins.module_utils._standing_supervisor import is_supervisor, names_its_lease
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import is_supervisor, names_its_lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

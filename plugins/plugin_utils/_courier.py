@@ -23,8 +23,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Outcome, Settlement
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 
 PATIENCE = 30.0

@@ -30,8 +30,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._last_words import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link, announce, withdraw
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import KillOptions, RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap import Recap, screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_signals import RunSignals, StopWaiting, unwinding

@@ -27,7 +27,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lea
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._peers import Peer, Peers
-from ansible_collections.treekill.remote.plugins.plugin_utils._process_watch import ProcessWatch
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import ProcessWatch
 from ansible_collections.treekill.remote.plugins.plugin_utils._programs import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Message

@@ -177,7 +177,8 @@ class KillOrder:
     def masked(self, report: KillReport) -> KillReport:
         """A report of its host without the secrets of the task and its connection."""
         rows = (*report.gone, *report.survivors, *report.spared)
-        return self._masks([text for row in rows for text in (row.command, row.reason)]).report(report)
+        masks = self._masks([text for row in rows for text in (row.command, row.reason)])
+        return report.rewritten(masks.command, masks.text)
 
     def masked_reason(self, text: str) -> str:
         """The reason of a failure without them."""

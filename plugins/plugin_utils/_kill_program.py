@@ -87,6 +87,14 @@ class KillReport:
         rows = {name: tuple(ReportedProcess(**row) for row in content[name]) for name in ("gone", "survivors", "spared")}
         return cls(**{**content, **rows, "root": tuple(content["root"]) if content["root"] else None})
 
+    def rewritten(self, command: t.Callable[[str], str], reason: t.Callable[[str], str]) -> KillReport:
+        """The same report with each command line and each reason put through these functions."""
+
+        def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
+            return tuple(dataclasses.replace(one, command=command(one.command), reason=reason(one.reason)) for one in of)
+
+        return dataclasses.replace(self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared))
+
 
 @functools.lru_cache(maxsize=64)
 def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:

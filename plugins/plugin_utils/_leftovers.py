@@ -20,7 +20,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import is_alive
 
 _UNTOUCHED = 600.0
 """Seconds for which nothing was made in it or removed. The main process may be in another pid namespace, where it is about to start a guardian."""

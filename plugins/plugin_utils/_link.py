@@ -27,8 +27,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._process_table imp
 from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _missing_callback, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import Guard, note
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions, resolve_records
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message, WireError
 

@@ -12,15 +12,15 @@ environment can no longer be found.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import re
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import mark_of
@@ -37,20 +37,6 @@ _FROM_TERMINAL = 0.3
 """Seconds after which a process that the terminal has interrupted has had its signal, and has usually ended of it."""
 _REST = 4.0
 """How much longer than the last look at all processes the pause before the next one is. The couriers need the processor."""
-
-
-class LocalTable(ProcTable):
-    """The processes of this machine. What can't be read for want of a descriptor is as if it were gone: no wait and no error, as the guardian serves a run."""
-
-    @staticmethod
-    def _open_patiently(dummy_error: OSError, dummy_path: str) -> int | None:
-        return None
-
-    def _list(self, path: str) -> list[str]:
-        try:
-            return os.listdir(self._mount + path)
-        except OSError:
-            return []
 
 
 @dataclasses.dataclass
@@ -263,39 +249,3 @@ def _access_mode(pid: int, descriptor: str) -> int:
     with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as lines:
         flags = next((line.split()[1] for line in lines if line.startswith("flags:")), "0")
     return int(flags, 8) & os.O_ACCMODE
-
-
-def wake_tree(process: ProcessId) -> None:
-    """Let a process of ours go on, and everything below it, where it was stopped."""
-    table = LocalTable()
-    signaller = Signaller(table.process)
-    for pid in [process.pid, *descendants([process.pid], table.children, lambda pid: False)]:
-        below = table.process(pid)
-        if below is not None and below.stopped:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signaller.send(below.id, signal.SIGCONT)
-
-
-def identify(pid: int) -> ProcessId:
-    """The identity of a process that is known to be there: this one or its parent.
-
-    Raises:
-        ProcessLookupError: it is gone.
-    """
-    process = LocalTable().process(pid)
-    if process is None:
-        raise ProcessLookupError(f"process {pid} is gone")
-    return process.id
-
-
-def is_alive(process: ProcessId) -> bool:
-    """Whether that very process is there, a zombie not counted. One of which nothing can be read is there as long as it can be signalled."""
-    present = LocalTable().process(process.pid)
-    if present is not None:
-        return present.id == process and present.alive
-    try:
-        # No descriptor was free to read by, perhaps.
-        os.kill(process.pid, 0)
-    except OSError:
-        return False
-    return True

@@ -19,9 +19,6 @@ import urllib.parse
 from ansible_collections.treekill.remote.plugins.module_utils._masked_words import MASK, mask_command, mask_urls
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH
 
-if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_program import KillReport, ReportedProcess
-
 _NAMES_SECRET = re.compile(r"(?:pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
 """Names of options and parameters whose values are never shown, whether or not they are declared so."""
 
@@ -93,14 +90,6 @@ class Masks:
             # A value may go over several words.
             self._seen[text] = self._values(masked, cut=_is_cut(text)) if "\0" in text else masked
         return self._seen[text]
-
-    def report(self, report: KillReport) -> KillReport:
-        """All of a report."""
-        gone, survivors, spared = (tuple(map(self._row, rows)) for rows in (report.gone, report.survivors, report.spared))
-        return dataclasses.replace(report, gone=gone, survivors=survivors, spared=spared)
-
-    def _row(self, row: ReportedProcess) -> ReportedProcess:
-        return dataclasses.replace(row, command=self.command(row.command), reason=self.text(row.reason))
 
     def _values(self, text: str, cut: bool) -> str:
         for form in self.forms:

@@ -20,7 +20,7 @@ import weakref
 
 from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, forking
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalTable, identify, wake_tree
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import LocalTable, identify, wake_tree
 
 
 class OwnWorkers:

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalTable
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, Message
 

@@ -20,7 +20,7 @@ from ansible.plugins.loader import connection_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _options
 from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 
 RUN = "00000000000000aa"

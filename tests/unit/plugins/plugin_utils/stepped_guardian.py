@@ -24,9 +24,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils import _courier, _
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, encode
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils import _front_end
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
 
 VARIABLE = "AWX_ISOLATED_DATA_DIR"
 JOB = {VARIABLE: "/somewhere/artifacts/1"}

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _peers
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify, is_alive
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._process_watch import ProcessWatch
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import ProcessWatch, identify, is_alive
 
 from .stepped_guardian import Peer, SteppedGuardian
 from .test_guardian import TERMS

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._leftovers import remove_leftovers
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
 
 #: No process.
 GONE = ProcessId(2**22 + 1, 7)

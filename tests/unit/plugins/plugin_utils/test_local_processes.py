@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable
-from ansible_collections.treekill.remote.plugins.plugin_utils import _local_processes
+from ansible_collections.treekill.remote.plugins.plugin_utils import _processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses, identify, is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify, is_alive
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
 
 RUN, PATH = "00000000000000ac", "/nowhere/socket"
@@ -258,5 +259,5 @@ def test_what_was_stopped_below_a_process_goes_on(family):
     for pid in family.pids:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: family.states() == "TTT")
-    _local_processes.wake_tree(identify(family.worker.pid))
+    _processes.wake_tree(identify(family.worker.pid))
     until(lambda: family.states() == "SSS")

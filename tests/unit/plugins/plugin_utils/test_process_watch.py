@@ -13,17 +13,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
-from ansible_collections.treekill.remote.plugins.plugin_utils import _process_watch
-from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import identify
+from ansible_collections.treekill.remote.plugins.plugin_utils import _processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._process_watch import ProcessWatch
+from ansible_collections.treekill.remote.plugins.plugin_utils._processes import ProcessWatch, identify
 
 
 @pytest.fixture(params=["pidfd", "by asking"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "by asking":
         monkeypatch.delattr(os, "pidfd_open")
-        monkeypatch.setattr(_process_watch, "_ASK_SECONDS", 0.01)
+        monkeypatch.setattr(_processes, "_ASK_SECONDS", 0.01)
 
 
 @pytest.fixture
