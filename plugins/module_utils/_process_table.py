@@ -105,6 +105,7 @@ class Process:
 
     @property
     def stopped(self) -> "bool":
+        """Whether a signal or a debugger has stopped it."""
         return self.state in "Tt"
 
     def __repr__(self) -> "str":

@@ -78,6 +78,7 @@ class TreeSearch:
 
     @property
     def unreadable(self) -> "int":
+        """The number of processes whose environment could not be read."""
         return len(self._unreadable)
 
     def scan(self, complete: "bool" = False) -> "List[Process]":

@@ -109,9 +109,11 @@ class TreeControl:
         return fate.role != SUPERVISOR and (self._children or fate.role == "root")
 
     def living(self) -> "List[Fate]":
+        """The processes that have not ended."""
         return [fate for fate in self.fates.values() if fate.ended is None]
 
     def targets(self) -> "List[Fate]":
+        """The living processes that the request asks to end."""
         return [fate for fate in self.living() if self.is_target(fate)]
 
     def scan(self, last: "bool" = False) -> "bool":

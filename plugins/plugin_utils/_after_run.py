@@ -65,6 +65,7 @@ class AfterRun:
 
     @property
     def exempted(self) -> t.Container[str]:
+        """The leases whose hosts after_kill leaves out."""
         return self._exempt
 
     @property

@@ -67,12 +67,15 @@ class Chronicle:
         self._add({"opened": lease.lease, "host": lease.host})
 
     def done(self, lease: str) -> None:
+        """Record that the command of a lease has returned."""
         self._add({"done": lease})
 
     def detached(self, lease: str) -> None:
+        """Record that an asynchronous job outlives its task."""
         self._add({"detached": lease})
 
     def interrupted(self, cause: str) -> None:
+        """Record the interruption of the run."""
         self._interrupted = _now()
         self._add({"interrupted": cause, "at": self._interrupted})
 

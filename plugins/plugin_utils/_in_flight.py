@@ -92,6 +92,7 @@ class InFlight:
         self._started[host.name] = _Started(name_of(task), task.action, self._number)
 
     def ended(self, host: Host) -> None:
+        """The task of that host has a result."""
         self._started.pop(host.name, None)
 
     def lose_guardian(self, reason: str) -> None:

@@ -70,6 +70,7 @@ class JournalLease:
 
     @property
     def is_open(self) -> bool:
+        """Whether something of it may be alive."""
         return not self.swept and (self.outcome in OPEN or self.survivors > 0)
 
 

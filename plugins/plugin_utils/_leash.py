@@ -189,6 +189,7 @@ class Leash:
     # What is wrapped. Parameters that a later core adds are passed on.
 
     def set_become_plugin(self, plugin: BecomeBase | None) -> None:
+        """Set the become plugin, and put the cookie behind it."""
         self._set_become_plugin(t.cast("BecomeBase", plugin))
         if plugin is not None:
             self.wrap_become(plugin)

@@ -138,14 +138,17 @@ class Ledger:
 
     @property
     def opened(self) -> list[Lease]:
+        """The open leases."""
         return list(self._open.values())
 
     @property
     def unsettled(self) -> list[Lease]:
+        """The broken leases whose kill orders have no result yet."""
         return list(self._broken.values())
 
     @property
     def settled(self) -> list[tuple[Lease, Settlement]]:
+        """The broken leases with what became of them."""
         return list(self._settled)
 
     def _of(self, lease: str, holder: int) -> Lease | None:

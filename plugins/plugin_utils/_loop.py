@@ -37,6 +37,7 @@ class Timer:
         self.call: Ready | None = call
 
     def cancel(self) -> None:
+        """Do not call it any more."""
         self.call = None
 
 
@@ -69,6 +70,7 @@ class Loop:
             self._selector.modify(descriptor, events, _Watch(watch.readable, ready))
 
     def unwatch(self, descriptor: int) -> None:
+        """Watch this descriptor no longer."""
         self._selector.unregister(descriptor)
 
     def after(self, seconds: float, call: Ready) -> Timer:

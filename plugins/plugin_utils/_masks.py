@@ -71,6 +71,7 @@ class Masks:
 
     @classmethod
     def of(cls, secrets: t.Iterable[str]) -> Masks:
+        """Masks for these secrets, in each form that they may have on a command line."""
         forms = {form for secret in secrets for form in _forms(secret) if form.strip()}
         # The longest first: one secret may be a part of another.
         return cls(tuple(sorted(forms, key=lambda form: (-len(form), form))))

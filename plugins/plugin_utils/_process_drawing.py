@@ -43,6 +43,7 @@ class Screen:
 
     @property
     def ellipsis(self) -> str:
+        """The sign for text that was left out."""
         return "…" if self.unicode else "..."
 
 

@@ -34,6 +34,7 @@ class RunPage:
         return self._memory[_GATE] != 0
 
     def close_gate(self) -> None:
+        """Have no worker start anything more."""
         self._memory[_GATE] = 1
 
     @property
@@ -42,6 +43,7 @@ class RunPage:
         return self._memory[_WARNED] != 0
 
     def note_warning(self) -> None:
+        """Note that a worker has warned of a lost guardian."""
         self._memory[_WARNED] = 1
 
     def guardian_reads(self) -> None:

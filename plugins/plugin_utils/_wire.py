@@ -127,4 +127,5 @@ class Channel:
         return self._messages.pop(0)
 
     def close(self) -> None:
+        """Close the socket."""
         self.socket.close()

@@ -51,6 +51,7 @@ class Records:
         return places.get(what) or " and ".join(filter(None, places.values()))
 
     def warning(self, what: str, reason: str) -> str:
+        """The warning that a record could not be written."""
         return f"treekill.remote: the {what or 'record'} of this run can't be written to {self.place(what)}: {reason}. The run is guarded all the same."
 
 

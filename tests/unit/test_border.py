@@ -102,7 +102,7 @@ def test_what_plugins_share_is_private_and_says_so(path: Path):
     if path.name == "__init__.py":
         assert not path.read_bytes(), "ansible-test demands that it is empty"
         return
-    assert path.name.startswith("_")
+    assert path.relative_to(PLUGINS).parts[1].startswith("_"), "a private file stands in a private folder"
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert "private to the collection" in " ".join(docstring.split()).lower()
 

@@ -16,9 +16,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._request_words imp
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, end, need, python
 
-MAIN = (
-    "import sys; sys.path[:] = %r; from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main; main(sys.argv[1:], '')" % PROJECT_PATHS
-)
+MAIN = """
+import sys; sys.path[:] = %r
+from ansible_collections.treekill.remote.plugins.module_utils._kill_main import main
+main(sys.argv[1:], '')
+""" % (PROJECT_PATHS,)
 
 
 def start(namespace, script, ready=1, alive=1, env=None):

@@ -37,10 +37,10 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
 
 def imports() -> Iterator[tuple[str, str]]:
     """module:name of what the code takes from core, and where."""
-    files = [*(ROOT / "plugins" / "plugin_utils").glob("*.py"), ROOT / "plugins" / "callback" / "guardian.py"]
-    for path in sorted(files):
-        if path.name.startswith(OF_SINGLE_PLUGINS):
-            continue
+    folder = ROOT / "plugins" / "plugin_utils"
+    files = [path for path in folder.rglob("*.py") if not str(path.relative_to(folder)).startswith(OF_SINGLE_PLUGINS)]
+    assert files
+    for path in sorted([*files, ROOT / "plugins" / "callback" / "guardian.py"]):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         typing = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
         for node in ast.walk(tree):
