@@ -1,0 +1,493 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
+# Several variables are emptied in one line, lists are split into words on purpose, and eval sets the variables of each process:
+# shellcheck disable=SC1007,SC2013,SC2015,SC2086,SC2154
+
+# Run as `/bin/sh -c TEXT treekill TEXT key=value ...`: the text is its own first argument, to be run again by sudo.
+# In here: no single quote (they cost five characters each on the way), no tab, no line that begins or ends within a string.
+# A process is written pid_start, also in the names of its variables: a pid can be given again.
+# Lists are words with a blank on both sides, so that `case` finds a member in them.
+
+trap "" HUP INT QUIT PIPE TERM
+export LC_ALL=C
+text=$1
+shift
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began= heads=
+for word in "$@"; do
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*|heads=*)
+    eval "${word%%=*}=\${word#*=}";;
+  esac
+done
+case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
+mark="TREEKILL=$run/"
+case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
+all=" " above=" " roots=" " spares=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" "
+
+# centiseconds since boot, into $now: from the start of a process where /proc has no clock (subset=pid)
+clock() {
+  now=
+  { read -r now rest </proc/uptime; } 2>/dev/null
+  case $now in
+    *.*) now=${now%.*}${now#*.};;
+    *)
+      now=$(cat /proc/self/stat 2>/dev/null)
+      set -f
+      set -- ${now##*") "}
+      set +f
+      now=${20};;
+  esac
+  while case $now in 0?*) ;; *) false;; esac; do now=${now#0}; done
+  case $now in ""|*[!0-9]*) unseen;; esac
+}
+# a host that shows no processes, or those of another pid namespace, whose numbers mean nothing here
+unseen() {
+  echo "treekill: no /proc of this pid namespace: nothing can be found, and nothing was ended" >&2
+  exit 65
+}
+own=
+{ read -r own rest </proc/self/stat; } 2>/dev/null
+[ "$own" = $$ ] || unseen
+# seconds, perhaps with a fraction, as centiseconds into $centi
+hundredfold() {
+  centi=${1%.*} rest=
+  case $1 in *.*) rest=${1#*.};; esac
+  rest=${rest}00
+  rest=${rest%"${rest#??}"}
+  centi=$((${centi:-0} * 100 + ${rest#0}))
+}
+pause() {
+  sleep "$1" 2>/dev/null || sleep 1
+}
+# /proc/$1/stat into $state $ppid $start $name; the name may hold anything, so what counts is what follows the last bracket
+look() {
+  line=
+  while IFS= read -r part || [ -n "$part" ]; do line="$line $part"; done 2>/dev/null <"/proc/$1/stat" || return 1
+  case $line in *") "*) ;; *) return 1;; esac
+  name=${line#*"("}
+  name=${name%")"*}
+  set -f
+  set -- ${line##*") "}
+  set +f
+  state=$1 ppid=$2 start=${20}
+  [ "${18}" -le 1 ] || case $state in Z|X) state=S;; esac
+}
+# is pid_start the same process still, and no zombie? (one whose first thread alone has ended is none)
+lives() {
+  look "${1%_*}" 2>/dev/null && [ "$start" = "${1#*_}" ] && case $state in Z|X) false;; esac
+}
+# signal $1 to pid_start $2; 1: gone, 2: not permitted
+send() {
+  lives "$2" || return 1
+  kill -"$1" "${2%_*}" 2>/dev/null && return
+  lives "$2" || return 1
+  return 2
+}
+# entries of a NUL-separated file, one a line
+entries() {
+  tr "\n\0" "\1\n" <"$1" 2>/dev/null
+}
+# the pids of whose environments or command lines, the files $2 and on, an entry matches $1
+having() {
+  what=$1
+  shift
+  if [ "$nul" ]; then
+    grep -lsz "$what" "$@" /dev/null 2>/dev/null
+  else
+    for file in $(grep -ls "${what#^}" "$@" /dev/null 2>/dev/null); do
+      entries "$file" | grep -q "$what" && echo "$file"
+    done
+  fi | sed "s/[^0-9]//g"
+}
+nul=$(printf "a\0b" | grep -z "^b" 2>/dev/null)
+# does $1 say by its command line that it is the root: shell, -c, script?
+claims() {
+  entries "/proc/$1/cmdline" 2>/dev/null | {
+    IFS= read -r rest; IFS= read -r two; IFS= read -r script; IFS= read -r more && exit 1
+    [ "$two" = -c ] || exit 1
+    case $script in *"$mark"*) ;; *) exit 1;; esac
+    before=${script%%"$mark"*} after=${script#*"$mark"}
+    [ "$lease" = "*" ] && after=${after#????????/}
+    case $before in *[\"\\]*) exit 1;; esac
+    case $before in *"$quote"*|*[\#\<]*) exit 1;; esac
+    case $before in "export "|*[\;\&]" export ") ;; *) exit 1;; esac
+    case $after in \$\$/*) ;; *) exit 1;; esac
+  }
+}
+quote=$(printf "\047")
+# is pid $1, of the name $name, an ssh server of root?
+serves() {
+  case $name in sshd|sshd-session|sshd-auth|dropbear) grep -qs "^Uid:.[0-9]*.0[^0-9]" "/proc/$1/status";; *) false;; esac
+}
+# the topmost root above pid $1, itself without one, into $top and $top_start; $between: a spare below that root
+climb() {
+  passed= between= top=
+  look "$1" 2>/dev/null || return
+  top=$1 top_start=$start
+  while [ "$ppid" -gt 1 ]; do
+    up=$ppid born=$start
+    look "$up" 2>/dev/null && [ "$start" -le "$born" ] || break
+    serves "$up" && break
+    case $claimants in *" $up "*) claims "$up" && top=$up top_start=$start between=$passed;; esac
+    case $spare in *" $up "*) passed=1;; esac
+  done
+}
+untouchable=" 0 1 $$ "
+up=$$
+while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
+
+# take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until
+# the grace is over: who cleans up does it by starting programs. The others into $fresh.
+take() {
+  case $untouchable in *" $1 "*) return 1;; esac
+  look "$1" 2>/dev/null && [ "$start" = "$3" ] || return 1
+  case $state in Z|X) return 1;; esac
+  id=${1}_$start
+  [ "$2" ] && case $roots in *" $id "*) ;; *) roots="$roots$id " arrived=1;; esac
+  case $all in *" $id "*) return 1;; esac
+  all="$all$id " new="$new$id "
+  eval "sent_$id= ended_$id= start_$1=$start ppid_$id=$ppid user_$id= command_$id= name_$id=\$name"
+  if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ]; then
+    cleaning="$cleaning$id "
+    return 0
+  fi
+  fresh="$fresh$id "
+  target "$id" && may_stop "$1" && { send STOP "$id"; [ $? = 2 ] && denied="$denied $id "; }
+  return 0
+}
+target() {
+  [ "$children" = 1 ] || case $roots in *" $1 "*) ;; *) false;; esac
+}
+# not if what stands above could stop itself as well and we could not wake it
+may_stop() {
+  up=$1
+  look "$up"
+  parent=$ppid
+  known "$parent" && return
+  [ "$parent" -le 1 ] || kill -0 "$parent" 2>/dev/null || return 1
+  while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+    up=$ppid
+    look "$up" 2>/dev/null || break
+    case $state in T|t) ;; *) above="$above${up}_$start ";; esac
+  done
+}
+wake() {
+  for id in $above; do
+    lives "$id" && case $state in T|t) kill -CONT "${id%_*}" 2>/dev/null;; esac
+  done
+}
+# what the report says about the processes $1, while they still show it
+describe() {
+  files=
+  for id in $1; do
+    pid=${id%_*} files="$files /proc/$pid/cmdline"
+    uid=
+    while read -r key rest uid rest; do [ "$key" = Uid: ] && break; done 2>/dev/null <"/proc/$pid/status"
+    eval "user_$id=\$uid"
+  done
+  [ "$files" ] && [ "$arguments" = 1 ] && [ "$nul" ] || return
+  while IFS= read -r line; do
+    pid=${line#/proc/} line=${line#*:}
+    pid=${pid%%/*}
+    eval "id=${pid}_\$start_$pid"
+    eval "command=\$command_$id"
+    [ ${#command} -gt 240 ] || eval "command_$id=\${command:+\$command }\$line"
+  done <<EOT
+$(grep -Hsz "" $files | tr "\0\n" "\n?" | tr -c "\n\040-\176" "?" | cut -c1-270 | sed "s/[\\\\\"]/\\\\&/g")
+EOT
+}
+# take the spare $1 out
+set_aside() {
+  spares="$spares$1 " grown=1
+  eval "sent_$1= ended_$1= start_${1%_*}=${1#*_} ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
+  describe "$1"
+}
+# one look at the whole table: holders, the roots above them, and all below; new ones into $new
+scan() {
+  new=" " fresh=" " fleeting= arrived= claimants= ids= files=
+  spare=" $(having "^TREEKILL=spare\$" /proc/[0-9]*/environ | tr "\n" " ")"
+  for holder in $(having "^${mark}[0-9a-f/]*\$" /proc/[0-9]*/environ); do
+    known "$holder" && continue
+    # seen, and gone before it could be stopped: perhaps on the run
+    look "$holder" 2>/dev/null || { fleeting=$holder; continue; }
+    ids="$ids ${holder}_$start" files="$files /proc/$holder/environ"
+  done
+  # read again, now that each pid is fixed to a process: it may have changed hands since
+  [ "$files" ] && again=" $(having "^${mark}[0-9a-f/]*\$" $files | tr "\n" " ")"
+  [ "$files" ] || [ "$all" = " " ] && claimants=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
+  for id in $ids; do
+    holder=${id%_*}
+    case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
+    # stopped first, for it may be on the run, unless something takes it out
+    [ "$spare" = " " ] && { look "$holder" 2>/dev/null && serves "$holder" || take "$holder" "" "${id#*_}"; }
+    climb "$holder"
+    lives "$id" || { fleeting=$holder; continue; }
+    serves "$holder" && continue
+    [ "$between" ] && continue
+    if [ "$top" != "$holder" ]; then take "$top" 1 "$top_start"
+    elif entries "/proc/$holder/environ" | grep -q "^$named$holder/[0-9]*\$"; then take "$holder" 1 "${id#*_}"
+    else take "$holder" "" "${id#*_}"
+    fi
+  done
+  if [ "$all" = " " ]; then
+    for pid in $claimants; do
+      climb "$pid"
+      claims "$pid" && take "$top" 1 "$top_start"
+    done
+  fi
+  [ "$all" = " " ] && return
+  # "pid parent" of all; a name can forge no line of this file
+  table=$(grep -s "^PPid:" /proc/[0-9]*/status | tr -cs "0-9\n" " ")
+  grown=1
+  while [ "$grown" ]; do
+    grown=
+    while read -r pid up; do
+      case $all$spares in *" ${up}_"*) below "$pid";; esac
+    done <<EOT
+$table
+EOT
+  done
+  describe "$new"
+}
+# is pid $1 that of a process of the tree, or of a spare, and not given again since?
+known() {
+  case $all$spares in *" ${1}_"*) look "$1" 2>/dev/null;; *) false;; esac && case $all$spares in *" ${1}_$start "*) ;; *) false;; esac
+}
+# take pid $1 if what it says is its parent is a process of the tree, and still the same
+below() {
+  case $untouchable in *" $1 "*) return;; esac
+  known "$1" && return
+  look "$1" 2>/dev/null || return
+  case $state in Z|X) return;; esac
+  up=$ppid born=$start
+  serves "$1" && server=1 || server=
+  eval "parent=${up}_\$start_$up"
+  case $logins in *" $parent "*) return;; esac
+  case $all$spares in *" $parent "*) ;; *) return;; esac
+  lives "$parent" || return
+  case $server$spares$spare in 1*|*" $parent "*|*" $1 "*)
+    [ "$server" ] && logins="$logins${1}_$born "
+    look "$1" 2>/dev/null && [ "$start" = "$born" ] && set_aside "${1}_$born"
+    return;;
+  esac
+  take "$1" "" "$born" && grown=1
+}
+freeze() {
+  clock
+  until=$((now + 200))
+  while scan; [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]; do :; done
+}
+first_signals() {
+  back=
+  [ "$signalled" ] || { clock; signalled=$now; }
+  for id in $all; do
+    case $cleaning in *" $id "*) continue;; esac
+    eval "sent=\$sent_$id"
+    [ -z "$sent" ] && target "$id" || continue
+    number=$children_signal
+    case $roots in *" $id "*) number=$signal;; esac
+    send "$number" "$id"
+    case $? in 0) eval "sent_$id=$number"; back="$id $back";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
+  done
+  for id in $back; do send CONT "$id"; done
+  wake
+}
+# who is gone; $left are the living that are to be ended, $still all living
+check() {
+  left=" " still=" "
+  clock
+  for id in $all; do
+    eval "ended=\$ended_$id sent=\$sent_$id"
+    [ "$ended" ] && continue
+    if lives "$id" || [ "${id#*_}" = 0 ]; then
+      still="$still$id "
+      target "$id" && left="$left$id "
+      case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac
+    else
+      eval "ended_$id=$((now - begin))"
+    fi
+  done
+  wake
+}
+await() {
+  clock
+  hundredfold "$timeout"
+  until=$((now + centi)) nap=0.01 calm=0
+  while :; do
+    deadline=$until
+    check
+    scan
+    until=$deadline
+    if [ "$fresh" != " " ]; then
+      freeze; first_signals
+      until=$deadline calm=0
+    elif [ "$new" != " " ]; then
+      calm=0
+    elif [ "$left$fleeting" = " " ]; then
+      # what forks and is gone can fall between the looks of one scan, which takes its time here, but not of three
+      calm=$((calm + 1))
+      [ "$calm" -ge 3 ] && return 0
+    fi
+    clock
+    [ "$now" -ge "$until" ] && return 1
+    pause "$nap"
+    nap=0.05
+  done
+}
+# those above a living process that must not be signalled, into $shields
+shielding() {
+  shields=" "
+  for id in $denied; do
+    lives "$id" || continue
+    up=${id%_*}
+    while look "$up" 2>/dev/null && [ "$ppid" -gt 1 ]; do
+      up=$ppid
+      case $all in *" ${up}_"*) look "$up" && shields="$shields${up}_$start ";; *) break;; esac
+    done
+  done
+}
+kill_rest() {
+  late=1
+  clock
+  last=$((now + 500)) calm=0
+  while :; do
+    for id in $left; do case $denied in *" $id "*) ;; *) send STOP "$id";; esac; done
+    freeze
+    check
+    shielding
+    more=
+    for id in $left; do
+      case $denied in *" $id "*) continue;; esac
+      case $shields in *" $id "*) send CONT "$id"; continue;; esac
+      more=1
+      send KILL "$id" && eval "sent_$id=9"
+    done
+    check
+    if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
+    clock
+    if [ "$now" -ge "$last" ]; then
+      # no scan has found the tree empty: that those who are known are gone is no proof
+      [ "$fleeting" ] || [ "$left" != " " ] || read -r fleeting </proc/sys/kernel/ns_last_pid
+      [ "$fleeting" ] && eval "ppid_${fleeting}_0=0 name_${fleeting}_0=?" && all="$all${fleeting}_0 "
+      return
+    fi
+    pause 0.01
+    check
+  done
+}
+# the name of signal $1 into $name
+signal_name() {
+  case $1 in
+    "") name=exited;; 1) name=HUP;; 2) name=INT;; 3) name=QUIT;; 9) name=KILL;; 10) name=USR1;; 12) name=USR2;; 15) name=TERM;;
+    *) name=$(kill -l "$1" 2>/dev/null || echo "$1");;
+  esac
+}
+# centiseconds $1 as seconds into $time
+seconds() {
+  time=0$(($1 % 100))
+  time=$(($1 / 100)).${time#"${time%??}"}
+}
+# the name of the user $1 into $user
+user_name() {
+  eval "user=\$name_of_user_$1"
+  [ -z "$user" ] || return
+  user=$1
+  while IFS=: read -r name rest uid rest; do [ "$uid" = "$1" ] && user=$name && break; done </etc/passwd
+  eval "name_of_user_$1=\$user"
+}
+# why pid_start $1 of user $user is still there, into $reason
+explain() {
+  lives "$1"
+  if ! target "$1"; then reason="left: kill_children is false"; return; fi
+  case $denied in *" $1 "*) reason="not permitted (owned by $user${refusal:+; }$refusal)"; return;; esac
+  case $shields in *" $1 "*) reason="not killed: a process below it may not be signalled and would live on as an orphan"; return;; esac
+  case $1 in *_0) reason="still starting new processes 5 s after KILL"; return;; esac
+  if [ "$state" = D ]; then reason="uninterruptible (state D)"; else reason="still there 5 s after KILL (state $state)"; fi
+}
+rows() {
+  comma=
+  for id in $1; do
+    eval "parent=\$ppid_$id uid=\$user_$id command=\$command_$id comm=\$name_$id sent=\$sent_$id ended=\$ended_$id"
+    user_name "$uid"
+    if [ -z "$command" ]; then
+      command=$(printf "%s" "$comm" | tr -c "\040-\176" "?" | sed "s/[\\\\\"]/\\\\&/g")
+      [ "$arguments" != 1 ] || command="[$command]"
+    fi
+    role=child
+    case $roots in *" $id "*) role=root;; esac
+    if [ "$ended" ]; then
+      signal_name "$sent"
+      seconds "$ended"
+      end="\"ended\":\"$name\",\"seconds\":$time}"
+    else
+      end="\"ended\":null,\"seconds\":null}"
+      [ "$2" ] && explain "$id" && end="${end%?},\"reason\":\"$reason\"}"
+    fi
+    case $logins in *" $id "*) end="${end%?},\"reason\":\"ssh server: its logins are left alone\"}";; esac
+    printf "%s" "$comma{\"pid\":${id%_*},\"start\":${id#*_},\"ppid\":$parent,\"user\":\"$user\",\"command\":\"$command\",\"role\":\"$role\",$end"
+    comma=,
+  done
+}
+report() {
+  gone= root=null
+  for id in $all; do
+    eval "ended=\$ended_$id"
+    [ "$ended" ] && gone="$gone $id"
+  done
+  for id in $roots; do
+    eval "root={\\\"pid\\\":${id%_*},\\\"ppid\\\":\$ppid_$id}"
+    break
+  done
+  shielding
+  handed=false
+  [ "$found" ] && handed=true
+  clock
+  seconds $((now - begin))
+  took=$time
+  printf "\nTREEKILL-REPORT %s {\"version\":1,\"method\":\"shell\",\"root\":%s,\"gone\":[" "$nonce" "$root"
+  rows "$gone"
+  printf "],\"survivors\":["
+  rows "$still" 1
+  printf "],\"spared\":["
+  rows "$spares"
+  printf "],\"unreadable\":%d,\"escalated\":%s,\"seconds\":%s}\n" "$blind" "$handed" "$took"
+}
+
+clock
+begin=${began:-$now}
+begin=${begin%.*}
+[ "$begin" -gt 0 ] || begin=$now
+hundredfold "$settle"
+settled=$((now + centi)) new=" " still=" "
+for id in $(echo "$found" | tr "," " "); do
+  case ,$heads, in *,$id,*) head=1;; *) head=;; esac
+  take "${id%_*}" "$head" "${id#*_}"
+done
+while scan; [ "$all" = " " ]; do
+  clock
+  [ "$now" -ge "$settled" ] && break
+  pause 0.05
+done
+for file in /proc/[0-9]*/environ; do [ -r "$file" ] || blind=$((blind + 1)); done
+if [ "$all" != " " ]; then
+  freeze
+  if [ "$denied" ] && [ "$escalate" = 1 ] && [ -z "$found" ]; then
+    check
+    hundredfold "$timeout"
+    limit="timeout -s KILL $((centi / 100 + 30))"
+    $limit true 2>/dev/null || limit=
+    found=$(echo $still | tr " " ",") heads=$(echo $roots | tr " " ",")
+    answer=$($limit sudo -n /bin/sh -c "$text" treekill "$text" "$@" found="$found" heads="$heads" began="$begin" 2>&1 </dev/null)
+    found=
+    case $answer in
+      *"TREEKILL-REPORT $nonce {"*) wake; printf "%s\n" "$answer"; exit 0;;
+    esac
+    refusal="sudo -n: $(printf "%s\n" "$answer" | sed -n "\$s/^sudo: //;\$p" | tr -c "\n\040-\176" "?" | tr "\"\\\\" "??")"
+  fi
+  first_signals
+  await || kill_rest
+  check
+  if [ "$children" != 1 ] && [ "$still" != " " ]; then pause 0.3; check; fi
+fi
+report
