@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessTable
     from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 
 

@@ -9,7 +9,7 @@ A host can't see whether a controller lives. It can see that nobody will ever he
 Where one piece of the evidence is missing or can't be read the command is not: who is called dead gets killed, and a false kill is worse than a survivor.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ancestors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import Cookie
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessTable
 
 RUNNING = "running"
 KEPT = "kept"

@@ -15,7 +15,7 @@ from itertools import islice
 
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import KEEP, CookieMatch, is_spare, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import ENDING_TITLE, SUPERVISOR_TITLE
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Dict, Iterator, List, Optional, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import Cookie
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 
 # Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")

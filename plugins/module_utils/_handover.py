@@ -11,7 +11,7 @@ import sys
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import MARK
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._request_words import request_words
 from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
 

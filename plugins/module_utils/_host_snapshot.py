@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessTable
 
 
 # What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict
 
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessTable
 
 # Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05

@@ -8,8 +8,8 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 from ansible_collections.treekill.remote.plugins.module_utils import _command_state as states
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import ANY_LEASE, check_names, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process_rows import age_of, below
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import Cookie
     from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process
 
 
 class Refused(ValueError):

@@ -9,7 +9,7 @@ A file of its own because a host compiles it only for a tree that resists.
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import SUPERVISOR, Fate
 

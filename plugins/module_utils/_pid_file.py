@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional, Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessTable
 
 # A number, with some blanks perhaps; a file of more bytes holds more than that.
 LONGEST_BYTES = 32

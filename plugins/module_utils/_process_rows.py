@@ -11,7 +11,7 @@ import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._masked_words import mask_command
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import descendants
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import COMMAND_LENGTH, joined
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessTable
 
 
 def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -> "str":

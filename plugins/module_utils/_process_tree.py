@@ -16,14 +16,14 @@ evidence is of the process that gets the signal. A parent is one only if it was 
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import is_spare
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ancestors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, List, Optional, Sequence, Set
 
     from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId, ProcessTable
 
 # Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
 _FEW = 1000

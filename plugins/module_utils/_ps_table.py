@@ -13,7 +13,7 @@ are one text, so an argument with a blank in it can't be told from two, nor a co
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
 from ansible_collections.treekill.remote.plugins.module_utils._shortage import patiently
 

@@ -11,7 +11,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._signals import SI
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._tree_control import TreeControl
 
 # Seconds of one pursuit at most: some hundred generations of a process that does nothing but fork.

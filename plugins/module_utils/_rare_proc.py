@@ -9,14 +9,14 @@ A file of its own because a host compiles it only where it is needed.
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._shortage import SHORTAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessTable
 
 # Bytes of one read, and those after which reading ends: the kernel allows 6 MiB of arguments and environment.
 _CHUNK_BYTES = 1 << 16

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._command_trees import CommandTree
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
     from ansible_collections.treekill.remote.plugins.module_utils._kill_selection import CommandsMatch, Selection
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessTable
 
 # Seconds between two looks at a supervisor that is at work.
 _LOOK = 0.05

@@ -14,7 +14,7 @@ connection has the task in one instance and the pass in another.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessTable
 
 
 def service_of(groups: "bytes") -> "bytes":

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 # They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
 SIGCONT, SIGKILL, SIGSTOP = int(host_signals.SIGCONT), int(host_signals.SIGKILL), int(host_signals.SIGSTOP)
 # The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.

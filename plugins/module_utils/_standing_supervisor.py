@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
     from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessTable
 
 # Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
 PATIENCE_SECONDS = 3.0

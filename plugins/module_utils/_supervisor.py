@@ -12,16 +12,12 @@ every line that is compiled here, and then the supervisor and the module, at the
 import os
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_libc import FORWARDED, is_broken, is_subreaper
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import set_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional, Sequence
-
-# prctl(2), since Linux 3.4.
-PR_SET_CHILD_SUBREAPER = 36
-# What is sent to the supervisor is meant for the module. (From a terminal nothing comes: the supervisor is in a session of its own.)
-FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM")
+    from typing import Callable, Dict, Iterable, List, NoReturn, Sequence
 
 
 def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
@@ -36,22 +32,6 @@ def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], s
     from ansible_collections.treekill.remote.plugins.module_utils._module_run import run_module
 
     run_module(arguments)
-
-
-def is_subreaper() -> "bool":
-    """Whether this process has become the parent of every orphan below it."""
-    return call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-
-def call(name: "str", *arguments: "Any") -> "Optional[int]":
-    """What a function of the C library answers; None where it can't be called. ctypes would say the same in a more legible way, and take 5 ms."""
-    try:
-        import _ctypes
-
-        answer: int = _ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), name), arguments)  # type: ignore[arg-type] # None: this program
-    except (ImportError, AttributeError, OSError):
-        return None
-    return answer
 
 
 def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
@@ -119,13 +99,3 @@ def started_as() -> "bytes":
             return words.read().partition(b"\0-c\0")[0]
     except OSError:
         return b""  # without /proc there is no title to set either
-
-
-def is_broken() -> "bool":
-    """Whether nobody is at the other end of standard output or error. Standard input says nothing: in ordinary use it is at its end."""
-    import select
-
-    poll = select.poll()
-    for descriptor in (1, 2):
-        poll.register(descriptor, 0)
-    return any(what & (select.POLLERR | select.POLLHUP) for dummy, what in poll.poll(0))

@@ -27,7 +27,7 @@ def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
     listener: the socket of the lease, if it is there already. mask: of the signals, as it is to be in the parent.
     Returns the descriptor to write the status to; None where there is none to be had, or no process: then the job is on its own.
     """
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor import is_subreaper
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor_libc import is_subreaper
 
     try:
         read_end, write_end = os.pipe()
@@ -48,7 +48,7 @@ def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
     os.close(write_end)
     if listener is not None:
         listener.close()
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor_watch import end_like
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor_exit import end_like
 
     host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
     status = os.read(read_end, 16)

@@ -6,7 +6,7 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor import call
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_libc import call
 
 # See madvise(2).
 MADV_DONTNEED = 4

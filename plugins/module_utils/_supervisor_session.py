@@ -9,7 +9,7 @@ A file of its own because a host compiles it only where somebody was become, and
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor import call
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_libc import call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import select
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._host_signals import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED, call, is_broken
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_exit import end_like
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_libc import FORWARDED, is_broken
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import SUPERVISOR_TITLE, set_title
 
 TYPE_CHECKING = False
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 IDLE = 300
 # Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
 RETRY, GIVE_UP_SECONDS = 100, 60.0
-# See prctl(2). A limit would not do: the kernel asks a program that takes core dumps, as systemd's does, in spite of it.
-PR_SET_DUMPABLE = 4
 
 
 class Supervisor:
@@ -247,18 +246,3 @@ def shows_no_spare(pid: "int") -> "bool":
     # The names are those of _process_tree, which a supervisor without memory can't import.
     named = lines[0][6:].rstrip(b":") in (b"sshd", b"sshd-session", b"sshd-auth", b"dropbear")
     return not named or not any(line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines)
-
-
-def end_like(status: "int") -> "NoReturn":
-    """End this process with the status of another one: by the same signal, but without a core dump of ours."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
-        try:
-            host_signals.signal(number, host_signals.SIG_DFL)
-        except (OSError, ValueError):
-            pass  # KILL can't be set to what it is anyway
-        host_signals.pthread_sigmask(host_signals.SIG_UNBLOCK, [number])
-        os.kill(os.getpid(), number)
-        os._exit(128 + number)
-    os._exit(os.WEXITSTATUS(status))

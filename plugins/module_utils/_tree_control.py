@@ -7,7 +7,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._priority import FirstTurn
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._signals import SIGCONT, SIGKILL, SIGSTOP
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_name import is_supervisor, names_its_lease
 
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId, ProcessTable
     from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 
 # Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.

@@ -212,8 +212,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._host_survey impor
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import process_table
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._pid_file import process_of
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_rows import told
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
 
 
 def signal_number(text):

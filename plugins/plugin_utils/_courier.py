@@ -19,7 +19,7 @@ import signal
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease, Outcome, Settlement

@@ -16,10 +16,11 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessTable
 
 _PULL = b"ansible-pull"
 

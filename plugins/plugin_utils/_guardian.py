@@ -16,7 +16,7 @@ import signal
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_hosts import after_hosts
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_run import AfterRun

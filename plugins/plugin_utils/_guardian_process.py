@@ -26,7 +26,7 @@ import traceback
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import Fork, RunPipes, forking, leave_parent

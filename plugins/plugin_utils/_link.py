@@ -23,7 +23,7 @@ import uuid
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _missing_callback, _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._in_flight import Guard, note

@@ -18,7 +18,7 @@ import re
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT

@@ -14,7 +14,8 @@ import os
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop, Timer
 

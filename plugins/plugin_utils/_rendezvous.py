@@ -16,7 +16,7 @@ import struct
 import tempfile
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 
 ENVIRONMENT = "TREEKILL_SOCKET"
 """Environment variable that names the socket of the run's guardian. Workers inherit it, and so do inner runs without a callback."""

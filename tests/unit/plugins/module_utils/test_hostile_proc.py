@@ -10,7 +10,8 @@ import sys
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import CookieMatch, is_spare, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest, read_request
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcTable, parse_stat
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable, parse_stat
 from ansible_collections.treekill.remote.plugins.module_utils._ps_table import PsTable, parse_ps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -10,7 +10,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._cookie import Coo
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._last_resort import KILL_SECONDS
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_tree import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._pursuit import _catch
 from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import hidden_process

@@ -9,8 +9,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._command_state imp
 from ansible_collections.treekill.remote.plugins.module_utils._command_trees import command_trees
 from ansible_collections.treekill.remote.plugins.module_utils._host_snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._kill_selection import CommandsMatch, Refused, of_dead, of_process, of_runs
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process_rows import in_order
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
 from hypothesis import given
 from hypothesis import strategies as st
 

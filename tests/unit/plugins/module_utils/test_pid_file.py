@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._pid_file import NotBelieved, check_directories, check_file, check_match, number_in, process_of
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 
 
 @pytest.fixture

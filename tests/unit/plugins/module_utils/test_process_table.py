@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable, ancestors, descendants, parse_stat
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId, ancestors, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable, parse_stat
 from ansible_collections.treekill.remote.plugins.module_utils._rare_proc import children_by_parent, thread_environment
 from hypothesis import given
 from hypothesis import strategies as st

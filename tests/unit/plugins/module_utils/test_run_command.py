@@ -12,7 +12,7 @@ import time
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._handover import hand_over
 from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._run_command import run_command
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate
 

@@ -13,7 +13,8 @@ import time
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils import _signals
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import Process, ProcessId, ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor_gives_way import is_pass
 from ansible_collections.treekill.remote.plugins.module_utils._tree_control import Fate, TreeControl

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _peers
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._processes import ProcessWatch, identify, is_alive

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._leftovers import remove_leftovers
 from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify

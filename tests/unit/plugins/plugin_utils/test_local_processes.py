@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.plugin_utils import _processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._local_processes import LocalProcesses

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._processes import ProcessWatch, identify

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils import _rendezvous
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import RendezvousError, WrongPeer
 

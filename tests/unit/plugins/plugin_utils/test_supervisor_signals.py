@@ -15,7 +15,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor import FORWARDED
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor_libc import FORWARDED
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, Module
 
