@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcessId, ProcTable, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
+from ansible_collections.treekill.remote.plugins.plugin_utils._no_session import Standing, without_session
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
 from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import mark_of
@@ -105,6 +106,19 @@ class LocalProcesses:
         if frozen is not None:
             for process in [*frozen.clients, *([frozen.worker] if frozen.worker else [])]:
                 self._send(process, signal.SIGCONT)
+
+    def not_begun(self, leases: t.Iterable[Lease], noted: t.Callable[[str], bool]) -> set[str]:
+        """Ids of those of these frozen leases of which nothing can have begun on the host. `noted`: whether the worker has said that it may have."""
+        standing = {}
+        for lease in leases:
+            frozen = self._frozen.get(lease.lease)
+            if frozen is not None and frozen.worker is not None and not noted(lease.lease):
+                if lease.terms.get("notes") is True:
+                    standing[lease.lease] = Standing(frozen.worker)
+                elif isinstance(lease.terms.get("client"), str):
+                    standing[lease.lease] = Standing(frozen.worker, tuple(frozen.clients), lease.terms["client"])
+        # It may have noted something until it stood still.
+        return {lease for lease in without_session(standing, self._table) if not noted(lease)}
 
     def cut(self, lease: Lease) -> None:
         """End the clients of a frozen lease, and with them its channel."""
