@@ -15,12 +15,12 @@ import pytest
 from tests.hosts import Host, Lab, ProcessId
 from tests.matrix import controller
 from tests.matrix.run import Run
-from tests.matrix.triggers import INT, LOST_MASTER
+from tests.matrix.triggers import CTRL_C, INT, LOST_MASTER, TERM, Trigger
 from tests.matrix.waiting import until
 from tests.plays import tasks
 from tests.plays.playing import Play, started
 
-NOT_BEGUN = r"^web1 +: nothing had begun \(task: {}\): its command had not been sent$"
+NOT_BEGUN = r"^web1 +: nothing had begun \(task: {}\): its command had not been sent\r?$"
 
 #: What the kill order would wait for.
 PATIENT: Mapping[str, Mapping[str, object]] = {"defaults": {"timeout": 30}, "ssh_connection": {"retries": 2}}
@@ -54,13 +54,14 @@ def clients(run: Run, host: Host) -> list[ProcessId]:
     return [process.id for process in controller.processes(run.row) if process.is_ssh and host.address in process.command.split()]
 
 
-def test_where_the_first_client_waits_nothing_had_begun(lab: Lab, web1: Host, server: Server) -> None:
+@pytest.mark.parametrize("trigger", [INT, TERM, CTRL_C], ids=lambda trigger: str(trigger.name))
+def test_where_the_first_client_waits_nothing_had_begun(lab: Lab, web1: Host, server: Server, trigger: Trigger) -> None:
     server.stop()
-    with started(lab, Play([tasks.trace()], sections=PATIENT)) as run:
+    with started(lab, Play([tasks.trace()], sections=PATIENT, terminal=trigger.terminal)) as run:
         until(lambda: clients(run, web1), 30, lambda: f"no client\n{run.story}")
         until(lambda: _is_connected(web1), 30, lambda: f"no connection\n{run.story}")
-        INT.fire(run, lab)
-        assert run.wait(15) == INT.status, run.story
+        trigger.fire(run, lab)
+        assert run.wait(15) == trigger.status, run.story
         assert re.search(NOT_BEGUN.format("Leave a trace, ran"), run.errors, re.MULTILINE), run.story
         assert "To finish it" not in run.errors, run.story
         tasks.wait_until_nothing_is_left(run)
