@@ -313,6 +313,8 @@ class Connection(ConnectionBase):  # type: ignore[misc]
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._client: Client | None = None
+        self.before_command: t.Callable[[], object] = _nothing
+        """Called when a command is sent next; set by the leash."""
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().set_options(*args, **kwargs)
@@ -334,7 +336,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         terminal = os.environ.get("TERM", "vt100") if sudoable and not in_data and self.get_option("pty") else ""
         display.vvv(f"paramiko: EXEC {cmd}", host=self.get_option("remote_addr"))
-        return self._connected_client.execute(cmd, in_data, terminal, self.become if sudoable else None)
+        return self._connected_client.execute(cmd, in_data, terminal, self.become if sudoable else None, self.before_command)
 
     def put_file(self, in_path: str, out_path: str) -> None:
         super().put_file(in_path, out_path)
@@ -372,6 +374,10 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             self._client.close()
             self._client = None
         self._connected = False
+
+
+def _nothing() -> None:
+    """Before a command that nobody guards."""
 
 
 def _bytes(path: str) -> bytes:

@@ -26,8 +26,8 @@ STAY_SECONDS = 90.0
 LOOK_SECONDS = 0.02
 
 
-def give_way(supervisor: "Supervisor") -> "None":
-    """Return when the pass lets us go by a second CONT, has ended, or nothing is below us any more.
+def give_way(supervisor: "Supervisor") -> "bool":
+    """Return when the pass lets us go by a second CONT, has ended, or nothing is below us any more. Whether there was one.
 
     Anybody may have stopped and continued us: that is no reason to end what would not be ended without it.
     """
@@ -36,16 +36,17 @@ def give_way(supervisor: "Supervisor") -> "None":
     while not supervisor.childless and time.monotonic() < until:
         told = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
         if told is not None and not is_pass(told.si_pid, supervisor.options["run"]):
-            return
+            break
         if told is not None:
             sender = (told.si_pid, started_at(told.si_pid))
             if sender == holder:
-                return
+                break
             holder = sender
         # Pid 0: it looks into our pid namespace from outside, and can't be looked at from here.
         if holder is None or holder[0] and (not holder[1] or started_at(holder[0]) != holder[1]):
-            return
+            break
         supervisor.reap()
+    return holder is not None
 
 
 def is_pass(pid: "int", run: "str") -> "bool":

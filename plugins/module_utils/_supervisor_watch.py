@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IDLE = 300
 # Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
 RETRY, GIVE_UP_SECONDS = 100, 60.0
+# What a whole process group gets from a terminal, or from who ends it in good order.
+OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
 
 
 class Supervisor:
@@ -59,6 +61,7 @@ class Supervisor:
         self.relay = relay
         self.taken = taken
         self.childless = False
+        self._parent = os.getppid()
         self._came: Dict[int, object] = {}
         self._poll = select.poll()
         self._patience: Optional[int] = IDLE
@@ -85,9 +88,9 @@ class Supervisor:
         while self.status is None and not broken:
             broken = self.channel_breaks()
             self.reap()
-        self.give_way()
+        ordered = self.give_way()
         # A terminal that was hung up may have ended the module before we get our turn: then nothing was left behind on purpose.
-        if self.status is None or self.relay is None and (broken or self._channel and is_broken()):
+        if self.status is None or self.relay is None and (broken or self.is_cut_off() or not ordered and self._is_cut_off_in_time()):
             self._end()
         if self.relay is not None:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor_async import stay_with_job
@@ -95,12 +98,30 @@ class Supervisor:
             stay_with_job(self)
         end_like(self.status)
 
-    def give_way(self) -> "None":
-        """Let a kill pass do its work, which stops and continues the supervisor that it finds. If it dies, we go on as if it had not been there."""
-        if host_signals.SIGCONT in host_signals.sigpending():
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor_gives_way import give_way
+    def is_cut_off(self) -> "bool":
+        """Whether the channel is broken at this moment."""
+        return bool(self._channel) and is_broken()
 
-            give_way(self)
+    def _is_cut_off_in_time(self) -> "bool":
+        """Whether the channel breaks before a kill order has come, where one may be on its way for what is left."""
+        ended = os.WIFSIGNALED(self.status or 0) and os.WTERMSIG(self.status or 0) in OF_A_GROUP
+        # What interrupts a run has ended the module, or the shell that waits for us.
+        if self.childless or not ended and os.getppid() == self._parent:
+            return False
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor_order import await_order
+
+        return await_order(self)
+
+    def give_way(self) -> "bool":
+        """Let a kill pass do its work, which stops and continues the supervisor that it finds. If it dies, we go on as if it had not been there.
+
+        Whether there was one.
+        """
+        if host_signals.SIGCONT not in host_signals.sigpending():
+            return False
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor_gives_way import give_way
+
+        return give_way(self)
 
     def _end(self) -> "NoReturn":
         """End the tree by a kill pass; by less where that lacks something, until it does not any more."""

@@ -42,7 +42,7 @@ def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
         reason = _not_clean(settlement)
         if reason:
             left_out[lease.host] = reason
-        if settlement.outcome is not Outcome.LEFT and lease.lease not in exempt and lease.task not in tasks[lease.host]:
+        if settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN) and lease.lease not in exempt and lease.task not in tasks[lease.host]:
             tasks[lease.host].append(lease.task)
     for lease in ledger.unsettled:
         left_out[lease.host] = "its end is not confirmed"
@@ -59,7 +59,7 @@ def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
 
 
 def _not_clean(settlement: Settlement) -> str:
-    if settlement.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF):
+    if settlement.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN):
         return ""
     if settlement.report is None:
         return "its end is not confirmed"

@@ -323,7 +323,7 @@ class Guardian:
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()
-        broken = self._ledger.break_all()
+        broken = self._break_all()
         for lease in broken:
             if lease.terms["cut"]:
                 # The fastest order there is: the supervisor sees it a round trip later. What is sent besides looks after it, and fetches the report.
@@ -333,6 +333,15 @@ class Guardian:
         self._chronicle.interrupted(cause)
         self._write_down()
         self._begin_after()
+
+    def _break_all(self) -> list[Lease]:
+        """Break every open lease. Those that need an order: of the others nothing can have begun."""
+        not_begun = self._local.not_begun(self._ledger.opened, self._page.may_have_begun)
+        broken = self._ledger.break_all()
+        for lease in broken:
+            if lease.lease in not_begun:
+                self._settle_here(lease, Settlement(Outcome.NOT_BEGUN, "its command had not been sent"))
+        return [lease for lease in broken if lease.lease not in not_begun]
 
     def _begin_after(self) -> None:
         """What is to be run once after an interruption, when every host has been tried."""
@@ -355,8 +364,7 @@ class Guardian:
 
     def _give_order(self, lease: Lease) -> None:
         if lease.terms["transfer"]:
-            self._local.end(lease)
-            self._ledger.settle(lease.lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
+            self._settle_here(lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
             return
         polled = self._is_polled(lease)
         if polled:
@@ -366,6 +374,11 @@ class Guardian:
             self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
             self._dispatch.send(lease)
+
+    def _settle_here(self, lease: Lease, settlement: Settlement) -> None:
+        """Without an order: the end of its client is all there is to do."""
+        self._local.end(lease)
+        self._ledger.settle(lease.lease, settlement)
 
     def _is_polled(self, lease: Lease) -> bool:
         """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""

@@ -58,7 +58,7 @@ class JournalLease:
     lease: str
     host: str
     outcome: str = ""
-    """What became of its kill order (C(confirmed), C(unreachable), C(failed), C(left), C(broken off)); empty: not known."""
+    """What became of its kill order (C(confirmed), C(unreachable), C(failed), C(left), C(not begun), C(broken off)); empty: not known."""
     ended: int = 0
     survivors: int = 0
     settled: str = ""

@@ -25,6 +25,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
 from ansible_collections.treekill.remote.plugins.plugin_utils._carried import carried
+from ansible_collections.treekill.remote.plugins.plugin_utils._departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._first_shell import in_first_shell
 from ansible_collections.treekill.remote.plugins.plugin_utils._held_signals import signals_held
 from ansible_collections.treekill.remote.plugins.plugin_utils._hook_points import Part, is_whole, missing
@@ -148,6 +149,7 @@ class Leash:
         self._carriers: set[str] = set()
         self._reach_of: tuple[t.Any, ...] = ()
         self._reach_text = ""
+        self._departure = Departure(connection, link)
         self._exec_command: t.Callable[..., Result] = connection.exec_command
         vars(connection)["exec_command"] = self.exec_command
         if is_whole(Part.BECOME):
@@ -302,6 +304,8 @@ class Leash:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
         job = _STARTS_JOB.search(cmd) if self.task.detaches else None
         terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised, job[1] if job else "", payload=sudoable or supervised))
+        if terms is not None:
+            terms["terms"].update(self._departure.terms())
         if terms is None or not self._link.take(lease, terms):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
@@ -343,7 +347,7 @@ class Leash:
 
     def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool, more: t.Mapping[str, t.Any]) -> Result:
         try:
-            with self._signals_held(lease):
+            with self._signals_held(lease), self._departure.noted(lease):
                 result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         except BaseException as error:
             if had_no_session(error):

@@ -27,6 +27,8 @@ class Outcome(enum.Enum):
     """The host was reached, or never can be, and the kill pass did not run or did not report."""
     LEFT = "left"
     """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
+    NOT_BEGUN = "not begun"
+    """No order was needed: its command had not been sent, so nothing can have been started."""
     BROKEN_OFF = "broken off"
     """The transfer of a file: its client was ended here, and its server with it."""
 

@@ -20,6 +20,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._signals import Signaller
+from ansible_collections.treekill.remote.plugins.plugin_utils._no_session import Standing, without_session
 from ansible_collections.treekill.remote.plugins.plugin_utils._processes import LocalTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._rendezvous import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._shared_passwords import forget, shared_passwords
@@ -35,6 +36,9 @@ a lock that the main process waits for: it must be let go on to finish that."""
 
 _FROM_TERMINAL = 0.3
 """Seconds after which a process that the terminal has interrupted has had its signal, and has usually ended of it."""
+_LOOKS = 30
+"""How often it is looked, after so many seconds each time, whether a worker has ended that was to pass a signal on."""
+
 _REST = 4.0
 """How much longer than the last look at all processes the pause before the next one is. The couriers need the processor."""
 
@@ -92,6 +96,19 @@ class LocalProcesses:
             for process in [*frozen.clients, *([frozen.worker] if frozen.worker else [])]:
                 self._send(process, signal.SIGCONT)
 
+    def not_begun(self, leases: t.Iterable[Lease], noted: t.Callable[[str], bool]) -> set[str]:
+        """Ids of those of these frozen leases of which nothing can have begun on the host. `noted`: whether the worker has said that it may have."""
+        standing = {}
+        for lease in leases:
+            frozen = self._frozen.get(lease.lease)
+            if frozen is not None and frozen.worker is not None and not noted(lease.lease):
+                if lease.terms.get("notes") is True:
+                    standing[lease.lease] = Standing(frozen.worker)
+                elif isinstance(lease.terms.get("client"), str):
+                    standing[lease.lease] = Standing(frozen.worker, tuple(frozen.clients), lease.terms["client"])
+        # It may have noted something until it stood still.
+        return {lease for lease in without_session(standing, self._table) if not noted(lease)}
+
     def cut(self, lease: Lease) -> None:
         """End the clients of a frozen lease, and with them its channel."""
         frozen = self._frozen.get(lease.lease)
@@ -142,13 +159,38 @@ class LocalProcesses:
         """
         idle = [process for process in map(self._identify, self._workers(self._table.children(self._main))) if process is not None and process.pid not in busy]
         leaders = [worker for worker in idle if _group_of(worker) == worker.pid]
+        passed = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         for worker in leaders:
-            self._send(worker, signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+            members = self._group_below(worker)
+            self._send(worker, passed)
+            if members:
+                self._see_passed_on(worker, members, passed, _LOOKS)
         # Looked for now: core may terminate the workers before the time is over, and then nothing leads to what they have started.
         others = [process for worker in idle if worker not in leaders for process in (*self._group_below(worker), worker)]
         if others:
             self._pending += 1
             self._loop.after(_FROM_TERMINAL, lambda: self._interrupt_all(others))
+
+    def _see_passed_on(self, worker: ProcessId, members: t.Sequence[ProcessId], number: signal.Signals, looks: int) -> None:
+        """Send the signal to the group of a worker that has ended before it came to that.
+
+        Core's workers take their own handler away first. If core terminates them at that moment, which it does when it
+        cleans up, they are gone without a word to their group. All of the group get it then, as they would have: a shell
+        whose child alone is ended goes on with its next command.
+        """
+
+        def look() -> None:
+            self._pending -= 1
+            now = self._table.process(worker.pid)
+            if now is not None and now.id == worker and now.alive:
+                if looks > 1:
+                    self._see_passed_on(worker, members, number, looks - 1)
+            elif any(self._identify(member.pid) == member and _would_have_died(member.pid, number) for member in members):
+                for member in members:
+                    self._send(member, number)
+
+        self._pending += 1
+        self._loop.after(_FROM_TERMINAL, look)
 
     def _group_below(self, worker: ProcessId) -> list[ProcessId]:
         group = _group_of(worker)
@@ -243,6 +285,17 @@ def _group_of(process: ProcessId) -> int:
         return os.getpgid(process.pid)
     except ProcessLookupError:
         return 0
+
+
+def _would_have_died(pid: int, number: int) -> bool:
+    """Whether a process is alive that would not be, had it got the signal: it has done nothing about it. See proc_pid_status(5)."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as lines:
+            words = dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
+    except OSError:
+        return False
+    masks = [int(words.get(name, "0"), 16) for name in ("ShdPnd", "SigPnd", "SigBlk", "SigIgn", "SigCgt")]
+    return words.get("State", "Z")[0] not in "ZX" and not any(mask >> number - 1 & 1 for mask in masks)
 
 
 def _access_mode(pid: int, descriptor: str) -> int:

@@ -144,7 +144,9 @@ class Client:
             told += f" (the proxy command said: {proxy_said})"
         return AnsibleConnectionFailure(text + told)
 
-    def execute(self, cmd: str, in_data: bytes | None, terminal: str, become: BecomeBase | None) -> tuple[int, bytes, bytes]:
+    def execute(
+        self, cmd: str, in_data: bytes | None, terminal: str, become: BecomeBase | None, before: t.Callable[[], object] = lambda: None
+    ) -> tuple[int, bytes, bytes]:
         """Run a command to its end: (status, stdout, stderr). Status -1: a signal has ended it.
 
         Args:
@@ -152,15 +154,18 @@ class Client:
             in_data: for its standard input, which then is no terminal.
             terminal: the type of the terminal that it gets; empty for none.
             become: where the command may have been built inside become.
+            before: is called when the session is there, and the command is sent next.
 
         Raises:
             AnsibleConnectionFailure: there was no session for it, or the connection was lost meanwhile.
             AnsibleError: become did not succeed.
+            Whatever `before` raises; then nothing was sent.
         """
         while self._given_up:
             # Whoever was to end their trees has done so by now.
             self._given_up.pop().close()
         channel = self._open_session(terminal)
+        before()
         self._send(channel, cmd)
         command = Command(channel, Escalation(become, cmd), _password(become), _BECOME_EXTRA + self._destination.timeout)
         try:

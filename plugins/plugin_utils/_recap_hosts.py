@@ -161,6 +161,8 @@ def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
             yield _with_reason(result["host"], "left alone: ", result["reason"], f" (task: {result['task']})", C.COLOR_WARN)
         elif result["outcome"] == "broken off":
             yield _Said(f"a file transfer was broken off (task: {result['task']})", C.COLOR_CHANGED)
+        elif result["outcome"] == "not begun":
+            yield _with_reason(result["host"], f"nothing had begun (task: {result['task']}): ", result["reason"], "", C.COLOR_OK)
         elif result["report"] is None:
             yield _with_reason(result["host"], f"NOT CONFIRMED (task: {result['task']}): ", _unconfirmed(result), "", C.COLOR_ERROR)
 

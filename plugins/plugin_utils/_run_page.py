@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import mmap
 import struct
+import zlib
 
 _GATE = 0
 _WARNED = 1
 _ASK_AGAIN = struct.Struct("=d")
 _ASK_AGAIN_AT = 8
-"""Places on the page. The second one is aligned, so that the processor writes it whole."""
+"""Places on the page. The last one is aligned, so that the processor writes it whole."""
+
+_PLACES = 1 << 20
+"""Bytes for notes of leases, by their ids. Two leases with the same place are rare, and only cost a note too many."""
 
 
 class RunPage:
@@ -27,6 +31,7 @@ class RunPage:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._begun = mmap.mmap(-1, _PLACES)
 
     @property
     def gate_closed(self) -> bool:
@@ -60,3 +65,15 @@ class RunPage:
     @ask_again_at.setter
     def ask_again_at(self, moment: float) -> None:
         _ASK_AGAIN.pack_into(self._memory, _ASK_AGAIN_AT, moment)
+
+    def note_beginning(self, lease: str) -> None:
+        """Of what a worker does next under that lease, something may begin on the host. Said before it is done."""
+        self._begun[_place_of(lease)] = 1
+
+    def may_have_begun(self, lease: str) -> bool:
+        """Whether that was noted of the lease, or of one that shares its place."""
+        return self._begun[_place_of(lease)] != 0
+
+
+def _place_of(lease: str) -> int:
+    return zlib.crc32(lease.encode()) % _PLACES

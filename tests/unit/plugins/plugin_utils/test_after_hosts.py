@@ -18,6 +18,7 @@ CLEAN = Settlement(Outcome.CONFIRMED, report=report(gone=[process(2)]))
 SURVIVED = Settlement(Outcome.CONFIRMED, report=report(survivors=[process(2, ended=None)]))
 LEFT = Settlement(Outcome.LEFT, "kill_async is false")
 BROKEN_OFF = Settlement(Outcome.BROKEN_OFF, "a file transfer")
+NOT_BEGUN = Settlement(Outcome.NOT_BEGUN, "its command had not been sent")
 UNREACHABLE = Settlement(Outcome.UNREACHABLE, "no route")
 FAILED = Settlement(Outcome.FAILED, "no shell")
 UNSETTLED = None
@@ -62,6 +63,11 @@ def test_what_was_not_broken_by_an_interruption_makes_no_host_interrupted():
 
 def test_a_transfer_that_was_broken_off_makes_its_host_an_interrupted_one():
     assert chosen(("web1", BROKEN_OFF)) == AfterHosts({"web1": ["Task 0"]}, {})
+
+
+def test_a_command_that_had_not_been_sent_makes_no_host_interrupted_and_leaves_none_out():
+    assert chosen(("web1", NOT_BEGUN)) == AfterHosts({}, {})
+    assert chosen(("web1", NOT_BEGUN), ("web1", CLEAN)) == AfterHosts({"web1": ["Task 1"]}, {})
 
 
 def test_its_survivors_count_nevertheless():

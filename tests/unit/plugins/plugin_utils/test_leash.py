@@ -96,8 +96,9 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
     """Of the second kind a recap does not say what its kill pass would not have found."""
     taken: list[Any] = []
     link: Any = types.SimpleNamespace(
-        run="00000000000000aa", take=lambda lease, terms: taken.append(terms["terms"]) or True, done=lambda lease: None, main=types.SimpleNamespace(pid=0)
-    )
+        run="00000000000000aa", take=lambda lease, terms: taken.append(terms["terms"]) or True, done=lambda lease: None, announced=False,
+        main=types.SimpleNamespace(pid=0),
+    )  # fmt: skip
     context = PlayContext()
     context.executable = "/bin/sh"
     connection = connection_loader.get("local", context, new_stdin=None)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import select
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._process_table import ProcTable
 from ansible_collections.treekill.remote.plugins.plugin_utils import _processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
@@ -263,3 +264,25 @@ def test_what_was_stopped_below_a_process_goes_on(family):
     until(lambda: family.states() == "TTT")
     _processes.wake_tree(identify(family.worker.pid))
     until(lambda: family.states() == "SSS")
+
+
+@pytest.mark.parametrize("script", ["sleep 7200", "trap : TERM; sleep 7200 & wait $!; sleep 7200"], ids=["none has it", "a shell goes on with its trap"])
+def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(loop, script):
+    """What its group does about the signal is its own business: a second one could end it in the middle of that."""
+    local = LocalProcesses(loop, PATH, None)
+    worker = subprocess.Popen(["sh", "-c", f"sh -c {script!r} & wait"], start_new_session=True)
+    try:
+        # In the place of its shell, or below it.
+        table = ProcTable()
+        until(lambda: [b"sleep", b"7200"] in map(table.arguments, descendants([worker.pid], table.children, lambda dummy: False)))
+        members = local._group_below(identify(worker.pid))
+        sent: list[ProcessId] = []
+        local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
+        local._see_passed_on(identify(worker.pid), members, signal.SIGTERM, 30)
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait()
+        loop.run_while(lambda: local.busy)
+        assert not sent
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)

@@ -116,6 +116,12 @@ def test_what_was_spared_and_what_was_left_alone_is_named():
     assert "web2 : left alone: poll 0 (task: Dump)" in lines
 
 
+def test_a_command_that_had_not_been_sent_is_told_and_leaves_nothing_to_be_done():
+    lines = recap([result(outcome="not begun", reason="its command had not been sent")])
+    assert "web1 : nothing had begun (task: Dump): its command had not been sent" in lines
+    assert not [line for line in lines if "NOT CONFIRMED" in line or line.startswith("To finish it")]
+
+
 def test_a_transfer_that_was_broken_off_is_told_and_leaves_nothing_to_be_done():
     lines = recap([result(outcome="broken off")])
     assert "web1 : a file transfer was broken off (task: Dump)" in lines

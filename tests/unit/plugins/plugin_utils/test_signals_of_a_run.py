@@ -11,6 +11,7 @@ import signal
 import time
 
 import pytest
+from ansible.executor.process.worker import WorkerProcess
 
 from .plays_here import Program, playbook, running
 
@@ -93,6 +94,43 @@ class CallbackModule(CallbackBase):
 """
 
 
+#: As on a busy machine: core terminates its workers when each has taken its handler away, and has not passed its signal on yet.
+SLOW_WORKERS = """
+import os, pathlib, signal, time
+from ansible.executor.process.worker import WorkerProcess
+from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.plugins.callback import CallbackBase
+
+def until(look):
+    deadline = time.monotonic() + 60
+    while not look() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+def term(self, number, frame):
+    signal.signal(number, signal.SIG_DFL)
+    pathlib.Path(f"slow-{os.getpid()}-{number}").touch()
+    until(lambda: False)
+
+cleanup_processes = TaskQueueManager._cleanup_processes
+
+def cleanup(self):
+    for number in self.numbers:
+        until(lambda: len([*pathlib.Path().glob(f"slow-*-{number}")]) == 2)
+        cleanup_processes(self)
+    self.numbers = ()
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "slow_workers"
+
+    def __init__(self):
+        super().__init__()
+        WorkerProcess._term = term
+        TaskQueueManager._cleanup_processes = cleanup
+        # After INT a worker dies of the second TERM.
+        TaskQueueManager.numbers = [int(number) for number in os.environ["SLOW_WORKERS"].split()]
+"""
+
+
 def until_stubborn(program: Program) -> None:
     program.until(lambda: stubborn(program))
 
@@ -171,6 +209,18 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
         program.until(lambda: not program.running("sleep", "7200"), 15)
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
         assert "will be terminated" not in program.flat()
+
+
+@pytest.mark.skipif(not hasattr(WorkerProcess, "_term"), reason="the workers of this ansible-core pass on no signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number):
+    words = ["all", "-i", "one,two", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
+    numbers = " ".join(str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number]))
+    with running(tmp_path, ["-m", "ansible", "adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
+        program.until(lambda: len(program.running("sleep", "7200")) == 2)
+        program.signal(number)
+        program.until(lambda: not program.running("sleep", "7200"), 15)
+        assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
 
 
 def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""TCP connections of this machine over which nothing has come yet, as Linux tells them: sock_diag(7).
+
+This file is private to the collection treekill.remote.
+
+Asked of the kernel by netlink: that is allowed for everybody. To take the socket of another process (pidfd_getfd) is not,
+where Yama lets processes trace their own children alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import typing as t
+
+_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_ERROR, _DONE = 2, 3
+_REQUEST_DUMP = 0x301
+_INFO = 2
+"""Attribute with C(struct tcp_info), see linux/inet_diag.h."""
+
+_ESTABLISHED, _SYN_SENT = 1, 2
+
+_HEADER = struct.Struct("=IHHII")
+_QUESTION = struct.Struct("=BBBBI48x")
+_ANSWER = struct.Struct("=BBxx48xIIIII")
+"""Family, state, expires, bytes to be read, bytes to be sent, user, inode."""
+_ATTRIBUTE = struct.Struct("=HH")
+_RECEIVED = struct.Struct("=Q")
+_RECEIVED_AT = 128
+"""Place of tcpi_bytes_received, which is there since Linux 4.1."""
+
+_SECONDS = 1.0
+_CHUNK = 1 << 17
+
+
+def silent_connections() -> frozenset[int]:
+    """Inodes of the sockets that try to connect, or are connected and have not received a byte. None of them where the system does not tell."""
+    found: set[int] = set()
+    if hasattr(socket, "AF_NETLINK"):
+        for family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError, struct.error):
+                found |= _of(family)
+    return frozenset(found)
+
+
+def _of(family: int) -> set[int]:
+    question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, 1 << _ESTABLISHED | 1 << _SYN_SENT)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+        kernel.settimeout(_SECONDS)
+        kernel.send(_HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + question)
+        found: set[int] = set()
+        while True:
+            for kind, body in _messages(kernel.recv(_CHUNK)):
+                if kind in (_ERROR, _DONE):
+                    return found
+                inode = _silent(body)
+                if inode:
+                    found.add(inode)
+
+
+def _messages(chunk: bytes) -> t.Iterator[tuple[int, bytes]]:
+    while len(chunk) >= _HEADER.size:
+        length, kind, *dummy = _HEADER.unpack_from(chunk)
+        yield kind, chunk[_HEADER.size : length]
+        chunk = chunk[max(_aligned(length), _HEADER.size) :]
+
+
+def _silent(body: bytes) -> int:
+    """The inode of a socket over which nothing has come; 0 for another."""
+    dummy, state, dummy, unread, dummy, dummy, inode = _ANSWER.unpack_from(body)
+    if state not in (_ESTABLISHED, _SYN_SENT) or unread:
+        return 0
+    info = _info(body[_ANSWER.size :])
+    if len(info) < _RECEIVED_AT + _RECEIVED.size:
+        return 0
+    return 0 if _RECEIVED.unpack_from(info, _RECEIVED_AT)[0] else int(inode)
+
+
+def _info(attributes: bytes) -> bytes:
+    while len(attributes) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(attributes)
+        if kind == _INFO:
+            return attributes[_ATTRIBUTE.size : length]
+        attributes = attributes[max(_aligned(length), _ATTRIBUTE.size) :]
+    return b""
+
+
+def _aligned(length: int) -> int:
+    return (length + 3) & ~3
