@@ -60,6 +60,6 @@ def has_ways_of_its_own(connection: ConnectionBase) -> bool:
     return any(one.__module__.partition(".")[0] == "ansible_mitogen" for one in type(connection).__mro__)
 
 
-def had_no_session(error: BaseException) -> bool:
-    """Whether what a connection raised says that nothing was started on the host: there was no session, or no way to become the user."""
+def had_no_session(error: BaseException | str) -> bool:
+    """Whether what a connection raised, or its client said, tells that nothing was started on the host: no session, or no way to become the user."""
     return bool(_NEVER_STARTED.search(str(error)))
