@@ -18,8 +18,8 @@ from tests.hosts import Host, Lab, trees
 
 from .verdict import Ending
 
-#: Seconds after which a run of a target is ended; the longest takes some three minutes.
-LONGEST = 900.0
+#: Seconds after which a run of a target is ended; the longest takes some three minutes of a machine that does nothing else.
+LONGEST = 1800.0
 
 #: Seconds in which a process ends that nothing keeps, and seconds between two looks.
 _LAST_BREATH, _PAUSE = 3.0, 0.1
