@@ -21,7 +21,7 @@ help:  ## this list
 	@echo 'make <target> [CORE=2.16] [ON_PYTHON=3.12] [PYTEST_ARGS="-k name"] [PYTHON=python3]'
 	@sed -n 's/^\([a-z%-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-test:  ## lint, unit, integration and timing tests and molecule scenarios on one core (default: the newest that the Pythons here can run)
+test:  ## lint, all tests, molecule scenarios and the nearest of ansible-core's own targets, on one core (default: the newest that the Pythons here can run)
 	@$(ENVIRONMENT) test $(ON_CORE) -- $(PYTEST_ARGS)
 
 test-all-cores:  ## the same on every supported core; names those that cannot run here
@@ -45,7 +45,7 @@ integration:  ## real hosts, real ssh, the installed tarball
 timing:  ## how soon and how fast; what `make lint` must not measure
 	@$(ENVIRONMENT) timing $(ON_CORE) -- $(PYTEST_ARGS)
 
-core-tests:  ## ansible-core's own integration tests, each without and with the callback
+core-tests:  ## ansible-core's own integration tests with the callback, and without it those that fail with it
 	@$(ENVIRONMENT) core-tests $(ON_CORE) -- $(CORE_TESTS_ARGS)
 
 coverage:  ## every row of the integration tests on one core, and docs/coverage.md made from them

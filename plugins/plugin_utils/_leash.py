@@ -24,6 +24,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._cookie import export_command, parse_cookie
+from ansible_collections.treekill.remote.plugins.plugin_utils._attempts import Attempts
 from ansible_collections.treekill.remote.plugins.plugin_utils._carried import carried
 from ansible_collections.treekill.remote.plugins.plugin_utils._departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._first_shell import in_first_shell
@@ -36,7 +37,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap_hosts impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision, append_program, is_python, python_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._transfer import transferring
-from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session, has_ways_of_its_own, is_for_devices, is_ssh, runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._transports import has_ways_of_its_own, is_for_devices, is_ssh, runs_here
 from ansible_collections.treekill.remote.plugins.plugin_utils._wire import to_json
 
 if t.TYPE_CHECKING:
@@ -150,6 +151,7 @@ class Leash:
         self._reach_of: tuple[t.Any, ...] = ()
         self._reach_text = ""
         self._departure = Departure(connection, link)
+        self._attempts = Attempts(connection)
         self._exec_command: t.Callable[..., Result] = connection.exec_command
         vars(connection)["exec_command"] = self.exec_command
         if is_whole(Part.BECOME):
@@ -346,11 +348,12 @@ class Leash:
             self._link.done(lease)
 
     def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool, more: t.Mapping[str, t.Any]) -> Result:
+        self._attempts.begin()
         try:
             with self._signals_held(lease), self._departure.noted(lease):
                 result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         except BaseException as error:
-            if had_no_session(error):
+            if self._attempts.had_no_session(error):
                 self._link.done(lease)
             else:
                 self._give_up(lease, lost=isinstance(error, AnsibleConnectionFailure), error=error)

@@ -18,10 +18,14 @@ if t.TYPE_CHECKING:
 _NEVER_STARTED = re.compile(
     r"Failed to connect to the host via paramiko|ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
     r"(?:kex|ssh)_exchange_identification|banner exchange|"
-    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password|Timeout \(\d+s?\) waiting for privilege escalation prompt"
+    r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password|Timeout \(\d+s?\) waiting for privilege escalation prompt|"
+    # Of core's plugins local and paramiko_ssh, which put the output of sudo behind it.
+    r"\A(?:Timed out|Premature end of stream|Duplicate become password prompt encountered) waiting for become success|"
+    r"\A(?:timeout waiting for|privilege output closed while waiting for|ssh timed out waiting for) (?:privilege escalation|password prompt)|"
+    r"\AA password is required but none was supplied"
 )
-"""What ssh, our paramiko_ssh and the become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
-Any other failure may have come after the start."""
+"""What connection and become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
+A kill order would wait at the same prompt, or count as one more wrong password. Any other failure may have come after the start."""
 
 _SSH = ("ssh", "paramiko")
 """What core's plugins for ssh call their transport."""
@@ -56,6 +60,6 @@ def has_ways_of_its_own(connection: ConnectionBase) -> bool:
     return any(one.__module__.partition(".")[0] == "ansible_mitogen" for one in type(connection).__mro__)
 
 
-def had_no_session(error: BaseException) -> bool:
-    """Whether what a connection raised says that nothing was started on the host: there was no session, or no way to become the user."""
+def had_no_session(error: BaseException | str) -> bool:
+    """Whether what a connection raised, or its client said, tells that nothing was started on the host: no session, or no way to become the user."""
     return bool(_NEVER_STARTED.search(str(error)))

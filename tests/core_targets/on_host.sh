@@ -23,10 +23,14 @@ ssh-keygen -m PEM -q -t rsa -N '' -f /root/.ansible/test/id_rsa
 cp /root/.ansible/test/id_rsa /root/.ansible/test/id_rsa.pub /root/.ssh
 cat /root/.ssh/id_rsa.pub >> /root/.ssh/authorized_keys
 printf 'localhost,127.0.0.1,::1 %s\n' "$(cat /etc/ssh/ssh_host_ed25519_key.pub)" > /root/.ssh/known_hosts
-# A target may ask for a package that is there: pip must not refuse for the reason that it is Debian's.
-printf '[global]\nbreak-system-packages = true\n' > /etc/pip.conf
+# A target may ask for a package that is there: pip must not refuse for the reason that it is Debian's. Others it finds in a folder, not in an index.
+printf '[global]\nbreak-system-packages = true\nno-index = true\nfind-links = /opt/packages\n' > /etc/pip.conf
+rsyslogd -n &
+syslog=$!
 cd /root/ansible
 status=0
 python3 bin/ansible-test integration --local --allow-destructive --color no -v "$target" < /dev/null 2>&1 || status=$?
+kill "$syslog"
+wait "$syslog" || :
 times > "$here/times"
 exit "$status"

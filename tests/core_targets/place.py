@@ -18,8 +18,8 @@ from tests.hosts import Host, Lab, trees
 
 from .verdict import Ending
 
-#: Seconds after which a run of a target is ended; the longest takes some three minutes.
-LONGEST = 900.0
+#: Seconds after which a run of a target is ended; the longest takes some three minutes of a machine that does nothing else.
+LONGEST = 1800.0
 
 #: Seconds in which a process ends that nothing keeps, and seconds between two looks.
 _LAST_BREATH, _PAUSE = 3.0, 0.1
@@ -33,11 +33,11 @@ _PACKAGES = (
     *("python3-apt", "python3-bcrypt", "python3-cryptography", "python3-debian", "python3-dev", "python3-httplib2", "python3-jinja2"),
     *("python3-packaging", "python3-paramiko", "python3-passlib", "python3-pexpect", "python3-pip", "python3-resolvelib"),
     *("python3-setuptools", "python3-venv", "python3-virtualenv", "python3-wheel", "python3-yaml"),
-    *("rsync", "sshpass", "subversion", "unzip", "xz-utils", "zip", "zstd"),
+    *("rsync", "rsyslog", "sshpass", "subversion", "unzip", "xz-utils", "zip", "zstd"),
 )
 
 #: Debian's own Python runs the target, as a target may want modules that only Debian has, such as apt's.
-_SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
+SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 
 
 class Way(Enum):
@@ -63,6 +63,8 @@ class Place:
     """Unpacked sources of the core."""
     collections: Path
     """A folder for ANSIBLE_COLLECTIONS_PATH that holds the collection."""
+    packages: Path
+    """A folder for pip."""
     suite: str
     """Debian release."""
 
@@ -79,14 +81,19 @@ class Place:
 
     def run(self, target: str, *ways: Way) -> list[Ending]:
         """Run the target in each of these ways, beside each other, each on a new host."""
-        binds = {str(self.source): "/opt/ansible", str(self.collections): "/opt/collections", str(Path(__file__).parent): "/opt/core-targets"}
+        binds = {
+            str(self.source): "/opt/ansible",
+            str(self.collections): "/opt/collections",
+            str(self.packages): "/opt/packages",
+            str(Path(__file__).parent): "/opt/core-targets",
+        }
         with Lab.up(count=len(ways), base=self.suite, packages=_PACKAGES, binds=binds) as lab, ThreadPoolExecutor(len(ways)) as pool:
             return list(pool.map(lambda host, way: _run(host, target, way), lab, ways))
 
 
-def suite_for(oldest: tuple[int, int], newest: tuple[int, int]) -> str:
-    """The newest Debian release whose Python runs a core that needs one from `oldest` to `newest`."""
-    return _SUITES[max(version for version in _SUITES if oldest <= version <= newest)]
+def python_for(oldest: tuple[int, int], newest: tuple[int, int]) -> tuple[int, int]:
+    """The newest Python of a Debian release that runs a core which needs one from `oldest` to `newest`."""
+    return max(version for version in SUITES if oldest <= version <= newest)
 
 
 def _run(host: Host, target: str, way: Way) -> Ending:

@@ -22,9 +22,10 @@ from pathlib import Path
 from tests.environment._cores import core_named
 from tests.environment._paths import CACHE
 from tests.hosts import kinds
+from tests.hosts.errors import HostsError
 
 from . import sources, targets
-from .place import Place, Way, suite_for
+from .place import SUITES, Place, Way, python_for
 from .verdict import BAD, Ending, Verdict, judge, own_words, reason, worse
 
 #: A target that differs is tried so many times: one that fails now and then by itself says nothing.
@@ -70,9 +71,13 @@ def main(words: Sequence[str]) -> int:
     source = sources.unpacked(release)
     chosen = targets.choose(targets.read(source), listed.not_run)
     names = _names(options, chosen, listed)
-    core = core_named(".".join(release.split(".")[:2]))
-    place = Place(source, Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]), suite_for(*core.python))
-    place.compile()
+    python = python_for(*core_named(".".join(release.split(".")[:2])).python)
+    place = Place(source, Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]), sources.packages(python), SUITES[python])
+    try:
+        place.compile()
+    except HostsError as error:
+        print(f"core's own targets: not run, as there can be no hosts of Debian {place.suite} here: {error}")
+        return 0
     print(f"{len(names)} targets of ansible-core {release}, with the callback, and without it those that fail", flush=True)
     results: list[Result] = []
     pool = ThreadPoolExecutor(options.jobs)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The source distribution of the core under test, fetched once for each release and unpacked in the cache of the clone."""
+"""What the targets are made of and what they install, in the cache of the clone: the core's source distribution, and packages of Python."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ _STUBS = {
     "ansible-connection": "lib/ansible/cli/scripts/ansible_connection_cli_stub.py",  # of older cores
 }
 
+#: What targets install by pip, for the host's Python, and what these need.
+_WHEELS = ("coverage", "passlib", "pexpect==4.8.0", "psutil", "ptyprocess", "setuptools", "toml", "wheel")
+#: The same, of which there are sources alone.
+_ARCHIVES = ("pexpect==3.0", "pexpect==3.3")
+
 _FOLDER = CACHE / "core-targets"
 
 
@@ -46,10 +51,28 @@ def unpacked(release: str) -> Path:
 
 def _fetch(release: str, into: Path) -> Path:
     """The archive from the package index that pip is set to use."""
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "ansible-core", "--dest", str(into), f"ansible-core=={release}"]
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    _download(into, "--no-binary", ":all:", f"ansible-core=={release}")
     (archive,) = into.glob("*.tar.gz")
     return archive
+
+
+def packages(python: tuple[int, int]) -> Path:
+    """A folder for `pip --find-links` on hosts with that Python, who have no way to a package index."""
+    version = ".".join(map(str, python))
+    folder = _FOLDER / f"packages-{version}"
+    if not folder.is_dir():
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        _download(partial, "--only-binary", ":all:", "--python-version", version, *_WHEELS)
+        for archive in _ARCHIVES:
+            _download(partial, "--no-binary", ":all:", archive)
+        partial.rename(folder)
+    return folder
+
+
+def _download(into: Path, *words: str) -> None:
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(into), *words]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
 
 def _add_programs(source: Path) -> None:

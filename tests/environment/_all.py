@@ -13,7 +13,7 @@ from ._cores import CORES
 from ._interpreters import interpreter_for, interpreters, reason_missing
 from ._lint import lint
 from ._setup import Ready, make_ready
-from ._tests import SUITES, suite
+from ._tests import SUITES, program, suite
 
 # The gates that depend on the core.
 OF_EACH_CORE = ("sanity", "units")
@@ -23,8 +23,9 @@ BEHIND_LINT = tuple(name for name in SUITES if name != "unit")
 
 
 def test(ready: Ready, gates: Sequence[str], arguments: Sequence[str]) -> int:
-    """Lint, then the suites; the first that fails is the last that runs, so that its output is what one sees."""
-    return lint(ready, gates) or next(filter(None, (suite(name, ready, arguments) for name in BEHIND_LINT)), 0)
+    """Lint, then the suites and the nearest of core's own targets; the first that fails is the last that runs, so that its output is what one sees."""
+    failed = lint(ready, gates) or next(filter(None, (suite(name, ready, arguments) for name in BEHIND_LINT)), 0)
+    return failed or program("core-tests", ready, ["--quick"])
 
 
 def test_all_cores(arguments: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tests.core_targets.place import processor_seconds, suite_for
+from tests.core_targets.place import processor_seconds, python_for
 from tests.core_targets.targets import Listed, aliases, choose
 from tests.core_targets.verdict import BAD, Ending, Verdict, judge, own_words, reason
 from tests.environment._cores import CORES
@@ -105,8 +105,8 @@ def test_an_exception_without_a_reason_is_refused(tmp_path):
 
 
 def test_each_core_has_a_debian_release_whose_python_runs_it():
-    assert {suite_for(*core.python) for core in CORES.values()} == {"bookworm", "trixie"}
-    assert suite_for(*CORES["2.16"].python) == "bookworm"
+    assert {python_for(*core.python) for core in CORES.values()} == {(3, 11), (3, 13)}
+    assert python_for(*CORES["2.16"].python) == (3, 11)
 
 
 @pytest.mark.parametrize(
