@@ -255,6 +255,9 @@ class SteppedGuardian:
         """Nothing is left of it."""
         assert not self.couriers
         self.loop.settle()
+        # The end of the main process, seen at this moment, has broken what was still open.
+        for sent in self.couriers:
+            self.answer(sent, b"")
         self._patch.undo()
         for descriptor in self._descriptors:
             os.close(descriptor)
