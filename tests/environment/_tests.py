@@ -21,11 +21,12 @@ SUITES = {
     "integration": (
         "tests/hosts_tests",
         "tests/connection",
+        # One of its files takes longest of all, beside the others.
+        "tests/faults",
         "tests/matrix",
         "tests/features",
         "tests/transports",
         "tests/front_ends",
-        "tests/faults",
         "tests/recap",
         "tests/modules",
         "tests/examples",
