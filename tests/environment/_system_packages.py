@@ -32,6 +32,7 @@ AS_ROOT = (
     Need("sshd", {"apt-get": "openssh-server", "dnf": "openssh-server"}),
     Need("sudo", {"apt-get": "sudo", "dnf": "sudo"}),
     Need("newuidmap", {"apt-get": "uidmap", "dnf": "shadow-utils"}),
+    Need("tini", {"apt-get": "tini", "dnf": "tini"}),
 )
 SHELLCHECK = Need("shellcheck", {"apt-get": "shellcheck", "dnf": "ShellCheck"})
 VENV = Need("a Python with venv and ensurepip", {"apt-get": "python3-venv", "dnf": "python3"})
