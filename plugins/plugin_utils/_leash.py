@@ -362,6 +362,8 @@ class Leash:
             # The client died of a signal: the command has not returned, whatever the client's status says.
             self._break(lease, lost=True)
         elif self.task.asynchronous and _STARTS_JOB.search(cmd):
+            # The lease stays open, and the next client of this worker is that of another command.
+            self._link.page.note_beginning(lease)
             if self.task.detaches:
                 self._link.detach(lease)
             else:

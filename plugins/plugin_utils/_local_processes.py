@@ -12,6 +12,7 @@ environment can no longer be found.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import re
@@ -99,7 +100,12 @@ class LocalProcesses:
     def not_begun(self, leases: t.Iterable[Lease], noted: t.Callable[[str], bool]) -> set[str]:
         """Ids of those of these frozen leases of which nothing can have begun on the host. `noted`: whether the worker has said that it may have."""
         standing = {}
+        leases = [*leases]
+        holders = collections.Counter(lease.terms["worker"] for lease in leases)
         for lease in leases:
+            # The lease of a job stays open while its worker polls the job, by a client that is not the job's.
+            if holders[lease.terms["worker"]] > 1:
+                continue
             frozen = self._frozen.get(lease.lease)
             if frozen is not None and frozen.worker is not None and not noted(lease.lease):
                 if lease.terms.get("notes") is True:

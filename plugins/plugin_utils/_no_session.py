@@ -13,6 +13,7 @@ not received a byte has agreed on nothing. So nothing has begun where all of thi
   a session before it connects by itself still has that socket open (OpenSSH from 6.6 to 10, mux.c).
 - It is OpenSSH's ssh, and the very program that the plugin has started. Not a script around it, which may have tried before.
 - The worker has started nothing else but this, or sshpass around it, and it is the first client of the command.
+- The worker holds no other lease. The one of an asynchronous job stays open, and each poll has a client of its own.
 
 Where the worker itself notes that it is about to send the command, it only has to stand still without such a note. The notes
 are looked at by the caller: see C(_departure.py).

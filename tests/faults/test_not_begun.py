@@ -86,6 +86,21 @@ def test_where_a_second_client_waits_the_first_one_may_have_begun_something(lab:
         tasks.wait_until_nothing_is_left(run)
 
 
+def test_where_the_poll_of_a_job_waits_the_job_is_not_forgotten(lab: Lab, web1: Host, server: Server) -> None:
+    play = Play([tasks.grow(**{"async": 3600, "poll": 1})], options={"kill_timeout": 1, "kill_retry_for": 0}, sections=IMPATIENT)
+    with started(lab, play) as run:
+        tasks.wait_for_tree(run, [web1])
+        server.stop()
+        LOST_MASTER.fire(run, lab)
+        until(lambda: _is_connected(web1) and clients(run, web1), 30, lambda: f"no poll waits\n{run.story}")
+        INT.fire(run, lab)
+        assert run.wait(60) == INT.status, run.story
+        assert re.search(r"^web1 +: NOT CONFIRMED \(task: Grow a tree\)", run.errors, re.MULTILINE), run.story
+        assert "nothing had begun" not in run.errors, run.story
+        assert tasks.alive(run, web1), run.story
+        tasks.wait_until_nothing_is_left(run)
+
+
 def test_a_command_over_a_master_that_is_there_is_ended_as_ever(lab: Lab, web1: Host, server: Server) -> None:
     """New connections wait, which the master does not need."""
     play = Play([tasks.trace(), tasks.grow()], options={"kill_timeout": 1})

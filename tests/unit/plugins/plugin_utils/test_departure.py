@@ -26,7 +26,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._task import Guard
 class Guarded:
     """A connection on a leash. Its ssh client is a script that writes down what it finds noted when it starts, and then does this."""
 
-    def __init__(self, directory: Path, does: str, *, retries: int = 0, announced: bool = True, name: str = "ssh") -> None:
+    def __init__(self, directory: Path, does: str, *, retries: int = 0, announced: bool = True, name: str = "ssh", asynchronous: bool = False) -> None:
         self.page = RunPage()
         self.taken: list[dict[str, Any]] = []
         self.lease = ""
@@ -36,13 +36,13 @@ class Guarded:
         self.client.chmod(0o755)
         link: Any = types.SimpleNamespace(
             run="00000000000000aa", announced=announced, page=self.page, main=types.SimpleNamespace(pid=0), take=self._take, done=lambda lease: None,
-            broken=lambda lease, lost, wait: None, unguarded=lambda *reason: None,
+            done_at_exit=lambda lease: None, broken=lambda lease, lost, wait: None, unguarded=lambda *reason: None,
         )  # fmt: skip
         context = PlayContext()
         context.executable = "/bin/sh"
         self.connection = connection_loader.get(name, context, new_stdin=None)
         self.connection.set_options(direct={"ssh_executable": str(self.client), "reconnection_retries": retries, "host": "web1"} if name == "ssh" else {})
-        task = GuardedTask(host="web1", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
+        task = GuardedTask(host="web1", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True, asynchronous=asynchronous)
         assert leash(self.connection, link, task) is not None
 
     def _take(self, lease: str, terms: dict[str, Any]) -> bool:
@@ -70,6 +70,13 @@ def test_the_second_client_of_a_command_is_noted(tmp_path):
     with pytest.raises(AnsibleConnectionFailure):
         guarded.connection.exec_command("true")
     assert guarded.started == 2
+    assert guarded.page.may_have_begun(guarded.lease)
+
+
+def test_a_command_that_has_left_a_job_is_noted(tmp_path):
+    """Its lease stays open while the worker polls the job, each time by another client."""
+    guarded = Guarded(tmp_path, "exit 0", asynchronous=True)
+    assert guarded.connection.exec_command("/tmp/async_wrapper.py j123 60 /tmp/module")[0] == 0
     assert guarded.page.may_have_begun(guarded.lease)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shlex
 import shutil
@@ -212,6 +213,15 @@ def test_a_lease_that_does_not_name_its_client_is_not_known(client: Any):
         one.lease.terms["client"] = client
         silent.accept()
         assert not one.is_found_without_session()
+
+
+def test_of_two_leases_of_a_worker_it_is_not_known_whose_client_it_is():
+    """One may be that of a job which it polls by the other."""
+    with port() as silent, worker(ssh(silent.number)) as one:
+        silent.accept()
+        poll = dataclasses.replace(one.lease, lease="0000000b", terms={**one.lease.terms})
+        one.local.freeze([one.lease, poll])
+        assert one.local.not_begun([one.lease, poll], lambda dummy: False) == set()
 
 
 def test_where_the_kernel_does_not_tell_of_sockets_nothing_is_known(monkeypatch):
