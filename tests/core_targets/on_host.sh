@@ -30,7 +30,7 @@ syslog=$!
 cd /root/ansible
 status=0
 python3 bin/ansible-test integration --local --allow-destructive --color no -v "$target" < /dev/null 2>&1 || status=$?
-kill "$syslog"
+kill "$syslog" || :
 wait "$syslog" || :
 times > "$here/times"
 exit "$status"

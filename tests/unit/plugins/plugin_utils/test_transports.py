@@ -13,6 +13,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader
+from ansible.release import __version__
 from ansible_collections.treekill.remote.plugins.plugin_utils._transports import had_no_session
 
 
@@ -43,7 +44,11 @@ def test_one_that_may_have_been_started_does(error):
     [
         pytest.param("exec 1>&- 2>&-", id="ends"),
         pytest.param("echo Password:; exec timeout 3 cat", id="prompts in other words"),
-        pytest.param('shift; echo "$1"; read -r word; echo "$1"; exec timeout 3 cat', id="prompts again"),
+        pytest.param(
+            'shift; echo "$1"; read -r word; echo "$1"; exec timeout 3 cat',
+            id="prompts again",
+            marks=pytest.mark.skipif(__version__.startswith(("2.16.", "2.17.", "2.18.")), reason="this core looks for one prompt"),
+        ),
     ],
 )
 def test_what_the_local_plugin_of_this_core_says_of_a_failed_escalation_is_known(escalation, tmp_path):
