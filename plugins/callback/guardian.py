@@ -42,8 +42,8 @@ import typing as t
 
 from ansible import __version__ as core_version
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.treekill.remote.plugins.plugin_utils import _hook_points
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_outcome import leave_outcome, outcome_file
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import leave_outcome, outcome_file
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
 
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
@@ -54,8 +54,8 @@ if t.TYPE_CHECKING:
     from ansible.playbook.play import Play
     from ansible.playbook.play_context import PlayContext
     from ansible.playbook.task import Task
-    from ansible_collections.treekill.remote.plugins.plugin_utils._after_plan import AfterPlan
-    from ansible_collections.treekill.remote.plugins.plugin_utils._guarded_run import GuardedRun
+    from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import AfterPlan
+    from ansible_collections.treekill.remote.plugins.plugin_utils._run.guarded_run import GuardedRun
 
 _OVERWRITES_HANDLERS = ("2.19.0", "2.19.1", "2.19.2", "2.19.3")
 
@@ -74,7 +74,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._begun = False
         self._after: AfterPlan | None = None
         self._outcome = outcome_file()
-        unknown = _hook_points.warning(core_version)
+        unknown = api.warning(core_version)
         if unknown:
             self._display.warning(unknown)
 
@@ -100,25 +100,25 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
                     " Nothing is guarded: update to 2.19.4 or later."
                 )
-        elif _hook_points.is_whole(_hook_points.Part.EVERYTHING):
+        elif api.is_whole(api.Part.EVERYTHING):
             self._guard(loader, basedir, announced)
         self._begun = True
 
     def _guard(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
         # Not before: their imports fail on a core that lacks what they stand on.
-        from ansible_collections.treekill.remote.plugins.plugin_utils import _beginning, _command_of_many  # noqa: PLC0415
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run import patch_console, start  # noqa: PLC0415
 
-        options, records, self._after = _beginning.options_or_exit(loader, basedir, self._display)
+        options, records, self._after = start.options_or_exit(loader, basedir, self._display)
         if not self._begun:
-            until_exit = not _hook_points.is_whole(_hook_points.Part.CONSOLE) or (announced and _command_of_many.is_command_line())
-            self._run = run = _beginning.begin(options, records, self._display, until_exit)
+            until_exit = not api.is_whole(api.Part.CONSOLE) or (announced and patch_console.is_command_line())
+            self._run = run = start.begin(options, records, self._display, until_exit)
             if run is not None and not until_exit:
-                _command_of_many.at_end_of_run(self, lambda: self._end(run))
+                patch_console.at_end_of_run(self, lambda: self._end(run))
         if self._run is not None:
             self._run.run_after(self._after)
 
     def _end(self, run: GuardedRun) -> None:
-        from ansible_collections.treekill.remote.plugins.plugin_utils._beginning import end  # noqa: PLC0415
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run.start import end  # noqa: PLC0415
 
         self._run, self._begun = None, False
         end(run)

@@ -297,9 +297,9 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_client import Client
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko_options import connected_client
-from ansible_collections.treekill.remote.plugins.plugin_utils._self_leashed import leash_self
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import leash_self
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import Client
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.options import connected_client
 
 display = Display()
 

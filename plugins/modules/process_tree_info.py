@@ -207,18 +207,18 @@ msg:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.treekill.remote.plugins.module_utils import _command_state
-from ansible_collections.treekill.remote.plugins.module_utils._cookie import ANY_LEASE, check_names
-from ansible_collections.treekill.remote.plugins.module_utils._host_survey import Survey
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import process_table
-from ansible_collections.treekill.remote.plugins.module_utils._process_rows import age_of, told
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import process_table
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import ANY_LEASE, check_names
+from ansible_collections.treekill.remote.plugins.module_utils._survey import state
+from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import age_of, told
+from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
 
 
 def wanted(tree, params, snapshot):
     """Whether a task asks for this command."""
     if params["run"] and tree.run not in params["run"]:
         return False
-    if params["dead"] and tree.state != _command_state.ABANDONED:
+    if params["dead"] and tree.state != state.ABANDONED:
         return False
     return params["older_than"] is None or age_of(tree, snapshot) > params["older_than"]
 

@@ -207,13 +207,14 @@ import os
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.treekill.remote.plugins.module_utils import _kill_selection, _selected_kill
-from ansible_collections.treekill.remote.plugins.module_utils._host_survey import Survey
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass import process_table
-from ansible_collections.treekill.remote.plugins.module_utils._kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._pid_file import process_of
-from ansible_collections.treekill.remote.plugins.module_utils._process_model import ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process_rows import told
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import process_table
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.pid_file import process_of
+from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
+from ansible_collections.treekill.remote.plugins.module_utils._survey import selection as kill_selection
+from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import told
+from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
 
 
 def signal_number(text):
@@ -257,10 +258,10 @@ def check_options(params):
 def select(params, survey, table):
     """(what to end, why there is nothing). Raises ValueError for what is not to be ended."""
     if params["run"]:
-        return _kill_selection.of_runs(survey.trees, params, survey.own_runs), ""
+        return kill_selection.of_runs(survey.trees, params, survey.own_runs), ""
     if params["dead"]:
-        return _kill_selection.of_dead(survey.trees, survey.snapshot, params["older_than"], survey.own_runs), ""
-    nothing = _kill_selection.Selection()
+        return kill_selection.of_dead(survey.trees, survey.snapshot, params["older_than"], survey.own_runs), ""
+    nothing = kill_selection.Selection()
     if params["pid_file"]:
         try:
             process = process_of(params["pid_file"], table)
@@ -270,11 +271,11 @@ def select(params, survey, table):
             return nothing, "pid file %s names a process that is gone" % params["pid_file"]
     else:
         if params["pid"] <= 1:
-            raise _kill_selection.Refused("pid %d is never ended" % params["pid"])
+            raise kill_selection.Refused("pid %d is never ended" % params["pid"])
         process = table.process(params["pid"])
         if process is None or process.id != ProcessId(params["pid"], params["start"]):
             return nothing, "pid %d is gone, or another process by now" % params["pid"]
-    return _kill_selection.of_process(process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs), ""
+    return kill_selection.of_process(process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs), ""
 
 
 def run(module):
@@ -284,18 +285,18 @@ def run(module):
     table = process_table()
     survey = Survey(table)
     selection, reason = select(module.params, survey, table)
-    if not module.check_mode and _selected_kill.await_supervisors(selection.trees, table, request.timeout):
+    if not module.check_mode and kill.await_supervisors(selection.trees, table, request.timeout):
         survey = Survey(table)
         selection, reason = select(module.params, survey, table)
     result = dict(survey.blind_spots(os.geteuid()), left_alone=[told(tree, survey.snapshot, request.arguments) for tree in selection.left_alone])
     if reason:
         result["msg"] = reason
     request.arguments = request.arguments and not selection.secret
-    control = _selected_kill.control_of(selection, request, table)
+    control = kill.control_of(selection, request, table)
     if module.check_mode:
-        planned = _selected_kill.would_end(control, request)
+        planned = kill.would_end(control, request)
         return dict(result, changed=bool(planned["found"]), gone=[], **planned)
-    report = _selected_kill.end(control, request) if selection.tops else {"gone": [], "survivors": [], "spared": []}
+    report = kill.end(control, request) if selection.tops else {"gone": [], "survivors": [], "spared": []}
     return dict(result, changed=bool(report["gone"]), gone=report["gone"], survivors=report["survivors"], spared=report["spared"])
 
 

@@ -47,7 +47,7 @@ def _count(host: Host) -> int:
 
 
 def _kill_pass(host: Host) -> float:
-    program = product("_kill_program")
+    program = product("_payload.kill_command")
     lease, nonce = secrets.token_hex(4), secrets.token_hex(8)
     for number in range(3):
         host.spawn(["sleep", f"720{number}"], environ={"TREEKILL": f"{_RUN}/{lease}/2/1"})

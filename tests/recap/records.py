@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from ansible_collections.treekill.remote.plugins.plugin_utils import _journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 
 from tests.matrix.run import Run
 from tests.matrix.waiting import until
@@ -36,14 +36,14 @@ def journal_of(run: Run) -> Path:
     return run.directory / "home/treekill/journal"
 
 
-def entry_of(run: Run) -> _journal.JournalEntry:
+def entry_of(run: Run) -> journal.JournalEntry:
     """The only run that the journal knows."""
-    entries = _journal.entries(str(journal_of(run)))
+    entries = journal.entries(str(journal_of(run)))
     assert len(entries) == 1, f"{entries}\n{run.story}"
     return entries[0]
 
 
-def wait_for_state(run: Run, state: str) -> _journal.JournalEntry:
+def wait_for_state(run: Run, state: str) -> journal.JournalEntry:
     """The entry, once its run is in that state."""
     until(lambda: entry_of(run).state == state, PATIENCE, lambda: f"{entry_of(run)}\n{run.story}")
     return entry_of(run)

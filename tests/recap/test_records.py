@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils import _journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal as journal_format
 
 from tests.hosts import Host, Lab
 from tests.matrix.run import Run
@@ -73,10 +73,10 @@ def test_a_lost_controller_leaves_the_hosts_and_leases_to_sweep(lab: Lab, web1: 
         assert run.wait(60) == LOST_CONTROLLER.status, run.story
         entry = wait_for_state(run, "dead")
         assert entry.open_hosts() == expected, run.story
-        assert _journal.open_hosts(str(journal_of(run))) == {entry.run: expected}
+        assert journal_format.open_hosts(str(journal_of(run))) == {entry.run: expected}
         for host in lab:
-            _journal.mark_swept(str(journal_of(run)), entry.run, host.name, expected[host.name])
-        assert _journal.open_hosts(str(journal_of(run))) == {}
+            journal_format.mark_swept(str(journal_of(run)), entry.run, host.name, expected[host.name])
+        assert journal_format.open_hosts(str(journal_of(run))) == {}
         assert not [*run.directory.glob("report-*")], run.story
 
 

@@ -15,8 +15,8 @@ import time
 
 import pytest
 
+from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import GRACE, TREE, ends, sleeps, started
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS, Module
-from tests.unit.plugins.plugin_utils.test_supervisor_channel import GRACE, TREE, ends, sleeps, started
 
 from .fastest import fastest
 

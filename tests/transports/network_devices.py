@@ -24,7 +24,7 @@ PLUGINS = {"network_cli": "cisco.ios.ios", "netconf": "", "httpapi": "ansible.ne
 
 def main() -> None:
     init_plugin_loader()
-    from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash  # noqa: PLC0415  # found from here on
+    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash  # noqa: PLC0415  # found from here on
 
     changed = {}
     for name, platform in PLUGINS.items():

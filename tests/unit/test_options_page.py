@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils import _options
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import options as kill_options
 
 from tests.options_page.__main__ import BEGIN, PAGE, generated, page
 from tests.options_page.documented import markdown, options
@@ -36,7 +36,7 @@ def test_whatever_changes_in_the_documentation_changes_the_page(change):
 
 
 def test_the_page_has_every_option_that_the_collection_reads():
-    read = {**_options.VARIABLES, **_options.AFTER_VARIABLES, **_options.RECORD_VARIABLES}
+    read = {**kill_options.VARIABLES, **kill_options.AFTER_VARIABLES, **kill_options.RECORD_VARIABLES}
     assert {option.variable: option.name for option in options()} == read
     assert all(f"\n### {name}\n" in TEXT for name in read.values())
 
@@ -80,7 +80,7 @@ def in_force(tmp_path: Path, *, cfg: str = "", environment: str = "", variables:
         "LC_ALL": "C.UTF-8",
         **({name: value} if name else {}),
     }
-    code = f"from ansible_collections.treekill.remote.plugins.plugin_utils._options import resolve; print(resolve({variables!r}, {arguments!r}).timeout)"
+    code = f"from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import resolve; print(resolve({variables!r}, {arguments!r}).timeout)"
     return float(subprocess.run([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 

@@ -8,7 +8,7 @@ What belongs to the tree is reckoned by the rules of docs/how_it_kills.md from w
 is taken from the collection but the form in which a process is told.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
 
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 MARK = ("TREEKILL=%s/%s/" % (RUN, LEASE)).encode()

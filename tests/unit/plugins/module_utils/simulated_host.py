@@ -7,7 +7,7 @@
 What no real host can be made to do at will. Real hosts are in the other tests.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process_model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
 
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 SCRIPT = ("export TREEKILL=%s/%s/$$/$PPID; work" % (RUN, LEASE)).encode()

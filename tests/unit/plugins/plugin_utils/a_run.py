@@ -17,11 +17,12 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guardian_process, _options
-from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
-from ansible_collections.treekill.remote.plugins.plugin_utils._link import Link
-from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
 RUN = "00000000000000aa"
 
@@ -47,7 +48,7 @@ def _return_text(connection: Any) -> None:
 
 def _results(commands: list[list[str | None]]) -> list[Any]:
     link = Link(run=RUN, main=identify(os.getpid()), announced=True)
-    task = GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
+    task = GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
     bare, leashed, announcing, texty = _connection(), _connection(), _connection(), _connection()
     leash(leashed, link, task)
     _return_text(texty)
@@ -62,7 +63,7 @@ def _results(commands: list[list[str | None]]) -> list[Any]:
 
 
 def _wait() -> None:
-    path = _guardian_process.ensure(RUN, identify(os.getpid()))
+    path = process.ensure(RUN, identify(os.getpid()))
     print(json.dumps(path), flush=True)
     sys.stdin.read()
 

@@ -34,14 +34,18 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils import _guarded_run, _link, _options, _rendezvous, _writer_queue
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import Reach
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease_terms import Command, terms_of_command
-from ansible_collections.treekill.remote.plugins.plugin_utils._leash import leash
-from ansible_collections.treekill.remote.plugins.plugin_utils._progress import TICK
-from ansible_collections.treekill.remote.plugins.plugin_utils._silence import Silence
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._wire import Channel, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import Reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
+from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import Silence
 
 #: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take longer than it has to.
 PATIENCE = 0.4
@@ -91,7 +95,7 @@ def _unfreeze(fault: _Fault) -> None:
 
 
 def _remove_socket(fault: _Fault) -> None:
-    shutil.rmtree(os.path.dirname(os.environ[_rendezvous.ENVIRONMENT]), ignore_errors=True)
+    shutil.rmtree(os.path.dirname(os.environ[endpoint.ENVIRONMENT]), ignore_errors=True)
 
 
 def _nothing(fault: _Fault) -> None:
@@ -132,7 +136,7 @@ class _Fault:
 
     def find(self) -> None:
         """Which processes the guardian and its writer are."""
-        path = os.environ[_rendezvous.ENVIRONMENT]
+        path = os.environ[endpoint.ENVIRONMENT]
         with open("/proc/net/unix", encoding="utf-8") as table:
             inodes = {f"socket:[{words[6]}]" for words in map(str.split, table) if words[-1] == path and int(words[3], 16) & 0x10000}
         self.guardian = next(pid for pid in _pids() if pid != os.getpid() and inodes & _open_at(pid))
@@ -318,7 +322,7 @@ def _connection() -> Any:
 
 
 def _task() -> GuardedTask:
-    return GuardedTask(host="here", name="a task", options=_options.resolve(), interpreters=(), show_arguments=True)
+    return GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
 
 
 def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> list[Any]:
@@ -356,11 +360,11 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, link = _Fault(order), None, None
-    _link._PATIENCE = _guarded_run._REPLY_SECONDS = _guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
     # Shorter than the wait for the report, as ever.
-    _writer_queue.DISK_SECONDS = PATIENCE / 4
+    writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
-        guarded = _guarded_run.GuardedRun(_options.resolve(), _options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
+        guarded = guarded_run.GuardedRun(options.resolve(), options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
         guarded.start()
         link = guarded.link
         fault.find()

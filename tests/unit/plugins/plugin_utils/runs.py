@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.treekill.remote.plugins.plugin_utils import _wire
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import framing
 
 ROOT = Path(__file__).resolve().parents[4]
 
 #: The folder in which Python has found `ansible_collections`.
-COLLECTIONS = Path(_wire.__file__).parents[5]
+COLLECTIONS = Path(framing.__file__).parents[6]
 
 #: PYTHONPATH of a program that a test starts. Whoever has started the tests may have core itself there.
 PLACES = ":".join([str(ROOT), str(COLLECTIONS), *filter(None, [os.environ.get("PYTHONPATH")])])

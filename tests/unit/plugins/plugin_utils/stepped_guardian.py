@@ -20,14 +20,16 @@ import tempfile
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils import _courier, _guardian, _rendezvous
-from ansible_collections.treekill.remote.plugins.plugin_utils._chronicle import Chronicle
-from ansible_collections.treekill.remote.plugins.plugin_utils._fork import RunPipes
-from ansible_collections.treekill.remote.plugins.plugin_utils._ledger import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._options import RecordOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._processes import identify
-from ansible_collections.treekill.remote.plugins.plugin_utils._wire import FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
 
 class _Begun(Exception):
@@ -173,18 +175,18 @@ class SteppedGuardian:
         self.path = f"{self.directory}/socket"
         self.system = _CourierSystem()
         self._couriers: list[Sent] = []
-        self._patch.setattr(_guardian, "Loop", _SteppedLoop)
-        self._patch.setattr(_guardian, "prepare", lambda: None)
-        self._patch.setattr(_courier, "os", self.system)
-        self._patch.setattr(_courier, "_be_courier", self._stay)
-        listener = _rendezvous.listen(self.path)
+        self._patch.setattr(guardian, "Loop", _SteppedLoop)
+        self._patch.setattr(guardian, "prepare", lambda: None)
+        self._patch.setattr(courier, "os", self.system)
+        self._patch.setattr(courier, "_be_courier", self._stay)
+        listener = endpoint.listen(self.path)
         listener.setblocking(True)
         self.main = Peer(self.path, connections=2)
         lifeline, self._held_end = os.pipe()
         wake, self.wake = os.pipe()
         run = secrets.token_hex(8)
         chronicle = Chronicle(run, self.main.pid, RecordOptions())
-        self.guardian = _guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), chronicle)
+        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), chronicle)
         self._send = self.guardian._dispatch._try
         self._patch.setattr(self.guardian._dispatch, "_try", self._note)
         self.loop: Any = self.guardian._loop

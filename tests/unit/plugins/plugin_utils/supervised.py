@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.treekill.remote.plugins.plugin_utils import _options
-from ansible_collections.treekill.remote.plugins.plugin_utils._programs import programs
-from ansible_collections.treekill.remote.plugins.plugin_utils._supervision import Supervision
-from ansible_collections.treekill.remote.plugins.plugin_utils._task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import options as kill_options
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import Supervision
 
 from tests.environment._interpreters import interpreters
 
@@ -111,7 +111,7 @@ class Module:
         return (self._supervision().before_stdin()[1] if supervised else b"") + self.text.encode()
 
     def _supervision(self) -> Supervision:
-        options = _options.resolve({}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"})
+        options = kill_options.resolve({}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"})
         task = GuardedTask(host="here", name="a task", options=options, interpreters=(), show_arguments=True)
         return Supervision(self.run, self.lease, task, again=self.retries, session=self.session)
 

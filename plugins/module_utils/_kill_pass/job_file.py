@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Says in the file of an asynchronous job that the job was ended. Core's async_status would call it started for ever.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only where a job was ended.
+"""
+
+import os
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable
+
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import Fate
+
+# Seconds for one file. Its disk may be slow, or gone with its server.
+FILE_SECONDS = 3.0
+
+
+def tell_jobs(fates: "Iterable[Fate]") -> "None":
+    """Write the file of each job whose processes are all gone, one of them by a signal of ours."""
+    jobs: Dict[Any, Any] = {}
+    for fate in fates:
+        if fate.job:
+            jobs.setdefault((fate.job[0], fate.user), []).append(fate)
+    for (job, user), wrappers in jobs.items():
+        if any(fate.sent for fate in wrappers) and all(fate.ended is not None for fate in wrappers):
+            write_apart(job, user, dict(entry.partition(b"=")[::2] for entry in wrappers[0].job[1:]))
+
+
+def write_apart(job: "bytes", user: "int", environment: "Dict[bytes, bytes]") -> "None":
+    """Do it in a process that has no more rights than the job had, and that ends if the disk does not answer."""
+    try:
+        child = os.fork()
+    except OSError:
+        return  # no more processes to be had: the file stays as it is
+    if not child:
+        try:
+            host_signals.signal(host_signals.SIGALRM, host_signals.SIG_DFL)
+            host_signals.pthread_sigmask(host_signals.SIG_UNBLOCK, [host_signals.SIGALRM])
+            host_signals.alarm(int(FILE_SECONDS) + 1)
+            become(user)
+            say_ended(folder(environment), os.fsdecode(job))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # it stays as it is: the report has told what was ended
+        finally:
+            os._exit(0)
+    until = time.monotonic() + FILE_SECONDS
+    try:
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            if time.monotonic() >= until:
+                os.kill(child, host_signals.SIGKILL)
+                return
+            time.sleep(0.002)
+    except ChildProcessError:
+        pass  # a supervisor has taken its status
+
+
+def become(user: "int") -> "None":
+    """Raises KeyError, OSError where that can't be."""
+    if os.geteuid() != user:
+        import pwd
+
+        os.setgroups([])
+        os.setgid(pwd.getpwuid(user).pw_gid)
+        os.setuid(user)
+
+
+def folder(environment: "Dict[bytes, bytes]") -> "str":
+    """Where the job's files are, as its wrapper finds it."""
+    place = os.fsdecode(environment.get(b"ANSIBLE_ASYNC_DIR", b"~/.ansible_async"))
+    if place[:2] == "~/" and b"HOME" in environment:
+        place = os.fsdecode(environment[b"HOME"]) + place[1:]
+    place = os.path.expanduser(place)
+    if not os.path.isabs(place):
+        raise ValueError(place)
+    return place
+
+
+def say_ended(place: "str", job: "str") -> "None":
+    """In each file that says of itself that it is that job's and that the job is not finished. A wrapper adds its pid to the name.
+
+    Raises OSError; ValueError, KeyError, TypeError where a file holds something else.
+    """
+    import json
+
+    for name in os.listdir(place):
+        path = os.path.join(place, name)
+        if name[: len(job) + 1] == job + "." and name[len(job) + 1 :].isdigit():
+            with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                content = json.loads(file.read(65536).decode("utf-8"))
+                owner = os.fstat(file.fileno()).st_uid
+            if owner == os.geteuid() and content["ansible_job_id"] == name and content["started"] and not content["finished"]:
+                yes = type(content["finished"])(1)
+                content.update(finished=yes, failed=True, killed=True, msg="The job was ended by treekill.remote before it was finished.")
+                new = "%s.treekill.%d" % (path, os.getpid())
+                with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                    file.write(json.dumps(content).encode("ascii"))
+                os.rename(new, path)

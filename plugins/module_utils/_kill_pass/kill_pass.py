@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The kill pass: ends the tree of a lease and nothing else, and says what became of each process.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+
+Freeze and scan until a scan finds nobody new; first signals; continue; wait; KILL and scan until nobody is left.
+What is frozen can't fork, so nothing slips away between finding a process and ending its parent.
+"""
+
+import os
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
+
+# Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05
+# The same while we look out for a tree that has not come yet.
+SHORTEST_SETTLE, LONGEST_SETTLE = 0.01, 0.1
+# Seconds that processes which only lose their root (kill_children is false) have to end because of it.
+LINGER_SECONDS = 0.3
+# Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
+LEAVE_SECONDS = 2.0
+
+
+class KillPass:
+    """One pass for one request, in three steps: find(), end(), report(). hurried: whether the grace was cut short."""
+
+    def __init__(self, request: "KillRequest", control: "TreeControl") -> "None":
+        self.request = request
+        self.control = control
+        self.refusal = ""
+        self.hurried = False
+        self._clock = control.clock
+        self.began = request.began or self._clock()
+
+    def hurry(self) -> "None":
+        """The grace is over: go over to KILL at the next look."""
+        self.hurried = True
+
+    def find(self) -> "bool":
+        """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
+        until = self._clock() + self.request.settle
+        pause = SHORTEST_SETTLE
+        while True:
+            began = self._clock()
+            self.control.scan()
+            if self.control.fates:
+                self.control.freeze()
+                return True
+            now = self._clock()
+            if now >= until:
+                return self.control.search.missed > 0
+            self._pause(max(pause, now - began), until)
+            pause = min(pause * 1.5, LONGEST_SETTLE)
+
+    def denied(self) -> "bool":
+        """Whether there is somebody whom we must not signal."""
+        return any(fate.denied for fate in self.control.living())
+
+    def end(self) -> "None":
+        """End what find() found, and whatever of the tree turns up meanwhile."""
+        try:
+            self._first_signals()
+            if not self._wait(self._clock() + self.request.timeout):
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import kill_the_rest
+
+                kill_the_rest(self.control)
+            self.control.release()
+            supervised = any(fate.role == SUPERVISOR for fate in self.control.fates.values())
+            until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
+            while self.control.living() and not self.control.targets() and self._clock() < until:
+                self._pause(LONGEST_PAUSE / 10, until)
+                self.control.look()
+            self.control.dismiss()
+            # What called itself a supervisor, and was continued last, may have started something.
+            if supervised and self.control.scan(last=True):
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import kill_the_rest
+
+                kill_the_rest(self.control)
+        finally:
+            self.control.release()
+        if any(fate.job for fate in self.control.fates.values()):
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import tell_jobs
+
+            tell_jobs(self.control.fates.values())
+        if self.control.living():
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import explain
+
+            explain(self.control, self.refusal)
+
+    def report(self) -> "Dict[str, Any]":
+        """What became of each process, in terms that JSON knows."""
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import report
+
+        return report(self.control, self.request, self.began)
+
+    def _first_signals(self) -> "None":
+        """Signal those that had none yet, while they stand still, then let them go on.
+
+        Children first: a sudo that goes on and finds its command stopped stops itself again.
+        """
+        new = self.control.unsignalled()
+        if self.control.signalled is None:
+            self.control.signalled = self.control.table.present()
+        for fate in new:
+            self.control.signal(fate, self.request.signal if fate.role == "root" else self.request.children_signal)
+        for fate in reversed(new):
+            self.control.signal(fate, SIGCONT)
+        self.control.wake()
+
+    def _wait(self, until: "float") -> "bool":
+        """Wait for the targets to end, and give who came too late for it the first signal. Whether all are gone.
+
+        What is started from now on is let be: a shell whose C(trap) removes its temporary files does so by starting C(rm).
+        """
+        pause = SHORTEST_PAUSE
+        while True:
+            began = self._clock()
+            self.control.look()
+            targets = self.control.targets()
+            waits = self.control.root_waits()
+            if self.control.scan(last=waits or not targets):
+                if self.control.unsignalled():
+                    self.control.freeze()
+                    self._first_signals()
+            elif not targets:
+                return True
+            elif waits:
+                self.control.release()
+            now = self._clock()
+            if now >= until or self.hurried:
+                return False
+            # A scan of a large host takes its time: at most a quarter of a processor is ours.
+            self._pause(max(pause, 3 * (now - began)), until)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _pause(self, seconds: "float", until: "float") -> "None":
+        self.control.sleep(max(min(seconds, until - self._clock()), 0.0))
+
+
+def process_table() -> "ProcessTable":
+    """What tells of the processes of this host: /proc, or ps. Raises OSError where neither does."""
+    table = ProcTable()
+    if table.usable:
+        return table
+    if shows_others():
+        raise OSError("/proc is that of another pid namespace, and so is all that ps tells")
+    from ansible_collections.treekill.remote.plugins.module_utils._process.ps import PsTable
+
+    return PsTable()
+
+
+def shows_others() -> "bool":
+    """Whether there is a /proc, and its numbers mean other processes than ours."""
+    try:
+        return os.readlink("/proc/self") != str(os.getpid())
+    except OSError:
+        return os.path.exists("/proc/1/stat")
+
+
+def new_kill_pass(request: "KillRequest") -> "KillPass":
+    """A pass on this host. Raises ValueError for a run or lease that is none."""
+    table = process_table()
+    pid, leader, root = map(int, request.below.split(":")) if request.below else (0, 0, 0)
+    search = TreeSearch(CookieMatch(request.run, request.lease, root), table, os.getpid())
+    if pid:
+        search.hold_below(pid, leader)
+    control = TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
+    return KillPass(request, control)

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The report of a kill pass: what became of each process, as one line of ASCII.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+The json module is not used: importing it takes longer than a whole kill pass.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGKILL
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, Fate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional
+
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
+
+VERSION = 1
+# Why an ssh server below the tree is let be.
+LOGINS = "ssh server: its logins are left alone"
+
+
+def report(control: "TreeControl", request: "KillRequest", began: "float") -> "Dict[str, Any]":
+    """What became of each process, in terms that JSON knows. began: on the control's clock; all times are seconds since then."""
+    fates = list(control.fates.values())
+    spares = [Fate(process, "child") for process in control.search.spares.values()]
+    for fate in spares:
+        fate.describe(control.table, request.arguments)
+        fate.reason = LOGINS if fate.process.id in control.search.logins else ""
+    # A supervisor goes by itself. What had to be killed was something else perhaps, and is named.
+    fates = [fate for fate in fates if fate.role != SUPERVISOR or fate.sent == SIGKILL]
+    root = None
+    for fate in reversed(fates):
+        if fate.role == "root":
+            root = {"pid": fate.process.id.pid, "ppid": fate.process.ppid}
+    return {
+        "version": VERSION,
+        "method": control.table.method,
+        "root": root,
+        "gone": _rows((fate for fate in fates if fate.ended is not None), began),
+        "survivors": _rows((fate for fate in fates if fate.ended is None), began),
+        "spared": _rows(spares, began),
+        "unreadable": control.search.unreadable,
+        "escalated": bool(request.found),
+        "supervised": any(fate.role == SUPERVISOR for fate in control.fates.values()),
+        "seconds": round(control.clock() - began, 3),
+    }
+
+
+def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
+    rows = []
+    for fate in fates:
+        process = fate.process
+        row: Dict[str, Any] = {
+            "pid": process.id.pid,
+            "start": process.id.start,
+            "ppid": process.ppid,
+            "user": user_name(fate.user),
+            "command": fate.command,
+            "role": "root" if fate.role == "root" else "child",
+            "ended": None,
+            "seconds": None,
+        }
+        if fate.ended is not None:
+            row["ended"] = signal_name(fate.sent) if fate.sent else "exited"
+            row["seconds"] = round(fate.ended - began, 3)
+        if fate.reason:
+            row["reason"] = fate.reason
+        rows.append(row)
+    return rows
+
+
+def signal_name(number: "int") -> "str":
+    """TERM for 15; the number where the host has no name for it."""
+    for name in ("SIGTERM", "SIGKILL", *dir(host_signals)):
+        if name[:3] == "SIG" and name[3] != "_" and getattr(host_signals, name) == number:
+            return name[3:]
+    return str(number)
+
+
+_names: "Dict[Optional[int], str]" = {None: ""}
+
+
+def user_name(uid: "Optional[int]") -> "str":
+    """The name of a user, or the number where it has none."""
+    if uid not in _names:
+        try:
+            import pwd
+
+            _names[uid] = pwd.getpwuid(uid or 0).pw_name
+        except (ImportError, KeyError):
+            _names[uid] = str(uid)
+    return _names[uid]
+
+
+def to_json(value: "Any") -> "str":
+    """JSON in printable ASCII only. Knows None, bool, int, float, str, list and dict with str keys."""
+    if isinstance(value, str):
+        return '"' + "".join(map(_escape, value)) + '"'
+    if isinstance(value, dict):
+        return "{" + ",".join(to_json(key) + ":" + to_json(value[key]) for key in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(to_json, value)) + "]"
+    return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
+
+
+def _escape(char: "str") -> "str":
+    if " " <= char <= "~" and char not in '"\\':
+        return char
+    code = ord(char)
+    if code > 0xFFFF:
+        return "\\u%04x\\u%04x" % (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF))
+    return "\\u%04x" % code

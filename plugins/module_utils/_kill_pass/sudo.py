@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Hands a pass over to root by sudo, where sudo asks for no password, and takes it over there.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only for a tree with processes that we must not signal: commands that it ran by sudo.
+"""
+
+import sys
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK
+from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Tuple
+
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
+
+# Seconds beyond timeout that root's pass may take: its freezes, its KILL phase, sudo's own delays (name service, PAM) and a loaded host.
+EXTRA_SECONDS = 20.0
+
+
+def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
+    """Run the program as root, with what was found so far. (report as JSON, "") or ("", why not)."""
+    request = kill_pass.request
+    found = ",".join("%d:%d" % (fate.process.id.pid, fate.process.id.start) for fate in kill_pass.control.living())
+    request.began = kill_pass.began
+    # The program goes through stdin: sudo writes the command line to the system's log. So does what was found: the kernel takes 128 KiB in one word.
+    command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]
+    text = "import sys\nsys.argv.append(%r)\n%s" % ("found=" + found, program)
+    try:
+        output, errors, status = run_command(command, text.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS)
+    except OSError as error:
+        return "", "sudo -n: %s" % error  # no more processes or descriptors for this user: what can be ended is ended
+    mark = "%s %s " % (MARK, request.nonce)
+    for line in output.splitlines():
+        if line.startswith(mark):
+            return line[len(mark) :], ""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    return "", "sudo -n: " + (lines[-1].replace("sudo: ", "", 1) if lines else "status %d" % status)
+
+
+def take_over(kill_pass: "KillPass") -> "None":
+    """Put in what an earlier pass found, as far as these are still the same processes."""
+    control = kill_pass.control
+    for word in kill_pass.request.found.split(","):
+        pid, dummy, start = word.partition(":")
+        process = control.table.process(int(pid))
+        if process is not None and process.id == ProcessId(int(pid), int(start)):
+            control.search.take(process, control.search.is_root(process))

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fetches the report of a supervisor that ends its tree by itself.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only if it meets one.
+"""
+
+import select
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import HURRY, Signaller
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, List
+
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
+
+# Milliseconds between two looks whether somebody has lost patience.
+LOOK = 50
+# A report of some 30,000 processes.
+LONGEST_BYTES = 16 << 20
+
+
+def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", hurried: "Callable[[], bool]") -> "str":
+    """What it sends before it closes. Passes a hurry on to it, once."""
+    until = time.monotonic() + seconds
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    parts: List[bytes] = []
+    length = 0
+    told = False
+    while time.monotonic() < until and length < LONGEST_BYTES:
+        if hurried() and not told:
+            told = hurry(pid, table)
+        if poll.poll(LOOK):
+            try:
+                part = connection.recv(65536)
+            except OSError:
+                break  # it ended without a report
+            if not part:
+                return b"".join(parts).decode("ascii", "replace")
+            parts.append(part)
+            length += len(part)
+    return ""
+
+
+def hurry(pid: "int", table: "ProcessTable") -> "bool":
+    """Tell a supervisor that its grace is over. Whether it was one at work: before, and after, the signal would mean something else."""
+    process = table.process(pid)
+    words = table.arguments(pid)
+    if process is None or not words or not words[0].startswith(ENDING_TITLE.encode()):
+        return False
+    try:
+        Signaller(table.process).send(process.id, HURRY)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,235 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The processes of a host, read from /proc, each known by its pid and start time.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+
+Blind spots: a process that overwrites its own environment block (setproctitle) no longer shows what was in it; with hidepid the
+processes of others are not there at all; /proc of another pid namespace than our own gives numbers that mean nothing to kill.
+"""
+
+import os
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import SHORTAGE, patiently
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, Iterator, List, Optional, Tuple
+
+# See clock_gettime(2); Python 3.6 has no name for it.
+CLOCK_BOOTTIME = 7
+
+# Most environments and all but freak command lines fit in one read; what is longer is read on.
+_READ_BYTES = 32768
+
+
+def parse_stat(raw: "bytes") -> "Process":
+    """A line of /proc/PID/stat, see proc_pid_stat(5). The name may hold brackets, spaces, newlines and bytes that are no UTF-8.
+
+    Raises ValueError or IndexError for half a line, or another.
+    """
+    left, dummy, right = raw.rpartition(b") ")
+    pid, dummy, comm = left.partition(b" (")
+    field = right.split()
+    # PF_KTHREAD is 0x00200000 in every Linux since 2.6
+    kernel = bool(int(field[6]) & 0x200000)
+    return Process(ProcessId(int(pid), int(field[19])), int(field[1]), field[0].decode("ascii"), int(field[17]), comm.decode("utf-8", "replace"), kernel)
+
+
+def _number_behind(label: "bytes", raw: "bytes", place: "int") -> "Optional[int]":
+    """The word at that place of the line that begins with the label; None if there is no such line, or no number in it."""
+    at = raw.find(label)
+    words = raw[at : at + 60].split() if at >= 0 else []
+    return int(words[place]) if len(words) > place and words[place].isdigit() else None
+
+
+class ProcTable:
+    """Reads /proc. Methods give None, or nothing, for a process that is gone, and None for an environment that may not be read."""
+
+    method = "proc"
+
+    def __init__(self, mount: "str" = "/proc") -> "None":
+        self._mount = mount + "/"
+        own = os.getpid()
+        # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones.
+        self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
+        # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
+        self.hides = not os.access(self._mount + "1/stat", os.R_OK)
+        self._index: Optional[Dict[int, List[int]]] = None
+
+    @property
+    def usable(self) -> "bool":
+        """Whether there is a /proc, and of our own pid namespace."""
+        try:
+            return os.readlink(self._mount + "self") == str(os.getpid())
+        except OSError:
+            return False
+
+    def pids(self) -> "List[int]":
+        """Every pid there is now."""
+        self._index = None
+        return [int(name) for name in self._list("") if name.isdigit()]
+
+    def newest(self) -> "Optional[int]":
+        """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
+        self._index = None
+        raw = self._read("sys/kernel/ns_last_pid")
+        try:
+            return int(raw) if raw else None
+        except ValueError:
+            return None
+
+    def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
+        """(pid, environment) of each, NUL-separated; None instead of the environment where it may not be read.
+
+        This loop runs over all processes of the host: what is slow here makes every kill slow.
+        """
+        form = self._mount + "%d/environ"
+        system_open, system_read, system_close, read_only = os.open, os.read, os.close, os.O_RDONLY
+        for pid in pids:
+            try:
+                descriptor = system_open(form % pid, read_only)
+            except PermissionError:
+                yield pid, None
+                continue
+            except ProcessLookupError:
+                yield pid, b""  # a zombie: newer kernels don't open it, older ones show nothing
+                continue
+            except OSError as error:
+                if error.errno not in SHORTAGE:
+                    continue  # gone since the listing
+                other = self._open_patiently(error, form % pid)
+                if other is None:
+                    continue
+                descriptor = other
+            try:
+                content = system_read(descriptor, _READ_BYTES)
+                if len(content) == _READ_BYTES:
+                    content = self._read_on(descriptor, content)
+            except OSError as error:
+                if error.errno in SHORTAGE:
+                    raise
+                continue  # gone between open and read
+            finally:
+                system_close(descriptor)
+            yield pid, content
+
+    def environment(self, pid: "int") -> "bytes":
+        """The environment of one process; empty if it is gone or may not be read."""
+        for dummy, content in self.environments((pid,)):
+            if content:
+                return content
+        if self._threads(pid)[1:]:
+            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import thread_environment
+
+            return thread_environment(self._mount, pid)
+        return b""
+
+    def process(self, pid: "int") -> "Optional[Process]":
+        """Whoever has the pid now."""
+        raw = self._read("%d/stat" % pid)
+        try:
+            if raw:
+                return parse_stat(raw)
+        except (IndexError, ValueError):
+            pass  # no kernel is known to write that; whoever it is can be named, and never be taken for another
+        if raw or self.hides:
+            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import hidden_process
+
+            return hidden_process(pid)
+        return None
+
+    def arguments(self, pid: "int") -> "List[bytes]":
+        """The command line of a process, empty for the kernel's own and for zombies."""
+        raw = self._read("%d/cmdline" % pid)
+        return raw.rstrip(b"\0").split(b"\0") if raw else []
+
+    def user(self, pid: "int") -> "Optional[int]":
+        """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
+        raw = self._read("%d/status" % pid) or b""
+        return _number_behind(b"\nUid:", raw, 2)
+
+    def groups(self, pid: "int") -> "bytes":
+        """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""
+        return self._read("%d/cgroup" % pid) or b""
+
+    def leader(self, pid: "int") -> "Optional[int]":
+        """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""
+        raw = self._read("%d/status" % pid) or b""
+        return _number_behind(b"\nTgid:", raw, 1)
+
+    def children(self, pid: "int") -> "List[int]":
+        """The children of all threads of a process."""
+        if not self._lists_children:
+            if self._index is None:
+                from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import children_by_parent
+
+                self._index = children_by_parent(self)
+            return self._index.get(pid, [])
+        found: List[int] = []
+        for thread in self._threads(pid):
+            try:
+                found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
+            except ValueError:
+                pass  # no kernel writes that; what stands before it is taken
+        return found
+
+    def present(self) -> "int":
+        """Now, as start times are told: in clock ticks since boot. 0 where the kernel does not say."""
+        try:
+            return int(time.clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+        except OSError:
+            return 0
+
+    def _threads(self, pid: "int") -> "List[str]":
+        try:
+            return self._list("%d/task" % pid)
+        except OSError as error:
+            if error.errno in SHORTAGE:
+                raise
+            return []
+
+    def _list(self, path: "str") -> "List[str]":
+        try:
+            return os.listdir(self._mount + path)
+        except OSError as error:
+            names: List[str] = patiently(error, os.listdir, self._mount + path)
+            return names
+
+    @staticmethod
+    def _open_patiently(error: "OSError", path: "str") -> "Optional[int]":
+        """A descriptor, where there was none to be had; None if the file has gone meanwhile. Raises OSError where there is still none."""
+        try:
+            descriptor: int = patiently(error, os.open, path, os.O_RDONLY)
+        except OSError as last:
+            if last.errno in SHORTAGE:
+                raise
+            return None
+        return descriptor
+
+    def _read(self, path: "str") -> "Optional[bytes]":
+        try:
+            descriptor = os.open(self._mount + path, os.O_RDONLY)
+        except OSError as error:
+            other = self._open_patiently(error, self._mount + path) if error.errno in SHORTAGE else None
+            if other is None:
+                return None
+            descriptor = other
+        try:
+            content = os.read(descriptor, _READ_BYTES)
+            # A read of a list ends with the last whole entry before the end of a page.
+            return self._read_on(descriptor, content) if len(content) > 2000 else content
+        except OSError as error:
+            if error.errno in SHORTAGE:
+                raise
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _read_on(self, descriptor: "int", content: "bytes") -> "bytes":
+        from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import read_on
+
+        return read_on(descriptor, content)

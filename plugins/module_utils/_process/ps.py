@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The processes of a host without /proc, as ps shows them: BSD, macOS.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only where there is no /proc of its own.
+
+Blind spots, besides those of /proc: start times have whole seconds; what is told is as old as the last call of ps; arguments and environment
+are one text, so an argument with a blank in it can't be told from two, nor a cookie within another variable's value from a cookie.
+"""
+
+import os
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
+from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import patiently
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+
+# Seconds after which a table is too old to signal by, and the longest where ps itself is slow: pids are given in order and not given again so soon.
+_STALE_SECONDS, _LONGEST_STALE_SECONDS = 0.05, 0.5
+# Seconds that ps may take.
+_PATIENCE = 10.0
+_FORMAT = "pid=,ppid=,uid=,state=,lstart=,args="
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def parse_ps(line: "str") -> "Optional[Tuple[Process, int, str]]":
+    """(process, uid, command line) of a line that ps wrote by _FORMAT, None for one that it did not. Start: the digits of date and time."""
+    word = line.split(None, 9)
+    try:
+        day_first = word[5].isdigit()  # macOS writes day and month as the locale has it
+        month = _MONTHS.index(word[6 if day_first else 5]) + 1
+        day = int(word[5 if day_first else 6])
+        start = int("%s%02d%02d%s" % (word[8], month, day, word[7].replace(":", "")))
+        state = {"U": "D", "I": "S"}.get(word[3][0], word[3][0])
+        command = word[9] if len(word) > 9 else ""
+        comm = command.split(" ", 1)[0].rsplit("/", 1)[-1]
+        return Process(ProcessId(int(word[0]), start), int(word[1]), state, 1, comm), int(word[2]), command
+    except (IndexError, ValueError):
+        return None
+
+
+class PsTable:
+    """Reads what ps writes. The same methods as ProcTable."""
+
+    method = "ps"
+
+    def __init__(self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command, clock: "Callable[[], float]" = time.monotonic) -> "None":
+        self._run = run
+        self._clock = clock
+        self._stale_at: Optional[float] = None
+        self._processes: Dict[int, Tuple[Process, int, str]] = {}
+        self._environments: Dict[int, bytes] = {}
+        self._environment_option = "-AEww" if os.uname()[0] == "Darwin" else "axeww"
+
+    def _ps(self, *options: "str") -> "List[str]":
+        began = self._clock()
+        command = ["env", "LC_ALL=C", "ps", *options]
+        try:
+            output, errors, status = self._run(command, b"", time.monotonic() + _PATIENCE)
+        except OSError as error:
+            output, errors, status = patiently(error, self._run, command, b"", time.monotonic() + _PATIENCE)
+        if status:
+            raise OSError("ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status))
+        # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.
+        now = self._clock()
+        self._stale_at = now + min(max(now - began, _STALE_SECONDS), _LONGEST_STALE_SECONDS)
+        # Not splitlines(): that also breaks at characters that a command line may hold.
+        return output.split("\n")
+
+    def _fresh(self) -> "Dict[int, Tuple[Process, int, str]]":
+        if self._stale_at is None or self._clock() > self._stale_at:
+            self._take()
+        return self._processes
+
+    def _take(self) -> "None":
+        lines = self._ps("-A", "-ww", "-o", _FORMAT)
+        self._processes = {row[0].id.pid: row for row in map(parse_ps, lines) if row is not None and row[0].comm != "ps"}
+        self._environments = {}
+
+    def pids(self) -> "List[int]":
+        """Every pid there is now."""
+        self._take()
+        return list(self._processes)
+
+    def newest(self) -> "Optional[int]":
+        """Unknown."""
+        return None
+
+    def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
+        """(pid, environment) of each as far as ps shows it, every word of it taken for an entry."""
+        processes = self._fresh()
+        # One ps shows those of all: one for each process of a tree would take longer than the grace.
+        environments = self._environments or self._take_environments(processes)
+        for pid in pids:
+            if pid in environments:
+                yield pid, environments[pid]
+
+    def _take_environments(self, processes: "Dict[int, Tuple[Process, int, str]]") -> "Dict[int, bytes]":
+        """Those of the processes of a table, read after it, and as old as it: whoever asks for a newer table gets newer ones."""
+        for line in self._ps(self._environment_option, "-o", "pid=,args="):
+            number, dummy, text = line.strip().partition(" ")
+            try:
+                pid = int(number)
+            except ValueError:
+                continue  # no line of ours
+            if pid in processes:
+                command = processes[pid][2]
+                words = text[len(command) :] if text.startswith(command) else ""
+                self._environments[pid] = words.strip().replace(" ", "\0").encode("utf-8", "replace")
+        return self._environments
+
+    def environment(self, pid: "int") -> "bytes":
+        """The environment of one process; empty if it is gone or ps does not show it."""
+        for dummy, content in self.environments((pid,)):
+            return content or b""
+        return b""
+
+    def process(self, pid: "int") -> "Optional[Process]":
+        """Whoever has the pid now."""
+        row = self._fresh().get(pid)
+        return row[0] if row is not None else None
+
+    def arguments(self, pid: "int") -> "List[bytes]":
+        """The command line, taken apart at its first two blanks: all that is asked of it is whether it is C(shell -c script)."""
+        row = self._fresh().get(pid)
+        return row[2].encode("utf-8", "replace").split(b" ", 2) if row is not None and row[2] else []
+
+    def user(self, pid: "int") -> "Optional[int]":
+        """The effective user id."""
+        row = self._fresh().get(pid)
+        return row[1] if row is not None else None
+
+    @staticmethod
+    def groups(dummy_pid: "int") -> "bytes":
+        """None: ps is asked where there is no Linux."""
+        return b""
+
+    def leader(self, pid: "int") -> "Optional[int]":
+        """The number itself: ps shows no threads."""
+        return pid if pid in self._fresh() else None
+
+    @staticmethod
+    def present() -> "int":
+        """Now, as start times are told: ps rounds them, and reckons from the time of boot, which is rounded as well."""
+        return int(time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 1)))
+
+    def children(self, pid: "int") -> "List[int]":
+        """The children of a process."""
+        return [child for child, row in self._fresh().items() if row[0].ppid == pid]

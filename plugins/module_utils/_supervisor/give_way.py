@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""A supervisor gives way to a kill pass: it stays until the pass has ended, and gets every orphan. Where the pass dies, it goes on by itself.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only where a pass meets a supervisor.
+
+A pass stops the supervisor as it stops all that it finds, sees by the title what it is, and continues it. CONT is blocked here: it stays pending,
+and tells by whom it was sent. A supervisor that stood still until the pass lets it go would stand still for ever after the death of that.
+"""
+
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+
+# Seconds beyond the grace after which a pass that still lives is not waited for any more: it would be stuck.
+STAY_SECONDS = 90.0
+# Seconds between two looks.
+LOOK_SECONDS = 0.02
+
+
+def give_way(supervisor: "Supervisor") -> "bool":
+    """Return when the pass lets us go by a second CONT, has ended, or nothing is below us any more. Whether there was one.
+
+    Anybody may have stopped and continued us: that is no reason to end what would not be ended without it.
+    """
+    until = time.monotonic() + float(supervisor.options.get("timeout", 10.0)) + STAY_SECONDS
+    holder: Optional[Tuple[int, bytes]] = None
+    while not supervisor.childless and time.monotonic() < until:
+        told = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
+        if told is not None and not is_pass(told.si_pid, supervisor.options["run"]):
+            break
+        if told is not None:
+            sender = (told.si_pid, started_at(told.si_pid))
+            if sender == holder:
+                break
+            holder = sender
+        # Pid 0: it looks into our pid namespace from outside, and can't be looked at from here.
+        if holder is None or holder[0] and (not holder[1] or started_at(holder[0]) != holder[1]):
+            break
+        supervisor.reap()
+    return holder is not None
+
+
+def is_pass(pid: "int", run: "str") -> "bool":
+    """Whether it may be a kill pass: its command line names the run, or it looks into our pid namespace from outside.
+
+    Any other process (htop, a shell, systemd) may have continued us and live on.
+    """
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as words:
+            return not pid or ("run=%s" % run).encode() in words.read()
+    except OSError:
+        return not pid
+
+
+def started_at(pid: "int") -> "bytes":
+    """The start time of a process that lives; empty for any other. See proc_pid_stat(5)."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stat:
+            fields = stat.read().rpartition(b") ")[2].split()
+    except OSError:
+        return b""
+    return b"" if fields[0] in b"ZX" else fields[19]

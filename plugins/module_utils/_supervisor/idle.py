@@ -1,0 +1,38 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a supervisor does when it sees that its module takes its time: it makes itself small.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import call
+
+# See madvise(2).
+MADV_DONTNEED = 4
+
+
+def keep_at_hand() -> "None":
+    """Have in memory what the end of the tree needs from the disk: the task itself may replace the files of this Python, or use up all descriptors."""
+    try:
+        import _socket  # noqa: F401
+        import zlib  # noqa: F401
+    except ImportError:
+        pass  # then there is no report, and the tree is ended by less
+
+
+def give_back_code() -> "None":
+    """Have the kernel forget which pages of the interpreter's code we have used. Those that are needed again are mapped again: the file is in memory."""
+    import _ctypes
+
+    # what ctypes calls c_void_p
+    pointer = type("pointer", (_ctypes._SimpleCData,), {"_type_": "P"})
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            for line in maps:
+                place, rights, rest = line.split(b" ", 2)
+                if rights == b"r-xp" and b"/" in rest:
+                    start, end = (int(address, 16) for address in place.split(b"-"))
+                    call("madvise", pointer(start), pointer(end - start), MADV_DONTNEED)
+    except OSError:
+        pass  # then it takes a megabyte more

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Ends what an earlier run of the same command has left: a connection plugin lost its connection, and has sent the command again.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only in that case.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import new_kill_pass
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import carry_out
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import PATIENCE_SECONDS, standing_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import read_request
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import listen_at, listen_for, socket_name
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import HURRY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict
+
+# What the words of a supervisor say besides: it takes them out itself, but only later.
+NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session")
+
+
+def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
+    """The socket of the lease, from the start: by that an earlier run of the same command is noticed, and ended."""
+    run, lease = options["run"], options["lease"]
+    try:
+        return listen_at(socket_name(run, lease))
+    except OSError:
+        on_signal = host_signals.getsignal(HURRY)
+        try:
+            end_earlier_run(options, program)
+        except OSError:
+            pass  # this host does not show its processes: the command runs as it would without us
+        host_signals.signal(HURRY, on_signal)
+    return listen_for(run, lease)
+
+
+def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
+    """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
+    request = read_request("%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST)
+    request.settle = 0.0
+    kill_pass = new_kill_pass(request)
+    earlier = standing_supervisor(request, kill_pass.control.table)
+    if earlier is not None and earlier.at_work:
+        earlier.await_report(request.timeout + PATIENCE_SECONDS, lambda: False)
+    carry_out(kill_pass, program)

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs a script in this interpreter as if the interpreter had been started for it.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Sequence
+
+
+def run_module(arguments: "Sequence[str]") -> "None":
+    """Run the script in arguments[0], the rest being its arguments; without any, the script that standard input brings.
+
+    Another program than a Python script (C(exec) before its words) takes the place of this process.
+    """
+    if arguments and arguments[0] == "exec":
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exec_program import execute
+
+        execute(list(arguments[1:]))
+    name = arguments[0] if arguments else "<stdin>"
+    main = vars(sys.modules["__main__"])
+    for leftover in [leftover for leftover in main if not leftover.startswith("__")]:
+        del main[leftover]
+    main["__file__"] = name
+    main["__cached__"] = None
+    sys.argv[:] = arguments or [""]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[sys.orig_argv.index("-c") :] = arguments
+    if arguments:
+        import _frozen_importlib_external as loaders
+
+        main["__loader__"] = loaders.SourceFileLoader("__main__", name)
+        # Python does the same, unless it was told to be safe: then the path does not begin with the current directory.
+        if sys.path and sys.path[0] == "":
+            sys.path[0] = os.path.dirname(os.path.realpath(name))
+    with open(name if arguments else os.dup(0), "rb") as script:
+        text = script.read()
+    run(text, name, main)
+
+
+def run(text: "bytes", name: "str", main: "Dict[str, Any]") -> "None":
+    """Run it. Of an exception the interpreter itself tells, without a word of the lines here."""
+    try:
+        exec(compile(text, name, "exec", 0, True), main)  # noqa: S102 - what an interpreter does
+    except SystemExit:
+        raise
+    except BaseException as caught:
+        trace = caught.__traceback__
+        hook = sys.excepthook
+
+        def tell(kind: "Any", error: "Any", dummy: "Any") -> "None":
+            sys.excepthook = hook
+            error.__traceback__ = trace.tb_next if trace else None
+            hook(kind, error, error.__traceback__)
+
+        sys.excepthook = tell
+        raise

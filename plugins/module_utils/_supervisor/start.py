@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The start of a supervisor: the module's parent on the host, which keeps its orphans in the tree and ends them when the channel breaks.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later. What is not Linux runs the module without.
+
+The module runs in a fork of the interpreter that is up already: a second one would cost each task some 20 ms. Every module run pays for
+every line that is compiled here, and then the supervisor and the module, at the same time, for the file of their own.
+"""
+
+import os
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import set_title
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import FORWARDED, is_broken, is_subreaper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Iterable, List, NoReturn, Sequence
+
+
+def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
+    """Run a module below a supervisor, in a child of this process; the supervisor ends with its status.
+
+    words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch), C(again), C(session).
+    arguments: the path and the arguments of the module; none if the script comes on standard input.
+    program: tells the text of a kill pass, for a root that takes over.
+    """
+    if is_subreaper():
+        keep_apart(dict(word.partition("=")[::2] for word in words.split(" ")), arguments, program)
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.run_module import run_module
+
+    run_module(arguments)
+
+
+def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
+    """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor.
+
+    Where it can't have what it needs (descriptors, a process, memory), the module runs without it.
+    """
+    if options.get("watch") != "0" and is_broken():
+        os._exit(1)  # nobody is there any more who would want the module to run
+    taken: List[int] = []
+    try:
+        while not taken or taken[-1] < 3:  # where standard input or output is closed, what we open must not become it
+            taken.append(os.open(os.devnull, os.O_RDWR))
+        wake = os.pipe()
+    except OSError:
+        close_all(taken)
+        return
+    listener = None
+    if options.pop("again", ""):
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.retry import claim
+
+        listener = claim(options, program)
+    mask = host_signals.pthread_sigmask(host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")])
+    on_child = host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # where it is ignored nobody learns a status
+    relay = None
+    if options.pop("async", ""):
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import relay_status
+
+        relay = relay_status(listener, mask)
+    try:
+        child = os.fork()
+    except OSError:
+        child = 0  # the user may have no more processes: then the module takes this one
+    if child:
+        try:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+
+            Supervisor(options, arguments, program, child, listener, relay, wake, taken).watch(mask)
+        finally:
+            wait_like_a_shell(child)
+    if listener is not None:
+        listener.close()
+    close_all([*taken, *wake] if relay is None else [*taken, *wake, relay])
+    host_signals.signal(host_signals.SIGCHLD, on_child)
+    host_signals.pthread_sigmask(host_signals.SIG_SETMASK, mask)
+    set_title(b"\0".join([started_as(), *map(os.fsencode, arguments)]))
+
+
+def close_all(descriptors: "Iterable[int]") -> "None":
+    """Close them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def wait_like_a_shell(child: "int") -> "NoReturn":
+    """End with the status of the module, by nothing that could fail for want of memory: a module must not suffer from that."""
+    status = os.waitpid(child, 0)[1]
+    os._exit(128 + status % 128 if status % 128 else status // 256)
+
+
+def started_as() -> "bytes":
+    """What this interpreter was started with, up to the C(-c) of our start."""
+    try:
+        with open("/proc/self/cmdline", "rb") as words:
+            return words.read().partition(b"\0-c\0")[0]
+    except OSError:
+        return b""  # without /proc there is no title to set either

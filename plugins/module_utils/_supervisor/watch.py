@@ -1,0 +1,269 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The life of a supervisor: it waits for the module to end, or for the channel to break.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because the module need not compile it.
+"""
+
+import os
+import select
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import SUPERVISOR_TITLE, set_title
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exit import end_like
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import FORWARDED, is_broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+
+# A module that takes so many milliseconds may take hours.
+IDLE = 300
+# Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
+RETRY, GIVE_UP_SECONDS = 100, 60.0
+# What a whole process group gets from a terminal, or from who ends it in good order.
+OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
+
+
+class Supervisor:
+    """The supervisor of one module run.
+
+    options: of the kill request. arguments: of the module. program: tells the text of a kill pass. child: the module. status: of the module when
+    it has ended, as waitpid tells it. listener: the socket of the lease, if it is there already. wake: readable when a signal came.
+    relay: the end of a pipe where the process that the shell waits for reads the status, if that is another one.
+    taken: descriptors of /dev/null, which are given up where no others are free. childless: whether nothing is below it any more.
+    """
+
+    def __init__(  # noqa: PLR0917 - all that was made before the fork
+        self,
+        options: "Dict[str, str]",
+        arguments: "Sequence[str]",
+        program: "Callable[[], str]",
+        child: "int",
+        listener: "Any",
+        relay: "Optional[int]",
+        wake: "Tuple[int, int]",
+        taken: "List[int]",
+    ) -> "None":
+        self.task = options.pop("task", "")
+        # Where the task cuts its own connection, the end of the channel says nothing.
+        self._channel = () if options.pop("watch", "") == "0" else (1, 2)
+        self._session = bool(options.pop("session", "") and self._channel)
+        self.options = options
+        self.arguments = arguments
+        self.program = program
+        self.child = child
+        self.status: Optional[int] = None
+        self.listener = listener
+        self.relay = relay
+        self.taken = taken
+        self.childless = False
+        self._parent = os.getppid()
+        self._came: Dict[int, object] = {}
+        self._poll = select.poll()
+        self._patience: Optional[int] = IDLE
+        self._idle_at = time.monotonic() + IDLE / 1000.0
+        self.wake, self._woken = wake
+
+    def watch(self, mask: "Any") -> "NoReturn":
+        """Until the module ends, or the channel breaks. mask: of the signals, as it was before they were blocked."""
+        try:
+            os.setsid()
+        except OSError:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.process_group import leave_group
+
+            leave_group()
+        os.dup2(self.taken[-1], 0)
+        set_title(("%s of run %s, lease %s: %s" % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)).encode())
+        self._take_signals()
+        # CONT stays pending, with the pid of its sender: see give_way().
+        host_signals.pthread_sigmask(host_signals.SIG_SETMASK, {*mask, host_signals.SIGCONT})
+        for descriptor in self._channel:
+            self._poll.register(descriptor, 0)
+        self.reap()
+        broken = False
+        while self.status is None and not broken:
+            broken = self.channel_breaks()
+            self.reap()
+        ordered = self.give_way()
+        # A terminal that was hung up may have ended the module before we get our turn: then nothing was left behind on purpose.
+        if self.status is None or self.relay is None and (broken or self.is_cut_off() or not ordered and self._is_cut_off_in_time()):
+            self._end()
+        if self.relay is not None:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import stay_with_job
+
+            stay_with_job(self)
+        end_like(self.status)
+
+    def is_cut_off(self) -> "bool":
+        """Whether the channel is broken at this moment."""
+        return bool(self._channel) and is_broken()
+
+    def _is_cut_off_in_time(self) -> "bool":
+        """Whether the channel breaks before a kill order has come, where one may be on its way for what is left."""
+        ended = os.WIFSIGNALED(self.status or 0) and os.WTERMSIG(self.status or 0) in OF_A_GROUP
+        # What interrupts a run has ended the module, or the shell that waits for us.
+        if self.childless or not ended and os.getppid() == self._parent:
+            return False
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import await_order
+
+        return await_order(self)
+
+    def give_way(self) -> "bool":
+        """Let a kill pass do its work, which stops and continues the supervisor that it finds. If it dies, we go on as if it had not been there.
+
+        Whether there was one.
+        """
+        if host_signals.SIGCONT not in host_signals.sigpending():
+            return False
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import give_way
+
+        return give_way(self)
+
+    def _end(self) -> "NoReturn":
+        """End the tree by a kill pass; by less where that lacks something, until it does not any more."""
+        first = time.monotonic()
+        told: Dict[int, int] = {}
+        left = True
+        while True:
+            try:
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import end_tree
+
+                end_tree(self)
+            except Exception:  # noqa: BLE001 - whatever is missing: memory, descriptors, processes, a file of Python's, all of /proc
+                self.give_up_taken()
+                left = self._signal_children(told, time.monotonic() - first >= float(self.options.get("timeout", 10.0)))
+            self.rest(RETRY)
+            if not left or self.childless or time.monotonic() - first >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS:
+                os._exit(1)
+
+    def give_up_taken(self) -> "None":
+        """Let go of the descriptors that were kept for a host that has no others."""
+        while self.taken:
+            os.close(self.taken.pop())
+
+    def _signal_children(self, told: "Dict[int, int]", late: "bool") -> "bool":
+        """The signal, and after the grace KILL, once to each child: the module, and the orphans that /proc shows. Whether anything may be left.
+
+        Until it is reaped, the pid of a child is its own.
+        """
+        number = 9 if late else int(self.options.get("signal", 15))
+        found = orphans()
+        pids = [pid for pid in found or () if pid != self.child]
+        if self.status is None:
+            pids.append(self.child)
+        for pid in pids:
+            if told.get(pid) != number:
+                told[pid] = number
+                for one in (number, host_signals.SIGCONT):
+                    try:
+                        os.kill(pid, one)
+                    except OSError:
+                        pass  # another user's: the kill order may have the right
+        return bool(pids) or found is None
+
+    def _take_signals(self) -> "None":
+        for descriptor in (self.wake, self._woken):
+            os.set_blocking(descriptor, False)
+        self._poll.register(self.wake, select.POLLIN)
+        try:
+            host_signals.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        except TypeError:
+            host_signals.set_wakeup_fd(self._woken)  # Python 3.6
+        for name in (*FORWARDED, "SIGCHLD"):
+            # No function of Python's: that would be interrupted by the next signal, a storm of which would be too deep a recursion.
+            host_signals.signal(getattr(host_signals, name), self._came.setdefault)
+
+    def _forward(self) -> "None":
+        """Pass on what came. The module's pid is its own until its status is read."""
+        for number in list(self._came):
+            del self._came[number]
+            if self.status is None and number != host_signals.SIGCHLD:
+                try:
+                    os.kill(self.child, number)
+                except PermissionError:
+                    pass  # it has become another user's, as sudo does: the signal is lost, and the module is still to be waited for
+
+    def channel_breaks(self) -> "bool":
+        """Wait for the channel to break, or for a signal. Whether it was the channel."""
+        events = self._poll.poll(self._patience)
+        # Orphans that come and go all the time leave no moment without an event.
+        if self._patience is not None and (not events or time.monotonic() >= self._idle_at):
+            self._patience = None
+            try:
+                self._watch_session()
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import give_back_code, keep_at_hand
+
+                keep_at_hand()
+                give_back_code()
+            except (MemoryError, OSError):
+                pass  # there is not enough for it
+        return any(descriptor != self.wake for descriptor, dummy in events)
+
+    def _watch_session(self) -> "None":
+        """The end of the ssh session is one of the channel, whoever holds the other end of our output."""
+        if self._session:
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import session_end
+
+            end = session_end()
+            if end is not None:
+                self._poll.register(end, select.POLLIN)
+            self._session = False
+
+    def watch_nothing(self) -> "None":
+        """The channel is not ours any more."""
+        self._session = False
+        for descriptor in self._channel:
+            self._poll.unregister(descriptor)
+
+    def rest(self, milliseconds: "int") -> "None":
+        """Wait for so long, or until a signal comes."""
+        poll = select.poll()
+        poll.register(self.wake, select.POLLIN)
+        poll.poll(milliseconds)
+        self.reap()
+
+    def reap(self) -> "None":
+        """Read the status of whoever has ended: the module, or an orphan of its."""
+        try:
+            while os.read(self.wake, 65536):
+                pass
+        except BlockingIOError:
+            pass  # all is read
+        self._forward()
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            while pid:
+                if pid == self.child:
+                    self.status = status
+                pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            self.childless = True
+
+
+def orphans() -> "Optional[List[int]]":
+    """Our children but ssh servers of root's and what C(TREEKILL=spare) takes out, or does not show whether it does; None where /proc shows none."""
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
+            pids = [int(pid) for pid in children.read().split()]
+    except (OSError, MemoryError):
+        return None
+    return [pid for pid in pids if shows_no_spare(pid)]
+
+
+def shows_no_spare(pid: "int") -> "bool":
+    """Whether a process shows an environment that does not take it out, and is no ssh server of root's: other people's logins are below that."""
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as environment:
+            if b"TREEKILL=spare" in environment.read().split(b"\0"):
+                return False
+        with open("/proc/%d/status" % pid, "rb") as status:
+            lines = status.read().split(b"\n")
+    except (OSError, MemoryError):
+        return False
+    # The names are those of _process_tree, which a supervisor without memory can't import.
+    named = lines[0][6:].rstrip(b":") in (b"sshd", b"sshd-session", b"sshd-auth", b"dropbear")
+    return not named or not any(line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines)

@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The commands of all runs that have something alive on a host, each with its tree, its supervisor and its task.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+
+Any user can write the cookie of any command into an environment. So the processes of one lease are told apart by what can't be written:
+which of its roots a process stands below, and whose the process is. See docs/how_it_kills.md.
+"""
+
+import base64
+import re
+from itertools import islice
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import KEEP, CookieMatch, is_spare, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE, SUPERVISOR_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
+from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, List, Optional, Set, Tuple
+
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+
+# Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
+_NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
+# What an environment or a command line may say is up to any user, and each command named is looked for. So of each process one word counts: its first
+# cookie, and the first claim among so many mentions. A command of ours has one of each.
+_MENTIONS = 4
+
+
+class CommandTree:
+    """What is alive of one command, one lease of one run, as one user's roots began it; or what is left of one without a root, of one user.
+
+    user: the user id of the roots, or of what is left. members: all its processes, parents before children.
+    roots: those of them that began the command: none where it has returned, two where it was sent twice. cookies: what its processes carry.
+    supervisor: the member that is one; ending: whether it is ending the tree. task: as the supervisor tells it.
+    kept: whether its task may lose its connection and go on. spared: how many processes C(TREEKILL=spare) takes out, and ssh servers.
+    """
+
+    def __init__(self, run: "str", lease: "str", user: "Optional[int]") -> "None":
+        self.run = run
+        self.lease = lease
+        self.user = user
+        self.members: List[Process] = []
+        self.roots: List[Process] = []
+        self.spared = 0
+        self.cookies: Set[Cookie] = set()
+        self.kept = False
+        self.supervisor: Optional[Process] = None
+        self.ending = False
+        self.task: Optional[str] = None
+        self.state = ""
+        self.reason = ""
+
+    @property
+    def secret(self) -> "bool":
+        """Whether its command lines are not to be told: a supervisor that does not name its task has one with C(no_log)."""
+        return self.supervisor is not None and self.task is None
+
+    def meet_supervisor(self, snapshot: "Snapshot") -> "None":
+        """Find it among the members: by its title, which has to name this very command, and by its user. What stands below it is none."""
+        for process in self.members:
+            if self.supervisor is not None or snapshot.user(process.id.pid) != self.user:
+                continue
+            title = b" ".join(snapshot.arguments(process.id.pid)).decode("utf-8", "replace")
+            for begin in (SUPERVISOR_TITLE, ENDING_TITLE):
+                name = "%s of run %s, lease %s" % (begin, self.run, self.lease)
+                if title.startswith(name):
+                    self.supervisor = process
+                    self.ending = begin == ENDING_TITLE
+                    self.task = task_name(title[len(name) :].lstrip(":").strip()) or None
+
+
+def task_name(word: "str") -> "str":
+    """The name of a task as its supervisor's title has it: in base64, so that no pattern for other processes matches it."""
+    try:
+        return base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode("utf-8")
+    except ValueError:
+        return word
+
+
+def command_trees(snapshot: "Snapshot", own_pid: "int") -> "List[CommandTree]":
+    """Every command with something alive, but this process and what stands above it. Ordered by run, and then by age."""
+    part = _Part(snapshot)
+    trees: List[CommandTree] = []
+    for run, lease in part.named:
+        part.show(run, lease)
+        search = TreeSearch(CookieMatch(run, lease), part, own_pid)
+        search.scan()
+        trees.extend(_by_root(run, lease, search, part))
+    return sorted(trees, key=lambda tree: (tree.run, min(process.id.start for process in tree.members), tree.lease))
+
+
+class _Part(Snapshot):
+    """A snapshot that lists only what concerns one command at a time: a look at all for each would take hours where a user names thousands.
+
+    named: the processes that name each command. cookies, claims: the first of each process.
+    """
+
+    def __init__(self, whole: "Snapshot") -> "None":
+        self.__dict__.update(whole.__dict__)
+        self.named: Dict[Tuple[str, str], Dict[int, None]] = {}
+        self.cookies: Dict[int, Cookie] = {}
+        self.claims: Dict[int, Tuple[str, str]] = {}
+        self._spares: Set[int] = set()
+        self._listed: List[int] = []
+        for pid in whole.pids():
+            environment = whole.environment(pid)
+            if is_spare(environment):
+                self._spares.add(pid)
+            for cookie in islice(cookies_in(environment), 1):
+                self.cookies[pid] = cookie
+                self.named.setdefault((cookie.run, cookie.lease), {})[pid] = None
+            for claim in islice(claims_in(whole.arguments(pid)), 1):
+                self.claims[pid] = claim
+                self.named.setdefault(claim, {})[pid] = None
+
+    def show(self, run: "str", lease: "str") -> "None":
+        """List what names this command, and what stands above that and says that it takes itself out."""
+        pids = dict(self.named[run, lease])
+        for process in map(self.process, self.named[run, lease] if self._spares else ()):
+            if process is not None:
+                pids.update(dict.fromkeys(one.id.pid for one in ancestors(process, self.process) if one.id.pid in self._spares))
+        self._listed = list(pids)
+
+    def pids(self) -> "List[int]":
+        """Those that concern the command."""
+        return self._listed
+
+
+def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part") -> "List[CommandTree]":
+    """The processes of a lease, told apart: by the user of the root that each belongs to, or by its own where it belongs to none."""
+    trees: Dict[Tuple[bool, Optional[int]], CommandTree] = {}
+    place: Dict[ProcessId, CommandTree] = {}
+    roots = {process.id.pid: process for process in search.members.values() if process.id in search.roots}
+    for process in search.members.values():
+        below = _nearest(process, place, snapshot)
+        root = process if process.id in search.roots else _root_named(process, roots, search, snapshot)
+        user = snapshot.user((root or process).id.pid)
+        tree = place[below] if below is not None else trees.setdefault((root is not None, user), CommandTree(run, lease, user))
+        place[process.id] = tree
+        tree.members.append(process)
+        if process.id in search.roots:
+            tree.roots.append(process)
+        _take_evidence(tree, process, below is not None, snapshot)
+    for spare in search.spares.values():
+        below = _nearest(spare, place, snapshot)
+        if below is not None:
+            place[below].spared += 1
+    for tree in trees.values():
+        tree.meet_supervisor(snapshot)
+    return list(trees.values())
+
+
+def _nearest(process: "Process", place: "Dict[ProcessId, CommandTree]", snapshot: "Snapshot") -> "Optional[ProcessId]":
+    """The nearest process above that has its place in a tree."""
+    return next((one.id for one in ancestors(process, snapshot.process) if one.id in place), None)
+
+
+def _root_named(process: "Process", roots: "Dict[int, Process]", search: "TreeSearch", snapshot: "Snapshot") -> "Optional[Process]":
+    """The living root that the cookie of an orphan names: not a younger one, and of the same user, or of root's, who can become any user."""
+    pid = process.id.pid
+    root = roots.get(search.named_root(pid) or 0)
+    if root is None or root.id.start > process.id.start:
+        return None
+    return root if snapshot.user(root.id.pid) in (0, snapshot.user(pid)) else None
+
+
+def _take_evidence(tree: "CommandTree", process: "Process", below: "bool", snapshot: "_Part") -> "None":
+    """What a process says about its tree. below: whether it stands in it; of what does not, only the same user's word counts."""
+    pid = process.id.pid
+    if not below and snapshot.user(pid) != tree.user:
+        return
+    cookie = snapshot.cookies.get(pid)
+    carries = cookie is not None and (cookie.run, cookie.lease) == (tree.run, tree.lease)
+    if cookie is not None and carries:
+        tree.cookies.add(cookie)
+    script = b"".join(snapshot.arguments(pid)[2:3]) if snapshot.claims.get(pid) == (tree.run, tree.lease) else b""
+    if KEEP.encode() in script or carries and KEEP.encode() in snapshot.environment(pid).split(b"\0"):
+        tree.kept = True
+
+
+def cookies_in(environment: "bytes") -> "Iterator[Cookie]":
+    """The cookies of an environment: one, unless somebody has set the variable twice."""
+    if b"TREEKILL=" in environment:
+        for entry in environment.split(b"\0"):
+            if entry.startswith(b"TREEKILL="):
+                try:
+                    yield parse_cookie(entry[9:].decode("ascii", "replace"))
+                except ValueError:
+                    pass  # C(spare), or whatever somebody has put there
+
+
+def claims_in(arguments: "List[bytes]") -> "Iterator[Tuple[str, str]]":
+    """(run, lease) of the commands whose root a command line claims to be."""
+    if len(arguments) == 3:
+        for found in islice(_NAMED.finditer(arguments[2]), _MENTIONS):
+            run, lease = found.group(1).decode(), found.group(2).decode()
+            if CookieMatch(run, lease).claimed_by(arguments):
+                yield run, lease
+
+
+def runs_above(snapshot: "Snapshot", own_pid: "int", own_environment: "bytes") -> "Set[str]":
+    """The ids of the runs that this process works for: its own, and where that is run by another run's task, that one.
+
+    Told by its own environment, and by environment and command line of everybody above it.
+    """
+    runs = {cookie.run for cookie in cookies_in(own_environment)}
+    own = snapshot.process(own_pid)
+    for process in [own, *ancestors(own, snapshot.process)] if own is not None else ():
+        pid = process.id.pid
+        runs.update(cookie.run for cookie in cookies_in(snapshot.environment(pid)))
+        runs.update(run.decode() for run, dummy in _NAMED.findall(b"\0".join(snapshot.arguments(pid))))
+    return runs

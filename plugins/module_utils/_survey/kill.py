@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""A kill pass that a module asks for: what was selected is found again, and ended as a kill order would end it.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+"""
+
+import os
+import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import signal_name, user_name
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import PATIENCE_SECONDS
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller, ignore_signals
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_LENGTH, SUPERVISOR, Fate, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Selection
+
+# Seconds between two looks at a supervisor that is at work.
+_LOOK = 0.05
+
+
+class SelectedSearch(TreeSearch):
+    """Finds what belongs to the commands that were selected, and is not of another root or user with the same lease."""
+
+    def take_holder(self, pid: "int") -> "None":
+        """Take a holder, if it is one of theirs."""
+        process = self._table.process(pid)
+        environment = self._table.environment(pid)
+        match: CommandsMatch = self.match  # type: ignore[assignment]
+        if process is None or match.believes(environment, process.id.start, self._table.user(pid)):
+            super().take_holder(pid)
+
+
+def control_of(selection: "Selection", request: "KillRequest", table: "ProcessTable") -> "TreeControl":
+    """What was selected and is still the same, in our hands; nobody was signalled yet."""
+    # Recognises several commands, where the search of a kill order knows one.
+    search = SelectedSearch(selection.match(), table, os.getpid())  # type: ignore[arg-type]
+    roots = {process.id for process in selection.roots}
+    for process in selection.tops:
+        now = table.process(process.id.pid)
+        if now is not None and now.id == process.id and now.id not in search.members:
+            search.take(now, now.id in roots)
+    return TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
+
+
+def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
+    """What end() would begin with, and whom it could not end. Nobody is touched: signal 0 asks whether we might."""
+    found: List[Dict[str, Any]] = []
+    survivors: List[Dict[str, Any]] = []
+    for process in control.search.members.values():
+        fate = Fate(process, "root" if process.id in control.search.roots else "child")
+        fate.describe(control.table, request.arguments)
+        if fate.role == SUPERVISOR:
+            continue  # it goes by itself when nobody is left
+        control.signal(fate, 0)
+        row = {
+            "pid": process.id.pid,
+            "start": process.id.start,
+            "ppid": process.ppid,
+            "user": user_name(fate.user),
+            "command": _masked(fate.command),
+            "role": fate.role,
+        }
+        if not control.is_target(fate):
+            survivors.append(dict(row, reason="left: kill_children is false"))
+        elif fate.denied:
+            survivors.append(dict(row, reason="not permitted (owned by %s)" % user_name(fate.user)))
+        elif fate.ended is None:
+            found.append(dict(row, signal=signal_name(request.signal if fate.role == "root" else request.children_signal)))
+    return {"found": found, "survivors": survivors}
+
+
+def end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
+    """End it; the report of the pass, its command lines masked."""
+    # Whoever interrupts the run meanwhile must not leave processes behind that stand still because of us.
+    ignore_signals()
+    kill_pass = KillPass(request, control)
+    try:
+        if kill_pass.find():
+            kill_pass.end()
+    except BaseException:
+        control.thaw()
+        raise
+    report = kill_pass.report()
+    for row in report["gone"] + report["survivors"] + report["spared"]:
+        row["command"] = _masked(row["command"])
+    return report
+
+
+def _masked(command: "str") -> "str":
+    return mask_command(command, len(command) >= COMMAND_LENGTH)
+
+
+def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout: "float") -> "bool":
+    """Wait for supervisors that are ending their trees: they know orphans that nobody else can find. Whether there was one."""
+    working = [tree.supervisor for tree in trees if tree.ending and tree.supervisor is not None]
+    waiting = working
+    until = time.monotonic() + timeout + PATIENCE_SECONDS
+    while waiting and time.monotonic() < until:
+        time.sleep(_LOOK)
+        waiting = [one for one in waiting if _is_ending(one, table)]
+    return bool(working)
+
+
+def _is_ending(supervisor: "Process", table: "ProcessTable") -> "bool":
+    words = b" ".join(table.arguments(supervisor.id.pid))
+    now = table.process(supervisor.id.pid)
+    return now is not None and now.id == supervisor.id and words.startswith(ENDING_TITLE.encode())

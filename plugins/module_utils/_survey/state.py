@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Whether a command is still somebody's: what its host can know of that, and how surely.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+
+A host can't see whether a controller lives. It can see that nobody will ever hear again from a command, and only that makes a command C(abandoned).
+Where one piece of the evidence is missing or can't be read the command is not: who is called dead gets killed, and a false kill is worse than a survivor.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List, Set, Tuple
+
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree
+
+RUNNING = "running"
+KEPT = "kept"
+JOB = "job"
+ENDING = "ending"
+ABANDONED = "abandoned"
+LEFT = "left"
+UNKNOWN = "unknown"
+
+# What an end of a process' output can be, see _listeners.
+NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unreadable"
+
+
+def judge(tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
+    """(state, reason) of a command. listener: who reads what a process (pid) writes to a descriptor."""
+    if tree.supervisor is not None:
+        return judge_supervised(tree, tree.supervisor, listener)
+    if not tree.roots:
+        return LEFT, "its root is gone: left behind when the command returned, or by a hang-up"
+    if tree.kept:
+        return KEPT, "on_disconnect is keep: it may have lost its connection on purpose"
+    # Of a command that was sent twice the later root may be in flight.
+    order = (RUNNING, UNKNOWN, ABANDONED)
+    return min((judge_root(root, tree, table, listener) for root in tree.roots), key=lambda found: order.index(found[0]))
+
+
+def judge_supervised(tree: "CommandTree", supervisor: "Process", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
+    """The same for one with a supervisor."""
+    if tree.ending:
+        return ENDING, "its supervisor is ending it"
+    pid = supervisor.id.pid
+    if supervisor.stopped and not tree.kept and NOBODY in {listener(pid, 1), listener(pid, 2)}:
+        return ABANDONED, "its supervisor, pid %d, was stopped before it could see that nobody reads its output" % pid
+    if tree.roots:
+        return RUNNING, "its supervisor stands, and ends it when the connection breaks"
+    return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
+
+
+def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
+    """The same for one root without a supervisor."""
+    top = highest_of_command(root, tree, table)
+    pid = top.id.pid
+    above = table.process(top.ppid) if top.ppid > 1 else None
+    if above is not None:
+        return RUNNING, "below %s, pid %d" % (above.comm, above.id.pid)
+    doubt = ""
+    if top.ppid != 1:
+        doubt = "what stands above pid %d does not show here" % pid
+    elif top is root and was_child_of_init(root, tree.cookies):
+        doubt = "nothing shows that pid %d has lost its parent" % pid
+    elif not any(entry.startswith(b"SSH_CONNECTION=") for entry in table.environment(pid).split(b"\0")):
+        doubt = "pid %d does not show that it began in an ssh session" % pid
+    return (UNKNOWN, doubt) if doubt else judge_output(pid, {listener(pid, 1), listener(pid, 2)})
+
+
+def judge_output(pid: "int", ends: "Set[str]") -> "Tuple[str, str]":
+    """The same for a process whose parent is gone, by who is at the other ends of its output."""
+    if ends <= {NOBODY, NEUTRAL} and NOBODY in ends:
+        return ABANDONED, "the ssh session that began pid %d is gone, and nobody reads its output" % pid
+    if SOMEBODY in ends:
+        return UNKNOWN, "the parent of pid %d is gone, but somebody reads its output" % pid
+    return UNKNOWN, "the parent of pid %d is gone, but there is no telling who reads its output" % pid
+
+
+def highest_of_command(root: "Process", tree: "CommandTree", table: "ProcessTable") -> "Process":
+    """The uppermost of those who only stand there to start the root: login shell, sudo, su. They carry the cookie's text in their command lines."""
+    text = ("TREEKILL=%s/%s/" % (tree.run, tree.lease)).encode()
+    top = root
+    above: List[Process] = ancestors(root, table.process)
+    for process in above:
+        if text not in b"\0".join(table.arguments(process.id.pid)):
+            break
+        top = process
+    return top
+
+
+def was_child_of_init(root: "Process", cookies: "Set[Cookie]") -> "bool":
+    """Whether pid 1 may have started the root itself: its cookie says so, as with machinectl, or there is none yet to tell."""
+    parents = {cookie.ppid for cookie in cookies if cookie.root == root.id.pid}
+    return not parents or 1 in parents

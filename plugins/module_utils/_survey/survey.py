@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""A look at a whole host: whose commands are alive, what state each is in, and what could not be seen.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+"""
+
+import os
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE
+from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees, runs_above
+from ansible_collections.treekill.remote.plugins.module_utils._survey.output_reader import listener
+from ansible_collections.treekill.remote.plugins.module_utils._survey.state import UNREADABLE, judge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
+
+
+class Survey:
+    """snapshot: the host. trees: its commands, judged. own_runs: those that this process works for."""
+
+    def __init__(self, table: "ProcessTable") -> "None":
+        own = os.getpid()
+        self.snapshot = Snapshot(table)
+        self.trees = command_trees(self.snapshot, own)
+        for tree in self.trees:
+            tree.state, tree.reason = judge(tree, self.snapshot, self._listener)
+        self.own_runs = runs_above(self.snapshot, own, ("%s=%s" % (VARIABLE, os.environ.get(VARIABLE, ""))).encode("utf-8", "replace"))
+
+    def _listener(self, pid: "int", descriptor: "int") -> "str":
+        """What reads a descriptor of a process; unreadable if the process has ended by now, since another one may have its pid."""
+        found = listener(pid, descriptor)
+        return found if self.snapshot.shows(pid) else UNREADABLE
+
+    def blind_spots(self, user: "int") -> "Dict[str, Any]":
+        """What this user could not see, in terms that JSON knows."""
+        unreadable = sum(environment is None for dummy, environment in self.snapshot.environments(self.snapshot.pids()))
+        hidden = self.snapshot.hides
+        spots: Dict[str, Any] = {"complete": not unreadable and not hidden, "unreadable": unreadable, "hidden": hidden}
+        if not spots["complete"]:
+            spots["msg"] = "%d processes did not let %s read their environment%s: what runs have there may be missing. With become to root, nothing is." % (
+                unreadable,
+                user_name(user),
+                ", and /proc hides the processes of others" if hidden else "",
+            )
+        return spots

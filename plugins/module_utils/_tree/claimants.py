@@ -1,0 +1,24 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Roots that nobody below speaks for: the command cleared its environment, or runs under sudo, which shields it from our eyes.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only if no process holds the cookie.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable
+
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
+
+
+def take_claimants(search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]") -> "None":
+    """Take every process into the tree that claims by its command line to be the root."""
+    for pid in pids:
+        process = table.process(pid) if search.match.claimed_by(table.arguments(pid)) else None
+        # Asked again, now that the pid is fixed to a process.
+        if process is not None and process.id not in search.members and search.claims(process):
+            search.take(search.top(process) or process, True)

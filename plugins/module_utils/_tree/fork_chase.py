@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the treekill.remote authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Catches what forks and exits faster than all processes can be listed.
+
+Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A file of its own because a host compiles it only if processes vanish under our eyes.
+"""
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGSTOP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
+
+# Seconds of one pursuit at most: some hundred generations of a process that does nothing but fork.
+PURSUIT_SECONDS = 0.1
+# Seconds without a birth that we came too late for, after which nobody is running from us.
+CALM_SECONDS = 0.01
+
+
+def pursue(control: "TreeControl") -> "None":
+    """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught or all is calm."""
+    search, table = control.search, control.table
+    known = len(search.members)
+    last = table.newest()
+    now = control.clock()
+    until = now + PURSUIT_SECONDS
+    calm = now + CALM_SECONDS
+    while last is not None and now < min(until, calm) and len(search.members) == known:
+        search.take_orphans()
+        newest = table.newest() or last
+        seen = 0
+        # The youngest first: it has most of its life before it. (When the pids begin anew, the first few get away: there will be others.)
+        for pid, environment in table.environments(range(newest, last, -1)):
+            seen += environment != b""  # on its way out it has none any more
+            if environment and search.match.named_root(environment) is not None:
+                _catch(control, pid)
+        now = control.clock()
+        if seen < newest - last:
+            calm = now + CALM_SECONDS
+        last = newest
+
+
+def _catch(control: "TreeControl", pid: "int") -> "None":
+    """Stop it first; then there is time to ask where it stands."""
+    search = control.search
+    process = control.table.process(pid)
+    try:
+        # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
+        if process is None or search.named_root(pid) is None:
+            raise ProcessLookupError
+        control.send(process.id, SIGSTOP)
+    except OSError:
+        # gone, or out of reach; or not a process, but a thread of one: see EINVAL in pidfd_open(2)
+        if control.table.leader(pid) in (None, pid):
+            search.missed = pid
+        return
+    if control.table.leader(pid) == pid:
+        search.take_holder(pid)
+    if process.id not in search.members:
+        _let_go(control, process)
+
+
+def _let_go(control: "TreeControl", process: "Process") -> "None":
+    """It has the cookie and is not of the tree: a service of systemd, what a spare has started."""
+    try:
+        control.send(process.id, SIGCONT)
+    except OSError:
+        pass  # it has ended

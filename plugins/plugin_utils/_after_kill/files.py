@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The private directory of the run after the kill: its play, its hosts and variables, its program, and pipes for its secrets.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import PRIVATE
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+
+_PROGRAM = '''\
+"""ansible-playbook of the very ansible-core that was interrupted, run by treekill.remote after the kill."""
+
+import json
+import signal
+import sys
+import threading
+
+with open(3, encoding="utf-8") as given:
+    order = json.load(given)
+sys.path[:] = order["path"]
+# A guardian that dies leaves nobody who would end this: the last bound. Forks do not inherit it.
+signal.setitimer(signal.ITIMER_REAL, order["seconds"])
+
+
+def hand_over(name, secret):
+    # It waits for the one reader, which reads to the end: nothing of it is on a disk or in a process list.
+    with open(name, "w", encoding="utf-8") as pipe:
+        pipe.write(secret)
+
+
+for name, secret in order["secrets"].items():
+    threading.Thread(target=hand_over, args=(name, secret), daemon=True).start()
+del order
+
+from ansible.cli.playbook import main
+
+sys.exit(main())
+'''
+
+
+class AfterFiles:
+    """The directory, mode 0700, and what is in it. To be removed when the run has ended."""
+
+    def __init__(self, parent: str, plan: Message) -> None:
+        """Make it. Raises OSError when there is no room."""
+        self._plan = plan
+        self.directory = tempfile.mkdtemp(prefix="after-", dir=parent if os.path.isdir(parent) else None)
+        self.program = self._write("ansible-playbook", _PROGRAM)
+        self.outcome = os.path.join(self.directory, "outcome.json")
+        for name in plan["secrets"]:
+            os.mkfifo(os.path.join(self.directory, name), 0o600)
+
+    def remove(self) -> None:
+        """All of it; what others have a copy of, or have removed already, is not missed."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def arguments(self, run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+        """The words behind the program's name, with the files that they name."""
+        variables = self._write("variables.yml", _variables(run, cause, tasks))
+        words = [word.replace(PRIVATE, self.directory) for word in self._plan["arguments"]]
+        words.append(f"--extra-vars=@{variables}")
+        if self._plan["are_playbooks"]:
+            hosts = self._write("hosts", "".join(f"{host}\n" for host in tasks))
+            return [*words, f"--limit=@{hosts}", *self._plan["paths"]]
+        self._link_neighbours()
+        return [*words, self._write("after_kill.yml", _play(self._plan["paths"]))]
+
+    def environment(self) -> dict[str, str]:
+        """What it has besides the run's own."""
+        return {name: value.replace(PRIVATE, self.directory) for name, value in self._plan["environment"].items()}
+
+    def order(self, seconds: float) -> bytes:
+        """What its program reads before everything else, from a pipe."""
+        secrets = {os.path.join(self.directory, name): secret for name, secret in self._plan["secrets"].items()}
+        return json.dumps({"path": self._plan["path"], "seconds": seconds, "secrets": secrets}).encode()
+
+    def _write(self, name: str, text: str) -> str:
+        path = os.path.join(self.directory, name)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def _link_neighbours(self) -> None:
+        """The folders beside the interrupted playbook, which core looks for beside a playbook: group_vars, host_vars, roles, plugins."""
+        with os.scandir(self._plan["basedir"]) as entries:
+            for entry in entries:
+                if entry.is_dir() and not entry.name.startswith("."):
+                    os.symlink(entry.path, os.path.join(self.directory, entry.name))
+
+
+def _play(paths: t.Sequence[str]) -> str:
+    tasks = [{"name": f"Run {os.path.basename(path)}", "ansible.builtin.include_tasks": {"file": path}} for path in paths]
+    return json.dumps([{"name": "After the kill", "hosts": "{{ treekill_hosts }}", "gather_facts": False, "tasks": tasks}], indent=1)
+
+
+def _variables(run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> str:
+    """YAML. Names of tasks and hosts are no templates, whatever is in them: a name may hold what a host has said."""
+    interrupted = ", ".join(f"{_quoted(host)}: {{tasks: {_unsafe(names)}}}" for host, names in tasks.items())
+    return (
+        f"treekill_run: {_quoted(run)}\ntreekill_cause: {_quoted(cause)}\ntreekill_hosts: {_unsafe(tasks)}\n"
+        f"treekill_interrupted: {{{interrupted}}}\ntreekill_task: '{{{{ treekill_interrupted[inventory_hostname].tasks[0] }}}}'\n"
+        "treekill_after_kill: ''\n"
+    )
+
+
+def _unsafe(texts: t.Iterable[str]) -> str:
+    # The list, not each text: a text with that tag may be taken for a number, or for what YAML makes of a lone "=".
+    return f"!unsafe [{', '.join(map(_quoted, texts))}]"
+
+
+def _quoted(text: str) -> str:
+    # JSON's escapes are not all YAML's: a pair of surrogates is none.
+    known = text.encode("utf-8", "replace").decode()
+    return '"' + "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else f"\\U{ord(one):08x}" for one in known) + '"'

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which hosts the run after the kill is for: interrupted, and nothing of the interrupted tasks alive on them. Pure.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Ledger, Settlement
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterHosts:
+    """Those that it is for, and why it is not for others that were interrupted."""
+
+    tasks: dict[str, list[str]]
+    """Host to the names of its tasks that were ended."""
+    left_out: dict[str, str]
+    """Host to the reason."""
+
+
+def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
+    """From a ledger without an order under way.
+
+    Args:
+        ledger: of the run.
+        exempt: leases that were not broken by an interruption: a task's C(timeout).
+    """
+    tasks: dict[str, list[str]] = collections.defaultdict(list)
+    left_out: dict[str, str] = {}
+    for lease, settlement in ledger.settled:
+        reason = _not_clean(settlement)
+        if reason:
+            left_out[lease.host] = reason
+        if settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN) and lease.lease not in exempt and lease.task not in tasks[lease.host]:
+            tasks[lease.host].append(lease.task)
+    for lease in ledger.unsettled:
+        left_out[lease.host] = "its end is not confirmed"
+        tasks[lease.host].append(lease.task)
+    interrupted = {host: names for host, names in tasks.items() if names}
+    for host in interrupted:
+        if not host or not host.isprintable() or "{{" in host or "{%" in host:
+            # A line of a file, and a value of a variable: no other name can be handed on as what it is.
+            left_out.setdefault(host, "its name can't be handed on")
+    return AfterHosts(
+        {host: names for host, names in interrupted.items() if host not in left_out},
+        {host: reason for host, reason in left_out.items() if host in interrupted},
+    )
+
+
+def _not_clean(settlement: Settlement) -> str:
+    if settlement.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN):
+        return ""
+    if settlement.report is None:
+        return "its end is not confirmed"
+    return "processes are still alive there" if settlement.report["survivors"] else ""

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The process of the run after the kill: started with nothing of the guardian's, its output kept, its end noticed.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
+
+_KEPT = 64 * 1024
+"""Bytes of output, the last ones."""
+
+_NO_PIDFD_PAUSE = 0.2
+"""Seconds between looks whether it has ended, where the system does not tell."""
+
+_ORDER = 3
+"""The descriptor that its program reads its order from."""
+
+
+class AfterProcess:
+    """Leads a session of its own, so that no terminal and no process group reaches it but through its guardian."""
+
+    def __init__(
+        self, loop: Loop, words: t.Sequence[str], environment: t.Mapping[str, str], directory: str, order: bytes, on_end: t.Callable[[int, bytes], None]
+    ) -> None:
+        """Start it. Raises OSError when there can be no process.
+
+        Args:
+            loop: to be told by.
+            words: program and arguments.
+            environment: all of it.
+            directory: to work in.
+            order: what it reads from descriptor 3.
+            on_end: called once with its exit status, negative for a signal, and the end of its output.
+        """
+        self._loop = loop
+        self._on_end = on_end
+        self._kept = b""
+        self._output, output = os.pipe()
+        given, order_end = os.pipe()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            for descriptor in (self._output, output, given, order_end):
+                os.close(descriptor)
+            raise
+        if self._pid == 0:
+            _become(words, environment, directory, output, given)
+        os.close(output)
+        os.close(given)
+        os.set_blocking(self._output, False)
+        self._reading = True
+        loop.watch(self._output, self._read)
+        self._pidfd = self._watch_end()
+        try:
+            # Its program reads it before anything else.
+            with os.fdopen(order_end, "wb") as pipe:
+                pipe.write(order)
+        except BrokenPipeError:
+            pass  # it has ended already, which is told by its status
+
+    def signal(self, number: signal.Signals) -> None:
+        """To itself alone: it has a guardian that ends what belongs to it. It is not waited for yet, so the pid is its own."""
+        os.kill(self._pid, number)
+
+    def _watch_end(self) -> int | None:
+        try:
+            pidfd = os.pidfd_open(self._pid)
+        except (AttributeError, OSError):
+            self._loop.after(_NO_PIDFD_PAUSE, self._look)
+            return None
+        self._loop.watch(pidfd, self._look)
+        return pidfd
+
+    def _look(self) -> None:
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid:
+            self._end(os.waitstatus_to_exitcode(status))
+        elif self._pidfd is None:
+            self._loop.after(_NO_PIDFD_PAUSE, self._look)
+
+    def _read(self) -> None:
+        chunk = read_ready(self._output)
+        if chunk is None:
+            # Closed before its end, or at it: the end itself is told apart from that.
+            self._stop_reading()
+        else:
+            self._kept = (self._kept + chunk)[-_KEPT:]
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.unwatch(self._output)
+            os.close(self._output)
+
+    def _end(self, status: int) -> None:
+        if self._pidfd is not None:
+            self._loop.unwatch(self._pidfd)
+            os.close(self._pidfd)
+        # What it wrote last; somebody whom it has left may hold the other end for ever.
+        while self._reading:
+            before = self._kept
+            self._read()
+            if self._kept == before:
+                break
+        self._stop_reading()
+        self._on_end(status, self._kept)
+
+
+def _become(words: t.Sequence[str], environment: t.Mapping[str, str], directory: str, output: int, given: int) -> t.NoReturn:
+    """In the forked child."""
+    try:
+        leave_parent(signal.SIG_DFL, output, given)
+        for descriptor in (1, 2):
+            os.dup2(output, descriptor)
+        os.dup2(given, _ORDER)
+        os.set_inheritable(_ORDER, True)
+        for descriptor in {output, given} - {_ORDER}:
+            os.close(descriptor)
+        os.chdir(directory)
+        os.execve(words[0], [*words], {**environment})
+    except BaseException as error:  # noqa: BLE001  # nothing of the guardian may go on here; its output is where the user looks
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(127)

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run after the kill, as the guardian carries it out: started once, bounded, interrupted when asked, and its outcome told.
+
+This file is private to the collection treekill.remote.
+
+An ansible-playbook of its own, guarded by a guardian of its own: when it is interrupted, that one ends what it has started on hosts.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import signal
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.files import AfterFiles
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import ENVIRONMENT, read_outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import AfterProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
+
+_TO_END = 15.0
+"""Seconds, beyond the grace of its own processes, from the interruption of this run to SIGKILL: it waits for a recap of its own."""
+
+_LINES = 200
+"""The last lines of its output that are kept."""
+
+TIMED_OUT = "after_kill_timeout"
+INTERRUPTED = "Ctrl-C"
+"""Why it was ended before its time."""
+
+
+class AfterRun:
+    """At most one for each run. Every method is called from the guardian's loop."""
+
+    def __init__(self, loop: Loop, parent: str, on_end: t.Callable[[], None]) -> None:
+        """`parent`: where its private directory is made; `on_end` is called when there is an outcome to be told."""
+        self._loop = loop
+        self._parent = parent
+        self._on_end = on_end
+        self._plan: Message | None = None
+        self._exempt: set[str] = set()
+        self._hosts: AfterHosts | None = None
+        self._files: AfterFiles | None = None
+        self._process: AfterProcess | None = None
+        self._limit: Timer | None = None
+        self._started_at = 0.0
+        self._ended_by = ""
+        self._told: Message = {}
+
+    def intend(self, plan: Message | None) -> None:
+        """What to run, or that there is nothing to run any more: said by the main process, as often as it likes."""
+        self._plan = plan
+
+    def exempt(self, lease: str) -> None:
+        """This lease was not broken by an interruption."""
+        self._exempt.add(lease)
+
+    @property
+    def exempted(self) -> t.Container[str]:
+        """The leases whose hosts after_kill leaves out."""
+        return self._exempt
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is still to be started."""
+        return self._plan is not None and self._hosts is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is under way."""
+        return self._process is not None
+
+    def begin(self, run: str, cause: str, hosts: AfterHosts) -> None:
+        """Start it on these hosts. To be called once, when no order is under way."""
+        self._hosts = hosts
+        if self._plan is None or not hosts.tasks:
+            return
+        self._started_at = self._loop.clock()
+        bound = self._plan["timeout"] + self._plan["grace"] + _TO_END
+        try:
+            self._files = AfterFiles(self._parent, self._plan)
+            words = [self._plan["python"], self._files.program, *self._files.arguments(run, cause, hosts.tasks)]
+            self._process = AfterProcess(self._loop, words, self._environment(), self._plan["directory"], self._files.order(bound + _TO_END), self._ended)
+        except OSError as error:
+            self._conclude({"error": f"it could not be started: {error.strerror or error}"})
+            return
+        self._limit = self._loop.after(self._plan["timeout"], lambda: self._end_early(TIMED_OUT))
+
+    def interrupt(self) -> None:
+        """Ctrl-C, passed on: also the second one, by which it skips its own grace."""
+        self._end_early(INTERRUPTED)
+
+    def told(self) -> Message | None:
+        """Files, hosts and how it went; None where there is nothing to tell. Times in seconds."""
+        if self._plan is None or (self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out):
+            return None
+        hosts = self._hosts or AfterHosts({}, {})
+        state = "wanted" if self.wanted else "under way" if self.busy else "ended" if self._told else "nowhere"
+        return {"state": state, "files": [*self._plan["files"]], "hosts": dict.fromkeys(hosts.tasks, ""), "left_out": hosts.left_out, **self._told}
+
+    def progress(self) -> Message | None:
+        """For who waits: where it runs, and for how many seconds at most; None when it does not run."""
+        if self._plan is None or self._hosts is None or not self.busy:
+            return None
+        bound = self._plan["timeout"] + self._plan["grace"] + 2 * _TO_END
+        return {"files": [*self._plan["files"]], "hosts": [*self._hosts.tasks], "timeout": self._plan["timeout"], "seconds": bound}
+
+    def _environment(self) -> dict[str, str]:
+        files = t.cast(AfterFiles, self._files)
+        inherited = {name: value for name, value in os.environ.items() if name != endpoint.ENVIRONMENT}
+        return {**inherited, **files.environment(), ENVIRONMENT: files.outcome}
+
+    def _end_early(self, why: str) -> None:
+        if self._process is None or self._plan is None:
+            return
+        self._process.signal(signal.SIGINT)
+        if not self._ended_by:
+            self._ended_by = why
+            if self._limit is not None:
+                self._limit.cancel()
+            self._limit = self._loop.after(self._plan["grace"] + _TO_END, self._kill)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.signal(signal.SIGKILL)
+
+    def _ended(self, status: int, output: bytes) -> None:
+        self._process = None
+        lines = collections.deque(output.decode(errors="replace").splitlines(), maxlen=_LINES)
+        outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
+        hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
+        self._conclude({"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]})
+
+    def _conclude(self, told: Message) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        if self._files is not None:
+            self._files.remove()
+        self._told = {"seconds": self._loop.clock() - self._started_at, **told}
+        self._on_end()

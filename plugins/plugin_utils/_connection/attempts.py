@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each attempt of core's ssh plugin to send one command came to.
+
+This file is private to the collection treekill.remote.
+
+With `reconnection_retries` the plugin sends a command several times, and its error is that of the last attempt: the host that refuses a connection now
+may be restarting with what the first attempt has started. With `no_log` its error does not say what the client said.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+
+_CENSORED = "<error censored due to no log>"
+"""What core says in place of the client's words. They are looked at here, and never shown."""
+
+_SSH_FAILED = 255
+
+
+class Attempts:
+    """Of one connection object. Other plugins have no such method, and make one attempt."""
+
+    def __init__(self, connection: ConnectionBase) -> None:
+        self._failures: list[str] = []
+        run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(connection, "_bare_run", None)
+        if run is None:
+            return
+
+        @functools.wraps(run)
+        def bare_run(*args: t.Any, **more: t.Any) -> tuple[int, bytes, bytes]:
+            try:
+                status, stdout, stderr = run(*args, **more)
+            except Exception as error:
+                self._failures.append(str(error))
+                raise
+            if status == _SSH_FAILED:
+                self._failures.append(stderr.decode("utf-8", "replace"))
+            return status, stdout, stderr
+
+        vars(connection)["_bare_run"] = bare_run
+
+    def begin(self) -> None:
+        """The next attempt is the first one for a command."""
+        self._failures.clear()
+
+    def had_no_session(self, error: BaseException) -> bool:
+        """Whether no attempt for a command that failed with this error had a session: nothing was started."""
+        told = [] if _CENSORED in str(error) else [str(error)]
+        failures = [*self._failures, *told]
+        return bool(failures) and all(map(had_no_session, failures))

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The moment at which a command leaves its worker: noted for the guardian, and nothing leaves when the run was interrupted.
+
+This file is private to the collection treekill.remote.
+
+A guardian that stops a worker can tell by the note whether the command can have begun. A worker that was stopped before goes
+on for a moment when its kill order has been tried: it finds the gate closed. In this order: the worker notes, then looks at
+the gate; the guardian closes the gate, stops the worker, then looks for the note.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Interrupted
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+
+_SSH = ("ansible.plugins.connection.ssh", "ansible_collections.treekill.remote.plugins.connection.ssh")
+"""Modules of the plugins that start clients by the method below, and by no other. What another plugin does is not known."""
+
+_START = "_bare_run"
+"""Of core's ssh plugin: starts a client, and waits for it."""
+
+_SEND = "before_command"
+"""Of our paramiko_ssh: called right before a command is sent. Transfers are leases of another kind, and pass by."""
+
+
+class Departure:
+    """Watches one connection object, whose commands go out one after the other."""
+
+    def __init__(self, connection: ConnectionBase, link: Link) -> None:
+        self._connection = connection
+        self._link = link
+        self._lease = ""
+        self._clients = 0
+        self._program: str | None = None
+        self._start: t.Callable[..., t.Any] | None = None
+        if hasattr(connection, _SEND):
+            vars(connection)[_SEND] = self._sending
+        elif type(connection).__module__ in _SSH and hasattr(connection, _START):
+            self._start = getattr(connection, _START)
+            vars(connection)[_START] = self._starting
+
+    def terms(self) -> dict[str, t.Any]:
+        """What the guardian has to know of it when a lease is taken."""
+        # Without a callback, each worker has a page of its own.
+        if not self._link.announced:
+            return {}
+        return {"notes": _SEND in vars(self._connection), "client": self._client()}
+
+    @contextlib.contextmanager
+    def noted(self, lease: str) -> t.Iterator[None]:
+        """While the block runs, the command of this lease goes out."""
+        self._lease, self._clients = lease, 0
+        try:
+            yield
+        finally:
+            self._lease = ""
+
+    def _client(self) -> str:
+        """The path of the ssh client; empty where it is not known when there is a second one."""
+        if self._program is None:
+            self._program = "" if self._start is None else shutil.which(str(self._connection.get_option("ssh_executable"))) or ""
+        return self._program
+
+    def _sending(self) -> None:
+        if self._lease:
+            self._link.page.note_beginning(self._lease)
+            self._check_gate()
+
+    def _starting(self, *args: t.Any, **more: t.Any) -> t.Any:
+        if self._lease:
+            self._clients += 1
+            if self._clients > 1:
+                # The first one has failed, and may have started the command.
+                self._link.page.note_beginning(self._lease)
+            self._check_gate()
+        return t.cast("t.Callable[..., t.Any]", self._start)(*args, **more)
+
+    def _check_gate(self) -> None:
+        if self._link.page.gate_closed:
+            raise Interrupted("The run was interrupted: nothing new is started on any host.")

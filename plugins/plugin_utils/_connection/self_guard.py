@@ -1,0 +1,41 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Connection plugins of this collection that put themselves on a leash.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.release import __version__ as core_version
+from ansible.utils.display import Display
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+
+
+def leash_self(connection: ConnectionBase) -> None:
+    """To be called when core has set the options, which it does for each task, host and loop item."""
+    if not api.is_whole(api.Part.OWN):
+        # Said by the callback, where that is enabled.
+        unknown = api.warning(core_version)
+        if unknown:
+            Display().warning(unknown)
+        return
+    # Not before: their imports fail on a core that lacks what they stand on.
+    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import carries_order  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import guard_of, note  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask  # noqa: PLC0415
+
+    if carries_order(connection):
+        return
+    task = GuardedTask.of_connection(connection)
+    if task is not None:
+        note(guard_of(leash(connection, current(), task), task))

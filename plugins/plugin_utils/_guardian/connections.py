@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is connected to a guardian: workers, and the main process.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import resource
+import socket
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, WireError, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LedgerError
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
+
+_SPARE = 64
+"""Descriptors that are kept for the guardian's own work: couriers, and looks at the process table. Without them it could not tell who is alive."""
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_ROOM_PAUSE = 0.1
+"""Seconds until it is tried again to take a connection for which there was no room."""
+
+
+class Peer:
+    """One connection: a worker, or the main process."""
+
+    def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
+        self.number = number
+        self.socket = connection
+        self.pid = pid
+        self.reader = FrameReader()
+        self.unsent = bytearray()
+        """Of replies: it has not read what was sent before."""
+        self.is_deaf = False
+        """Whether it reads no more replies. What it has sent before that is still to be read."""
+        self.is_worker = False
+        """Whether it has taken a lease: only that makes it a process of the run."""
+        self.is_main = False
+        """The main process: it is told when the clients stand still."""
+        self.polls: tuple[str, str] | None = None
+        """The host and the id of the asynchronous job that it waits for, started by another task with poll 0."""
+
+
+class Peers:
+    """All of them, from when each connects until it hangs up, or says what makes no sense."""
+
+    def __init__(self, loop: Loop, listener: socket.socket, take: t.Callable[[Peer, Message], None], gone: t.Callable[[Peer], None]) -> None:
+        """`take` gets each message; it raises for one that is garbage. `gone` is told who has hung up, or was hung up on."""
+        self._loop = loop
+        self._listener = listener
+        self._take = take
+        self._gone = gone
+        self._connected: dict[int, Peer] = {}
+        self._last_number = 0
+        self._listening = False
+
+    def __iter__(self) -> t.Iterator[Peer]:
+        return iter([*self._connected.values()])
+
+    def listen(self) -> None:
+        """From now on connections are served."""
+        self._listening = True
+        self._loop.watch(self._listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Those that are there stay; nobody else gets in."""
+        self._pause_listening()
+        self._listener.close()
+
+    def _pause_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._loop.unwatch(self._listener.fileno())
+
+    def reply(self, peer: Peer, message: Message) -> bool:
+        """Whether the peer can still read the reply. What the kernel does not take is sent when the peer has read: nothing waits for one that stands still."""
+        if peer.number not in self._connected or peer.is_deaf:
+            return False
+        peer.unsent += encode(message)
+        self._send(peer)
+        return not peer.is_deaf
+
+    def _send(self, peer: Peer) -> None:
+        try:
+            while peer.unsent:
+                sent = peer.socket.send(peer.unsent)
+                del peer.unsent[:sent]
+        except BlockingIOError:
+            self._loop.when_writable(peer.socket.fileno(), functools.partial(self._send, peer))
+        except OSError:
+            # It has hung up, which is heard after what it said last: its commands may have returned.
+            peer.is_deaf = True
+            peer.unsent.clear()
+            self._loop.when_writable(peer.socket.fileno(), None)
+        else:
+            self._loop.when_writable(peer.socket.fileno(), None)
+
+    def _accept(self) -> None:
+        try:
+            connection, dummy = self._listener.accept()
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                # It stays in the queue, where it would wake this loop for ever.
+                self._pause_listening()
+                self._loop.after(_ROOM_PAUSE, self._listen_again)
+            return  # or it hung up before it was served
+        if not _leaves_room(connection.fileno()):
+            connection.close()
+            return
+        try:
+            pid = endpoint.check_peer(connection)
+        except (endpoint.WrongPeer, OSError):
+            connection.close()
+            return
+        self._last_number += 1
+        peer = Peer(self._last_number, connection, pid)
+        connection.setblocking(False)
+        self._connected[peer.number] = peer
+        self._loop.watch(connection.fileno(), lambda: self._read(peer))
+
+    def _listen_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self.listen()
+
+    def _read(self, peer: Peer) -> None:
+        try:
+            chunk = peer.socket.recv(262144)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        try:
+            if not chunk:
+                self._hang_up(peer)
+            else:
+                for message in peer.reader.feed(chunk):
+                    if peer.number in self._connected:
+                        self._take(peer, message)
+        except (WireError, LedgerError, KeyError, TypeError, ValueError, AttributeError):
+            # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
+            self._hang_up(peer)
+
+    def _hang_up(self, peer: Peer) -> None:
+        if self._connected.pop(peer.number, None) is None:
+            return
+        self._loop.unwatch(peer.socket.fileno())
+        peer.socket.close()
+        self._gone(peer)
+
+
+def _leaves_room(descriptor: int) -> bool:
+    """Whether enough descriptors above this one are free for the guardian's own work."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit == resource.RLIM_INFINITY or descriptor < limit - min(_SPARE, limit // 4)

@@ -1,0 +1,451 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guardian: a process of the run, in its own session, that holds the leases and gives the kill orders.
+
+This file is private to the collection treekill.remote.
+
+It serves until the main process is gone and every broken lease is settled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import after_hosts
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import Peer, Peers
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatch
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS, RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch
+
+FROZEN = b"F"
+"""Sent to the main process, once, when the local clients of an interrupted run stand still."""
+
+_SAME_SIGNAL = 0.2
+"""Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has sent to both; a second one by hand takes longer."""
+
+
+_CATCH_UP = 10_000
+"""The most looks at what can be read. Each serves all connections at which there is something."""
+
+_TAKE = {"lease": str, "host": str, "task": str, "order": str, "reach": str, "terms": dict}
+_TERMS: dict[str, t.Any] = {
+    "run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool,
+    "transfer": bool,
+}  # fmt: skip
+"""What a worker has to say when it takes a lease, by name and type. Found wrong only when the lease breaks, it would cost all others their report."""
+_UNGUARDED = {"host": str, "connection": str, "reason": str}
+
+
+def _check(message: Message, members: dict[str, t.Any]) -> None:
+    for name, kind in members.items():
+        if not isinstance(message[name], kind):
+            raise TypeError(f"{name} is a {type(message[name]).__name__}")
+
+
+class Guardian:
+    """Serves one run. Every method is called from its loop."""
+
+    def __init__(
+        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle, *, page: RunPage | None = None
+    ) -> None:
+        self._run = run
+        self._chronicle = chronicle
+        self._page = RunPage() if page is None else page
+        self._main: ProcessId | None = main
+        self._path = path
+        self._wake = pipes.wake if pipes else None
+        self._watches: list[ProcessWatch] = []
+        self._loop = Loop()
+        self._ledger = Ledger()
+        self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
+        self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
+        self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
+        self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
+        self._reporting: list[Peer] = []
+        self._awaiting: dict[str, list[tuple[Peer, Message]]] = {}
+        """Workers that wait for the kill order of their own lease to have been tried."""
+        self._unguarded: dict[tuple[str, str], str] = {}
+        """(host, connection) to the reason why what runs there can't be guarded."""
+        self._cause = ""
+        self._signalled_at = 0.0
+        self._interrupted_at = 0.0
+        self._hurried = False
+        self._over = False
+        self._lost_front = ""
+        """The name of the front end that started the run, once that is gone."""
+        self._left = False
+        """Whether the main process goes on without this guardian."""
+
+    def serve(self) -> None:
+        """Until the main process is gone and nothing is left to do."""
+        prepare()
+        self._chronicle.serve(self._loop)
+        self._page.guardian_reads()
+        if self._page.gate_closed:
+            # The run was interrupted, and the guardian that knew of it was killed.
+            self._ledger.close_gate()
+        if self._main is not None:
+            self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
+        self._peers.listen()
+        if self._wake is not None:
+            os.set_blocking(self._wake, False)
+            self._loop.watch(self._wake, self._read_signals)
+        self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy or self._after.busy)
+        self._chronicle.report(self._report()["report"], complete=True)
+        self._chronicle.over(self._loop)
+        if not self._left:
+            endpoint.remove(self._path)
+
+    # The main process, and what has started it.
+
+    def _catch_up(self) -> None:
+        """Read all that was said before this moment: a guardian that was late must not take the end of a run for its interruption."""
+        for dummy in range(_CATCH_UP):
+            if not self._loop.poll():
+                break
+
+    def _main_gone(self) -> None:
+        self._catch_up()
+        if self._main is None:
+            return
+        gone, self._main = self._main.pid, None
+        if not self._over:
+            self._interrupt("the main process is gone")
+        self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)
+
+    def _front_gone(self, name: str) -> None:
+        self._catch_up()
+        self._lost_front = f"{name} is gone"
+        # One more signal to a run that was interrupted would be taken for a second Ctrl-C.
+        if self._main is not None and not self._over and not self._cause:
+            self._local.terminate(self._main)
+
+    # Connections.
+
+    def _peer_gone(self, peer: Peer) -> None:
+        if peer in self._reporting:
+            self._reporting.remove(peer)
+        if peer.is_main:
+            self._step_back()
+        for lease in self._ledger.holder_gone(peer.number):
+            self._give_order(lease)
+
+    def _step_back(self) -> None:
+        """The main process has hung up: it is gone, or it has met another guardian, who is to read what signals come."""
+        if self._wake is not None:
+            self._loop.unwatch(self._wake)
+            self._wake = None
+
+    # Messages.
+
+    def _take_message(self, peer: Peer, message: Message) -> None:
+        self._page.guardian_reads()
+        operations: dict[str, t.Callable[[Peer, Message], None]] = {
+            "take": self._op_take,
+            "done": self._op_done,
+            "detach": self._op_detach,
+            "broken": self._op_broken,
+            "unguarded": self._op_unguarded,
+            "main": self._op_main,
+            "report": self._op_report,
+            "leave": self._op_leave,
+            "after": self._op_after,
+        }
+        operations[message["op"]](peer, message)
+
+    def _op_take(self, peer: Peer, message: Message) -> None:
+        _check(message, _TAKE)
+        _check(message["terms"], _TERMS)
+        if self._is_too_late(message):
+            self._answer(peer, message, {"granted": False, "late": True, "why": self._cause})
+            return
+        lease = Lease(holder=peer.number, **{name: message[name] for name in _TAKE})
+        lease.terms["worker"] = peer.pid
+        lease.answered = False
+        peer.is_worker = True
+        if lease.terms.get("polls"):
+            peer.polls = (lease.host, str(lease.terms["polls"]).partition(".")[0])
+        granted = self._ledger.take(lease)
+        lease.answered = self._answer(peer, message, {"granted": granted, "late": False, "why": self._cause})
+        if granted and lease.answered:
+            self._chronicle.opened(lease)
+
+    def _is_too_late(self, message: Message) -> bool:
+        """Whether the worker waits no longer: its command has gone out without a lease, and nothing may end it."""
+        deadline = message.get("deadline")
+        return deadline is not None and self._loop.clock() >= float(deadline)
+
+    def _answer(self, peer: Peer, message: Message, answer: Message) -> bool:
+        """Reply to one request among several: the worker passes over answers to those that it has given up."""
+        return self._peers.reply(peer, {**answer, "number": message.get("number")})
+
+    def _op_done(self, peer: Peer, message: Message) -> None:
+        if self._ledger.done(message["lease"], peer.number):
+            self._local.thaw(message["lease"])
+            self._chronicle.done(message["lease"])
+        elif not self._ledger.knows(message["lease"]):
+            # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
+            self._chronicle.done(message["lease"])
+
+    def _op_detach(self, peer: Peer, message: Message) -> None:
+        lease = self._ledger.detach(message["lease"], peer.number)
+        if lease is not None or not self._ledger.knows(message["lease"]):
+            self._chronicle.detached(message["lease"])
+        if lease is not None and not lease.terms["end_async"]:
+            # The order stays: the play may ask for the job later, which is in flight then.
+            self._chronicle.done(lease.lease)
+
+    def _op_broken(self, peer: Peer, message: Message) -> None:
+        lease = self._ledger.broken(message["lease"], peer.number)
+        if not self._cause and not message["lost"]:
+            # Given up by a worker that goes on: the timeout of one task.
+            self._after.exempt(message["lease"])
+        if message["wait"]:
+            self._answer(peer, message, {"heard": True})
+            self._awaiting.setdefault(message["lease"], []).append((peer, message))
+        if lease is not None and message["lost"] and lease.terms["keep"]:
+            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+            self._write_down()
+        elif lease is not None:
+            self._give_order(lease)
+        if not self._dispatch.in_hand_for(message["lease"]):
+            self._tell_awaiting(message["lease"])
+
+    def _tell_awaiting(self, lease: str) -> None:
+        for peer, message in self._awaiting.pop(lease, []):
+            self._answer(peer, message, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
+
+    def _op_unguarded(self, peer: Peer, message: Message) -> None:
+        _check(message, _UNGUARDED)
+        where = (message["host"], message["connection"])
+        self._answer(peer, message, {"first": where not in self._unguarded})
+        self._unguarded.setdefault(where, message["reason"])
+
+    def _op_main(self, peer: Peer, message: Message) -> None:
+        self._check_main(peer)
+        peer.is_main = True
+        self._op_after(peer, message)
+        front = message.get("front")
+        if front is not None:
+            name, process = str(front["name"]), ProcessId(int(front["pid"]), int(front["start"]))
+            self._watches.append(ProcessWatch(self._loop, process, lambda: self._front_gone(name)))
+
+    def _op_after(self, peer: Peer, message: Message) -> None:
+        self._check_main(peer)
+        self._after.intend(message.get("after_kill"))
+
+    def _check_main(self, peer: Peer) -> None:
+        """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
+        if self._main is None or peer.pid not in (0, self._main.pid):
+            raise ValueError(f"process {peer.pid} is not the main process")
+
+    def _op_report(self, peer: Peer, message: Message) -> None:
+        self._check_main(peer)
+        wait = bool(message["wait"])
+        # What workers have said before the run ended may be in other connections.
+        self._catch_up()
+        if any(not lease.detached for lease in self._ledger.opened):
+            self._interrupt("the run ended with tasks in flight")
+        # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
+        self._over = True
+        if wait:
+            self._reporting.append(peer)
+            self._tell_progress()
+        else:
+            self._peers.reply(peer, self._report())
+
+    def _op_leave(self, peer: Peer, message: Message) -> None:
+        """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
+        self._check_main(peer)
+        self._over = self._left = True
+        self._main = None
+        for watch in self._watches:
+            watch.stop()
+        self._peers.close()
+        # Before the answer: the guardian of the next run comes to the same place.
+        endpoint.remove(self._path)
+        self._peers.reply(peer, {"left": True})
+
+    # The interruption.
+
+    def _read_signals(self) -> None:
+        for number in self._signals_read():
+            now = self._loop.clock()
+            if self._over and not self._cause and not self._hurried:
+                # The run has ended by itself, and its main process waits for what is left of it.
+                self._hurry()
+            elif not self._cause:
+                self._signalled_at = now
+                self._interrupt(self._lost_front or signal.Signals(number).name, number)
+            elif self._after.busy:
+                self._after.interrupt()
+            elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
+                self._hurry()
+
+    def _signals_read(self) -> list[int]:
+        """Those that interrupt a run: whatever else is written there is no signal of ours."""
+        numbers = read_ready(t.cast(int, self._wake))
+        if numbers is None:
+            self._step_back()
+        return [number for number in numbers or b"" if number in RUN_SIGNALS]
+
+    def _hurry(self) -> None:
+        self._hurried = True
+        self._dispatch.hurry()
+        self._tell_progress()
+
+    def _interrupt(self, cause: str, number: int = 0) -> None:
+        """Close the gate, freeze the local clients, give every kill order. In this order: see the design of the lease."""
+        if self._cause:
+            return
+        self._cause, self._interrupted_at = cause, self._loop.clock()
+        self._ledger.close_gate()
+        self._page.close_gate()
+        self._local.freeze(self._ledger.opened)
+        if number:
+            # Before the main process goes on: it ends its workers, and then nothing leads to what they have started.
+            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._ledger.opened, *self._ledger.unsettled) if not lease.detached})
+        # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
+        self._loop.poll()
+        self._say_frozen()
+        broken = self._break_all()
+        for lease in broken:
+            if lease.terms["cut"]:
+                # The fastest order there is: the supervisor sees it a round trip later. What is sent besides looks after it, and fetches the report.
+                self._local.cut(lease)
+        for lease in broken:
+            self._give_order(lease)
+        self._chronicle.interrupted(cause)
+        self._write_down()
+        self._begin_after()
+
+    def _break_all(self) -> list[Lease]:
+        """Break every open lease. Those that need an order: of the others nothing can have begun."""
+        not_begun = self._local.not_begun(self._ledger.opened, self._page.may_have_begun)
+        broken = self._ledger.break_all()
+        for lease in broken:
+            if lease.lease in not_begun:
+                self._settle_here(lease, Settlement(Outcome.NOT_BEGUN, "its command had not been sent"))
+        return [lease for lease in broken if lease.lease not in not_begun]
+
+    def _begin_after(self) -> None:
+        """What is to be run once after an interruption, when every host has been tried."""
+        if self._cause and self._dispatch.in_hand == 0 and self._after.wanted:
+            self._after.begin(self._run, self._cause, after_hosts(self._ledger, self._after.exempted))
+
+    def _write_down(self) -> None:
+        """What has come of the orders until now; the report once each has been tried."""
+        self._chronicle.settled(self._ledger.settled)
+        if not self._dispatch.in_hand:
+            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._ledger.unsettled)
+
+    def _say_frozen(self) -> None:
+        for peer in self._peers:
+            if peer.is_main:
+                try:
+                    peer.socket.send(FROZEN)
+                except OSError:
+                    pass  # main is gone or does not listen: it waits for this for a moment only
+
+    def _give_order(self, lease: Lease) -> None:
+        if lease.terms["transfer"]:
+            self._settle_here(lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
+            return
+        polled = self._is_polled(lease)
+        if polled:
+            # It was done with when it was detached.
+            self._chronicle.opened(lease)
+        if lease.detached and not lease.terms["end_async"] and not polled:
+            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
+        else:
+            self._dispatch.send(lease)
+
+    def _settle_here(self, lease: Lease, settlement: Settlement) -> None:
+        """Without an order: the end of its client is all there is to do."""
+        self._local.end(lease)
+        self._ledger.settle(lease.lease, settlement)
+
+    def _is_polled(self, lease: Lease) -> bool:
+        """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
+        job = (lease.host, str(lease.terms.get("job", "")))
+        return lease.detached and job[1] != "" and any(peer.polls == job for peer in self._peers)
+
+    def _order_tried(self, lease: Lease) -> None:
+        self._local.end(lease)
+        self._tell_awaiting(lease.lease)
+        self._write_down()
+        self._begin_after()
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        if not self._reporting:
+            return
+        if self._is_tried:
+            # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
+            self._chronicle.when_written(self._tell_report)
+            return
+        for peer in list(self._reporting):
+            self._peers.reply(peer, self._progress())
+
+    @property
+    def _is_tried(self) -> bool:
+        return self._dispatch.in_hand == 0 and not self._after.busy
+
+    def _tell_report(self) -> None:
+        if not self._is_tried:
+            return
+        reporting, self._reporting = self._reporting, []
+        for peer in reporting:
+            self._peers.reply(peer, self._report())
+
+    def _progress(self) -> Message:
+        """Times in seconds."""
+        unsettled = self._ledger.unsettled
+        grace = max((lease.terms["timeout"] for lease in unsettled), default=0.0)
+        hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._ledger.settled}
+        return {
+            "in_hand": self._dispatch.in_hand,
+            "grace": grace,
+            "left": max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
+            "hosts": len(hosts),
+            # A host that is tried again later is not done.
+            "hosts_done": len(hosts - {lease.host for lease in unsettled}),
+            "hurried": self._hurried,
+            "after_kill": self._after.progress(),
+        }
+
+    def _report(self) -> Message:
+        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings, "after_kill": self._after.told()}
+        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
+
+    def _unprotected(self) -> list[Message]:
+        return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
+
+    def _results(self) -> list[Message]:
+        results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]
+        for lease in self._ledger.unsettled:
+            reason = self._dispatch.waiting.get(lease.lease)
+            results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
+        return results
+
+
+def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | None) -> Message:
+    return {
+        "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
+        "retry_for": lease.terms["retry_for"], "payload": bool(lease.terms.get("payload", True)),
+    }  # fmt: skip

@@ -1,0 +1,254 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A kill order: which lease's tree is to be ended, and how to reach its host again from another process.
+
+This file is private to the collection treekill.remote.
+
+What a connection needs to be made anew is in its resolved options, those of its shell and of its become plugin, and in a
+few attributes of the play context. All of it may hold passwords: an order lives in the memory of the worker and of the
+guardian, and travels between them over a private socket. It is never written to a file, an argument list or a log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import shlex
+import tempfile
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, secrets_of_arguments, secrets_of_options
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, KillRequest, kill_command, parse_report
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.become import BecomeBase
+    from ansible.plugins.connection import ConnectionBase
+
+_PLAY_CONTEXT = (
+    "remote_addr", "remote_user", "port", "password", "timeout", "private_key_file", "connection", "executable",
+    "become", "become_method", "become_user", "become_pass", "become_exe", "become_flags",
+)  # fmt: skip
+"""What connection and become plugins still read from the play context where they have no option for it."""
+
+_CARRIES_ORDER = "_treekill_carries_order"
+
+SETTLE = 2.0
+"""Seconds to go on looking for a tree that was never seen. A command that was on its way when its client was frozen
+starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
+
+
+class ReachError(Exception):
+    """The host could not be reached, or its user could not be become, with what the order holds."""
+
+
+def carries_order(connection: ConnectionBase) -> bool:
+    """Whether a connection was made to carry out a kill order: it takes no lease, and there is nobody whom it could ask anything."""
+    return _CARRIES_ORDER in vars(connection)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """How to make one connection anew: names and resolved options of its plugins."""
+
+    connection: str
+    connection_options: dict[str, t.Any]
+    shell: str
+    shell_options: dict[str, t.Any]
+    become: str | None
+    become_options: dict[str, t.Any]
+    play_context: dict[str, t.Any]
+
+    @classmethod
+    def of(cls, connection: ConnectionBase) -> Reach:
+        """Taken from a connection that has all its options set, as it has when an action plugin is made."""
+        become, shell = connection.become if is_whole(Part.BECOME) else None, connection._shell
+        return cls(
+            # What extends a plugin only to leash it names that one.
+            connection=getattr(connection, "kill_order_plugin", _name_of(connection)),
+            connection_options=connection.get_options(),
+            shell=_name_of(shell),
+            shell_options=shell.get_options(),
+            become=_name_of(become) if become else None,
+            become_options=become.get_options() if become else {},
+            play_context={name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT},
+        )
+
+    def connect(self, no_log: bool) -> ConnectionBase:
+        """A new connection object of the same kind with the same options; nothing is sent yet.
+
+        Args:
+            no_log: whether the plugin is to keep to itself what it knows, the reason of a failure included.
+
+        Raises:
+            ReachError: a plugin is not to be found any more.
+        """
+        play_context = PlayContext()
+        for name, value in self.play_context.items():
+            setattr(play_context, name, value)
+        play_context.no_log = no_log
+        # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
+        # The courier ends with the order, and its descriptors with it.
+        play_context.connection_lockfd = _lock_file()
+        connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
+        if connection is None:
+            raise ReachError(f"the connection plugin {self.connection} is not found")
+        vars(connection)[_CARRIES_ORDER] = True
+        connection.set_options(direct=self.connection_options)
+        connection._shell = self._shell(play_context)
+        if self.become:
+            connection.set_become_plugin(self._become(self.become))
+        return t.cast("ConnectionBase", connection)
+
+    def _shell(self, play_context: PlayContext) -> t.Any:
+        shell = shell_loader.get(self.shell)
+        if shell is None:
+            raise ReachError(f"the shell plugin {self.shell} is not found")
+        shell.set_options(direct=self.shell_options)
+        shell.executable = play_context.executable
+        return shell
+
+    def _become(self, name: str) -> BecomeBase:
+        become = become_loader.get(name)
+        if become is None:
+            raise ReachError(f"the become plugin {name} is not found")
+        become.set_options(direct=self.become_options)
+        return t.cast("BecomeBase", become)
+
+
+@dataclasses.dataclass(frozen=True)
+class KillOrder:
+    """One broken lease, ready to be carried out."""
+
+    run: str
+    lease: str
+    reach: Reach
+    options: KillOptions
+    interpreters: tuple[str, ...]
+    """Paths or names of Python interpreters to try on the host, in this order."""
+    becomes: bool
+    """Whether the command ran inside become: not every command of a task with become does."""
+    pipelined: bool
+    """Whether the command had data on its standard input, and so no pty. Where sudo insists on a terminal, that tells that there has to be one."""
+    show_arguments: bool
+    """Whether command lines may be reported; not for tasks with no_log."""
+    action: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
+    """Of the task: those that its module declares with no_log are masked in what the host reports."""
+
+    @classmethod
+    def from_message(cls, order: t.Mapping[str, t.Any], reach: t.Mapping[str, t.Any]) -> KillOrder:
+        """From what `dataclasses.asdict` made of an order, its reach apart."""
+        lists: dict[str, t.Any] = {"interpreters": tuple(order["interpreters"]), "arguments": tuple((name, text) for name, text in order.get("arguments", ()))}
+        return cls(**{**order, "reach": Reach(**reach), "options": KillOptions(**order["options"]), **lists})
+
+    def carry_out(self, at_once: bool = False) -> KillReport:
+        """Reach the host, run the kill pass there inside the task's become, and return what it reports.
+
+        Args:
+            at_once: without grace: KILL what the first signal leaves.
+
+        Raises:
+            AnsibleConnectionFailure: the host could not be reached; another try may succeed.
+            ReachError, AnsibleError: the kill pass could not be run there; another try will not help.
+            KillReportError: what came back is no report.
+        """
+        nonce = secrets.token_hex(8)
+        try:
+            return self._sent(nonce, self._pass(nonce, at_once), b"\n" if self.pipelined else None)
+        except AnsibleAuthenticationFailure:
+            raise
+        except AnsibleConnectionFailure as error:
+            # A host that is down takes its time to be so. And sudo may insist on a terminal, which there is none of for who has something to read.
+            if had_no_session(error) or (self.becomes and not self.pipelined):
+                raise
+            # A server that takes no command of such a length (dropbear: 9000 bytes) says no more than that it failed. It takes the same as input.
+            return self._sent(nonce, 'eval "`cat`"', self._pass(nonce, at_once).encode("utf-8"))
+
+    def masked(self, report: KillReport) -> KillReport:
+        """A report of its host without the secrets of the task and its connection."""
+        rows = (*report.gone, *report.survivors, *report.spared)
+        masks = self._masks([text for row in rows for text in (row.command, row.reason)])
+        return report.rewritten(masks.command, masks.text)
+
+    def masked_reason(self, text: str) -> str:
+        """The reason of a failure without them."""
+        return self._masks([text]).text(text)
+
+    def _masks(self, texts: t.Collection[str]) -> Masks:
+        """The masks for these texts. The source of the module is read only if a value of the task stands in one of them."""
+        values = [value for dummy, value in self.arguments]
+        hidden: t.Collection[str] = ()
+        if Masks.of(values).concern(texts):
+            try:
+                hidden = hidden_parameters(self.action)
+            except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
+                hidden = {part for name, dummy in self.arguments for part in name.split(".")}
+        options = (self.reach.connection_options, self.reach.become_options, self.reach.play_context)
+        secrets_of_reach = [secret for one in options for secret in secrets_of_options(one)]
+        return Masks.of([*secrets_of_reach, *secrets_of_arguments(self.arguments, hidden)])
+
+    def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
+        connection = self.reach.connect(no_log=not self.show_arguments)
+        dummy, stdout, stderr = connection.exec_command(self._command(connection, command), in_data=in_data, sudoable=self.becomes)
+        return parse_report(_text(stdout) + _text(stderr), nonce)
+
+    def _pass(self, nonce: str, at_once: bool) -> str:
+        request = KillRequest(
+            run=self.run,
+            lease=self.lease,
+            nonce=nonce,
+            signal=self.options.signal,
+            children=self.options.children,
+            children_signal=self.options.children_signal,
+            timeout=0.0 if at_once else self.options.timeout,
+            settle=SETTLE,
+            arguments=self.show_arguments,
+            escalate=True,
+            hurry=at_once,
+        )
+        return kill_command(request, self.interpreters)
+
+    def _command(self, connection: ConnectionBase, command: str) -> str:
+        if self.becomes:
+            if connection.become is None:
+                raise ReachError("the task ran inside become, and its become plugin is not known")
+            command = connection.become.build_become_command(command, connection._shell)
+        executable = connection._play_context.executable
+        if executable == "/bin/sh" and is_ssh(connection):
+            # A restricted login shell runs nothing that is named by a path.
+            executable = "sh"
+        if connection.allow_executable and executable:
+            command = f"{executable} -c {shlex.quote(command)}"
+        return command
+
+
+def _name_of(plugin: t.Any) -> str:
+    """The name by which the plugin's loader finds it again. A plugin of a collection knows itself by that of its Python module."""
+    name = str(plugin._load_name)
+    if not name.startswith("ansible_collections."):
+        return name
+    dummy, namespace, collection, dummy, dummy, *rest = name.split(".")
+    return ".".join((namespace, collection, *rest))
+
+
+def _lock_file() -> int:
+    """The descriptor of a file without a name: in memory where the system can, since the disk may be full."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("treekill")
+    descriptor, name = tempfile.mkstemp()
+    os.unlink(name)
+    return descriptor
+
+
+def _text(output: bytes | str) -> str:
+    return output if isinstance(output, str) else output.decode("utf-8", "replace")

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files on their way to a host or from one: sftp and scp are no commands of the connection, and go on when their worker is gone.
+
+This file is private to the collection treekill.remote.
+
+A transfer has a lease, and no kill order: its server on the host ends with its client here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
+
+_VARIABLE = "TREEKILL_TRANSFER"
+
+
+@contextlib.contextmanager
+def transferring(lease: str) -> t.Iterator[None]:
+    """What is started in the block can be told by `mark_of`: it has no cookie in its command line."""
+    os.environ[_VARIABLE] = lease
+    try:
+        yield
+    finally:
+        del os.environ[_VARIABLE]
+
+
+def mark_of(lease: Lease) -> bytes:
+    """The entry in the environment of all that moves a file under this lease."""
+    return f"{_VARIABLE}={lease.lease}".encode()

@@ -1,0 +1,267 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A connection to one host by paramiko: made, used for any number of commands and files, and closed.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import getpass
+import logging
+import os
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import Escalation
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.command import Command
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import HostKeyRefused, HostKeys
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.library import paramiko
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import Proxy, filled_in
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.become import BecomeBase
+
+_WRONG_KEY = ("Invalid key", "OpenSSH private key file checkints do not match")
+"""What paramiko says of a key file that it can make nothing of."""
+
+NOTHING_STARTED = "Failed to connect to the host via paramiko"
+"""How every error begins before which nothing can have been started on the host."""
+
+_KEEPALIVE = 5
+"""Seconds of silence after which a message keeps the way to the host open, through firewalls that forget."""
+
+_BECOME_EXTRA = 2
+"""Seconds that become gets beyond the option `timeout`, as with ansible-core's ssh plugin."""
+
+# Without a handler Python writes paramiko's errors with their tracebacks to standard error, besides the error that is raised.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+@dataclasses.dataclass(frozen=True)
+class Destination:
+    """Where to, as whom, and with what."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None = dataclasses.field(repr=False)
+    private_key_file: str | None
+    look_for_keys: bool
+    rsa_sha2: bool
+    proxy_command: str
+    timeout: float
+    """Seconds for the network connection, and again for the login."""
+    banner_timeout: float
+    """Seconds for the first words of the server."""
+
+
+class Client:
+    """One connection. To be used by one thread of one process."""
+
+    def __init__(self, destination: Destination, host_keys: HostKeys) -> None:
+        self._destination = destination
+        self._host_keys = host_keys
+        self._client: paramiko.SSHClient | None = None
+        self._proxy: Proxy | None = None
+        self._files: paramiko.SFTPClient | None = None
+        self._given_up: list[Command] = []
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What paramiko may raise once it is connected."""
+        return paramiko.SSHException, OSError, EOFError
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is connected, as far as is known here."""
+        transport = self._client.get_transport() if self._client is not None else None
+        return transport is not None and transport.is_active()
+
+    def connect(self) -> None:
+        """Connect and log in; what was left of an earlier connection is closed.
+
+        Raises:
+            AnsibleAuthenticationFailure: the host is there, and does not let us in.
+            AnsibleConnectionFailure: it can't be reached, or is not the one that is known by this name.
+        """
+        self.close()
+        try:
+            self._connect()
+        except BaseException as error:
+            said = self._proxy.said if self._proxy is not None else ""
+            self.close()
+            if isinstance(error, Exception):
+                raise self._failure(error, said) from error
+            raise
+
+    def _connect(self) -> None:
+        to = self._destination
+        self._client = client = paramiko.SSHClient()
+        self._host_keys.load_into(client)
+        client.set_missing_host_key_policy(t.cast("t.Any", self._host_keys))
+        if to.proxy_command:
+            self._proxy = Proxy(filled_in(to.proxy_command, to.host, to.port, to.user or getpass.getuser()))
+        client.connect(
+            # Host names have no case, known_hosts has.
+            to.host.lower(),
+            port=to.port,
+            username=to.user,
+            password=to.password,
+            key_filename=os.path.expanduser(to.private_key_file) if to.private_key_file else None,
+            # Who has given a password does not want to be refused for all the keys that were tried before.
+            allow_agent=to.password is None,
+            look_for_keys=to.look_for_keys,
+            timeout=to.timeout,
+            auth_timeout=to.timeout,
+            banner_timeout=to.banner_timeout,
+            sock=t.cast("t.Any", self._proxy.socket if self._proxy is not None else None),
+            disabled_algorithms={} if to.rsa_sha2 else _rsa_sha2_algorithms(),
+        )
+        t.cast(paramiko.Transport, client.get_transport()).set_keepalive(_KEEPALIVE)
+
+    def _failure(self, error: Exception, proxy_said: str) -> AnsibleConnectionFailure:
+        to, told = self._destination, _told(error)
+        text = f"{NOTHING_STARTED}, {to.host} port {to.port}: "
+        if isinstance(error, paramiko.BadHostKeyException):
+            return AnsibleConnectionFailure(f"{text}host key mismatch for {error.hostname}: the host shows another key than the one that is known.")
+        if isinstance(error, HostKeyRefused):
+            return AnsibleConnectionFailure(text + told)
+        if isinstance(error, paramiko.PasswordRequiredException):
+            return AnsibleAuthenticationFailure(f"{text}{told}. The option password is its passphrase as well.")
+        if isinstance(error, paramiko.AuthenticationException) or "authentication methods" in told:
+            return AnsibleAuthenticationFailure(f"{text}Failed to authenticate as {to.user or getpass.getuser()}: {told}")
+        if to.private_key_file and told in _WRONG_KEY:
+            told += (
+                f": {to.private_key_file} is opened by another passphrase than the option password, or holds no key that this paramiko and the host both take"
+            )
+            return AnsibleAuthenticationFailure(text + told)
+        if proxy_said:
+            told += f" (the proxy command said: {proxy_said})"
+        return AnsibleConnectionFailure(text + told)
+
+    def execute(
+        self, cmd: str, in_data: bytes | None, terminal: str, become: BecomeBase | None, before: t.Callable[[], object] = lambda: None
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command to its end: (status, stdout, stderr). Status -1: a signal has ended it.
+
+        Args:
+            cmd: for the user's login shell.
+            in_data: for its standard input, which then is no terminal.
+            terminal: the type of the terminal that it gets; empty for none.
+            become: where the command may have been built inside become.
+            before: is called when the session is there, and the command is sent next.
+
+        Raises:
+            AnsibleConnectionFailure: there was no session for it, or the connection was lost meanwhile.
+            AnsibleError: become did not succeed.
+            Whatever `before` raises; then nothing was sent.
+        """
+        while self._given_up:
+            # Whoever was to end their trees has done so by now.
+            self._given_up.pop().close()
+        channel = self._open_session(terminal)
+        before()
+        self._send(channel, cmd)
+        command = Command(channel, Escalation(become, cmd), _password(become), _BECOME_EXTRA + self._destination.timeout)
+        try:
+            status, stdout, stderr = command.run(in_data, bool(terminal))
+        except BaseException:
+            # The task's timeout, or a signal. Its tree is ended in good order first: the end of the channel would scatter it.
+            self._given_up.append(command)
+            raise
+        lost = status < 0 and self._lost(channel)
+        command.close()
+        if lost:
+            raise AnsibleConnectionFailure(f"The connection to {self._destination.host} via paramiko was lost while a command was running.")
+        return status, stdout, stderr
+
+    def _open_session(self, terminal: str) -> paramiko.Channel:
+        """A new channel for one command, with a terminal of that type or, if that is empty, without one.
+
+        Raises:
+            AnsibleConnectionFailure: the connection is lost, or the host wants no more channels; nothing was started on it.
+        """
+        to = self._destination
+        try:
+            channel = self._transport().open_session(timeout=to.timeout)
+            if terminal:
+                channel.get_pty(term=terminal)
+        except self.errors as error:
+            raise AnsibleConnectionFailure(f"{NOTHING_STARTED}, {to.host} port {to.port}: no session was opened: {_told(error)}") from error
+        return channel
+
+    def _send(self, channel: paramiko.Channel, cmd: str) -> None:
+        """Have the command executed.
+
+        Raises:
+            AnsibleConnectionFailure: there is no telling whether it is.
+        """
+        try:
+            channel.exec_command(t.cast(str, cmd.encode("utf-8", "surrogateescape")))
+        except self.errors as error:
+            to = self._destination
+            raise AnsibleConnectionFailure(f"{to.host} port {to.port} did not take a command via paramiko: {_told(error)}") from error
+
+    def _lost(self, channel: paramiko.Channel) -> bool:
+        """Whether a channel that has ended without a status has done so because the connection was lost: a host says the end of the output before."""
+        transport = channel.get_transport()
+        return not (channel.eof_received and transport.is_active() and transport.saved_exception is None)
+
+    def _transport(self) -> paramiko.Transport:
+        transport = self._client.get_transport() if self._client is not None else None
+        if transport is None:
+            raise EOFError("not connected")
+        return transport
+
+    @contextlib.contextmanager
+    def files(self) -> t.Iterator[paramiko.SFTPClient]:
+        """The file transfer of this connection, opened when it is first wanted.
+
+        Raises:
+            paramiko.SSHException, OSError, EOFError: it can't be opened; whatever the block raises.
+        """
+        if self._files is None:
+            self._files = self._transport().open_sftp_client()
+        files = t.cast(paramiko.SFTPClient, self._files)
+        try:
+            yield files
+        except BaseException:
+            # Answers to what was asked may still be on their way: the next transfer would take them for its own.
+            self._files = None
+            files.close()
+            raise
+
+    def close(self) -> None:
+        """Close all of it, and with it each channel: the host hangs up on what still runs there."""
+        self._given_up.clear()
+        if self._files is not None:
+            self._files.close()
+        if self._client is not None:
+            self._client.close()
+        if self._proxy is not None:
+            self._proxy.close()
+        self._files = self._client = self._proxy = None
+
+
+def _password(become: BecomeBase | None) -> bytes:
+    if become is None or not become.expect_prompt():
+        return b""
+    return str(become.get_option("become_pass") or "").encode("utf-8", "surrogateescape")
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _rsa_sha2_algorithms() -> dict[str, list[str]]:
+    """What is switched off for old hosts that offer such signatures and can't make them."""
+    keys, pubkeys = (getattr(paramiko.Transport, name, ()) for name in ("_preferred_keys", "_preferred_pubkeys"))
+    return {
+        "keys": [name for name in keys if name.startswith("rsa-sha2-")],
+        "pubkeys": [name for name in pubkeys if name.startswith("rsa-sha2-")],
+    }

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One command over one channel of a paramiko connection: what goes in, what comes out, and how it ended.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import Escalation
+
+if t.TYPE_CHECKING:
+    import paramiko
+
+_CHUNK = 32768
+"""Bytes that one message of the protocol carries."""
+
+_STALLED = 0.05
+"""Seconds until a full window is looked at again: paramiko tells by a descriptor when there is something to read, but not when it may be written."""
+
+
+class Command:
+    """A command that was sent. Its channel stays open until `close`: the end of a channel is what ends half of a tree."""
+
+    def __init__(self, channel: paramiko.Channel, escalation: Escalation, password: bytes, patience: float) -> None:
+        """Nothing is read yet.
+
+        Args:
+            channel: with the command already on it.
+            escalation: of this command.
+            password: the answer to the prompt of become.
+            patience: seconds of silence until become is given up.
+        """
+        self._channel = channel
+        self._escalation = escalation
+        self._password = password
+        self._patience = patience
+        self._output = {True: bytearray(), False: bytearray()}
+        self._poll = select.poll()
+        self._poll.register(channel.fileno(), select.POLLIN)
+
+    def run(self, in_data: bytes | None, terminal: bool) -> tuple[int, bytes, bytes]:
+        """Feed it, read until the host closes both streams, and return (status, stdout, stderr). Status -1: the host told none.
+
+        Raises:
+            AnsibleError: become did not succeed.
+        """
+        try:
+            self._escalate()
+        except AnsibleError:
+            # Nothing was started but the program that asks, and it would ask again.
+            self._channel.close()
+            raise
+        self._feed(in_data or b"")
+        if not terminal:
+            # Whoever reads its standard input finds the end of it. On a terminal that would be the end of more.
+            self._shut_down_input()
+        while not self._at_end():
+            self._wait(None)
+            self._read()
+        return self._channel.recv_exit_status(), bytes(self._output[True]), bytes(self._output[False])
+
+    def close(self) -> None:
+        """Close the channel: the host hangs up on what is still there."""
+        self._channel.close()
+
+    def _escalate(self) -> None:
+        deadline = time.monotonic() + self._patience
+        while not self._escalation.over and not self._at_end():
+            self._wait(deadline)
+            if self._read():
+                deadline = time.monotonic() + self._patience
+            elif time.monotonic() > deadline:
+                seen = bytes(self._output[True] + self._output[False]).decode("utf-8", "replace")
+                raise AnsibleError(f"Timeout ({self._patience:.0f}s) waiting for privilege escalation prompt: {seen}")
+        for from_stdout in self._output:
+            self._output[from_stdout] += self._escalation.rest(from_stdout)
+
+    def _feed(self, rest: bytes) -> None:
+        view = memoryview(rest)
+        while view and not self._channel.closed:
+            if self._channel.send_ready():
+                try:
+                    view = view[self._channel.send(view[:_CHUNK].tobytes()) :]
+                except OSError:
+                    return  # it has ended without reading all of it; its status tells
+            else:
+                # What it writes meanwhile has to be taken, or both sides wait for each other.
+                self._wait(time.monotonic() + _STALLED)
+            self._read()
+
+    def _shut_down_input(self) -> None:
+        try:
+            self._channel.shutdown_write()
+        except OSError:
+            pass  # it is over already
+
+    def _wait(self, deadline: float | None) -> None:
+        """Until there is something to read, or the channel is closed."""
+        self._poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000)
+
+    def _at_end(self) -> bool:
+        # In this order: what comes after the first question and before the second is still to be read.
+        ended = self._channel.eof_received or self._channel.closed
+        return ended and not self._channel.recv_ready() and not self._channel.recv_stderr_ready()
+
+    def _read(self) -> bool:
+        """Take what is there. Whether there was anything."""
+        found = False
+        while self._channel.recv_ready():
+            found = True
+            self._take(self._channel.recv(_CHUNK), from_stdout=True)
+        while self._channel.recv_stderr_ready():
+            found = True
+            self._take(self._channel.recv_stderr(_CHUNK), from_stdout=False)
+        return found
+
+    def _take(self, chunk: bytes, from_stdout: bool) -> None:
+        output, answer = self._escalation.feed(chunk, from_stdout)
+        self._output[from_stdout] += output
+        if answer:
+            self._channel.sendall(self._password + b"\n")

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Host keys of a paramiko connection: which are known, who is asked about the others, and where they are written down.
+
+This file is private to the collection treekill.remote.
+
+A key is written down the moment that it is accepted, not when the connection is closed: the kill order of the first task comes over another
+connection, and there is nobody whom that one could ask.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import hashlib
+import os
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.library import paramiko
+
+SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/openssh/ssh_known_hosts")
+"""The first one that is there is read."""
+
+_YES = ("yes", "y", "")
+"""Answers that accept a key. That the empty one does is how ansible-core's plugin was."""
+
+
+class HostKeyRefused(Exception):
+    """The key of the host is not known, and was not accepted; the text says why."""
+
+
+@dataclasses.dataclass
+class HostKeys:
+    """What is known of host keys, and what is done about those that are not. A policy for paramiko's client."""
+
+    checking: bool
+    """Whether a key that is not known matters at all."""
+    auto_add: bool
+    """Whether it is accepted without asking."""
+    record: bool
+    """Whether one that was accepted is written to the user's file. Without checking nothing is."""
+    ask: t.Callable[[str], str | None]
+    """Puts a question to the user, and returns the answer; None where there is nobody to ask."""
+    alone: t.Callable[[], t.ContextManager[None]]
+    """Within it no other worker of the run asks or writes."""
+    user_file: str = dataclasses.field(default_factory=lambda: os.path.expanduser("~/.ssh/known_hosts"))
+    system_files: tuple[str, ...] = SYSTEM_FILES
+
+    def load_into(self, client: paramiko.SSHClient) -> None:
+        """Give the client all keys that are known."""
+        if not self.checking:
+            return
+        for name in self.system_files:
+            if os.path.exists(name):
+                client.load_system_host_keys(name)
+                break
+        if os.path.exists(self.user_file):
+            client.load_system_host_keys(self.user_file)
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Paramiko has seen a host without a known key.
+
+        Raises:
+            HostKeyRefused: its key is not accepted.
+            BadHostKeyException: another worker has accepted another key in the meantime.
+        """
+        if not self.checking:
+            return
+        with self.alone():
+            if self._accepted_meanwhile(hostname, key):
+                return
+            if not self.auto_add:
+                self._question(hostname, key)
+            if self.record:
+                self._write(hostname, key)
+
+    def _accepted_meanwhile(self, hostname: str, key: paramiko.PKey) -> bool:
+        """Workers come to a new host at the same time: with a loop over delegates, or two names for one address."""
+        if not os.path.exists(self.user_file):
+            return False
+        known = paramiko.HostKeys(self.user_file).lookup(hostname)
+        if not known:
+            return False
+        if known.get(key.get_name()) != key:
+            raise paramiko.BadHostKeyException(hostname, key, next(iter(known.values())))
+        return True
+
+    def _question(self, hostname: str, key: paramiko.PKey) -> None:
+        described = f"The host key of {hostname} is not known ({key.get_name()}, {fingerprint(key)})"
+        answer = self.ask(f"\nparamiko: {described}.\nAre you sure you want to continue connecting (yes/no)?\n")
+        if answer is None:
+            raise HostKeyRefused(f"{described}, and there is nobody to ask.")
+        if answer.strip().lower() not in _YES:
+            raise HostKeyRefused(f"{described}, and was rejected by the user.")
+
+    def _write(self, hostname: str, key: paramiko.PKey) -> None:
+        """Append it. What is in the file already, comments and hashed names included, is left as it is, whoever writes at the same time."""
+        folder = os.path.dirname(self.user_file)
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(folder, mode=0o700)
+        line = f"{hostname} {key.get_name()} {key.get_base64()}\n".encode()
+        descriptor = os.open(self.user_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            # In one piece: another run may append as well.
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+
+def fingerprint(key: paramiko.PKey) -> str:
+    """As OpenSSH shows it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode("ascii").rstrip("=")

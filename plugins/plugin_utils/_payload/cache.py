@@ -1,0 +1,144 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that go to the hosts, made once for a run and shared by all its processes.
+
+Private to the collection treekill.remote.
+
+Made early as well: an update of the collection on the controller can't give half of a run another program.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import mmap
+import os
+import time
+import zlib
+
+_START_KILL_PASS = r"""
+import gc, os, sys
+gc.enable()
+main(sys.argv[1:], lambda: 'P=%r\nexec(P[0],globals())' % (P,))
+os._exit(0)
+"""
+"""What the first part of a kill pass ends with. The program does all this again where it is handed over. The interpreter is not taken down in
+order: that takes longer than the report, and nothing is left to be written."""
+
+_START_SUPERVISOR = r"""
+P = []
+from_list = load
+def load(name):
+ if name in PLAIN:
+  loaded.add(name)
+  start, end = PLAIN.pop(name)
+  exec(b[start:end], globals())
+ elif name not in loaded:
+  if not P:
+   import zlib
+   P.extend(zlib.decompress(b[PACKED:]).decode().split('\0'))
+  from_list(name)
+def program():
+ load('_kill_pass.main')
+ return 'P=%r\nloaded=set()' % (P,) + LOAD + "\nload('_kill_pass.main')\nimport os,sys\nmain(sys.argv[1:],str)\nos._exit(0)"
+import sys
+supervise(sys.argv[1], sys.argv[2:], program)
+"""
+"""The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs need as they are, then the rest, compressed.
+What is handed over is a kill pass."""
+
+_OFTEN = ("_supervisor.run_module", "_supervisor.watch", "_supervisor.ssh_session", "_supervisor.idle")
+
+_LENGTH_BYTES = 8
+_SHARED_BYTES = 256 * 1024
+"""Five times what the programs take today."""
+
+_PATIENCE = 2.0
+_LOOK = 0.005
+"""Seconds to wait for who makes the programs, and between two looks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """What goes to the hosts."""
+
+    kill_pass: str
+    """zlib in base64: the parts of the program, separated by NUL. See `ProgramTexts.parts`."""
+    supervisor: str
+    """Base64: first `supervisor_start` bytes of source text, then the other parts."""
+    supervisor_start: int
+
+
+class _Made:
+    """Of this process: the programs, once it has them, and the memory that it shares with those that it was forked from and forks."""
+
+    programs: Programs | None = None
+    shared: mmap.mmap | None = None
+
+
+def share() -> None:
+    """Have the forks of this process, from now on, find what one of them makes. Called by the main process before its first fork."""
+    _Made.shared = mmap.mmap(-1, _SHARED_BYTES)
+
+
+def prepare() -> None:
+    """Have the programs made now, some 150 ms of work, so that this process and those that share with it have them at hand.
+
+    By a process of its own, which takes the 3 MB along that the work needs, and for which nobody waits.
+    """
+    if _Made.shared is None:
+        share()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.fork() == 0:
+                _publish(_assemble())
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def programs() -> Programs:
+    """The programs of this run."""
+    until = time.monotonic() + _PATIENCE
+    while _Made.programs is None:
+        # In the first moments of a run somebody is at it. If nothing comes, it died on the way: then they are made here.
+        _Made.programs = _published() if _Made.shared and time.monotonic() < until else _assemble()
+        if _Made.programs is None:
+            time.sleep(_LOOK)
+    return _Made.programs
+
+
+def _publish(made: Programs) -> None:
+    content = json.dumps(dataclasses.asdict(made)).encode("ascii")
+    if _Made.shared is not None and _LENGTH_BYTES + len(content) <= _SHARED_BYTES:
+        _Made.shared[_LENGTH_BYTES : _LENGTH_BYTES + len(content)] = content
+        # The length comes last: who sees it sees the rest.
+        _Made.shared[:_LENGTH_BYTES] = len(content).to_bytes(_LENGTH_BYTES, "little")
+
+
+def _published() -> Programs | None:
+    if _Made.shared is None:
+        return None
+    length = int.from_bytes(_Made.shared[:_LENGTH_BYTES], "little")
+    return Programs(**json.loads(_Made.shared[_LENGTH_BYTES : _LENGTH_BYTES + length])) if length else None
+
+
+def _assemble() -> Programs:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import LOAD, ProgramTexts  # noqa: PLC0415  # ast stays out of the main process
+
+    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"})
+    first, *later = texts.parts("_kill_pass.main")
+    kill_pass = zlib.compress("\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9)
+    first, *later = texts.parts("_supervisor.start", handed_over="_kill_pass.main")
+    parts = dict(zip(later[::2], later[1::2], strict=True))
+    plain, places = b"", {}
+    for name in _OFTEN:
+        text = parts.pop(name).encode("utf-8")
+        places[name] = (len(plain), len(plain) + len(text))
+        plain += text
+    start = f"{first}\nPLAIN = {places!r}\nPACKED = {len(plain)}\nLOAD = {LOAD!r}{LOAD}{_START_SUPERVISOR}".encode()
+    rest = zlib.compress("\0".join(word for part in parts.items() for word in part).encode("utf-8"), 9)
+    return Programs(base64.b64encode(kill_pass).decode(), base64.b64encode(start + plain + rest).decode(), len(start))

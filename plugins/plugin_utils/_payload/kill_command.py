@@ -1,0 +1,222 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line that runs a kill pass on a host, and its answer read back.
+
+Private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import shlex
+import string
+import typing as t
+from collections.abc import Sequence
+
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK, KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import becoming_shell, octal
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_kill_pass import shell_text
+
+__all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
+
+# What Python below 3.6 ends with, before it has read anything that it does not understand.
+_TOO_OLD = 97
+_LONGEST_OUTPUT = 32 * 1024 * 1024
+"""Characters. A report of 30,000 processes has 16 million, and its supervisor's as many; what is longer was not written by a kill pass."""
+
+_LONGEST_WORDS = 4096
+"""Characters of one text in a report, of which a kill pass sends some hundred."""
+
+_BOOTSTRAP = (
+    "import sys;sys.version_info<(3,6)and sys.exit({too_old})\n"
+    "import zlib,binascii,gc\n"
+    "gc.disable()\n"
+    "P=zlib.decompress(binascii.a2b_base64('{text}')).decode().split('\\0')\n"
+    "exec(P[0],globals())"
+)
+
+
+class KillReportError(Exception):
+    """The output of a kill pass holds no report, or a broken one."""
+
+
+class _OtherVersionError(ValueError):
+    """A report of another version of the collection."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportedProcess:
+    """A process of the tree. start: what tells it from a later one with the same pid. ended: how, None while it lives."""
+
+    pid: int
+    start: int
+    ppid: int
+    user: str
+    command: str
+    role: str
+    ended: str | None
+    seconds: float | None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class KillReport:
+    """What a kill pass did. root: pid and ppid of the first process, None if it was not there."""
+
+    method: str
+    root: tuple[int, int] | None
+    gone: tuple[ReportedProcess, ...]
+    survivors: tuple[ReportedProcess, ...]
+    spared: tuple[ReportedProcess, ...]
+    unreadable: int
+    escalated: bool
+    supervised: bool
+    """Whether a supervisor stood, or had done the work."""
+    seconds: float
+
+    @classmethod
+    def from_mapping(cls, content: t.Mapping[str, t.Any]) -> KillReport:
+        """From what `dataclasses.asdict` made of a report, also after its way through JSON."""
+        rows = {name: tuple(ReportedProcess(**row) for row in content[name]) for name in ("gone", "survivors", "spared")}
+        return cls(**{**content, **rows, "root": tuple(content["root"]) if content["root"] else None})
+
+    def rewritten(self, command: t.Callable[[str], str], reason: t.Callable[[str], str]) -> KillReport:
+        """The same report with each command line and each reason put through these functions."""
+
+        def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
+            return tuple(dataclasses.replace(one, command=command(one.command), reason=reason(one.reason)) for one in of)
+
+        return dataclasses.replace(self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared))
+
+
+@functools.lru_cache(maxsize=64)
+def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
+    """What comes before and after the words, as it travels: all that does not change from host to host."""
+    tries = " ".join(shlex.quote(interpreter) for interpreter in interpreters)
+    before = "set -- "
+    after = (
+        f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
+        f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
+        f'[ "$k" = 0 ] || {{ k=$({_saying_shell_text()}); /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
+    )
+    return octal(before), octal(after)
+
+
+def _saying_shell_text() -> str:
+    """The command that prints the shell version: on its way, letters that are not in it stand for the signs that would take four characters each."""
+    text = shell_text()
+    dollar, backslash = [letter for letter in string.ascii_letters if letter not in text][:2]
+    return f"echo {shlex.quote(text.translate({ord('$'): dollar, 92: backslash}))} | tr {dollar}{backslash} '\\044\\134'"
+
+
+def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
+    """One POSIX shell command line that runs the pass on a host.
+
+    interpreters are tried in this order; whichever is missing, older than 3.6 or broken is passed over. The shell version comes last.
+    It stays the same through any number of shells. Signals are ignored from its first word on.
+    """
+    before, after = _command_start(tuple(interpreters))
+    words = octal(" ".join(shlex.quote(word) for word in request_words(request)))
+    return 'trap "" 1 2 3 13 15 USR1; ' + becoming_shell(before + words + after)
+
+
+def parse_report(text: str, nonce: str) -> KillReport:
+    """The report in what a host printed, among banners and whatever a terminal added. Raises KillReportError without a whole one.
+
+    An error quotes nothing of it: nothing there is masked yet.
+    """
+    mark = f"{MARK} {nonce} "
+    if len(text) > _LONGEST_OUTPUT:
+        raise KillReportError(f"{len(text)} characters of output from kill pass {nonce}: no report is as long")
+    at = text.rfind(mark)
+    if at < 0:
+        raise KillReportError(f"no report of kill pass {nonce} in {len(text)} characters of output")
+    try:
+        content, dummy = json.JSONDecoder().raw_decode(text, at + len(mark))
+        return _to_report(content)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        kind = str(error) if isinstance(error, (json.JSONDecodeError, _OtherVersionError)) else type(error).__name__
+        raise KillReportError(f"broken report of kill pass {nonce} at character {at} of {len(text)}: {kind}") from error
+
+
+def _to_report(content: dict[str, t.Any]) -> KillReport:
+    if content["version"] != VERSION:
+        theirs = content["version"]
+        raise _OtherVersionError(f"version {theirs if isinstance(theirs, int) and theirs in range(1000) else 'unknown'} instead of {VERSION}")
+    root = content["root"]
+    report = KillReport(
+        method=_words(content["method"]),
+        root=None if root is None else (int(root["pid"]), int(root["ppid"])),
+        gone=tuple(_to_process(row) for row in content["gone"]),
+        survivors=tuple(_to_process(row) for row in content["survivors"]),
+        spared=tuple(_to_process(row) for row in content["spared"]),
+        unreadable=int(content["unreadable"]),
+        escalated=bool(content["escalated"]),
+        supervised=bool(content.get("supervised")),
+        seconds=_seconds(content["seconds"]),
+    )
+    theirs = content.get("supervisor")
+    return report if theirs is None else _with_supervisors(dataclasses.replace(_to_report(theirs), supervised=True), report)
+
+
+def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
+    """The report of a pass with that of the supervisor which it met. Any process of the tree can answer in the supervisor's place: the pass's own look wins."""
+    alive = {(process.pid, process.start) for process in own.survivors}
+    return merge(dataclasses.replace(theirs, gone=tuple(process for process in theirs.gone if (process.pid, process.start) not in alive)), own)
+
+
+def merge(first: KillReport, second: KillReport) -> KillReport:
+    """One report out of two of the same tree.
+
+    Each tells what it saw. A process that either of them saw gone is gone; it survived only if it did for all that speak of it.
+    """
+    gone = {(process.pid, process.start): process for process in first.gone}
+    for process in second.gone:
+        if (process.pid, process.start) not in gone or process.ended == "KILL":
+            gone[process.pid, process.start] = process
+    survivors = {(process.pid, process.start): process for process in first.survivors + second.survivors}
+    spared = {(process.pid, process.start): process for process in first.spared + second.spared}
+    return KillReport(
+        method=first.method,
+        root=first.root or second.root,
+        gone=tuple(gone.values()),
+        survivors=tuple(process for identity, process in survivors.items() if identity not in gone),
+        spared=tuple(spared.values()),
+        unreadable=max(first.unreadable, second.unreadable),
+        escalated=first.escalated or second.escalated,
+        supervised=first.supervised or second.supervised,
+        seconds=max(first.seconds, second.seconds),
+    )
+
+
+def _to_process(row: dict[str, t.Any]) -> ReportedProcess:
+    """Each value as what it has to be: a host that is not to be trusted sends this."""
+    return ReportedProcess(
+        pid=int(row["pid"]),
+        start=int(row["start"]),
+        ppid=int(row["ppid"]),
+        user=_words(row["user"]),
+        command=_words(row["command"]),
+        role=_words(row["role"]),
+        ended=None if row["ended"] is None else _words(row["ended"]),
+        seconds=None if row["seconds"] is None else _seconds(row["seconds"]),
+        reason=_words(row.get("reason", "")),
+    )
+
+
+def _words(value: object) -> str:
+    return str(value)[:_LONGEST_WORDS]
+
+
+def _seconds(value: t.Any) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError(f"{value!r} is no time")
+    return seconds

@@ -1,0 +1,25 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kill pass for a Linux host without Python: a shell script, as it is sent there.
+
+Private to the collection treekill.remote.
+
+The script gathers the same evidence and writes the same report as the Python program, with less: it has no pidfd, so a few
+microseconds lie between the check of a process's start time and the signal. A process that forks and exits faster than a shell
+can look (some 10 ms) gets away, and is named only if it was seen.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+_SCRIPT = pathlib.Path(__file__).with_name("kill_pass.sh")
+
+
+@functools.cache
+def shell_text() -> str:
+    """The script without comments, indentation and empty lines."""
+    lines = (line.strip() for line in _SCRIPT.read_text(encoding="ascii").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,147 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the supervisor comes to the host: its start on the command line, its program with the module.
+
+Private to the collection treekill.remote.
+
+On the command line it would be seen in every process list, and sudo would write all of it to the system's log. So the program comes on standard
+input before a pipelined module, and as the last line, a comment, of a module that is a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import os
+import shlex
+import typing as t
+
+from ansible import constants as C
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
+
+_TOO_OLD = "sys.version_info<(3,6)and os.execv(sys.executable,[sys.executable]+sys.argv[2:])"
+"""Python before 3.6 runs the module without a supervisor."""
+
+_FROM_STDIN = (
+    'import os,sys;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or b"";b=r({length});'
+    f"{_TOO_OLD};"
+    'exec(b[:{start}],{{"b":b[{start}:]}})'
+)
+"""Reads its own bytes and not one more, which are the module's. No single quote: each of them is four characters on every level of quoting."""
+
+_FROM_FILE = (
+    f"import os,sys,binascii;{_TOO_OLD};"
+    'f=open(sys.argv[2],"rb");f.seek(-{length},2);b=binascii.a2b_base64(f.read());f.close();exec(b[:{start}],{{"b":b[{start}:]}})'
+)
+
+_FROM_WORD = (
+    "import os,sys,binascii;b=binascii.a2b_base64(sys.argv.pop(2));sys.version_info<(3,6)and os.execvp(sys.argv[3],sys.argv[3:]);"
+    'exec(b[:{start}],{{"b":b[{start}:]}})'
+)
+
+_USUAL_WORDS = frozenset(request_words(KillRequest()))
+"""What a request says of itself when it says nothing."""
+
+_TASK_LENGTH = 60
+"""Characters of a task's name that ps shows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Supervision:
+    """The supervisor of one command."""
+
+    run: str
+    lease: str
+    task: GuardedTask
+    again: bool = False
+    """Whether the connection plugin may send the command a second time by itself."""
+    session: bool = False
+    """Whether it runs below an ssh server of its own and below the program of a become plugin, which may keep the broken channel to itself."""
+
+    def before_stdin(self) -> tuple[str, bytes]:
+        """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
+        made = programs()
+        program = base64.b64decode(made.supervisor)
+        return self._words(_FROM_STDIN.format(length=len(program), start=made.supervisor_start)), program
+
+    def before_file(self, detaches: bool = False) -> str:
+        """The words between the interpreter and a module's path. The file is one that `append_program` has taken.
+
+        Args:
+            detaches: whether the command is to leave a job behind, with which the supervisor stays.
+        """
+        made = programs()
+        return self._words(_FROM_FILE.format(length=len(made.supervisor), start=made.supervisor_start), detaches)
+
+    def before_words(self) -> str:
+        """The words between an interpreter and a command line that is no Python script's."""
+        made = programs()
+        return f"{self._words(_FROM_WORD.format(start=made.supervisor_start))} {made.supervisor} exec"
+
+    def around_words(self, environment: str, command: str) -> str:
+        """A command line that is no Python script's, `environment` at its beginning, in a supervisor, if there is a Python on the host to run that."""
+        environment = environment.strip()
+        words = command.removeprefix(environment).strip()
+        search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
+        return f'if treekill_python=$({search}); then {environment} "$treekill_python" {self.before_words()} {words}; else {command}; fi'
+
+    def _words(self, bootstrap: str, detaches: bool = False) -> str:
+        return f"-c {shlex.quote(bootstrap)} {shlex.quote(self._request(detaches))}"
+
+    def _request(self, detaches: bool) -> str:
+        options = self.task.options
+        request = KillRequest(
+            run=self.run,
+            lease=self.lease,
+            signal=options.signal,
+            children_signal=options.children_signal,
+            timeout=options.timeout,
+            arguments=self.task.show_arguments,
+        )
+        words = [word for word in request_words(request) if word not in _USUAL_WORDS]
+        if options.keep_on_disconnect:
+            words.append("watch=0")
+        if self.again:
+            words.append("again=1")
+        if detaches:
+            words.append("async=1")
+        elif self.session:
+            words.append("session=1")
+        if self.task.show_arguments:
+            # Encoded: a task named "Stop foo" that runs `pkill -f foo` would find this command line, and end itself.
+            words.append(f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_LENGTH].encode()).decode().rstrip('=')}")
+        return " ".join(words)
+
+
+def is_python(interpreter: str) -> bool:
+    """Whether the words that a module is started with are those of a Python interpreter."""
+    return bool(python_of(interpreter))
+
+
+def python_of(interpreter: str) -> str:
+    """The word among them that names it; empty where none does."""
+    return next((word for word in interpreter.split() if os.path.basename(word).startswith("python") or word.endswith("/platform-python")), "")
+
+
+def append_program(path: str) -> str:
+    """Add the program to a module on its way to the host.
+
+    Returns:
+        The words that start the module; none where the file is not a copy that core has made of a Python script, and nothing was added.
+    """
+    folder = os.path.realpath(str(C.DEFAULT_LOCAL_TMP))
+    if os.path.dirname(os.path.realpath(path)) != folder:
+        return ""
+    with open(path, "r+b") as module:
+        first = module.readline(4096).decode("utf-8", "replace")
+        if not first.startswith("#!") or not is_python(first[2:]):
+            return ""
+        module.seek(0, os.SEEK_END)
+        module.write(f"\n#{programs().supervisor}".encode("ascii"))
+    return first[2:].strip()

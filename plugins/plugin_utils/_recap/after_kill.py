@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lines of the recap that tell of the run after the kill.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+
+_NAMES = 10
+"""Hosts that are named for each ending; of more, the rest is counted."""
+
+_OUTPUT_LINES = 25
+"""The last lines of its output that are shown when it did not go well."""
+
+
+class AfterLine(t.NamedTuple):
+    """One line, and whether it is bad news."""
+
+    text: str
+    bad: bool
+
+
+def after_lines(told: Message | None) -> list[AfterLine]:
+    """From what the guardian reports of it; nothing, where nothing was to be run."""
+    if told is None:
+        return []
+    name = "after_kill: " + ", ".join(told["files"])
+    lines = [line for line in [_course(name, told)] if line is not None]
+    for reason, hosts in sorted(_grouped(told["left_out"]).items()):
+        lines.append(AfterLine(f"{name} was not run on {_named(hosts)}: {reason}", True))
+    if any(line.bad for line in lines):
+        lines += [AfterLine(f"  | {line}", False) for line in told.get("output", [])[-_OUTPUT_LINES:]]
+    return lines
+
+
+def _course(name: str, told: Message) -> AfterLine | None:
+    if told["state"] == "wanted":
+        return AfterLine(f"{name} is run when all kill orders have been tried; nobody waits for it", True)
+    if told["state"] == "under way":
+        return AfterLine(f"{name} is under way on {_named(told['hosts'])}, and goes on without this command", True)
+    if told["state"] == "nowhere":
+        return None
+    if "error" in told:
+        return AfterLine(f"{name} was not run on {_named(told['hosts'])}: {told['error']}", True)
+    good = told["status"] == 0 and not told["ended_by"] and all(ending == "ok" for ending in told["hosts"].values())
+    how = f"was interrupted ({told['ended_by']})" if told["ended_by"] else "ended" if told["status"] == 0 else f"FAILED ({_status(told['status'])})"
+    endings = "; ".join(f"{ending or 'not told'}: {_named(hosts)}" for ending, hosts in sorted(_grouped(told["hosts"]).items()))
+    return AfterLine(f"{name} {how} after {told['seconds']:.1f} s, {endings}", not good)
+
+
+def _status(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"signal {-status}"
+
+
+def _grouped(hosts: t.Mapping[str, str]) -> dict[str, list[str]]:
+    grouped = collections.defaultdict(list)
+    for host, what in hosts.items():
+        grouped[what].append(host)
+    return grouped
+
+
+def _named(hosts: t.Collection[str]) -> str:
+    names = sorted(hosts)
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a recap says of each host, in a line or a few; of many hosts, those with the same ending together, the odd ones first. Pure.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, escaped, seconds, shortened
+
+_COMMAND_WIDTH = 60
+"""Columns of a survivor's command line; its pid and user tell it apart."""
+
+_EACH = 20
+"""Hosts that have a line each. Of more, those with the same ending share one, unless the user asked for more."""
+
+_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE)
+
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Said:
+    """One line on one host, or on several."""
+
+    text: str
+    color: str | None
+    names: bool = True
+    """Whether it begins with the name, or stands below such a line."""
+    took: tuple[float, float] | None = None
+    """Seconds, at the end of the line."""
+    log: str | None = None
+    """The text without a command line, where it has one."""
+    alike: str = ""
+    """The text with the reason as hosts share it, where it has a reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Block:
+    """What is said of one host, or of several with the same ending."""
+
+    hosts: tuple[str, ...]
+    said: tuple[_Said, ...]
+
+    @property
+    def oddity(self) -> int:
+        """Small for what the user has to know first."""
+        colors = {one.color for one in self.said}
+        return 0 if C.COLOR_ERROR in colors else 1 if C.COLOR_WARN in colors else 2 if C.COLOR_CHANGED in colors else 3
+
+    def lines(self, width: int) -> list[Line]:
+        name = folded(self.hosts)
+        lines = []
+        for one in self.said:
+            before = f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
+            after = f", {seconds(*one.took)}" if one.took else ""
+            lines.append(Line(f"{before}{one.text}{after}", one.color, None if one.log is None else f"{before}{one.log}{after}"))
+        return lines
+
+
+def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequence[Message], screen: Screen) -> list[Line]:
+    """A line a host, by what the guardian tells of its leases and of who could have none; with many hosts, a line for those with the same ending."""
+    said = {host: list(_said(of_host)) for host, of_host in results.items()}
+    for entry in unguarded:
+        said.setdefault(entry["host"], []).append(_unguarded(entry))
+    blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
+    if len(blocks) > _EACH and not screen.verbosity:
+        blocks = _grouped(blocks)
+    blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
+    width = max((columns(folded(block.hosts)) for block in blocks), default=0)
+    return [line for block in blocks for line in block.lines(width)]
+
+
+def _unguarded(entry: Message) -> _Said:
+    """A connection that can't be guarded, or a task that was in flight without a lease."""
+    if "task" not in entry:
+        return _with_reason(entry["host"], f"NOT PROTECTED over {entry['connection']}: ", entry["reason"], "", C.COLOR_ERROR)
+    if entry["wanted"]:
+        return _with_reason(entry["host"], "left alone, and perhaps running: ", entry["reason"], f" (task: {entry['task']})", C.COLOR_WARN)
+    return _with_reason(entry["host"], f"NOT PROTECTED, and perhaps running (task: {entry['task']}): ", entry["reason"], "", C.COLOR_ERROR)
+
+
+def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _Said:
+    """A line with a reason. In what hosts share, the reason alone is without names: elsewhere a host's name may be part of a number."""
+    return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
+
+
+def told(result: Message) -> str:
+    """One result of a report on one line, for a warning. Warnings go to the log as well."""
+    block = _Block((escaped(result["host"]),), tuple(_said([result])))
+    return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
+
+
+def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
+    alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
+    for block in blocks:
+        said = tuple(dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said)
+        alike[said].append(block)
+    return [same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said)) for said, same in alike.items()]
+
+
+def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
+    hosts = sorted((host for block in blocks for host in block.hosts), key=natural)
+    lines = []
+    for index, one in enumerate(said):
+        times = [block.said[index].took for block in blocks]
+        known = [took for took in times if took is not None]
+        took = (min(first for first, dummy in known), max(last for dummy, last in known)) if known else None
+        lines.append(dataclasses.replace(one, took=took))
+    return _Block(tuple(hosts), tuple(lines))
+
+
+def _without_names(text: str, host: str) -> str:
+    """The reason without what is the host's own: its name and addresses."""
+    return _ADDRESS.sub("ADDRESS", text.replace(host, "HOST") if len(host) > 1 else text)
+
+
+def natural(name: str) -> tuple[t.Any, ...]:
+    """web2 before web10."""
+    return tuple((not part.isdecimal(), int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", name) if part)
+
+
+def folded(hosts: t.Sequence[str], width: int = 60) -> str:
+    """The names of hosts in at most some 60 columns: numbered ones in a row as C(web[01-17]), and how many there are."""
+    if len(hosts) == 1:
+        return hosts[0]
+    runs: list[tuple[str, str, str, str]] = []
+    for host in hosts:
+        match = _NUMBERED.fullmatch(host)
+        before, number, after = match.groups() if match else (host, "", "")
+        last = runs[-1] if runs else ("", "", "", "")
+        follows = number and last[2] and (last[0], last[3]) == (before, after) and int(number) == int(last[2]) + 1
+        if follows and (len(number) == len(last[2]) or not number.startswith("0") and not last[2].startswith("0")):
+            runs[-1] = (before, last[1], number, after)
+        else:
+            runs.append((before, number, number, after))
+    names = ", ".join(f"{before}{first}{after}" if first == last else f"{before}[{first}-{last}]{after}" for before, first, last, after in runs)
+    return f"{shortened(names, width)} ({len(hosts)} hosts)"
+
+
+def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
+    reports = [result["report"] for result in results if result["report"]]
+    blind_spots = _blind_spots(results)
+    if reports:
+        yield from _confirmed(reports, bool(blind_spots))
+    for blind in blind_spots:
+        yield _Said(blind, C.COLOR_WARN, names=False)
+    for result in results:
+        if result["outcome"] == "left":
+            yield _with_reason(result["host"], "left alone: ", result["reason"], f" (task: {result['task']})", C.COLOR_WARN)
+        elif result["outcome"] == "broken off":
+            yield _Said(f"a file transfer was broken off (task: {result['task']})", C.COLOR_CHANGED)
+        elif result["outcome"] == "not begun":
+            yield _with_reason(result["host"], f"nothing had begun (task: {result['task']}): ", result["reason"], "", C.COLOR_OK)
+        elif result["report"] is None:
+            yield _with_reason(result["host"], f"NOT CONFIRMED (task: {result['task']}): ", _unconfirmed(result), "", C.COLOR_ERROR)
+
+
+def _blind_spots(results: t.Sequence[Message]) -> list[str]:
+    """What could not have been found, if it was there."""
+    with_report = [result for result in results if result["report"]]
+    if any(result["report"]["method"] == "shell" for result in with_report):
+        return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
+    alone = [result["report"] for result in with_report if result["payload"] and not result["report"]["supervised"]]
+    if not alone:
+        return []
+    more = ", or became another user," if any(report["unreadable"] for report in alone) else ""
+    return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
+
+
+def _confirmed(reports: t.Sequence[Message], blind: bool) -> t.Iterator[_Said]:
+    """What was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
+    gone = [process for report in reports for process in report["gone"]]
+    survivors = [process for report in reports for process in report["survivors"]]
+    spared = [process for report in reports for process in report["spared"]]
+    if not gone and not survivors and not spared:
+        yield _Said("nothing was found running" if blind else "nothing was running any more", C.COLOR_WARN if blind else C.COLOR_OK)
+        return
+    took = max(report["seconds"] for report in reports)
+    endings = collections.Counter(process["ended"] or "exited" for process in gone)
+    how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
+    text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
+    yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
+    for process in survivors:
+        command = shortened(escaped(process["command"]), _COMMAND_WIDTH)
+        who = f"survivor {process['pid']} ({process['user']})"
+        yield _Said(f"{who} {command}: {process['reason']}", C.COLOR_ERROR, names=False, log=f"{who}: {process['reason']}")
+    for reason in dict.fromkeys(process["reason"] for process in spared):
+        pids = [str(process["pid"]) for process in spared if process["reason"] == reason]
+        yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)
+
+
+def _unconfirmed(result: Message) -> str:
+    reason = " ".join(result["reason"].split())
+    if result["outcome"] == "trying":
+        return f"{reason}. Tried again for {result['retry_for']:g} s in all, also after this command has ended."
+    return reason

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The line that says how far the kill orders are, while the main process waits: on a terminal alone, and gone when the recap comes.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+
+TICK = 0.5
+"""Seconds between two looks at the clock."""
+
+_ERASE = "\r\x1b[K"
+"""To the first column, and nothing from there on (ECMA-48, EL)."""
+
+
+class Progress:
+    """One line that is written over and over. Times are on the monotonic clock."""
+
+    def __init__(self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._clock = clock
+        self._wanted = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._message: Message = {}
+        self._until = 0.0
+        self._shown = ""
+
+    def take(self, message: Message) -> None:
+        """What the guardian tells: C(hosts), C(hosts_done), C(left) seconds of the grace, C(hurried)."""
+        self._message = message
+        self._until = self._clock() + message["left"]
+        self.tick()
+
+    def tick(self) -> None:
+        """Write the line, if it would be another one."""
+        if not self._wanted or not self._message:
+            return
+        text = self.text()[: max(self._columns() - 1, 0)]
+        if text != self._shown:
+            self._write(_ERASE + text)
+            self._shown = text
+
+    def text(self) -> str:
+        """The line."""
+        left = math.ceil(self._until - self._clock())
+        grace = "the grace is over" if self._message["hurried"] or left <= 0 else f"{left} s of the grace left"
+        return f"treekill: {self._message['hosts_done']} of {self._message['hosts']} hosts done, {grace}"
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._write(_ERASE)
+            self._shown = ""
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._wanted = False  # the terminal was closed: nobody looks any more, and the wait goes on

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The recap: what the user is told after an interruption. A line a host, the trees as they stood, what is not done and how to finish it.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import shlex
+import sys
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C, command_line
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.after_kill import after_lines
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen, draw
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import folded, host_lines, natural
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.sweep_command import words_of_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import Group, Kinds, trees
+
+if t.TYPE_CHECKING:
+    from ansible.utils.display import Display
+
+_TREES = 5
+"""Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they share one."""
+
+_HEADING = 79
+
+
+class Recap:
+    """A report of the guardian as text. Nothing to say is said with no line at all."""
+
+    def __init__(self, report: Message, interrupted: bool, screen: Screen | None = None) -> None:
+        """`report` as the guardian sends it; `interrupted`: whether the main process got a signal."""
+        self._report = report
+        self._interrupted = interrupted
+        self._screen = screen or Screen()
+
+    def show(self, display: Display) -> None:
+        """To standard error, so that whatever a stdout callback writes stays valid."""
+        lines = self.lines()
+        log = [line.text if line.log is None else line.log for line in lines if line.log != ""]
+        say(display, [(line.text, line.color) for line in lines], log)
+
+    def lines(self) -> list[Line]:
+        """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""
+        return [Line(escaped(line.text), line.color, None if line.log is None else escaped(line.log)) for line in self._lines()]
+
+    def _lines(self) -> list[Line]:
+        hosts: dict[str, list[Message]] = collections.defaultdict(list)
+        for result in self._report["results"]:
+            if self._interrupted or _is_news(result):
+                hosts[result["host"]].append(result)
+        unguarded = self._report["unguarded"] if self._interrupted else []
+        lost = self._interrupted and bool(self._report.get("lost"))
+        if not hosts and not unguarded and not lost:
+            return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
+        heading = f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(min(_HEADING, self._screen.width), "*")
+        lines = [Line(""), Line(heading, C.COLOR_HIGHLIGHT), *host_lines(hosts, unguarded, self._screen)]
+        if lost:
+            lines.append(Line("A guardian of this run was lost. What it held is not known, and may be alive.", C.COLOR_ERROR))
+        lines += [Line(text, C.COLOR_ERROR if bad else None) for text, bad in after_lines(self._report.get("after_kill"))]
+        return lines + self._drawn([result for results in hosts.values() for result in results]) + self._to_finish()
+
+    def _drawn(self, results: t.Sequence[Message]) -> list[Line]:
+        """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
+        kinds = Kinds()
+        alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}
+        for result in sorted(results, key=lambda result: natural(result["host"])):
+            report = result["report"]
+            if report and (report["gone"] or report["survivors"]):
+                top = trees(report, kinds, apart=self._screen.verbosity > 1)
+                key = (str(result["task"]), tuple(sorted((group.kind, len(group.pids)) for group in top)))
+                alike.setdefault(key, (top, []))[1].append(escaped(result["host"]))
+        lines = []
+        drawn = sorted(alike.items(), key=lambda entry: not any(group.state == "survivors" for top in entry[1][0] for group in top.everybody()))
+        limit = len(drawn) if self._screen.verbosity else _TREES
+        for (task, dummy), (top, hosts) in drawn[:limit]:
+            shown = [Line(""), Line(_title(task, hosts), C.COLOR_HIGHLIGHT), *draw(top, self._screen)]
+            lines += [Line(line.text, line.color, log="") for line in shown]
+        if drawn[limit:]:
+            others = sorted({host for entry in drawn[limit:] for host in entry[1][1]}, key=natural)
+            lines += [Line(""), Line(f"The trees of {folded(others)} are not drawn here: -v draws them.", C.COLOR_SKIP)]
+        return lines
+
+    def _to_finish(self) -> list[Line]:
+        """The command that finishes the job on the hosts that are not confirmed."""
+        lost = self._interrupted and bool(self._report.get("lost"))
+        open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
+        if not open_hosts and not lost:
+            return []
+        # What a lost guardian held may be on any host.
+        limit = [] if lost else ["--limit", ",".join(open_hosts)]
+        told = [self._sweep(limit, words_of_connection(command_line(), log=log)) for log in (False, True)]
+        return [Line(""), Line(told[0], C.COLOR_HIGHLIGHT, log=told[1])]
+
+    def _sweep(self, limit: list[str], connection: list[str]) -> str:
+        words = ["ansible-playbook", "treekill.remote.sweep", *connection, *limit, "--become", "-e", f"sweep_run={self._report['run']}"]
+        return "To finish it when they can be reached: " + " ".join(map(shlex.quote, words))
+
+
+def screen_of(display: Display) -> Screen:
+    """Standard error as it is."""
+    width = Screen.width
+    # A program that uses Ansible as a library may have put something of its own there.
+    if getattr(sys.stderr, "isatty", bool)():
+        try:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        except (AttributeError, OSError, ValueError):
+            width = 80
+    try:
+        "├─└│…".encode(getattr(sys.stderr, "encoding", None) or "ascii")
+    except (UnicodeError, LookupError):
+        return Screen(width, unicode=False, verbosity=display.verbosity)
+    return Screen(width, verbosity=display.verbosity)
+
+
+def _title(task: str, hosts: t.Sequence[str]) -> str:
+    if len(hosts) == 1:
+        return f"TASK [{task}] on {hosts[0]}"
+    return f"TASK [{task}] on {hosts[0]}, the same on {folded(hosts[1:])}"
+
+
+def _needs_sweep(result: Message) -> bool:
+    return result["outcome"] in ("trying", "unreachable", "failed", "under way") or bool(result["report"] and result["report"]["survivors"])
+
+
+def _is_news(result: Message) -> bool:
+    """Whether somebody whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
+    report = result["report"]
+    return bool(report["gone"] or report["survivors"]) if report else result["outcome"] != "left"

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The process tree of a kill report as a value: who stood below whom, how each ended, and what is alike taken together. Pure.
+
+This file is private to the collection treekill.remote.
+
+Nothing here recurses: a chain of ten thousand forks is as deep as it is long.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
+
+_OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
+"""What a leash puts before the command: nothing that the user has written, and different on every host."""
+
+_OUR_START = re.compile(r" -c \S*import os,sys[,;].*", re.DOTALL)
+"""How a supervisor is started: a program in a line, which nobody wants to read."""
+
+_TEMPORARY = re.compile(r"ansible-tmp-[0-9.-]+")
+"""Core's temporary directories: no two tasks have the same."""
+
+SUPERVISOR = "supervisor"
+"""State of the supervisor of the tree. It is in no report, since it goes by itself when nobody is left; its children tell where it stood."""
+
+
+@dataclasses.dataclass
+class Group:
+    """Processes that are alike, down to all below them: one, unless they were taken together."""
+
+    command: str
+    """Escaped, without what differs from host to host for no reason of the user's."""
+    user: str
+    state: str
+    """C(gone), C(survivors), C(spared): where the report has them; or `SUPERVISOR`."""
+    ended: str
+    """The last signal, C(exited) without any; empty for what lives."""
+    reason: str
+    pids: list[int]
+    first: float = 0.0
+    last: float = 0.0
+    """Seconds after which the first and the last of them had ended."""
+    below: list[Group] = dataclasses.field(default_factory=list)
+    kind: int = 0
+    """The same number for all that are alike, within one `Kinds`."""
+
+    def everybody(self) -> t.Iterator[Group]:
+        """This group and those below, parents first."""
+        waiting = [self]
+        while waiting:
+            group = waiting.pop()
+            yield group
+            waiting += reversed(group.below)
+
+
+class Kinds:
+    """Numbers for what is alike, so that trees can be compared by them; the same for all trees of a recap."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[t.Hashable, int] = {}
+
+    def of(self, group: Group) -> int:
+        """The number of a group whose groups below have theirs. Times and pids count for nothing."""
+        below = tuple(sorted((one.kind, len(one.pids)) for one in group.below))
+        return self._numbers.setdefault((group.command, group.user, group.state, group.ended, group.reason, below), len(self._numbers) + 1)
+
+
+def trees(report: Message, kinds: Kinds, apart: bool = False) -> list[Group]:
+    """The topmost groups of a report, each with its tree.
+
+    Args:
+        report: as the guardian passes it on. Its parents may be anything, for a host says them: whose parents go round in a circle is topmost.
+        kinds: the numbers of what is alike.
+        apart: take nothing together.
+    """
+    rows = _rows(report)
+    groups = [_group(state, row) for state, row in rows]
+    places = {row["pid"]: index for index, (dummy, row) in enumerate(rows)}
+    below: dict[int, list[int]] = collections.defaultdict(list)
+    for index, (dummy, row) in enumerate(rows):
+        parent = places.get(row["ppid"])
+        if parent is not None:
+            below[parent].append(index)
+    top = [index for index, (dummy, row) in enumerate(rows) if row["ppid"] not in places]
+    parent_of = _walk(len(rows), top, below)
+    topmost: list[Group] = []
+    # Who was reached last stands lowest: below him everything is in its place already.
+    for index in reversed(parent_of):
+        group, parent = groups[index], parent_of[index]
+        group.below.reverse()
+        if not apart:
+            group.below = together(group.below)
+        group.kind = kinds.of(group)
+        (topmost if parent is None else groups[parent].below).append(group)
+    topmost.reverse()
+    return topmost if apart else together(topmost)
+
+
+def _rows(report: Message) -> list[tuple[str, Message]]:
+    """(state, row) of each process, the supervisor included where its orphans tell of it."""
+    rows = [(state, row) for state in ("gone", "survivors", "spared") for row in report[state]]
+    known = {row["pid"] for dummy, row in rows}
+    strangers = collections.Counter(row["ppid"] for dummy, row in rows if row["role"] != "root" and row["ppid"] not in known and row["ppid"] != 1)
+    if not report["supervised"] or not strangers:
+        return rows
+    pid = strangers.most_common(1)[0][0]
+    root = next((row for dummy, row in rows if row["role"] == "root" and row["ppid"] != pid), None)
+    return [*rows, (SUPERVISOR, {"pid": pid, "ppid": root["pid"] if root else 0, "user": "", "command": SUPERVISOR, "role": SUPERVISOR, "ended": None})]
+
+
+def _walk(count: int, top: list[int], below: t.Mapping[int, list[int]]) -> dict[int, int | None]:
+    """Each of `count` by the one above it, None for the topmost, in the order in which they are reached from there."""
+    reached: dict[int, int | None] = {}
+    for start in (*top, *range(count)):
+        if start in reached:
+            continue
+        reached[start] = None
+        waiting = collections.deque([start])
+        while waiting:
+            parent = waiting.popleft()
+            for index in below.get(parent, ()):
+                if index not in reached:
+                    reached[index] = parent
+                    waiting.append(index)
+    return reached
+
+
+def _group(state: str, row: Message) -> Group:
+    seconds = float(row.get("seconds") or 0.0)
+    command = row["command"]
+    if _OUR_WORDS.search(command):
+        command = _OUR_START.sub(" ...", _OUR_WORDS.sub("", command))
+    command = _TEMPORARY.sub("ansible-tmp-*", command)
+    ended = "" if state != "gone" else row["ended"] or "exited"
+    return Group(escaped(command.strip()), escaped(row["user"]), state, escaped(ended), escaped(row.get("reason") or ""), [row["pid"]], seconds, seconds)
+
+
+def together(groups: t.Sequence[Group]) -> list[Group]:
+    """Groups beside each other with those that are alike made one, each where its first stood."""
+    first_of: dict[int, Group] = {}
+    for group in groups:
+        if group.kind in first_of:
+            _merge(first_of[group.kind], group)
+        else:
+            first_of[group.kind] = group
+    return list(first_of.values())
+
+
+def _merge(first: Group, second: Group) -> None:
+    waiting = [(first, second)]
+    while waiting:
+        mine, its = waiting.pop()
+        mine.pids += its.pids
+        mine.first, mine.last = min(mine.first, its.first), max(mine.last, its.last)
+        others = {group.kind: group for group in its.below}
+        waiting += [(group, others[group.kind]) for group in mine.below]

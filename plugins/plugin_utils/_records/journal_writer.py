@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The writing side of the journal: what the guardian of a run appends to its file, and how the journal is kept small.
+
+This file is private to the collection treekill.remote.
+
+A line costs some 20 microseconds: it goes to the kernel, and nobody waits for the disk. So it outlives every process of the run at once; of what was
+written in the last seconds before a power failure, some may be lost.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import os
+import time
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
+
+_GROWTH = 256 * 1024
+"""Bytes that a file may have before it is written anew without what is over; then as many more again."""
+
+_BLOCK = 4096
+"""Bytes that the smallest file takes on a disk."""
+
+_DAY = 86400.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """How much of the past is kept."""
+
+    days: float
+    size: int
+    """Bytes, of all files."""
+
+
+class JournalWriter:
+    """Writes the file of one run. Whatever method raises OSError, the next one writes what was missed as well, if there is room by then."""
+
+    def __init__(self, directory: str, run: str, head: dict[str, t.Any]) -> None:
+        """`head`: the first line but for version and run."""
+        self.directory = directory
+        self._path = journal.path_of(directory, run)
+        self._head = {"version": journal.VERSION, "run": run, **head}
+        self._entry = journal.entry_of(self._path, [self._head])
+        self._descriptor: int | None = None
+        self._lock: int | None = None
+        self._limit = _GROWTH
+        self._behind = False
+        self._made = False
+
+    @property
+    def lock(self) -> int | None:
+        """The descriptor that holds the lock; a copy of it, in another process, holds the lock as well."""
+        return self._lock
+
+    def begin(self) -> None:
+        """Make the file, unless an earlier guardian of the run has made it, and hold its lock."""
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        self._hold()
+        if journal.read(self._path) is None:
+            replace(self._path, journal.line(self._head), wait_for_disk=False)
+            self._made = True
+
+    def abandon(self) -> None:
+        """Nobody else holds the lock: what `begin` has made is taken away again, and nothing is written."""
+        if self._made:
+            for path in (self._path, journal.lock_path_of(self._path)):
+                os.unlink(path)
+
+    def take_over(self) -> None:
+        """Go on where the last guardian of the run was."""
+        self._entry = journal.read(self._path) or self._entry
+
+    def _hold(self) -> None:
+        if self._lock is None:
+            self._lock = os.open(journal.lock_path_of(self._path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            # Shared: the main process, its forks and its guardian hold it beside each other. A reader tries for it alone, for a moment.
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def add(self, record: dict[str, t.Any]) -> None:
+        """Append a line."""
+        with contextlib.suppress(KeyError):  # of a lease that an earlier guardian has granted, and could not write down
+            journal.add(self._entry, record)
+        if self._behind:
+            self._rewrite()
+            return
+        # What is not known to be written is missing: a write that fails may have written half of a line.
+        self._behind = True
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        content = journal.line(record)
+        if os.write(self._descriptor, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+        self._behind = False
+        if os.lseek(self._descriptor, 0, os.SEEK_CUR) > self._limit:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        """Write the file anew, without the leases that were given back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        content = b"".join(map(journal.line, [self._head, *journal.records_of(self._entry)]))
+        replace(self._path, content, wait_for_disk=False)
+        self._limit = len(content) + _GROWTH
+        self._behind = False
+
+    def end(self, record: dict[str, t.Any]) -> None:
+        """The last line, and the lock taken away."""
+        self._behind = True
+        self.add(record)
+        os.unlink(journal.lock_path_of(self._path))
+
+
+def prune(directory: str, bounds: Bounds, now: float | None = None) -> None:
+    """Remove what is too old, and of the rest the oldest until the others are small enough; what may need a sweep goes last, runs that go on never.
+
+    Raises:
+        OSError: the journal can't be read, or a file not be removed.
+    """
+    guard = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # another run is at it
+    else:
+        _prune(directory, bounds, time.time() if now is None else now)
+    finally:
+        os.close(guard)
+
+
+def _prune(directory: str, bounds: Bounds, now: float) -> None:
+    files = sorted(_files(directory), key=lambda file: file.written)
+    left: collections.deque[_File] = collections.deque()
+    for file in files:
+        if now - file.written > bounds.days * _DAY:
+            file.remove()
+        else:
+            left.append(file)
+    too_much = sum(file.size for file in left) - bounds.size
+    if too_much <= 0:
+        return
+    for wanted in (False, True):
+        for file in list(left):
+            if too_much <= 0:
+                return
+            entry = journal.read(file.path)
+            if bool(entry and entry.open_hosts()) is wanted and file.remove():
+                left.remove(file)
+                too_much -= file.size
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    path: str
+    written: float
+    size: int
+
+    def remove(self) -> bool:
+        """Whether it is removed: not while a process of its run lives."""
+        if journal.is_locked(self.path):
+            return False
+        for path in (self.path, journal.lock_path_of(self.path)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        return True
+
+
+def _files(directory: str) -> t.Iterator[_File]:
+    with os.scandir(directory) as found:
+        for one in found:
+            if one.name.endswith(journal.SUFFIX):
+                with contextlib.suppress(FileNotFoundError):
+                    status = one.stat(follow_symlinks=False)
+                    yield _File(one.path, status.st_mtime, max(status.st_size, _BLOCK))

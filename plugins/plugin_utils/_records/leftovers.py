@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Directories of guardians that were killed: a later run of this user removes them.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import stat
+import time
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import is_alive
+
+_UNTOUCHED = 600.0
+"""Seconds for which nothing was made in it or removed. The main process may be in another pid namespace, where it is about to start a guardian."""
+
+_DAY = 86400.0
+"""Seconds that the word of a crash is kept, and what `after_kill` needs while it runs."""
+
+
+def remove_leftovers(parents: t.Iterable[str] | None = None, now: float | None = None) -> None:
+    """Remove the directories of this user's runs whose main process is gone and whose guardian does not answer. What can't be removed stays."""
+    name = re.compile(rf"treekill-{os.getuid()}-([1-9][0-9]{{0,9}})-([0-9]{{1,19}})")
+    for parent in dict.fromkeys(endpoint.parents() if parents is None else parents):
+        with contextlib.suppress(OSError):
+            for entry in os.listdir(parent):
+                main = name.fullmatch(entry)
+                if main and not is_alive(ProcessId(int(main[1]), int(main[2]))):
+                    with contextlib.suppress(OSError):
+                        _remove(os.path.join(parent, entry), time.time() if now is None else now)
+
+
+def _remove(directory: str, now: float) -> None:
+    status = os.lstat(directory)
+    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    path = os.path.join(directory, endpoint.SOCKET_NAME)
+    if not private or now - status.st_mtime < _age(directory) or endpoint.answers(path):
+        return
+    with _turn(endpoint.lock_path(path)):
+        for entry in os.scandir(directory):
+            if entry.name.startswith("after-") and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(endpoint.crash_path(path))
+        endpoint.remove(path)
+
+
+def _age(directory: str) -> float:
+    return _UNTOUCHED if set(os.listdir(directory)) <= {endpoint.SOCKET_NAME, "lock"} else _DAY
+
+
+@contextlib.contextmanager
+def _turn(lock: str) -> t.Iterator[None]:
+    """As one that would start a guardian there. Raises BlockingIOError where another process does."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The writer: a process of the guardian's that writes journal and report, so that a disk that stands still holds up neither guardian nor run.
+
+This file is private to the collection treekill.remote.
+
+Not a thread: the guardian forks couriers, and a process ends only when each of its threads does, which one that waits for a frozen file system does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import report
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import remove_leftovers
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
+
+_BEGIN_SECONDS = 2.0
+"""How long the process that starts a guardian waits for the journal to have begun."""
+
+_GO = b"g"
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """What is to be written down of a run, and where."""
+
+    run: str
+    head: dict[str, t.Any]
+    options: RecordOptions
+
+    def __bool__(self) -> bool:
+        return bool(self.options.journal_path or self.options.report_path)
+
+    def place(self, what: str) -> str:
+        """The path of the journal or of the report; of both, where the reason is the same."""
+        places = {"journal": self.options.journal_path, "report": self.options.report_path}
+        return places.get(what) or " and ".join(filter(None, places.values()))
+
+    def warning(self, what: str, reason: str) -> str:
+        """The warning that a record could not be written."""
+        return f"treekill.remote: the {what or 'record'} of this run can't be written to {self.place(what)}: {reason}. The run is guarded all the same."
+
+
+# In the process that starts the guardian.
+
+
+def await_beginning(records: Records, told: socket.socket) -> tuple[list[str], int | None]:
+    """Warnings for the user, and a descriptor that holds the journal's lock, to be kept for as long as this process belongs to the run.
+
+    A journal whose lock did not come is not written: without the lock the run would be taken for dead, and swept.
+    """
+    told.settimeout(_BEGIN_SECONDS)
+    try:
+        content, (*locks,), *dummy = socket.recv_fds(told, 65536, 1, socket.MSG_CMSG_CLOEXEC if hasattr(socket, "MSG_CMSG_CLOEXEC") else 0)
+        warnings: list[str] = json.loads(content)
+        told.send(_GO)
+    except TimeoutError:
+        return [records.warning("journal", "its disk does not answer")], None
+    except (OSError, ValueError):
+        return [], None  # the guardian is gone: the next message to it finds that out
+    return warnings, locks[0] if locks else None
+
+
+# In the guardian.
+
+
+def start_writer(records: Records, teller: socket.socket) -> socket.socket:
+    """The connection to a new writer, which tells by `teller` that it has begun.
+
+    Raises:
+        OSError: there can be no other process.
+    """
+    here, there = socket.socketpair()
+    try:
+        pid = os.fork()
+    except OSError:
+        here.close()
+        there.close()
+        raise
+    if pid == 0:
+        _be_writer(records, there, teller)
+    there.close()
+    return here
+
+
+# In the writer.
+
+
+def _be_writer(records: Records, orders: socket.socket, teller: socket.socket) -> t.NoReturn:
+    try:
+        leave_parent(signal.SIG_IGN, orders.fileno(), teller.fileno())
+        writer = Writer(records, orders)
+        writer.begin(teller)
+        writer.serve()
+        # Last: nothing waits for it.
+        remove_leftovers()
+    finally:
+        os._exit(0)
+
+
+class Writer:
+    """Does what the guardian says, one thing after the other, and waits for the disk as long as that takes."""
+
+    def __init__(self, records: Records, orders: socket.socket) -> None:
+        self._records = records
+        self._orders = orders
+        options = records.options
+        self._journal = JournalWriter(options.journal_path, records.run, records.head) if options.journal_path else None
+
+    def begin(self, teller: socket.socket) -> None:
+        """Make the journal's file, and hand on its lock. Nothing is written of a run whose main process has not taken that."""
+        warnings: list[str] = []
+        journal = self._journal
+        if journal is not None:
+            reason = _tried(journal.begin)
+            if reason:
+                warnings.append(self._records.warning("journal", reason))
+                self._journal = journal = None
+        try:
+            socket.send_fds(teller, [json.dumps(warnings).encode()], [journal.lock] if journal is not None and journal.lock is not None else [])
+            taken = teller.recv(1) == _GO
+        except OSError:
+            taken = False
+        teller.close()
+        if journal is None:
+            return
+        if not taken:
+            _tried(journal.abandon)
+            self._journal = None
+            return
+        self._try("journal", journal.take_over)
+        self._try("journal", lambda: prune(journal.directory, Bounds(self._records.options.journal_days, self._records.options.journal_size)))
+
+    def serve(self) -> None:
+        """Until the guardian is gone, and all that it has said is done."""
+        reader = FrameReader(REPORT_LIMIT)
+        while chunk := self._orders.recv(262144):
+            for message in reader.feed(chunk):
+                self._carry_out(message)
+
+    def _carry_out(self, message: Message) -> None:
+        journal = self._journal
+        if "sync" in message:
+            self._tell({"synced": message["sync"]})
+        elif "report" in message:
+            self._try("report", lambda: self._write_report(message["report"]))
+        elif journal is not None and "add" in message:
+            self._try("journal", lambda: journal.add(message["add"]))
+        elif journal is not None and "end" in message:
+            self._try("journal", lambda: journal.end(message["end"]))
+
+    def _write_report(self, told: Message) -> None:
+        content = report.content(self._records.head, told["report"], told["complete"], told["interrupted"], told["written"])
+        replace(report.path_for(self._records.options.report_path, self._records.run), content)
+
+    def _try(self, what: str, write: t.Callable[[], object]) -> None:
+        reason = _tried(write)
+        if reason:
+            self._tell({"failed": what, "reason": reason})
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self._orders.sendall(encode(message))
+        except OSError:
+            pass  # the guardian is gone; what it has said is still to be written
+
+
+def _tried(write: t.Callable[[], object]) -> str:
+    """Why it could not be written; empty when it was."""
+    try:
+        write()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        # A host may have sent what can't be written down.
+        return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+    return ""

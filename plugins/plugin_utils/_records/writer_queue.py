@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guardian's end of the connection to the writer: what waits until the writer reads, and how the guardian learns that it is written.
+
+This file is private to the collection treekill.remote.
+
+Nothing here waits. While the disk stands still the writer does not read, and the queue grows with the leases that are open, not with the run.
+"""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, Message, WireError, encode
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
+
+DISK_SECONDS = 1.0
+"""How long the end of a run waits for the disk, once."""
+
+
+class WriterQueue:
+    """Records and reports on their way to the writer."""
+
+    def __init__(self, loop: Loop, connection: socket.socket, failed: t.Callable[[str, str], None]) -> None:
+        """`failed` is called with what could not be written (journal or report), and the reason."""
+        self._loop = loop
+        self._connection = connection
+        self._failed = failed
+        self._reader = FrameReader(REPORT_LIMIT)
+        self._pending: dict[str, Message] = {}
+        """By a name that says which later one takes its place; in the order in which they are sent."""
+        self._partial = bytearray()
+        self._number = 0
+        self._asked = 0
+        """The number that the writer has to have come to before those who wait are told."""
+        self._unconfirmed = False
+        """Whether anything was given to the writer since it said that all is written."""
+        self._waiting: list[t.Callable[[], None]] = []
+        self._limit: Timer | None = None
+        self._stuck = False
+        self._gone = False
+        connection.setblocking(False)
+        loop.watch(connection.fileno(), self._read)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the writer has all of it, or never will."""
+        return self._gone or not (self._pending or self._partial)
+
+    def add(self, record: Message) -> None:
+        """A line of the journal. Opened and done while the disk stood still, a lease leaves only the name of its host."""
+        opened = self._pending.pop(f"opened/{record['done']}", None) if "done" in record else None
+        if opened is not None:
+            host = opened["add"]["host"]
+            self._put(f"host/{host}", {"add": {"hosts": [host]}})
+        elif "opened" in record:
+            self._put(f"opened/{record['opened']}", {"add": record})
+        else:
+            self._put("", {"add": record})
+
+    def report(self, message: Message) -> None:
+        """The report as it is now: one that is not sent yet is not sent any more."""
+        self._pending.pop("report", None)
+        self._put("report", {"report": message})
+
+    def end(self, record: Message) -> None:
+        """The last line of the journal."""
+        self._put("", {"end": record})
+
+    def when_written(self, call: t.Callable[[], None]) -> None:
+        """Call once, when all until now is on the disk or the disk has not answered in time; at once where that is known."""
+        if self._gone or self._stuck or not self._unconfirmed:
+            call()
+            return
+        if call not in self._waiting:
+            self._waiting.append(call)
+        if self._limit is None:
+            self._limit = self._loop.after(DISK_SECONDS, self._give_up)
+        self._put("sync", {"sync": 0})
+
+    def _put(self, name: str, message: Message) -> None:
+        if self._gone:
+            return
+        self._number += 1
+        self._unconfirmed = True
+        if "sync" in message:
+            # All that was put before goes before.
+            self._pending.pop(name, None)
+            message, self._asked = {"sync": self._number}, self._number
+        self._pending[name or f"{self._number}"] = message
+        self._send()
+
+    def _send(self) -> None:
+        try:
+            while self._pending or self._partial:
+                if not self._partial:
+                    self._partial += encode(self._pending.pop(next(iter(self._pending))))
+                sent = self._connection.send(self._partial)
+                del self._partial[:sent]
+        except BlockingIOError:
+            self._loop.when_writable(self._connection.fileno(), self._send)
+        except OSError:
+            self._end()
+        else:
+            self._loop.when_writable(self._connection.fileno(), None)
+
+    def _read(self) -> None:
+        try:
+            chunk = self._connection.recv(65536)
+            for message in self._reader.feed(chunk):
+                self._take(message)
+        except BlockingIOError:
+            return
+        except (OSError, WireError, KeyError):
+            chunk = b""
+        if not chunk:
+            self._end()
+
+    def _take(self, message: Message) -> None:
+        if "failed" in message:
+            self._failed(message["failed"], message["reason"])
+        else:
+            self._unconfirmed = message["synced"] != self._number
+            self._stuck = False
+            if message["synced"] >= self._asked:
+                self._tell()
+
+    def _give_up(self) -> None:
+        self._stuck = True
+        self._failed("", "its disk does not answer")
+        self._tell()
+
+    def _end(self) -> None:
+        """The writer is gone: it was killed."""
+        if not self._gone:
+            self._gone = True
+            self._loop.unwatch(self._connection.fileno())
+            self._connection.close()
+            self._failed("", "the process that writes it is gone")
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The processes of this machine: what they are, whether they live, and when one ends that is no child of ours.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
+
+_ASK_SECONDS = 1.0
+"""Between two looks where there is no pidfd."""
+
+
+class LocalTable(ProcTable):
+    """The processes of this machine. What can't be read for want of a descriptor is as if it were gone: no wait and no error, as the guardian serves a run."""
+
+    @staticmethod
+    def _open_patiently(dummy_error: OSError, dummy_path: str) -> int | None:
+        return None
+
+    def _list(self, path: str) -> list[str]:
+        try:
+            return os.listdir(self._mount + path)
+        except OSError:
+            return []
+
+
+def wake_tree(process: ProcessId) -> None:
+    """Let a process of ours go on, and everything below it, where it was stopped."""
+    table = LocalTable()
+    signaller = Signaller(table.process)
+    for pid in [process.pid, *descendants([process.pid], table.children, lambda pid: False)]:
+        below = table.process(pid)
+        if below is not None and below.stopped:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signaller.send(below.id, signal.SIGCONT)
+
+
+def identify(pid: int) -> ProcessId:
+    """The identity of a process that is known to be there: this one or its parent.
+
+    Raises:
+        ProcessLookupError: it is gone.
+    """
+    process = LocalTable().process(pid)
+    if process is None:
+        raise ProcessLookupError(f"process {pid} is gone")
+    return process.id
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether that very process is there, a zombie not counted. One of which nothing can be read is there as long as it can be signalled."""
+    present = LocalTable().process(process.pid)
+    if present is not None:
+        return present.id == process and present.alive
+    try:
+        # No descriptor was free to read by, perhaps.
+        os.kill(process.pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+class ProcessWatch:
+    """Calls `gone`, once, when the process has ended; at once if it has already."""
+
+    def __init__(self, loop: Loop, process: ProcessId, gone: t.Callable[[], None]) -> None:
+        self._loop = loop
+        self._process = process
+        self._gone = gone
+        self._descriptor: int | None = None
+        self._timer: Timer | None = None
+        try:
+            self._descriptor = os.pidfd_open(process.pid)
+        except (AttributeError, OSError):
+            # macOS, BSD, an old kernel; or it has gone.
+            self._ask()
+            return
+        loop.watch(self._descriptor, self._ended)
+        if not is_alive(process):
+            self._ended()
+
+    def stop(self) -> None:
+        """Nobody wants to know any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._descriptor is not None:
+            # At the end of its process it can be read for ever.
+            self._loop.unwatch(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _ask(self) -> None:
+        if is_alive(self._process):
+            self._timer = self._loop.after(_ASK_SECONDS, self._ask)
+        else:
+            self._ended()
+
+    def _ended(self) -> None:
+        self.stop()
+        self._gone()

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of ansible-core the collection stands on: all of it is looked at, all of it is there on a core that is known, and what is not is told."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible import __version__ as core_version
+from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part
+
+ROOT = Path(__file__).resolve().parents[5]
+
+#: A plugin that names one of these loads without them or not at all, and core says so of the task that wanted it.
+OF_SINGLE_PLUGINS = ("_paramiko/", "_connection/recorded_action")
+
+ALL = [point for points in api._POINTS.values() for point in points]
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """A made-up module of core."""
+    module = types.ModuleType("made_up_core")
+    monkeypatch.setattr(api._Told, "told", False)
+    monkeypatch.setitem(sys.modules, "made_up_core", module)
+    yield module
+    api.missing.cache_clear()
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """module:name of what the code takes from core, and where."""
+    folder = ROOT / "plugins" / "plugin_utils"
+    files = [path for path in folder.rglob("*.py") if not str(path.relative_to(folder)).startswith(OF_SINGLE_PLUGINS)]
+    assert files
+    for path in sorted([*files, ROOT / "plugins" / "callback" / "guardian.py"]):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        typing = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and id(node) not in typing and (node.module or "").split(".")[0] == "ansible":
+                yield from ((f"{node.module}:{name.name}", path.name) for name in node.names)
+
+
+def is_looked_at(name: str) -> bool:
+    """Whether a hook point is the name, in it, or, for a module, in that."""
+    as_module = name.replace(":", ".") + ":"
+    return any(point == name or point.startswith((f"{name}.", f"{name}(", as_module)) for point in ALL)
+
+
+def test_whatever_is_imported_of_core_is_looked_at_before():
+    # Its version, and what core says by itself when the callback cannot be loaded.
+    needless = {"ansible:__version__", "ansible.release:__version__"}
+    assert [(name, where) for name, where in imports() if name not in needless and not is_looked_at(name)] == []
+
+
+def test_the_installed_core_has_it_all():
+    assert api.missing() == {}
+    assert api.warning(core_version) == ""
+    assert all(api.is_whole(part) for part in Part)
+
+
+@pytest.mark.parametrize("part", Part, ids=lambda part: part.name)
+def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, part: Part):
+    monkeypatch.setattr(api, "_POINTS", {**api._POINTS, part: (*api._POINTS[part], "made_up_core:Gone.away(x)")})
+    api.missing.cache_clear()
+    assert api.missing() == {part: ("made_up_core:Gone.away(x)",)}
+    text = api.warning("9.9")
+    assert "ansible-core 9.9 " in text
+    assert "there is no made_up_core.Gone.away(x)." in text
+    assert api.warning("9.9") == "", "once is enough"
+    assert [other.name for other in Part if other.value in text] == [part.name]
+    assert [other.name for other in Part if not api.is_whole(other)] == ([part.name] if part is not Part.EVERYTHING else [other.name for other in Part])
+
+
+def test_with_everything_lost_no_part_of_it_is_told(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType):
+    monkeypatch.setattr(api, "_POINTS", {Part.EVERYTHING: ("made_up_core:a",), Part.RECAP: ("made_up_core:b",)})
+    api.missing.cache_clear()
+    text = api.warning("9.9")
+    assert "there is no made_up_core.a, made_up_core.b. Therefore nothing is guarded" in text
+    assert Part.RECAP.value not in text
+
+
+def by_name(one, /, *, two):
+    """Something to be asked for."""
+
+
+@functools.wraps(by_name)
+def wrapped(*words, **named):
+    """It takes what the other takes."""
+
+
+class Base:
+    noted: int
+
+    def __init__(self):
+        self.base = 1
+
+
+class Derived(Base):
+    constant = 1
+
+    def __init__(self, own):
+        super().__init__()
+        self.own = own
+
+    @property
+    def computed(self):
+        """An attribute all the same."""
+
+    def method(self, one, two=None):
+        """With names."""
+
+    @classmethod
+    def of_class(cls, one):
+        """Called without the class."""
+
+    def catches(self, **named):
+        """Whatever the name."""
+
+
+def somebody_elses(self, *args):
+    """The __init__ that another plugin has put into the place of a class's own."""
+
+
+class Patched:
+    __init__ = somebody_elses
+
+
+somebody_elses.__module__ = "another.plugin"
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("Derived", True),
+        ("Derived.constant", True),
+        ("Derived.own", True),
+        ("Derived.base", True),
+        ("Derived.noted", True),
+        ("Derived.computed", True),
+        ("Derived.nothing", False),
+        ("Derived.method(one, two)", True),
+        ("Derived.method(two)", True),
+        ("Derived.method(one, three)", False),
+        ("Derived.of_class(one)", True),
+        ("Derived.of_class(two)", False),
+        ("Derived.catches(whatever)", True),
+        ("Derived.nothing(one)", False),
+        ("Derived.constant(one)", False),
+        ("an_object.method(one)", True),
+        ("an_object.own", True),
+        ("an_object.nothing", False),
+        ("by_name(two)", True),
+        ("by_name(three)", False),
+        ("wrapped(two)", True),
+        ("wrapped(three)", False),
+        ("len(whatever)", True),
+        ("nothing", False),
+        ("nothing.at_all", False),
+        ("Patched.whatever", True),
+    ],
+)
+def test_a_name_is_there_where_an_object_or_a_function_would_have_it(core: types.ModuleType, path: str, there: bool):
+    vars(core).update(Derived=Derived, an_object=Derived(1), by_name=by_name, wrapped=wrapped, len=len, Patched=Patched)
+    assert api._is_there(f"made_up_core:{path}") is there
+
+
+def test_a_module_that_is_gone_is_missing():
+    assert not api._is_there("ansible.no_such_module:name")

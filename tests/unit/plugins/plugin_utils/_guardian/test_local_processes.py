@@ -1,0 +1,288 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workers and their clients on the controller: frozen together, let go again, or ended; nobody else is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
+from ansible_collections.treekill.remote.plugins.plugin_utils._system import processes
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, is_alive
+
+RUN, PATH = "00000000000000ac", "/nowhere/socket"
+
+
+class Family:
+    """A worker with a client, and a client of the client in a session of its own."""
+
+    def __init__(self) -> None:
+        script = "sh -c 'setsid sleep 7200 & echo $! $$; wait' & wait"
+        self.worker = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert self.worker.stdout is not None
+        self.pids = [self.worker.pid, *map(int, self.worker.stdout.readline().split())]
+
+    def states(self) -> str:
+        """Of each the letter in the process table; X when it is gone."""
+        return "".join(map(state_of, self.pids))
+
+    def close(self) -> None:
+        for pid in reversed(self.pids):
+            if state_of(pid) not in "XZ":
+                os.kill(pid, signal.SIGKILL)
+        self.worker.communicate()
+
+
+def state_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+def until(look: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def family() -> Iterator[Family]:
+    one = Family()
+    until(lambda: one.states() == "SSS")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def bystander(family: Family) -> Iterator[Family]:
+    """Another worker of the same run."""
+    one = Family()
+    until(lambda: one.states() == "SSS")
+    yield one
+    assert one.states() == "SSS"
+    one.close()
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def lease_of(worker: int, name: str = "00000001", **terms: Any) -> Lease:
+    return Lease(name, 1, "web1", "a task", {"worker": worker, "local": False, "run": RUN, **terms}, "{}")
+
+
+@pytest.fixture
+def local(loop: Loop) -> LocalProcesses:
+    return LocalProcesses(loop, PATH, None)
+
+
+def test_a_worker_and_all_its_clients_are_frozen_and_let_go_again(local, family, bystander):
+    local.freeze([lease_of(family.worker.pid)])
+    until(lambda: family.states() == "TTT")
+    local.thaw("00000001")
+    until(lambda: family.states() == "SSS")
+    assert not local.busy
+
+
+def test_what_a_local_connection_has_started_is_not_frozen_here(local, family):
+    """It is the tree itself."""
+    local.freeze([lease_of(family.worker.pid, local=True)])
+    until(lambda: family.states() == "TSS")
+
+
+def test_clients_end_at_once_and_their_worker_a_moment_later(local, loop, family, bystander):
+    """The worker may hold a lock that the main process waits for."""
+    lease = lease_of(family.worker.pid)
+    local.freeze([lease])
+    local.end(lease)
+    until(lambda: set(family.states()[1:]) <= set("XZ"))
+    assert local.busy
+    loop.run_while(lambda: local.busy)
+    until(lambda: family.states()[0] in "XZ")
+
+
+def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop):
+    cookie = f"export TREEKILL={RUN}/00000001/$$/$PPID; true"
+    words = ["sh", "-c", "echo ready; sleep 7200; :", "ssh", cookie]
+    clients = {
+        name: subprocess.Popen(arguments, env={**os.environ, ENVIRONMENT: path}, stdout=subprocess.PIPE, start_new_session=True)
+        for name, path, arguments in (
+            ("mine", PATH, words),
+            ("another guardian's", "/else/socket", words),
+            ("another lease's", PATH, [*words[:-1], cookie.replace("00000001", "00000002")]),
+        )
+    }
+    try:
+        for client in clients.values():
+            assert client.stdout is not None
+            assert client.stdout.readline() == b"ready\n"
+        local.end(lease_of(0))
+        loop.run_while(lambda: local.busy)
+        assert clients["mine"].wait(10) == -signal.SIGKILL
+        assert [name for name, client in clients.items() if client.poll() is None] == ["another guardian's", "another lease's"]
+    finally:
+        for client in clients.values():
+            os.killpg(client.pid, signal.SIGKILL)
+            client.communicate()
+
+
+def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, loop, monkeypatch):
+    """A look for each of a hundred leases costs more than all else at their end."""
+    looks = []
+    look = local._stray_clients
+
+    def noted(leases):
+        began = loop.clock()
+        found = look(leases)
+        looks.append((began, loop.clock()))
+        return found
+
+    monkeypatch.setattr(local, "_stray_clients", noted)
+    for number in range(100):
+        local.end(lease_of(0, f"{number:08x}"))
+    loop.run_while(lambda: local.busy)
+    assert len(looks) == 1
+    for number in range(100, 110):
+        local.end(lease_of(0, f"{number:08x}"))
+        loop.run_while(lambda: local.busy)
+    assert len(looks) == 11
+    # The rest after a look is longer than the look itself, by the same clock: a busy machine makes both longer.
+    assert all(later[0] - earlier[1] > 3 * (earlier[1] - earlier[0]) for earlier, later in itertools.pairwise(looks))
+
+
+def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand_still(loop, bystander):
+    """Its forks hold the other end of a pipe of its. Children of the guardian, which is this process here, are its couriers."""
+    reader, writer = os.pipe()
+    script = "sleep 7200 & one=$!; sleep 7200 & echo $one $!; wait"
+    child = subprocess.Popen(["sh", "-c", script], pass_fds=[writer], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    os.close(writer)
+    try:
+        assert child.stdout is not None
+        free, standing = map(int, child.stdout.readline().split())
+        local = LocalProcesses(loop, PATH, reader)
+        local.freeze([lease_of(standing)])
+        local.end_orphans([])
+        until(lambda: state_of(free) in "XZ")
+        assert state_of(standing) == "T"
+        assert child.poll() is None
+    finally:
+        os.close(reader)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+
+
+def test_a_guardian_that_a_worker_has_started_does_not_freeze_itself(loop):
+    """It is a child of that worker, which is frozen with its clients."""
+    reader, writer = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        try:
+            guardian = os.fork()
+            if guardian == 0:
+                LocalProcesses(loop, PATH, None).freeze([lease_of(os.getppid())])
+                os.write(writer, b"still at work")
+            time.sleep(3600)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        os.set_blocking(reader, False)
+        until(lambda: state_of(worker) == "T")
+        until(lambda: select.select([reader], [], [], 0)[0])
+        assert os.read(reader, 100) == b"still at work"
+    finally:
+        os.close(reader)
+        for pid in (*ProcTable().children(worker), worker):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(worker, 0)
+
+
+def test_another_guardian_is_no_fork_that_goes_on_without_the_main_process(loop):
+    """Both hold the read end of the pipe."""
+    reader, writer = os.pipe()
+    script = "sleep 7200 & echo $!; wait"
+    child = subprocess.Popen(["sh", "-c", script], pass_fds=[reader], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert child.stdout is not None
+        other = int(child.stdout.readline())
+        fork = subprocess.Popen(["setsid", "sh", "-c", "sleep 7200 & echo $!; wait"], pass_fds=[writer], stdout=subprocess.PIPE, text=True)
+        os.close(writer)
+        assert fork.stdout is not None
+        orphan = int(fork.stdout.readline())
+        LocalProcesses(loop, PATH, reader).end_orphans([])
+        until(lambda: state_of(orphan) in "XZ")
+        assert state_of(other) == "S"
+    finally:
+        os.close(reader)
+        for process in (child, fork):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def test_a_process_that_is_gone_has_no_identity_and_is_not_alive():
+    with subprocess.Popen(["true"]) as process:
+        me = identify(process.pid)
+        until(lambda: state_of(process.pid) == "Z")
+        assert not is_alive(me)
+    with pytest.raises(ProcessLookupError):
+        identify(me.pid)
+    assert is_alive(identify(os.getpid()))
+    assert not is_alive(ProcessId(os.getpid(), 1))
+
+
+def test_the_worker_of_a_job_that_goes_on_by_itself_has_ended_and_its_pid_is_left_alone(local, family, bystander):
+    job = lease_of(bystander.worker.pid, "00000002")
+    job.detached = True
+    local.freeze([job, lease_of(family.worker.pid)])
+    until(lambda: family.states() == "TTT")
+    assert bystander.states() == "SSS"
+
+
+def test_what_was_stopped_below_a_process_goes_on(family):
+    for pid in family.pids:
+        os.kill(pid, signal.SIGSTOP)
+    until(lambda: family.states() == "TTT")
+    processes.wake_tree(identify(family.worker.pid))
+    until(lambda: family.states() == "SSS")
+
+
+@pytest.mark.parametrize("script", ["sleep 7200", "trap : TERM; sleep 7200 & wait $!; sleep 7200"], ids=["none has it", "a shell goes on with its trap"])
+def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(loop, script):
+    """What its group does about the signal is its own business: a second one could end it in the middle of that."""
+    local = LocalProcesses(loop, PATH, None)
+    worker = subprocess.Popen(["sh", "-c", f"sh -c {script!r} & wait"], start_new_session=True)
+    try:
+        # In the place of its shell, or below it.
+        table = ProcTable()
+        until(lambda: [b"sleep", b"7200"] in map(table.arguments, descendants([worker.pid], table.children, lambda dummy: False)))
+        members = local._group_below(identify(worker.pid))
+        sent: list[ProcessId] = []
+        local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
+        local._see_passed_on(identify(worker.pid), members, signal.SIGTERM, 30)
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait()
+        loop.run_while(lambda: local.busy)
+        assert not sent
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)

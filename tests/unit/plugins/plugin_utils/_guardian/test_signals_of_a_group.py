@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A signal to the whole process group reaches local modules too, before ansible-core 2.19: what they leave behind is a part of the tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+
+from ..local_play import playing
+
+#: Starts a daemon whose environment is cleared but for what the test knows it by, and then works.
+SCRIPT = "env -i TK_LOCAL_PLAY=$TK_LOCAL_PLAY setsid sleep 7201 < /dev/null > /dev/null 2>&1 & sleep 7202"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "file"])
+def test_an_orphan_that_cleared_its_environment_ends_with_the_run(number, pipelining):
+    tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
+    with playing(tasks, inventory={"web1": {"ansible_pipelining": pipelining}}) as play:
+        orphan = play.wait_for_words("sleep", "7201")
+        play.wait_for_words("sleep", "7202")
+        os.killpg(play.process.pid, number)
+        said = play.finished()
+        assert orphan not in play.pids(), said
+        assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", said, re.MULTILINE), said

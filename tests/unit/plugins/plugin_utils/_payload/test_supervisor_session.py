@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where become's program holds the output of a module, its supervisor learns of the end of the ssh session all the same, and of no other's."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import Leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
+
+from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import BAR, TREE, ends, sleeps
+from tests.unit.plugins.plugin_utils.supervised import Module
+
+# A module for which the supervisor takes its time to look up, and a while more.
+WHILE = 3 * BAR
+
+
+def started(namespace, module, servers):
+    """The tree, below processes with these names; the reading end of its output stays open."""
+    argv = module.argv(True)
+    for server in reversed(servers):
+        program = module.folder / server
+        program.symlink_to("/bin/sh")
+        argv = [str(program), "-c", '"$@"; exit "$?"', server, *argv]
+    shell = namespace.spawn(argv)
+    assert shell.stdout.readline() == b"ready\n"
+    return namespace.wait_for(lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree")
+
+
+def watches(namespace, pid):
+    """Whether a process has a descriptor of another one."""
+    folder = f"{namespace._proc}/{pid}/fd"
+    return any("[pidfd]" in os.readlink(f"{folder}/{name}") for name in os.listdir(folder))
+
+
+def supervisor_watches(namespace):
+    def look(now):
+        return [pid for pid, one in now.items() if one.arguments[0].startswith("treekill: supervisor") and watches(namespace, pid)]
+
+    namespace.wait_for(look, "a supervisor that watches its session")
+
+
+def kill(namespace, now, server):
+    (pid,) = [process.pid for process in now.values() if process.arguments[0].endswith(f"/{server}")]
+    namespace.run(["kill", "-9", str(pid)])
+    return pid
+
+
+@pytest.mark.parametrize("server", ["sshd", "sshd-session", "dropbear"])
+def test_the_end_of_the_session_ends_the_tree(namespace, tmp_path, server):
+    now = started(namespace, Module(TREE, tmp_path, session=True), [server])
+    supervisor_watches(namespace)
+    kill(namespace, now, server)
+    ends(namespace)
+
+
+def lives_on(namespace, module, servers, victim):
+    now = started(namespace, module, servers)
+    namespace.run(["sleep", str(WHILE)])
+    gone = kill(namespace, now, victim)
+    namespace.run(["sleep", str(WHILE)])
+    assert set(namespace.processes()) == set(now) - {gone}
+
+
+def test_where_nobody_was_become_the_session_is_not_watched(namespace, tmp_path):
+    """The control; and what runs on the controller itself, below the user's own session, must outlive that."""
+    lives_on(namespace, Module(TREE, tmp_path), ["sshd"], "sshd")
+
+
+def test_a_task_that_cuts_its_own_connection_outlives_its_session(namespace, tmp_path):
+    lives_on(namespace, Module(TREE, tmp_path, session=True, keep=True), ["sshd"], "sshd")
+
+
+def test_the_session_is_the_nearest_one(namespace, tmp_path):
+    lives_on(namespace, Module(TREE, tmp_path, session=True), ["sshd", "sshd-session"], "sshd")
+
+
+@pytest.mark.parametrize(
+    ("transport", "become", "watched"),
+    [("ssh", "sudo", True), ("paramiko", "su", True), ("ssh", None, False), ("local", "sudo", False), ("chroot", "sudo", False)],
+)
+def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
+    """A task on the controller itself stands below the session of the user who started the run, and may have been meant to outlive that."""
+    leash = object.__new__(Leash)
+    leash._task, leash._link = object.__new__(GuardedTask), SimpleNamespace(run="00000000000000ab")
+    leash._connection = SimpleNamespace(_options={}, transport=transport, become=become)
+    assert leash._supervision("0000000a").session is watched

@@ -1,0 +1,342 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The journal: what a guardian has written is what a sweep reads, also of guardians that were killed, disks that were full, and files of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, entries, mark_swept, open_hosts, path_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ..runs import PLACES
+
+RUN = "00000000000000aa"
+
+HEAD = {
+    "began": "2026-01-01T00:00:00Z",
+    "user": "deploy",
+    "controller": {"host": Controller.here().host, "boot": Controller.here().boot},
+    "pid": 4711,
+    "program": "ansible-playbook",
+    "playbooks": ["/srv/site.yml"],
+    "inventory": ["/srv/hosts"],
+}
+
+
+def writer(directory: Path, run: str = RUN, **head) -> JournalWriter:
+    made = JournalWriter(str(directory), run, {**HEAD, **head})
+    made.begin()
+    return made
+
+
+def let_go(made: JournalWriter) -> None:
+    """What the end of its process does."""
+    os.close(made._lock)
+    made._lock = None
+
+
+def only(directory: Path) -> journal.JournalEntry:
+    (entry,) = entries(str(directory))
+    return entry
+
+
+# What is written is what is read.
+
+LEASES = st.sampled_from(["00000001", "00000002", "00000003", "00000004"])
+STEPS = st.lists(
+    st.one_of(
+        st.builds(lambda lease, host: {"opened": lease, "host": host}, LEASES, st.text(max_size=5)),
+        st.builds(lambda lease: {"done": lease}, LEASES),
+        st.builds(
+            lambda lease, outcome, alive: {"settled": lease, "outcome": outcome, "ended": 3, "survivors": alive},
+            LEASES,
+            st.sampled_from(["confirmed", "unreachable", "failed", "left"]),
+            st.integers(0, 1),
+        ),
+        st.just({"interrupted": "SIGINT", "at": "then"}),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS, st.integers(0, 30), st.booleans())
+def test_the_file_tells_what_the_guardian_knows_also_written_anew(tmp_path_factory, steps, at, whole):
+    directory = tmp_path_factory.mktemp("journal")
+    made = writer(directory)
+    for index, step in enumerate(steps):
+        made.add(step)
+        if index == at:
+            made._rewrite()
+    if whole:
+        made.end({"over": "interrupted", "at": "now"})
+    let_go(made)
+    entry = only(directory)
+    expected, hosts = {}, set()
+    for step in steps:
+        if "opened" in step:
+            expected[step["opened"]] = (step["host"], "", 0)
+            hosts.add(step["host"])
+        elif "done" in step:
+            expected.pop(step["done"], None)
+        elif step.get("settled") in expected:
+            expected[step["settled"]] = (expected[step["settled"]][0], step["outcome"], step["survivors"])
+    assert {lease.lease: (lease.host, lease.outcome, lease.survivors) for lease in entry.leases.values()} == expected
+    assert entry.hosts == hosts
+    assert entry.state == ("interrupted" if whole else "dead")
+    opened = {lease: host for lease, (host, outcome, alive) in expected.items() if outcome in ("", "unreachable", "failed") or alive}
+    assert {lease: host for host, leases in entry.open_hosts().items() for lease in leases} == opened
+
+
+def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    made.add({"interrupted": "SIGINT", "at": "2026-01-01T00:00:01Z"})
+    made.add({"settled": "00000001", "outcome": "confirmed", "ended": 3, "survivors": 0, "at": "2026-01-01T00:00:02Z"})
+    made.end({"over": "interrupted", "at": "2026-01-01T00:00:03Z"})
+    let_go(made)
+    written = [json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()]
+    moments = {name: record["at"] for record in written for name in ("interrupted", "settled", "over") if name in record}
+    assert moments == {"interrupted": "2026-01-01T00:00:01Z", "settled": "2026-01-01T00:00:02Z", "over": "2026-01-01T00:00:03Z"}
+
+
+def test_who_ran_what_is_told(tmp_path):
+    writer(tmp_path)
+    entry = only(tmp_path)
+    assert (entry.run, entry.user, entry.program, entry.playbooks, entry.inventory) == (RUN, "deploy", "ansible-playbook", ("/srv/site.yml",), ("/srv/hosts",))
+    assert (entry.pid, entry.began, entry.controller) == (4711, HEAD["began"], Controller.here())
+
+
+def test_it_is_for_its_owner_alone(tmp_path):
+    directory = tmp_path / "a" / "journal"
+    made = writer(directory)
+    made.add({"opened": "00000001", "host": "web1"})
+    made._rewrite()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
+
+
+def test_a_journal_that_is_not_there_knows_no_runs(tmp_path):
+    assert entries(str(tmp_path / "none")) == []
+    assert open_hosts(str(tmp_path / "none")) == {}
+
+
+# Which runs are over.
+
+
+def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    assert only(tmp_path).state == "running"
+    assert open_hosts(str(tmp_path)) == {}
+    let_go(made)
+    assert open_hosts(str(tmp_path)) == {RUN: {"web1": ["00000001"]}}
+    assert open_hosts(str(tmp_path), "00000000000000bb") == {}
+
+
+CHILD = """
+import sys, time
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import JournalWriter
+import json
+made = JournalWriter(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
+made.begin()
+for number in range(int(sys.argv[4])):
+    made.add({"opened": "%08x" % number, "host": "web%d" % number})
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def child(directory: Path, run: str, leases: int) -> subprocess.Popen[str]:
+    environ = {**os.environ, "PYTHONPATH": PLACES}
+    words = [str(directory), run, json.dumps(HEAD), str(leases)]
+    return subprocess.Popen([sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True, env=environ)
+
+
+def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed_is_dead(tmp_path):
+    runs = [f"{number:016x}" for number in range(4)]
+    children = [child(tmp_path, run, 200) for run in runs]
+    try:
+        for process in children:
+            assert process.stdout.readline() == "ready\n"
+        prune(str(tmp_path), Bounds(0, 0), time.time() + 10)
+        assert {entry.run: (entry.state, len(entry.leases)) for entry in entries(str(tmp_path))} == dict.fromkeys(runs, ("running", 200))
+    finally:
+        for process in children:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+    assert {entry.run: entry.state for entry in entries(str(tmp_path))} == dict.fromkeys(runs, "dead")
+    assert {run: len(hosts) for run, hosts in open_hosts(str(tmp_path)).items()} == dict.fromkeys(runs, 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "boot", "written", "state"),
+    [
+        (Controller.here().host, "another boot", 1.0, "dead"),
+        (Controller.here().host, "another boot", None, "elsewhere"),
+        ("another machine", "another boot", 1.0, "elsewhere"),
+    ],
+    ids=["before this boot", "after this boot, by somebody of the same name", "another machine"],
+)
+def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, state):
+    made = writer(tmp_path, controller={"host": host, "boot": boot})
+    made.add({"opened": "00000001", "host": "web1"})
+    let_go(made)
+    if written is not None:
+        os.utime(path_of(str(tmp_path), RUN), (written, written))
+    assert only(tmp_path).state == state
+    assert bool(open_hosts(str(tmp_path))) == (state == "dead")
+
+
+def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its_own_end(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    made.add({"opened": "00000002", "host": "web2"})
+    made.add({"settled": "00000002", "outcome": "unreachable", "ended": 0, "survivors": 0})
+    made.add({"opened": "00000003", "host": "web3"})
+    made.add({"done": "00000003"})
+    made.end({"over": "finished", "at": "now"})
+    let_go(made)
+    assert only(tmp_path).open_hosts() == {"web1": ["00000001"], "web2": ["00000002"]}
+
+
+@pytest.mark.parametrize(("over", "hosts"), [("finished", {}), ("interrupted", {"web1": ["00000001"]})])
+def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(tmp_path, over, hosts):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    made.add({"detached": "00000001"})
+    made._rewrite()
+    made.end({"over": over, "at": "now"})
+    let_go(made)
+    assert only(tmp_path).open_hosts() == hosts
+
+
+def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
+    writer(tmp_path).add({"opened": "00000001", "host": "web1"})
+    second = writer(tmp_path)
+    second.take_over()
+    second.add({"done": "00000001"})
+    second.add({"opened": "00000002", "host": "web2"})
+    second._rewrite()
+    assert list(only(tmp_path).leases) == ["00000002"]
+
+
+def test_what_was_swept_is_not_open_any_more(tmp_path):
+    made = writer(tmp_path)
+    for number in (1, 2):
+        made.add({"opened": f"0000000{number}", "host": f"web{number}"})
+    let_go(made)
+    mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
+    assert open_hosts(str(tmp_path)) == {RUN: {"web2": ["00000002"]}}
+    with pytest.raises(ValueError, match="not a run id"):
+        mark_swept(str(tmp_path), "../../etc/passwd", "web1", [])
+
+
+# What can't be trusted, or is not whole.
+
+
+def test_half_a_line_says_nothing_and_hides_no_other(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    with open(path_of(str(tmp_path), RUN), "a") as file:
+        file.write('{"done":"000')
+    mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
+    assert only(tmp_path).leases["00000001"].swept
+
+
+@given(st.binary(max_size=200))
+def test_whatever_stands_in_a_file_is_no_error(tmp_path_factory, content):
+    directory = tmp_path_factory.mktemp("journal")
+    writer(directory)
+    with open(path_of(str(directory), RUN), "ab") as file:
+        file.write(b"\n" + content)
+    Path(path_of(str(directory), "00000000000000bb")).write_bytes(content)
+    assert [entry.run for entry in entries(str(directory))] == [RUN]
+
+
+def test_a_file_that_others_may_write_a_link_and_one_under_a_wrong_name_are_passed_over(tmp_path):
+    made = writer(tmp_path)
+    os.link(path_of(str(tmp_path), RUN), path_of(str(tmp_path), "00000000000000bb"))
+    os.symlink(path_of(str(tmp_path), RUN), path_of(str(tmp_path), "00000000000000cc"))
+    os.mkfifo(path_of(str(tmp_path), "00000000000000dd"))
+    assert len(entries(str(tmp_path))) == 1
+    os.chmod(path_of(str(tmp_path), RUN), 0o622)
+    assert entries(str(tmp_path)) == []
+    let_go(made)
+
+
+# A full disk.
+
+
+def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    made.add({"opened": "00000002", "host": "web2"})
+    os.close(made._descriptor)
+    # The kernel's own full disk.
+    made._descriptor = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left"):
+        made.add({"done": "00000001"})
+    made.add({"opened": "00000003", "host": "web3"})
+    assert list(only(tmp_path).leases) == ["00000002", "00000003"]
+
+
+# Bounds.
+
+
+def test_a_long_run_does_not_make_a_long_file(tmp_path):
+    made = writer(tmp_path)
+    for number in range(20_000):
+        made.add({"opened": f"{number:08x}", "host": "web1"})
+        made.add({"done": f"{number:08x}"})
+    made.add({"opened": "ffffffff", "host": "web1"})
+    assert os.path.getsize(path_of(str(tmp_path), RUN)) < 300_000
+    assert list(only(tmp_path).leases) == ["ffffffff"]
+    made.end({"over": "finished", "at": "now"})
+    assert os.path.getsize(path_of(str(tmp_path), RUN)) < 1000
+    let_go(made)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
+
+
+def old_runs(directory: Path, number: int) -> list[str]:
+    """Runs that are over, one a day; of every second one something is open."""
+    runs = [f"{index:016x}" for index in range(number)]
+    for index, run in enumerate(runs):
+        made = writer(directory, run, began=f"2026-01-{index + 1:02}")
+        if index % 2:
+            made.add({"opened": "00000001", "host": "web1"})
+        made.end({"over": "interrupted", "at": "now"})
+        let_go(made)
+        os.utime(path_of(str(directory), run), (index * 86400, index * 86400))
+    return runs
+
+
+def left(directory: Path) -> list[str]:
+    return sorted(entry.run for entry in entries(str(directory)))
+
+
+def test_what_is_too_old_is_removed(tmp_path):
+    runs = old_runs(tmp_path, 6)
+    prune(str(tmp_path), Bounds(days=2.5, size=1 << 30), now=5 * 86400)
+    assert left(tmp_path) == runs[3:]
+
+
+def test_of_too_much_the_oldest_is_removed_and_what_needs_a_sweep_last(tmp_path):
+    runs = old_runs(tmp_path, 6)
+    prune(str(tmp_path), Bounds(days=100, size=4 * 4096), now=5 * 86400)
+    assert left(tmp_path) == [runs[1], *runs[3:]]
+    prune(str(tmp_path), Bounds(days=100, size=2 * 4096), now=5 * 86400)
+    assert left(tmp_path) == [runs[3], runs[5]]

@@ -1,0 +1,235 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Signals to the main process of a run, and what is left when it ends: each does what it would do without the callback, or what is said on the screen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from ansible.executor.process.worker import WorkerProcess
+
+from ..plays_here import Program, playbook, running
+
+SLEEP = "- {hosts: all, gather_facts: no, tasks: [{command: sleep 7200}]}"
+
+#: It does not end on the first signal. The label is an argument of the shell.
+STUBBORN = """trap "" TERM INT; while :; do sleep 1; done"""
+STUBBORN_PLAY = f"""
+- hosts: all
+  gather_facts: no
+  tasks:
+    - command:
+        argv: [sh, -c, '{STUBBORN}', stubborn]
+"""
+
+WAITS = "while ! test -e go; do sleep 0.1; done"
+
+#: Seconds after which a second signal is not taken for the first one, passed on by a wrapper.
+TWO_SIGNALS = 0.3
+
+#: Signals that interrupt no run, each with a handler, and one to be told by that they have come.
+OTHERS = """
+import os, signal
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "others"
+
+    def v2_playbook_on_start(self, playbook):
+        for number in (signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGRTMIN + 1):
+            signal.signal(number, lambda number, frame: self._display.display("signal %d came" % number))
+        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+
+    def v2_playbook_on_stats(self, stats):
+        # The interpreter takes handlers back before it ends.
+        signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+#: As asyncio's add_signal_handler does it.
+LOOP = """
+import asyncio, signal
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "loop"
+
+    def v2_runner_on_start(self, host, task):
+        self._loop = asyncio.new_event_loop()
+        self._loop.add_signal_handler(signal.SIGUSR1, print)
+"""
+
+AT_EXIT = """
+import atexit, time
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "at_exit"
+
+    def __init__(self):
+        super().__init__()
+        atexit.register(self.flush)
+
+    def flush(self):
+        print("flushing", flush=True)
+        time.sleep(3600)
+"""
+
+UPLOADER = """
+import os, time
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "uploader"
+
+    def v2_playbook_on_stats(self, stats):
+        if os.fork() == 0:
+            os.setsid()
+            open("uploads", "w").write(str(os.getpid()))
+            time.sleep(7200)
+"""
+
+
+#: As on a busy machine: core terminates its workers when each has taken its handler away, and has not passed its signal on yet.
+SLOW_WORKERS = """
+import os, pathlib, signal, time
+from ansible.executor.process.worker import WorkerProcess
+from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.plugins.callback import CallbackBase
+
+def until(look):
+    deadline = time.monotonic() + 60
+    while not look() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+def term(self, number, frame):
+    signal.signal(number, signal.SIG_DFL)
+    pathlib.Path(f"slow-{os.getpid()}-{number}").touch()
+    until(lambda: False)
+
+cleanup_processes = TaskQueueManager._cleanup_processes
+
+def cleanup(self):
+    for number in self.numbers:
+        until(lambda: len([*pathlib.Path().glob(f"slow-*-{number}")]) == 2)
+        cleanup_processes(self)
+    self.numbers = ()
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "slow_workers"
+
+    def __init__(self):
+        super().__init__()
+        WorkerProcess._term = term
+        TaskQueueManager._cleanup_processes = cleanup
+        # After INT a worker dies of the second TERM.
+        TaskQueueManager.numbers = [int(number) for number in os.environ["SLOW_WORKERS"].split()]
+"""
+
+
+def until_stubborn(program: Program) -> None:
+    program.until(lambda: stubborn(program))
+
+
+def stubborn(program: Program) -> list[int]:
+    return program.running("sh", "-c", STUBBORN, "stubborn")
+
+
+def test_signals_of_other_plugins_interrupt_nothing(tmp_path):
+    play = f"- {{hosts: all, gather_facts: no, tasks: [{{shell: '{WAITS}'}}]}}"
+    with playbook(tmp_path, play, plugins={"others": OTHERS}) as program:
+        program.until(lambda: program.running("sleep", "0.1"))
+        for number in (signal.SIGWINCH, signal.SIGUSR1, signal.SIGRTMIN + 1):
+            program.signal(number)
+            program.until_told(f"signal {number:d} came")
+        program.until_told(f"signal {signal.SIGALRM:d} came")
+        (tmp_path / "go").touch()
+        assert program.wait() == 0, program.told
+        assert "treekill" not in program.told
+
+
+def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descriptor(tmp_path):
+    with playbook(tmp_path, STUBBORN_PLAY, plugins={"loop": LOOP}, TREEKILL_KILL_TIMEOUT="3600") as program:
+        until_stubborn(program)
+        program.signal(signal.SIGINT)
+        program.until_told("1 kill orders are out")
+        time.sleep(TWO_SIGNALS)
+        program.signal(signal.SIGINT)
+        program.until(lambda: not stubborn(program))
+        assert program.wait() == 99, program.told
+        assert "TREEKILL RECAP [SIGINT]" in program.told
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)], ids=["INT", "TERM"])
+def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_kills_at_once(tmp_path, number, status):
+    with playbook(tmp_path, STUBBORN_PLAY, TREEKILL_KILL_TIMEOUT="3600") as program:
+        until_stubborn(program)
+        (worker,) = program.children()
+        os.kill(worker, signal.SIGKILL)
+        program.until_told("Ctrl-C: KILL at once. Again: do not wait for the report.")
+        assert stubborn(program)
+        program.signal(number)
+        program.until(lambda: not stubborn(program))
+        assert program.wait() == status, program.told
+        assert "TREEKILL RECAP [commands that did not return]" in program.told
+        assert "Traceback" not in program.told
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
+def test_what_another_plugin_does_at_exit_can_be_interrupted(tmp_path, first, second):
+    with playbook(tmp_path, SLEEP, plugins={"at_exit": AT_EXIT}) as program:
+        program.until(lambda: program.running("sleep", "7200"))
+        program.signal(first)
+        program.until_told("flushing")
+        program.signal(second)
+        assert program.wait(20) == -second, program.told
+        assert "TREEKILL RECAP" in program.told
+
+
+def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
+    with playbook(tmp_path, "- {hosts: all, gather_facts: no, tasks: [{command: 'true'}]}", plugins={"uploader": UPLOADER}) as program:
+        assert program.wait() == 0, program.told
+        program.until(lambda: not list(tmp_path.glob("treekill-*")))
+        assert int((tmp_path / "uploads").read_text()) in program.carriers()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_path, number):
+    """Lookups: core passes the signal on to its workers, or the terminal does."""
+    hosts = ",".join(f"host{index}" for index in range(10))
+    words = ["all", "-i", hosts, "-f", "10", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
+    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
+        program.until(lambda: len(program.running("sleep", "7200")) == 10)
+        program.signal(number)
+        program.until(lambda: not program.running("sleep", "7200"), 15)
+        assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
+        assert "will be terminated" not in program.flat()
+
+
+@pytest.mark.skipif(not hasattr(WorkerProcess, "_term"), reason="the workers of this ansible-core pass on no signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number):
+    words = ["all", "-i", "one,two", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
+    numbers = " ".join(str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number]))
+    with running(tmp_path, ["-m", "ansible", "adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
+        program.until(lambda: len(program.running("sleep", "7200")) == 2)
+        program.signal(number)
+        program.until(lambda: not program.running("sleep", "7200"), 15)
+        assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
+
+
+def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):
+    """Ctrl-Z and `fg`."""
+    with playbook(tmp_path, SLEEP) as program:
+        program.until(lambda: program.running("sleep", "7200"))
+        program.signal(signal.SIGSTOP)
+        program.signal(signal.SIGINT)
+        program.signal(signal.SIGCONT)
+        assert program.wait() == 99, program.told
+        assert not program.running("sleep", "7200")
+        assert "survivors 0" in program.told
