@@ -4,7 +4,6 @@
 """Says in the file of an asynchronous job that the job was ended. Core's async_status would call it started for ever.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only where a job was ended.
 """
 
 import os

@@ -4,7 +4,6 @@
 """KILL for what is left after the grace, and the reasons why something is left even then.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only for a tree that resists.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name

@@ -4,8 +4,9 @@
 """Tells the other passes for the same lease that their grace is over.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only when somebody has lost patience. They have to be told, not overtaken: what a pass has found
-stays found, and a second pass can't find again an orphan whose environment nobody but root may read.
+
+A pass is told, and not overtaken: what it has found stays found. A second pass can't find again an orphan whose environment
+only root may read.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import HURRY, Signaller

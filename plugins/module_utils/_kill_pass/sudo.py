@@ -4,7 +4,6 @@
 """Hands a pass over to root by sudo, where sudo asks for no password, and takes it over there.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only for a tree with processes that we must not signal: commands that it ran by sudo.
 """
 
 import sys

@@ -4,7 +4,6 @@
 """Fetches the report of a supervisor that ends its tree by itself.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only if it meets one.
 """
 
 import select

@@ -4,7 +4,6 @@
 """What of /proc only few hosts and few processes need: long files, first threads that have ended, old kernels, hidepid.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only where it is needed.
 """
 
 import os

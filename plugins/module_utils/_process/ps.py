@@ -4,7 +4,6 @@
 """The processes of a host without /proc, as ps shows them: BSD, macOS.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only where there is no /proc of its own.
 
 Blind spots, besides those of /proc: start times have whole seconds; what is told is as old as the last call of ps; arguments and environment
 are one text, so an argument with a blank in it can't be told from two, nor a cookie within another variable's value from a cookie.

@@ -4,7 +4,6 @@
 """The supervisor of an asynchronous job: it stays with the job when the command that started it has returned.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only for asynchronous tasks.
 """
 
 import os

@@ -4,7 +4,6 @@
 """What a supervisor does when its channel has broken: it ends all that is below it, and keeps the report for who may come and ask.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only in that case.
 """
 
 import _socket

@@ -4,7 +4,6 @@
 """Starts a module that is no Python script as a shell would have started it, without what Python has changed for itself.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only for such modules.
 """
 
 import errno

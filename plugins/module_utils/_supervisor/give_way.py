@@ -4,7 +4,6 @@
 """A supervisor gives way to a kill pass: it stays until the pass has ended, and gets every orphan. Where the pass dies, it goes on by itself.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only where a pass meets a supervisor.
 
 A pass stops the supervisor as it stops all that it finds, sees by the title what it is, and continues it. CONT is blocked here: it stays pending,
 and tells by whom it was sent. A supervisor that stood still until the pass lets it go would stand still for ever after the death of that.

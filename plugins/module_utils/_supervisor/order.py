@@ -4,7 +4,6 @@
 """What a supervisor does when its module was ended by a signal and has left something: it waits for a kill order.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only in that case.
 
 A module over a local connection is in the process group of the controller, before ansible-core 2.19. What interrupts
 the run by a signal to the group ends the module by the same signal. The supervisor alone still knows what it has left.

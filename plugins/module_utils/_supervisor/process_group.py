@@ -4,7 +4,6 @@
 """Takes a supervisor that is the first of a process group out of it: what the group gets, the module would get a second time from us.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only where a shell has given its place to its last command, as below sudo with a terminal of its own.
 """
 
 import os

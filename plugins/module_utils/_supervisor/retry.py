@@ -4,7 +4,6 @@
 """Ends what an earlier run of the same command has left: a connection plugin lost its connection, and has sent the command again.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only in that case.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import new_kill_pass

@@ -4,7 +4,6 @@
 """Watches the end of the ssh session itself, where become's program may hold our output: a sudo that logs it keeps its pipes open when the channel breaks.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only where somebody was become, and the module takes its time.
 """
 
 import os

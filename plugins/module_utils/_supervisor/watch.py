@@ -4,7 +4,6 @@
 """The life of a supervisor: it waits for the module to end, or for the channel to break.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because the module need not compile it.
 """
 
 import os

@@ -4,7 +4,6 @@
 """Roots that nobody below speaks for: the command cleared its environment, or runs under sudo, which shields it from our eyes.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only if no process holds the cookie.
 """
 
 TYPE_CHECKING = False

@@ -4,7 +4,6 @@
 """Catches what forks and exits faster than all processes can be listed.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only if processes vanish under our eyes.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGSTOP

@@ -4,7 +4,6 @@
 """Services of systemd that have the cookie, and were not started by the task: C(systemctl import-environment) hands it to all that systemd starts later.
 
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-A file of its own because a host compiles it only if a process with the cookie has what systemd gives to services, INVOCATION_ID, as well.
 
 What a task starts stays in its control group, whatever it does to its parents and environment: in the session of its login, in the service of an sshd that
 opens none, or in a scope, into which C(systemd-run --scope) moves what the task itself has started. The pass came by the same way. So who is in a service,
