@@ -16,8 +16,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main im
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import read_request
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import listen_for, peer_of
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE, set_title
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import signal_alarm
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import set_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

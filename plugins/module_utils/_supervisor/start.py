@@ -11,8 +11,8 @@ every line that is compiled here, and then the supervisor and the module, at the
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import set_title
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import set_title
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import FORWARDED, is_broken, is_subreaper
 
 TYPE_CHECKING = False

@@ -49,7 +49,10 @@ supervise(sys.argv[1], sys.argv[2:], program)
 """The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs need as they are, then the rest, compressed.
 What is handed over is a kill pass."""
 
-_OFTEN = ("_supervisor.run_module", "_supervisor.watch", "_supervisor.ssh_session", "_supervisor.idle")
+_OFTEN = (
+    *("_supervisor.run_module", "_supervisor.watch", "_supervisor.exit", "_lease.supervisor_title"),
+    *("_supervisor.ssh_session", "_supervisor.idle"),
+)
 
 _LENGTH_BYTES = 8
 _SHARED_BYTES = 256 * 1024

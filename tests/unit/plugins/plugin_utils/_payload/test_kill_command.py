@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload import cache
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import ProgramTexts
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, KillRequest, kill_command, parse_report
 
@@ -235,6 +236,16 @@ def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry)
                 defined[node.name] = number
     assert defined[entry] == 0
     assert len(set(defined.values())) > 2
+
+
+def test_what_most_modules_load_needs_no_part_that_is_compressed():
+    first, *later = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"}).parts("_supervisor.start", handed_over="_kill_pass.main")
+    parts = dict(zip(later[::2], later[1::2], strict=True))
+    at_once = re.search(r"^loaded = (.*)$", first, re.MULTILINE)
+    assert at_once
+    at_hand = {*ast.literal_eval(at_once[1]), *cache._OFTEN}
+    for name in cache._OFTEN:
+        assert set(re.findall(r"^load\('([^']+)'\)", parts[name], re.MULTILINE)) <= at_hand, name
 
 
 @pytest.mark.parametrize("noise", ["{}", "Welcome\r\n{}\r\nConnection closed\r\n", "no end of line{}", "TREEKILL-REPORT n1 {{}}\n{}\n"])
