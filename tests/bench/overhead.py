@@ -32,7 +32,7 @@ class _Loop:
     what: str
     task: dict[str, object]
     supervise: bool
-    bar: float
+    most: float
 
     @property
     def playbook(self) -> str:
@@ -44,9 +44,9 @@ _COMMANDS: dict[str, object] = {"name": "Do next to nothing", "ansible.builtin.c
 _FACTS: dict[str, object] = {"name": "Start nothing", "ansible.builtin.set_fact": {"fact": "{{ item }}"}, "loop": list(range(1000))}
 
 _LOOPS = (
-    _Loop("a loop of 1,000 items of `set_fact`", _FACTS, supervise=True, bar=1.03),
-    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` on", _COMMANDS, supervise=True, bar=1.10),
-    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` off", _COMMANDS, supervise=False, bar=1.03),
+    _Loop("a loop of 1,000 items of `set_fact`", _FACTS, supervise=True, most=1.03),
+    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` on", _COMMANDS, supervise=True, most=1.10),
+    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` off", _COMMANDS, supervise=False, most=1.03),
 )
 
 
@@ -68,7 +68,7 @@ def _measure(lab: Lab, loop: _Loop) -> Figure:
     finally:
         controller.end(_MARK, directory)
         shutil.rmtree(directory)
-    return compared(f"{loop.what}: wall time", "the same without the callback", mine, its, loop.bar)
+    return compared(f"{loop.what}: wall time", "the same without the callback", mine, its, loop.most)
 
 
 def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
