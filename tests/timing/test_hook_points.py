@@ -20,9 +20,9 @@ LOOK = (
     "from ansible.executor import playbook_executor\n"
     "from ansible.executor.process import worker\n"
     "from ansible.plugins import action, become, connection, shell\n"
-    "from ansible_collections.treekill.remote.plugins.plugin_utils import _hook_points\n"
+    "from ansible_collections.treekill.remote.plugins.plugin_utils._core import api\n"
     "begun = time.thread_time()\n"
-    "_hook_points.warning('x')\n"
+    "api.warning('x')\n"
     "print(time.thread_time() - begun)\n"
 )
 

@@ -163,7 +163,7 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
     """A host that says more than there is memory for. In a process of its own: the limit can't be lifted again."""
     source = (
         "import json\n"
-        "from ansible_collections.treekill.remote.plugins.plugin_utils import _courier\n"
+        "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"
         "class Flooded:\n"
         "    @classmethod\n"
         "    def from_message(cls, order, reach):\n"
@@ -177,8 +177,8 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
         "        while True:\n"
         "            said.append(b'x' * (1 << 20))\n"
         "            assert len(said) < 4096\n"
-        "_courier.KillOrder = Flooded\n"
-        "_courier._bound_memory()\n"
+        "courier.KillOrder = Flooded\n"
+        "courier._bound_memory()\n"
         "lease = courier.Lease('00000001', 1, 'web1', 'a task', {}, '1', '1')\n"
         "print(json.dumps(courier._carry_out(lease, False)))\n"
     )
@@ -202,8 +202,8 @@ def test_a_courier_may_reserve_address_space_and_not_fill_it():
     """A client in Go reserves half a gigabyte of it as it starts: with a limit on that it dies, and the kill order has no answer."""
     source = (
         "import mmap\n"
-        "from ansible_collections.treekill.remote.plugins.plugin_utils import _courier\n"
-        "_courier._bound_memory()\n"
+        "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"
+        "courier._bound_memory()\n"
         "reserved = mmap.mmap(-1, 4 * courier._MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)\n"
         "try:\n"
         "    filled = bytearray(courier._MEMORY * 5 // 4)\n"

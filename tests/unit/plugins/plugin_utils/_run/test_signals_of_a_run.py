@@ -216,7 +216,7 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
 def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number):
     words = ["all", "-i", "one,two", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
     numbers = " ".join(str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number]))
-    with running(tmp_path, ["-m", "ansible", "adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
+    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
         program.until(lambda: len(program.running("sleep", "7200")) == 2)
         program.signal(number)
         program.until(lambda: not program.running("sleep", "7200"), 15)
