@@ -9,6 +9,7 @@ A pass stops the supervisor as it stops all that it finds, sees by the title wha
 and tells by whom it was sent. A supervisor that stood still until the pass lets it go would stand still for ever after the death of that.
 """
 
+import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 STAY_SECONDS = 90.0
 # Seconds between two looks.
 LOOK_SECONDS = 0.02
+# What a process has sent by kill(2) has this si_code, see sigaction(2); what the kernel sends by itself has a greater one.
+SI_USER = 0
 
 
 def give_way(supervisor: "Supervisor") -> "bool":
@@ -34,6 +37,10 @@ def give_way(supervisor: "Supervisor") -> "bool":
     holder: Optional[Tuple[int, bytes]] = None
     while not supervisor.childless and time.monotonic() < until:
         told = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
+        if told is not None and told.si_code > SI_USER:
+            # The kernel's own, for a process group that lost its session's last parent. It takes the place of one that a pass sends meanwhile.
+            holder = holder or pass_at_work(supervisor.options["run"])
+            told = None
         if told is not None and not is_pass(told.si_pid, supervisor.options["run"]):
             break
         if told is not None:
@@ -58,6 +65,16 @@ def is_pass(pid: "int", run: "str") -> "bool":
             return not pid or ("run=%s" % run).encode() in words.read()
     except OSError:
         return not pid
+
+
+def pass_at_work(run: "str") -> "Optional[Tuple[int, bytes]]":
+    """The pid and start time of a kill pass of this run, or of a shell above it; None if none is at work."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and is_pass(int(name), run):
+            started = started_at(int(name))
+            if started:
+                return int(name), started
+    return None
 
 
 def started_at(pid: "int") -> "bytes":

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import client_had_no_session, had_no_session
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
@@ -30,7 +30,8 @@ class Attempts:
     """Of one connection object. Other plugins have no such method, and make one attempt."""
 
     def __init__(self, connection: ConnectionBase) -> None:
-        self._failures: list[str] = []
+        self._failures: list[bool] = []
+        """Of each attempt that failed, whether it had no session."""
         run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(connection, "_bare_run", None)
         if run is None:
             return
@@ -40,10 +41,10 @@ class Attempts:
             try:
                 status, stdout, stderr = run(*args, **more)
             except Exception as error:
-                self._failures.append(str(error))
+                self._failures.append(had_no_session(error))
                 raise
             if status == _SSH_FAILED:
-                self._failures.append(stderr.decode("utf-8", "replace"))
+                self._failures.append(client_had_no_session(stderr.decode("utf-8", "replace")))
             return status, stdout, stderr
 
         vars(connection)["_bare_run"] = bare_run
@@ -54,6 +55,6 @@ class Attempts:
 
     def had_no_session(self, error: BaseException) -> bool:
         """Whether no attempt for a command that failed with this error had a session: nothing was started."""
-        told = [] if _CENSORED in str(error) else [str(error)]
+        told = [] if _CENSORED in str(error) else [had_no_session(error)]
         failures = [*self._failures, *told]
-        return bool(failures) and all(map(had_no_session, failures))
+        return bool(failures) and all(failures)

@@ -60,6 +60,8 @@ class Departure:
     def noted(self, lease: str) -> t.Iterator[None]:
         """While the block runs, the command of this lease goes out."""
         self._lease, self._clients = lease, 0
+        # Of any plugin, the command has not gone out yet.
+        self._check_gate()
         try:
             yield
         finally:

@@ -38,7 +38,7 @@ def signals_held(connection: ConnectionBase, main: int, give_up: t.Callable[[], 
         # Core terminates a worker that does not end more than once; the second time must not find its handler, which takes the client along.
         signal.signal(number, signal.SIG_IGN)
         give_up()
-        signal.signal(number, before)
+        signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def timed_out(number: int, frame: types.FrameType | None) -> None:

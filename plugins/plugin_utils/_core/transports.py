@@ -16,16 +16,25 @@ if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
 _NEVER_STARTED = re.compile(
-    r"Failed to connect to the host via paramiko|ssh: connect to host|Could not resolve hostname|Host key verification failed|Permission denied \(|"
-    r"(?:kex|ssh)_exchange_identification|banner exchange|"
+    r"\A(?:Failed to connect to the host via paramiko|"
     r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password|Timeout \(\d+s?\) waiting for privilege escalation prompt|"
     # Of core's plugins local and paramiko_ssh, which put the output of sudo behind it.
-    r"\A(?:Timed out|Premature end of stream|Duplicate become password prompt encountered) waiting for become success|"
-    r"\A(?:timeout waiting for|privilege output closed while waiting for|ssh timed out waiting for) (?:privilege escalation|password prompt)|"
-    r"\AA password is required but none was supplied"
+    r"(?:Timed out|Premature end of stream|Duplicate become password prompt encountered) waiting for become success|"
+    r"(?:timeout waiting for|privilege output closed while waiting for|ssh timed out waiting for) (?:privilege escalation|password prompt)|"
+    r"A password is required but none was supplied)"
 )
 """What connection and become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
 A kill order would wait at the same prompt, or count as one more wrong password. Any other failure may have come after the start."""
+
+_BY_SSH = re.compile(r"\A(?:Failed to connect to the host via ssh|Data could not be sent to remote host .*? over ssh): ")
+"""What core puts before the client's words."""
+
+_SSH_NEVER_STARTED = re.compile(
+    r"ssh: connect to host |ssh: Could not resolve hostname |Host key verification failed|\S+: Permission denied \(|Permission denied \(|"
+    r"(?:kex|ssh)_exchange_identification: |banner exchange: |Connection (?:to \S+ )?timed out during banner exchange"
+)
+_SSH_AFTERWARDS = re.compile(r"Connection (?:closed|reset) by \S+")
+"""What ssh says last when there was no session; and what may follow the former. All before that may be words of the command itself, of a git for example."""
 
 _SSH = ("ssh", "paramiko")
 """What core's plugins for ssh call their transport."""
@@ -62,4 +71,13 @@ def has_ways_of_its_own(connection: ConnectionBase) -> bool:
 
 def had_no_session(error: BaseException | str) -> bool:
     """Whether what a connection raised, or its client said, tells that nothing was started on the host: no session, or no way to become the user."""
-    return bool(_NEVER_STARTED.search(str(error)))
+    text = str(error)
+    return bool(_NEVER_STARTED.match(text)) or client_had_no_session(_BY_SSH.sub("", text))
+
+
+def client_had_no_session(stderr: str) -> bool:
+    """Whether a client of ssh says last that it had no session. The command may have written all that stands before."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if len(lines) > 1 and _SSH_AFTERWARDS.match(lines[-1]):
+        lines.pop()
+    return bool(lines and _SSH_NEVER_STARTED.match(lines[-1]))

@@ -89,13 +89,18 @@ class Peers:
         return not peer.is_deaf
 
     def _send(self, peer: Peer) -> None:
+        if peer.number not in self._connected:
+            return
         try:
             while peer.unsent:
                 sent = peer.socket.send(peer.unsent)
                 del peer.unsent[:sent]
         except BlockingIOError:
             self._loop.when_writable(peer.socket.fileno(), functools.partial(self._send, peer))
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self._loop.after(_ROOM_PAUSE, functools.partial(self._send, peer))
+                return
             # It has hung up, which is heard after what it said last: its commands may have returned.
             peer.is_deaf = True
             peer.unsent.clear()

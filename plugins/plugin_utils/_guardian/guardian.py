@@ -124,6 +124,7 @@ class Guardian:
         if self._main is None:
             return
         gone, self._main = self._main.pid, None
+        self._local.lose_main()
         if not self._over:
             self._interrupt("the main process is gone")
         self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)

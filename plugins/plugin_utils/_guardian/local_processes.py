@@ -72,6 +72,7 @@ class LocalProcesses:
         self._pending = 0
         self._strays_of: list[Lease] = []
         self._next_look = 0.0
+        self._alone = False
 
     @property
     def busy(self) -> bool:
@@ -127,7 +128,9 @@ class LocalProcesses:
         self._end_clients(frozen.clients)
         if not lease.terms["local"]:
             self._look_for_strays_of(lease)
-        if frozen.worker is not None:
+        if frozen.worker is not None and self._alone:
+            self._send(frozen.worker, signal.SIGKILL)
+        elif frozen.worker is not None:
             self._send(frozen.worker, signal.SIGCONT)
             self._end_later(frozen.worker)
 
@@ -168,16 +171,17 @@ class LocalProcesses:
         passed = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         for worker in leaders:
             members = self._group_below(worker)
+            deadly = [member for member in members if _would_have_died(member.pid, passed)]
             self._send(worker, passed)
-            if members:
-                self._see_passed_on(worker, members, passed, _LOOKS)
+            if deadly:
+                self._see_passed_on(worker, members, deadly, passed, _LOOKS)
         # Looked for now: core may terminate the workers before the time is over, and then nothing leads to what they have started.
         others = [process for worker in idle if worker not in leaders for process in (*self._group_below(worker), worker)]
         if others:
             self._pending += 1
             self._loop.after(_FROM_TERMINAL, lambda: self._interrupt_all(others))
 
-    def _see_passed_on(self, worker: ProcessId, members: t.Sequence[ProcessId], number: signal.Signals, looks: int) -> None:
+    def _see_passed_on(self, worker: ProcessId, members: t.Sequence[ProcessId], deadly: t.Sequence[ProcessId], number: signal.Signals, looks: int) -> None:
         """Send the signal to the group of a worker that has ended before it came to that.
 
         Core's workers take their own handler away first. If core terminates them at that moment, which it does when it
@@ -190,8 +194,8 @@ class LocalProcesses:
             now = self._table.process(worker.pid)
             if now is not None and now.id == worker and now.alive:
                 if looks > 1:
-                    self._see_passed_on(worker, members, number, looks - 1)
-            elif any(self._identify(member.pid) == member and _would_have_died(member.pid, number) for member in members):
+                    self._see_passed_on(worker, members, deadly, number, looks - 1)
+            elif all(self._identify(member.pid) == member and _would_have_died(member.pid, number) for member in deadly):
                 for member in members:
                     self._send(member, number)
 
@@ -207,6 +211,10 @@ class LocalProcesses:
         self._pending -= 1
         for process in processes:
             self._send(process, signal.SIGINT)
+
+    def lose_main(self) -> None:
+        """The main process is gone: a worker that stands still has nobody to tell anything, and is not let go on when its order was tried."""
+        self._alone = True
 
     def end_orphans(self, workers: t.Iterable[int]) -> None:
         """The main process is gone: end its forks, which go on without it, but for those that stand still for a kill order."""

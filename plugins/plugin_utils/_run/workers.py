@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import signal
 import typing as t
 import weakref
 
 from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, forking
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable, identify, wake_tree
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, wake_tree
 
 
 class OwnWorkers:
@@ -58,11 +56,6 @@ class OwnWorkers:
         A worker that is stopped has a kill order under way, which needs its client.
         """
         for worker in self._alive():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                pid = t.cast(int, worker.pid)
-                process = LocalTable().process(pid)
-                if process is not None and not process.stopped and os.getpgid(pid) == pid:
-                    os.killpg(pid, signal.SIGTERM)
             worker.kill()
 
     def _alive(self) -> list[WorkerProcess]:

@@ -12,7 +12,6 @@ where Yama lets processes trace their own children alone.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 import typing as t
@@ -25,6 +24,7 @@ _INFO = 2
 """Attribute with C(struct tcp_info), see linux/inet_diag.h."""
 
 _ESTABLISHED, _SYN_SENT = 1, 2
+_ALL_STATES = 0xFFFFFFFF
 
 _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBBBI48x")
@@ -41,27 +41,31 @@ _CHUNK = 1 << 17
 
 def silent_connections() -> frozenset[int]:
     """Inodes of the sockets that try to connect, or are connected and have not received a byte. None of them where the system does not tell."""
-    found: set[int] = set()
+    silent: set[int] = set()
+    heard: set[int] = set()
     if hasattr(socket, "AF_NETLINK"):
-        for family in (socket.AF_INET, socket.AF_INET6):
-            with contextlib.suppress(OSError, struct.error):
-                found |= _of(family)
-    return frozenset(found)
+        try:
+            for family in (socket.AF_INET, socket.AF_INET6):
+                for inode, is_silent in _of(family):
+                    (silent if is_silent else heard).add(inode)
+        except (OSError, struct.error):
+            return frozenset()
+    # Several connections of multipath TCP have one inode.
+    return frozenset(silent - heard)
 
 
-def _of(family: int) -> set[int]:
-    question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, 1 << _ESTABLISHED | 1 << _SYN_SENT)
+def _of(family: int) -> list[tuple[int, bool]]:
+    """The inode of each connection, and whether nothing has come over it."""
+    question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, _ALL_STATES)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
         kernel.settimeout(_SECONDS)
         kernel.send(_HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + question)
-        found: set[int] = set()
+        found: list[tuple[int, bool]] = []
         while True:
             for kind, body in _messages(kernel.recv(_CHUNK)):
                 if kind in (_ERROR, _DONE):
                     return found
-                inode = _silent(body)
-                if inode:
-                    found.add(inode)
+                found.append((int(_ANSWER.unpack_from(body)[6]), _is_silent(body)))
 
 
 def _messages(chunk: bytes) -> t.Iterator[tuple[int, bytes]]:
@@ -71,15 +75,15 @@ def _messages(chunk: bytes) -> t.Iterator[tuple[int, bytes]]:
         chunk = chunk[max(_aligned(length), _HEADER.size) :]
 
 
-def _silent(body: bytes) -> int:
-    """The inode of a socket over which nothing has come; 0 for another."""
-    dummy, state, dummy, unread, dummy, dummy, inode = _ANSWER.unpack_from(body)
+def _is_silent(body: bytes) -> bool:
+    """Whether a socket is connected or connects, and nothing has come over it."""
+    dummy, state, dummy, unread, *dummy_more = _ANSWER.unpack_from(body)
     if state not in (_ESTABLISHED, _SYN_SENT) or unread:
-        return 0
+        return False
     info = _info(body[_ANSWER.size :])
     if len(info) < _RECEIVED_AT + _RECEIVED.size:
-        return 0
-    return 0 if _RECEIVED.unpack_from(info, _RECEIVED_AT)[0] else int(inode)
+        return False
+    return not _RECEIVED.unpack_from(info, _RECEIVED_AT)[0]
 
 
 def _info(attributes: bytes) -> bytes:

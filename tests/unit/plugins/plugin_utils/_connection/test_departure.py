@@ -119,7 +119,18 @@ def test_paramiko_notes_a_command_before_it_is_sent_and_sends_none_once_the_run_
     with departure.noted("0000000a"), pytest.raises(EOFError):
         client.execute("true", None, "", None, connection.before_command)
     assert sent == [True]
-    page.close_gate()
-    with departure.noted("0000000b"), pytest.raises(Interrupted):
-        client.execute("true", None, "", None, connection.before_command)
+    with departure.noted("0000000b"):
+        page.close_gate()
+        with pytest.raises(Interrupted):
+            client.execute("true", None, "", None, connection.before_command)
     assert sent == [True]
+
+
+def test_no_plugin_sends_a_command_once_the_run_was_interrupted():
+    page = RunPage()
+    departure = Departure(types.SimpleNamespace(), types.SimpleNamespace(announced=True, page=page))  # type: ignore[arg-type]
+    with departure.noted("0000000a"):
+        pass
+    page.close_gate()
+    with pytest.raises(Interrupted), departure.noted("0000000b"):
+        raise AssertionError("it went out")

@@ -98,6 +98,7 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
     link: Any = types.SimpleNamespace(
         run="00000000000000aa", take=lambda lease, terms: taken.append(terms["terms"]) or True, done=lambda lease: None, announced=False,
         main=types.SimpleNamespace(pid=0),
+        page=types.SimpleNamespace(gate_closed=False),
     )  # fmt: skip
     context = PlayContext()
     context.executable = "/bin/sh"

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.release import __version__
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import client_had_no_session, had_no_session
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,25 @@ def test_a_command_that_was_never_started_needs_no_kill_order(error):
 @pytest.mark.parametrize("error", [AnsibleConnectionFailure("Failed to connect to the host via ssh: "), AnsibleConnectionFailure("Connection reset by peer")])
 def test_one_that_may_have_been_started_does(error):
     assert not had_no_session(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "git@x: Permission denied (publickey).\nclient_loop: send disconnect: Broken pipe",
+        "ssh: connect to host mirror port 22: Connection refused\nConnection to web1 closed by remote host.",
+        "ssh: Could not resolve hostname mirror: Name or service not known\nTimeout, server web1 not responding.",
+        "Incorrect sudo password\nShared connection to web1 closed.",
+    ],
+)
+def test_the_words_of_a_command_are_not_taken_for_those_of_its_client(said):
+    assert not had_no_session(f"Failed to connect to the host via ssh: {said}\n")
+    assert not client_had_no_session(said)
+
+
+def test_the_words_of_a_client_may_have_others_behind_them():
+    said = "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.1 port 22\n"
+    assert had_no_session(f"Failed to connect to the host via ssh: Warning: Permanently added 'web1'.\n{said}")
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(lo
         members = local._group_below(identify(worker.pid))
         sent: list[ProcessId] = []
         local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
-        local._see_passed_on(identify(worker.pid), members, signal.SIGTERM, 30)
+        local._see_passed_on(identify(worker.pid), members, members, signal.SIGTERM, 30)
         os.killpg(worker.pid, signal.SIGTERM)
         worker.wait()
         loop.run_while(lambda: local.busy)
