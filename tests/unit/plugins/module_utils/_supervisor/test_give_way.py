@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A supervisor stays until its kill pass has ended, whoever else continues it meanwhile."""
+
+import json
+import platform
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS
+
+# Of no other test: passes are looked for on the whole machine.
+RUN = secrets.token_hex(8)
+
+# A stand-in for a pass: it lives until its standard input ends.
+PASS = "import sys; sys.stdin.read()"
+
+# The kernel lets a process send itself a signal with any si_code. 0x80 is SI_KERNEL: what a process group gets that was orphaned while stopped.
+SUPERVISOR = """
+import ctypes, json, os, signal, subprocess, sys
+sys.path[:] = %r
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import give_way
+
+run, with_pass = sys.argv[1:]
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])
+
+
+def kernel_continues_us():
+    info = (ctypes.c_int * 32)(signal.SIGCONT, 0, 0x80)
+    if ctypes.CDLL(None).syscall(129, os.getpid(), signal.SIGCONT, info):
+        raise OSError("no rt_sigqueueinfo")
+
+
+class Supervisor:
+    options = {"run": run, "timeout": "10"}
+    childless = False
+    looks = 0
+
+    def reap(self):
+        self.looks += 1
+        if self.looks in (2, 4):
+            kernel_continues_us()
+        if self.looks == 6 and works:
+            works.stdin.close()
+            works.wait()
+
+
+works = subprocess.Popen([sys.executable, "-c", %r, "run=" + run], stdin=subprocess.PIPE) if with_pass == "yes" else None
+kernel_continues_us()
+supervisor = Supervisor()
+print(json.dumps([give_way(supervisor), supervisor.looks]))
+""" % (PROJECT_PATHS, PASS)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="the number of rt_sigqueueinfo is that of x86_64")
+@pytest.mark.parametrize(("with_pass", "gave_way", "looks"), [("yes", True, 6), ("no", False, 0)])
+def test_the_kernels_own_continuation_is_not_taken_for_that_of_a_pass(with_pass, gave_way, looks):
+    printed = subprocess.check_output([sys.executable, "-c", SUPERVISOR, RUN, with_pass])
+    assert json.loads(printed.decode()) == [gave_way, looks]
