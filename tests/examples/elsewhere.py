@@ -14,7 +14,7 @@ from .claims import CLAIMS, Claim, block, command
 from .pages import ROOT
 
 #: Blocks that show how things lie, and that nothing prints.
-DRAWINGS = (block("docs/who_kills_what.md", "the controller  "),)
+DRAWINGS = (block("docs/who_kills_what.md", "the controller  "), block("docs/architecture.md", "callback/guardian  "))
 
 _SUITES = "it runs this very test, and takes half an hour and more"
 _HOURS = "it takes hours"
@@ -55,7 +55,7 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("make lint-docsite"): Elsewhere("`make lint` runs it before this test", "tests/environment/_gates.py", '"docsite"'),
     command("test_survival --rounds 20"): Elsewhere(_HOURS, "tests/matrix/test_survival.py", "def test_"),
     command("-k test_controls"): Elsewhere("`make test` runs these tests", "tests/matrix/test_controls.py", "def test_"),
-    command("test_evidence_model --tables 10000"): Elsewhere(_HOURS, "tests/unit/plugins/module_utils/test_evidence_model.py", "def test_"),
+    command("test_evidence_model --tables 10000"): Elsewhere(_HOURS, "tests/unit/plugins/module_utils/_tree/test_evidence_model.py", "def test_"),
     command("test_concurrency --every-row"): Elsewhere(_HOURS, "tests/concurrency/test_concurrency.py", "def test_"),
     command("ansible-builder build -f"): Elsewhere(
         "it downloads base images from a registry",

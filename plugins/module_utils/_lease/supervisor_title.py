@@ -6,11 +6,12 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
 
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List
 
-SUPERVISOR_TITLE = "treekill: supervisor"
 ENDING_TITLE = "treekill: ending the tree"
 
 

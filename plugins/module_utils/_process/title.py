@@ -8,6 +8,9 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
+# What the title of a supervisor begins with. It stands here because each supervisor needs it, and most need nothing of _lease.
+SUPERVISOR_TITLE = "treekill: supervisor"
+
 
 def set_title(text: "bytes", environment: "bool" = False) -> "None":
     """Show this text as our command line, where the old one stood; with environment, show no environment any more.

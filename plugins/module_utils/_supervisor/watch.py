@@ -10,9 +10,8 @@ import os
 import select
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import SUPERVISOR_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._process.title import set_title
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE, set_title
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exit import end_like
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import FORWARDED, is_broken
 

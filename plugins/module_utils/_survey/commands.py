@@ -14,9 +14,10 @@ import re
 from itertools import islice
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import KEEP, CookieMatch, is_spare, parse_cookie
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE, SUPERVISOR_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 TYPE_CHECKING = False

@@ -49,10 +49,8 @@ supervise(sys.argv[1], sys.argv[2:], program)
 """The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs need as they are, then the rest, compressed.
 What is handed over is a kill pass."""
 
-_OFTEN = (
-    *("_supervisor.run_module", "_supervisor.watch", "_supervisor.exit", "_lease.supervisor_title"),
-    *("_supervisor.ssh_session", "_supervisor.idle"),
-)
+_OFTEN = ("_supervisor.run_module", "_supervisor.watch", "_supervisor.exit", "_supervisor.ssh_session", "_supervisor.idle")
+"""Of none of these may a kill pass need anything: what is handed over to sudo has the rest alone."""
 
 _LENGTH_BYTES = 8
 _SHARED_BYTES = 256 * 1024

@@ -238,6 +238,11 @@ def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry)
     assert len(set(defined.values())) > 2
 
 
+def test_a_kill_pass_that_is_handed_over_needs_no_part_that_is_not_compressed():
+    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"})
+    assert texts._reached("_kill_pass.main").isdisjoint(cache._OFTEN)
+
+
 def test_what_most_modules_load_needs_no_part_that_is_compressed():
     first, *later = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"}).parts("_supervisor.start", handed_over="_kill_pass.main")
     parts = dict(zip(later[::2], later[1::2], strict=True))

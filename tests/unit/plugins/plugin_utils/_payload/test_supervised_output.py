@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import SUPERVISOR_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, Module, both
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import ansible
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import socket_name
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import SUPERVISOR_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import task_name
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, Module, both, outcome
