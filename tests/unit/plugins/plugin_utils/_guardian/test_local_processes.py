@@ -104,6 +104,22 @@ def test_a_worker_and_all_its_clients_are_frozen_and_let_go_again(local, family,
     assert not local.busy
 
 
+@pytest.mark.parametrize(("lost", "goes_on"), [(False, True), (True, False)], ids=["main lives", "main is gone"])
+def test_a_worker_that_stands_still_goes_on_for_its_last_words_only_while_the_main_process_hears_them(local, loop, family, lost, goes_on):
+    """It may be about to send the command whose kill order has just been carried out."""
+    told: list[signal.Signals] = []
+    send = local._send
+    local._send = lambda process, number: (process.pid == family.worker.pid and told.append(number), send(process, number))  # type: ignore[method-assign]
+    local.freeze([lease_of(family.worker.pid)])
+    until(lambda: family.states() == "TTT")
+    if lost:
+        local.lose_main()
+    local.end(lease_of(family.worker.pid))
+    loop.run_while(lambda: local.busy)
+    assert (signal.SIGCONT in told) is goes_on
+    until(lambda: state_of(family.worker.pid) in "XZ")
+
+
 def test_what_a_local_connection_has_started_is_not_frozen_here(local, family):
     """It is the tree itself."""
     local.freeze([lease_of(family.worker.pid, local=True)])

@@ -24,6 +24,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.proc impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
+from ansible_collections.treekill.remote.plugins.plugin_utils._system import tcp_connections
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import silent_connections
 
@@ -239,3 +240,10 @@ def test_what_may_have_begun_is_noted_for_its_lease():
     assert not page.may_have_begun("0000000b")
     assert not page.gate_closed
     assert page.ask_again_at == 0.0
+
+
+def test_a_socket_is_not_silent_where_one_of_its_connections_is_not(monkeypatch):
+    """Multipath TCP has several for one socket, and the later ones have often received nothing."""
+    rows = {socket.AF_INET: [(5, True), (5, False), (6, True)], socket.AF_INET6: [(6, True), (7, False), (8, True)]}
+    monkeypatch.setattr(tcp_connections, "_of", rows.__getitem__)
+    assert silent_connections() == {6, 8}
