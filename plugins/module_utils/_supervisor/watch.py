@@ -263,6 +263,6 @@ def shows_no_spare(pid: "int") -> "bool":
             lines = status.read().split(b"\n")
     except (OSError, MemoryError):
         return False
-    # The names are those of _process_tree, which a supervisor without memory can't import.
+    # The names are those of _tree/search.py, which a supervisor without memory can't import.
     named = lines[0][6:].rstrip(b":") in (b"sshd", b"sshd-session", b"sshd-auth", b"dropbear")
     return not named or not any(line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines)

@@ -161,7 +161,7 @@ class TreeControl:
         for fate in new:
             self.describe(fate)
             if fate.role == SUPERVISOR:
-                # It stays as long as we do, and does not stand still for ever if we die: see _supervisor_gives_way.
+                # It stays as long as we do, and does not stand still for ever if we die: see _supervisor/give_way.py.
                 self.signal(fate, SIGCONT)
         return bool(new)
 
