@@ -26,13 +26,13 @@ from tests.plays.playing import Play, started
 
 from . import guardian
 
-#: All results as JSON on standard output, but for what differs each time.
+#: All results as JSON on standard output, but for what differs each time, such as the whole seconds that `wait_for` waited.
 _CALLBACK = """
 import json
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = "name: as_json\\ntype: stdout\\nshort_description: results\\ndescription: results\\n"
-VOLATILE = {"start", "end", "delta", "ansible_job_id", "results_file", "src", "_ansible_item_label", "attempts"}
+VOLATILE = {"start", "end", "delta", "elapsed", "ansible_job_id", "results_file", "src", "_ansible_item_label", "attempts"}
 
 def constant(value):
     if isinstance(value, dict):
