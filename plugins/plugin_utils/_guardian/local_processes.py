@@ -25,6 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.no_sessi
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import mark_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
 if t.TYPE_CHECKING:
@@ -160,7 +161,8 @@ class LocalProcesses:
         """Pass the signal of an interruption on to the workers without a lease, and to what they have started here: a lookup, for example.
 
         As core does it from 2.19.4 on, where each worker leads a process group and passes the signal on to that. Before, a worker is in the group of the
-        main process, which gets the signal as a whole from a terminal: there only what it has left is signalled.
+        main process, which gets the signal as a whole from a terminal: what has had it does not get it twice, as it may take that for the order to
+        leave its clean-up.
 
         Args:
             number: of the signal.
@@ -175,11 +177,30 @@ class LocalProcesses:
             self._send(worker, passed)
             if deadly:
                 self._see_passed_on(worker, members, deadly, passed, _LOOKS)
-        # Looked for now: core may terminate the workers before the time is over, and then nothing leads to what they have started.
-        others = [process for worker in idle if worker not in leaders for process in (*self._group_below(worker), worker)]
-        if others:
+        others = [worker for worker in idle if worker not in leaders]
+        # Of INT they unwind. Of what else interrupts a run they die.
+        if others and (number == signal.SIGINT or any(_would_have_died(worker.pid, number) for worker in others)):
+            # Looked for now: core may terminate the workers before the time is over, and then nothing leads to what they have started.
+            members = [member for worker in others for member in self._group_below(worker)]
             self._pending += 1
-            self._loop.after(_FROM_TERMINAL, lambda: self._interrupt_all(others))
+            self._loop.after(_FROM_TERMINAL, lambda: self._signal_with_main(others, members, passed))
+
+    def _signal_with_main(self, workers: t.Iterable[ProcessId], members: t.Iterable[ProcessId], number: signal.Signals) -> None:
+        """INT to the workers, whatever the signal was: it unwinds a worker, which lets go of the queue to the main process on the way."""
+        self._pending -= 1
+        if number == signal.SIGINT and self._told_by_workers(number):
+            return
+        for process in members:
+            self._send(process, number)
+        for worker in workers:
+            self._send(worker, signal.SIGINT)
+
+    def _told_by_workers(self, number: signal.Signals) -> bool:
+        """Whether one of them has had this signal: then the whole group of the main process has. Each writes it into its end of the lifeline."""
+        if self._lifeline is None:
+            return False
+        os.set_blocking(self._lifeline, False)
+        return number in (read_ready(self._lifeline) or b"")
 
     def _see_passed_on(self, worker: ProcessId, members: t.Sequence[ProcessId], deadly: t.Sequence[ProcessId], number: signal.Signals, looks: int) -> None:
         """Send the signal to the group of a worker that has ended before it came to that.
@@ -195,7 +216,8 @@ class LocalProcesses:
             if now is not None and now.id == worker and now.alive:
                 if looks > 1:
                     self._see_passed_on(worker, members, deadly, number, looks - 1)
-            elif all(self._identify(member.pid) == member and _would_have_died(member.pid, number) for member in deadly):
+            elif any(self._identify(member.pid) == member and _would_have_died(member.pid, number) for member in deadly):
+                # One is enough: others may have come to their own end meanwhile.
                 for member in members:
                     self._send(member, number)
 
@@ -205,12 +227,6 @@ class LocalProcesses:
     def _group_below(self, worker: ProcessId) -> list[ProcessId]:
         group = _group_of(worker)
         return [process for process in self._below(worker) if group and _group_of(process) == group]
-
-    def _interrupt_all(self, processes: t.Iterable[ProcessId]) -> None:
-        """INT, whatever the signal was: it unwinds a worker, which lets go of the queue to the main process on the way."""
-        self._pending -= 1
-        for process in processes:
-            self._send(process, signal.SIGINT)
 
     def lose_main(self) -> None:
         """The main process is gone: a worker that stands still has nobody to tell anything, and is not let go on when its order was tried."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import multiprocessing.util
 import os
 import secrets
 import select
@@ -80,6 +81,8 @@ class GuardedRun:
         """Whether an earlier guardian of this run was lost. What it held is not in the report of the one that is asked."""
         self._signals = RunSignals(self._wake_end, self._await_freeze)
         self._workers: OwnWorkers | None = None
+        self._tells_signals = False
+        """Whether this is a worker that tells the guardian of each signal that it gets."""
 
     def start(self) -> None:
         """Start the guardian, and listen for signals.
@@ -93,9 +96,12 @@ class GuardedRun:
             self._close_pipes()
             process.let_go(self.link.run)
             raise
-        os.set_blocking(self._wake_end, False)
+        for descriptor in (self._wake_end, self._held_end):
+            os.set_blocking(descriptor, False)
         announce(self.link)
         at_fork(self._in_child)
+        # Later than what is called at the fork itself: there asyncio takes away what was set.
+        multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
         if is_whole(Part.WORKERS):
             from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers  # noqa: PLC0415
 
@@ -183,9 +189,17 @@ class GuardedRun:
             self._guardian = None
         _at_exit(None)
         if kind is Fork.STRANGER:
+            if self._tells_signals:
+                signal.set_wakeup_fd(-1)
             process.let_go(self.link.run)
             self.link.pipes = None
             self._close_pipes()
+        self._tells_signals = kind is Fork.WORKER and self._workers is not None and self._workers.share_our_group
+
+    def _tell_signals(self) -> None:
+        """In a worker: the interpreter writes the number of each signal there, whatever a handler does then. The guardian reads it."""
+        if self._tells_signals:
+            signal.set_wakeup_fd(self._held_end, warn_on_full_buffer=False)
 
     @property
     def is_of_this_process(self) -> bool:

@@ -44,6 +44,11 @@ class OwnWorkers:
         if WorkerProcess.start is self._start:
             WorkerProcess.start = self._original  # type: ignore[assignment, method-assign]
 
+    @property
+    def share_our_group(self) -> bool:
+        """Whether they stay in the process group of this process, where the signals of a terminal come. Before ansible-core 2.19 they do."""
+        return not hasattr(WorkerProcess, "_term")
+
     def wake(self) -> None:
         """Let the workers go on that a guardian has stopped, and what is below them."""
         for worker in self._alive():
