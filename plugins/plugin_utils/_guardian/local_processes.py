@@ -19,7 +19,7 @@ import re
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, ancestors, descendants
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.no_session import Standing, without_session
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
@@ -70,6 +70,8 @@ class LocalProcesses:
         self._table = LocalTable()
         self._signaller = Signaller(self._table.process)
         self._frozen: dict[str, _Frozen] = {}
+        self._leases_of: collections.Counter[ProcessId] = collections.Counter()
+        """How many of them each worker holds. Its threads may have several commands under way, and a job stays open while it is polled."""
         self._pending = 0
         self._strays_of: list[Lease] = []
         self._next_look = 0.0
@@ -82,22 +84,41 @@ class LocalProcesses:
 
     def freeze(self, leases: t.Iterable[Lease]) -> None:
         """Stop the workers that hold these leases, and their clients."""
-        for lease in leases:
-            if lease.detached:
-                continue  # Its worker has ended: that pid may be a stranger's by now.
-            worker = self._identify(lease.terms["worker"])
+        # The worker of a job that was detached has ended: that pid may be a stranger's by now.
+        held = [lease for lease in leases if not lease.detached]
+        trees = collections.defaultdict(list)
+        for lease in held:
+            if lease.terms["local"]:
+                trees[lease.terms["worker"]].append(lease)
+        for lease in held:
+            # Below the main process are all workers, and it is the one that ends the run.
+            worker = self._identify(lease.terms["worker"]) if lease.terms["worker"] != self._main else None
             # What a local connection has started is the tree itself: the kill pass freezes that.
-            clients = [] if lease.terms["local"] or worker is None else self._below(worker)
+            clients = [] if lease.terms["local"] or worker is None else self._below(worker, trees[worker.pid])
             for process in ([worker] if worker else []) + clients:
                 self._send(process, signal.SIGSTOP)
             self._frozen[lease.lease] = _Frozen(worker, clients)
+            if worker is not None:
+                self._leases_of[worker] += 1
 
     def thaw(self, lease: str) -> None:
         """The lease was done after all: let its worker go on."""
-        frozen = self._frozen.pop(lease, None)
-        if frozen is not None:
-            for process in [*frozen.clients, *([frozen.worker] if frozen.worker else [])]:
-                self._send(process, signal.SIGCONT)
+        frozen = self._take_out(lease)
+        for process in [*frozen.clients, *([frozen.worker] if frozen.worker else [])]:
+            self._send(process, signal.SIGCONT)
+
+    def _take_out(self, lease: str) -> _Frozen:
+        """What stands still for this lease alone. A worker that holds another one is left to that, with all that it has started: nobody knows for which."""
+        frozen = self._frozen.pop(lease, None) or _Frozen(None, [])
+        if frozen.worker is None:
+            return frozen
+        self._leases_of[frozen.worker] -= 1
+        if not self._leases_of[frozen.worker]:
+            del self._leases_of[frozen.worker]
+            return frozen
+        other = next(one for one in self._frozen.values() if one.worker == frozen.worker)
+        other.clients += [client for client in frozen.clients if client not in other.clients]
+        return _Frozen(None, [])
 
     def not_begun(self, leases: t.Iterable[Lease], noted: t.Callable[[str], bool]) -> set[str]:
         """Ids of those of these frozen leases of which nothing can have begun on the host. `noted`: whether the worker has said that it may have."""
@@ -120,12 +141,14 @@ class LocalProcesses:
     def cut(self, lease: Lease) -> None:
         """End the clients of a frozen lease, and with them its channel."""
         frozen = self._frozen.get(lease.lease)
-        for client in frozen.clients if frozen is not None else ():
+        if frozen is None or frozen.worker is None or self._leases_of[frozen.worker] > 1:
+            return
+        for client in frozen.clients:
             self._send(client, signal.SIGKILL)
 
     def end(self, lease: Lease) -> None:
         """The kill order of this lease has been tried: its clients are not needed any more."""
-        frozen = self._frozen.pop(lease.lease, None) or _Frozen(None, [])
+        frozen = self._take_out(lease.lease)
         self._end_clients(frozen.clients)
         if not lease.terms["local"]:
             self._look_for_strays_of(lease)
@@ -266,9 +289,15 @@ class LocalProcesses:
         process = self._table.process(pid) if pid > 1 else None
         return process.id if process else None
 
-    def _below(self, worker: ProcessId) -> list[ProcessId]:
-        # Where a worker has started the guardian, that is below it too: whoever freezes itself gives no order.
-        pids = descendants([worker.pid], self._table.children, lambda pid: pid == os.getpid())
+    def _below(self, worker: ProcessId, trees: t.Sequence[Lease] = ()) -> list[ProcessId]:
+        """What this worker has started, but for the trees of these local leases."""
+        cookie = _cookies_of(trees) if trees else None
+
+        def leave_out(pid: int) -> bool:
+            # Where a worker has started the guardian, that is below it too: whoever freezes itself gives no order.
+            return pid == os.getpid() or cookie is not None and any(map(cookie.search, self._table.arguments(pid)))
+
+        pids = descendants([worker.pid], self._table.children, leave_out)
         return [process for process in map(self._identify, pids) if process is not None]
 
     def _stray_clients(self, leases: t.Sequence[Lease]) -> list[ProcessId]:
@@ -279,15 +308,24 @@ class LocalProcesses:
         its environment.
         """
         marks = {mark_of(lease) for lease in leases}
-        cookies = re.compile(b"|".join(re.escape(f"TREEKILL={lease.terms['run']}/{lease.lease}/".encode()) for lease in leases))
+        cookie = _cookies_of(leases)
         strays = []
         for pid, environment in self._table.environments(self._table.pids()):
             words = environment.split(b"\0") if environment else []
-            if self._mark in words and (not marks.isdisjoint(words) or any(map(cookies.search, self._table.arguments(pid)))):
+            if self._mark not in words:
+                continue
+            moves = not marks.isdisjoint(words) and not self._is_of_a_command(pid, leases[0].terms["run"])
+            if moves or any(map(cookie.search, self._table.arguments(pid))):
                 process = self._identify(pid)
                 if process is not None and pid != os.getpid():
                     strays.append(process)
         return strays
+
+    def _is_of_a_command(self, pid: int, run: str) -> bool:
+        """Whether it belongs to a client with a cookie of the run. One that another thread starts while a file is moved has the mark of that, too."""
+        process = self._table.process(pid)
+        above = [process, *ancestors(process, self._table.process)] if process is not None else []
+        return any(f"TREEKILL={run}/".encode() in word for one in above for word in self._table.arguments(one.id.pid))
 
     def _workers(self, pids: t.Iterable[int]) -> set[int]:
         """Those of these processes that are workers of the run: they hold the lifeline."""
@@ -297,6 +335,10 @@ class LocalProcesses:
         # A courier that was forked a moment ago still holds what its parent holds.
         ours = {os.getpid(), self._main, *self._table.children(os.getpid())}
         return {pid for pid in pids if pid not in ours and _writes_to(pid, pipe)}
+
+
+def _cookies_of(leases: t.Iterable[Lease]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(re.escape(f"TREEKILL={lease.terms['run']}/{lease.lease}/".encode()) for lease in leases))
 
 
 def _writes_to(pid: int, pipe: str) -> bool:

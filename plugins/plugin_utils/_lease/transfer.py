@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -21,14 +22,28 @@ if t.TYPE_CHECKING:
 _VARIABLE = "TREEKILL_TRANSFER"
 
 
+class _UnderWay:
+    """Of this process: leases of files on their way. There are several where a plugin moves files in threads."""
+
+    leases: t.ClassVar[list[str]] = []
+    lock = threading.Lock()
+
+
 @contextlib.contextmanager
 def transferring(lease: str) -> t.Iterator[None]:
     """What is started in the block can be told by `mark_of`: it has no cookie in its command line."""
-    os.environ[_VARIABLE] = lease
+    with _UnderWay.lock:
+        _UnderWay.leases.append(lease)
+        os.environ[_VARIABLE] = lease
     try:
         yield
     finally:
-        del os.environ[_VARIABLE]
+        with _UnderWay.lock:
+            _UnderWay.leases.remove(lease)
+            if _UnderWay.leases:
+                os.environ[_VARIABLE] = _UnderWay.leases[-1]
+            else:
+                os.environ.pop(_VARIABLE, None)
 
 
 def mark_of(lease: Lease) -> bytes:

@@ -22,6 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.proc impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._system import processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, is_alive
@@ -70,6 +71,30 @@ def family() -> Iterator[Family]:
     until(lambda: one.states() == "SSS")
     yield one
     one.close()
+
+
+class Cookies:
+    """A worker with two children, each with the cookie of a lease in its command line, as a client has it and the root of a local tree."""
+
+    def __init__(self) -> None:
+        commands = {f"COMMAND{number}": f"export TREEKILL={RUN}/0000000{number}/$$/$PPID; true" for number in (1, 2)}
+        script = "".join(f"""sh -c 'echo $$; sleep 7200; :' sh "${name}" & """ for name in commands) + "wait"
+        environment = {**os.environ, ENVIRONMENT: PATH, **commands}
+        self.worker = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+        assert self.worker.stdout is not None
+        pids = [int(self.worker.stdout.readline()) for dummy in range(2)]
+        self.clients = sorted(pids, key=lambda pid: b"/00000002/" in ProcTable().arguments(pid)[-1])
+
+
+@pytest.fixture
+def cookies() -> Iterator[Cookies]:
+    one = Cookies()
+    table = ProcTable()
+    # A shell that starts something can't be stopped until that runs its program.
+    until(lambda: [table.arguments(child) for client in one.clients for child in table.children(client)] == [[b"sleep", b"7200"]] * 2)
+    yield one
+    os.killpg(one.worker.pid, signal.SIGKILL)
+    one.worker.communicate()
 
 
 @pytest.fixture
@@ -302,3 +327,97 @@ def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(lo
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
+
+
+def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has_come_to_its_end(local, loop, family, bystander):
+    """Its threads have several commands under way, and nobody knows whose a client is."""
+    leases = [lease_of(family.worker.pid, name) for name in ("00000001", "00000002", "00000003")]
+    local.freeze(leases)
+    until(lambda: family.states() == "TTT")
+    sent: list[ProcessId] = []
+    send = local._send
+    local._send = lambda process, number: (sent.append(process), send(process, number))  # type: ignore[method-assign]
+    local.cut(leases[0])
+    local.end(leases[0])
+    local.thaw("00000002")
+    loop.run_while(lambda: local.busy)
+    assert not sent
+    local.cut(leases[2])
+    until(lambda: set(family.states()[1:]) <= set("XZ"))
+    local.end(leases[2])
+    loop.run_while(lambda: local.busy)
+    until(lambda: family.states()[0] in "XZ")
+
+
+def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_worker_holds_another(local, loop, cookies):
+    """It is known by its cookie."""
+    mine, other = lease_of(cookies.worker.pid), lease_of(cookies.worker.pid, "00000002")
+    local.freeze([mine, other])
+    local.end(mine)
+    loop.run_while(lambda: local.busy)
+    until(lambda: state_of(cookies.clients[0]) in "XZ")
+    assert [state_of(cookies.worker.pid), state_of(cookies.clients[1])] == ["T", "T"]
+    local.end(other)
+    loop.run_while(lambda: local.busy)
+    until(lambda: {state_of(cookies.worker.pid), state_of(cookies.clients[1])} <= set("XZ"))
+
+
+def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_a_lease_with_a_client(local, loop, cookies):
+    tree, other = lease_of(cookies.worker.pid, local=True), lease_of(cookies.worker.pid, "00000002")
+    local.freeze([tree, other])
+    until(lambda: [state_of(cookies.worker.pid), state_of(cookies.clients[1])] == ["T", "T"])
+    local.end(other)
+    local.end(tree)
+    loop.run_while(lambda: local.busy)
+    until(lambda: {state_of(cookies.worker.pid), state_of(cookies.clients[1])} <= set("XZ"))
+    assert state_of(cookies.clients[0]) == "S"
+
+
+def test_a_main_process_that_holds_a_lease_itself_does_not_stand_still(loop, family):
+    """A strategy may run a command there. It is the one that ends the run."""
+    local = LocalProcesses(loop, PATH, None, family.worker.pid)
+    lease = lease_of(family.worker.pid)
+    sent: list[ProcessId] = []
+    local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
+    local.freeze([lease])
+    local.end(lease)
+    loop.run_while(lambda: local.busy)
+    assert not sent
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_files_that_are_moved_in_several_threads_are_marked_until_the_last_of_them_is_there(monkeypatch, last):
+    monkeypatch.delenv("TREEKILL_TRANSFER", raising=False)
+    moves = [transferring("00000001"), transferring("00000002")]
+    for move in moves:
+        move.__enter__()
+    moves[1 - last].__exit__(None, None, None)
+    assert os.environ["TREEKILL_TRANSFER"] == f"0000000{last + 1}"
+    moves[last].__exit__(None, None, None)
+    assert "TREEKILL_TRANSFER" not in os.environ
+
+
+def test_a_client_that_another_thread_has_started_while_a_file_was_moved_is_not_ended_with_the_transfer(local, loop):
+    """It has the mark of the transfer by its environment, and the cookie of its own lease."""
+    environment = {**os.environ, ENVIRONMENT: PATH, "TREEKILL_TRANSFER": "00000001"}
+    words = ["sh", "-c", "echo ready; sleep 7200; :"]
+    clients = [
+        subprocess.Popen([*words, *more], env=environment, stdout=subprocess.PIPE, start_new_session=True)
+        for more in (["sftp"], ["ssh", f"export TREEKILL={RUN}/00000002/$$/$PPID; true"])
+    ]
+    try:
+        for client in clients:
+            assert client.stdout is not None
+            assert client.stdout.readline() == b"ready\n"
+        until(lambda: ProcTable().children(clients[1].pid))
+        (helper,) = ProcTable().children(clients[1].pid)
+        local.end(lease_of(0, transfer=True))
+        loop.run_while(lambda: local.busy)
+        assert clients[0].wait(10) == -signal.SIGKILL
+        # What it has started for itself has the mark alone.
+        assert clients[1].poll() is None
+        assert state_of(helper) not in "XZ"
+    finally:
+        for client in clients:
+            os.killpg(client.pid, signal.SIGKILL)
+            client.communicate()

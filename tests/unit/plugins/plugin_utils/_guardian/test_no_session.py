@@ -196,7 +196,7 @@ def test_a_client_that_was_started_after_the_others_stood_still_is_not_known():
     with port() as silent, worker(ssh(silent.number)) as one:
         silent.accept()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(one.local, "_below", lambda dummy: [])
+            patch.setattr(one.local, "_below", lambda dummy, dummy_trees: [])
             assert not one.is_found_without_session()
 
 
