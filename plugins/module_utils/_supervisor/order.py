@@ -9,14 +9,18 @@ A module over a local connection is in the process group of the controller, befo
 the run by a signal to the group ends the module by the same signal. The supervisor alone still knows what it has left.
 """
 
+import os
 import time
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
 
 # Seconds. An order for this machine comes within half a second, and later where it has much to do. A module that was
-# ended for reasons of its own has its result so much later, if it has left something.
+# ended for reasons of its own has its result so much later, if it has left something. While whoever waits for the result
+# stands still, the order is still to come, and nobody is held up.
 ORDER_SECONDS = 5.0
 # Milliseconds between two looks: a pass that stops us and continues us wakes nobody.
 ORDER_LOOK = 20
@@ -25,8 +29,28 @@ ORDER_LOOK = 20
 def await_order(supervisor: "Supervisor") -> "bool":
     """Let a kill pass do its work, if one comes in time. Whether the channel has broken instead."""
     until = time.monotonic() + ORDER_SECONDS
-    while not supervisor.childless and time.monotonic() < until:
+    while not supervisor.childless and (time.monotonic() < until or is_reader_stopped()):
         supervisor.rest(ORDER_LOOK)
         if supervisor.give_way() or supervisor.is_cut_off():
             return supervisor.is_cut_off()
+    return False
+
+
+def is_reader_stopped() -> "bool":
+    """Whether a process is stopped that has started our root, or one above it. A guardian stops its workers until their orders were carried out."""
+    try:
+        pid = parse_cookie(os.environ.get(VARIABLE, "")).ppid
+    except ValueError:
+        return False
+    seen = {0, 1}
+    while pid not in seen:
+        seen.add(pid)
+        try:
+            with open("/proc/%d/stat" % pid, "rb") as stat:
+                state, ppid = stat.read().rpartition(b") ")[2].split()[:2]
+        except OSError:
+            return False
+        if state in b"Tt":
+            return True
+        pid = int(ppid)
     return False

@@ -11,11 +11,26 @@ import re
 import signal
 
 import pytest
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import ORDER_SECONDS
 
 from ..local_play import playing
 
 #: Starts a daemon whose environment is cleared but for what the test knows it by, and then works.
 SCRIPT = "env -i TK_LOCAL_PLAY=$TK_LOCAL_PLAY setsid sleep 7201 < /dev/null > /dev/null 2>&1 & sleep 7202"
+
+#: The connection local, by which kill orders come late.
+LATE = f"""
+import time
+from ansible.plugins.connection.local import Connection as Local
+
+DOCUMENTATION = "name: late\\nshort_description: late\\noptions: {{}}"
+
+class Connection(Local):
+    def exec_command(self, *args, **more):
+        if "_treekill_carries_order" in vars(self):
+            time.sleep({ORDER_SECONDS + 2})
+        return super().exec_command(*args, **more)
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
@@ -26,6 +41,20 @@ def test_an_orphan_that_cleared_its_environment_ends_with_the_run(number, pipeli
         orphan = play.wait_for_words("sleep", "7201")
         play.wait_for_words("sleep", "7202")
         os.killpg(play.process.pid, number)
+        said = play.finished()
+        assert orphan not in play.pids(), said
+        assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", said, re.MULTILINE), said
+
+
+def test_an_order_that_comes_late_finds_what_a_module_has_left():
+    """Its worker stands still until then, so the supervisor knows that there is one."""
+    tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
+    here = {"web1": {"ansible_connection": "late", "ansible_pipelining": True}}
+    files = {"connection_plugins/late.py": LATE}
+    with playing(tasks, inventory=here, configuration="connection_plugins = connection_plugins", files=files) as play:
+        orphan = play.wait_for_words("sleep", "7201")
+        play.wait_for_words("sleep", "7202")
+        os.killpg(play.process.pid, signal.SIGINT)
         said = play.finished()
         assert orphan not in play.pids(), said
         assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", said, re.MULTILINE), said

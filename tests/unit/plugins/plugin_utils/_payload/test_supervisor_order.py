@@ -72,3 +72,26 @@ def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_end
     assert titles(namespace.processes())
     shell.stdout.close()
     namespace.wait_for(lambda now: not sleeps(now), "the end of what was left")
+
+
+def test_a_supervisor_waits_longer_while_whoever_waits_for_its_result_stands_still(namespace, tmp_path):
+    """As a guardian has it until the order was carried out. Without one the result comes, and what was left lives on."""
+    go = tmp_path / "go"
+    text = LEAVES.replace("os.kill(", f"import time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nos.kill(")
+    shell = namespace.spawn(Module(text.format(daemon=DAEMON, name="SIGTERM"), tmp_path, timeout=1.0).argv(True))
+    assert shell.stdout.readline() == b"ready\n"
+    (worker,) = (process.ppid for process in namespace.processes().values() if process.arguments[:2] == ["/bin/sh", "-c"])
+    namespace.run(["kill", "-STOP", str(worker)])
+    go.touch()
+    namespace.wait_for(lambda now: not [one for one in now.values() if one.arguments[-1].endswith("AnsiballZ_probe.py")], "the end of the module")
+    began = time.monotonic()
+    while time.monotonic() - began < ORDER_SECONDS + 1:
+        assert titles(namespace.processes())
+        time.sleep(0.1)
+    namespace.run(["kill", "-CONT", str(worker)])
+    # nsenter stops itself when what it has started is stopped.
+    shell.send_signal(signal.SIGCONT)
+    shell.communicate(timeout=ORDER_SECONDS)
+    assert shell.returncode == 128 + signal.SIGTERM
+    assert sleeps(namespace.processes())
+    assert not titles(namespace.processes())
