@@ -192,6 +192,16 @@ def line(record: dict[str, t.Any]) -> bytes:
 
 def read(path: str) -> JournalEntry | None:
     """The run that a file tells of; None for a file that tells of none, has vanished, or could have been written by somebody else."""
+    found = recorded(path)
+    if found is None:
+        return None
+    entry, written = found
+    entry.state = _state(entry, is_locked(path), written)
+    return entry
+
+
+def recorded(path: str) -> tuple[JournalEntry, float] | None:
+    """As `read`, with the state that the file itself tells; and when it was written, in seconds since the epoch."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -202,9 +212,7 @@ def read(path: str) -> JournalEntry | None:
             return None
         records = list(_records(file.read(_LONGEST)))
     entry = _entry(path, records)
-    if entry is not None:
-        entry.state = _state(entry, is_locked(path), status.st_mtime)
-    return entry
+    return None if entry is None else (entry, status.st_mtime)
 
 
 def lock_path_of(path: str) -> str:

@@ -43,7 +43,11 @@ class Bounds:
 
 
 class JournalWriter:
-    """Writes the file of one run. Whatever method raises OSError, the next one writes what was missed as well, if there is room by then."""
+    """Writes the file of one run. Whatever method raises OSError, the next one writes what was missed as well, if there is room by then.
+
+    A run has two guardians where the socket of the first one was removed: both write, and either may write the file anew. So nobody writes but with
+    the lock of the file that is at its path at that moment, and whoever writes it anew begins with what it says.
+    """
 
     def __init__(self, directory: str, run: str, head: dict[str, t.Any]) -> None:
         """`head`: the first line but for version and run."""
@@ -51,10 +55,15 @@ class JournalWriter:
         self._path = journal.path_of(directory, run)
         self._head = {"version": journal.VERSION, "run": run, **head}
         self._entry = journal.entry_of(self._path, [self._head])
+        """What this writer knows: the file may be lost."""
+        self._missed: dict[str, dict[str, t.Any]] = {}
+        """Records that are not in the file yet, in their order. A lease that was given back meanwhile leaves only the name of its host."""
+        self._number = 0
         self._descriptor: int | None = None
         self._lock: int | None = None
         self._limit = _GROWTH
-        self._behind = False
+        self._torn = False
+        """Whether the file may end with half a line."""
         self._made = False
 
     @property
@@ -78,7 +87,11 @@ class JournalWriter:
 
     def take_over(self) -> None:
         """Go on where the last guardian of the run was."""
-        self._entry = journal.read(self._path) or self._entry
+        found = journal.recorded(self._path)
+        if found is not None:
+            self._entry = found[0]
+        # That one may have been killed while it wrote.
+        self._torn = True
 
     def _hold(self) -> None:
         if self._lock is None:
@@ -88,37 +101,103 @@ class JournalWriter:
 
     def add(self, record: dict[str, t.Any]) -> None:
         """Append a line."""
+        self._note(record)
+        with self._file() as descriptor:
+            if descriptor is None:
+                self._write_anew(self._entry)
+            elif self._append(descriptor) > self._limit:
+                self._compact()
+
+    def _note(self, record: dict[str, t.Any]) -> None:
         with contextlib.suppress(KeyError):  # of a lease that an earlier guardian has granted, and could not write down
             journal.add(self._entry, record)
-        if self._behind:
-            self._rewrite()
+        self._number += 1
+        opened = self._missed.pop(f"opened/{record['done']}", None) if "done" in record else None
+        if opened is not None:
+            self._missed[f"host/{opened['host']}"] = {"hosts": [opened["host"]]}
+        else:
+            self._missed[f"opened/{record['opened']}" if "opened" in record else f"{self._number}"] = record
+
+    @contextlib.contextmanager
+    def _file(self) -> t.Iterator[int | None]:
+        """The file that is at the path, with nobody else at it while the block runs; None where there is none."""
+        try:
+            descriptor = self._locked()
+        except FileNotFoundError:
+            self._close()
+            yield None
             return
-        # What is not known to be written is missing: a write that fails may have written half of a line.
-        self._behind = True
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-        content = journal.line(record)
-        if os.write(self._descriptor, content) < len(content):
+        try:
+            yield descriptor
+        finally:
+            if self._descriptor is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _locked(self) -> int:
+        while True:
+            if self._descriptor is None:
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(self._descriptor), os.lstat(self._path)):
+                return self._descriptor
+            # Another guardian of this run has written it anew.
+            self._close()
+
+    def _append(self, descriptor: int) -> int:
+        """Append what is missing; the size of the file."""
+        before = os.lseek(descriptor, 0, os.SEEK_END)
+        content = b"\n" * self._torn + b"".join(map(journal.line, self._missed.values()))
+        self._torn = True
+        if os.write(descriptor, content) < len(content):
+            # All of it is missing then. What is here can't be taken for given back while it stands there.
+            os.ftruncate(descriptor, before)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
-        self._behind = False
-        if os.lseek(self._descriptor, 0, os.SEEK_CUR) > self._limit:
-            self._rewrite()
+        self._torn = False
+        self._missed.clear()
+        return before + len(content)
 
     def _rewrite(self) -> None:
-        """Write the file anew, without the leases that were given back."""
+        with self._file() as descriptor:
+            if descriptor is None:
+                self._write_anew(self._entry)
+            else:
+                self._compact()
+
+    def _compact(self) -> None:
+        """Write the file anew, without the leases that were given back. What another guardian has written stays."""
+        found = journal.recorded(self._path)
+        entry = self._entry if found is None else found[0]
+        for record in self._missed.values():
+            with contextlib.suppress(KeyError):
+                journal.add(entry, record)
+        self._write_anew(entry)
+
+    def _write_anew(self, entry: journal.JournalEntry) -> None:
+        content = b"".join(map(journal.line, [self._head, *journal.records_of(entry)]))
+        replace(self._path, content, wait_for_disk=False)
+        # With this goes the lock, for which others may wait.
+        self._close()
+        self._limit = len(content) + _GROWTH
+        self._torn = False
+        self._missed.clear()
+
+    def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        content = b"".join(map(journal.line, [self._head, *journal.records_of(self._entry)]))
-        replace(self._path, content, wait_for_disk=False)
-        self._limit = len(content) + _GROWTH
-        self._behind = False
 
     def end(self, record: dict[str, t.Any]) -> None:
-        """The last line, and the lock taken away."""
-        self._behind = True
-        self.add(record)
-        os.unlink(journal.lock_path_of(self._path))
+        """The last line, and the lock taken away, unless another guardian of the run holds it."""
+        self._note(record)
+        self._rewrite()
+        if self._lock is None:
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(journal.lock_path_of(self._path))
 
 
 def prune(directory: str, bounds: Bounds, now: float | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -148,20 +149,22 @@ def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
 
 CHILD = """
 import sys, time
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import JournalWriter
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_writer
 import json
-made = JournalWriter(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
+journal_writer._GROWTH = int(sys.argv[6])
+made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
 made.begin()
-for number in range(int(sys.argv[4])):
+first = int(sys.argv[5])
+for number in range(first, first + int(sys.argv[4])):
     made.add({"opened": "%08x" % number, "host": "web%d" % number})
 print("ready", flush=True)
 time.sleep(600)
 """
 
 
-def child(directory: Path, run: str, leases: int) -> subprocess.Popen[str]:
+def child(directory: Path, run: str, leases: int, first: int = 0, growth: int = 1 << 20) -> subprocess.Popen[str]:
     environ = {**os.environ, "PYTHONPATH": PLACES}
-    words = [str(directory), run, json.dumps(HEAD), str(leases)]
+    words = [str(directory), run, json.dumps(HEAD), str(leases), str(first), str(growth)]
     return subprocess.Popen([sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True, env=environ)
 
 
@@ -285,13 +288,79 @@ def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     made = writer(tmp_path)
     made.add({"opened": "00000001", "host": "web1"})
     made.add({"opened": "00000002", "host": "web2"})
-    os.close(made._descriptor)
-    # The kernel's own full disk.
-    made._descriptor = os.open("/dev/full", os.O_WRONLY)
-    with pytest.raises(OSError, match="No space left"):
-        made.add({"done": "00000001"})
-    made.add({"opened": "00000003", "host": "web3"})
-    assert list(only(tmp_path).leases) == ["00000002", "00000003"]
+    path = path_of(str(tmp_path), RUN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel takes half of the line, as on a disk that gets full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path) + 9, before[1]))
+    try:
+        for record in ({"done": "00000001"}, {"opened": "00000003", "host": "web3"}, {"opened": "00000004", "host": "web4"}, {"done": "00000004"}):
+            with pytest.raises(OSError, match="No space left"):
+                made.add(record)
+        assert list(only(tmp_path).leases) == ["00000001", "00000002"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    made.add({"opened": "00000005", "host": "web5"})
+    assert list(only(tmp_path).leases) == ["00000002", "00000003", "00000005"]
+    assert only(tmp_path).hosts == {f"web{number}" for number in range(1, 6)}
+
+
+def test_a_file_that_somebody_has_removed_is_written_again(tmp_path):
+    made = writer(tmp_path)
+    made.add({"opened": "00000001", "host": "web1"})
+    os.unlink(path_of(str(tmp_path), RUN))
+    made.add({"opened": "00000002", "host": "web2"})
+    assert list(only(tmp_path).leases) == ["00000001", "00000002"]
+
+
+# Two guardians of one run: the socket of the first one was removed.
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.one_of(STEPS.map(lambda steps: steps[:1]), st.just("anew"))), max_size=30))
+def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writes_the_file_anew(tmp_path_factory, turns):
+    directory = tmp_path_factory.mktemp("journal")
+    alone, writers = tmp_path_factory.mktemp("journal"), [writer(directory)]
+    reference = writer(alone)
+    writers.append(writer(directory))
+    writers[1].take_over()
+    for number, step in turns:
+        if step == "anew":
+            writers[number]._rewrite()
+        for record in step if step != "anew" else ():
+            writers[number].add(record)
+            reference.add(record)
+    for made in (*writers, reference):
+        let_go(made)
+    assert (only(directory).leases, only(directory).hosts, only(directory).cause) == (only(alone).leases, only(alone).hosts, only(alone).cause)
+
+
+def test_the_end_of_one_of_two_guardians_is_not_the_end_of_the_run(tmp_path):
+    first = writer(tmp_path)
+    first.add({"opened": "00000001", "host": "web1"})
+    second = writer(tmp_path)
+    second.take_over()
+    second.add({"opened": "00000002", "host": "web2"})
+    first.add({"done": "00000001"})
+    first.end({"over": "finished", "at": "now"})
+    let_go(first)
+    assert only(tmp_path).state == "running"
+    second.end({"over": "finished", "at": "now"})
+    let_go(second)
+    assert (only(tmp_path).state, only(tmp_path).open_hosts()) == ("finished", {"web2": ["00000002"]})
+    assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
+
+
+def test_two_guardians_that_write_at_the_same_time_lose_nothing(tmp_path):
+    writer(tmp_path)
+    children = [child(tmp_path, RUN, 300, first=first, growth=2000) for first in (0, 1000)]
+    try:
+        for process in children:
+            assert process.stdout.readline() == "ready\n"
+        assert sorted(only(tmp_path).leases) == [f"{number:08x}" for first in (0, 1000) for number in range(first, first + 300)]
+    finally:
+        for process in children:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 # Bounds.
