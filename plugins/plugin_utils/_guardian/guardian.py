@@ -125,7 +125,7 @@ class Guardian:
             return
         gone, self._main = self._main.pid, None
         self._local.lose_main()
-        if not self._over:
+        if not self._over and not (self._page.run_ended and self._only_detached):
             self._interrupt("the main process is gone")
         self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)
 
@@ -260,7 +260,7 @@ class Guardian:
         wait = bool(message["wait"])
         # What workers have said before the run ended may be in other connections.
         self._catch_up()
-        if any(not lease.detached for lease in self._ledger.opened):
+        if not self._only_detached:
             self._interrupt("the run ended with tasks in flight")
         # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
         self._over = True
@@ -269,6 +269,11 @@ class Guardian:
             self._tell_progress()
         else:
             self._peers.reply(peer, self._report())
+
+    @property
+    def _only_detached(self) -> bool:
+        """Whether no task is in flight: only jobs that the run has left may be there."""
+        return all(lease.detached for lease in self._ledger.opened)
 
     def _op_leave(self, peer: Peer, message: Message) -> None:
         """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""

@@ -18,6 +18,7 @@ import zlib
 
 _GATE = 0
 _WARNED = 1
+_ENDED = 2
 _ASK_AGAIN = struct.Struct("=d")
 _ASK_AGAIN_AT = 8
 """Places on the page. The last one is aligned, so that the processor writes it whole."""
@@ -41,6 +42,15 @@ class RunPage:
     def close_gate(self) -> None:
         """Have no worker start anything more."""
         self._memory[_GATE] = 1
+
+    @property
+    def run_ended(self) -> bool:
+        """Whether the run came to its own end. A guardian that the main process has lost sight of is told by nobody."""
+        return self._memory[_ENDED] != 0
+
+    def end_run(self) -> None:
+        """Said by the main process, when nothing has interrupted the run."""
+        self._memory[_ENDED] = 1
 
     @property
     def warned(self) -> bool:

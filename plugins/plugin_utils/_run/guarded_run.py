@@ -290,6 +290,8 @@ class GuardedRun:
     def _show_report(self) -> None:
         if self._guardian is not None:
             self._is_another(_has_hung_up(self._guardian))
+        if not self.interrupted:
+            self.link.page.end_run()
         try:
             report = self._await_report()
         except (OSError, WireError, endpoint.WrongPeer) as error:

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from ansible.executor.process.worker import WorkerProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 
 from ..plays_here import Program, playbook, running
 
@@ -291,3 +292,29 @@ def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):
         assert program.wait() == 99, program.told
         assert not program.running("sleep", "7200")
         assert "survivors 0" in program.told
+
+
+#: A job that the run leaves on purpose, a moment for the test, and a task before which the main process looks for its guardian.
+LEAVES_A_JOB = f"""
+- hosts: all
+  gather_facts: no
+  tasks:
+    - {{command: sleep 7203, async: 7200, poll: 0}}
+    - shell: '{WAITS}'
+    - command: 'true'
+"""
+
+
+def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(tmp_path):
+    with playbook(tmp_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
+        program.until(lambda: program.running("sleep", "7203") and program.running("sleep", "0.1"))
+        for path in tmp_path.glob("treekill-*/socket"):
+            path.unlink()
+        (tmp_path / "go").touch()
+        assert program.wait() == 0, program.told
+        assert "its socket was removed" in program.flat()
+        # Both guardians are gone, and with them all that they may have had to do.
+        program.until(lambda: not [words for words in program.carriers().values() if "ansible.cli.playbook" in words])
+        assert program.running("sleep", "7203")
+        (entry,) = journal.entries(str(tmp_path / "home" / "treekill" / "journal"))
+        assert (entry.state, entry.cause, entry.open_hosts()) == ("finished", "", {})
