@@ -31,6 +31,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoi
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message, WireError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import note_without_guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
@@ -42,6 +43,9 @@ _LATE_SECONDS = 30.0
 
 _TURN = 0.1
 """Seconds for which one thread waits for its answer before another one may ask."""
+
+_RECORDED_AS = {"done": "done", "detach": "detached"}
+"""What is said of a lease, and the name of the line in the journal."""
 
 display = Display()
 
@@ -177,13 +181,17 @@ class Link:
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
     def _tell_any(self, message: Message) -> None:
-        """Tell the guardian, or where it is gone the next one: the journal is to know it."""
+        """Tell the guardian, or where it is gone the next one: the journal is to know it. Where there is none either, it is written down here."""
         mine = self._channel is not None and self._owner == os.getpid()
         self._tell(message)
-        if mine and self._channel is None and not self.page.gate_closed and not self.is_late:
+        if not mine or self._channel is not None or self.page.gate_closed:
+            return
+        if not self.is_late:
             with contextlib.suppress(OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer):
                 self._connected(time.monotonic() + _PATIENCE)
                 self._tell(message)
+        if self._channel is None:
+            note_without_guardian(self.records or resolve_records(), self.run, {_RECORDED_AS[message["op"]]: message["lease"]})
 
     def _tell(self, message: Message) -> None:
         with self._lock:

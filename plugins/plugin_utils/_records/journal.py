@@ -170,12 +170,29 @@ def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> 
         OSError: it can't be written.
         ValueError: not a run id.
     """
-    lines = b"".join(line({"swept": lease, "host": host}) for lease in leases)
-    descriptor = os.open(path_of(directory, run), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, b"\n" + lines)
-    finally:
-        os.close(descriptor)
+    append(directory, run, [{"swept": lease, "host": host} for lease in leases])
+
+
+def append(directory: str, run: str, records: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+    """Add lines to the file of a run that no guardian writes any more.
+
+    Raises:
+        OSError: it can't be written; that there is no such file, among others.
+        ValueError: not a run id.
+    """
+    path = path_of(directory, run)
+    # Before them a line end: the last guardian may have been killed while it wrote.
+    content = b"\n" + b"".join(map(line, records))
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # A writer that is about to end may write the file anew.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                os.write(descriptor, content)
+                return
+        finally:
+            os.close(descriptor)
 
 
 def path_of(directory: str, run: str) -> str:
@@ -185,7 +202,7 @@ def path_of(directory: str, run: str) -> str:
     return os.path.join(directory, run + SUFFIX)
 
 
-def line(record: dict[str, t.Any]) -> bytes:
+def line(record: t.Mapping[str, t.Any]) -> bytes:
     """One line of a file: ASCII, whatever a host is called."""
     return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
 

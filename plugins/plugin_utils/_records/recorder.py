@@ -11,6 +11,7 @@ Nothing here stops a kill, or waits for a disk: what can't be written is told to
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import pwd
@@ -21,7 +22,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Settlement
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, append
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import WriterQueue
 
@@ -149,6 +150,21 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def note_without_guardian(options: RecordOptions, run: str, record: Message) -> None:
+    """Add a line to the journal where there is no guardian that could. What can't be written is not known of the run.
+
+    Directly, and not by another process: where no guardian can be had, it is mostly since there can be no other process.
+    """
+    if options.journal_path:
+        with contextlib.suppress(OSError, ValueError):
+            append(options.journal_path, run, [record])
+
+
+def end_without_guardian(options: RecordOptions, run: str) -> None:
+    """Note that the run has come to its own end. What is open in the journal by then has not returned, as far as anybody knows."""
+    note_without_guardian(options, run, {"over": "finished", "at": _now()})
 
 
 def _now() -> str:

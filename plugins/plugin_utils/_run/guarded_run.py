@@ -35,6 +35,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight i
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import Recap, screen_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import end_without_guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import launcher
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent, Silence
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals, StopWaiting, unwinding
@@ -300,6 +301,8 @@ class GuardedRun:
             if not isinstance(error, GuardianSilent):
                 # Nobody listens there any more, so nobody else takes it away.
                 endpoint.remove(os.environ[endpoint.ENVIRONMENT])
+                if self.link.records is not None and not self.interrupted:
+                    end_without_guardian(self.link.records, self.link.run)
                 if self._workers is not None:
                     self._workers.wake()
             return

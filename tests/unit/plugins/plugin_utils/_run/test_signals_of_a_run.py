@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -318,3 +319,23 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
         assert program.running("sleep", "7203")
         (entry,) = journal.entries(str(tmp_path / "home" / "treekill" / "journal"))
         assert (entry.state, entry.cause, entry.open_hosts()) == ("finished", "", {})
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [f"{{raw: 'touch there; {WAITS}'}}", f"{{shell: 'touch there; {WAITS}', async: 7200, poll: 0}}, {{raw: '{WAITS}'}}"],
+    ids=["task", "job"],
+)
+def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(tmp_path, tasks):
+    """A worker could tell nobody that its command has returned, and there was no other guardian to be had."""
+    with playbook(tmp_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
+        program.until(lambda: (tmp_path / "there").exists() and program.running("sleep", "0.1"))
+        (path,) = tmp_path.glob("treekill-*/lock")
+        guardian = int(path.read_text())
+        with path.open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.kill(guardian, signal.SIGKILL)
+            (tmp_path / "go").touch()
+            assert program.wait() == 0, program.told
+        (entry,) = journal.entries(str(tmp_path / "home" / "treekill" / "journal"))
+        assert (entry.state, entry.open_hosts()) == ("finished", {})
