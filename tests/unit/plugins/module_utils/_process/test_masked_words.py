@@ -42,6 +42,17 @@ SECRET = "hunter2"
         ("tool --password -hunter2 -v", "tool --password ******** -v"),
         ("tool --password --token hunter2", "tool --password --token ********"),
         ("tool --ssl-key=hunter2 --private_key hunter2", "tool --ssl-key=******** --private_key ********"),
+        ("sshpass -p hunter2 ssh -p 2222 web1", "sshpass -p ******** ssh -p 2222 web1"),
+        ("sh -c /usr/bin/sshpass -v -P Pass -p'hunter2;x' ssh web1", "sh -c /usr/bin/sshpass -v -P Pass -p******** ssh web1"),
+        ("mysql -u root -phunter2 app", "mysql -u root -p******** app"),
+        ("sh -c mysqldump -phunter2 -p 'app' | gzip", "sh -c mysqldump -p******** -p 'app' | gzip"),
+        ("mariadb-dump -p'hunter2 two' app", "mariadb-dump -p******** app"),
+        ("mongodump -u a -p hunter2 -d app", "mongodump -u a -p ******** -d app"),
+        ("redis-cli -a hunter2 ping", "redis-cli -a ******** ping"),
+        ("ldapsearch -x -D cn=a -w hunter2 -b dc=b", "ldapsearch -x -D cn=a -w ******** -b dc=b"),
+        ("curl -sSu deploy:hunter2 -U 'p:hunter2 x' http://api", "curl -sSu deploy:******** -U p:******** http://api"),
+        ("curl -udeploy:hunter2 --user a:hunter2 --proxy-user=b:hunter2 x", "curl -udeploy:******** --user a:******** --proxy-user=b:******** x"),
+        ("smbclient //a/b -U deploy%hunter2 -c ls", "smbclient //a/b -U deploy%******** -c ls"),
     ],
 )
 def test_a_secret_is_masked_by_its_form(text, shown):
@@ -70,6 +81,16 @@ def test_a_secret_that_was_cut_off_is_masked_too(length):
         "ffmpeg --passive=1 -i a",
         "/usr/bin/python3 /root/.ansible/tmp/ansible-tmp-1/AnsiballZ_command.py",
         "bash -c for i in 1 2; do echo $i; done",
+        "sshpass -e ssh -p 2222 web1",
+        "sshpass -f file ssh -p 2222 web1",
+        "ssh -p 2222 web1",
+        "mysql -u root -p app",
+        "mkdir -p /srv/a",
+        "docker run -p 80:80 app",
+        "curl -u deploy http://localhost:8080/a",
+        "curl --user-agent a:b http://localhost:8080/a",
+        "sort -u a:b",
+        "/etc/mysql.d/restart -pa",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text):
@@ -91,6 +112,12 @@ WORDS = [
     (["tool", "-d", '{"password": 73501, "b": 1}'], 'tool -d {"password": "********", "b": 1}'),
     (["tool", '{"key": {"a": "correct horse", "b": 2}, "c": 3}'], 'tool {"key": "********", "c": 3}'),
     (["curl", "-d", "user=a&password=correct horse&b=c"], "curl -d user=a&password=********"),
+    (["sudo", "sshpass", "-p", "correct horse", "ssh", "-p", "22 a"], "sudo sshpass -p ******** ssh -p 22 a"),
+    (["sshpass", "-pcorrect horse", "ssh", "-p", "22 a"], "sshpass -p******** ssh -p 22 a"),
+    (["sshpass", "-e", "ssh", "-p", "22 a"], "sshpass -e ssh -p 22 a"),
+    (["/usr/bin/mysql", "-pcorrect horse", "-e", "select 1"], "/usr/bin/mysql -p******** -e select 1"),
+    (["curl", "-u", "deploy:correct horse", "x"], "curl -u deploy:******** x"),
+    (["curl", "-sUdeploy:correct horse", "x"], "curl -sUdeploy:******** x"),
     (["bash", "-c", "for i in 1 2; do echo $i; done", "a b"], "bash -c for i in 1 2; do echo $i; done a b"),
 ]
 
@@ -117,6 +144,14 @@ def test_a_value_with_blanks_that_was_cut_off_is_masked(length):
 @pytest.mark.parametrize("length", range(len("git clone https://h"), len("git clone https://hunter2")))
 def test_a_token_that_was_cut_off_before_its_at_sign_is_masked(length):
     assert mask_words("git clone https://hunter2@git.example.com"[:length], cut=True) == "git clone https://********"
+
+
+@pytest.mark.parametrize("word", ["sshpass -v -P" * 300, "sshpass " + "-v " * 1000, "curl -u" + "u" * 2000, "curl " * 1000, "mysql -p" * 500])
+def test_long_texts_with_such_programs_are_not_waited_for(word):
+    began = time.process_time()
+    mask_command(word, cut=True)
+    mask_command("a\0" + word.replace(" ", "\0"), cut=True)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("word", ["pass" * 500, "pass-" * 500, "-pass:" * 500, '"key":' * 500, "key\\\\" * 300])
