@@ -91,16 +91,18 @@ class GuardedRun:
         Raises:
             RendezvousError, OSError: there can be no guardian.
         """
+        # First: what another thread of the program forks meanwhile has our pipes as well, and would be taken for a worker.
+        at_fork(self._in_child)
         try:
             self._meet_guardian()
         except BaseException:
+            at_fork(None)
             self._close_pipes()
             process.let_go(self.link.run)
             raise
         for descriptor in (self._wake_end, self._held_end):
             os.set_blocking(descriptor, False)
         announce(self.link)
-        at_fork(self._in_child)
         # Later than what is called at the fork itself: there asyncio takes away what was set.
         multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
         if is_whole(Part.WORKERS):

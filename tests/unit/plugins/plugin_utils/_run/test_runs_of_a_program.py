@@ -119,6 +119,32 @@ except Enough:
         assert "TREEKILL RECAP [SIGHUP]" in program.told, program.told
 
 
+def test_a_fork_of_another_thread_while_the_guardian_is_started_outlives_a_killed_program(tmp_path):
+    script = f"""
+import threading
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+def work():
+    import time
+    open('works', 'w').write(str(os.getpid()))
+    time.sleep(7200)
+ensure = process.ensure
+def ensure_meanwhile(*arguments):
+    thread = threading.Thread(target=multiprocessing.get_context('fork').Process(target=work).start)
+    thread.start()
+    thread.join()
+    return ensure(*arguments)
+process.ensure = ensure_meanwhile
+{SLEEP}
+"""
+    with host_program(tmp_path, script) as program:
+        program.until(lambda: program.running("sleep", "7200") and (tmp_path / "works").exists() and (tmp_path / "works").read_text())
+        program.process.kill()
+        program.process.wait()
+        program.until(lambda: not program.running("sleep", "7200"))
+        program.until(lambda: not list(tmp_path.glob("treekill-*")))
+        assert int((tmp_path / "works").read_text()) in program.carriers()
+
+
 def test_children_of_the_program_outlive_an_interrupted_run_and_a_killed_program(tmp_path):
     script = f"""
 def work():
