@@ -18,7 +18,7 @@ from tests.hosts import Host, Lab, trees
 
 from .verdict import Ending
 
-#: Seconds after which a run of a target is ended; the longest takes some three minutes of a machine that does nothing else.
+#: Seconds after which a run of a target is ended unless something else is asked for; the longest takes some three minutes of a machine that does nothing else.
 LONGEST = 1800.0
 
 #: Seconds in which a process ends that nothing keeps, and seconds between two looks.
@@ -67,6 +67,8 @@ class Place:
     """A folder for pip."""
     suite: str
     """Debian release."""
+    longest: float = LONGEST
+    """Seconds after which a run of a target is ended."""
 
     def compile(self) -> None:
         """Once for all hosts, by their own Python: each of them begins without what another one has written."""
@@ -88,7 +90,7 @@ class Place:
             str(Path(__file__).parent): "/opt/core-targets",
         }
         with Lab.up(count=len(ways), base=self.suite, packages=_PACKAGES, binds=binds) as lab, ThreadPoolExecutor(len(ways)) as pool:
-            return list(pool.map(lambda host, way: _run(host, target, way), lab, ways))
+            return list(pool.map(lambda host, way: _run(host, target, way, self.longest), lab, ways))
 
 
 def python_for(oldest: tuple[int, int], newest: tuple[int, int]) -> tuple[int, int]:
@@ -96,14 +98,14 @@ def python_for(oldest: tuple[int, int], newest: tuple[int, int]) -> tuple[int, i
     return max(version for version in SUITES if oldest <= version <= newest)
 
 
-def _run(host: Host, target: str, way: Way) -> Ending:
+def _run(host: Host, target: str, way: Way, longest: float) -> Ending:
     begin = time.monotonic()
     try:
-        done = host.run(["sh", "/opt/core-targets/on_host.sh", target, way.value], timeout=LONGEST, check=False)
+        done = host.run(["sh", "/opt/core-targets/on_host.sh", target, way.value], timeout=longest, check=False)
     except subprocess.TimeoutExpired as error:
         text = error.stdout or b""
         output = text if isinstance(text, str) else text.decode(errors="replace")
-        return Ending(_TIMED_OUT, time.monotonic() - begin, f"{output}\nFAILED: no end within {LONGEST:.0f} s")
+        return Ending(_TIMED_OUT, time.monotonic() - begin, f"{output}\nFAILED: no end within {longest:.0f} s")
     seconds = time.monotonic() - begin
     left = host.root / "run/core-targets"
     notes = Counter((left / "guarded").read_text().split())

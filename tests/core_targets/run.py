@@ -14,22 +14,25 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.environment._cores import core_named
-from tests.environment._paths import CACHE
+from tests.environment._paths import CACHE, IN_COLLECTIONS
 from tests.hosts import kinds
 from tests.hosts.errors import HostsError
 
 from . import sources, targets
-from .place import SUITES, Place, Way, python_for
+from .findings import Finding, Findings, figures, state_of, with_other_plugins
+from .place import LONGEST, SUITES, Place, Way, python_for
 from .verdict import BAD, Ending, Verdict, judge, own_words, reason, worse
 
 #: A target that differs is tried so many times: one that fails now and then by itself says nothing.
 _TRIES = 3
+
+_FOLDER = CACHE / "core-targets"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Result:
     verdict: Verdict
     bare: Sequence[Ending]
     guarded: Sequence[Ending]
+
+    def finding(self, plugins: str) -> Finding:
+        """What is kept of it."""
+        said = own_words(self.guarded[-1].output)
+        only_with_it = [line for line in said if not self.bare or line not in self.bare[-1].output]
+        return Finding(self.target, self.verdict, self.line(), only_with_it, plugins)
 
     def line(self) -> str:
         """What is printed of it."""
@@ -70,30 +79,37 @@ def main(words: Sequence[str]) -> int:
     release, listed = sources.installed_release(), targets.Listed.read()
     source = sources.unpacked(release)
     chosen = targets.choose(targets.read(source), listed.not_run)
+    collections = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
+    findings, plugins = Findings(_FOLDER / f"findings-{release}.jsonl"), state_of(collections / IN_COLLECTIONS)
     names = _names(options, chosen, listed)
+    before = {name: one for name, one in findings.read().items() if one.holds(plugins)} if options.go_on else {}
     python = python_for(*core_named(".".join(release.split(".")[:2])).python)
-    place = Place(source, Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]), sources.packages(python), SUITES[python])
+    place = Place(source, collections, sources.packages(python), SUITES[python], options.limit)
     try:
         place.compile()
     except HostsError as error:
         print(f"core's own targets: not run, as there can be no hosts of Debian {place.suite} here: {error}")
         return 0
-    print(f"{len(names)} targets of ansible-core {release}, with the callback, and without it those that fail", flush=True)
-    results: list[Result] = []
+    left = [name for name in names if name not in before]
+    print(f"{len(left)} targets of ansible-core {release}, with the callback, and without it those that fail", flush=True)
+    now: dict[str, Finding] = {}
     pool = ThreadPoolExecutor(options.jobs)
     try:
-        for done in as_completed([pool.submit(_examine, place, listed, name, both=options.both) for name in names]):
+        for done in as_completed([pool.submit(_examine, place, listed, name, both=options.both) for name in left]):
             result = done.result()
-            results.append(result)
             _keep(release, result)
+            now[result.target] = result.finding(plugins)
+            findings.add(now[result.target])
             print(result.line(), flush=True)
     except BaseException as error:
         # The hosts go with this process, whereas its threads would wait for them.
         print(f"ended by {error!r}", file=sys.stderr, flush=True)
         os._exit(128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 2)
-    results.sort(key=lambda result: result.target)
-    print(_summary(release, results, {} if options.targets or options.quick else chosen.not_run))
-    return 1 if any(result.verdict in BAD for result in results) else 0
+    everything = dict(sorted({**before, **now}.items()))
+    print(_summary(release, everything, {} if options.targets or options.quick else chosen.not_run))
+    if options.go_on:
+        print(*_row(release, len(chosen.run), everything, plugins), sep="\n")
+    return 1 if any(one.verdict in BAD for one in everything.values()) else 0
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -101,6 +117,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("targets", nargs="*", help="names; default: all that can run here")
     parser.add_argument("--quick", action="store_true", help="those that are nearest to what the collection touches")
     parser.add_argument("--both", action="store_true", help="run without the callback also what passes with it, and compare the times")
+    parser.add_argument("--go-on", action="store_true", help="leave out what was judged by an earlier command, and count it in the summary")
+    parser.add_argument("--limit", type=float, default=LONGEST, metavar="SECONDS", help="after which a run of a target is ended; default: %(default).0f")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="targets at once; default: one for each processor")
     return parser.parse_args(words)
 
@@ -134,7 +152,7 @@ def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -
 
 def _keep(release: str, result: Result) -> None:
     """Leave the output of each run in the cache."""
-    folder = CACHE / "core-targets" / f"output-{release}"
+    folder = _FOLDER / f"output-{release}"
     folder.mkdir(exist_ok=True)
     for way, endings in (("bare", result.bare), ("guarded", result.guarded)):
         if not endings:
@@ -143,21 +161,22 @@ def _keep(release: str, result: Result) -> None:
         (folder / f"{result.target}.{way}").write_text((failed or endings)[-1].output, encoding="utf-8")
 
 
-def _summary(release: str, results: Sequence[Result], not_run: dict[str, str]) -> str:
-    counts = Counter(result.verdict for result in results)
-    lines = ["", f"ansible-core {release}: {len(results)} targets", *(f"  {counts[one]:4} {one.value}" for one in Verdict if counts[one])]
+def _summary(release: str, found: Mapping[str, Finding], not_run: Mapping[str, str]) -> str:
+    counts = Counter(one.verdict for one in found.values())
+    lines = ["", f"ansible-core {release}: {len(found)} targets", *(f"  {counts[one]:4} {one.value}" for one in Verdict if counts[one])]
     for verdict in (one for one in Verdict if one is not Verdict.SAME and counts[one]):
-        lines += ["", f"{verdict.value}:", *(f"  {result.line()}" for result in results if result.verdict is verdict)]
-    lines += _said(results)
+        lines += ["", f"{verdict.value}:", *(f"  {one.line}" for one in found.values() if one.verdict is verdict)]
+    # What it has said in runs that nobody has to have interrupted, for a look at it.
+    said = [f"  {name}: {line}" for name, one in found.items() for line in one.said]
+    lines += ["", "said by the collection, or only with it:", *said] if said else []
     if not_run:
         lines += ["", "not run:", *(f"  {name}: {reason}" for name, reason in not_run.items())]
     return "\n".join(lines)
 
 
-def _said(results: Iterable[Result]) -> list[str]:
-    """What the collection has said in runs that nobody has to have interrupted, for a look at it."""
-    said = [f"  {one.target}: {line}" for one in results for line in own_words(one.guarded[-1].output) if not one.bare or line not in one.bare[-1].output]
-    return ["", "said by the collection, or only with it:", *said] if said else []
+def _row(release: str, chosen: int, found: Mapping[str, Finding], plugins: str) -> list[str]:
+    others = with_other_plugins(found.values(), plugins)
+    return ["", figures(release, chosen, found), *([f"judged with other plugins than now: {', '.join(others)}"] if others else [])]
 
 
 if __name__ == "__main__":

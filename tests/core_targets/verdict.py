@@ -25,6 +25,9 @@ class Verdict(Enum):
     UNGUARDED = "was not guarded"
 
 
+#: These say something about the callback.
+JUDGED = frozenset(Verdict) - {Verdict.FAILS_WITHOUT}
+
 #: These make the command fail.
 BAD = frozenset({Verdict.DIFFERS, Verdict.UNGUARDED})
 

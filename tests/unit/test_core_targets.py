@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 
+from tests.core_targets.findings import Finding, Findings, figures, state_of, with_other_plugins
 from tests.core_targets.place import processor_seconds, python_for
 from tests.core_targets.targets import Listed, aliases, choose
 from tests.core_targets.verdict import BAD, Ending, Verdict, judge, own_words, reason
@@ -129,3 +130,40 @@ def test_what_the_collection_says_is_found_in_an_output():
 
 def test_processor_time_is_that_of_the_children():
     assert processor_seconds("0m0.50s 0m0.25s\n1m2.50s 0m1.25s\n") == pytest.approx(63.75)
+
+
+def finding(target: str, verdict: Verdict = Verdict.SAME, plugins: str = "now") -> Finding:
+    return Finding(target, verdict, f"{target}: {verdict.value}", ["it spoke"], plugins)
+
+
+def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_target_counts(tmp_path):
+    findings = Findings(tmp_path / "cache" / "findings.jsonl")
+    assert findings.read() == {}
+    for one in (finding("raw", Verdict.DIFFERS), finding("copy"), finding("raw")):
+        findings.add(one)
+    assert Findings(tmp_path / "cache" / "findings.jsonl").read() == {"copy": finding("copy"), "raw": finding("raw")}
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_target_that_was_not_the_same_is_judged_anew_with_other_plugins(verdict):
+    assert finding("raw", verdict).holds("now")
+    assert finding("raw", verdict).holds("later") == (verdict in {Verdict.SAME, Verdict.FAILS_WITHOUT})
+
+
+def test_the_row_of_figures_counts_as_judged_all_but_what_fails_without_the_callback_too():
+    found = {verdict.name: finding(verdict.name, verdict, plugins="before") for verdict in Verdict}
+    assert figures("2.21.5", 257, found) == "| 2.21.5 | 257 | 5 | 1 | 3 | 1 | 1 |"
+    assert "FAILS_WITHOUT" not in with_other_plugins(found.values(), "now")
+    assert with_other_plugins(found.values(), "before") == []
+
+
+def test_the_state_of_a_collection_changes_with_its_plugins_alone(tmp_path):
+    plugin = tmp_path / "plugins" / "callback" / "guardian.py"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("one")
+    before = state_of(tmp_path)
+    (tmp_path / "README.md").write_text("new")
+    plugin.with_suffix(".pyc").write_text("compiled")
+    assert state_of(tmp_path) == before
+    plugin.write_text("two")
+    assert state_of(tmp_path) != before
