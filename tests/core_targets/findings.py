@@ -28,9 +28,13 @@ class Finding:
     """What the collection has said in it."""
     plugins: str
     """The state of the collection's plugins it ran with, by `state_of`."""
+    limit: float
+    """Seconds that each run of it was given."""
 
-    def holds(self, plugins: str) -> bool:
-        """Whether the target need not run again: what was the same is believed of other plugins too, the rest is not."""
+    def holds(self, plugins: str, limit: float) -> bool:
+        """Whether the target need not run again with these plugins and this limit: what was the same is believed of other plugins too, the rest is not."""
+        if self.verdict is Verdict.TOO_SLOW:
+            return limit <= self.limit
         return self.plugins == plugins or self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT)
 
 
@@ -66,7 +70,9 @@ def figures(release: str, chosen: int, found: Mapping[str, Finding]) -> str:
     of = {verdict: sum(one.verdict is verdict for one in found.values()) for verdict in Verdict}
     judged = sum(of[verdict] for verdict in JUDGED)
     differ = of[Verdict.DIFFERS] + of[Verdict.LISTED] + of[Verdict.UNGUARDED]
-    return f"| {release} | {chosen} | {judged} | {of[Verdict.SAME]} | {differ} | {of[Verdict.UNSTEADY]} | {of[Verdict.FAILS_WITHOUT]} |"
+    return (
+        f"| {release} | {chosen} | {judged} | {of[Verdict.SAME]} | {differ} | {of[Verdict.UNSTEADY]} | {of[Verdict.FAILS_WITHOUT]} | {of[Verdict.TOO_SLOW]} |"
+    )
 
 
 def with_other_plugins(found: Iterable[Finding], plugins: str) -> list[str]:

@@ -105,7 +105,7 @@ def _run(host: Host, target: str, way: Way, longest: float) -> Ending:
     except subprocess.TimeoutExpired as error:
         text = error.stdout or b""
         output = text if isinstance(text, str) else text.decode(errors="replace")
-        return Ending(_TIMED_OUT, time.monotonic() - begin, f"{output}\nFAILED: no end within {longest:.0f} s")
+        return Ending(_TIMED_OUT, time.monotonic() - begin, f"{output}\nFAILED: no end within {longest:.0f} s", cut=True)
     seconds = time.monotonic() - begin
     left = host.root / "run/core-targets"
     notes = Counter((left / "guarded").read_text().split())

@@ -44,18 +44,18 @@ class Result:
     bare: Sequence[Ending]
     guarded: Sequence[Ending]
 
-    def finding(self, plugins: str) -> Finding:
+    def finding(self, plugins: str, limit: float) -> Finding:
         """What is kept of it."""
         said = own_words(self.guarded[-1].output)
         only_with_it = [line for line in said if not self.bare or line not in self.bare[-1].output]
-        return Finding(self.target, self.verdict, self.line(), only_with_it, plugins)
+        return Finding(self.target, self.verdict, self.line(), only_with_it, plugins, limit)
 
     def line(self) -> str:
         """What is printed of it."""
         guarded_runs = self.guarded[-1].notes["guarded"]
         without = f"{_times(self.bare[-1])} without, " if self.bare else ""
         times = f"{without}{_times(self.guarded[-1])} with, {guarded_runs} guarded runs"
-        if self.verdict is Verdict.FAILS_WITHOUT:
+        if self.verdict in (Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW):
             return f"{self.target}: {self.verdict.value}: {reason(self.bare[-1].output)}"
         text = f"{self.target}: {self.verdict.value} ({times})"
         failed = [one for one in self.guarded if one.status]
@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> int:
     collections = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
     findings, plugins = Findings(_FOLDER / f"findings-{release}.jsonl"), state_of(collections / IN_COLLECTIONS)
     names = _names(options, chosen, listed)
-    before = {name: one for name, one in findings.read().items() if one.holds(plugins)} if options.go_on else {}
+    before = {name: one for name, one in findings.read().items() if one.holds(plugins, options.limit)} if options.go_on else {}
     python = python_for(*core_named(".".join(release.split(".")[:2])).python)
     place = Place(source, collections, sources.packages(python), SUITES[python], options.limit)
     try:
@@ -98,7 +98,7 @@ def main(words: Sequence[str]) -> int:
         for done in as_completed([pool.submit(_examine, place, listed, name, both=options.both) for name in left]):
             result = done.result()
             _keep(release, result)
-            now[result.target] = result.finding(plugins)
+            now[result.target] = result.finding(plugins, options.limit)
             findings.add(now[result.target])
             print(result.line(), flush=True)
     except BaseException as error:

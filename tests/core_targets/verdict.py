@@ -22,11 +22,13 @@ class Verdict(Enum):
     UNSTEADY = "unsteady"
     """It fails without the callback too, or once in all tries: what its own deadlines do to it on a busy machine."""
     FAILS_WITHOUT = "can't run here"
+    TOO_SLOW = "takes too long here"
+    """No try has passed, and some were ended at the limit."""
     UNGUARDED = "was not guarded"
 
 
 #: These say something about the callback.
-JUDGED = frozenset(Verdict) - {Verdict.FAILS_WITHOUT}
+JUDGED = frozenset(Verdict) - {Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW}
 
 #: These make the command fail.
 BAD = frozenset({Verdict.DIFFERS, Verdict.UNGUARDED})
@@ -45,6 +47,8 @@ class Ending:
     """Seconds of processor time, which other work on the machine does not make longer."""
     left: tuple[str, ...] = ()
     """The command lines of the processes that it has left on the host."""
+    cut: bool = False
+    """Whether it was ended because it took too long."""
 
 
 def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no_run: bool) -> Verdict:
@@ -59,7 +63,7 @@ def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no
     passed_bare, passed = [not one.status for one in bare], [not one.status for one in guarded]
     if not all(passed):
         if not any(passed_bare) and not any(passed):
-            return Verdict.FAILS_WITHOUT
+            return Verdict.TOO_SLOW if any(one.cut for one in (*bare, *guarded)) else Verdict.FAILS_WITHOUT
         if not all(passed_bare) or not is_repeated([not one for one in passed]):
             return Verdict.UNSTEADY
         return Verdict.LISTED if listed else Verdict.DIFFERS

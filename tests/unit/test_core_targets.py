@@ -46,6 +46,13 @@ def test_a_target_differs_when_it_fails_with_the_callback_alone(bare, guarded, e
     assert verdict([ending(status) for status in bare], [ending(status) for status in guarded]) is expected
 
 
+def test_a_target_that_never_ends_in_time_is_too_slow_unless_it_passes_without_the_callback():
+    cut = Ending(124, 240.0, "", cut=True)
+    assert verdict([cut], [cut]) is Verdict.TOO_SLOW
+    assert verdict([ending()] * 3, [cut] * 3) is Verdict.DIFFERS
+    assert verdict([cut, ending()], [cut, ending()]) is Verdict.UNSTEADY
+
+
 def test_only_what_the_list_names_may_differ():
     assert verdict([ending()], [ending(2)], listed=True) is Verdict.LISTED
     assert Verdict.LISTED not in BAD
@@ -133,7 +140,7 @@ def test_processor_time_is_that_of_the_children():
 
 
 def finding(target: str, verdict: Verdict = Verdict.SAME, plugins: str = "now") -> Finding:
-    return Finding(target, verdict, f"{target}: {verdict.value}", ["it spoke"], plugins)
+    return Finding(target, verdict, f"{target}: {verdict.value}", ["it spoke"], plugins, limit=240.0)
 
 
 def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_target_counts(tmp_path):
@@ -146,14 +153,20 @@ def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_tar
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_target_that_was_not_the_same_is_judged_anew_with_other_plugins(verdict):
-    assert finding("raw", verdict).holds("now")
-    assert finding("raw", verdict).holds("later") == (verdict in {Verdict.SAME, Verdict.FAILS_WITHOUT})
+    assert finding("raw", verdict).holds("now", 240.0)
+    assert finding("raw", verdict).holds("later", 240.0) == (verdict in {Verdict.SAME, Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW})
 
 
-def test_the_row_of_figures_counts_as_judged_all_but_what_fails_without_the_callback_too():
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_target_that_took_too_long_is_judged_anew_when_it_is_given_more_time(verdict):
+    assert finding("raw", verdict).holds("now", 100.0)
+    assert finding("raw", verdict).holds("now", 900.0) == (verdict is not Verdict.TOO_SLOW)
+
+
+def test_the_row_of_figures_counts_as_judged_all_but_what_never_passes():
     found = {verdict.name: finding(verdict.name, verdict, plugins="before") for verdict in Verdict}
-    assert figures("2.21.5", 257, found) == "| 2.21.5 | 257 | 5 | 1 | 3 | 1 | 1 |"
-    assert "FAILS_WITHOUT" not in with_other_plugins(found.values(), "now")
+    assert figures("2.21.5", 257, found) == "| 2.21.5 | 257 | 5 | 1 | 3 | 1 | 1 | 1 |"
+    assert not {"FAILS_WITHOUT", "TOO_SLOW"} & set(with_other_plugins(found.values(), "now"))
     assert with_other_plugins(found.values(), "before") == []
 
 
