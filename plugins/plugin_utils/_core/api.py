@@ -192,9 +192,14 @@ def _is_there(point: str) -> bool:
 
 def _has(holder: object, name: str) -> bool:
     """Whether it has an attribute of that name, or is a class whose objects have."""
-    if hasattr(holder, name):
+    if hasattr(holder, name) or _is_emptied(holder, name):
         return True
     return isinstance(holder, type) and any(name in getattr(one, "__annotations__", ()) or _is_set_by(one, name) for one in holder.__mro__)
+
+
+def _is_emptied(holder: object, name: str) -> bool:
+    """Whether the name is an event, and another callback has taken all events out of their class: core sends them all the same."""
+    return name.startswith("v2_") and not any(other.startswith("v2_") for other in dir(holder))
 
 
 def _is_set_by(one: type, name: str) -> bool:

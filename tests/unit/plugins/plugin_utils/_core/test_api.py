@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible import __version__ as core_version
+from ansible.plugins.callback import CallbackBase
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part
 
@@ -64,6 +65,26 @@ def test_the_installed_core_has_it_all():
     assert api.missing() == {}
     assert api.warning(core_version) == ""
     assert all(api.is_whole(part) for part in Part)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Of core's class for callbacks; to be changed by a test."""
+    api.missing.cache_clear()
+    yield [name for name in dir(CallbackBase) if name.startswith("v2_")]
+    api.missing.cache_clear()
+
+
+def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(monkeypatch: pytest.MonkeyPatch, events: list[str]):
+    # As a stdout callback of core's own tests does, to catch them by __getattr__: core sends them as before.
+    for name in events:
+        monkeypatch.delattr(CallbackBase, name)
+    assert api.missing() == {}
+
+
+def test_a_single_event_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch, events: list[str]):
+    monkeypatch.delattr(CallbackBase, "v2_playbook_on_start")
+    assert Part.EVERYTHING in api.missing()
 
 
 @pytest.mark.parametrize("part", Part, ids=lambda part: part.name)
