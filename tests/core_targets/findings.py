@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.environment._sources import digest
 
-from .verdict import JUDGED, Verdict
+from .verdict import BAD, JUDGED, Verdict
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,13 @@ class Finding:
     """Seconds that each run of it was given."""
 
     def holds(self, plugins: str, limit: float) -> bool:
-        """Whether the target need not run again with these plugins and this limit: what was the same is believed of other plugins too, the rest is not."""
+        """Whether the target need not run again with these plugins and this limit.
+
+        What was the same is believed of other plugins too. What differs without being listed is judged anew in any case: the list may have changed.
+        """
         if self.verdict is Verdict.TOO_SLOW:
             return limit <= self.limit
-        return self.plugins == plugins or self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT)
+        return self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT) or (self.plugins == plugins and self.verdict not in BAD)
 
 
 class Findings:

@@ -152,15 +152,15 @@ def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_tar
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_a_target_that_was_not_the_same_is_judged_anew_with_other_plugins(verdict):
-    assert finding("raw", verdict).holds("now", 240.0)
+def test_a_target_that_was_not_the_same_is_judged_anew_with_other_plugins_and_one_that_differs_in_any_case(verdict):
+    assert finding("raw", verdict).holds("now", 240.0) == (verdict not in BAD)
     assert finding("raw", verdict).holds("later", 240.0) == (verdict in {Verdict.SAME, Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW})
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_target_that_took_too_long_is_judged_anew_when_it_is_given_more_time(verdict):
-    assert finding("raw", verdict).holds("now", 100.0)
-    assert finding("raw", verdict).holds("now", 900.0) == (verdict is not Verdict.TOO_SLOW)
+    assert finding("raw", verdict).holds("now", 100.0) == finding("raw", verdict).holds("now", 240.0)
+    assert finding("raw", verdict).holds("now", 900.0) == (verdict not in BAD and verdict is not Verdict.TOO_SLOW)
 
 
 def test_the_row_of_figures_counts_as_judged_all_but_what_never_passes():
