@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import typing as t
 
@@ -108,7 +109,7 @@ class GuardedRun:
         if is_whole(Part.WORKERS):
             from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers  # noqa: PLC0415
 
-            self._workers = OwnWorkers()
+            self._workers = OwnWorkers(self._unwind_after_fork)
         if not self._signals.install():
             display.warning(
                 "treekill.remote: this run is in a thread of its program, where Python allows no signal handlers. A signal ends nothing by itself;"
@@ -222,6 +223,11 @@ class GuardedRun:
         """
         if self._signals.received:
             raise unwinding(self._signals.received[0])
+
+    def _unwind_after_fork(self) -> None:
+        """The same where a worker has been started: before core sees that it has ended by the signal, and ends the run with another status."""
+        if threading.current_thread() is threading.main_thread():
+            self.unwind_still()
 
     def _await_freeze(self) -> None:
         if self._guardian is None:

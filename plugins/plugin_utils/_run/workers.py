@@ -24,7 +24,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 class OwnWorkers:
     """The workers that core starts from here to `forget`."""
 
-    def __init__(self) -> None:
+    def __init__(self, started: t.Callable[[], None]) -> None:
+        """Watch core start workers.
+
+        Args:
+            started: called in this process when one has been started.
+        """
         # Weak: a worker holds the variables of its task.
         workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
         original: t.Callable[[WorkerProcess], None] = WorkerProcess.start
@@ -34,6 +39,7 @@ class OwnWorkers:
             with forking(Fork.WORKER):
                 original(self)
             workers.add(self)
+            started()
 
         self._workers, self._original, self._start = workers, original, start
         WorkerProcess.start = start  # type: ignore[method-assign]
