@@ -9,7 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible.executor.process.worker import WorkerProcess
@@ -295,6 +298,13 @@ def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):
         assert "survivors 0" in program.told
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose name leaves room for that of a socket: with a long one the guardian has its own elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
+        yield Path(directory)
+
+
 #: A job that the run leaves on purpose, a moment for the test, and a task before which the main process looks for its guardian.
 LEAVES_A_JOB = f"""
 - hosts: all
@@ -306,18 +316,18 @@ LEAVES_A_JOB = f"""
 """
 
 
-def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(tmp_path):
-    with playbook(tmp_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
+def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(short_path):
+    with playbook(short_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
         program.until(lambda: program.running("sleep", "7203") and program.running("sleep", "0.1"))
-        for path in tmp_path.glob("treekill-*/socket"):
+        for path in short_path.glob("treekill-*/socket"):
             path.unlink()
-        (tmp_path / "go").touch()
+        (short_path / "go").touch()
         assert program.wait() == 0, program.told
         assert "its socket was removed" in program.flat()
         # Both guardians are gone, and with them all that they may have had to do.
         program.until(lambda: not [words for words in program.carriers().values() if "ansible.cli.playbook" in words])
         assert program.running("sleep", "7203")
-        (entry,) = journal.entries(str(tmp_path / "home" / "treekill" / "journal"))
+        (entry,) = journal.entries(str(short_path / "home" / "treekill" / "journal"))
         assert (entry.state, entry.cause, entry.open_hosts()) == ("finished", "", {})
 
 
@@ -326,16 +336,16 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
     [f"{{raw: 'touch there; {WAITS}'}}", f"{{shell: 'touch there; {WAITS}', async: 7200, poll: 0}}, {{raw: '{WAITS}'}}"],
     ids=["task", "job"],
 )
-def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(tmp_path, tasks):
+def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(short_path, tasks):
     """A worker could tell nobody that its command has returned, and there was no other guardian to be had."""
-    with playbook(tmp_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
-        program.until(lambda: (tmp_path / "there").exists() and program.running("sleep", "0.1"))
-        (path,) = tmp_path.glob("treekill-*/lock")
+    with playbook(short_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
+        program.until(lambda: (short_path / "there").exists() and program.running("sleep", "0.1"))
+        (path,) = short_path.glob("treekill-*/lock")
         guardian = int(path.read_text())
         with path.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.kill(guardian, signal.SIGKILL)
-            (tmp_path / "go").touch()
+            (short_path / "go").touch()
             assert program.wait() == 0, program.told
-        (entry,) = journal.entries(str(tmp_path / "home" / "treekill" / "journal"))
+        (entry,) = journal.entries(str(short_path / "home" / "treekill" / "journal"))
         assert (entry.state, entry.open_hosts()) == ("finished", {})
