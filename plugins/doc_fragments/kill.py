@@ -15,7 +15,8 @@ class ModuleDocFragment:
 options:
   kill_signal:
     description:
-      - First signal to the root, the first process of the command on the host.
+      - First signal to the root, the first process of the command on the host. Most often that is a shell that waits for the command. Then it gets its signal
+        last, and the command gets O(kill_children_signal).
       - A name, with or without C(SIG), or a number.
     type: str
     default: TERM
@@ -52,6 +53,23 @@ options:
         key: kill_children_signal
     vars:
       - name: treekill_kill_children_signal
+  kill_mode:
+    description:
+      - Which processes of a command get the first signal at once. What only carries the command (its module, sudo, su, a shell that waits for it) gets it last.
+      - With V(mixed) a program that handles the signal gets it alone. What it has started gets it when the program has gone, unless the program has ended it.
+        So a wrapper that passes the signal on does not make its command get it twice.
+      - With V(tree) all processes of the command get it at once. It is for programs that handle the signal by waiting for what they have started.
+      - SIGHUP, SIGINT and SIGQUIT always go to all of them, as from a terminal.
+    type: str
+    choices: [mixed, tree]
+    default: mixed
+    env:
+      - name: TREEKILL_KILL_MODE
+    ini:
+      - section: treekill
+        key: kill_mode
+    vars:
+      - name: treekill_kill_mode
   kill_timeout:
     description:
       - The grace in seconds, from the first signal to SIGKILL for what is left.
@@ -198,7 +216,7 @@ options:
     ARGUMENTS = ""
 
 
-ARGUMENT_NAMES = ("kill_signal", "kill_children", "kill_children_signal", "kill_timeout", "kill_retry_for")
+ARGUMENT_NAMES = ("kill_signal", "kill_children", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")
 """The options that make sense for one task; the others are the run's."""
 
 
@@ -208,7 +226,8 @@ def _arguments() -> str:
     for name in ARGUMENT_NAMES:
         option = options[name]
         source = f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}), or C({name}) of section C([treekill]) in C(ansible.cfg)."
-        arguments[name] = {"type": option["type"], "description": [*option["description"], source]}
+        choices = {"choices": option["choices"]} if "choices" in option else {}
+        arguments[name] = {"type": option["type"], **choices, "description": [*option["description"], source]}
     return yaml.safe_dump({"options": arguments})
 
 

@@ -74,6 +74,13 @@ options:
     description: First signal to the rest of the trees. A name, with or without C(SIG), or a number.
     type: str
     default: TERM
+  kill_mode:
+    description:
+      - Which processes get the first signal at once. With V(mixed) a program that handles the signal gets it alone, and what it has started when it has gone.
+      - With V(tree) all of them.
+    type: str
+    choices: [mixed, tree]
+    default: mixed
   kill_timeout:
     description: The grace in seconds, from the first signal to SIGKILL for what is left.
     type: float
@@ -236,6 +243,7 @@ def request_of(params):
         signal=signal_number(params["kill_signal"]),
         children=params["kill_children"],
         children_signal=signal_number(params["kill_children_signal"]),
+        alone=params["kill_mode"] == "mixed",
         timeout=params["kill_timeout"],
         settle=0.0,
         arguments=params["arguments"],
@@ -315,6 +323,7 @@ def main():
             "kill_signal": {"type": "str", "default": "TERM"},
             "kill_children": {"type": "bool", "default": True},
             "kill_children_signal": {"type": "str", "default": "TERM"},
+            "kill_mode": {"type": "str", "choices": ["mixed", "tree"], "default": "mixed"},
             "kill_timeout": {"type": "float", "default": 10},
             "arguments": {"type": "bool", "default": True},
         },

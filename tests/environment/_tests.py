@@ -25,6 +25,7 @@ SUITES = {
         "tests/faults",
         "tests/matrix",
         "tests/features",
+        "tests/grace",
         "tests/transports",
         "tests/front_ends",
         "tests/recap",

@@ -40,6 +40,7 @@ TRUTH = "true or false."
 WRONG = [
     Wrong("kill_signal", "NOSUCH", SIGNALS),
     Wrong("kill_children_signal", "999", SIGNALS),
+    Wrong("kill_mode", "both", "mixed, tree."),
     Wrong("kill_timeout", "-1", SECONDS),
     Wrong("kill_retry_for", "soon", SECONDS),
     Wrong("kill_wait", "maybe", TRUTH),
@@ -49,7 +50,7 @@ WRONG = [
 ]
 
 #: Those that make sense for one task.
-OF_A_TASK = [wrong for wrong in WRONG if wrong.option in ("kill_signal", "kill_children_signal", "kill_timeout", "kill_retry_for")] + [
+OF_A_TASK = [wrong for wrong in WRONG if wrong.option in ("kill_signal", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")] + [
     Wrong("kill_children", "perhaps", TRUTH),
 ]
 
@@ -62,6 +63,7 @@ SOURCES: Mapping[str, Callable[[Play, Mapping[str, str]], Play]] = {
 RIGHT = {
     "kill_signal": "sigint",
     "kill_children_signal": "2",
+    "kill_mode": "Tree",
     "kill_timeout": "0.5",
     "kill_retry_for": "0",
     "kill_wait": "no",

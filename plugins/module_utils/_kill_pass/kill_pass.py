@@ -14,9 +14,10 @@ import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
+from ansible_collections.treekill.remote.plugins.module_utils._tree.turns import Turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05
+# The longest while something waits for its turn: a module goes on with its next step until it comes.
+LONGEST_CARRIED_PAUSE = 0.01
 # The same while we look out for a tree that has not come yet.
 SHORTEST_SETTLE, LONGEST_SETTLE = 0.01, 0.1
 # Seconds that processes which only lose their root (kill_children is false) have to end because of it.
@@ -44,6 +47,7 @@ class KillPass:
         self.refusal = ""
         self.hurried = False
         self._clock = control.clock
+        self._turns = Turns(control, request.signal, request.children_signal, request.alone)
         self.began = request.began or self._clock()
 
     def hurry(self) -> "None":
@@ -108,44 +112,44 @@ class KillPass:
         return report(self.control, self.request, self.began)
 
     def _first_signals(self) -> "None":
-        """Signal those that had none yet, while they stand still, then let them go on.
-
-        Children first: a sudo that goes on and finds its command stopped stops itself again.
-        """
-        new = self.control.unsignalled()
+        """Begin with the first signals, while all stand still."""
         if self.control.signalled is None:
             self.control.signalled = self.control.table.present()
-        for fate in new:
-            self.control.signal(fate, self.request.signal if fate.role == "root" else self.request.children_signal)
-        for fate in reversed(new):
-            self.control.signal(fate, SIGCONT)
-        self.control.wake()
+        self.control.see()
+        self._turns.take()
 
     def _wait(self, until: "float") -> "bool":
-        """Wait for the targets to end, and give who came too late for it the first signal. Whether all are gone.
+        """Wait for the targets to end, and give each its first signal when its turn has come. Whether all are gone.
 
         What is started from now on is let be: a shell whose C(trap) removes its temporary files does so by starting C(rm).
         """
         pause = SHORTEST_PAUSE
+        known = -1
         while True:
             began = self._clock()
             self.control.look()
             targets = self.control.targets()
-            waits = self.control.root_waits()
+            waits = self.control.awaits_supervisors()
             if self.control.scan(last=waits or not targets):
-                if self.control.unsignalled():
+                if any(fate.role == "root" and not fate.loose for fate in self.control.unsignalled()):
+                    # The command has arrived a second time.
                     self.control.freeze()
-                    self._first_signals()
+                    self.control.see()
+                known = -1
             elif not targets:
                 return True
             elif waits:
                 self.control.release()
+            living = len(self.control.living())
+            if living != known:
+                known, pause = living, SHORTEST_PAUSE
+                self._turns.take()
             now = self._clock()
             if now >= until or self.hurried:
                 return False
             # A scan of a large host takes its time: at most a quarter of a processor is ours.
             self._pause(max(pause, 3 * (now - began)), until)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            pause = min(pause * 1.5, LONGEST_CARRIED_PAUSE if self.control.unsignalled() else LONGEST_PAUSE)
 
     def _pause(self, seconds: "float", until: "float") -> "None":
         self.control.sleep(max(min(seconds, until - self._clock()), 0.0))

@@ -24,15 +24,23 @@ KILL_SECONDS = 5.0
 RUNAWAY_SECONDS = 10.0
 # Seconds between two looks, the first and the longest. Each is half as long again as the one before.
 SHORTEST_KILL_PAUSE, LONGEST_KILL_PAUSE = 0.001, 0.05
+# Seconds that a shell has to end which was held until the end of the grace.
+RELEASE_SECONDS = 2.0
 # When time is up: how often those who have turned up meanwhile are killed, and how many seconds they have to die each time.
 LAST_LOOKS, LAST_SECONDS = 3, 0.5
 
 
 def kill_the_rest(control: "TreeControl") -> "None":
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
+    held = [fate for fate in control.living() if fate.held]
     control.end_grace()
     with FirstTurn():
         _kill_until_none_is_left(control)
+    # What was held and must not be killed goes on now, and dies of the signal that it has had.
+    until = control.clock() + RELEASE_SECONDS
+    while any(fate.ended is None for fate in held) and control.clock() < until:
+        control.sleep(LONGEST_KILL_PAUSE / 10)
+        control.look()
 
 
 def _kill_until_none_is_left(control: "TreeControl") -> "None":
@@ -73,7 +81,8 @@ def _look_for_the_last(control: "TreeControl") -> "None":
 def _kill(control: "TreeControl") -> "bool":
     """Freeze, and KILL who may be killed. Whether there was anybody."""
     for fate in control.targets():
-        if fate.sent != SIGKILL and not fate.denied:
+        # A sudo above the tree that stopped because of it would stand still for ever, where we can't continue it.
+        if fate.sent != SIGKILL and not fate.denied and control.may_stop(fate.process):
             control.signal(fate, SIGSTOP)
     control.freeze()
     shields = shielding(control)

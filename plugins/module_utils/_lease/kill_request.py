@@ -19,6 +19,7 @@ class KillRequest:
     """run, lease (C(*): every lease of the run), and how to end what they name.
 
     nonce: names the report line. signal, children_signal: numbers. children: whether the rest of the tree is signalled at all.
+    alone: whether a program that handles the signal gets it before what it has started.
     timeout: seconds between the first signal and KILL. settle: seconds to look out for a tree that has not been seen yet.
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
     found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
@@ -43,6 +44,7 @@ class KillRequest:
         began: "float" = 0.0,
         hurry: "bool" = False,
         below: "str" = "",
+        alone: "bool" = True,
     ) -> "None":
         self.run = run
         self.lease = lease
@@ -58,6 +60,7 @@ class KillRequest:
         self.began = began
         self.hurry = hurry
         self.below = below
+        self.alone = alone
 
 
 def read_request(words: "Iterable[str]") -> "KillRequest":

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
         def user(self, pid: "int") -> "Optional[int]":
             """The effective user id."""
 
+        def program(self, pid: "int") -> "str":
+            """The file name of its program."""
+
+        def dispositions(self, pid: "int") -> "Tuple[int, int]":
+            """Masks of the signals that it ignores, and of those that it handles."""
+
         def groups(self, pid: "int") -> "bytes":
             """The control groups."""
 

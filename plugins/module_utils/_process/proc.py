@@ -46,6 +46,15 @@ def _number_behind(label: "bytes", raw: "bytes", place: "int") -> "Optional[int]
     return int(words[place]) if len(words) > place and words[place].isdigit() else None
 
 
+def _mask_behind(label: "bytes", raw: "bytes") -> "int":
+    """The hexadecimal number behind the label; 0 without one."""
+    words = raw.partition(label)[2][:40].split(None, 1)
+    try:
+        return int(words[0], 16) if words else 0
+    except ValueError:
+        return 0
+
+
 class ProcTable:
     """Reads /proc. Methods give None, or nothing, for a process that is gone, and None for an environment that may not be read."""
 
@@ -151,6 +160,19 @@ class ProcTable:
         """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nUid:", raw, 2)
+
+    def program(self, pid: "int") -> "str":
+        """The file name of the program that a process executes; empty if it is gone, or may not be read."""
+        try:
+            name = os.readlink("%s%d/exe" % (self._mount, pid))
+        except OSError:
+            return ""
+        return name.rpartition("/")[2].partition(" (deleted)")[0]
+
+    def dispositions(self, pid: "int") -> "Tuple[int, int]":
+        """The signals that a process ignores, and those that it handles, as masks in which signal 1 is the lowest bit."""
+        raw = self._read("%d/status" % pid) or b""
+        return _mask_behind(b"\nSigIgn:", raw), _mask_behind(b"\nSigCgt:", raw)
 
     def groups(self, pid: "int") -> "bytes":
         """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""

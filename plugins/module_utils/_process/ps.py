@@ -136,6 +136,16 @@ class PsTable:
         return row[1] if row is not None else None
 
     @staticmethod
+    def program(dummy_pid: "int") -> "str":
+        """Unknown: the name of the process says it, as a rule."""
+        return ""
+
+    @staticmethod
+    def dispositions(dummy_pid: "int") -> "Tuple[int, int]":
+        """Unknown."""
+        return 0, 0
+
+    @staticmethod
     def groups(dummy_pid: "int") -> "bytes":
         """None: ps is asked where there is no Linux."""
         return b""

@@ -106,6 +106,14 @@ class Snapshot:
             self._users[pid] = user if self.shows(pid) else None
         return self._users[pid]
 
+    def program(self, pid: "int") -> "str":
+        """The file name of its program, as it is now."""
+        return self._table.program(pid)
+
+    def dispositions(self, pid: "int") -> "Tuple[int, int]":
+        """Masks of the signals that it ignores, and of those that it handles, as they are now."""
+        return self._table.dispositions(pid)
+
     def groups(self, pid: "int") -> "bytes":
         """The control groups: empty for whoever is gone by now."""
         return self._table.groups(pid)

@@ -12,6 +12,7 @@ and tells by whom it was sent. A supervisor that stood still until the pass lets
 import os
 import time
 
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
 
 TYPE_CHECKING = False
@@ -26,6 +27,8 @@ STAY_SECONDS = 90.0
 LOOK_SECONDS = 0.02
 # What a process has sent by kill(2) has this si_code, see sigaction(2); what the kernel sends by itself has a greater one.
 SI_USER = 0
+# They stop themselves when their command is stopped.
+STOP_WITH_COMMAND = (b"sudo", b"su", b"doas", b"runuser", b"pkexec", b"dzdo", b"script", b"nsenter")
 
 
 def give_way(supervisor: "Supervisor") -> "bool":
@@ -35,6 +38,7 @@ def give_way(supervisor: "Supervisor") -> "bool":
     """
     until = time.monotonic() + float(supervisor.options.get("timeout", 10.0)) + STAY_SECONDS
     holder: Optional[Tuple[int, bytes]] = None
+    gone = False
     while not supervisor.childless and time.monotonic() < until:
         told = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
         if told is not None and told.si_code > SI_USER:
@@ -42,6 +46,8 @@ def give_way(supervisor: "Supervisor") -> "bool":
             holder = holder or pass_at_work(supervisor.options["run"])
             told = None
         if told is not None and not is_pass(told.si_pid, supervisor.options["run"]):
+            # It may have died before we looked.
+            gone = not started_at(told.si_pid)
             break
         if told is not None:
             sender = (told.si_pid, started_at(told.si_pid))
@@ -50,9 +56,45 @@ def give_way(supervisor: "Supervisor") -> "bool":
             holder = sender
         # Pid 0: it looks into our pid namespace from outside, and can't be looked at from here.
         if holder is None or holder[0] and (not holder[1] or started_at(holder[0]) != holder[1]):
+            gone = holder is not None
             break
         supervisor.reap()
+    if gone:
+        wake_above()
     return holder is not None
+
+
+def wake_above() -> "None":
+    """Continue the root, and a sudo above it, which a pass that died has left stopped."""
+    try:
+        root = parse_cookie(os.environ.get(VARIABLE, "")).root
+    except ValueError:
+        return  # the task put something else into its place
+    pid, above, stopped = os.getppid(), False, []
+    while pid > 1:
+        name, state, parent = standing(pid)
+        if above and name not in STOP_WITH_COMMAND:
+            break
+        if state in (b"T", b"t"):
+            stopped.append(pid)
+        above = above or pid == root
+        pid = parent
+    for pid in stopped if above else ():
+        try:
+            os.kill(pid, host_signals.SIGCONT)
+        except OSError:
+            pass  # another user's
+
+
+def standing(pid: "int") -> "Tuple[bytes, bytes, int]":
+    """Name, state and parent of a process; 0 for the parent of one that is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stat:
+            left, dummy, right = stat.read().rpartition(b") ")
+    except OSError:
+        return b"", b"", 0
+    fields = right.split()
+    return left.partition(b" (")[2], fields[0], int(fields[1])
 
 
 def is_pass(pid: "int", run: "str") -> "bool":

@@ -43,11 +43,12 @@ class Fate:
 
     process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
     (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
-    cleans: started by somebody who has had the first signal, perhaps to clean up: let be until the grace is over.
+    cleans: started by a process that has had its first signal, perhaps to clean up: let be until the grace is over.
+    ppid, comm, stopped: as last seen. loose: whether it was let go on after the freeze. held: whether it stands still until what it waits for is gone.
     job: of a process that watches an asynchronous job of core's, the id of that and then the environment; empty for all others.
     """
 
-    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason", "job")
+    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason", "job", "ppid", "comm", "stopped", "loose", "held")
 
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
@@ -61,6 +62,15 @@ class Fate:
         self.cleans = False
         self.reason = ""
         self.job: List[bytes] = []
+        self.ppid = process.ppid
+        self.comm = process.comm
+        self.stopped = False
+        self.loose = False
+        self.held = False
+
+    def see(self, process: "Process") -> "None":
+        """Note how it stands now."""
+        self.ppid, self.comm, self.stopped = process.ppid, process.comm, process.stopped
 
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
         """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
@@ -152,18 +162,31 @@ class TreeControl:
         for process in found:
             fate = Fate(process, "root" if process.id in self.search.roots else "child")
             fate.late = self.late
-            fate.cleans = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled
+            fate.cleans = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled and self._had_signal(process)
             self.fates[process.id] = fate
             new.append(fate)
             if self.is_target(fate):
-                # signal 0 asks whether we might
-                self.signal(fate, SIGSTOP if not fate.cleans and self._may_stop(process) else 0)
+                if self._runs_on(fate, arrived):
+                    # It may have been stopped before it was known: see fork_chase.
+                    self.signal(fate, SIGCONT)
+                else:
+                    # signal 0 asks whether we might
+                    self.signal(fate, SIGSTOP if self.may_stop(process) else 0)
         for fate in new:
             self.describe(fate)
             if fate.role == SUPERVISOR:
                 # It stays as long as we do, and does not stand still for ever if we die: see _supervisor/give_way.py.
                 self.signal(fate, SIGCONT)
         return bool(new)
+
+    def _had_signal(self, process: "Process") -> "bool":
+        """Whether what started a process has had its first signal: what has not goes on with its work. An orphan does not show it."""
+        above = next((fate for fate in self.living() if fate.process.id.pid == process.ppid), None)
+        return above is None or above.role == SUPERVISOR or bool(above.sent) or above.cleans
+
+    def _runs_on(self, fate: "Fate", arrived: "bool") -> "bool":
+        """Whether a new process is not to be stopped: the freeze is over, and this is no command that has arrived a second time."""
+        return fate.cleans or self.signalled is not None and not self.late and not arrived and fate.process.id.start >= self.signalled
 
     def describe(self, fate: "Fate") -> "None":
         """Note what a process is, while it still shows it."""
@@ -192,8 +215,8 @@ class TreeControl:
                 return self.table.user(parent.id.pid) == fate.user
         return True
 
-    def _may_stop(self, process: "Process") -> "bool":
-        """Not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
+    def may_stop(self, process: "Process") -> "bool":
+        """Whether a process may be stopped: not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
         if self.search.holds_pid(process.ppid):
             return True
         above = self.search.above(process)
@@ -213,6 +236,7 @@ class TreeControl:
         """Who is found from now on is late, and who was let be is a target like any other."""
         self.late = True
         for fate in self.living():
+            fate.held = False
             if fate.cleans:
                 # Found when it had just been forked, perhaps; by now it shows what it runs.
                 self.describe(fate)
@@ -256,7 +280,15 @@ class TreeControl:
                 fate.sent = signal
 
     def look(self) -> "None":
-        """Note who is gone. Who got a signal and stands stopped again is woken: nobody else will."""
+        """Note what is gone. What got a signal and stands stopped again is woken: nothing else will do it."""
+        self.see()
+        for fate in self.living():
+            if fate.stopped and not fate.held and (fate.sent or fate.loose) and fate.sent != SIGKILL and not fate.cleans:
+                self.signal(fate, SIGCONT)
+        self.wake()
+
+    def see(self) -> "None":
+        """Note what is gone, and how the rest stands. Nothing is woken."""
         now = self.clock()
         for fate in self.living():
             process = self.table.process(fate.process.id.pid)
@@ -264,9 +296,8 @@ class TreeControl:
                 fate.denied = True  # it has become another user's, and does not show any more
             elif process is None or process.id != fate.process.id or not process.alive:
                 fate.ended = now
-            elif process.stopped and fate.sent and fate.sent != SIGKILL:
-                self.signal(fate, SIGCONT)
-        self.wake()
+            else:
+                fate.see(process)
 
     def release(self) -> "None":
         """Let go of what stays because of us: nobody is left, or nobody who can be ended. A supervisor knows it by the second CONT."""
@@ -285,13 +316,24 @@ class TreeControl:
                     pass  # whatever it is: the others are to go on
         self.release()
 
-    def root_waits(self) -> "bool":
-        """Whether nobody is left but roots and supervisors.
+    def awaits_supervisors(self) -> "bool":
+        """Whether nothing is left but supervisors and what stands above them.
 
-        A shell that has got INT waits for its command before it dies of it. That is a supervisor, which stays until the shell is gone.
+        A shell waits for its command before it ends. That is a supervisor, which stays until the shell is gone.
         """
-        roles = {fate.role for fate in self.living()}
-        return roles == {"root", SUPERVISOR}
+        living = self.living()
+        by_pid = {fate.process.id.pid: fate for fate in living}
+        above = set()
+        for supervisor in living:
+            one = supervisor if supervisor.role == SUPERVISOR else None
+            while one is not None and one.process.id not in above:
+                above.add(one.process.id)
+                one = by_pid.get(one.ppid)
+        return 0 < len(above) == len(living) and any(fate.role != SUPERVISOR for fate in living)
+
+    def _stands_still(self, process: "Process") -> "bool":
+        now = self.table.process(process.id.pid)
+        return now is not None and now.id == process.id and now.stopped
 
     def dismiss(self) -> "None":
         """A supervisor without anybody to watch goes by itself, unless something is wrong with it."""
@@ -300,10 +342,14 @@ class TreeControl:
                 self.signal(fate, SIGKILL)
 
     def wake(self) -> "None":
-        """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped."""
+        """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped.
+
+        Not while their command is held: they would continue it.
+        """
+        if any(fate.held and fate.role == "root" for fate in self.living()):
+            return
         for process in self._above:
-            now = self.table.process(process.id.pid)
-            if now is not None and now.id == process.id and now.stopped:
+            if self._stands_still(process):
                 try:
                     self.send(process.id, SIGCONT)
                 except (ProcessLookupError, PermissionError):

@@ -61,11 +61,15 @@ _MEGABYTE = 1024 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class KillOptions:
-    """How a tree is to be ended, and what is guarded. Times in seconds, signals as numbers."""
+    """How a tree is to be ended, and what is guarded. Times in seconds, signals as numbers.
+
+    `alone`: whether a program that handles the signal gets it before what it has started.
+    """
 
     signal: int
     children: bool
     children_signal: int
+    alone: bool
     timeout: float
     wait: bool
     retry_for: float
@@ -85,6 +89,7 @@ class KillOptions:
             signal=_signal("kill_signal", values["kill_signal"]),
             children=_truth("kill_children", values["kill_children"]),
             children_signal=_signal("kill_children_signal", values["kill_children_signal"]),
+            alone=_choice("kill_mode", values["kill_mode"]) == "mixed",
             timeout=_seconds("kill_timeout", values["kill_timeout"]),
             wait=_truth("kill_wait", values["kill_wait"]),
             retry_for=_seconds("kill_retry_for", values["kill_retry_for"]),

@@ -210,6 +210,7 @@ class KillOrder:
             signal=self.options.signal,
             children=self.options.children,
             children_signal=self.options.children_signal,
+            alone=self.options.alone,
             timeout=0.0 if at_once else self.options.timeout,
             settle=SETTLE,
             arguments=self.show_arguments,

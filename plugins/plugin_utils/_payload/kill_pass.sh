@@ -14,16 +14,16 @@ trap "" HUP INT QUIT PIPE TERM
 export LC_ALL=C
 text=$1
 shift
-run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 found= began= heads=
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 alone=1 found= began= heads=
 for word in "$@"; do
-  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|found=*|began=*|heads=*)
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|alone=*|found=*|began=*|heads=*)
     eval "${word%%=*}=\${word#*=}";;
   esac
 done
 case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
-all=" " above=" " roots=" " spares=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" "
+all=" " above=" " roots=" " spares=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1
 
 # centiseconds since boot, into $now: from the start of a process where /proc has no clock (subset=pid)
 clock() {
@@ -148,13 +148,20 @@ take() {
   case $all in *" $id "*) return 1;; esac
   all="$all$id " new="$new$id "
   eval "sent_$id= ended_$id= start_$1=$start ppid_$id=$ppid user_$id= command_$id= name_$id=\$name"
-  if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ]; then
+  if [ "$signalled" ] && [ -z "$late$arrived" ] && [ "$start" -ge "$signalled" ] && had_signal "$ppid"; then
     cleaning="$cleaning$id "
     return 0
   fi
   fresh="$fresh$id "
   target "$id" && may_stop "$1" && { send STOP "$id"; [ $? = 2 ] && denied="$denied $id "; }
   return 0
+}
+# has pid $1 had its first signal, or is it none of ours? What has not had it goes on with its work: what that starts cleans up nothing.
+had_signal() {
+  eval "parent=${1}_\$start_$1"
+  case $all in *" $parent "*) ;; *) return 0;; esac
+  case $cleaning in *" $parent "*) return 0;; esac
+  eval "[ \"\$sent_$parent\" ]"
 }
 target() {
   [ "$children" = 1 ] || case $roots in *" $1 "*) ;; *) false;; esac
@@ -173,6 +180,8 @@ may_stop() {
   done
 }
 wake() {
+  # a sudo above would continue a root that is held
+  for id in $roots; do case $held in *" $id "*) return;; esac; done
   for id in $above; do
     lives "$id" && case $state in T|t) kill -CONT "${id%_*}" 2>/dev/null;; esac
   done
@@ -278,22 +287,135 @@ freeze() {
   until=$((now + 200))
   while scan; [ "$fresh" != " " ] && clock && [ "$now" -lt "$until" ]; do :; done
 }
+# has the hexadecimal mask $1 the bit of signal $2?
+has_bit() {
+  mask=$1 place=$((($2 - 1) / 4))
+  while [ "$place" -gt 0 ]; do mask=${mask%?} place=$((place - 1)); done
+  digit=${mask#"${mask%?}"}
+  case $digit in [0-9]) ;; a) digit=10;; b) digit=11;; c) digit=12;; d) digit=13;; e) digit=14;; f) digit=15;; *) return 1;; esac
+  [ $(((digit >> (($2 - 1) % 4)) & 1)) = 1 ]
+}
+# the masks of the signals that pid $1 ignores and handles, into $ignored and $caught
+masks() {
+  ignored= caught=
+  while read -r key rest; do
+    case $key in SigIgn:) ignored=$rest;; SigCgt:) caught=$rest;; esac
+  done 2>/dev/null <"/proc/$1/status"
+}
+# the number of the first signal to $1 into $number
+number_of() {
+  number=$children_signal
+  case $roots in *" $1 "*) number=$signal;; esac
+}
+# what $1 is to those below it, into $kind: it waits for them (relay, shell), or it may pass its signal on
+kind_of() {
+  program=$(readlink "/proc/${1%_*}/exe" 2>/dev/null)
+  program=${program##*/}
+  eval "program=\${program:-\$name_$1}"
+  case ${program%% *} in
+    sudo|sudo.*|sudo-rs|su|su-rs|doas|runuser|pkexec|dzdo|script|nsenter) kind=relay;;
+    sh|bash|rbash|dash|ash|busybox|zsh|ksh|ksh93|mksh|lksh|yash|fish|tcsh|csh|bsd-csh|static-sh|toybox) kind=shell;;
+    *) kind=other;;
+  esac
+}
+# the parent of $1 among the living, into $parent; empty without one
+parent_of() {
+  eval "parent=\$up_$1"
+  case $left in *" $parent "*) ;; *) parent=;; esac
+}
+# the first signals, to those whose turn it is: what a task runs comes first, what carries it comes last. See _tree/turns.py.
 first_signals() {
-  back=
   [ "$signalled" ] || { clock; signalled=$now; }
-  for id in $all; do
+  check ""
+  busy=" " keep=" " pending=
+  for id in $left; do
+    # what may not be signalled can be ended by a sudo above it alone
+    case $denied in *" $id "*) continue;; esac
+    parent_of "$id"
+    [ -z "$parent" ] || case $busy in *" $parent "*) ;; *) busy="$busy$parent ";; esac
+  done
+  for id in $busy; do
+    case $kinds in
+      *" $id "*) eval "kind=\$kind_$id";;
+      *) kind_of "$id"; eval "kind_$id=$kind"; kinds="$kinds$id ";;
+    esac
+    masks "${id%_*}"
+    number_of "$id"
+    has_bit "$ignored" 2 && eval "deaf_$id=1" || eval "deaf_$id="
+    case $number$kind in 1[a-z]*|2[a-z]*|3[a-z]*|*relay) ;; *) [ "$alone" = 1 ] && has_bit "$caught" "$number" && passers="$passers$id ";; esac
+  done
+  # those for which a shell waits: what it has started with & ignores INT, and the shell does not
+  for id in $left; do
+    parent_of "$id"
+    [ "$parent" ] || continue
+    case $judged in *" $parent=$id "*) continue;; esac
+    judged="$judged$parent=$id "
+    eval "kind=\$kind_$parent deaf=\$deaf_$parent"
+    [ "$kind" = shell ] || continue
+    masks "${id%_*}"
+    number_of "$id"
+    [ -z "$deaf" ] && has_bit "$ignored" 2 || has_bit "$ignored" "$number" || front="$front$parent=$id "
+  done
+  # a shell can be held if the shell above it is, which may come later in the list
+  known=
+  while [ "$known" != "$keep" ]; do
+    known=$keep
+    for id in $busy; do
+      case $keep$cleaning in *" $id "*) continue;; esac
+      eval "kind=\$kind_$id"
+      [ "$kind" = shell ] && awaits "$id" && hold "$id" && keep="$keep$id "
+    done
+  done
+  for id in $left; do
     case $cleaning in *" $id "*) continue;; esac
     eval "sent=\$sent_$id"
+    turn=1
+    case $busy in *" $id "*)
+      eval "kind=\$kind_$id"
+      [ "$kind" = relay ] && turn=;;
+    esac
     [ -z "$sent" ] && target "$id" || continue
-    number=$children_signal
-    case $roots in *" $id "*) number=$signal;; esac
+    [ "$turn" ] && ! waits "$id" || { pending=1; continue; }
+    number_of "$id"
     send "$number" "$id"
-    case $? in 0) eval "sent_$id=$number"; back="$id $back";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
+    case $? in 0) eval "sent_$id=$number";; 2) case $denied in *" $id "*) ;; *) denied="$denied $id ";; esac;; esac
+  done
+  held=$keep back=
+  [ "$held" = " " ] || pending=1
+  for id in $left; do
+    case $loose$held$cleaning in *" $id "*) ;; *) back="$id $back" loose="$loose$id ";; esac
   done
   for id in $back; do send CONT "$id"; done
   wake
 }
-# who is gone; $left are the living that are to be ended, $still all living
+# does one live of those for which shell $1 waits?
+awaits() {
+  for pair in $front; do
+    case $pair in "$1="*) case $left in *" ${pair#*=} "*) return 0;; esac;; esac
+  done
+  return 1
+}
+# may $1, a shell that waits for others, stand still until they are gone? Then it does not go on with its next command.
+hold() {
+  case $held in *" $1 "*) return 0;; esac
+  case $loose$denied in *" $1 "*) return 1;; esac
+  lives "$1" && case $state in T|t) ;; *) false;; esac || return 1
+  parent_of "$1"
+  [ "$parent" ] || return 0
+  eval "kind=\$kind_$parent"
+  case $kind in relay) return 1;; shell) case $keep in *" $parent "*) ;; *) return 1;; esac;; esac
+}
+# does something above $1 get its signal first, and perhaps pass it on?
+waits() {
+  below=$1
+  while :; do
+    parent_of "$below"
+    [ "$parent" ] || return 1
+    case $passers in *" $parent "*) case $front in *" $parent=$below "*) ;; *) return 0;; esac;; esac
+    below=$parent
+  done
+}
+# who is gone; $left are the living that are to be ended, $still all living. $1: what to do with those that stand still: wake
 check() {
   left=" " still=" "
   clock
@@ -303,25 +425,30 @@ check() {
     if lives "$id" || [ "${id#*_}" = 0 ]; then
       still="$still$id "
       target "$id" && left="$left$id "
-      case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac
+      eval "up_$id=${ppid}_\$start_$ppid name_$id=\$name"
+      [ "${1-wake}" ] && case $held in *" $id "*) ;; *) case $loose in *" $id "*) sent=${sent:-0};; esac; case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac;; esac
     else
       eval "ended_$id=$((now - begin))"
     fi
   done
-  wake
+  [ -z "${1-wake}" ] || wake
 }
 await() {
   clock
   hundredfold "$timeout"
-  until=$((now + centi)) nap=0.01 calm=0
+  until=$((now + centi)) nap=0.01 calm=0 before=
   while :; do
     deadline=$until
     check
     scan
     until=$deadline
+    [ "$new" = " " ] || pending=1
     if [ "$fresh" != " " ]; then
       freeze; first_signals
-      until=$deadline calm=0
+      until=$deadline calm=0 before=
+    elif [ "$pending" ] && [ "$left" != "$before" ]; then
+      before=$left calm=0 nap=0.01
+      first_signals
     elif [ "$new" != " " ]; then
       calm=0
     elif [ "$left$fleeting" = " " ]; then
@@ -348,11 +475,11 @@ shielding() {
   done
 }
 kill_rest() {
-  late=1
+  late=1 held=" "
   clock
   last=$((now + 500)) calm=0
   while :; do
-    for id in $left; do case $denied in *" $id "*) ;; *) send STOP "$id";; esac; done
+    for id in $left; do case $denied in *" $id "*) ;; *) may_stop "${id%_*}" && send STOP "$id";; esac; done
     freeze
     check
     shielding
@@ -486,7 +613,7 @@ if [ "$all" != " " ]; then
     refusal="sudo -n: $(printf "%s\n" "$answer" | sed -n "\$s/^sudo: //;\$p" | tr -c "\n\040-\176" "?" | tr "\"\\\\" "??")"
   fi
   first_signals
-  await || kill_rest
+  await || { kill_rest; [ "$shields" = " " ] || pause 0.5; }
   check
   if [ "$children" != 1 ] && [ "$still" != " " ]; then pause 0.3; check; fi
 fi

@@ -101,6 +101,7 @@ class Supervision:
             lease=self.lease,
             signal=options.signal,
             children_signal=options.children_signal,
+            alone=options.alone,
             timeout=options.timeout,
             arguments=self.task.show_arguments,
         )

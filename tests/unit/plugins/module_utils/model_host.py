@@ -208,6 +208,14 @@ class ModelHost:
         self.happen()
         return self.beings[pid].user if pid in self.beings else None
 
+    def program(self, pid):
+        self.happen()
+        return self.beings[pid].comm if pid in self.beings else ""
+
+    def dispositions(self, pid):
+        self.happen()
+        return 0, 0
+
     def groups(self, pid):
         return b""
 

@@ -159,6 +159,14 @@ class SimulatedHost:
     def user(self, pid):
         return self.processes[pid].user if pid in self.processes else None
 
+    def program(self, pid):
+        self.happen()
+        return self.processes[pid].comm if pid in self.processes else ""
+
+    def dispositions(self, pid):
+        self.happen()
+        return 0, 0
+
     def groups(self, pid):
         return self.processes[pid].groups if pid in self.processes else b""
 

@@ -68,6 +68,12 @@ class StillHost:
     def user(self, pid):
         return 0
 
+    def program(self, pid):
+        return ""
+
+    def dispositions(self, pid):
+        return 0, 0
+
     def groups(self, pid):
         return b""
 

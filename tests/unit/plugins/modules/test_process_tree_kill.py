@@ -12,7 +12,7 @@ from ansible_collections.treekill.remote.plugins.modules.process_tree_kill impor
 
 RUN = "0123456789abcdef"
 NOTHING = {"run": None, "lease": None, "left_behind": False, "dead": False, "older_than": None, "pid": None, "start": None, "pid_file": None}
-USUAL = {"kill_signal": "TERM", "kill_children": True, "kill_children_signal": "TERM", "kill_timeout": 10.0, "arguments": True}
+USUAL = {"kill_signal": "TERM", "kill_children": True, "kill_children_signal": "TERM", "kill_mode": "mixed", "kill_timeout": 10.0, "arguments": True}
 
 
 @pytest.mark.parametrize(
