@@ -309,6 +309,7 @@ class TreeControl:
     def thaw(self) -> "None":
         """Let all go on that we have stopped, when something went wrong and somebody else has to end them."""
         for fate in reversed(self.targets()):
+            fate.held = False
             if fate.sent != SIGKILL:
                 try:
                     self.signal(fate, SIGCONT)

@@ -189,6 +189,33 @@ def test_a_parent_that_stopped_because_of_us_is_woken_and_one_that_stood_before_
         assert parent.stopped == stood
 
 
+def test_a_pass_that_fails_lets_a_held_root_and_its_parent_go_on():
+    host = SimulatedHost(quiet, 0)
+    host.root.comm = "sh"
+    host.processes[11].ignores = True
+    send = host.send
+
+    def stop_parent_with_root(process, signal):
+        send(process, signal)
+        if process.pid == 10 and signal == STOP:
+            host.processes[8].stopped = True
+
+    def fail(dummy):
+        assert host.root.stopped, "the root is not held"
+        raise MemoryError
+
+    search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
+    control = TreeControl(search, host, stop_parent_with_root, host.clock, host.sleep)
+    kill_pass = KillPass(KillRequest(RUN, LEASE, "n0", settle=0.0), control)
+    assert kill_pass.find()
+    control.sleep = fail
+    with pytest.raises(MemoryError):
+        kill_pass.end()
+    control.thaw()
+    assert not host.processes[8].stopped
+    assert not [pid for pid, process in host.processes.items() if process.stopped]
+
+
 def test_a_pid_that_was_given_to_a_stranger_gets_no_signal():
     host = SimulatedHost(quiet, 0)
     send = host.send
