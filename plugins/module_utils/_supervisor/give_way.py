@@ -12,7 +12,6 @@ and tells by whom it was sent. A supervisor that stood still until the pass lets
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
 
 TYPE_CHECKING = False
@@ -27,8 +26,6 @@ STAY_SECONDS = 90.0
 LOOK_SECONDS = 0.02
 # What a process has sent by kill(2) has this si_code, see sigaction(2); what the kernel sends by itself has a greater one.
 SI_USER = 0
-# They stop themselves when their command is stopped.
-STOP_WITH_COMMAND = (b"sudo", b"su", b"doas", b"runuser", b"pkexec", b"dzdo", b"script", b"nsenter")
 
 
 def give_way(supervisor: "Supervisor") -> "bool":
@@ -60,41 +57,34 @@ def give_way(supervisor: "Supervisor") -> "bool":
             break
         supervisor.reap()
     if gone:
-        wake_above()
+        try:
+            wake_above()
+        except (MemoryError, OSError):
+            pass  # there is not enough for it: to end the tree comes first
     return holder is not None
 
 
 def wake_above() -> "None":
     """Continue the root, and a sudo above it, which a pass that died has left stopped."""
-    try:
-        root = parse_cookie(os.environ.get(VARIABLE, "")).root
-    except ValueError:
-        return  # the task put something else into its place
-    pid, above, stopped = os.getppid(), False, []
-    while pid > 1:
-        name, state, parent = standing(pid)
-        if above and name not in STOP_WITH_COMMAND:
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
+    from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import own_root
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.turns import RELAYS
+
+    table, root = ProcTable(), own_root()
+    own = table.process(os.getpid())
+    above, stopped = False, []
+    for parent in ancestors(own, table.process) if own is not None else ():
+        if above and parent.comm not in RELAYS:
             break
-        if state in (b"T", b"t"):
-            stopped.append(pid)
-        above = above or pid == root
-        pid = parent
+        if parent.stopped:
+            stopped.append(parent.id.pid)
+        above = above or parent.id.pid == root
     for pid in stopped if above else ():
         try:
             os.kill(pid, host_signals.SIGCONT)
         except OSError:
             pass  # another user's
-
-
-def standing(pid: "int") -> "Tuple[bytes, bytes, int]":
-    """Name, state and parent of a process; 0 for the parent of one that is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as stat:
-            left, dummy, right = stat.read().rpartition(b") ")
-    except OSError:
-        return b"", b"", 0
-    fields = right.split()
-    return left.partition(b" (")[2], fields[0], int(fields[1])
 
 
 def is_pass(pid: "int", run: "str") -> "bool":

@@ -13,6 +13,8 @@ import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +40,9 @@ def await_order(supervisor: "Supervisor") -> "bool":
 
 def is_reader_stopped() -> "bool":
     """Whether a process is stopped that has started our root, or one above it. A guardian stops its workers until their orders were carried out."""
+    table = ProcTable()
     try:
-        pid = parse_cookie(os.environ.get(VARIABLE, "")).ppid
-    except ValueError:
+        process = table.process(parse_cookie(os.environ.get(VARIABLE, "")).ppid)
+        return process is not None and any(one.stopped for one in [process, *ancestors(process, table.process)])
+    except (OSError, ValueError):
         return False
-    seen = {0, 1}
-    while pid not in seen:
-        seen.add(pid)
-        try:
-            with open("/proc/%d/stat" % pid, "rb") as stat:
-                state, ppid = stat.read().rpartition(b") ")[2].split()[:2]
-        except OSError:
-            return False
-        if state in b"Tt":
-            return True
-        pid = int(ppid)
-    return False

@@ -162,11 +162,13 @@ class TreeControl:
         for process in found:
             fate = Fate(process, "root" if process.id in self.search.roots else "child")
             fate.late = self.late
-            fate.cleans = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled and self._had_signal(process)
+            # Whether it was started after the freeze, and is no command that has arrived a second time.
+            runs_on = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled
+            fate.cleans = runs_on and self._had_signal(process)
             self.fates[process.id] = fate
             new.append(fate)
             if self.is_target(fate):
-                if self._runs_on(fate, arrived):
+                if runs_on:
                     # It may have been stopped before it was known: see fork_chase.
                     self.signal(fate, SIGCONT)
                 else:
@@ -181,12 +183,9 @@ class TreeControl:
 
     def _had_signal(self, process: "Process") -> "bool":
         """Whether what started a process has had its first signal: what has not goes on with its work. An orphan does not show it."""
-        above = next((fate for fate in self.living() if fate.process.id.pid == process.ppid), None)
-        return above is None or above.role == SUPERVISOR or bool(above.sent) or above.cleans
-
-    def _runs_on(self, fate: "Fate", arrived: "bool") -> "bool":
-        """Whether a new process is not to be stopped: the freeze is over, and this is no command that has arrived a second time."""
-        return fate.cleans or self.signalled is not None and not self.late and not arrived and fate.process.id.start >= self.signalled
+        parent = self.table.process(process.ppid)
+        above = self.fates.get(parent.id) if parent is not None else None
+        return above is None or above.ended is not None or above.role == SUPERVISOR or bool(above.sent) or above.cleans
 
     def describe(self, fate: "Fate") -> "None":
         """Note what a process is, while it still shows it."""

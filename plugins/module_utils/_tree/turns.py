@@ -12,7 +12,7 @@ it gets it alone, and the rest when it has gone. Each process gets each signal o
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGKILL
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR
 
 TYPE_CHECKING = False
@@ -202,12 +202,3 @@ class Turns:
             if above is not None and above.role == SUPERVISOR or bare or any(b"/AnsiballZ_" in word or b"/ansible-tmp-" in word for word in words[:3]):
                 return MODULE
         return OTHER
-
-
-def let_go(control: "TreeControl") -> "None":
-    """Let all go on that stands still because of its turn."""
-    for fate in reversed(control.living()):
-        if fate.held:
-            fate.held = False
-            if fate.sent != SIGKILL:
-                control.signal(fate, SIGCONT)
