@@ -342,7 +342,7 @@ first_signals() {
     masks "${id%_*}"
     number_of "$id"
     has_bit "$ignored" 2 && eval "deaf_$id=1" || eval "deaf_$id="
-    case $number$kind in 1[a-z]*|2[a-z]*|3[a-z]*|*relay) ;; *) [ "$alone" = 1 ] && has_bit "$caught" "$number" && passers="$passers$id ";; esac
+    case $number$kind$passers in 1[a-z]*|2[a-z]*|3[a-z]*|*relay*|*" $id "*) ;; *) [ "$alone" = 1 ] && has_bit "$caught" "$number" && passers="$passers$id ";; esac
   done
   # those for which a shell waits: what it has started with & ignores INT, and the shell does not
   for id in $left; do
@@ -415,7 +415,7 @@ waits() {
     below=$parent
   done
 }
-# who is gone; $left are the living that are to be ended, $still all living. $1: what to do with those that stand still: wake
+# who is gone; $left are the living that are to be ended, $still all living. With an empty $1 nothing is woken
 check() {
   left=" " still=" "
   clock
@@ -426,7 +426,11 @@ check() {
       still="$still$id "
       target "$id" && left="$left$id "
       eval "up_$id=${ppid}_\$start_$ppid name_$id=\$name"
-      [ "${1-wake}" ] && case $held in *" $id "*) ;; *) case $loose in *" $id "*) sent=${sent:-0};; esac; case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac;; esac
+      case $loose in *" $id "*) sent=${sent:-0};; esac
+      case ${1-wake}$held in
+        *" $id "*|" "*) ;;
+        *) case $state$sent in [Tt]9|[Tt]) ;; [Tt]*) kill -CONT "${id%_*}" 2>/dev/null;; esac;;
+      esac
     else
       eval "ended_$id=$((now - begin))"
     fi
