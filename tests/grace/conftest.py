@@ -12,12 +12,9 @@ import pytest
 
 from tests.hosts import Lab
 from tests.lab_or_skip import lab_or_skip
-from tests.matrix import become_hosts
+from tests.matrix import become_hosts, watchful_hosts
 
 from . import jobs
-
-#: How long an sshd waits before it asks a silent client, and how often it asks one that does not answer.
-_WATCHFUL = "ClientAliveInterval 1\nClientAliveCountMax 2\n"
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +22,7 @@ def grace_lab() -> Iterator[Lab]:
     """Two hosts where accounts become each other by all that there is: the first with `use_pty` of sudo's, the second without."""
     with lab_or_skip(2) as two:
         become_hosts.prepare(two)
+        watchful_hosts.prepare(two)
         for host in two:
-            with open(host.root / "etc/ssh/sshd_config", "a") as config:
-                config.write(_WATCHFUL)
-            host.reset()
             jobs.put_on(host)
         yield two

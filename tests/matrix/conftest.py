@@ -14,6 +14,7 @@ import pytest
 from tests.hosts import Lab
 from tests.lab_or_skip import lab_or_skip
 
+from . import watchful_hosts
 from .bystanders import Companies, Company
 from .rows import tidy
 
@@ -51,18 +52,11 @@ def large_lab(orderly_end: None) -> Iterator[Lab]:
         yield twenty
 
 
-#: How long an sshd of the next lab waits before it asks a silent client, and how often it asks one that does not answer.
-CLIENT_ALIVE_INTERVAL, CLIENT_ALIVE_COUNT_MAX = 1, 2
-
-
 @pytest.fixture(scope="session")
 def watchful_lab(orderly_end: None) -> Iterator[Lab]:
     """Two, where sshd notices that a client is gone."""
     with lab_or_skip(2) as two:
-        for host in two:
-            with open(host.root / "etc/ssh/sshd_config", "a") as config:
-                config.write(f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\nClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n")
-            host.reset()  # with a new sshd
+        watchful_hosts.prepare(two)
         yield two
 
 

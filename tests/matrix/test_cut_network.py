@@ -15,13 +15,13 @@ from tests.hosts import Host, Lab
 
 from . import gate, tree
 from .bystanders import Company
-from .conftest import CLIENT_ALIVE_COUNT_MAX, CLIENT_ALIVE_INTERVAL
 from .play import Setting
 from .rows import SLACK, play_row, tidy
 from .run import Run, started
 from .table import Row, Took, assert_survived_by_nobody, rows
 from .triggers import CUT_NETWORK, LOST_POWER
 from .waiting import stays, until
+from .watchful_hosts import CLIENT_ALIVE_COUNT_MAX, CLIENT_ALIVE_INTERVAL
 
 #: Seconds until sshd has given a silent client up: it waits one interval more for the last answer.
 NOTICED = CLIENT_ALIVE_INTERVAL * (CLIENT_ALIVE_COUNT_MAX + 1)
