@@ -196,7 +196,8 @@ class LocalProcesses:
         passed = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         for worker in leaders:
             members = self._group_below(worker)
-            deadly = [member for member in members if _would_have_died(member.pid, passed)]
+            # A shell blocks all signals for moments. It dies none the less, a moment later.
+            deadly = [member for member in members if _would_have_died(member.pid, passed, blocking=True)]
             self._send(worker, passed)
             if deadly:
                 self._see_passed_on(worker, members, deadly, passed, _LOOKS)
@@ -239,10 +240,14 @@ class LocalProcesses:
             if now is not None and now.id == worker and now.alive:
                 if looks > 1:
                     self._see_passed_on(worker, members, deadly, number, looks - 1)
-            elif any(self._identify(member.pid) == member and _would_have_died(member.pid, number) for member in deadly):
+                return
+            left = [member for member in deadly if self._identify(member.pid) == member]
+            if any(_would_have_died(member.pid, number) for member in left):
                 # One is enough: others may have come to their own end meanwhile.
                 for member in members:
                     self._send(member, number)
+            elif looks > 1 and any(_would_have_died(member.pid, number, blocking=True) for member in left):
+                self._see_passed_on(worker, members, left, number, looks - 1)
 
         self._pending += 1
         self._loop.after(_FROM_TERMINAL, look)
@@ -359,14 +364,17 @@ def _group_of(process: ProcessId) -> int:
         return 0
 
 
-def _would_have_died(pid: int, number: int) -> bool:
-    """Whether a process is alive that would not be, had it got the signal: it has done nothing about it. See proc_pid_status(5)."""
+def _would_have_died(pid: int, number: int, blocking: bool = False) -> bool:
+    """Whether a process is alive that would not be, had it got the signal: it has done nothing about it. See proc_pid_status(5).
+
+    `blocking`: take also one that blocks the signal, and has none pending.
+    """
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as lines:
             words = dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
     except OSError:
         return False
-    masks = [int(words.get(name, "0"), 16) for name in ("ShdPnd", "SigPnd", "SigBlk", "SigIgn", "SigCgt")]
+    masks = [int(words.get(name, "0"), 16) for name in ("ShdPnd", "SigPnd", "SigIgn", "SigCgt", *(() if blocking else ("SigBlk",)))]
     return words.get("State", "Z")[0] not in "ZX" and not any(mask >> number - 1 & 1 for mask in masks)
 
 

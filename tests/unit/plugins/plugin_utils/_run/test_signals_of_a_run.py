@@ -217,12 +217,20 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
 
 
 @pytest.mark.skipif(not hasattr(WorkerProcess, "_term"), reason="the workers of this ansible-core pass on no signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
-def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number):
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", "msg={{ lookup('pipe', 'touch $$; sleep 7200') }}"]
+@pytest.mark.parametrize(
+    ("number", "works"),
+    [(signal.SIGINT, "sleep 7200"), (signal.SIGTERM, "sleep 7200"), (signal.SIGTERM, "while :; do sleep 0.02; done")],
+    ids=["INT", "TERM", "TERM to a loop"],
+)
+def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number, works):
+    """Of a loop each command comes to its own end meanwhile."""
+    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', 'touch $$; {works}') }}}}"]
     numbers = " ".join(str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number]))
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
         program.until(lambda: len([*tmp_path.glob("[0-9]*")]) == 2)
+        if works == "sleep 7200":
+            # Before, it is a shell, which does something about INT.
+            program.until(lambda: len(program.running("sleep", "7200")) == 2)
         program.signal(number)
         program.until(lambda: not [words for words in program.carriers().values() if words[:1] in (["sleep"], ["/bin/sh"])], 15)
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
