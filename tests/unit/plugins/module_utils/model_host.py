@@ -20,6 +20,10 @@ COMMAND = [b"/bin/sh", b"-c", SCRIPT]
 MENTIONS = [[b"sh", b"-c", b"ls # " + SCRIPT], [b"sh", b"-c", b": '" + SCRIPT + b"'"], [b"grep", MARK, b"/tmp/log"], [b"sh", b"-c", b"sleep 9; # x; " + SCRIPT]]
 TITLES = [b"treekill: supervisor of run %s, lease %s: a task", b"treekill: ending the tree of run %s, lease %s", b"treekill: supervisor of my own"]
 SERVERS = ("sshd", "sshd-session", "dropbear")
+#: What a process may run, and what it may do about signals: masks of those that it ignores and handles. Both matter to the order of the first signals.
+PROGRAMS = ("x", "x", "sh", "bash", "sudo", "su", "python3", "terragrunt", "make", "")
+TERM, INT = 1 << 14, 1 << 1
+DISPOSITIONS = ((0, 0), (0, 0), (0, TERM), (TERM, 0), (INT, TERM), (0, TERM | INT), (TERM | INT, 0))
 
 
 def cookie(root, more=b""):
@@ -33,10 +37,12 @@ def carries(environment):
 
 
 class Being:
-    """A process as it really is. parent: another one, for ever known as such."""
+    """A process as it really is. parent: another one, for ever known as such. program, ignores, handles: what it runs, and its masks of signals."""
 
     def __init__(self, identity, parent, user, environment, arguments, comm):
         self.id = identity
+        self.program = comm
+        self.ignores, self.handles = 0, 0
         self.parent = parent
         self.user = user
         self.environment = environment
@@ -71,6 +77,7 @@ class ModelHost:
         self.beings = {}
         self.freed = []
         self.tree = set()
+        self.carriers = set()
         self.collector = None
         self.wrong = []
         self.last = 100
@@ -87,6 +94,9 @@ class ModelHost:
         """A process is born."""
         self.ticks += 1
         being = self.beings[pid] = Being(ProcessId(pid, self.ticks), parent, user, environment, list(arguments), comm)
+        if pid > self.OWN and not being.is_server:
+            being.program = self.random.choice(PROGRAMS)
+            being.ignores, being.handles = self.random.choice(DISPOSITIONS)
         self.note()
         return being
 
@@ -98,6 +108,7 @@ class ModelHost:
             for being in self.beings.values():
                 if being.id not in self.tree and self._belongs(being):
                     self.tree.add(being.id)
+                    self.carriers.update(above.id for above in self._above(being))
                     grown = True
 
     def _belongs(self, being):
@@ -121,7 +132,7 @@ class ModelHost:
         for child in self.beings.values():
             if child.parent is being:
                 adopts = self.collector is not None and self.beings.get(self.collector.id.pid) is self.collector and being.id in self.tree
-                child.parent = self.collector if adopts else self.beings[1]
+                child.parent = self.collector if adopts and child is not self.collector else self.beings[1]
         self.note()
 
     def happen(self):
@@ -134,7 +145,7 @@ class ModelHost:
                 self._one_thing(self.random.choice(moving))
 
     def _one_thing(self, being):
-        what = self.random.randrange(12)
+        what = self.random.randrange(13)
         if what < 3:
             self.end(being)
             if self.random.random() < 0.6:
@@ -154,6 +165,9 @@ class ModelHost:
             self.end(being)
         elif what == 10 and being.user == ROOT and being.id in self.tree:
             self.login(being)
+        elif what == 12:
+            being.program = self.random.choice(PROGRAMS)
+            being.ignores, being.handles = self.random.choice(DISPOSITIONS)
         self.note()
 
     def fork(self, being):
@@ -210,11 +224,12 @@ class ModelHost:
 
     def program(self, pid):
         self.happen()
-        return self.beings[pid].comm if pid in self.beings else ""
+        return self.beings[pid].program if pid in self.beings else ""
 
     def dispositions(self, pid):
         self.happen()
-        return 0, 0
+        being = self.beings.get(pid)
+        return (being.ignores, being.handles) if being else (0, 0)
 
     def groups(self, pid):
         return b""
@@ -238,7 +253,7 @@ class ModelHost:
         being = self.beings.get(process.pid)
         if being is None or being.id != process:
             raise ProcessLookupError
-        if signal not in (0, GO) and process not in self.tree:
+        if signal and process not in self.tree and (signal != GO or not self._carries(being)):
             self.wrong.append((process, signal, being.user, being.arguments, being.comm))
         if signal == HOLD:
             being.state = "T"
@@ -246,10 +261,22 @@ class ModelHost:
             being.state = "S"
             if being.pending:
                 self.end(being)
-        elif signal == 9 or signal and being.state != "T" and self.random.random() < 0.7:
+        elif signal == 9:
             self.end(being)
-        elif signal and self.random.random() < 0.7:
-            being.pending = signal
+        elif signal and not being.ignores >> signal - 1 & 1 and (not being.handles >> signal - 1 & 1 or self.random.random() < 0.6):
+            if being.state == "T":
+                being.pending = signal
+            else:
+                self.end(being)
+
+    def _carries(self, being):
+        """Whether it has stood above a process of the tree: it may have stopped itself with that, and is let go on."""
+        return being.id in self.carriers
+
+    def _above(self, being):
+        while being.parent is not None:
+            being = being.parent
+            yield being
 
     def clock(self):
         self.now += 0.0001

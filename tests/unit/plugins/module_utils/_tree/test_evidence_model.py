@@ -88,9 +88,24 @@ def title(form):
     return form.replace(b"%s", RUN.encode(), 1).replace(b"%s", LEASE.encode())
 
 
+def some_request(random, settle):
+    """A first signal of its own for the root and for the rest, all at once or one after the other."""
+    return KillRequest(
+        RUN,
+        LEASE,
+        "n0",
+        signal=random.choice((15, 15, 2)),
+        children=random.random() < 0.8,
+        children_signal=random.choice((15, 15, 2)),
+        timeout=0.3,
+        settle=settle,
+        alone=random.random() < 0.7,
+    )
+
+
 def kill_order(random, kind=TreeSearch):
     host = some_tree(random)
-    request = KillRequest(RUN, LEASE, "n0", timeout=0.3, settle=0.1)
+    request = some_request(random, settle=0.1)
     search = kind(CookieMatch(RUN, LEASE), host, host.OWN)
     kill_pass = KillPass(request, TreeControl(search, host, host.send, host.clock, host.sleep))
     if kill_pass.find():
@@ -107,7 +122,7 @@ def by_supervisor(random, kind=TreeSearch):
     host.above.add(host.collector.id)
     search = kind(CookieMatch(RUN, LEASE, 10), host, host.collector.id.pid)
     search.hold_below(host.collector.id.pid, 12)
-    kill_pass = KillPass(KillRequest(RUN, LEASE, "n0", timeout=0.3, settle=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
+    kill_pass = KillPass(some_request(random, settle=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
     if kill_pass.find():
         kill_pass.end()
     assert not host.wrong
