@@ -154,21 +154,26 @@ class ModelHost:
             self.fork(being)
         elif what == 5:
             self.stranger(self.pid())
-        elif what == 6:
-            being.environment = b""
-        elif what == 7 and being.user == FORGER:
-            being.environment = cookie(self.random.choice(sorted(self.beings)))
-        elif what == 8 and being.user == FORGER:
-            being.arguments = [self.random.choice(TITLES).replace(b"%s", RUN.encode(), 1).replace(b"%s", LEASE.encode())]
         elif what == 9:
             self.fork(being)
             self.end(being)
         elif what == 10 and being.user == ROOT and being.id in self.tree:
             self.login(being)
+        else:
+            self._change(being, what)
+        self.note()
+
+    def _change(self, being, what):
+        """It shows itself in another way from now on."""
+        if what == 6:
+            being.environment = b""
+        elif what == 7 and being.user == FORGER:
+            being.environment = cookie(self.random.choice(sorted(self.beings)))
+        elif what == 8 and being.user == FORGER:
+            being.arguments = [self.random.choice(TITLES).replace(b"%s", RUN.encode(), 1).replace(b"%s", LEASE.encode())]
         elif what == 12:
             being.program = self.random.choice(PROGRAMS)
             being.ignores, being.handles = self.random.choice(DISPOSITIONS)
-        self.note()
 
     def fork(self, being):
         if len(self.beings) < 40:
