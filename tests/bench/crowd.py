@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 import time
 
-from tests.hosts import Host, Lab
-from tests.matrix.waiting import until
+from tests.support.hosts import Host, Lab
+from tests.support.run.waiting import until
 
 from .figure import Figure, by_turns, compared
 from .installed import product

@@ -20,9 +20,10 @@ from typing import Any
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
 
-from tests.hosts import Lab
-from tests.matrix import census, controller, run, tree
-from tests.matrix.play import Setting
+from tests.support.hosts import Lab
+from tests.support.run import controller, run
+from tests.support.run.play import Setting
+from tests.support.trees import census, tree
 
 from .figure import Figure
 from .installed import product

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.hosts import Host, Lab
+from tests.support.hosts import Host, Lab
 
 
 class Masters:

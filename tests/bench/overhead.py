@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.hosts import Lab
-from tests.matrix import controller, play, run
+from tests.support.hosts import Lab
+from tests.support.run import controller, play, run
 
 from .figure import Figure, by_turns, compared
 

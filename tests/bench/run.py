@@ -16,7 +16,7 @@ from contextlib import ExitStack
 
 from ansible.release import __version__
 
-from tests.hosts import Lab
+from tests.support.hosts import Lab
 
 from . import crowd, guardian, overhead, speed, supervisor
 from .figure import Figure

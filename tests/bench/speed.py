@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.hosts import Host, Lab
-from tests.matrix import census, controller, run, tree
-from tests.matrix.play import Setting
-from tests.matrix.run import Run
+from tests.support.hosts import Host, Lab
+from tests.support.run import controller, run
+from tests.support.run.play import Setting
+from tests.support.run.run import Run
+from tests.support.trees import census, tree
 
 from .figure import Figure, by_turns, compared, seconds
 from .masters import Masters

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.hosts import Lab
-from tests.matrix import census, run, tree
-from tests.matrix.play import Setting
+from tests.support.hosts import Lab
+from tests.support.run import run
+from tests.support.run.play import Setting
+from tests.support.trees import census, tree
 
 from .figure import Figure
 

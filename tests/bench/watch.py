@@ -11,7 +11,7 @@ import select
 import time
 from collections.abc import Sequence
 
-from tests.hosts import ProcessId
+from tests.support.hosts import ProcessId
 
 #: Seconds after which a measurement has failed.
 _AT_MOST = 60.0

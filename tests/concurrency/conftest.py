@@ -4,6 +4,6 @@
 
 """The lab of the tests here."""
 
-from tests.plays.clean_lab import lab, shared_lab
+from tests.support.labs.clean_lab import lab, shared_lab
 
 __all__ = ("lab", "shared_lab")

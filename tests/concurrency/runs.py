@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.hosts import Host, HostProcess, Lab
-from tests.matrix import census
-from tests.matrix.run import Run
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, HostProcess, Lab
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.trees import census
 
 Task = dict[str, Any]
 

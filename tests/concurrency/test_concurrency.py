@@ -23,17 +23,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.coverage import covers
-from tests.coverage.notes import ENDS
-from tests.hosts import Host, Lab
-from tests.matrix import census
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.tree import label_of
-from tests.matrix.triggers import HUP, INT, KILL, KILL_GROUP, TERM, TIMEOUT, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import started
+from tests.support.coverage import covers
+from tests.support.coverage.notes import ENDS
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import census
+from tests.support.trees.table import rest
+from tests.support.trees.tree import label_of
+from tests.support.trees.triggers import HUP, INT, KILL, KILL_GROUP, TERM, TIMEOUT, Trigger
 
 from . import runs
 from .runs import AT_END, FLAVOURS, SET_UP, Flavour

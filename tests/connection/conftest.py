@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.lab_or_skip import lab_or_skip
+from tests.support.hosts import Lab
+from tests.support.labs.lab_or_skip import lab_or_skip
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import PASSWORD, Host, Lab
-from tests.matrix.play import PARAMIKO
-from tests.matrix.waiting import until
-from tests.plays.playing import Play, started
+from tests.support.hosts import PASSWORD, Host, Lab
+from tests.support.run.play import PARAMIKO
+from tests.support.run.playing import Play, started
+from tests.support.run.waiting import until
 
 #: Seconds for a run: some connections on a busy machine.
 PATIENCE = 60

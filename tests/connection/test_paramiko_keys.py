@@ -16,10 +16,10 @@ from typing import Any
 import paramiko
 import pytest
 
-from tests.hosts import PASSWORD, Host, Lab
-from tests.matrix.triggers import INT
-from tests.plays import tasks
-from tests.plays.playing import started
+from tests.support.hosts import PASSWORD, Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import started
+from tests.support.trees.triggers import INT
 
 from .test_paramiko import NO_KEY, UNREACHABLE, WHOAMI, Home, home
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from tests.hosts import Host, Lab, trees
+from tests.support.hosts import Host, Lab, trees
 
 from .verdict import Ending
 

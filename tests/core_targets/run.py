@@ -21,8 +21,8 @@ from pathlib import Path
 
 from tests.environment._cores import core_named
 from tests.environment._paths import CACHE, IN_COLLECTIONS
-from tests.hosts import kinds
-from tests.hosts.errors import HostsError
+from tests.support.hosts import kinds
+from tests.support.hosts.errors import HostsError
 
 from . import sources, targets
 from .findings import Finding, Findings, figures, state_of, with_other_plugins

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import sys
 
-from tests.hosts import HostProcess, Lab, ProcessId
-from tests.matrix import census, run
-from tests.matrix.play import Setting
-from tests.matrix.waiting import TooLate, until
+from tests.support.hosts import HostProcess, Lab, ProcessId
+from tests.support.run import run
+from tests.support.run.play import Setting
+from tests.support.run.waiting import TooLate, until
+from tests.support.trees import census
 
 #: Seconds that the run may take to end after Ctrl-C: the grace and the connections.
 _END_SECONDS = 30.0

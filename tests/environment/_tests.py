@@ -73,7 +73,7 @@ def coverage(ready: Ready, arguments: Sequence[str]) -> int:
     if not arguments:
         shutil.rmtree(str(CACHE / "coverage"), ignore_errors=True)
     outcome = suite("integration", ready, ["--every-row", *arguments])
-    return foreground([ready.venv.python, "-m", "tests.coverage"], cwd=ROOT, env=ready.with_installed()) or outcome
+    return foreground([ready.venv.python, "-m", "tests.support.coverage"], cwd=ROOT, env=ready.with_installed()) or outcome
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:

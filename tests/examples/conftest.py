@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.plays.clean_lab import lab, shared_lab, web1, web2
+from tests.support.labs.clean_lab import lab, shared_lab, web1, web2
 
 from .claims import Documented
 

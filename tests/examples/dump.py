@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.hosts import Host
+from tests.support.hosts import Host
 
 #: Stands for a program that cleans up for a while when it is told INT, and ends at once when it is told anything else.
 _PG_DUMP = r"""#!/bin/bash

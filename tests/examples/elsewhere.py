@@ -76,7 +76,7 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("docker exec"): Elsewhere(_PART, "tests/transports/docker.py", "docker"),
     command("docker run -d"): Elsewhere(_PART, "docs/who_kills_what.md", "`docker exec` and `tmux` clients are"),
     command("podman exec"): Elsewhere(_PART, "tests/transports/podman.py", "podman"),
-    command("podman kill"): Elsewhere(_PART, "tests/matrix/triggers.py", "As in a container"),
+    command("podman kill"): Elsewhere(_PART, "tests/support/trees/triggers.py", "As in a container"),
 }
 
 CLAIMS.update(dict.fromkeys((*DRAWINGS, *COMMANDS), __name__))

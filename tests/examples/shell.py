@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.hosts import Lab
-from tests.matrix.run import program
+from tests.support.hosts import Lab
+from tests.support.run.run import program
 
 #: Set by `make` for what it runs, and by whoever has called it with options.
 _OF_MAKE = ("MAKE", "MFLAGS", "CORE", "ON_PYTHON", "PYTEST_ARGS", "PYTHON", "VIRTUAL_ENV")

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from tests.hosts import Host, Lab
-from tests.matrix.waiting import until
+from tests.support.hosts import Host, Lab
+from tests.support.run.waiting import until
 
 RUN = "8c0e4010f40ee5a5"
 """The run of which the examples speak."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.hosts import Host, Lab
+from tests.support.hosts import Host, Lab
 
 from .claims import Documented, command, runs
 from .shell import with_lab

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 import pytest
 
 from tests.environment import _system_packages
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import INT
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, follow, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, follow, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import INT
 
 from .claims import Documented, block, command, runs
 from .dump import with_pg_dump

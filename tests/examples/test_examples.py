@@ -12,8 +12,8 @@ from tests.examples.claims import CLAIMS, block
 from tests.examples.documented import Example, is_play, of_modules, of_roles
 from tests.examples.pages import ROOT, pieces
 from tests.examples.stages import STAGES, Scene
-from tests.hosts import Lab
-from tests.plays.playing import Play, started
+from tests.support.hosts import Lab
+from tests.support.run.playing import Play, started
 
 EXAMPLES = [*of_modules(), *of_roles()]
 

@@ -19,13 +19,13 @@ import yaml
 
 from tests.front_ends import ends, fronts, programs
 from tests.front_ends.test_surroundings import wait_until_only_the_daemon_is_left
-from tests.hosts import Lab
-from tests.matrix import tree
-from tests.matrix.play import FrontEnd, Setting
-from tests.matrix.run import Run, started
-from tests.matrix.table import rest
-from tests.matrix.triggers import CTRL_C, Trigger
-from tests.plays import tasks
+from tests.support.hosts import Lab
+from tests.support.run import tasks
+from tests.support.run.play import FrontEnd, Setting
+from tests.support.run.run import Run, started
+from tests.support.trees import tree
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, Trigger
 
 from .claims import Documented, block, command, runs
 from .galaxy import serving

@@ -15,7 +15,7 @@ import pytest
 from tests.environment import _sources
 from tests.environment._gates import GATES
 from tests.environment._paths import VENVS
-from tests.matrix.table import rest
+from tests.support.trees.table import rest
 
 from .claims import Documented, block, command, runs
 from .clone import clone, need_the_core_of_make, need_the_linters

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from tests.front_ends.programs import path_with_core
-from tests.hosts import Lab
-from tests.matrix.table import rest
-from tests.matrix.triggers import INT
-from tests.matrix.waiting import until
-from tests.plays.playing import Play, started
+from tests.support.hosts import Lab
+from tests.support.run.playing import Play, started
+from tests.support.run.waiting import until
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import INT
 
 from .claims import Documented, block, command, runs
 from .dump import with_pg_dump

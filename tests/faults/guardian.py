@@ -14,9 +14,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tests.hosts import ProcessId
-from tests.matrix.run import Run
-from tests.matrix.waiting import until
+from tests.support.hosts import ProcessId
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
 
 from .apart import apart
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.matrix.waiting import until
+from tests.support.run.waiting import until
 
 _COUNT = struct.Struct("=Q")
 

@@ -18,14 +18,13 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import PASSWORD, Host, Lab
-from tests.matrix import controller, gate
-from tests.matrix.run import Run, program
-from tests.matrix.table import rest
-from tests.matrix.triggers import CTRL_C, KILL, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import PASSWORD, Host, Lab
+from tests.support.run import controller, gate, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run, program
+from tests.support.run.waiting import until
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, KILL, Trigger
 
 from .secrets_hunt import in_files, sampler
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.triggers import INT, TERM, Trigger
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.trees.triggers import INT, TERM, Trigger
 
 # A hook after the fork of a worker, as the modules `logging` and `random` have one; the signal arrives within it.
 _HOOK = """

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.environment._paths import ROOT
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.trees.triggers import INT
 
 # The controller's.
 

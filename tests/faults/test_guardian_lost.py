@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees.triggers import INT
 
 from . import guardian
 

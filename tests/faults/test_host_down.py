@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT
-from tests.matrix.waiting import stays, until
-from tests.plays import tasks
-from tests.plays.playing import Play, follow, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, follow, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import stays, until
+from tests.support.trees.triggers import INT
 
 from . import guardian
 

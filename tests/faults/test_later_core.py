@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Lab
-from tests.matrix import tree
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import INT
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import INT
 
 from .later_core import make, renamed
 

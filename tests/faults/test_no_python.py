@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.triggers import INT, KILL, Trigger
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.trees.triggers import INT, KILL, Trigger
 
 
 @pytest.fixture(scope="module")

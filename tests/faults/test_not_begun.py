@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.hosts import Host, Lab, ProcessId
-from tests.matrix import controller
-from tests.matrix.run import Run
-from tests.matrix.triggers import CTRL_C, INT, LOST_MASTER, TERM, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab, ProcessId
+from tests.support.run import controller, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees.triggers import CTRL_C, INT, LOST_MASTER, TERM, Trigger
 
 NOT_BEGUN = r"^web1 +: nothing had begun \(task: {}\): its command had not been sent\r?$"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Lab
-from tests.matrix.triggers import INT
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.trees.triggers import INT
 
 #: A connection that does all that ssh does, but to say with which options it could be made anew.
 SECRETIVE = """

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.polls import wait_between_polls
-from tests.matrix.run import Run
-from tests.matrix.triggers import CTRL_C, INT
-from tests.matrix.waiting import stays, until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.polls import wait_between_polls
+from tests.support.run.run import Run
+from tests.support.run.waiting import stays, until
+from tests.support.trees.triggers import CTRL_C, INT
 
 #: Without a pty nothing on a host ends because its ssh client does.
 PIPELINING = {"ssh_connection": {"pipelining": True}}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from tests.hosts import Lab
-from tests.matrix.triggers import INT, TERM
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.trees.triggers import INT, TERM
 
 #: It does so at the start of each task, before its workers are there.
 RUDE = """

@@ -21,12 +21,12 @@ from pathlib import Path
 import pytest
 from ansible.plugins.connection import ssh
 
-from tests.hosts import PASSWORD, Host, Lab
-from tests.matrix.run import Run, program
-from tests.matrix.triggers import INT, KILL, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import PASSWORD, Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run, program
+from tests.support.run.waiting import until
+from tests.support.trees.triggers import INT, KILL, Trigger
 
 from .secrets_hunt import in_files, sampler
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix import tree
-from tests.matrix.waiting import stays
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.waiting import stays
+from tests.support.trees import tree
 
 WHILE = 1.5  #: seconds; longer than the grace
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Host, Lab
+from tests.support.hosts import Host, Lab
 
 from .apart import apart, held_apart
 from .guardian import Caller, frame, take

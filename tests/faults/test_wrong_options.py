@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
 
 #: The exit status with which core ends when an option is wrong.
 OPTIONS_ERROR = 5

@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.hosts import Host
-from tests.matrix.run import Run
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play
+from tests.support.hosts import Host
+from tests.support.run import tasks
+from tests.support.run.playing import Play
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
 
 Task = dict[str, Any]
 

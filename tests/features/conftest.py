@@ -4,6 +4,6 @@
 
 """The lab of the tests here."""
 
-from tests.plays.clean_lab import lab, shared_lab, web1, web2
+from tests.support.labs.clean_lab import lab, shared_lab, web1, web2
 
 __all__ = ("lab", "shared_lab", "web1", "web2")

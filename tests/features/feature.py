@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.hosts import Host, Lab, ProcessId
-from tests.matrix import controller, tree
-from tests.matrix.run import Run
-from tests.matrix.triggers import Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab, ProcessId
+from tests.support.run import controller, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.triggers import Trigger
 
 Task = dict[str, Any]
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, TIMEOUT, Trigger
-from tests.plays import tasks
-from tests.plays.playing import started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import started
+from tests.support.run.run import Run
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, TIMEOUT, Trigger
 
 from .after_kill import TELL, play, told, wait_until_told
 

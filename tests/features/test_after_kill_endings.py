@@ -13,15 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.coverage import covers
-from tests.hosts import Host, Lab, ProcessId
-from tests.matrix import controller, gate
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import CTRL_C, INT, KILL
-from tests.matrix.waiting import stays, until
-from tests.plays import tasks
-from tests.plays.playing import started
+from tests.support.coverage import covers
+from tests.support.hosts import Host, Lab, ProcessId
+from tests.support.run import controller, gate, tasks
+from tests.support.run.playing import started
+from tests.support.run.run import Run
+from tests.support.run.waiting import stays, until
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, INT, KILL
 
 from .after_kill import play
 

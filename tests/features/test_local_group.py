@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import Lab, ProcessId
-from tests.matrix import tree
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT, TERM, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import started
+from tests.support.hosts import Lab, ProcessId
+from tests.support.run import tasks
+from tests.support.run.playing import started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.triggers import INT, TERM, Trigger
 
 from .feature import HERE, Feature, assert_over
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Host, HostsError, Lab
-from tests.hosts.programs import call
-from tests.lab_or_skip import lab_or_skip
-from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
+from tests.support.coverage import covers
+from tests.support.hosts import Host, HostsError, Lab
+from tests.support.hosts.programs import call
+from tests.support.labs.lab_or_skip import lab_or_skip
+from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 from .feature import Feature, assert_over, assert_rescued, grown, run_out
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Lab
-from tests.matrix import tree
-from tests.matrix.table import rest
-from tests.matrix.triggers import INT, KILL
-from tests.plays import tasks
+from tests.support.coverage import covers
+from tests.support.hosts import Lab
+from tests.support.run import tasks
+from tests.support.trees import tree
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import INT, KILL
 
 from .feature import GROWN, HERE, LOOK, SEND_TREE, Feature, assert_over, assert_rescued, grown, grown_here, run_out
 

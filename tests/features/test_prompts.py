@@ -19,14 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Lab
-from tests.matrix import controller
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.coverage import covers
+from tests.support.hosts import Lab
+from tests.support.run import controller, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees.table import rest
 
 from .feature import OPTIONS, Feature, assert_rescued, grown, run_out
 

@@ -11,11 +11,11 @@ import re
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Host, Lab
-from tests.matrix.triggers import INT, KILL, Trigger
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.coverage import covers
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.trees.triggers import INT, KILL, Trigger
 
 SECOND = json.dumps([{"name": "Second", "hosts": "targets", "gather_facts": False, "tasks": [tasks.grow()]}])
 

@@ -15,16 +15,15 @@ from typing import Any
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Host, Lab
-from tests.matrix import controller
-from tests.matrix.play import PARAMIKO
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TIMEOUT, Trigger
-from tests.matrix.waiting import stays, until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.coverage import covers
+from tests.support.hosts import Host, Lab
+from tests.support.run import controller, tasks
+from tests.support.run.play import PARAMIKO
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import stays, until
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TIMEOUT, Trigger
 
 from .feature import LOOK, OPTIONS, record_of
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Host, Lab
-from tests.matrix import census, controller
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
-from tests.matrix.waiting import stays, until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.coverage import covers
+from tests.support.hosts import Host, Lab
+from tests.support.run import controller, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import stays, until
+from tests.support.trees import census
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 from .feature import LOOK, OPTIONS, record_of
 

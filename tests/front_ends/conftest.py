@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.matrix.bystanders import Companies, Company
-from tests.plays.clean_lab import lab, shared_lab, web1, web2
+from tests.support.hosts import Lab
+from tests.support.labs.clean_lab import lab, shared_lab, web1, web2
+from tests.support.trees.bystanders import Companies, Company
 
 __all__ = ("lab", "shared_lab", "web1", "web2")
 

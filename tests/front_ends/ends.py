@@ -12,10 +12,11 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.hosts import Lab
-from tests.matrix import controller, triggers
-from tests.matrix.run import Run
-from tests.matrix.triggers import Trigger
+from tests.support.hosts import Lab
+from tests.support.run import controller
+from tests.support.run.run import Run
+from tests.support.trees import triggers
+from tests.support.trees.triggers import Trigger
 
 Fire = Callable[[Run, Lab], None]
 

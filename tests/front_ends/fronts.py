@@ -13,9 +13,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.matrix import controller
-from tests.matrix.play import CALLBACK, FrontEnd
-from tests.matrix.run import program as core_program
+from tests.support.run import controller
+from tests.support.run.play import CALLBACK, FrontEnd
+from tests.support.run.run import program as core_program
 
 from . import programs
 

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Lab
-from tests.matrix import census
-from tests.matrix.bystanders import Company
-from tests.matrix.play import FrontEnd, Setting
-from tests.matrix.rows import Outcome, play_row, tidy
-from tests.matrix.run import started
-from tests.matrix.table import Took, assert_survived_by_nobody, rest
 from tests.matrix.test_controls import HUP_PROOF
 from tests.matrix.test_timeout import LONG, LOOK
-from tests.matrix.triggers import Trigger
+from tests.support.coverage import covers
+from tests.support.hosts import Lab
+from tests.support.run.play import FrontEnd, Setting
+from tests.support.run.run import started
+from tests.support.trees import census
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import Outcome, play_row, tidy
+from tests.support.trees.table import Took, assert_survived_by_nobody, rest
+from tests.support.trees.triggers import Trigger
 
 from . import ends, fronts
 

@@ -13,15 +13,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Lab
-from tests.matrix import controller, gate, tree
-from tests.matrix.run import Run, program
-from tests.matrix.table import rest
-from tests.matrix.triggers import INT, KILL, TERM, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.coverage import covers
+from tests.support.hosts import Lab
+from tests.support.run import controller, gate, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run, program
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import INT, KILL, TERM, Trigger
 
 INNER = {"name": "The inner play", "hosts": "web1", "gather_facts": False, "tasks": [tasks.grow()]}
 

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Lab
-from tests.matrix import controller, tree
-from tests.matrix.bystanders import Company
-from tests.matrix.play import CALLBACK, FrontEnd, Setting
-from tests.matrix.rows import play_row
-from tests.matrix.run import Run
-from tests.matrix.table import Took, assert_survived_by_nobody, rest
-from tests.matrix.waiting import until
+from tests.support.coverage import covers
+from tests.support.hosts import Lab
+from tests.support.run import controller
+from tests.support.run.play import CALLBACK, FrontEnd, Setting
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Took, assert_survived_by_nobody, rest
 
 from . import ends, fronts, programs
 

@@ -10,13 +10,13 @@ import os
 import signal
 from collections.abc import Sequence
 
-from tests.hosts import Host, Lab
-from tests.matrix import controller, tree
-from tests.matrix.play import FrontEnd, Setting, earlier_label
-from tests.matrix.run import Run, started
-from tests.matrix.table import rest
-from tests.matrix.waiting import stays, until
-from tests.plays import tasks
+from tests.support.hosts import Host, Lab
+from tests.support.run import controller, tasks
+from tests.support.run.play import FrontEnd, Setting, earlier_label
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import stays, until
+from tests.support.trees import tree
+from tests.support.trees.table import rest
 
 from . import ends, fronts
 

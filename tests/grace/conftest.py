@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.lab_or_skip import lab_or_skip
-from tests.matrix import become_hosts, watchful_hosts
+from tests.support.hosts import Lab
+from tests.support.labs import become_hosts, watchful_hosts
+from tests.support.labs.lab_or_skip import lab_or_skip
 
 from . import jobs
 

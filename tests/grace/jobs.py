@@ -9,8 +9,8 @@ Their arguments: the kind of clean-up, what marks the run, the name of the signa
 
 from __future__ import annotations
 
-from tests.hosts import Host
-from tests.matrix.run import Run
+from tests.support.hosts import Host
+from tests.support.run.run import Run
 
 #: Seconds that a clean-up takes.
 SECONDS = 2

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix import become_hosts, controller
-from tests.matrix.play import BECOME, PLUGINS
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.triggers import CTRL_C, CUT_NETWORK, INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.labs import become_hosts
+from tests.support.run import controller, tasks
+from tests.support.run.play import BECOME, PLUGINS
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, CUT_NETWORK, INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
 
 from . import jobs
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Host, Lab, kinds
+from tests.support.hosts import Host, Lab, kinds
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,7 +17,7 @@ def _namespaces() -> None:
     """Everything here but the plain kind needs namespaces of one's own."""
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason:
-        pytest.skip(f"no namespace hosts here: {reason}; as an ordinary user: python -m tests.hosts run --count 0 -- pytest tests/hosts_tests")
+        pytest.skip(f"no namespace hosts here: {reason}; as an ordinary user: python -m tests.support.hosts run --count 0 -- pytest tests/hosts_tests")
 
 
 @pytest.fixture(scope="session")

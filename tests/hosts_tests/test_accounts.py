@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import ACCOUNTS, PASSWORD, Host, Lab
+from tests.support.hosts import ACCOUNTS, PASSWORD, Host, Lab
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)

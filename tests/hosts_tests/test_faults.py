@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.hosts import Host, HostIsOff, Lab
+from tests.support.hosts import Host, HostIsOff, Lab
 
 from .patience import eventually
 

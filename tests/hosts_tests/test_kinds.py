@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import Host, HostIsOff, HostsError, KindUnavailable, Lab, NotPossibleHere, kinds, programs
+from tests.support.hosts import Host, HostIsOff, HostsError, KindUnavailable, Lab, NotPossibleHere, kinds, programs
 
 from .patience import eventually
 
@@ -47,7 +47,7 @@ class Ordinary:
 
     def argv(self, *arguments: str) -> list[str]:
         """The hosts' command line as this user."""
-        start = f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
+        start = f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
         return ["unshare", "--mount", "sh", "-c", _BECOME, "sh", str(self.home), self.python, "-c", start, *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,9 +63,10 @@ def ordinary() -> Iterator[Ordinary]:
     # Not below pytest's own directory, which no other user may enter.
     with tempfile.TemporaryDirectory(prefix="hosts-ordinary-") as name:
         home = Path(name)
-        for package in ("hosts", "environment"):
-            shutil.copytree(_REPOSITORY / "tests" / package, home / "tests" / package, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(_REPOSITORY / "tests/__init__.py", home / "tests")
+        for package in ("tests/support/hosts", "tests/environment"):
+            shutil.copytree(_REPOSITORY / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for package in ("tests", "tests/support"):
+            shutil.copy(_REPOSITORY / package / "__init__.py", home / package)
         (home / "added-passwd").write_text(f"ordinary:x:{_UID}:{_UID}::{home}:/bin/sh\n")
         for file in ("added-subuid", "added-subgid"):
             (home / file).write_text("ordinary:6000000:65536\n")
@@ -126,10 +127,10 @@ def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinar
 
 
 def test_a_rootless_lab_needs_a_command_to_be_reached_by(rootless: Ordinary) -> None:
-    script = f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.hosts import Lab; Lab.up()"
+    script = f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.support.hosts import Lab; Lab.up()"
     argv = rootless.argv()
     done = subprocess.run([*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False)
-    assert "python -m tests.hosts run -- COMMAND" in done.stderr
+    assert "python -m tests.support.hosts run -- COMMAND" in done.stderr
 
 
 def test_an_ordinary_user_has_a_plain_host(ordinary: Ordinary) -> None:

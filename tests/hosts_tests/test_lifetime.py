@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import HostsError, Lab, NoSuchLab, labs, state
-from tests.hosts.programs import SELF
+from tests.support.hosts import HostsError, Lab, NoSuchLab, labs, state
+from tests.support.hosts.programs import SELF
 
 from .patience import SECONDS, eventually
 from .traces import Traces
@@ -25,7 +25,7 @@ from .traces import Traces
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Brings a lab up, says its name, and stays.
-_OWNER = "import sys; from tests.hosts import Lab; lab = Lab.up(count=1); print(lab.name, flush=True); sys.stdin.read()"
+_OWNER = "import sys; from tests.support.hosts import Lab; lab = Lab.up(count=1); print(lab.name, flush=True); sys.stdin.read()"
 
 
 def _hosts(*arguments: str) -> str:
@@ -153,7 +153,7 @@ def test_a_command_that_fails_says_why(lab: Lab) -> None:
 
 
 def test_the_script_works_from_any_directory(tmp_path: Path) -> None:
-    done = subprocess.run([_REPOSITORY / "tests/hosts/hosts", "kinds"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run([_REPOSITORY / "tests/support/hosts/hosts", "kinds"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "namespace: yes" in done.stdout
 
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from tests.hosts import Host, HostsError, Lab
-from tests.hosts.programs import SELF
+from tests.support.hosts import Host, HostsError, Lab
+from tests.support.hosts.programs import SELF
 
 from .patience import eventually
 
@@ -61,7 +61,7 @@ def test_nothing_on_a_host_ignores_a_signal_because_the_caller_does(lab: Lab, ho
 
 
 def test_spawn_says_so_when_the_program_fails(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.hosts.host.BOOT_SECONDS", 0.2)
+    monkeypatch.setattr("tests.support.hosts.host.BOOT_SECONDS", 0.2)
     with pytest.raises(HostsError, match="false did not appear on web1"):
         host.spawn(["false"])
 

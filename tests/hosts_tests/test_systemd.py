@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Host, KindUnavailable, Lab, cgroups
+from tests.support.hosts import Host, KindUnavailable, Lab, cgroups
 
 from .patience import eventually
 from .traces import Traces

@@ -11,7 +11,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.hosts import Lab
+from tests.support.hosts import Lab
 
 
 class Traces:

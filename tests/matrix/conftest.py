@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.lab_or_skip import lab_or_skip
-
-from . import watchful_hosts
-from .bystanders import Companies, Company
-from .rows import tidy
+from tests.support.hosts import Lab
+from tests.support.labs import watchful_hosts
+from tests.support.labs.lab_or_skip import lab_or_skip
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.rows import tidy
 
 #: Hosts of the lab for the rows that say so.
 MANY_HOSTS = 20

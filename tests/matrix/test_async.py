@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Host, Lab, ProcessId
-
-from . import census, polls, tree
-from .bystanders import Company
-from .play import Setting
-from .rows import When, play_row
-from .run import Run, started
-from .table import Took, assert_survived_by_nobody
-from .triggers import INT, KILL, Trigger
-from .waiting import stays, until
+from tests.support.hosts import Host, Lab, ProcessId
+from tests.support.run import polls
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import stays, until
+from tests.support.trees import census, tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import When, play_row
+from tests.support.trees.table import Took, assert_survived_by_nobody
+from tests.support.trees.triggers import INT, KILL, Trigger
 
 POLLED = {"async": 3600, "poll": 1}
 LEFT = {"async": 3600, "poll": 0}

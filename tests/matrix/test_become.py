@@ -14,16 +14,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.lab_or_skip import lab_or_skip
-
-from . import become_hosts, tree
-from .bystanders import Companies, Company
-from .control import play_control
-from .play import Setting
-from .rows import play_row
-from .table import Row, Took, becoming, nothing_survives, rest, rows
-from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
+from tests.support.hosts import Lab
+from tests.support.labs import become_hosts
+from tests.support.labs.lab_or_skip import lab_or_skip
+from tests.support.run.control import play_control
+from tests.support.run.play import Setting
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Row, Took, becoming, nothing_survives, rest, rows
+from tests.support.trees.triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 
 
 @pytest.fixture(scope="session")

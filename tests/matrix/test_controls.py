@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts import Lab
-
-from . import tree
-from .control import BEFORE_2_19, play_control
-from .play import Setting
-from .table import rest
-from .triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, Trigger
+from tests.support.hosts import Lab
+from tests.support.run.control import BEFORE_2_19, play_control
+from tests.support.run.play import Setting
+from tests.support.trees import tree
+from tests.support.trees.table import rest
+from tests.support.trees.triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, Trigger
 
 # What is left: W workers, S ssh clients, R the plain process of the task on the host.
 #

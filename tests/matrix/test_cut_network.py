@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.hosts import Host, Lab
-
-from . import gate, tree
-from .bystanders import Company
-from .play import Setting
-from .rows import SLACK, play_row, tidy
-from .run import Run, started
-from .table import Row, Took, assert_survived_by_nobody, rows
-from .triggers import CUT_NETWORK, LOST_POWER
-from .waiting import stays, until
-from .watchful_hosts import CLIENT_ALIVE_COUNT_MAX, CLIENT_ALIVE_INTERVAL
+from tests.support.hosts import Host, Lab
+from tests.support.labs.watchful_hosts import CLIENT_ALIVE_COUNT_MAX, CLIENT_ALIVE_INTERVAL
+from tests.support.run import gate
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import stays, until
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import SLACK, play_row, tidy
+from tests.support.trees.table import Row, Took, assert_survived_by_nobody, rows
+from tests.support.trees.triggers import CUT_NETWORK, LOST_POWER
 
 #: Seconds until sshd has given a silent client up: it waits one interval more for the last answer.
 NOTICED = CLIENT_ALIVE_INTERVAL * (CLIENT_ALIVE_COUNT_MAX + 1)

@@ -9,10 +9,10 @@ One run that wins says little. `make integration PYTEST_ARGS="-k test_fleeting -
 
 from __future__ import annotations
 
-from .bystanders import Company
-from .play import Setting
-from .table import Row, Took, nothing_survives, rows
-from .triggers import INT, LOST_CONTROLLER
+from tests.support.run.play import Setting
+from tests.support.trees.bystanders import Company
+from tests.support.trees.table import Row, Took, nothing_survives, rows
+from tests.support.trees.triggers import INT, LOST_CONTROLLER
 
 
 @rows(

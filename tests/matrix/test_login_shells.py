@@ -10,14 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.lab_or_skip import lab_or_skip
-
-from . import tree
-from .bystanders import Companies, Company
-from .play import Setting
-from .table import Row, Took, nothing_survives, rest
-from .triggers import INT
+from tests.support.hosts import Lab
+from tests.support.labs.lab_or_skip import lab_or_skip
+from tests.support.run.play import Setting
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.table import Row, Took, nothing_survives, rest
+from tests.support.trees.triggers import INT
 
 ALWAYS = ("/bin/tcsh", "/usr/bin/fish")
 #: bash is the login shell of all other rows.

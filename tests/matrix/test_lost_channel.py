@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hosts import Host, Lab
-
-from . import census, controller, gate, tree
-from .bystanders import Company
-from .control import play_control
-from .play import Setting
-from .run import Run, started
-from .table import Row, Took, nothing_survives, rows
-from .triggers import LOST_CLIENT, LOST_MASTER, Trigger
-from .waiting import stays, until
+from tests.support.hosts import Host, Lab
+from tests.support.run import controller, gate
+from tests.support.run.control import play_control
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import stays, until
+from tests.support.trees import census, tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.table import Row, Took, nothing_survives, rows
+from tests.support.trees.triggers import LOST_CLIENT, LOST_MASTER, Trigger
 
 WHILE = 1.0  #: seconds for which nothing may happen
 

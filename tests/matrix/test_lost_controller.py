@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-from tests.hosts import Lab
-
-from . import census, gate, tree
-from .bystanders import Company
-from .control import play_control
-from .play import Setting
-from .rows import play_row
-from .run import started
-from .table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
-from .triggers import LOST_CONTROLLER
-from .waiting import until
+from tests.support.hosts import Lab
+from tests.support.run import gate
+from tests.support.run.control import play_control
+from tests.support.run.play import Setting
+from tests.support.run.run import started
+from tests.support.run.waiting import until
+from tests.support.trees import census, tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Row, Took, assert_survived_by_nobody, nothing_survives, rows
+from tests.support.trees.triggers import LOST_CONTROLLER
 
 #: For which a supervisor keeps its report.
 REPORT_SECONDS = 5.0

@@ -11,17 +11,17 @@ import itertools
 import pytest
 from ansible.release import __version__
 
-from tests.hosts import Lab
+from tests.support.hosts import Lab
+from tests.support.run.play import BUILTIN_PARAMIKO, PARAMIKO, Setting
+from tests.support.run.run import started
+from tests.support.trees import census, tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import play_row, tidy
+from tests.support.trees.table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
+from tests.support.trees.triggers import INT, KILL, KILL_WORKER, TERM, TIMEOUT, Trigger
 
-from . import census, tree
-from .bystanders import Company
-from .play import BUILTIN_PARAMIKO, PARAMIKO, Setting
-from .rows import play_row, tidy
-from .run import started
-from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
 from .test_controls import HUP_PROOF
 from .test_timeout import LONG, LOOK, seen_on
-from .triggers import INT, KILL, KILL_WORKER, TERM, TIMEOUT, Trigger
 
 BEFORE_2_21 = tuple(int(part) for part in __version__.split(".")[:2]) < (2, 21)
 

@@ -11,13 +11,13 @@ import re
 
 import pytest
 
-from tests.hosts import Host, Lab
-
-from . import census, gate, tree
-from .play import Setting
-from .run import Run, started
-from .triggers import LOST_MASTER
-from .waiting import stays
+from tests.support.hosts import Host, Lab
+from tests.support.run import gate
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import stays
+from tests.support.trees import census, tree
+from tests.support.trees.triggers import LOST_MASTER
 
 SETTING = Setting(hosts=1, ssh={"retries": 2})
 

@@ -11,17 +11,16 @@ import time
 
 import pytest
 
-from tests.hosts import Lab
-
-from . import tree
-from .bystanders import Company
-from .control import play_control
-from .play import Setting
-from .rows import play_row
-from .run import Run
-from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
-from .triggers import ALL, CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TERM, TIMEOUT
-from .waiting import until
+from tests.support.hosts import Lab
+from tests.support.run.control import play_control
+from tests.support.run.play import Setting
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
+from tests.support.trees.triggers import ALL, CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TERM, TIMEOUT
 
 # Every trigger, with a pty on the host and without, against the whole tree.
 

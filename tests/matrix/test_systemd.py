@@ -13,18 +13,19 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.hosts import Host, HostProcess, HostsError, Lab, ProcessId
-from tests.lab_or_skip import lab_or_skip
-
-from . import census, play, systemd_hosts, tree
-from .bystanders import Companies, Company
-from .control import play_control
-from .play import Setting
-from .rows import play_row
-from .run import Run, started
-from .table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rest, shows
-from .triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
-from .waiting import until
+from tests.support.hosts import Host, HostProcess, HostsError, Lab, ProcessId
+from tests.support.labs import systemd_hosts
+from tests.support.labs.lab_or_skip import lab_or_skip
+from tests.support.run import play
+from tests.support.run.control import play_control
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import until
+from tests.support.trees import census, tree
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rest, shows
+from tests.support.trees.triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 
 pytestmark = rest  # The tree of these hosts is another one than that of all others.
 

@@ -12,14 +12,14 @@ from contextlib import ExitStack
 import pytest
 
 from tests.environment._cores import Version, dotted
-from tests.hosts import Lab
-
-from . import target_hosts, tree
-from .bystanders import Companies, Company
-from .control import play_control
-from .play import Setting
-from .table import Row, Took, becoming, nothing_survives, rest, shows
-from .triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT
+from tests.support.hosts import Lab
+from tests.support.labs import target_hosts
+from tests.support.run.control import play_control
+from tests.support.run.play import Setting
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.table import Row, Took, becoming, nothing_survives, rest, shows
+from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT
 
 
 class Labs:

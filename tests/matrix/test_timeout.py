@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Host, Lab
-
-from . import census, controller, tree
-from .bystanders import Company
-from .play import Setting
-from .rows import play_row
-from .run import Run, started
-from .table import Took, assert_survived_by_nobody
-from .triggers import TIMEOUT
-from .waiting import until
+from tests.support.coverage import covers
+from tests.support.hosts import Host, Lab
+from tests.support.run import controller
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+from tests.support.run.waiting import until
+from tests.support.trees import census, tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Took, assert_survived_by_nobody
+from tests.support.trees.triggers import TIMEOUT
 
 # What a `rescue` finds on the host: who is there is written down by the host itself, in the first moment of the rescue.
 LOOK: dict[str, Any] = {"name": "Look who is there", "ansible.builtin.shell": "ps -ewwo args > /tmp/seen-{{ row }}"}

@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import Lab
-
-from . import tree
-from .bystanders import Company
-from .play import Setting
-from .rows import play_row
-from .run import started
-from .table import Row, Took, assert_survived_by_nobody, rows
-from .triggers import INT, LOST_CONTROLLER
-from .waiting import stays, until
+from tests.support.hosts import Lab
+from tests.support.run.play import Setting
+from tests.support.run.run import started
+from tests.support.run.waiting import stays, until
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Row, Took, assert_survived_by_nobody, rows
+from tests.support.trees.triggers import INT, LOST_CONTROLLER
 
 WHILE = 1.5  #: seconds; longer than the grace
 

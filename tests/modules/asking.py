@@ -11,8 +11,8 @@ import os
 import subprocess
 from typing import Any
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import program
+from tests.support.hosts import Host, Lab
+from tests.support.run.run import program
 
 Result = dict[str, Any]
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.hosts import Host, HostProcess, Lab
-from tests.matrix import gate, tree
-from tests.matrix.run import Run
-from tests.matrix.triggers import LOST_CONTROLLER
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, HostProcess, Lab
+from tests.support.run import gate, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import tree
+from tests.support.trees.triggers import LOST_CONTROLLER
 
 PIPELINING = {"ssh_connection": {"pipelining": True}}
 

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.examples.stages import abandon
-from tests.hosts import Host, Lab
-from tests.lab_or_skip import lab_or_skip
-from tests.matrix import proc_hosts
-from tests.matrix.table import rest
-from tests.matrix.waiting import until
 from tests.modules.asking import ask, states, trees
 from tests.modules.dead_runs import KINDS, PIPELINING, dead_run, kinds, let_go, living_run, members, of_run, sessions_above
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.labs import proc_hosts
+from tests.support.labs.lab_or_skip import lab_or_skip
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.waiting import until
+from tests.support.trees.table import rest
 
 INFO = "process_tree_info"
 

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from tests.hosts import Host, Lab
-from tests.matrix import gate, tree
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.waiting import stays, until
 from tests.modules.asking import Result, ask, states
 from tests.modules.dead_runs import PIPELINING, dead_run, kinds, let_go, living_run, of_run
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import gate, tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import stays, until
+from tests.support.trees import tree
+from tests.support.trees.table import rest
 
 INFO, KILL = "process_tree_info", "process_tree_kill"
 

@@ -21,8 +21,8 @@ import yaml
 
 from tests.environment._paths import CACHE, ROOT
 from tests.environment._setup import locked
-from tests.hosts import Lab, NoSuchLab, kinds, labs
-from tests.matrix.terminal import default_signals
+from tests.support.hosts import Lab, NoSuchLab, kinds, labs
+from tests.support.run.terminal import default_signals
 
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
 

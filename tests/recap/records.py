@@ -14,8 +14,8 @@ from typing import Any
 import jsonschema
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 
-from tests.matrix.run import Run
-from tests.matrix.waiting import until
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
 
 #: As the option of the plays here has it, in the directory of the run.
 REPORT = "report-{run}.json"

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal as journal_format
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT, KILL, LOST_CONTROLLER, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, Trigger
 
 from .records import REPORT, endings, entry_of, journal_of, report_of, wait_for_state, wait_for_whole_report
 

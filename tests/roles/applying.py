@@ -11,8 +11,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import program
+from tests.support.hosts import Host, Lab
+from tests.support.run.run import program
 
 
 def apply_role(lab: Lab, host: Host, role: str, directory: Path, **variables: object) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts import Lab
-from tests.lab_or_skip import lab_or_skip
-from tests.plays.clean_lab import web1, web2
+from tests.support.hosts import Lab
+from tests.support.labs.clean_lab import web1, web2
+from tests.support.labs.lab_or_skip import lab_or_skip
 
 __all__ = ("lab", "web1", "web2")
 

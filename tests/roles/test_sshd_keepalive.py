@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import Host, HostProcess, Lab
-from tests.matrix.waiting import stays, until
+from tests.support.hosts import Host, HostProcess, Lab
+from tests.support.run.waiting import stays, until
 
 from .applying import apply_role
 

@@ -10,12 +10,12 @@ import re
 
 import pytest
 
-from tests.hosts import Host, Lab
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT
 from tests.modules.dead_runs import KINDS, dead_run, kinds, let_go, living_run
-from tests.plays import tasks
-from tests.plays.playing import Finished, Play, follow, started
+from tests.support.hosts import Host, Lab
+from tests.support.run import tasks
+from tests.support.run.playing import Finished, Play, follow, started
+from tests.support.run.run import Run
+from tests.support.trees.triggers import INT
 
 SWEEP = "ansible-playbook treekill.remote.sweep -i {inventory} --become"
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.hosts import Lab
-from tests.matrix.triggers import CTRL_C
-from tests.matrix.waiting import until
-from tests.plays.playing import Play, started
+from tests.support.hosts import Lab
+from tests.support.run.playing import Play, started
+from tests.support.run.waiting import until
+from tests.support.trees.triggers import CTRL_C
 
 from . import picture
 

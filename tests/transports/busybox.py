@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hosts import ACCOUNTS, ssh
-from tests.hosts.host import BOOT_SECONDS
-from tests.hosts.programs import call, ensure
+from tests.support.hosts import ACCOUNTS, ssh
+from tests.support.hosts.host import BOOT_SECONDS
+from tests.support.hosts.programs import call, ensure
 
 from .containers import MARK, Container, TransportLab
 from .undoing import Undoing

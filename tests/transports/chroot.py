@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from tests.hosts import ACCOUNTS, Host, HostProcess, processes
-from tests.hosts.errors import HostsError
-from tests.hosts.host import BOOT_SECONDS, PAUSE
-from tests.hosts.programs import call
-from tests.matrix.controller import MARK
+from tests.support.hosts import ACCOUNTS, Host, HostProcess, processes
+from tests.support.hosts.errors import HostsError
+from tests.support.hosts.host import BOOT_SECONDS, PAUSE
+from tests.support.hosts.programs import call
+from tests.support.run.controller import MARK
 
 from .root import merged
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from ansible.release import __version__
 
 from tests.environment._paths import CACHE
-from tests.hosts import state
+from tests.support.hosts import state
 
 #: With their folders in the package.
 _COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils", "cisco/ios")

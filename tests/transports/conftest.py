@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.hosts import kinds
-from tests.hosts.errors import KindUnavailable, PackagesMissing
 from tests.matrix.conftest import companies, orderly_end
+from tests.support.hosts import kinds
+from tests.support.hosts.errors import KindUnavailable, PackagesMissing
 
 from . import community, docker, podman
 from .chroot import chroot

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hosts import Host, Lab, ProcessId, processes
-from tests.hosts.errors import HostIsOff
-from tests.hosts.host import BOOT_SECONDS
-from tests.hosts.namespace_host import NamespaceHost
-from tests.matrix.waiting import until
+from tests.support.hosts import Host, Lab, ProcessId, processes
+from tests.support.hosts.errors import HostIsOff
+from tests.support.hosts.host import BOOT_SECONDS
+from tests.support.hosts.namespace_host import NamespaceHost
+from tests.support.run.waiting import until
 
 #: In the environment of a container's pid 1, by which it is found from outside: the daemon may tell pids of a namespace of its own.
 MARK = "TK_CONTAINER"

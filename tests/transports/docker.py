@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hosts.errors import KindUnavailable
-from tests.hosts.programs import call, ensure
-from tests.matrix.waiting import TooLate, until
+from tests.support.hosts.errors import KindUnavailable
+from tests.support.hosts.programs import call, ensure
+from tests.support.run.waiting import TooLate, until
 
 from .containers import INIT, MARK, Container
 from .root import UNREAD, merged

@@ -10,11 +10,11 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from tests.hosts import Lab
-from tests.matrix.controller import only_worker
-from tests.matrix.play import Setting
-from tests.matrix.run import Run
-from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
+from tests.support.hosts import Lab
+from tests.support.run.controller import only_worker
+from tests.support.run.play import Setting
+from tests.support.run.run import Run
+from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 #: With the names of their columns in the table of what is covered.
 ENDS = {INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hosts.errors import HostsError, KindUnavailable
-from tests.hosts.programs import call, ensure
+from tests.support.hosts.errors import HostsError, KindUnavailable
+from tests.support.hosts.programs import call, ensure
 
 from .containers import INIT, MARK, Container
 from .root import UNREAD, merged

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hosts import layer, trees
-from tests.hosts.errors import KindUnavailable
-from tests.hosts.programs import call
+from tests.support.hosts import layer, trees
+from tests.support.hosts.errors import KindUnavailable
+from tests.support.hosts.programs import call
 
 from .undoing import Undoing
 

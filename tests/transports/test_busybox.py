@@ -12,17 +12,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.coverage import covers
-from tests.hosts import Host, HostProcess
-from tests.hosts.errors import KindUnavailable, PackagesMissing
-from tests.matrix import census
-from tests.matrix.run import Run
-from tests.matrix.table import rest
-from tests.matrix.tree import label_of
-from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
-from tests.matrix.waiting import until
-from tests.plays import tasks
-from tests.plays.playing import Play, started
+from tests.support.coverage import covers
+from tests.support.hosts import Host, HostProcess
+from tests.support.hosts.errors import KindUnavailable, PackagesMissing
+from tests.support.run import tasks
+from tests.support.run.playing import Play, started
+from tests.support.run.run import Run
+from tests.support.run.waiting import until
+from tests.support.trees import census
+from tests.support.trees.table import rest
+from tests.support.trees.tree import label_of
+from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 from .busybox import Busybox, busybox
 from .containers import TransportLab

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.coverage import covers
-from tests.matrix import tree
-from tests.matrix.bystanders import Companies, Company
-from tests.matrix.control import play_control
-from tests.matrix.rows import play_row
-from tests.matrix.table import Took, assert_survived_by_nobody, rest
-from tests.matrix.triggers import INT, KILL, Trigger
+from tests.support.coverage import covers
+from tests.support.run.control import play_control
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Took, assert_survived_by_nobody, rest
+from tests.support.trees.triggers import INT, KILL, Trigger
 
 from .containers import TransportLab
 from .ends import ENDS, fire_of, setting_of

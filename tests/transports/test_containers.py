@@ -11,15 +11,16 @@ from collections.abc import Callable
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.coverage import covers
-from tests.hosts import Lab
-from tests.matrix import controller, tree
-from tests.matrix.bystanders import Companies, Company
-from tests.matrix.control import play_control
-from tests.matrix.rows import play_row
-from tests.matrix.run import Run
-from tests.matrix.table import Took, assert_survived_by_nobody, rest
-from tests.matrix.triggers import INT, KILL, TIMEOUT, Trigger
+from tests.support.coverage import covers
+from tests.support.hosts import Lab
+from tests.support.run import controller
+from tests.support.run.control import play_control
+from tests.support.run.run import Run
+from tests.support.trees import tree
+from tests.support.trees.bystanders import Companies, Company
+from tests.support.trees.rows import play_row
+from tests.support.trees.table import Took, assert_survived_by_nobody, rest
+from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 from .containers import TransportLab
 from .ends import ENDS, fire_of, setting_of

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.matrix.run import environ_of
+from tests.support.run.run import environ_of
 
 from . import network_devices
 

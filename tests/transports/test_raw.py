@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.matrix.table import rest
-from tests.plays.playing import Play, started
+from tests.support.run.playing import Play, started
+from tests.support.trees.table import rest
 
 from .containers import TransportLab
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.coverage import covers
-from tests.coverage.__main__ import TABLE, Ended, table
-from tests.coverage.notes import ENDS
-from tests.coverage.supported import README, supported, with_supported
+from tests.support.coverage import covers
+from tests.support.coverage.__main__ import TABLE, Ended, table
+from tests.support.coverage.notes import ENDS
+from tests.support.coverage.supported import README, supported, with_supported
 
 DOCKER = ("Connections", "docker")
 

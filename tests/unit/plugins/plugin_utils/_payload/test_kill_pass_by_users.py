@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, KillRequest, kill_command, parse_report
 
-from tests.hosts import PASSWORD, Host, Lab
+from tests.support.hosts import PASSWORD, Host, Lab
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts with several users need root")

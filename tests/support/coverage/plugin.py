@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""For pytest: --rounds, --every-row, --seed, the times that rows took, and a record of how each row ended that covers something."""
+
+from __future__ import annotations
+
+import json
+import platform
+import secrets
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: A file for each ansible-core; a run adds its rows to what runs before have recorded.
+RECORDS = Path(__file__).resolve().parents[3] / ".cache" / "coverage"
+
+PYTHON = ".".join(platform.python_version_tuple()[:2])
+
+SECONDS = "seconds from the trigger until the last process was gone"
+COVERS = "covers"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--rounds N: every row N times. --every-row: the rest as well. --seed N: what is random, once more. --tables N: so many of a model's tables."""
+    parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
+    parser.addoption("--seed", type=int, metavar="N", help="repeat what is random as a failed test told it")
+    parser.addoption("--tables", type=int, metavar="N", help="make N process tables in each test of the model of the rules of evidence")
+    parser.addoption("--faults", type=int, metavar="N", help="inject N faults into the guardian in the tests of the rule of least harm")
+    parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks, and who writes the record: where tests run beside each other, the process that hears of all of them."""
+    config.addinivalue_line("markers", "rest: run with --every-row only")
+    config.addinivalue_line("markers", "covers(section, subject, end): what a row shows; see tests/support/coverage")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Record(), "record of what is covered")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the rest out without --every-row; tell the report what a row covers."""
+    for item in items:
+        for mark in item.iter_markers(COVERS):
+            item.user_properties.append((COVERS, list(mark.args)))
+    if not config.getoption("every_row"):
+        left_out = [item for item in items if item.get_closest_marker("rest")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat each row as often as --rounds says."""
+    rounds = metafunc.config.getoption("rounds", 1)
+    if rounds > 1:
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(1, rounds + 1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long each row took from the trigger until the last process was gone."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    times = [(report.nodeid.partition("::")[2], dict(report.user_properties)[SECONDS]) for report in reports if SECONDS in dict(report.user_properties)]
+    if times:
+        terminalreporter.section(SECONDS)
+        for name, seconds in times:
+            terminalreporter.write_line(f"{seconds:6.2f}  {name}")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What random rows draw from; printed, so that a failure tells it."""
+    given = request.config.getoption("seed")
+    number = secrets.randbelow(10**9) if given is None else int(given)
+    print(f"to repeat it: --seed {number}")
+    return number
+
+
+@pytest.fixture
+def took(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
+    """Call it with the seconds that a row took."""
+    return lambda seconds: record_property(SECONDS, seconds)
+
+
+class Record:
+    """How the rows of this run ended."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A row has passed if its set-up, call and tear-down have."""
+        covered = [words for name, words in report.user_properties if name == COVERS]
+        if not covered:
+            return
+        row = self._rows.setdefault(report.nodeid, {"covers": covered, "outcome": "passed", "reason": "", "python": PYTHON})
+        if report.failed:
+            row["outcome"] = "failed"
+        elif report.skipped:
+            row["outcome"] = "skipped"
+            row["reason"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+    def pytest_sessionfinish(self) -> None:
+        """Add them to the record of this ansible-core. What no test is called any more stays until the record is removed."""
+        if not self._rows:
+            return
+        path = RECORDS / f"{version('ansible-core')}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = json.loads(path.read_text()) if path.exists() else {}
+        before.update(self._rows)
+        path.write_text(json.dumps(before, indent=1, sort_keys=True))

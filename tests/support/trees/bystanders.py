@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Those who must live, whatever happens to a run: the user's own processes, look-alikes, and a second run on the same hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from tests.support.hosts import Host, HostProcess, Lab, ProcessId
+from tests.support.run import gate, play
+from tests.support.run.play import Setting
+from tests.support.run.run import Run, started
+
+from . import census, tree
+
+_COOKIE = "TREEKILL"
+
+#: The cookie of a run that never was.
+_FOREIGN = "fedcba9876543210/89abcdef/4242/4241"
+
+
+@dataclass
+class Company:
+    """The bystanders on the hosts of a lab that stay from row to row."""
+
+    lab: Lab
+    hosts: Sequence[Host]
+    members: dict[str, dict[str, list[ProcessId]]] = field(default_factory=dict)  #: host name: who: processes
+    second: Run | None = None
+
+    def dead(self) -> list[str]:
+        """Who is not alive any more."""
+        gone = [f"{who} on {host}" for host, groups in self.members.items() for who, processes in groups.items() if not all(one.alive() for one in processes)]
+        if self.second is not None and self.second.process.poll() is not None:
+            gone.append(f"the second run itself\n{self.second.story}")
+        return gone
+
+    def known(self, host: Host) -> frozenset[ProcessId]:
+        """Everybody who was on the host before the row began."""
+        return frozenset(process for processes in self.members[host.name].values() for process in processes)
+
+
+@contextmanager
+def company(lab: Lab, hosts: Sequence[Host], *, second: bool = True) -> Iterator[Company]:
+    """Bystanders on the hosts, and a second run in flight on the first two; at the end the run is let go, and must end well.
+
+    `second`: False where a row takes the network from every run.
+    """
+    for host in hosts:
+        host.reset()
+    group = Company(lab, hosts)
+    with ExitStack() as stack:
+        if second:
+            group.second = stack.enter_context(started(lab, Setting(hosts=2), collection=True, script=gate.script))
+        for host in hosts:
+            group.members[host.name] = _users_own(host)
+        for host in hosts[:2] if group.second else ():
+            assert group.second is not None
+            gate.wait_at(group.second, host, seconds=60)
+            rest = census.newcomers(host, group.known(host))
+            group.members[host.name]["the task of a second run"] = [process.id for process in rest]
+        yield group
+        if not group.dead():
+            _let_go(group)
+
+
+def _users_own(host: Host) -> dict[str, list[ProcessId]]:
+    return {
+        "the user's process with the command line of a member": [host.spawn(tree.NAMESAKE.split(), user=user).id for user in ("ansible", "secret", "root")],
+        "a process with another run's cookie": [host.spawn(["sleep", "7201"], user=user, environ={_COOKIE: _FOREIGN}).id for user in ("ansible", "root")],
+        "a process whose cookie is garbage": [host.spawn(["sleep", "7202"], environ={_COOKIE: "../../1/1"}).id],
+    }
+
+
+def _let_go(group: Company) -> None:
+    if group.second is None:
+        return
+    for host in group.hosts[:2]:
+        gate.open_gate(group.second, host)
+    assert group.second.wait(60) == 0, f"the second run did not end well\n{group.second.story}"
+
+
+class Companies:
+    """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
+
+    def __init__(self) -> None:
+        self._present: dict[str, tuple[Company, ExitStack]] = {}
+
+    def on(self, lab: Lab, second: bool = True) -> Company:
+        """Those of that lab. `second`: see `company`."""
+        if lab.name in self._present and self._present[lab.name][0].dead():
+            self._present.pop(lab.name)[1].close()
+        if lab.name not in self._present:
+            stack = ExitStack()
+            self._present[lab.name] = (stack.enter_context(company(lab, list(lab), second=second)), stack)
+        return self._present[lab.name][0]
+
+    def close(self) -> None:
+        """The end of all of them."""
+        while self._present:
+            self._present.popitem()[1][1].close()
+
+
+def of_row(run: Run, host: Host, tree_processes: Sequence[HostProcess]) -> dict[str, list[ProcessId]]:
+    """Bystanders that can be found only now: what the run's first task left, and look-alikes made from the row's very cookie."""
+    earlier = [process.id for process in tree_processes if play.earlier_label(run.row) in process.command]
+    assert len(earlier) == 1 + len(run.setting.leaves), f"not every daemon of the first task is on {host.name}\n{run.story}"
+    look_alikes = []
+    cookie = next((one.environ[_COOKIE] for one in tree_processes if one.environ and _COOKIE in one.environ and "tk-background-" in one.command), None)
+    if cookie:
+        lease = "/".join(cookie.split("/")[1:])
+        look_alikes = [
+            host.spawn(["sleep", "7203"], user=run.setting.becoming.login, environ={f"NOT{_COOKIE}": cookie, "X": f"{_COOKIE}={cookie}"}).id,
+            host.spawn(["sleep", "7204"], environ={_COOKIE: f"0123456789abcdef/{lease}"}).id,
+            host.spawn(["tail", "-F", f"/tmp/{_COOKIE}={cookie}/$$/"]).id,
+        ]
+    return {"a daemon of an earlier task": earlier, "a process that merely contains the word": look_alikes}
