@@ -17,24 +17,23 @@ from ._setup import Ready
 SUITES = {
     "unit": ("tests/unit",),
     "timing": ("tests/timing",),
-    # Cheapest first: when hosts can't be made, the matrix need not be tried.
+    # Cheapest first: when hosts can't be made, the rows need not be tried.
     "integration": (
-        "tests/hosts_tests",
-        "tests/connection",
+        "tests/integration/hosts",
         # One of its files takes longest of all, beside the others.
-        "tests/faults",
-        "tests/matrix",
-        "tests/features",
-        "tests/grace",
-        "tests/transports",
-        "tests/front_ends",
-        "tests/recap",
-        "tests/modules",
+        "tests/integration/faults",
+        "tests/integration/survival",
+        "tests/integration/play_features",
+        "tests/integration/grace",
+        "tests/integration/connections",
+        "tests/integration/launchers",
+        "tests/integration/output",
+        "tests/integration/modules",
         "tests/examples",
-        "tests/concurrency",
-        "tests/roles",
+        "tests/integration/concurrency",
+        "tests/integration/roles",
     ),
-    "molecule": ("tests/molecule",),
+    "molecule": ("tests/integration/molecule",),
 }
 
 # These import the collection from this very tree; the others use the installed tarball.

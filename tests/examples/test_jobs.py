@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.front_ends import ends, fronts, programs
-from tests.front_ends.test_surroundings import wait_until_only_the_daemon_is_left
+from tests.integration.launchers import ends, fronts, programs
+from tests.integration.launchers.test_surroundings import wait_until_only_the_daemon_is_left
 from tests.support.hosts import Lab
 from tests.support.run import tasks
 from tests.support.run.play import FrontEnd, Setting

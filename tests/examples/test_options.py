@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.front_ends.programs import path_with_core
+from tests.integration.launchers.programs import path_with_core
 from tests.support.hosts import Lab
 from tests.support.run.playing import Play, started
 from tests.support.run.waiting import until

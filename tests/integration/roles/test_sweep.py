@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from tests.modules.dead_runs import KINDS, dead_run, kinds, let_go, living_run
+from tests.integration.modules.dead_runs import KINDS, dead_run, kinds, let_go, living_run
 from tests.support.hosts import Host, Lab
 from tests.support.run import tasks
 from tests.support.run.playing import Finished, Play, follow, started

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.matrix.test_controls import HUP_PROOF
-from tests.matrix.test_timeout import LONG, LOOK
+from tests.integration.survival.test_controls import HUP_PROOF
+from tests.integration.survival.test_timeout import LONG, LOOK
 from tests.support.coverage import covers
 from tests.support.hosts import Lab
 from tests.support.run.play import FrontEnd, Setting

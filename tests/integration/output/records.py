@@ -23,7 +23,7 @@ REPORT = "report-{run}.json"
 #: Seconds for what a guardian writes when it goes on alone.
 PATIENCE = 30.0
 
-_SCHEMA = Path(__file__).parents[2] / "docs/report.schema.json"
+_SCHEMA = Path(__file__).parents[3] / "docs/report.schema.json"
 
 
 @functools.lru_cache

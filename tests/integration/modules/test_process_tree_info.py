@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.examples.stages import abandon
-from tests.modules.asking import ask, states, trees
-from tests.modules.dead_runs import KINDS, PIPELINING, dead_run, kinds, let_go, living_run, members, of_run, sessions_above
+from tests.integration.modules.asking import ask, states, trees
+from tests.integration.modules.dead_runs import KINDS, PIPELINING, dead_run, kinds, let_go, living_run, members, of_run, sessions_above
 from tests.support.hosts import Host, Lab
 from tests.support.labs import proc_hosts
 from tests.support.labs.lab_or_skip import lab_or_skip

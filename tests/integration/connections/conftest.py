@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.matrix.conftest import companies, orderly_end
-from tests.support.hosts import kinds
+from tests.integration.survival.conftest import companies, orderly_end
+from tests.support.hosts import Lab, kinds
 from tests.support.hosts.errors import KindUnavailable, PackagesMissing
+from tests.support.labs.lab_or_skip import lab_or_skip
 
 from . import community, docker, podman
 from .chroot import chroot
@@ -29,6 +30,13 @@ def namespaces(orderly_end: None) -> None:
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason:
         pytest.skip(f"these hosts need what namespace hosts need: {reason}")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Two hosts with sshd, for the connection plugin of our own."""
+    with lab_or_skip(2) as two:
+        yield two
 
 
 @pytest.fixture(scope="session")

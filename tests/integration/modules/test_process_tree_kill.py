@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from tests.modules.asking import Result, ask, states
-from tests.modules.dead_runs import PIPELINING, dead_run, kinds, let_go, living_run, of_run
+from tests.integration.modules.asking import Result, ask, states
+from tests.integration.modules.dead_runs import PIPELINING, dead_run, kinds, let_go, living_run, of_run
 from tests.support.hosts import Host, Lab
 from tests.support.run import gate, tasks
 from tests.support.run.playing import Play, started

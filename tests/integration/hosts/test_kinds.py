@@ -20,7 +20,7 @@ from tests.support.hosts import Host, HostIsOff, HostsError, KindUnavailable, La
 
 from .patience import eventually
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+_REPOSITORY = Path(__file__).resolve().parents[3]
 _UID = 64242
 
 # An account and its subordinate ids, which exist in this mount namespace only: the machine stays as it is.
