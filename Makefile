@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Names for what tests/environment does; every target sets up what it needs by itself.
+# Names for what tools/environment does; every target sets up what it needs by itself.
 
 PYTHON ?= python3
 CORE ?=
@@ -10,7 +10,7 @@ ON_PYTHON ?=
 PYTEST_ARGS ?=
 CORE_TESTS_ARGS ?=
 
-ENVIRONMENT = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.environment
+ENVIRONMENT = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tools.environment
 ON_CORE = $(if $(CORE),--core $(CORE)) $(if $(ON_PYTHON),--python $(ON_PYTHON))
 
 .NOTPARALLEL:

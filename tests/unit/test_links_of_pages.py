@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from tests.environment._paths import ROOT
+from tools.environment._paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

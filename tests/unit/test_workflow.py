@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.environment import __main__ as environment
-from tests.environment import _setup
-from tests.environment._commands import SetupError
-from tests.environment._cores import CORES, dotted
-from tests.environment._gates import GATES
-from tests.environment._interpreters import Interpreter
-from tests.environment._paths import ROOT
+from tools.environment import __main__ as environment
+from tools.environment import _setup
+from tools.environment._commands import SetupError
+from tools.environment._cores import CORES, dotted
+from tools.environment._gates import GATES
+from tools.environment._interpreters import Interpreter
+from tools.environment._paths import ROOT
 
 
 def load(name: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def test_each_workflow_runs_targets_of_the_makefile(name: str, expected: list[st
 def test_the_hook_before_a_commit_runs_gates_that_are_there():
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
     words = repository["hooks"][0]["entry"].split()
-    options = environment.parse(words[words.index("tests.environment") + 1 :])
+    options = environment.parse(words[words.index("tools.environment") + 1 :])
     assert options.command == "lint"
     assert set(options.gates) <= set(GATES)
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from ansible.release import __version__
 
-from tests.environment._paths import CACHE
 from tests.support.hosts import state
+from tools.environment._paths import CACHE
 
 #: With their folders in the package.
 _COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils", "cisco/ios")

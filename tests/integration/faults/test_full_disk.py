@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment._paths import ROOT
 from tests.support.hosts import Host, Lab
 from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.run.run import Run
 from tests.support.trees.triggers import INT
+from tools.environment._paths import ROOT
 
 # The controller's.
 

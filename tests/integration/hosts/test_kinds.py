@@ -63,9 +63,9 @@ def ordinary() -> Iterator[Ordinary]:
     # Not below pytest's own directory, which no other user may enter.
     with tempfile.TemporaryDirectory(prefix="hosts-ordinary-") as name:
         home = Path(name)
-        for package in ("tests/support/hosts", "tests/environment"):
+        for package in ("tests/support/hosts", "tools/environment"):
             shutil.copytree(_REPOSITORY / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
-        for package in ("tests", "tests/support"):
+        for package in ("tests", "tests/support", "tools"):
             shutil.copy(_REPOSITORY / package / "__init__.py", home / package)
         (home / "added-passwd").write_text(f"ordinary:x:{_UID}:{_UID}::{home}:/bin/sh\n")
         for file in ("added-subuid", "added-subgid"):

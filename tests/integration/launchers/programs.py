@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import _interpreters, _setup, _venvs
-from tests.environment._commands import SetupError
+from tools.environment import _interpreters, _setup, _venvs
+from tools.environment._commands import SetupError
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.examples.stages import abandon
+from tests.docs.examples.stages import abandon
 from tests.integration.modules.asking import ask, states, trees
 from tests.integration.modules.dead_runs import KINDS, PIPELINING, dead_run, kinds, let_go, living_run, members, of_run, sessions_above
 from tests.support.hosts import Host, Lab

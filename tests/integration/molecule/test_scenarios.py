@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.environment._paths import CACHE, ROOT
-from tests.environment._setup import locked
 from tests.support.hosts import Lab, NoSuchLab, kinds, labs
 from tests.support.run.terminal import default_signals
+from tools.environment._paths import CACHE, ROOT
+from tools.environment._setup import locked
 
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.environment._cores import Version, dotted
 from tests.support.hosts import Lab
 from tests.support.labs import target_hosts
 from tests.support.run.control import play_control
@@ -20,6 +19,7 @@ from tests.support.trees import tree
 from tests.support.trees.bystanders import Companies, Company
 from tests.support.trees.table import Row, Took, becoming, nothing_survives, rest, shows
 from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, TIMEOUT
+from tools.environment._cores import Version, dotted
 
 
 class Labs:

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.environment import _system_packages as system_packages
-from tests.environment._commands import SetupError
+from tools.environment import _system_packages as system_packages
+from tools.environment._commands import SetupError
 
 from . import state
 from .errors import HostsError, PackagesMissing

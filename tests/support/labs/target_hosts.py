@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from ansible.release import __version__
 
-from tests.environment._cores import Version, core_named, dotted
-from tests.environment._interpreters import interpreters
 from tests.support.hosts import Host, Lab, trees
 from tests.support.labs.lab_or_skip import lab_or_skip
+from tools.environment._cores import Version, core_named, dotted
+from tools.environment._interpreters import interpreters
 
 from . import become_hosts
 

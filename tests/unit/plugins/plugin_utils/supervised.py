@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import Supervision
 
-from tests.environment._interpreters import interpreters
+from tools.environment._interpreters import interpreters
 
 PATIENCE = 60.0
 PYTHONS = {".".join(map(str, version)): one.path for version, one in sorted(interpreters().items()) if version >= (3, 6)}

@@ -23,9 +23,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload import ca
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import ProgramTexts
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, KillRequest, kill_command, parse_report
 
-from tests.environment._interpreters import interpreters
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end, need
+from tools.environment._interpreters import interpreters
 
 SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
 OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))

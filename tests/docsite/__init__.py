@@ -1,5 +1,0 @@
-# Copyright (c) 2026, the treekill.remote authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-
-"""How Sphinx makes the documentation site; tests/environment/_docsite.py says from what, and runs it."""

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gates of `make lint`: what each runs, and how it is kept from passing without having looked at anything."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from typing import Callable, Mapping, Sequence
+
+from . import _ansible_test, _changelog, _docsite, _importer, _old_python
+from ._commands import SetupError, run
+from ._lint_setup import Workshop
+from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
+from ._sources import source_files
+
+# What a gate wants to be known although it passed: parts that could not run here.
+Notes = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check. It returns notes, or raises SetupError with the output of what failed."""
+
+    name: str
+    about: str
+    check: Callable[[Workshop], Notes]
+
+
+def ruff(workshop: Workshop) -> Notes:
+    """Rules and their exceptions are in pyproject.toml."""
+    run([workshop.lint.program("ruff"), "check", "--output-format", "concise", "--no-fix"], cwd=ROOT)
+    return ()
+
+
+def layout(workshop: Workshop) -> Notes:
+    """`make format` makes it so."""
+    run([workshop.lint.program("ruff"), "format", "--check", "--quiet", "--output-format", "concise"], cwd=ROOT)
+    return ()
+
+
+def types(workshop: Workshop) -> Notes:
+    """mypy --strict, on the names by which Ansible imports the files; and on this very program."""
+    mypy = workshop.lint.program("mypy")
+    folders = [f"{IN_COLLECTIONS}/plugins/{world}" for world in ("module_utils", "plugin_utils")]
+    missing = [folder for folder in folders if not (IMPORTABLE / folder).is_dir()]
+    if missing:
+        raise SetupError(f"nothing to check: {', '.join(missing)}")
+    try:
+        run([mypy, "--config-file", ROOT / "pyproject.toml", *folders], cwd=IMPORTABLE, env=workshop.lint.environment(MYPY_CACHE_DIR=str(CACHE / "mypy")))
+    except SetupError as error:
+        raise SetupError(str(error).replace(f"{IN_COLLECTIONS}/", "")) from None
+    run([mypy, "--package", "tools.environment"], cwd=ROOT)
+    return ()
+
+
+def border(workshop: Workshop) -> Notes:
+    """Also part of the unit tests; here it is quick to ask for."""
+    run([workshop.venv.python, "-m", "pytest", "-q", "tests/unit/test_border.py"], cwd=ROOT)
+    return ()
+
+
+def ansible_lint(workshop: Workshop) -> Notes:
+    """The production profile. It passes when it finds no files: it has to process as many as there are playbooks, roles and metadata."""
+    printed = run(
+        [workshop.lint.program("ansible-lint"), "--offline", "--profile", "production"], cwd=workshop.copy, env=workshop.environment(workshop.collections)
+    )
+    found = re.search(r"(\d+) files? processed", printed)
+    if found is None:
+        raise SetupError(f"{printed}\nno count of files in the output of ansible-lint")
+    least = sum(1 for folder in ("meta", "playbooks", "roles") for dummy in (workshop.copy / folder).rglob("*.yml"))
+    if int(found.group(1)) < max(least, 1):
+        raise SetupError(f"{printed}\nansible-lint processed {found.group(1)} files, not the {least} that are there")
+    return ()
+
+
+def docs(workshop: Workshop) -> Notes:
+    """Documentation of all plugins and roles renders, and each of its references leads somewhere."""
+    options = ("--plugin-docs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs")
+    command = [workshop.lint.program("antsibull-docs"), "lint-collection-docs", *options, "."]
+    try:
+        run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
+    except SetupError as error:
+        # It copies the collection to a folder with a random name, and takes one that ends with an underscore for a reference.
+        if 'Unknown target name: "antsibull-docs-' not in str(error):
+            raise
+        run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
+    return ()
+
+
+def execution_environment(workshop: Workshop) -> Notes:
+    """ansible-builder takes the definition in docs/guides, and finds what the collection says that it needs."""
+    builder = workshop.lint.program("ansible-builder")
+    with tempfile.TemporaryDirectory() as context:
+        run([builder, "create", "-f", workshop.copy / "docs" / "guides" / "execution-environment.yml", "-c", context], cwd=workshop.copy)
+    found = run([builder, "introspect", workshop.collections], cwd=workshop.copy)
+    missing = [name for name in ("paramiko", "openssh-client ") if name not in found]
+    if missing:
+        raise SetupError(f"{found}\nansible-builder does not find {', '.join(missing)} in meta/execution-environment.yml")
+    return ()
+
+
+def licences(workshop: Workshop) -> Notes:
+    """Every file says whose it is and under which licence, and the texts of these are there."""
+    run([workshop.lint.program("reuse"), "lint", "--lines"], cwd=ROOT)
+    return ()
+
+
+def spelling(workshop: Workshop) -> Notes:
+    """Run codespell on every source file; pyproject.toml says which are left out."""
+    files = source_files()
+    if not files:
+        raise SetupError("nothing to check: git lists no files")
+    run([workshop.lint.program("codespell"), *files], cwd=ROOT)
+    return ()
+
+
+GATES: Mapping[str, Gate] = {
+    gate.name: gate
+    for gate in (
+        # The longest first: the others run beside it.
+        Gate("sanity", "ansible-test sanity of the chosen core, no ignores, on every Python here that it supports", _ansible_test.sanity),
+        Gate("importer", "galaxy-importer on the tarball", _importer.check),
+        Gate("docs", "antsibull-docs", docs),
+        Gate("docsite", "the documentation site, each of its links", _docsite.check),
+        Gate("ansible-lint", "ansible-lint, production profile", ansible_lint),
+        Gate("execution-environment", "ansible-builder", execution_environment),
+        Gate("types", "mypy, strict", types),
+        Gate("old-python", "module_utils on the oldest Python of a host", _old_python.check),
+        Gate("border", "what runs on hosts and what runs on the controller are not mixed", border),
+        Gate("changelog", "antsibull-changelog", _changelog.check),
+        Gate("licences", "REUSE", licences),
+        Gate("ruff", "ruff check", ruff),
+        Gate("layout", "ruff format", layout),
+        Gate("spelling", "codespell", spelling),
+        # Its place is the one of sanity as well: before that has ended it would wait in vain.
+        Gate("units", "ansible-test units: the same tests as `make unit`", _ansible_test.units),
+    )
+}

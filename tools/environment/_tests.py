@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The test suites: which folders each has, and pytest in the environment of a core."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Sequence
+
+from ._commands import SetupError, foreground, say
+from ._paths import CACHE, ROOT
+from ._setup import Ready
+
+SUITES = {
+    "unit": ("tests/unit",),
+    "timing": ("tests/timing",),
+    # Cheapest first: when hosts can't be made, the rows need not be tried.
+    "integration": (
+        "tests/integration/hosts",
+        # One of its files takes longest of all, beside the others.
+        "tests/integration/faults",
+        "tests/integration/survival",
+        "tests/integration/play_features",
+        "tests/integration/grace",
+        "tests/integration/connections",
+        "tests/integration/launchers",
+        "tests/integration/output",
+        "tests/integration/modules",
+        "tests/docs/examples",
+        "tests/integration/concurrency",
+        "tests/integration/roles",
+    ),
+    "molecule": ("tests/integration/molecule",),
+}
+
+# These import the collection from this very tree; the others use the installed tarball.
+ON_TREE = ("unit", "timing")
+
+# Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of its own; the tests of one file in turn.
+BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
+
+# A module each, run by the venv's python in the repository.
+PROGRAMS = {
+    "core-tests": "tools.core_targets.run",
+    "demo": "tools.demo.run",
+    "bench": "tools.bench.run",
+    "screenshot": "tools.screenshot.run",
+}
+
+
+def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
+    """Run one suite; pytest's exit status. Its output is the terminal's: the summary is the last that is printed."""
+    folders = [folder for folder in SUITES[name] if (ROOT / folder).is_dir()]
+    if not folders:
+        raise SetupError(f"no {name} tests: none of {', '.join(SUITES[name])} is there")
+    if name == "molecule":
+        if not ready.core.molecule:
+            say(f"molecule tests: not run, molecule does not support {ready.core}")
+            return 0
+        ready = ready.for_molecule()
+    say(f"{name} tests on {ready.core}, {ready.interpreter}")
+    command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *folders, *arguments]
+    environment = ready.with_tree() if name in ON_TREE else ready.with_installed()
+    return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+
+
+def coverage(ready: Ready, arguments: Sequence[str]) -> int:
+    """Every row of the integration tests, and docs/coverage.md made from how they ended. With arguments for pytest the other rows stay as recorded."""
+    if not arguments:
+        shutil.rmtree(str(CACHE / "coverage"), ignore_errors=True)
+    outcome = suite("integration", ready, ["--every-row", *arguments])
+    return foreground([ready.venv.python, "-m", "tests.support.coverage"], cwd=ROOT, env=ready.with_installed()) or outcome
+
+
+def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
+    """Run the demo, the benchmark or the like; its exit status. It gets the terminal, stdin included."""
+    module = PROGRAMS[name]
+    if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
+        raise SetupError(f"the module {module} is not there")
+    return foreground([ready.venv.python, "-m", module, *arguments], cwd=ROOT, env=ready.with_installed())
