@@ -47,7 +47,7 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("make integration"): Elsewhere(_SUITES, _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"),
     command("make molecule"): Elsewhere("`make test` runs it after this test", _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"),
     command("make core-tests CORE=2.19"): Elsewhere("it takes an hour", _ALL, 'program("core-tests", ready, ["--quick"])'),
-    command("make core-tests CORE=2.19 CORE_TESTS_ARGS"): Elsewhere(_HOURS, "tests/core_targets/run.py", '"--go-on"'),
+    command("--go-on --limit 240"): Elsewhere(_HOURS, "tools/core_targets/run.py", '"--go-on"'),
     command("make coverage"): Elsewhere(_HOURS, "docs/coverage.md", "Recorded on ansible-core"),
     command("make bench"): Elsewhere(f"{_HOURS[:-5]}half an hour of a quiet machine", "docs/figures.md", "| holds |"),
     command("make lint"): Elsewhere("`make test` runs it before this test", _ALL, "lint(ready, gates) or next("),
