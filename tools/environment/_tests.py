@@ -62,9 +62,15 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
             return 0
         ready = ready.for_molecule()
     say(f"{name} tests on {ready.core}, {ready.interpreter}")
-    command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *folders, *arguments]
+    chosen = () if any(below(argument, folder) for argument in arguments for folder in folders) else folders
+    command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *chosen, *arguments]
     environment = ready.with_tree() if name in ON_TREE else ready.with_installed()
     return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+
+
+def below(argument: str, folder: str) -> bool:
+    """Whether an argument for pytest is this folder, or a file or a test in it: it then takes the place of the whole suite."""
+    return f"{argument}/".startswith(f"{folder}/")
 
 
 def coverage(ready: Ready, arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.environment import _ansible_test, _docsite, _sources
+from tools.environment import _ansible_test, _docsite, _sources, _tests
 from tools.environment._clean import mounted_below
 from tools.environment._commands import SetupError, clean_environment, run
 from tools.environment._cores import CORES
@@ -197,3 +197,10 @@ def test_a_tree_without_anything_to_document_is_no_site(tmp_path: Path):
 def test_mounts_below_a_folder_are_seen():
     assert mounted_below(Path("/")) == [] or "/proc" in mounted_below(Path("/"))
     assert mounted_below(Path(__file__)) == []
+
+
+@pytest.mark.parametrize("argument", ["tests/integration/faults", "tests/integration/faults/test_socket.py::test_x"])
+def test_a_path_takes_the_place_of_the_suite_that_it_is_in(argument: str):
+    assert _tests.below(argument, "tests/integration/faults")
+    assert not _tests.below(argument, "tests/integration/fault")
+    assert not _tests.below("faults", "tests/integration/faults")
