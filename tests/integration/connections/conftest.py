@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.survival.conftest import companies, orderly_end
 from tests.support.hosts import Lab, kinds
 from tests.support.hosts.errors import KindUnavailable, PackagesMissing
+from tests.support.labs.companies import companies, orderly_end
 from tests.support.labs.lab_or_skip import lab_or_skip
 
 from . import community, docker, podman

@@ -6,23 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.hosts import Lab
 from tests.support.labs.clean_lab import lab, shared_lab, web1, web2
+from tests.support.labs.companies import companies
 from tests.support.trees.bystanders import Companies, Company
 
-__all__ = ("lab", "shared_lab", "web1", "web2")
-
-
-@pytest.fixture(scope="module")
-def companies() -> Iterator[Companies]:
-    """Those of one module."""
-    of_module = Companies()
-    yield of_module
-    of_module.close()
+__all__ = ("companies", "lab", "shared_lab", "web1", "web2")
 
 
 @pytest.fixture

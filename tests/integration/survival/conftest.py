@@ -6,27 +6,21 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.hosts import Lab
 from tests.support.labs import watchful_hosts
+from tests.support.labs.companies import companies, orderly_end
 from tests.support.labs.lab_or_skip import lab_or_skip
 from tests.support.trees.bystanders import Companies, Company
 from tests.support.trees.rows import tidy
 
+__all__ = ("companies", "orderly_end")
+
 #: Hosts of the lab for the rows that say so.
 MANY_HOSTS = 20
-
-
-@pytest.fixture(scope="session")
-def orderly_end() -> Iterator[None]:
-    """SIGTERM to pytest ends it as Ctrl-C does: what rows have started is ended, and their directories are removed."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
@@ -57,14 +51,6 @@ def watchful_lab(orderly_end: None) -> Iterator[Lab]:
     with lab_or_skip(2) as two:
         watchful_hosts.prepare(two)
         yield two
-
-
-@pytest.fixture(scope="module")
-def companies() -> Iterator[Companies]:
-    """Those of one module."""
-    of_module = Companies()
-    yield of_module
-    of_module.close()
 
 
 @pytest.fixture
