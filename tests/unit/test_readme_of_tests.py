@@ -102,3 +102,9 @@ def test_a_folder_without_a_row_and_a_row_without_a_folder_are_seen(tmp_path: Pa
     assert rows("| folder | x |\n|---|---|\n| `old` | tests | `make unit` | 3 | |\n") == [Row("old", "make unit", "3")]
     assert suite_of("integration/faults") == "integration"
     assert suite_of("support") == ""
+
+
+def test_folders_of_unit_tests_mirror_what_they_test():
+    below = {path.parent.relative_to(TESTS / "unit") for path in (TESTS / "unit").rglob("test_*.py")} - {Path()}
+    assert {path for path in below if not (ROOT / path).is_dir() and not (TESTS / path).is_dir()} == set()
+    assert Path("plugins/module_utils/_tree") in below
