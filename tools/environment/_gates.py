@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
-from . import _ansible_test, _changelog, _docsite, _importer, _old_python
+from . import _ansible_test, _changelog, _docsite, _importer, _nox, _old_python
 from ._commands import SetupError, run
 from ._lint_setup import Workshop
 from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
@@ -79,7 +79,7 @@ def ansible_lint(workshop: Workshop) -> Notes:
 
 def docs(workshop: Workshop) -> Notes:
     """Documentation of all plugins and roles renders, and each of its references leads somewhere."""
-    options = ("--plugin-docs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs")
+    options = ("--plugin-docs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "--check-extra-docs-refs")
     command = [workshop.lint.program("antsibull-docs"), "lint-collection-docs", *options, "."]
     try:
         run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
@@ -104,8 +104,14 @@ def execution_environment(workshop: Workshop) -> Notes:
 
 
 def licences(workshop: Workshop) -> Notes:
-    """Every file says whose it is and under which licence, and the texts of these are there."""
-    run([workshop.lint.program("reuse"), "lint", "--lines"], cwd=ROOT)
+    """Every file says whose it is and under which licence, the texts of these are there, and plugins have a licence that Ansible takes."""
+    _nox.check(workshop, "licences")
+    return ()
+
+
+def files(workshop: Workshop) -> Notes:
+    """Nothing stands in plugins/ that is no plugin, and no line ends in a blank."""
+    _nox.check(workshop, "files")
     return ()
 
 
@@ -132,7 +138,8 @@ GATES: Mapping[str, Gate] = {
         Gate("old-python", "module_utils on the oldest Python of a host", _old_python.check),
         Gate("border", "what runs on hosts and what runs on the controller are not mixed", border),
         Gate("changelog", "antsibull-changelog", _changelog.check),
-        Gate("licences", "REUSE", licences),
+        Gate("licences", "REUSE, and the licences of plugins", licences),
+        Gate("files", "nothing in plugins/ that is no plugin, no blanks at the end of a line", files),
         Gate("ruff", "ruff check", ruff),
         Gate("layout", "ruff format", layout),
         Gate("spelling", "codespell", spelling),
