@@ -21,15 +21,20 @@ TABLE = Path(__file__).resolve().parents[3] / "docs" / "coverage.md"
 
 HEAD = """# What is covered
 
-Each number counts rows: one row is one run of Ansible against real hosts, ended in the way that stands above it, where after that no process of its tasks is
-alive on any host, no bystander has been killed, and the main process has ended as it does without the collection. The rows are tests of this repository, and
+Each number counts rows. One row is one run of Ansible against real hosts, ended in the way that the
+column names. After it, no process of its tasks is alive on any host, and no bystander has been
+killed. The main process has ended as it does without the collection. The rows are tests of this
+repository. This command runs all of them on one ansible-core:
 
 ```shell
 make coverage
 ```
 
-runs all of them on one ansible-core and writes this page anew; nothing here is written by hand but the remarks. *interrupt* is SIGINT, Ctrl-C, or whatever the
-front end does to cancel a run; *KILL of main* is SIGKILL of `ansible-playbook`; *timeout* is the task's own `timeout:`.
+It writes this page again; only the remarks are written by hand. The columns:
+
+- *interrupt* is SIGINT, Ctrl-C, or the way in which the front end cancels a run,
+- *KILL of main* is SIGKILL of `ansible-playbook`,
+- *timeout* is the task's own `timeout:`.
 """
 
 
