@@ -10,9 +10,9 @@ import re
 
 import pytest
 
-from tests.coverage.supported import BEGIN as SUPPORTED
-from tests.coverage.supported import END as SUPPORTED_END
-from tests.environment._paths import ROOT
+from tests.support.coverage.supported import BEGIN as SUPPORTED
+from tests.support.coverage.supported import END as SUPPORTED_END
+from tools.environment._paths import ROOT
 from tests.options_page.__main__ import BEGIN as OPTIONS
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
