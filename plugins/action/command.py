@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from ansible.plugins.action.command import ActionModule as CoreCommand
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.recorded_action import RecordedAction
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.recorded_action import (
+    RecordedAction,
+)
 
 
 class ActionModule(RecordedAction, CoreCommand):  # type: ignore[misc]

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from ansible.plugins.action.raw import ActionModule as CoreRaw
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.recorded_action import RecordedAction
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.recorded_action import (
+    RecordedAction,
+)
 
 
 class ActionModule(RecordedAction, CoreRaw):  # type: ignore[misc]

@@ -12,7 +12,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_callback import wanted as wanted_callback
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_callback import (
+    wanted as wanted_callback,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import is_announced
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 
@@ -32,26 +34,50 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _requires_connection = False
     _VALID_ARGS = frozenset(_ARGUMENTS)
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
+    ) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         missing = "" if is_announced() else wanted_callback()
         if missing:
             display.warning(f"treekill.remote: this run is not guarded. {missing}.")
-        dummy, arguments = self.validate_argument_spec(_ARGUMENTS, required_by={"swept": ["host", "run"]})
-        directory = options.resolve_records({name: value for name, value in (task_vars or {}).items() if name in options.RECORD_VARIABLES}).journal_path
+        dummy, arguments = self.validate_argument_spec(
+            _ARGUMENTS, required_by={"swept": ["host", "run"]}
+        )
+        directory = options.resolve_records(
+            {
+                name: value
+                for name, value in (task_vars or {}).items()
+                if name in options.RECORD_VARIABLES
+            }
+        ).journal_path
         try:
             changed = self._mark(directory, arguments) if arguments["swept"] else False
             found = journal.entries(directory) if directory else []
         except (OSError, ValueError) as error:
             raise AnsibleActionFail(f"the journal in {directory}: {error}") from error
-        wanted = [entry for entry in found if journal.concerns(entry, arguments["run"], arguments["host"], arguments["open"])]
-        return {**result, "changed": changed, "path": directory, "runs": [journal.told(entry, arguments["host"]) for entry in wanted]}
+        wanted = [
+            entry
+            for entry in found
+            if journal.concerns(entry, arguments["run"], arguments["host"], arguments["open"])
+        ]
+        return {
+            **result,
+            "changed": changed,
+            "path": directory,
+            "runs": [journal.told(entry, arguments["host"]) for entry in wanted],
+        }
 
     def _mark(self, directory: str, arguments: t.Mapping[str, t.Any]) -> bool:
         """Note what was swept; whether anything was new."""
         if len(arguments["run"]) != 1:
             raise AnsibleActionFail("swept names leases of one run")
-        known = {lease for entry in journal.entries(directory) for lease in entry.open_hosts().get(arguments["host"], ()) if entry.run in arguments["run"]}
+        known = {
+            lease
+            for entry in journal.entries(directory)
+            for lease in entry.open_hosts().get(arguments["host"], ())
+            if entry.run in arguments["run"]
+        }
         swept = [lease for lease in arguments["swept"] if lease in known]
         if swept and not self._task.check_mode:
             journal.mark_swept(directory, arguments["run"][0], arguments["host"], swept)

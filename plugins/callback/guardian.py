@@ -42,7 +42,10 @@ import typing as t
 
 from ansible import __version__ as core_version
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import leave_outcome, outcome_file
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import (
+    leave_outcome,
+    outcome_file,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
 
 if t.TYPE_CHECKING:
@@ -78,12 +81,18 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if unknown:
             self._display.warning(unknown)
 
-    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+    def set_options(
+        self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None
+    ) -> None:
         """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
-        self._begin(getattr(playbook, "_loader", None), str(getattr(playbook, "_basedir", None) or ""), announced=True)
+        self._begin(
+            getattr(playbook, "_loader", None),
+            str(getattr(playbook, "_basedir", None) or ""),
+            announced=True,
+        )
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook.
@@ -106,11 +115,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _guard(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
         # Not before: their imports fail on a core that lacks what they stand on.
-        from ansible_collections.treekill.remote.plugins.plugin_utils._run import patch_console, start  # noqa: PLC0415
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run import (  # noqa: PLC0415
+            patch_console,
+            start,
+        )
 
         options, records, self._after = start.options_or_exit(loader, basedir, self._display)
         if not self._begun:
-            until_exit = not api.is_whole(api.Part.CONSOLE) or (announced and patch_console.is_command_line())
+            until_exit = not api.is_whole(api.Part.CONSOLE) or (
+                announced and patch_console.is_command_line()
+            )
             self._run = run = start.begin(options, records, self._display, until_exit)
             if run is not None and not until_exit:
                 patch_console.at_end_of_run(self, lambda: self._end(run))
@@ -143,7 +157,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if self._run.in_flight is not None:
                 self._run.in_flight.started(host, task)
 
-    def _task_ended(self, result: CallbackTaskResult, *dummy_arguments: object, **dummy_keywords: object) -> None:
+    def _task_ended(
+        self, result: CallbackTaskResult, *dummy_arguments: object, **dummy_keywords: object
+    ) -> None:
         if self._run is not None and self._run.in_flight is not None:
             self._run.in_flight.ended(getattr(result, "host", None) or result._host)
         self._unwind_still()
@@ -152,5 +168,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._run is not None:
             self._run.unwind_still()
 
-    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = _task_ended
+    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = (
+        _task_ended
+    )
     v2_playbook_on_task_start = v2_playbook_on_handler_task_start = _unwind_still

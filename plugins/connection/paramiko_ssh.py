@@ -297,9 +297,13 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import leash_self
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import (
+    leash_self,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import Client
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.options import connected_client
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.options import (
+    connected_client,
+)
 
 display = Display()
 
@@ -332,11 +336,19 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         self._connect()
         return t.cast(Client, self._client)
 
-    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+    def exec_command(
+        self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
+    ) -> tuple[int, bytes, bytes]:
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
-        terminal = os.environ.get("TERM", "vt100") if sudoable and not in_data and self.get_option("pty") else ""
+        terminal = (
+            os.environ.get("TERM", "vt100")
+            if sudoable and not in_data and self.get_option("pty")
+            else ""
+        )
         display.vvv(f"paramiko: EXEC {cmd}", host=self.get_option("remote_addr"))
-        return self._connected_client.execute(cmd, in_data, terminal, self.become if sudoable else None, self.before_command)
+        return self._connected_client.execute(
+            cmd, in_data, terminal, self.become if sudoable else None, self.before_command
+        )
 
     def put_file(self, in_path: str, out_path: str) -> None:
         super().put_file(in_path, out_path)
@@ -360,7 +372,9 @@ class Connection(ConnectionBase):  # type: ignore[misc]
                 yield files
         except client.errors as error:
             if not client.alive:
-                raise AnsibleConnectionFailure(f"{failure}: the connection via paramiko was lost") from error
+                raise AnsibleConnectionFailure(
+                    f"{failure}: the connection via paramiko was lost"
+                ) from error
             reason = str(error) or error.__class__.__name__
             raise AnsibleError(f"{failure}: {reason}") from error
 

@@ -38,7 +38,9 @@ inventory: |
 import typing as t
 
 from ansible.plugins.connection.ssh import Connection as CoreConnection
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import leash_self
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import (
+    leash_self,
+)
 
 
 class Connection(CoreConnection):  # type: ignore[misc]

@@ -55,7 +55,9 @@ class AfterFiles:
     def __init__(self, parent: str, plan: Message) -> None:
         """Make it. Raises OSError when there is no room."""
         self._plan = plan
-        self.directory = tempfile.mkdtemp(prefix="after-", dir=parent if os.path.isdir(parent) else None)
+        self.directory = tempfile.mkdtemp(
+            prefix="after-", dir=parent if os.path.isdir(parent) else None
+        )
         self.program = self._write("ansible-playbook", _PROGRAM)
         self.outcome = os.path.join(self.directory, "outcome.json")
         for name in plan["secrets"]:
@@ -78,12 +80,20 @@ class AfterFiles:
 
     def environment(self) -> dict[str, str]:
         """What it has besides the run's own."""
-        return {name: value.replace(PRIVATE, self.directory) for name, value in self._plan["environment"].items()}
+        return {
+            name: value.replace(PRIVATE, self.directory)
+            for name, value in self._plan["environment"].items()
+        }
 
     def order(self, seconds: float) -> bytes:
         """What its program reads before everything else, from a pipe."""
-        secrets = {os.path.join(self.directory, name): secret for name, secret in self._plan["secrets"].items()}
-        return json.dumps({"path": self._plan["path"], "seconds": seconds, "secrets": secrets}).encode()
+        secrets = {
+            os.path.join(self.directory, name): secret
+            for name, secret in self._plan["secrets"].items()
+        }
+        return json.dumps(
+            {"path": self._plan["path"], "seconds": seconds, "secrets": secrets}
+        ).encode()
 
     def _write(self, name: str, text: str) -> str:
         path = os.path.join(self.directory, name)
@@ -100,13 +110,28 @@ class AfterFiles:
 
 
 def _play(paths: t.Sequence[str]) -> str:
-    tasks = [{"name": f"Run {os.path.basename(path)}", "ansible.builtin.include_tasks": {"file": path}} for path in paths]
-    return json.dumps([{"name": "After the kill", "hosts": "{{ treekill_hosts }}", "gather_facts": False, "tasks": tasks}], indent=1)
+    tasks = [
+        {"name": f"Run {os.path.basename(path)}", "ansible.builtin.include_tasks": {"file": path}}
+        for path in paths
+    ]
+    return json.dumps(
+        [
+            {
+                "name": "After the kill",
+                "hosts": "{{ treekill_hosts }}",
+                "gather_facts": False,
+                "tasks": tasks,
+            }
+        ],
+        indent=1,
+    )
 
 
 def _variables(run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> str:
     """YAML. Names of tasks and hosts are no templates, whatever is in them: a name may hold what a host has said."""
-    interrupted = ", ".join(f"{_quoted(host)}: {{tasks: {_unsafe(names)}}}" for host, names in tasks.items())
+    interrupted = ", ".join(
+        f"{_quoted(host)}: {{tasks: {_unsafe(names)}}}" for host, names in tasks.items()
+    )
     return (
         f"treekill_run: {_quoted(run)}\ntreekill_cause: {_quoted(cause)}\ntreekill_hosts: {_unsafe(tasks)}\n"
         f"treekill_interrupted: {{{interrupted}}}\ntreekill_task: '{{{{ treekill_interrupted[inventory_hostname].tasks[0] }}}}'\n"
@@ -122,4 +147,13 @@ def _unsafe(texts: t.Iterable[str]) -> str:
 def _quoted(text: str) -> str:
     # JSON's escapes are not all YAML's: a pair of surrogates is none.
     known = text.encode("utf-8", "replace").decode()
-    return '"' + "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else f"\\U{ord(one):08x}" for one in known) + '"'
+    return (
+        '"'
+        + "".join(
+            one
+            if one.isascii() and one.isprintable() and one not in '"\\'
+            else f"\\U{ord(one):08x}"
+            for one in known
+        )
+        + '"'
+    )

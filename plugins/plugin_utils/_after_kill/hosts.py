@@ -16,7 +16,10 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Ledger, Settlement
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import (
+        Ledger,
+        Settlement,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +45,11 @@ def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
         reason = _not_clean(settlement)
         if reason:
             left_out[lease.host] = reason
-        if settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN) and lease.lease not in exempt and lease.task not in tasks[lease.host]:
+        if (
+            settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN)
+            and lease.lease not in exempt
+            and lease.task not in tasks[lease.host]
+        ):
             tasks[lease.host].append(lease.task)
     for lease in ledger.unsettled:
         left_out[lease.host] = "its end is not confirmed"

@@ -40,7 +40,9 @@ def leave_outcome(path: str, stats: AggregateStats) -> None:
     outcome = read_outcome(path)
     for host in stats.processed:
         counts = stats.summarize(host)
-        outcome[str(host)] = "unreachable" if counts["unreachable"] else "failed" if counts["failures"] else "ok"
+        outcome[str(host)] = (
+            "unreachable" if counts["unreachable"] else "failed" if counts["failures"] else "ok"
+        )
     with open(path, "w", encoding="utf-8") as file:
         json.dump(outcome, file)
 

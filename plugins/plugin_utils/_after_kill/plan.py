@@ -22,7 +22,9 @@ from ansible import context
 from ansible.cli import CLI
 from ansible.errors import AnsibleError, AnsibleOptionsError
 from ansible.parsing.vault import PromptVaultSecret
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import is_after_run
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import (
+    is_after_run,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import AfterOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 
@@ -93,10 +95,17 @@ class AfterPlan:
 
     def to_message(self) -> Message:
         """For the guardian, which knows nothing of this process but what is said."""
-        return {**dataclasses.asdict(self), "python": sys.executable, "path": [*sys.path], "directory": os.getcwd()}
+        return {
+            **dataclasses.asdict(self),
+            "python": sys.executable,
+            "path": [*sys.path],
+            "directory": os.getcwd(),
+        }
 
 
-def plan_of(options: AfterOptions, loader: DataLoader, basedir: str, grace: float) -> AfterPlan | None:
+def plan_of(
+    options: AfterOptions, loader: DataLoader, basedir: str, grace: float
+) -> AfterPlan | None:
     """The plan for a run of one playbook; None where nothing is to be run.
 
     Args:
@@ -112,7 +121,9 @@ def plan_of(options: AfterOptions, loader: DataLoader, basedir: str, grace: floa
     if not options.files or is_after_run():
         return None
     paths = tuple(_found(name, basedir) for name in options.files)
-    kinds = {_are_plays(name, path, loader) for name, path in zip(options.files, paths, strict=True)}
+    kinds = {
+        _are_plays(name, path, loader) for name, path in zip(options.files, paths, strict=True)
+    }
     if len(kinds) > 1:
         raise _refusal(", ".join(options.files), "tasks files, or playbooks, not both")
     words = _Words()
@@ -131,7 +142,9 @@ def plan_of(options: AfterOptions, loader: DataLoader, basedir: str, grace: floa
 
 
 def _refusal(value: str, allowed: str) -> AnsibleOptionsError:
-    return AnsibleOptionsError(f"treekill option after_kill: {value!r} is not allowed. Allowed: {allowed}.")
+    return AnsibleOptionsError(
+        f"treekill option after_kill: {value!r} is not allowed. Allowed: {allowed}."
+    )
 
 
 def _found(name: str, basedir: str) -> str:
@@ -139,17 +152,29 @@ def _found(name: str, basedir: str) -> str:
     for candidate in (os.path.join(basedir, path), os.path.abspath(path)):
         if os.path.isfile(candidate):
             return os.path.abspath(candidate)
-    raise _refusal(name, f"files that are there, beside the playbook ({os.path.abspath(basedir)}) or in the current directory")
+    raise _refusal(
+        name,
+        f"files that are there, beside the playbook ({os.path.abspath(basedir)}) or in the current directory",
+    )
 
 
 def _are_plays(name: str, path: str, loader: DataLoader) -> bool:
     try:
         entries = loader.load_from_file(path)
     except AnsibleError as error:
-        raise AnsibleOptionsError(f"treekill option after_kill: {name!r} can't be read: {error}") from error
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise AnsibleOptionsError(
+            f"treekill option after_kill: {name!r} can't be read: {error}"
+        ) from error
+    if (
+        not isinstance(entries, list)
+        or not entries
+        or not all(isinstance(entry, dict) for entry in entries)
+    ):
         raise _refusal(name, "a file with a list of tasks, or of plays")
-    kinds = {bool(entry.keys() & {"hosts", "import_playbook", "ansible.builtin.import_playbook"}) for entry in entries}
+    kinds = {
+        bool(entry.keys() & {"hosts", "import_playbook", "ansible.builtin.import_playbook"})
+        for entry in entries
+    }
     if len(kinds) > 1:
         raise _refusal(name, "a file with a list of tasks, or of plays, not both")
     return kinds.pop()
@@ -165,15 +190,23 @@ class _Words:
         self.arguments = [f"--inventory={inventory}" for inventory in given.get("inventory") or ()]
         # One word each: a value may begin with a dash.
         self.arguments += [f"--extra-vars={text}" for text in given.get("extra_vars") or ()]
-        self.arguments += [f"{word}={given[name]}" for name, word in self._options() if given.get(name) is not None]
+        self.arguments += [
+            f"{word}={given[name]}" for name, word in self._options() if given.get(name) is not None
+        ]
         self.arguments += [word for name, word in _FLAGS.items() if given.get(name)]
         if given.get("module_path"):
             paths = given["module_path"]
-            self.arguments.append("--module-path=" + (paths if isinstance(paths, str) else os.pathsep.join(map(str, paths))))
+            self.arguments.append(
+                "--module-path="
+                + (paths if isinstance(paths, str) else os.pathsep.join(map(str, paths)))
+            )
 
     def _options(self) -> list[tuple[str, str]]:
         """Those with a value; a password that was typed comes in the place of a file, which core then has not read."""
-        typed = {"connection_password_file": ("ask_pass", "connection"), "become_password_file": ("become_ask_pass", "become")}
+        typed = {
+            "connection_password_file": ("ask_pass", "connection"),
+            "become_password_file": ("become_ask_pass", "become"),
+        }
         kept = []
         for name, word in _OPTIONS.items():
             asked, pipe = typed.get(name, ("", ""))
@@ -186,15 +219,26 @@ class _Words:
 
     def add_vault_identities(self, loader: DataLoader) -> None:
         """Those of the command line and of the configuration, each that was typed with a pipe for its file."""
-        typed = iter([secret.bytes.decode() for dummy, secret in loader._vault.secrets or () if isinstance(secret, PromptVaultSecret)])
+        typed = iter(
+            [
+                secret.bytes.decode()
+                for dummy, secret in loader._vault.secrets or ()
+                if isinstance(secret, PromptVaultSecret)
+            ]
+        )
         configured = [str(one) for one in C.DEFAULT_VAULT_IDENTITY_LIST]
         if any(self._is_prompt(one) for one in configured):
-            self.environment["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(self._piped(one, typed) for one in configured)
+            self.environment["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(
+                self._piped(one, typed) for one in configured
+            )
         given = [str(one) for one in context.CLIARGS.get("vault_ids") or ()]
         if context.CLIARGS.get("ask_vault_pass"):
             given.append(f"{C.DEFAULT_VAULT_IDENTITY}@prompt")
         self.arguments += [f"--vault-id={self._piped(one, typed)}" for one in given]
-        self.arguments += [f"--vault-password-file={file}" for file in context.CLIARGS.get("vault_password_files") or ()]
+        self.arguments += [
+            f"--vault-password-file={file}"
+            for file in context.CLIARGS.get("vault_password_files") or ()
+        ]
 
     @staticmethod
     def _is_prompt(identity: str) -> bool:

@@ -13,7 +13,10 @@ import os
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+    Loop,
+    read_ready,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 
 _KEPT = 64 * 1024
@@ -30,7 +33,13 @@ class AfterProcess:
     """Leads a session of its own, so that no terminal and no process group reaches it but through its guardian."""
 
     def __init__(
-        self, loop: Loop, words: t.Sequence[str], environment: t.Mapping[str, str], directory: str, order: bytes, on_end: t.Callable[[int, bytes], None]
+        self,
+        loop: Loop,
+        words: t.Sequence[str],
+        environment: t.Mapping[str, str],
+        directory: str,
+        order: bytes,
+        on_end: t.Callable[[int, bytes], None],
     ) -> None:
         """Start it. Raises OSError when there can be no process.
 
@@ -116,7 +125,13 @@ class AfterProcess:
         self._on_end(status, self._kept)
 
 
-def _become(words: t.Sequence[str], environment: t.Mapping[str, str], directory: str, output: int, given: int) -> t.NoReturn:
+def _become(
+    words: t.Sequence[str],
+    environment: t.Mapping[str, str],
+    directory: str,
+    output: int,
+    given: int,
+) -> t.NoReturn:
     """In the forked child."""
     try:
         leave_parent(signal.SIG_DFL, output, given)

@@ -18,13 +18,21 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.files import AfterFiles
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import ENVIRONMENT, read_outcome
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import AfterProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import (
+    ENVIRONMENT,
+    read_outcome,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import (
+    AfterProcess,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
+    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+        Loop,
+        Timer,
+    )
 
 _TO_END = 15.0
 """Seconds, beyond the grace of its own processes, from the interruption of this run to SIGKILL: it waits for a recap of its own."""
@@ -87,8 +95,19 @@ class AfterRun:
         bound = self._plan["timeout"] + self._plan["grace"] + _TO_END
         try:
             self._files = AfterFiles(self._parent, self._plan)
-            words = [self._plan["python"], self._files.program, *self._files.arguments(run, cause, hosts.tasks)]
-            self._process = AfterProcess(self._loop, words, self._environment(), self._plan["directory"], self._files.order(bound + _TO_END), self._ended)
+            words = [
+                self._plan["python"],
+                self._files.program,
+                *self._files.arguments(run, cause, hosts.tasks),
+            ]
+            self._process = AfterProcess(
+                self._loop,
+                words,
+                self._environment(),
+                self._plan["directory"],
+                self._files.order(bound + _TO_END),
+                self._ended,
+            )
         except OSError as error:
             self._conclude({"error": f"it could not be started: {error.strerror or error}"})
             return
@@ -100,22 +119,45 @@ class AfterRun:
 
     def told(self) -> Message | None:
         """Files, hosts and how it went; None where there is nothing to tell. Times in seconds."""
-        if self._plan is None or (self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out):
+        if self._plan is None or (
+            self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out
+        ):
             return None
         hosts = self._hosts or AfterHosts({}, {})
-        state = "wanted" if self.wanted else "under way" if self.busy else "ended" if self._told else "nowhere"
-        return {"state": state, "files": [*self._plan["files"]], "hosts": dict.fromkeys(hosts.tasks, ""), "left_out": hosts.left_out, **self._told}
+        state = (
+            "wanted"
+            if self.wanted
+            else "under way"
+            if self.busy
+            else "ended"
+            if self._told
+            else "nowhere"
+        )
+        return {
+            "state": state,
+            "files": [*self._plan["files"]],
+            "hosts": dict.fromkeys(hosts.tasks, ""),
+            "left_out": hosts.left_out,
+            **self._told,
+        }
 
     def progress(self) -> Message | None:
         """For who waits: where it runs, and for how many seconds at most; None when it does not run."""
         if self._plan is None or self._hosts is None or not self.busy:
             return None
         bound = self._plan["timeout"] + self._plan["grace"] + 2 * _TO_END
-        return {"files": [*self._plan["files"]], "hosts": [*self._hosts.tasks], "timeout": self._plan["timeout"], "seconds": bound}
+        return {
+            "files": [*self._plan["files"]],
+            "hosts": [*self._hosts.tasks],
+            "timeout": self._plan["timeout"],
+            "seconds": bound,
+        }
 
     def _environment(self) -> dict[str, str]:
         files = t.cast(AfterFiles, self._files)
-        inherited = {name: value for name, value in os.environ.items() if name != endpoint.ENVIRONMENT}
+        inherited = {
+            name: value for name, value in os.environ.items() if name != endpoint.ENVIRONMENT
+        }
         return {**inherited, **files.environment(), ENVIRONMENT: files.outcome}
 
     def _end_early(self, why: str) -> None:
@@ -137,7 +179,9 @@ class AfterRun:
         lines = collections.deque(output.decode(errors="replace").splitlines(), maxlen=_LINES)
         outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
         hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
-        self._conclude({"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]})
+        self._conclude(
+            {"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]}
+        )
 
     def _conclude(self, told: Message) -> None:
         if self._limit is not None:

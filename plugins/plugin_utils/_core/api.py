@@ -34,7 +34,9 @@ class Part(enum.Enum):
     RECAP = "recap, report and journal leave the inventory out, or are without colours, and what after_kill names is not run"
     AFTER_KILL = "after_kill is not run"
     CONSOLE = "of ansible-console, and of a program that runs several plays, the first run alone is guarded"
-    WORKERS = "a worker that runs nothing on a host at that moment outlives a main process that is killed"
+    WORKERS = (
+        "a worker that runs nothing on a host at that moment outlives a main process that is killed"
+    )
 
 
 _POINTS: dict[Part, tuple[str, ...]] = {
@@ -97,7 +99,9 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.plugins.connection:ConnectionBase.set_become_plugin(plugin)",
         "ansible.plugins.become:BecomeBase.build_become_command(cmd, shell)",
     ),
-    Part.SUPERVISOR: ("ansible.plugins.shell:ShellBase.build_module_command(env_string, shebang, cmd, arg_path)",),
+    Part.SUPERVISOR: (
+        "ansible.plugins.shell:ShellBase.build_module_command(env_string, shebang, cmd, arg_path)",
+    ),
     Part.FILES: (
         "ansible.plugins.connection:ConnectionBase.put_file(in_path, out_path)",
         "ansible.plugins.connection:ConnectionBase.fetch_file(in_path, out_path)",
@@ -140,7 +144,10 @@ _POINTS: dict[Part, tuple[str, ...]] = {
 @functools.cache
 def missing() -> dict[Part, tuple[str, ...]]:
     """The hook points that the installed core does not have, by what is lost with them; empty on a core that is known. Looked up once for each process."""
-    found = {part: tuple(point for point in points if not _is_there(point)) for part, points in _POINTS.items()}
+    found = {
+        part: tuple(point for point in points if not _is_there(point))
+        for part, points in _POINTS.items()
+    }
     return {part: points for part, points in found.items() if points}
 
 
@@ -194,7 +201,10 @@ def _has(holder: object, name: str) -> bool:
     """Whether it has an attribute of that name, or is a class whose objects have."""
     if hasattr(holder, name) or _is_emptied(holder, name):
         return True
-    return isinstance(holder, type) and any(name in getattr(one, "__annotations__", ()) or _is_set_by(one, name) for one in holder.__mro__)
+    return isinstance(holder, type) and any(
+        name in getattr(one, "__annotations__", ()) or _is_set_by(one, name)
+        for one in holder.__mro__
+    )
 
 
 def _is_emptied(holder: object, name: str) -> bool:
@@ -207,7 +217,9 @@ def _is_set_by(one: type, name: str) -> bool:
     init = vars(one).get("__init__")
     init = inspect.unwrap(init) if isinstance(init, types.FunctionType) else None
     # A protocol's is made by the module typing.
-    return init is not None and (init.__module__ not in (one.__module__, "typing") or name in init.__code__.co_names)
+    return init is not None and (
+        init.__module__ not in (one.__module__, "typing") or name in init.__code__.co_names
+    )
 
 
 def _takes(value: object, parameters: t.Sequence[str]) -> bool:

@@ -15,7 +15,12 @@ import typing as t
 from ansible import constants
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
 
-C = types.SimpleNamespace(**{f"COLOR_{name}": getattr(constants, f"COLOR_{name}", None) for name in ("CHANGED", "ERROR", "HIGHLIGHT", "OK", "SKIP", "WARN")})
+C = types.SimpleNamespace(
+    **{
+        f"COLOR_{name}": getattr(constants, f"COLOR_{name}", None)
+        for name in ("CHANGED", "ERROR", "HIGHLIGHT", "OK", "SKIP", "WARN")
+    }
+)
 """Core's colours, under its own names: None where it has none of that name, which is no colour."""
 
 

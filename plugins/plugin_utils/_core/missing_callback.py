@@ -42,7 +42,10 @@ def said_of_it() -> str:
     """One sentence for the user of a task that is guarded by itself, in a run that is not."""
     if _Declined.declined:
         return f"The callback {CALLBACK} guards nothing, since track is none for the run"
-    return wanted() or f"The callback {CALLBACK} is not enabled: set callbacks_enabled = {CALLBACK} in ansible.cfg"
+    return (
+        wanted()
+        or f"The callback {CALLBACK} is not enabled: set callbacks_enabled = {CALLBACK} in ansible.cfg"
+    )
 
 
 def wanted() -> str:
@@ -72,7 +75,9 @@ def _read(path: str) -> tuple[bool, bool]:
     """Whether a configuration file names the callback, and whether it has options of it."""
     parser = configparser.ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
     parser.read(path, encoding="utf-8")
-    return any(CALLBACK in _words(parser.get("defaults", key, fallback="")) for key in _LISTS), parser.has_section("treekill")
+    return any(
+        CALLBACK in _words(parser.get("defaults", key, fallback="")) for key in _LISTS
+    ), parser.has_section("treekill")
 
 
 def _not_loaded() -> str:

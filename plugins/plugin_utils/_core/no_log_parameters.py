@@ -26,9 +26,16 @@ _MOST_FILES = 64
 _LONGEST = 1024 * 1024
 """Bytes of one file that are read. What is longer is no source."""
 
-_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
+_IMPORT = re.compile(
+    r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE
+)
 
-_CORE = ("ansible.module_utils.basic", "ansible.module_utils.common", "ansible.module_utils._internal", "ansible.module_utils.six")
+_CORE = (
+    "ansible.module_utils.basic",
+    "ansible.module_utils.common",
+    "ansible.module_utils._internal",
+    "ansible.module_utils.six",
+)
 """What of core speaks of no_log, or is large, and declares no parameter."""
 
 
@@ -94,7 +101,11 @@ def _is_true(node: ast.AST | None) -> bool:
 
 def _texts(node: ast.AST | None) -> list[str]:
     elements = node.elts if isinstance(node, (ast.List, ast.Tuple)) else []
-    return [one.value for one in elements if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return [
+        one.value
+        for one in elements
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    ]
 
 
 def _imported(path: str, source: str) -> t.Iterator[str]:
@@ -106,7 +117,11 @@ def _imported(path: str, source: str) -> t.Iterator[str]:
         for folder in _folders(path, whole):
             base = os.path.join(folder, *whole.split("."))
             found = [f"{base}.py", os.path.join(base, "__init__.py")]
-            found += [os.path.join(base, f"{name.split()[0]}.py") for name in names.strip("()").split(",") if name.split()]
+            found += [
+                os.path.join(base, f"{name.split()[0]}.py")
+                for name in names.strip("()").split(",")
+                if name.split()
+            ]
             yield from filter(os.path.isfile, found)
 
 
@@ -117,7 +132,10 @@ def _absolute(path: str, module: str) -> str:
         return module
     folders = os.path.dirname(path).split(os.sep)
     above = folders[: len(folders) - level + 1]
-    start = next((index for index in range(len(above) - 1, -1, -1) if above[index] == "ansible_collections"), None)
+    start = next(
+        (index for index in range(len(above) - 1, -1, -1) if above[index] == "ansible_collections"),
+        None,
+    )
     return "" if start is None else ".".join([*above[start:], module.lstrip(".")]).rstrip(".")
 
 

@@ -21,7 +21,9 @@ from ansible import constants as C
 from ansible.errors import AnsibleOptionsError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ModuleDocFragment
-from ansible_collections.treekill.remote.plugins.doc_fragments.record import ModuleDocFragment as RecordFragment
+from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
+    ModuleDocFragment as RecordFragment,
+)
 
 _REGISTERED_AS = "callback"
 """Plugin type under which ansible-core is told the options' sources.
@@ -35,7 +37,11 @@ _RECORD_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(RecordFragment.DOCUMENTAT
 
 
 def _sources(definitions: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {option: {key: definition[key] for key in ("default", "env", "ini", "vars")} | {"type": "str"} for option, definition in definitions.items()}
+    return {
+        option: {key: definition[key] for key in ("default", "env", "ini", "vars")}
+        | {"type": "str"}
+        for option, definition in definitions.items()
+    }
 
 
 _AFTER_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.AFTER_KILL)["options"]
@@ -45,15 +51,24 @@ _SOURCES = _sources(_DEFINITIONS)
 _RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
 """Apart, for they are the run's alone: no task looks at them."""
 
-VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]}
+VARIABLES: dict[str, str] = {
+    entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]
+}
 """Which variable sets which option, such as treekill_kill_timeout: kill_timeout."""
 
-_AFTER_SOURCES = {**_sources(_AFTER_DEFINITIONS), "after_kill": {**_sources(_AFTER_DEFINITIONS)["after_kill"], "default": ""}}
+_AFTER_SOURCES = {
+    **_sources(_AFTER_DEFINITIONS),
+    "after_kill": {**_sources(_AFTER_DEFINITIONS)["after_kill"], "default": ""},
+}
 """The run's alone as well. A list is written as text, with commas."""
 
-AFTER_VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _AFTER_DEFINITIONS.items() for entry in option["vars"]}
+AFTER_VARIABLES: dict[str, str] = {
+    entry["name"]: name for name, option in _AFTER_DEFINITIONS.items() for entry in option["vars"]
+}
 
-RECORD_VARIABLES: dict[str, str] = {entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]}
+RECORD_VARIABLES: dict[str, str] = {
+    entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]
+}
 """The same for what is written down; the run's extra variables alone."""
 
 _MEGABYTE = 1024 * 1024
@@ -118,14 +133,23 @@ class RecordOptions:
         return cls(
             report_path=_path(values["report_path"]),
             journal_path=_path(values["journal_path"]),
-            journal_days=_number("journal_days", values["journal_days"], "a number of days, 0 or more"),
-            journal_size=int(_number("journal_size", values["journal_size"], "a number of megabytes, 0 or more") * _MEGABYTE),
+            journal_days=_number(
+                "journal_days", values["journal_days"], "a number of days, 0 or more"
+            ),
+            journal_size=int(
+                _number("journal_size", values["journal_size"], "a number of megabytes, 0 or more")
+                * _MEGABYTE
+            ),
         )
 
 
 def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOptions:
     """What is to be written down: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
-    return RecordOptions.parse(_values("treekill.remote.record_options", _RECORD_SOURCES, RECORD_VARIABLES, variables, None))
+    return RecordOptions.parse(
+        _values(
+            "treekill.remote.record_options", _RECORD_SOURCES, RECORD_VARIABLES, variables, None
+        )
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,13 +162,20 @@ class AfterOptions:
 
 def resolve_after(variables: t.Mapping[str, t.Any] | None = None) -> AfterOptions:
     """The options in force: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
-    texts = {name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value for name, value in (variables or {}).items()}
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        for name, value in (variables or {}).items()
+    }
     written = _values("treekill.remote.after_options", _AFTER_SOURCES, AFTER_VARIABLES, texts, None)
-    files = tuple(name.strip() for name in re.split("[,\n]", str(written["after_kill"])) if name.strip())
+    files = tuple(
+        name.strip() for name in re.split("[,\n]", str(written["after_kill"])) if name.strip()
+    )
     return AfterOptions(files, _seconds("after_kill_timeout", written["after_kill_timeout"]))
 
 
-def resolve(variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping[str, t.Any] | None = None) -> KillOptions:
+def resolve(
+    variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping[str, t.Any] | None = None
+) -> KillOptions:
     """The options in force: task arguments before variables, environment, ansible.cfg and the default.
 
     Args:
@@ -154,7 +185,9 @@ def resolve(variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping
     Raises:
         AnsibleOptionsError: a value of the wrong type or range; the text names the option and the allowed values.
     """
-    return KillOptions.parse(_values("treekill.remote.kill_options", _SOURCES, VARIABLES, variables, arguments))
+    return KillOptions.parse(
+        _values("treekill.remote.kill_options", _SOURCES, VARIABLES, variables, arguments)
+    )
 
 
 def _values(
@@ -169,12 +202,23 @@ def _values(
         C.config.initialize_plugin_configuration_definitions(_REGISTERED_AS, name, sources)
     given = {option: str(value) for option, value in (arguments or {}).items() if value is not None}
     # Values are made text before core sees them: it refuses a number where a string is declared in some versions only.
-    written = {variable: str(value) for variable, value in (variables or {}).items() if variable in known and value is not None}
-    return {option: C.config.get_config_value(option, plugin_type=_REGISTERED_AS, plugin_name=name, variables=written, direct=given) for option in sources}
+    written = {
+        variable: str(value)
+        for variable, value in (variables or {}).items()
+        if variable in known and value is not None
+    }
+    return {
+        option: C.config.get_config_value(
+            option, plugin_type=_REGISTERED_AS, plugin_name=name, variables=written, direct=given
+        )
+        for option in sources
+    }
 
 
 def _refusal(option: str, value: object, allowed: str) -> AnsibleOptionsError:
-    return AnsibleOptionsError(f"treekill option {option}: {str(value)!r} is not allowed. Allowed: {allowed}.")
+    return AnsibleOptionsError(
+        f"treekill option {option}: {str(value)!r} is not allowed. Allowed: {allowed}."
+    )
 
 
 def _signal(option: str, value: object) -> int:

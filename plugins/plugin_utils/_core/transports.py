@@ -26,7 +26,9 @@ _NEVER_STARTED = re.compile(
 """What connection and become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
 A kill order would wait at the same prompt, or count as one more wrong password. Any other failure may have come after the start."""
 
-_BY_SSH = re.compile(r"\A(?:Failed to connect to the host via ssh|Data could not be sent to remote host .*? over ssh): ")
+_BY_SSH = re.compile(
+    r"\A(?:Failed to connect to the host via ssh|Data could not be sent to remote host .*? over ssh): "
+)
 """What core puts before the client's words."""
 
 _SSH_NEVER_STARTED = re.compile(
@@ -61,12 +63,17 @@ def splits_words(connection: ConnectionBase) -> bool:
 
 def is_for_devices(connection: ConnectionBase) -> bool:
     """Whether a network device is at the other end: no POSIX shell, though the plugin has a shell plugin of family sh. Such connections are persistent."""
-    return bool(connection.force_persistence or connection.supports_persistence) or connection.transport in _PROXIES
+    return (
+        bool(connection.force_persistence or connection.supports_persistence)
+        or connection.transport in _PROXIES
+    )
 
 
 def has_ways_of_its_own(connection: ConnectionBase) -> bool:
     """Whether modules reach the host past `exec_command`: the connections of mitogen talk to an interpreter that stays there."""
-    return any(one.__module__.partition(".")[0] == "ansible_mitogen" for one in type(connection).__mro__)
+    return any(
+        one.__module__.partition(".")[0] == "ansible_mitogen" for one in type(connection).__mro__
+    )
 
 
 def had_no_session(error: BaseException | str) -> bool:

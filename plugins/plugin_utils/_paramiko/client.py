@@ -17,11 +17,19 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import Escalation
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import (
+    Escalation,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.command import Command
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import HostKeyRefused, HostKeys
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import (
+    HostKeyRefused,
+    HostKeys,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.library import paramiko
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import Proxy, filled_in
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import (
+    Proxy,
+    filled_in,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
@@ -105,7 +113,9 @@ class Client:
         self._host_keys.load_into(client)
         client.set_missing_host_key_policy(t.cast("t.Any", self._host_keys))
         if to.proxy_command:
-            self._proxy = Proxy(filled_in(to.proxy_command, to.host, to.port, to.user or getpass.getuser()))
+            self._proxy = Proxy(
+                filled_in(to.proxy_command, to.host, to.port, to.user or getpass.getuser())
+            )
         client.connect(
             # Host names have no case, known_hosts has.
             to.host.lower(),
@@ -128,16 +138,23 @@ class Client:
         to, told = self._destination, _told(error)
         text = f"{NOTHING_STARTED}, {to.host} port {to.port}: "
         if isinstance(error, paramiko.BadHostKeyException):
-            return AnsibleConnectionFailure(f"{text}host key mismatch for {error.hostname}: the host shows another key than the one that is known.")
+            return AnsibleConnectionFailure(
+                f"{text}host key mismatch for {error.hostname}: the host shows another key than the one that is known."
+            )
         if isinstance(error, HostKeyRefused):
             return AnsibleConnectionFailure(text + told)
         if isinstance(error, paramiko.PasswordRequiredException):
-            return AnsibleAuthenticationFailure(f"{text}{told}. The option password is its passphrase as well.")
+            return AnsibleAuthenticationFailure(
+                f"{text}{told}. The option password is its passphrase as well."
+            )
         if isinstance(error, paramiko.AuthenticationException) or "authentication methods" in told:
-            return AnsibleAuthenticationFailure(f"{text}Failed to authenticate as {to.user or getpass.getuser()}: {told}")
+            return AnsibleAuthenticationFailure(
+                f"{text}Failed to authenticate as {to.user or getpass.getuser()}: {told}"
+            )
         if to.private_key_file and told in _WRONG_KEY:
             told += (
-                f": {to.private_key_file} is opened by another passphrase than the option password, or holds no key that this paramiko and the host both take"
+                f": {to.private_key_file} is opened by another passphrase than the option password,"
+                " or holds no key that this paramiko and the host both take"
             )
             return AnsibleAuthenticationFailure(text + told)
         if proxy_said:
@@ -145,7 +162,12 @@ class Client:
         return AnsibleConnectionFailure(text + told)
 
     def execute(
-        self, cmd: str, in_data: bytes | None, terminal: str, become: BecomeBase | None, before: t.Callable[[], object] = lambda: None
+        self,
+        cmd: str,
+        in_data: bytes | None,
+        terminal: str,
+        become: BecomeBase | None,
+        before: t.Callable[[], object] = lambda: None,
     ) -> tuple[int, bytes, bytes]:
         """Run a command to its end: (status, stdout, stderr). Status -1: a signal has ended it.
 
@@ -167,7 +189,12 @@ class Client:
         channel = self._open_session(terminal)
         before()
         self._send(channel, cmd)
-        command = Command(channel, Escalation(become, cmd), _password(become), _BECOME_EXTRA + self._destination.timeout)
+        command = Command(
+            channel,
+            Escalation(become, cmd),
+            _password(become),
+            _BECOME_EXTRA + self._destination.timeout,
+        )
         try:
             status, stdout, stderr = command.run(in_data, bool(terminal))
         except BaseException:
@@ -177,7 +204,9 @@ class Client:
         lost = status < 0 and self._lost(channel)
         command.close()
         if lost:
-            raise AnsibleConnectionFailure(f"The connection to {self._destination.host} via paramiko was lost while a command was running.")
+            raise AnsibleConnectionFailure(
+                f"The connection to {self._destination.host} via paramiko was lost while a command was running."
+            )
         return status, stdout, stderr
 
     def _open_session(self, terminal: str) -> paramiko.Channel:
@@ -192,7 +221,9 @@ class Client:
             if terminal:
                 channel.get_pty(term=terminal)
         except self.errors as error:
-            raise AnsibleConnectionFailure(f"{NOTHING_STARTED}, {to.host} port {to.port}: no session was opened: {_told(error)}") from error
+            raise AnsibleConnectionFailure(
+                f"{NOTHING_STARTED}, {to.host} port {to.port}: no session was opened: {_told(error)}"
+            ) from error
         return channel
 
     def _send(self, channel: paramiko.Channel, cmd: str) -> None:
@@ -205,12 +236,16 @@ class Client:
             channel.exec_command(t.cast(str, cmd.encode("utf-8", "surrogateescape")))
         except self.errors as error:
             to = self._destination
-            raise AnsibleConnectionFailure(f"{to.host} port {to.port} did not take a command via paramiko: {_told(error)}") from error
+            raise AnsibleConnectionFailure(
+                f"{to.host} port {to.port} did not take a command via paramiko: {_told(error)}"
+            ) from error
 
     def _lost(self, channel: paramiko.Channel) -> bool:
         """Whether a channel that has ended without a status has done so because the connection was lost: a host says the end of the output before."""
         transport = channel.get_transport()
-        return not (channel.eof_received and transport.is_active() and transport.saved_exception is None)
+        return not (
+            channel.eof_received and transport.is_active() and transport.saved_exception is None
+        )
 
     def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport() if self._client is not None else None
@@ -260,7 +295,9 @@ def _told(error: Exception) -> str:
 
 def _rsa_sha2_algorithms() -> dict[str, list[str]]:
     """What is switched off for old hosts that offer such signatures and can't make them."""
-    keys, pubkeys = (getattr(paramiko.Transport, name, ()) for name in ("_preferred_keys", "_preferred_pubkeys"))
+    keys, pubkeys = (
+        getattr(paramiko.Transport, name, ()) for name in ("_preferred_keys", "_preferred_pubkeys")
+    )
     return {
         "keys": [name for name in keys if name.startswith("rsa-sha2-")],
         "pubkeys": [name for name in pubkeys if name.startswith("rsa-sha2-")],

@@ -14,7 +14,9 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import Escalation
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import (
+    Escalation,
+)
 
 if t.TYPE_CHECKING:
     import paramiko
@@ -29,7 +31,9 @@ _STALLED = 0.05
 class Command:
     """A command that was sent. Its channel stays open until `close`: the end of a channel is what ends half of a tree."""
 
-    def __init__(self, channel: paramiko.Channel, escalation: Escalation, password: bytes, patience: float) -> None:
+    def __init__(
+        self, channel: paramiko.Channel, escalation: Escalation, password: bytes, patience: float
+    ) -> None:
         """Nothing is read yet.
 
         Args:
@@ -65,7 +69,11 @@ class Command:
         while not self._at_end():
             self._wait(None)
             self._read()
-        return self._channel.recv_exit_status(), bytes(self._output[True]), bytes(self._output[False])
+        return (
+            self._channel.recv_exit_status(),
+            bytes(self._output[True]),
+            bytes(self._output[False]),
+        )
 
     def close(self) -> None:
         """Close the channel: the host hangs up on what is still there."""
@@ -79,7 +87,9 @@ class Command:
                 deadline = time.monotonic() + self._patience
             elif time.monotonic() > deadline:
                 seen = bytes(self._output[True] + self._output[False]).decode("utf-8", "replace")
-                raise AnsibleError(f"Timeout ({self._patience:.0f}s) waiting for privilege escalation prompt: {seen}")
+                raise AnsibleError(
+                    f"Timeout ({self._patience:.0f}s) waiting for privilege escalation prompt: {seen}"
+                )
         for from_stdout in self._output:
             self._output[from_stdout] += self._escalation.rest(from_stdout)
 

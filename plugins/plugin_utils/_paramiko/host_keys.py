@@ -46,7 +46,9 @@ class HostKeys:
     """Puts a question to the user, and returns the answer; None where there is nobody to ask."""
     alone: t.Callable[[], t.ContextManager[None]]
     """Within it no other worker of the run asks or writes."""
-    user_file: str = dataclasses.field(default_factory=lambda: os.path.expanduser("~/.ssh/known_hosts"))
+    user_file: str = dataclasses.field(
+        default_factory=lambda: os.path.expanduser("~/.ssh/known_hosts")
+    )
     system_files: tuple[str, ...] = SYSTEM_FILES
 
     def load_into(self, client: paramiko.SSHClient) -> None:
@@ -60,7 +62,9 @@ class HostKeys:
         if os.path.exists(self.user_file):
             client.load_system_host_keys(self.user_file)
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+    def missing_host_key(
+        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
+    ) -> None:
         """Paramiko has seen a host without a known key.
 
         Raises:
@@ -89,8 +93,12 @@ class HostKeys:
         return True
 
     def _question(self, hostname: str, key: paramiko.PKey) -> None:
-        described = f"The host key of {hostname} is not known ({key.get_name()}, {fingerprint(key)})"
-        answer = self.ask(f"\nparamiko: {described}.\nAre you sure you want to continue connecting (yes/no)?\n")
+        described = (
+            f"The host key of {hostname} is not known ({key.get_name()}, {fingerprint(key)})"
+        )
+        answer = self.ask(
+            f"\nparamiko: {described}.\nAre you sure you want to continue connecting (yes/no)?\n"
+        )
         if answer is None:
             raise HostKeyRefused(f"{described}, and there is nobody to ask.")
         if answer.strip().lower() not in _YES:
@@ -115,4 +123,6 @@ class HostKeys:
 
 def fingerprint(key: paramiko.PKey) -> str:
     """As OpenSSH shows it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode("ascii").rstrip("=")
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode(
+        "ascii"
+    ).rstrip("=")

@@ -16,7 +16,11 @@ from ansible.errors import AnsibleError, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import carries_order
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko import library
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import NOTHING_STARTED, Client, Destination
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import (
+    NOTHING_STARTED,
+    Client,
+    Destination,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import HostKeys
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import proxy_command
 
@@ -39,7 +43,9 @@ def connected_client(connection: ConnectionBase) -> Client:
             f" for the Python that runs Ansible ({library.missing})."
         )
     destination = _destination(connection.get_option)
-    display.vvv(f"paramiko: connect to port {destination.port} as {destination.user}", host=destination.host)
+    display.vvv(
+        f"paramiko: connect to port {destination.port} as {destination.user}", host=destination.host
+    )
     client = Client(destination, _host_keys(connection))
     client.connect()
     return client
@@ -54,7 +60,12 @@ def _destination(option: t.Callable[[str], t.Any]) -> Destination:
         private_key_file=option("private_key_file"),
         look_for_keys=option("look_for_keys"),
         rsa_sha2=option("use_rsa_sha2_algorithms"),
-        proxy_command=proxy_command(option("proxy_command"), option("ssh_args"), option("ssh_common_args"), option("ssh_extra_args")),
+        proxy_command=proxy_command(
+            option("proxy_command"),
+            option("ssh_args"),
+            option("ssh_common_args"),
+            option("ssh_extra_args"),
+        ),
         timeout=option("timeout"),
         banner_timeout=option("banner_timeout"),
     )

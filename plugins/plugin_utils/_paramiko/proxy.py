@@ -53,7 +53,9 @@ def _wanted(command: str) -> str:
 def filled_in(command: str, host: str, port: int, user: str) -> list[str]:
     """The words of the command, with what OpenSSH puts in for %h, %p, %r and %%."""
     values = {"%h": host, "%p": str(port), "%r": user, "%%": "%"}
-    return [re.sub(r"%[hpr%]", lambda found: values[found[0]], word) for word in shlex.split(command)]
+    return [
+        re.sub(r"%[hpr%]", lambda found: values[found[0]], word) for word in shlex.split(command)
+    ]
 
 
 class Proxy:
@@ -63,7 +65,9 @@ class Proxy:
         self.socket, theirs = socket.socketpair()
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the proxy
         try:
-            self._process = subprocess.Popen(words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._messages)
+            self._process = subprocess.Popen(
+                words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._messages
+            )
         except OSError:
             self.socket.close()
             self._messages.close()

@@ -14,7 +14,10 @@ import os
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    ProcessId,
+    descendants,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer

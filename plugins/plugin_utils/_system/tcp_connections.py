@@ -59,7 +59,10 @@ def _of(family: int) -> list[tuple[int, bool]]:
     question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, _ALL_STATES)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
         kernel.settimeout(_SECONDS)
-        kernel.send(_HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + question)
+        kernel.send(
+            _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0)
+            + question
+        )
         found: list[tuple[int, bool]] = []
         while True:
             for kind, body in _messages(kernel.recv(_CHUNK)):
