@@ -317,8 +317,8 @@ class Connection(ConnectionBase):  # type: ignore[misc]
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._client: Client | None = None
+        #: Called when a command is sent next; set by the leash.
         self.before_command: t.Callable[[], object] = _nothing
-        """Called when a command is sent next; set by the leash."""
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().set_options(*args, **kwargs)

@@ -26,10 +26,10 @@ if t.TYPE_CHECKING:
 class AfterHosts:
     """Those that it is for, and why it is not for others that were interrupted."""
 
+    #: Host to the names of its tasks that were ended.
     tasks: dict[str, list[str]]
-    """Host to the names of its tasks that were ended."""
+    #: Host to the reason.
     left_out: dict[str, str]
-    """Host to the reason."""
 
 
 def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:

@@ -18,8 +18,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
 
+#: Environment variable that makes a run one after a kill, and names the file for its outcome; empty
+#: in what that starts in its turn.
 ENVIRONMENT = "TREEKILL_AFTER_RUN"
-"""Environment variable that makes a run one after a kill, and names the file for its outcome; empty in what that starts in its turn."""
 
 
 def is_after_run() -> bool:

@@ -32,9 +32,11 @@ if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.playbook.play_context import PlayContext
 
+#: Stands in words and variables for the directory that is made when the plan is carried out.
 PRIVATE = "{treekill private directory}"
-"""Stands in words and variables for the directory that is made when the plan is carried out."""
 
+#: By the name that core gives an option with a value, how it is written. Handed on as they are;
+#: where one was not given, this is core's own default.
 _OPTIONS = {
     "remote_user": "--user",
     "private_key_file": "--private-key",
@@ -50,12 +52,11 @@ _OPTIONS = {
     "become_password_file": "--become-password-file",
     "forks": "--forks",
 }
-"""By the name that core gives an option with a value, how it is written. Handed on as they are; where one was not given, this is core's own default."""
 
 _FLAGS = {"become": "--become", "check": "--check", "diff": "--diff"}
 
+#: What a vault identity says whose password is asked on the terminal.
 _PROMPTS = ("prompt", "prompt_ask_vault_pass")
-"""What a vault identity says whose password is asked on the terminal."""
 
 _ENVIRONMENT = {
     # What was asked on the terminal is handed over; there is nobody to be asked again.
@@ -73,16 +74,16 @@ _ENVIRONMENT = {
 class AfterPlan:
     """Files, command line and secrets of the run after the kill. Times in seconds."""
 
+    #: As the user names them.
     files: tuple[str, ...]
-    """As the user names them."""
     paths: tuple[str, ...]
     are_playbooks: bool
+    #: Of the playbook that is being run: variables and roles beside it are the after-run's as well.
     basedir: str
-    """Of the playbook that is being run: variables and roles beside it are the after-run's as well."""
     arguments: tuple[str, ...]
     environment: dict[str, str]
+    #: By the name of the pipe in the private directory through which each is read.
     secrets: dict[str, str] = dataclasses.field(repr=False)
-    """By the name of the pipe in the private directory through which each is read."""
     timeout: float
     grace: float
 

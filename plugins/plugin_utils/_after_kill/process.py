@@ -19,14 +19,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 
+#: Bytes of output, the last ones.
 _KEPT = 64 * 1024
-"""Bytes of output, the last ones."""
 
+#: Seconds between looks whether it has ended, where the system does not tell.
 _NO_PIDFD_PAUSE = 0.2
-"""Seconds between looks whether it has ended, where the system does not tell."""
 
+#: The descriptor that its program reads its order from.
 _ORDER = 3
-"""The descriptor that its program reads its order from."""
 
 
 class AfterProcess:

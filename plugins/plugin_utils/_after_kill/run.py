@@ -34,15 +34,16 @@ if t.TYPE_CHECKING:
         Timer,
     )
 
+#: Seconds, beyond the grace of its own processes, from the interruption of this run to SIGKILL: it
+#: waits for a recap of its own.
 _TO_END = 15.0
-"""Seconds, beyond the grace of its own processes, from the interruption of this run to SIGKILL: it waits for a recap of its own."""
 
+#: The last lines of its output that are kept.
 _LINES = 200
-"""The last lines of its output that are kept."""
 
 TIMED_OUT = "after_kill_timeout"
+#: Why it was ended before its time.
 INTERRUPTED = "Ctrl-C"
-"""Why it was ended before its time."""
 
 
 class AfterRun:

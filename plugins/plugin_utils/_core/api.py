@@ -39,6 +39,7 @@ class Part(enum.Enum):
     )
 
 
+#: module:name.name(parameters by which it is called, or by which it is called through us).
 _POINTS: dict[Part, tuple[str, ...]] = {
     Part.EVERYTHING: (
         "ansible.errors:AnsibleError",
@@ -138,7 +139,6 @@ _POINTS: dict[Part, tuple[str, ...]] = {
     ),
     Part.WORKERS: ("ansible.executor.process.worker:WorkerProcess.start",),
 }
-"""module:name.name(parameters by which it is called, or by which it is called through us)."""
 
 
 @functools.cache

@@ -15,13 +15,13 @@ import typing as t
 from ansible import constants
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
 
+#: Core's colours, under its own names: None where it has none of that name, which is no colour.
 C = types.SimpleNamespace(
     **{
         f"COLOR_{name}": getattr(constants, f"COLOR_{name}", None)
         for name in ("CHANGED", "ERROR", "HIGHLIGHT", "OK", "SKIP", "WARN")
     }
 )
-"""Core's colours, under its own names: None where it has none of that name, which is no colour."""
 
 
 def command_line() -> t.Mapping[str, t.Any]:

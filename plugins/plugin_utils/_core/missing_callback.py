@@ -19,8 +19,8 @@ from ansible import constants as C
 
 CALLBACK = "treekill.remote.guardian"
 
+#: Keys of section defaults that name callbacks: today's, and those of earlier versions of core.
 _LISTS = ("callbacks_enabled", "callback_whitelist", "callback_enabled")
-"""Keys of section defaults that name callbacks: today's, and those of earlier versions of core."""
 
 _SINGLE_TASKS = ("ansible", "ansible-console")
 

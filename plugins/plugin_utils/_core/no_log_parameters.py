@@ -20,23 +20,23 @@ import ansible
 from ansible import constants as C
 from ansible.plugins.loader import module_loader
 
+#: Files that are read for one module: the largest collections have some twenty behind a module.
 _MOST_FILES = 64
-"""Files that are read for one module: the largest collections have some twenty behind a module."""
 
+#: Bytes of one file that are read. What is longer is no source.
 _LONGEST = 1024 * 1024
-"""Bytes of one file that are read. What is longer is no source."""
 
 _IMPORT = re.compile(
     r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE
 )
 
+#: What of core speaks of no_log, or is large, and declares no parameter.
 _CORE = (
     "ansible.module_utils.basic",
     "ansible.module_utils.common",
     "ansible.module_utils._internal",
     "ansible.module_utils.six",
 )
-"""What of core speaks of no_log, or is large, and declares no parameter."""
 
 
 def hidden_parameters(action: str) -> frozenset[str]:

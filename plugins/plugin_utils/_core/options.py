@@ -25,11 +25,12 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
     ModuleDocFragment as RecordFragment,
 )
 
+#: Plugin type under which ansible-core is told the options' sources.
+#:
+#: Not with the callback's own name: core would then convert the values, and it takes any word for a
+#: boolean (C(maybe) is false) and words its errors differently in each version. Here everything
+#: arrives as text and is converted below.
 _REGISTERED_AS = "callback"
-"""Plugin type under which ansible-core is told the options' sources.
-
-Not with the callback's own name: core would then convert the values, and it takes any word for a boolean (C(maybe) is false) and
-words its errors differently in each version. Here everything arrives as text and is converted below."""
 
 _DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 
@@ -48,28 +49,28 @@ _AFTER_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.AFTER_KI
 
 _SOURCES = _sources(_DEFINITIONS)
 
+#: Apart, for they are the run's alone: no task looks at them.
 _RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
-"""Apart, for they are the run's alone: no task looks at them."""
 
+#: Which variable sets which option, such as treekill_kill_timeout: kill_timeout.
 VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]
 }
-"""Which variable sets which option, such as treekill_kill_timeout: kill_timeout."""
 
+#: The run's alone as well. A list is written as text, with commas.
 _AFTER_SOURCES = {
     **_sources(_AFTER_DEFINITIONS),
     "after_kill": {**_sources(_AFTER_DEFINITIONS)["after_kill"], "default": ""},
 }
-"""The run's alone as well. A list is written as text, with commas."""
 
 AFTER_VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _AFTER_DEFINITIONS.items() for entry in option["vars"]
 }
 
+#: The same for what is written down; the run's extra variables alone.
 RECORD_VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]
 }
-"""The same for what is written down; the run's extra variables alone."""
 
 _MEGABYTE = 1024 * 1024
 
@@ -119,13 +120,13 @@ class KillOptions:
 class RecordOptions:
     """What a run writes down, and where. Without any option: nothing."""
 
+    #: Absolute; empty for no report. See `_run_report.path_for`.
     report_path: str = ""
-    """Absolute; empty for no report. See `_run_report.path_for`."""
+    #: Absolute; empty for no journal.
     journal_path: str = ""
-    """Absolute; empty for no journal."""
     journal_days: float = 0.0
+    #: Bytes.
     journal_size: int = 0
-    """Bytes."""
 
     @classmethod
     def parse(cls, values: t.Mapping[str, object]) -> RecordOptions:

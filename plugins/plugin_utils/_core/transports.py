@@ -15,6 +15,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
+#: What connection and become plugins say when there was no session, or no way to become the user:
+#: nothing was started that could be killed. A kill order would wait at the same prompt, or count as
+#: one more wrong password. Any other failure may have come after the start.
 _NEVER_STARTED = re.compile(
     r"\A(?:Failed to connect to the host via paramiko|"
     r"Invalid/incorrect password|(?:Incorrect|Missing) \S+ password|Timeout \(\d+s?\) waiting for privilege escalation prompt|"
@@ -23,23 +26,22 @@ _NEVER_STARTED = re.compile(
     r"(?:timeout waiting for|privilege output closed while waiting for|ssh timed out waiting for) (?:privilege escalation|password prompt)|"
     r"A password is required but none was supplied)"
 )
-"""What connection and become plugins say when there was no session, or no way to become the user: nothing was started that could be killed.
-A kill order would wait at the same prompt, or count as one more wrong password. Any other failure may have come after the start."""
 
+#: What core puts before the client's words.
 _BY_SSH = re.compile(
     r"\A(?:Failed to connect to the host via ssh|Data could not be sent to remote host .*? over ssh): "
 )
-"""What core puts before the client's words."""
 
 _SSH_NEVER_STARTED = re.compile(
     r"ssh: connect to host |ssh: Could not resolve hostname |Host key verification failed|\S+: Permission denied \(|Permission denied \(|"
     r"(?:kex|ssh)_exchange_identification: |banner exchange: |Connection (?:to \S+ )?timed out during banner exchange"
 )
+#: What ssh says last when there was no session; and what may follow the former. All before that may
+#: be words of the command itself, of a git for example.
 _SSH_AFTERWARDS = re.compile(r"Connection (?:closed|reset) by \S+")
-"""What ssh says last when there was no session; and what may follow the former. All before that may be words of the command itself, of a git for example."""
 
+#: What core's plugins for ssh call their transport.
 _SSH = ("ssh", "paramiko")
-"""What core's plugins for ssh call their transport."""
 
 _HERE = ("local", "community.general.chroot")
 _WORDS = ("containers.podman.podman",)

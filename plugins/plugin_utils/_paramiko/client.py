@@ -34,17 +34,18 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy im
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
 
+#: What paramiko says of a key file that it can make nothing of.
 _WRONG_KEY = ("Invalid key", "OpenSSH private key file checkints do not match")
-"""What paramiko says of a key file that it can make nothing of."""
 
+#: How every error begins before which nothing can have been started on the host.
 NOTHING_STARTED = "Failed to connect to the host via paramiko"
-"""How every error begins before which nothing can have been started on the host."""
 
+#: Seconds of silence after which a message keeps the way to the host open, through firewalls that
+#: forget.
 _KEEPALIVE = 5
-"""Seconds of silence after which a message keeps the way to the host open, through firewalls that forget."""
 
+#: Seconds that become gets beyond the option `timeout`, as with ansible-core's ssh plugin.
 _BECOME_EXTRA = 2
-"""Seconds that become gets beyond the option `timeout`, as with ansible-core's ssh plugin."""
 
 # Without a handler Python writes paramiko's errors with their tracebacks to standard error, besides the error that is raised.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -62,10 +63,10 @@ class Destination:
     look_for_keys: bool
     rsa_sha2: bool
     proxy_command: str
+    #: Seconds for the network connection, and again for the login.
     timeout: float
-    """Seconds for the network connection, and again for the login."""
+    #: Seconds for the first words of the server.
     banner_timeout: float
-    """Seconds for the first words of the server."""
 
 
 class Client:

@@ -21,11 +21,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_p
 if t.TYPE_CHECKING:
     import paramiko
 
+#: Bytes that one message of the protocol carries.
 _CHUNK = 32768
-"""Bytes that one message of the protocol carries."""
 
+#: Seconds until a full window is looked at again: paramiko tells by a descriptor when there is
+#: something to read, but not when it may be written.
 _STALLED = 0.05
-"""Seconds until a full window is looked at again: paramiko tells by a descriptor when there is something to read, but not when it may be written."""
 
 
 class Command:

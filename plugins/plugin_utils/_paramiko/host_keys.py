@@ -21,11 +21,11 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.library import paramiko
 
+#: The first one that is there is read.
 SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/openssh/ssh_known_hosts")
-"""The first one that is there is read."""
 
+#: Answers that accept a key. That the empty one does is how ansible-core's plugin was.
 _YES = ("yes", "y", "")
-"""Answers that accept a key. That the empty one does is how ansible-core's plugin was."""
 
 
 class HostKeyRefused(Exception):
@@ -36,16 +36,16 @@ class HostKeyRefused(Exception):
 class HostKeys:
     """What is known of host keys, and what is done about those that are not. A policy for paramiko's client."""
 
+    #: Whether a key that is not known matters at all.
     checking: bool
-    """Whether a key that is not known matters at all."""
+    #: Whether it is accepted without asking.
     auto_add: bool
-    """Whether it is accepted without asking."""
+    #: Whether one that was accepted is written to the user's file. Without checking nothing is.
     record: bool
-    """Whether one that was accepted is written to the user's file. Without checking nothing is."""
+    #: Puts a question to the user, and returns the answer; None where there is nobody to ask.
     ask: t.Callable[[str], str | None]
-    """Puts a question to the user, and returns the answer; None where there is nobody to ask."""
+    #: Within it no other worker of the run asks or writes.
     alone: t.Callable[[], t.ContextManager[None]]
-    """Within it no other worker of the run asks or writes."""
     user_file: str = dataclasses.field(
         default_factory=lambda: os.path.expanduser("~/.ssh/known_hosts")
     )

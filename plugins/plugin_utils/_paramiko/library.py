@@ -13,8 +13,8 @@ from __future__ import annotations
 
 __all__ = ["missing", "paramiko"]
 
+#: Why the library can't be had; None where it can.
 missing: ImportError | None = None
-"""Why the library can't be had; None where it can."""
 
 try:
     import paramiko

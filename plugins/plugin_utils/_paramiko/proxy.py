@@ -23,8 +23,8 @@ import typing as t
 
 _OPTION = re.compile(r"\s*proxycommand(?:\s*=\s*|\s+)(.*)", re.IGNORECASE | re.DOTALL)
 
+#: For a proxy that has lost its connection to end by itself, before it is killed.
 _END_SECONDS = 1.0
-"""For a proxy that has lost its connection to end by itself, before it is killed."""
 
 
 def proxy_command(own: str, *ssh_arguments: str) -> str:

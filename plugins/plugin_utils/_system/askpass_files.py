@@ -20,8 +20,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 
+#: The name that multiprocessing.shared_memory gives; nothing else is removed, whatever an
+#: environment says.
 _NAMED = re.compile(rb"(?:^|\0)_ANSIBLE_SSH_ASKPASS_SHM=(psm_[0-9a-f]+)(?:\0|$)")
-"""The name that multiprocessing.shared_memory gives; nothing else is removed, whatever an environment says."""
 
 
 def shared_passwords(table: ProcTable, pids: t.Iterable[int]) -> set[str]:

@@ -17,8 +17,8 @@ import signal
 import threading
 import typing as t
 
+#: The signals that interrupt a run.
 RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The signals that interrupt a run."""
 
 
 def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
@@ -40,10 +40,12 @@ def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
 class RunPipes:
     """Descriptors that the main process opens before its first fork, and that its workers inherit; no program that they execute does."""
 
+    #: Read end of a pipe whose write end the main process and its workers hold: a process that has
+    #: it open is one of them.
     lifeline: int
-    """Read end of a pipe whose write end the main process and its workers hold: a process that has it open is one of them."""
+    #: Read end of a pipe to which the signal handler of the main process writes the number of each
+    #: signal that interrupts the run.
     wake: int
-    """Read end of a pipe to which the signal handler of the main process writes the number of each signal that interrupts the run."""
 
 
 class Fork(enum.Enum):
@@ -51,8 +53,9 @@ class Fork(enum.Enum):
 
     WORKER = "worker"
     GUARDIAN = "guardian"
+    #: Of another plugin, or of a program that uses Ansible as a library: it leaves the run, and is
+    #: not ended with it.
     STRANGER = "stranger"
-    """Of another plugin, or of a program that uses Ansible as a library: it leaves the run, and is not ended with it."""
 
 
 class _Hook:

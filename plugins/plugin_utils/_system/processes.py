@@ -22,8 +22,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.proc impo
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
+#: Between two looks where there is no pidfd.
 _ASK_SECONDS = 1.0
-"""Between two looks where there is no pidfd."""
 
 
 class LocalTable(ProcTable):

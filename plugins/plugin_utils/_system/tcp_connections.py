@@ -20,20 +20,20 @@ _SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _ERROR, _DONE = 2, 3
 _REQUEST_DUMP = 0x301
+#: Attribute with C(struct tcp_info), see linux/inet_diag.h.
 _INFO = 2
-"""Attribute with C(struct tcp_info), see linux/inet_diag.h."""
 
 _ESTABLISHED, _SYN_SENT = 1, 2
 _ALL_STATES = 0xFFFFFFFF
 
 _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBBBI48x")
+#: Family, state, expires, bytes to be read, bytes to be sent, user, inode.
 _ANSWER = struct.Struct("=BBxx48xIIIII")
-"""Family, state, expires, bytes to be read, bytes to be sent, user, inode."""
 _ATTRIBUTE = struct.Struct("=HH")
 _RECEIVED = struct.Struct("=Q")
+#: Place of tcpi_bytes_received, which is there since Linux 4.1.
 _RECEIVED_AT = 128
-"""Place of tcpi_bytes_received, which is there since Linux 4.1."""
 
 _SECONDS = 1.0
 _CHUNK = 1 << 17
