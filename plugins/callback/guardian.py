@@ -109,7 +109,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
                     " Nothing is guarded: update to 2.19.4 or later."
                 )
-        elif api.is_whole(api.Part.EVERYTHING):
+        elif api.is_supported(api.Feature.EVERYTHING):
             self._guard(loader, basedir, announced)
         self._begun = True
 
@@ -122,7 +122,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
         options, records, self._after = start.options_or_exit(loader, basedir, self._display)
         if not self._begun:
-            until_exit = not api.is_whole(api.Part.CONSOLE) or (
+            until_exit = not api.is_supported(api.Feature.CONSOLE) or (
                 announced and patch_console.is_command_line()
             )
             self._run = run = start.begin(options, records, self._display, until_exit)

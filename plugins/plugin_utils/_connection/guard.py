@@ -28,7 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.attemp
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_signals import signals_held
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import in_first_shell
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole, missing
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported, missing
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import has_ways_of_its_own, is_for_devices, is_ssh, runs_here
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
@@ -119,8 +119,8 @@ def leash(connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable
 
 def _why_not(connection: ConnectionBase) -> str:
     """Why a cookie can't be set there, in words; empty where it can."""
-    if not is_whole(Part.EVERYTHING):
-        return f"this ansible-core has no {', '.join(missing()[Part.EVERYTHING])}"
+    if not is_supported(Feature.EVERYTHING):
+        return f"this ansible-core has no {', '.join(missing()[Feature.EVERYTHING])}"
     if is_for_devices(connection):
         return "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
     if has_ways_of_its_own(connection):
@@ -154,15 +154,15 @@ class Leash:
         self._attempts = Attempts(connection)
         self._exec_command: t.Callable[..., Result] = connection.exec_command
         vars(connection)["exec_command"] = self.exec_command
-        if is_whole(Part.BECOME):
+        if is_supported(Feature.BECOME):
             self._set_become_plugin = connection.set_become_plugin
             vars(connection)["set_become_plugin"] = self.set_become_plugin
-        if is_whole(Part.FILES):
+        if is_supported(Feature.FILES):
             self._put_file: t.Callable[..., t.Any] = connection.put_file
             self._fetch_file: t.Callable[..., t.Any] = connection.fetch_file
             vars(connection)["put_file"] = self.put_file
             vars(connection)["fetch_file"] = self.fetch_file
-        if is_whole(Part.SUPERVISOR):
+        if is_supported(Feature.SUPERVISOR):
             self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
             vars(connection._shell)["build_module_command"] = self.build_module_command
 
@@ -200,7 +200,7 @@ class Leash:
 
     def wrap_become(self, become: BecomeBase) -> None:
         """Set the cookie inside become: sudo drops the environment that it is called with."""
-        if _ATTRIBUTE in vars(become) or not is_whole(Part.BECOME):
+        if _ATTRIBUTE in vars(become) or not is_supported(Feature.BECOME):
             return
         build: t.Callable[..., t.Any] = become.build_become_command
 

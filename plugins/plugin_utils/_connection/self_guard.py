@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 def leash_self(connection: ConnectionBase) -> None:
     """To be called when core has set the options, which it does for each task, host and loop item."""
-    if not api.is_whole(api.Part.OWN):
+    if not api.is_supported(api.Feature.OWN):
         # Said by the callback, where that is enabled.
         unknown = api.warning(core_version)
         if unknown:

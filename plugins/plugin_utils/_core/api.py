@@ -20,7 +20,7 @@ import types
 import typing as t
 
 
-class Part(enum.Enum):
+class Feature(enum.Enum):
     """What is lost when one of its hook points is missing, in words for the user."""
 
     EVERYTHING = "nothing is guarded: what an interruption leaves will live on"
@@ -40,8 +40,8 @@ class Part(enum.Enum):
 
 
 #: module:name.name(parameters by which it is called, or by which it is called through us).
-_POINTS: dict[Part, tuple[str, ...]] = {
-    Part.EVERYTHING: (
+_POINTS: dict[Feature, tuple[str, ...]] = {
+    Feature.EVERYTHING: (
         "ansible.errors:AnsibleError",
         "ansible.errors:AnsibleAuthenticationFailure",
         "ansible.errors:AnsibleConnectionFailure",
@@ -81,7 +81,7 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.plugins.connection:ConnectionBase.supports_persistence",
         "ansible.plugins.connection:ConnectionBase.force_persistence",
     ),
-    Part.TASKS: (
+    Feature.TASKS: (
         "ansible.plugins.action:ActionBase._connection",
         "ansible.plugins.action:ActionBase._task",
         "ansible.plugins.action:ActionBase._templar",
@@ -90,30 +90,30 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.playbook.task:Task.action",
         "ansible.playbook.task:Task.delegate_to",
     ),
-    Part.OWN: (
+    Feature.OWN: (
         "ansible.executor.process.worker:current_worker",
         "ansible.executor.process.worker:WorkerProcess._host",
         "ansible.executor.process.worker:WorkerProcess._task",
         "ansible.executor.process.worker:WorkerProcess._task_vars",
     ),
-    Part.BECOME: (
+    Feature.BECOME: (
         "ansible.plugins.connection:ConnectionBase.set_become_plugin(plugin)",
         "ansible.plugins.become:BecomeBase.build_become_command(cmd, shell)",
     ),
-    Part.SUPERVISOR: (
+    Feature.SUPERVISOR: (
         "ansible.plugins.shell:ShellBase.build_module_command(env_string, shebang, cmd, arg_path)",
     ),
-    Part.FILES: (
+    Feature.FILES: (
         "ansible.plugins.connection:ConnectionBase.put_file(in_path, out_path)",
         "ansible.plugins.connection:ConnectionBase.fetch_file(in_path, out_path)",
         "ansible.constants:DEFAULT_LOCAL_TMP",
     ),
-    Part.EXTRA_VARIABLES: (
+    Feature.EXTRA_VARIABLES: (
         "ansible.utils.vars:load_extra_vars(loader)",
         "ansible.playbook:Playbook._loader",
     ),
-    Part.WATCH: ("ansible.plugins.callback:CallbackBase.v2_runner_on_start",),
-    Part.RECAP: (
+    Feature.WATCH: ("ansible.plugins.callback:CallbackBase.v2_runner_on_start",),
+    Feature.RECAP: (
         "ansible.context:CLIARGS",
         "ansible.constants:COLOR_CHANGED",
         "ansible.constants:COLOR_ERROR",
@@ -122,7 +122,7 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.constants:COLOR_SKIP",
         "ansible.constants:COLOR_WARN",
     ),
-    Part.AFTER_KILL: (
+    Feature.AFTER_KILL: (
         "ansible.cli:CLI.split_vault_id",
         "ansible.constants:DEFAULT_VAULT_IDENTITY",
         "ansible.constants:DEFAULT_VAULT_IDENTITY_LIST",
@@ -131,29 +131,29 @@ _POINTS: dict[Part, tuple[str, ...]] = {
         "ansible.playbook.play_context:PlayContext.become_pass",
         "ansible.playbook.play_context:PlayContext.password",
     ),
-    Part.CONSOLE: (
+    Feature.CONSOLE: (
         "ansible.plugins.callback:CallbackBase.v2_playbook_on_play_start",
         "ansible.playbook.play:Play._loader",
         "ansible.executor.task_queue_manager:TaskQueueManager.cleanup",
         "ansible.executor.task_queue_manager:TaskQueueManager._callback_plugins",
     ),
-    Part.WORKERS: ("ansible.executor.process.worker:WorkerProcess.start",),
+    Feature.WORKERS: ("ansible.executor.process.worker:WorkerProcess.start",),
 }
 
 
 @functools.cache
-def missing() -> dict[Part, tuple[str, ...]]:
+def missing() -> dict[Feature, tuple[str, ...]]:
     """The hook points that the installed core does not have, by what is lost with them; empty on a core that is known. Looked up once for each process."""
     found = {
-        part: tuple(point for point in points if not _is_there(point))
-        for part, points in _POINTS.items()
+        feature: tuple(point for point in points if not _is_there(point))
+        for feature, points in _POINTS.items()
     }
-    return {part: points for part, points in found.items() if points}
+    return {feature: points for feature, points in found.items() if points}
 
 
-def is_whole(part: Part) -> bool:
-    """Whether all that this part stands on is there."""
-    return part not in missing() and Part.EVERYTHING not in missing()
+def is_supported(feature: Feature) -> bool:
+    """Whether all that this feature stands on is there."""
+    return feature not in missing() and Feature.EVERYTHING not in missing()
 
 
 class _Told:
@@ -174,9 +174,9 @@ def warning(core: str) -> str:
     _Told.told = True
     names = ", ".join(point.replace(":", ".") for points in lost.values() for point in points)
     # Whoever has lost everything need not be told what that consists of.
-    parts = [Part.EVERYTHING] if Part.EVERYTHING in lost else [*lost]
-    effects = "; ".join(part.value for part in parts)
-    rest = "" if Part.EVERYTHING in lost else " Nothing else is affected."
+    features = [Feature.EVERYTHING] if Feature.EVERYTHING in lost else [*lost]
+    effects = "; ".join(feature.value for feature in features)
+    rest = "" if Feature.EVERYTHING in lost else " Nothing else is affected."
     return (
         f"treekill.remote: ansible-core {core} is not as this version of the collection knows it: there is no {names}. Therefore {effects}.{rest}"
         " The run itself goes on. See whether there is a newer version of the collection."

@@ -13,7 +13,7 @@ import types
 import typing as t
 
 from ansible import constants
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 
 #: Core's colours, under its own names: None where it has none of that name, which is no colour.
 C = types.SimpleNamespace(
@@ -26,7 +26,7 @@ C = types.SimpleNamespace(
 
 def command_line() -> t.Mapping[str, t.Any]:
     """The arguments of this run."""
-    if not is_whole(Part.RECAP):
+    if not is_supported(Feature.RECAP):
         return {}
     from ansible import context  # noqa: PLC0415  # stands on what was looked at here
 

@@ -23,7 +23,7 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
@@ -71,7 +71,7 @@ class Reach:
     @classmethod
     def of(cls, connection: ConnectionBase) -> Reach:
         """Taken from a connection that has all its options set, as it has when an action plugin is made."""
-        become, shell = connection.become if is_whole(Part.BECOME) else None, connection._shell
+        become, shell = connection.become if is_supported(Feature.BECOME) else None, connection._shell
         return cls(
             # What extends a plugin only to leash it names that one.
             connection=getattr(connection, "kill_order_plugin", _name_of(connection)),

@@ -25,7 +25,7 @@ import typing as t
 
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import AfterPlan
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions, RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link, announce, withdraw
@@ -106,7 +106,7 @@ class GuardedRun:
         announce(self.link)
         # Later than what is called at the fork itself: there asyncio takes away what was set.
         multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
-        if is_whole(Part.WORKERS):
+        if is_supported(Feature.WORKERS):
             from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers  # noqa: PLC0415
 
             self._workers = OwnWorkers(self._unwind_after_fork)

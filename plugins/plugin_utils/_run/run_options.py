@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions, RecordOptions, resolve, resolve_after, resolve_records
 
 if t.TYPE_CHECKING:
@@ -27,10 +27,10 @@ def options_of_run(loader: DataLoader | None, basedir: str) -> tuple[KillOptions
     Raises:
         AnsibleOptionsError: a value that is not allowed; the text names the option and what is.
     """
-    extra = _extra_variables(loader) if loader is not None and is_whole(Part.EXTRA_VARIABLES) else {}
+    extra = _extra_variables(loader) if loader is not None and is_supported(Feature.EXTRA_VARIABLES) else {}
     options = resolve(extra)
     after = None
-    if loader is not None and is_whole(Part.AFTER_KILL) and is_whole(Part.RECAP):
+    if loader is not None and is_supported(Feature.AFTER_KILL) and is_supported(Feature.RECAP):
         from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import plan_of  # noqa: PLC0415  # stands on what was looked at here
 
         after = plan_of(resolve_after(extra), loader, basedir or loader.get_basedir(), options.timeout)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleOptionsError
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_callback import decline
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import RendezvousError, WrongPeer
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import InFlight, use
@@ -75,7 +75,7 @@ def begin(options: KillOptions, records: RecordOptions, display: Display, until_
         display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
         return None
     _Current.run, _Current.shared_by, _Current.until_exit = run, 1, until_exit
-    tracks_all = options.track == "all" and is_whole(Part.TASKS)
+    tracks_all = options.track == "all" and is_supported(Feature.TASKS)
     run.in_flight = InFlight(tracks_all)
     use(run.in_flight)
     if tracks_all:
@@ -97,7 +97,7 @@ def end(run: GuardedRun) -> None:
 def _finish(run: GuardedRun) -> None:
     _Current.run = None
     use(None)
-    if is_whole(Part.TASKS):
+    if is_supported(Feature.TASKS):
         from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import untrack  # noqa: PLC0415
 
         untrack()

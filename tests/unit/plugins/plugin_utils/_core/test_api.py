@@ -16,7 +16,7 @@ import pytest
 from ansible import __version__ as core_version
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import api
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature
 
 ROOT = Path(__file__).resolve().parents[5]
 
@@ -64,7 +64,7 @@ def test_whatever_is_imported_of_core_is_looked_at_before():
 def test_the_installed_core_has_it_all():
     assert api.missing() == {}
     assert api.warning(core_version) == ""
-    assert all(api.is_whole(part) for part in Part)
+    assert all(api.is_supported(feature) for feature in Feature)
 
 
 @pytest.fixture
@@ -84,28 +84,30 @@ def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_
 
 def test_a_single_event_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch, events: list[str]):
     monkeypatch.delattr(CallbackBase, "v2_playbook_on_start")
-    assert Part.EVERYTHING in api.missing()
+    assert Feature.EVERYTHING in api.missing()
 
 
-@pytest.mark.parametrize("part", Part, ids=lambda part: part.name)
-def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, part: Part):
-    monkeypatch.setattr(api, "_POINTS", {**api._POINTS, part: (*api._POINTS[part], "made_up_core:Gone.away(x)")})
+@pytest.mark.parametrize("feature", Feature, ids=lambda feature: feature.name)
+def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, feature: Feature):
+    monkeypatch.setattr(api, "_POINTS", {**api._POINTS, feature: (*api._POINTS[feature], "made_up_core:Gone.away(x)")})
     api.missing.cache_clear()
-    assert api.missing() == {part: ("made_up_core:Gone.away(x)",)}
+    assert api.missing() == {feature: ("made_up_core:Gone.away(x)",)}
     text = api.warning("9.9")
     assert "ansible-core 9.9 " in text
     assert "there is no made_up_core.Gone.away(x)." in text
     assert api.warning("9.9") == "", "once is enough"
-    assert [other.name for other in Part if other.value in text] == [part.name]
-    assert [other.name for other in Part if not api.is_whole(other)] == ([part.name] if part is not Part.EVERYTHING else [other.name for other in Part])
+    assert [other.name for other in Feature if other.value in text] == [feature.name]
+    assert [other.name for other in Feature if not api.is_supported(other)] == (
+        [feature.name] if feature is not Feature.EVERYTHING else [other.name for other in Feature]
+    )
 
 
 def test_with_everything_lost_no_part_of_it_is_told(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType):
-    monkeypatch.setattr(api, "_POINTS", {Part.EVERYTHING: ("made_up_core:a",), Part.RECAP: ("made_up_core:b",)})
+    monkeypatch.setattr(api, "_POINTS", {Feature.EVERYTHING: ("made_up_core:a",), Feature.RECAP: ("made_up_core:b",)})
     api.missing.cache_clear()
     text = api.warning("9.9")
     assert "there is no made_up_core.a, made_up_core.b. Therefore nothing is guarded" in text
-    assert Part.RECAP.value not in text
+    assert Feature.RECAP.value not in text
 
 
 def by_name(one, /, *, two):
