@@ -147,12 +147,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """At the end of each playbook."""
         if self._outcome:
             leave_outcome(self._outcome, stats)
-        self._unwind_still()
+        self._reraise_interrupt()
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """On the line before a worker starts."""
         if self._run is not None:
-            self._run.unwind_still()
+            self._run.reraise_interrupt()
             self._run.keep_alive()
             if self._run.in_flight is not None:
                 self._run.in_flight.started(host, task)
@@ -162,13 +162,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     ) -> None:
         if self._run is not None and self._run.in_flight is not None:
             self._run.in_flight.ended(getattr(result, "host", None) or result._host)
-        self._unwind_still()
+        self._reraise_interrupt()
 
-    def _unwind_still(self, *dummy_arguments: object, **dummy_keywords: object) -> None:
+    def _reraise_interrupt(self, *dummy_arguments: object, **dummy_keywords: object) -> None:
         if self._run is not None:
-            self._run.unwind_still()
+            self._run.reraise_interrupt()
 
     v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = (
         _task_ended
     )
-    v2_playbook_on_task_start = v2_playbook_on_handler_task_start = _unwind_still
+    v2_playbook_on_task_start = v2_playbook_on_handler_task_start = _reraise_interrupt

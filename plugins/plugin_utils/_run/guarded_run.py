@@ -215,7 +215,7 @@ class GuardedRun:
         """Whether a signal has interrupted it."""
         return bool(self._signals.received)
 
-    def unwind_still(self) -> None:
+    def reraise_interrupt(self) -> None:
         """Called by the main thread where core tells what goes on: after an interruption nothing should, so its exception got lost, and is raised once more.
 
         The interpreter drops what a handler raises in a hook: after a fork, in a finalizer. The run would go on, each task would be refused, and a play that
@@ -227,7 +227,7 @@ class GuardedRun:
     def _unwind_after_fork(self) -> None:
         """The same where a worker has been started: before core sees that it has ended by the signal, and ends the run with another status."""
         if threading.current_thread() is threading.main_thread():
-            self.unwind_still()
+            self.reraise_interrupt()
 
     def _await_freeze(self) -> None:
         if self._guardian is None:
