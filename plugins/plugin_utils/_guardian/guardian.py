@@ -86,7 +86,7 @@ class Guardian:
         self._interrupted_at = 0.0
         self._hurried = False
         self._over = False
-        self._lost_front = ""
+        self._launcher_exit = ""
         """The name of the front end that started the run, once that is gone."""
         self._left = False
         """Whether the main process goes on without this guardian."""
@@ -131,7 +131,7 @@ class Guardian:
 
     def _front_gone(self, name: str) -> None:
         self._catch_up()
-        self._lost_front = f"{name} is gone"
+        self._launcher_exit = f"{name} is gone"
         # One more signal to a run that was interrupted would be taken for a second Ctrl-C.
         if self._main is not None and not self._over and not self._cause:
             self._local.terminate(self._main)
@@ -297,7 +297,7 @@ class Guardian:
                 self._hurry()
             elif not self._cause:
                 self._signalled_at = now
-                self._interrupt(self._lost_front or signal.Signals(number).name, number)
+                self._interrupt(self._launcher_exit or signal.Signals(number).name, number)
             elif self._after.busy:
                 self._after.interrupt()
             elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
