@@ -20,13 +20,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 
 #: Bytes of output, the last ones.
-_KEPT = 64 * 1024
+_MAX_OUTPUT_BYTES = 64 * 1024
 
 #: Seconds between looks whether it has ended, where the system does not tell.
-_NO_PIDFD_PAUSE = 0.2
+_POLL_SECONDS = 0.2
 
 #: The descriptor that its program reads its order from.
-_ORDER = 3
+_ORDER_DESCRIPTOR = 3
 
 
 class AfterProcess:
@@ -85,7 +85,7 @@ class AfterProcess:
         try:
             pidfd = os.pidfd_open(self._pid)
         except (AttributeError, OSError):
-            self._loop.after(_NO_PIDFD_PAUSE, self._look)
+            self._loop.after(_POLL_SECONDS, self._look)
             return None
         self._loop.watch(pidfd, self._look)
         return pidfd
@@ -95,7 +95,7 @@ class AfterProcess:
         if pid:
             self._end(os.waitstatus_to_exitcode(status))
         elif self._pidfd is None:
-            self._loop.after(_NO_PIDFD_PAUSE, self._look)
+            self._loop.after(_POLL_SECONDS, self._look)
 
     def _read(self) -> None:
         chunk = read_ready(self._output)
@@ -103,7 +103,7 @@ class AfterProcess:
             # Closed before its end, or at it: the end itself is told apart from that.
             self._stop_reading()
         else:
-            self._kept = (self._kept + chunk)[-_KEPT:]
+            self._kept = (self._kept + chunk)[-_MAX_OUTPUT_BYTES:]
 
     def _stop_reading(self) -> None:
         if self._reading:
@@ -137,9 +137,9 @@ def _become(
         leave_parent(signal.SIG_DFL, output, given)
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
-        os.dup2(given, _ORDER)
-        os.set_inheritable(_ORDER, True)
-        for descriptor in {output, given} - {_ORDER}:
+        os.dup2(given, _ORDER_DESCRIPTOR)
+        os.set_inheritable(_ORDER_DESCRIPTOR, True)
+        for descriptor in {output, given} - {_ORDER_DESCRIPTOR}:
             os.close(descriptor)
         os.chdir(directory)
         os.execve(words[0], [*words], {**environment})

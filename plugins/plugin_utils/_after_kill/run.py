@@ -36,10 +36,10 @@ if t.TYPE_CHECKING:
 
 #: Seconds, beyond the grace of its own processes, from the interruption of this run to SIGKILL: it
 #: waits for a recap of its own.
-_TO_END = 15.0
+_END_SECONDS = 15.0
 
 #: The last lines of its output that are kept.
-_LINES = 200
+_MAX_OUTPUT_LINES = 200
 
 TIMED_OUT = "after_kill_timeout"
 #: Why it was ended before its time.
@@ -93,7 +93,7 @@ class AfterRun:
         if self._plan is None or not hosts.tasks:
             return
         self._started_at = self._loop.clock()
-        bound = self._plan["timeout"] + self._plan["grace"] + _TO_END
+        bound = self._plan["timeout"] + self._plan["grace"] + _END_SECONDS
         try:
             self._files = AfterFiles(self._parent, self._plan)
             words = [
@@ -106,7 +106,7 @@ class AfterRun:
                 words,
                 self._environment(),
                 self._plan["directory"],
-                self._files.order(bound + _TO_END),
+                self._files.order(bound + _END_SECONDS),
                 self._ended,
             )
         except OSError as error:
@@ -146,7 +146,7 @@ class AfterRun:
         """For who waits: where it runs, and for how many seconds at most; None when it does not run."""
         if self._plan is None or self._hosts is None or not self.busy:
             return None
-        bound = self._plan["timeout"] + self._plan["grace"] + 2 * _TO_END
+        bound = self._plan["timeout"] + self._plan["grace"] + 2 * _END_SECONDS
         return {
             "files": [*self._plan["files"]],
             "hosts": [*self._hosts.tasks],
@@ -169,7 +169,7 @@ class AfterRun:
             self._ended_by = why
             if self._limit is not None:
                 self._limit.cancel()
-            self._limit = self._loop.after(self._plan["grace"] + _TO_END, self._kill)
+            self._limit = self._loop.after(self._plan["grace"] + _END_SECONDS, self._kill)
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -177,7 +177,9 @@ class AfterRun:
 
     def _ended(self, status: int, output: bytes) -> None:
         self._process = None
-        lines = collections.deque(output.decode(errors="replace").splitlines(), maxlen=_LINES)
+        lines = collections.deque(
+            output.decode(errors="replace").splitlines(), maxlen=_MAX_OUTPUT_LINES
+        )
         outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
         hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
         self._conclude(

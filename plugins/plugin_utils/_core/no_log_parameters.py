@@ -21,10 +21,10 @@ from ansible import constants as C
 from ansible.plugins.loader import module_loader
 
 #: Files that are read for one module: the largest collections have some twenty behind a module.
-_MOST_FILES = 64
+_MAX_FILES = 64
 
 #: Bytes of one file that are read. What is longer is no source.
-_LONGEST = 1024 * 1024
+_MAX_FILE_BYTES = 1024 * 1024
 
 _IMPORT = re.compile(
     r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE
@@ -49,7 +49,7 @@ def hidden_parameters(action: str) -> frozenset[str]:
     path = getattr(context, "plugin_resolved_path", None)
     found: set[str] = set()
     waiting, seen = [str(path)] if path else [], t.cast("set[str]", set())
-    while waiting and len(seen) < _MOST_FILES:
+    while waiting and len(seen) < _MAX_FILES:
         file = waiting.pop()
         if file in seen:
             continue
@@ -63,7 +63,7 @@ def hidden_parameters(action: str) -> frozenset[str]:
 
 def _source(path: str) -> str:
     try:
-        if not path.endswith(".py") or os.path.getsize(path) > _LONGEST:
+        if not path.endswith(".py") or os.path.getsize(path) > _MAX_FILE_BYTES:
             return ""
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -72,7 +72,7 @@ RECORD_VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]
 }
 
-_MEGABYTE = 1024 * 1024
+_BYTES_PER_MEGABYTE = 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +139,7 @@ class RecordOptions:
             ),
             journal_size=int(
                 _number("journal_size", values["journal_size"], "a number of megabytes, 0 or more")
-                * _MEGABYTE
+                * _BYTES_PER_MEGABYTE
             ),
         )
 

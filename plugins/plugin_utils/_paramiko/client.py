@@ -42,10 +42,10 @@ NOTHING_STARTED = "Failed to connect to the host via paramiko"
 
 #: Seconds of silence after which a message keeps the way to the host open, through firewalls that
 #: forget.
-_KEEPALIVE = 5
+_KEEPALIVE_SECONDS = 5
 
 #: Seconds that become gets beyond the option `timeout`, as with ansible-core's ssh plugin.
-_BECOME_EXTRA = 2
+_BECOME_EXTRA_SECONDS = 2
 
 # Without a handler Python writes paramiko's errors with their tracebacks to standard error, besides the error that is raised.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -133,7 +133,7 @@ class Client:
             sock=t.cast("t.Any", self._proxy.socket if self._proxy is not None else None),
             disabled_algorithms={} if to.rsa_sha2 else _rsa_sha2_algorithms(),
         )
-        t.cast(paramiko.Transport, client.get_transport()).set_keepalive(_KEEPALIVE)
+        t.cast(paramiko.Transport, client.get_transport()).set_keepalive(_KEEPALIVE_SECONDS)
 
     def _failure(self, error: Exception, proxy_said: str) -> AnsibleConnectionFailure:
         to, told = self._destination, _told(error)
@@ -194,7 +194,7 @@ class Client:
             channel,
             Escalation(become, cmd),
             _password(become),
-            _BECOME_EXTRA + self._destination.timeout,
+            _BECOME_EXTRA_SECONDS + self._destination.timeout,
         )
         try:
             status, stdout, stderr = command.run(in_data, bool(terminal))

@@ -22,18 +22,22 @@ if t.TYPE_CHECKING:
     import paramiko
 
 #: Bytes that one message of the protocol carries.
-_CHUNK = 32768
+_CHUNK_BYTES = 32768
 
 #: Seconds until a full window is looked at again: paramiko tells by a descriptor when there is
 #: something to read, but not when it may be written.
-_STALLED = 0.05
+_WINDOW_POLL_SECONDS = 0.05
 
 
 class Command:
     """A command that was sent. Its channel stays open until `close`: the end of a channel is what ends half of a tree."""
 
     def __init__(
-        self, channel: paramiko.Channel, escalation: Escalation, password: bytes, patience: float
+        self,
+        channel: paramiko.Channel,
+        escalation: Escalation,
+        password: bytes,
+        silence_seconds: float,
     ) -> None:
         """Nothing is read yet.
 
@@ -41,12 +45,12 @@ class Command:
             channel: with the command already on it.
             escalation: of this command.
             password: the answer to the prompt of become.
-            patience: seconds of silence until become is given up.
+            silence_seconds: seconds of silence until become is given up.
         """
         self._channel = channel
         self._escalation = escalation
         self._password = password
-        self._patience = patience
+        self._silence_seconds = silence_seconds
         self._output = {True: bytearray(), False: bytearray()}
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
@@ -81,15 +85,15 @@ class Command:
         self._channel.close()
 
     def _escalate(self) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._silence_seconds
         while not self._escalation.over and not self._at_end():
             self._wait(deadline)
             if self._read():
-                deadline = time.monotonic() + self._patience
+                deadline = time.monotonic() + self._silence_seconds
             elif time.monotonic() > deadline:
                 seen = bytes(self._output[True] + self._output[False]).decode("utf-8", "replace")
                 raise AnsibleError(
-                    f"Timeout ({self._patience:.0f}s) waiting for privilege escalation prompt: {seen}"
+                    f"Timeout ({self._silence_seconds:.0f}s) waiting for privilege escalation prompt: {seen}"
                 )
         for from_stdout in self._output:
             self._output[from_stdout] += self._escalation.rest(from_stdout)
@@ -99,12 +103,12 @@ class Command:
         while view and not self._channel.closed:
             if self._channel.send_ready():
                 try:
-                    view = view[self._channel.send(view[:_CHUNK].tobytes()) :]
+                    view = view[self._channel.send(view[:_CHUNK_BYTES].tobytes()) :]
                 except OSError:
                     return  # it has ended without reading all of it; its status tells
             else:
                 # What it writes meanwhile has to be taken, or both sides wait for each other.
-                self._wait(time.monotonic() + _STALLED)
+                self._wait(time.monotonic() + _WINDOW_POLL_SECONDS)
             self._read()
 
     def _shut_down_input(self) -> None:
@@ -127,10 +131,10 @@ class Command:
         found = False
         while self._channel.recv_ready():
             found = True
-            self._take(self._channel.recv(_CHUNK), from_stdout=True)
+            self._take(self._channel.recv(_CHUNK_BYTES), from_stdout=True)
         while self._channel.recv_stderr_ready():
             found = True
-            self._take(self._channel.recv_stderr(_CHUNK), from_stdout=False)
+            self._take(self._channel.recv_stderr(_CHUNK_BYTES), from_stdout=False)
         return found
 
     def _take(self, chunk: bytes, from_stdout: bool) -> None:

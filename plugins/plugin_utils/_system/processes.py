@@ -23,7 +23,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
 #: Between two looks where there is no pidfd.
-_ASK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 class LocalTable(ProcTable):
@@ -107,7 +107,7 @@ class ProcessWatch:
 
     def _ask(self) -> None:
         if is_alive(self._process):
-            self._timer = self._loop.after(_ASK_SECONDS, self._ask)
+            self._timer = self._loop.after(_POLL_SECONDS, self._ask)
         else:
             self._ended()
 

@@ -35,8 +35,8 @@ _RECEIVED = struct.Struct("=Q")
 #: Place of tcpi_bytes_received, which is there since Linux 4.1.
 _RECEIVED_AT = 128
 
-_SECONDS = 1.0
-_CHUNK = 1 << 17
+_REPLY_SECONDS = 1.0
+_RECEIVE_BYTES = 1 << 17
 
 
 def silent_connections() -> frozenset[int]:
@@ -58,14 +58,14 @@ def _of(family: int) -> list[tuple[int, bool]]:
     """The inode of each connection, and whether nothing has come over it."""
     question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, _ALL_STATES)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
-        kernel.settimeout(_SECONDS)
+        kernel.settimeout(_REPLY_SECONDS)
         kernel.send(
             _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0)
             + question
         )
         found: list[tuple[int, bool]] = []
         while True:
-            for kind, body in _messages(kernel.recv(_CHUNK)):
+            for kind, body in _messages(kernel.recv(_RECEIVE_BYTES)):
                 if kind in (_ERROR, _DONE):
                     return found
                 found.append((int(_ANSWER.unpack_from(body)[6]), _is_silent(body)))

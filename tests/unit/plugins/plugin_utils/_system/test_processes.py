@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "by asking":
         monkeypatch.delattr(os, "pidfd_open")
-        monkeypatch.setattr(processes, "_ASK_SECONDS", 0.01)
+        monkeypatch.setattr(processes, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
