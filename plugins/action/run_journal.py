@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_callback import (
-    wanted as wanted_callback,
+    misconfiguration,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import is_announced
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
     ) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        missing = "" if is_announced() else wanted_callback()
+        missing = "" if is_announced() else misconfiguration()
         if missing:
             display.warning(f"treekill.remote: this run is not guarded. {missing}.")
         dummy, arguments = self.validate_argument_spec(

@@ -104,7 +104,7 @@ class AfterPlan:
         }
 
 
-def plan_of(
+def make_plan(
     options: AfterOptions, loader: DataLoader, basedir: str, grace: float
 ) -> AfterPlan | None:
     """The plan for a run of one playbook; None where nothing is to be run.
@@ -127,16 +127,16 @@ def plan_of(
     }
     if len(kinds) > 1:
         raise _refusal(", ".join(options.files), "tasks files, or playbooks, not both")
-    words = _Words()
-    words.add_vault_identities(loader)
+    command_line = _CommandLine()
+    command_line.add_vault_identities(loader)
     return AfterPlan(
         files=options.files,
         paths=paths,
         are_playbooks=kinds == {True},
         basedir=os.path.abspath(basedir),
-        arguments=tuple(words.arguments),
-        environment=words.environment,
-        secrets=words.secrets,
+        arguments=tuple(command_line.arguments),
+        environment=command_line.environment,
+        secrets=command_line.secrets,
         timeout=options.timeout,
         grace=grace,
     )
@@ -181,7 +181,7 @@ def _are_plays(name: str, path: str, loader: DataLoader) -> bool:
     return kinds.pop()
 
 
-class _Words:
+class _CommandLine:
     """The command line of this run, in the words of ansible-playbook, without what chooses hosts and tasks."""
 
     def __init__(self) -> None:

@@ -156,10 +156,10 @@ def is_supported(feature: Feature) -> bool:
     return feature not in missing() and Feature.EVERYTHING not in missing()
 
 
-class _Told:
+class _Warned:
     """Of this process and its forks: whether the user knows."""
 
-    told = False
+    warned = False
 
 
 def warning(core: str) -> str:
@@ -169,9 +169,9 @@ def warning(core: str) -> str:
         core: its version.
     """
     lost = missing()
-    if not lost or _Told.told:
+    if not lost or _Warned.warned:
         return ""
-    _Told.told = True
+    _Warned.warned = True
     names = ", ".join(point.replace(":", ".") for points in lost.values() for point in points)
     # Whoever has lost everything need not be told what that consists of.
     features = [Feature.EVERYTHING] if Feature.EVERYTHING in lost else [*lost]

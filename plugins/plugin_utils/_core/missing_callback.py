@@ -38,17 +38,17 @@ def decline(whether: bool) -> None:
     _Declined.declined = whether
 
 
-def said_of_it() -> str:
+def explanation() -> str:
     """One sentence for the user of a task that is guarded by itself, in a run that is not."""
     if _Declined.declined:
         return f"The callback {CALLBACK} guards nothing, since track is none for the run"
     return (
-        wanted()
+        misconfiguration()
         or f"The callback {CALLBACK} is not enabled: set callbacks_enabled = {CALLBACK} in ansible.cfg"
     )
 
 
-def wanted() -> str:
+def misconfiguration() -> str:
     """What shows that the callback was meant to be enabled, and why it is not; empty where nothing does, or where something else turned it off."""
     path = str(getattr(C, "CONFIG_FILE", None) or "")
     variable = next((name for name in _VARIABLES if os.environ.get(name)), "")

@@ -294,7 +294,7 @@ class Link:
             )
         elif not self.announced:
             self._warn(
-                f"treekill.remote: this run has no recap. {missing_callback.said_of_it()}. Of tasks that go through this collection's own plugins,"
+                f"treekill.remote: this run has no recap. {missing_callback.explanation()}. Of tasks that go through this collection's own plugins,"
                 " what an interruption leaves is killed. No other task is guarded."
             )
         return found

@@ -31,9 +31,9 @@ def options_of_run(loader: DataLoader | None, basedir: str) -> tuple[KillOptions
     options = resolve(extra)
     after = None
     if loader is not None and is_supported(Feature.AFTER_KILL) and is_supported(Feature.RECAP):
-        from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import plan_of  # noqa: PLC0415  # stands on what was looked at here
+        from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import make_plan  # noqa: PLC0415  # stands on what was looked at here
 
-        after = plan_of(resolve_after(extra), loader, basedir or loader.get_basedir(), options.timeout)
+        after = make_plan(resolve_after(extra), loader, basedir or loader.get_basedir(), options.timeout)
     return options, resolve_records(extra), after
 
 

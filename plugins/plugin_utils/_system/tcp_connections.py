@@ -46,7 +46,7 @@ def silent_connections() -> frozenset[int]:
     if hasattr(socket, "AF_NETLINK"):
         try:
             for family in (socket.AF_INET, socket.AF_INET6):
-                for inode, is_silent in _of(family):
+                for inode, is_silent in _query(family):
                     (silent if is_silent else heard).add(inode)
         except (OSError, struct.error):
             return frozenset()
@@ -54,7 +54,7 @@ def silent_connections() -> frozenset[int]:
     return frozenset(silent - heard)
 
 
-def _of(family: int) -> list[tuple[int, bool]]:
+def _query(family: int) -> list[tuple[int, bool]]:
     """The inode of each connection, and whether nothing has come over it."""
     question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, _ALL_STATES)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:

@@ -30,7 +30,7 @@ ALL = [point for points in api._POINTS.values() for point in points]
 def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """A made-up module of core."""
     module = types.ModuleType("made_up_core")
-    monkeypatch.setattr(api._Told, "told", False)
+    monkeypatch.setattr(api._Warned, "warned", False)
     monkeypatch.setitem(sys.modules, "made_up_core", module)
     yield module
     api.missing.cache_clear()

@@ -39,7 +39,7 @@ def test_what_shows_that_it_was_wanted_is_said_with_the_reason(tmp_path, monkeyp
     monkeypatch.delenv("ANSIBLE_CALLBACKS_ENABLED", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    said = missing_callback.wanted()
+    said = missing_callback.misconfiguration()
     assert expected in said
     assert bool(said) is bool(expected)
 
