@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A loop over descriptors and timers that sleeps for as long as nothing happens.
+"""A loop over descriptors and timers that sleeps as long as nothing happens.
 
-This file is private to the collection treekill.remote.
-
-asyncio would do, at 60 ms of import in the main process of every run, or 5 MB of private memory in every guardian.
+asyncio would do the same. Its import takes 60 ms in the main process of every run, or costs every
+guardian 5 MB of private memory.
 """
 
 from __future__ import annotations
@@ -23,7 +22,10 @@ Ready = t.Callable[[], object]
 
 
 def read_ready(descriptor: int) -> bytes | None:
-    """What can be read from a non-blocking descriptor: nothing when a call within a call has read it already; None at its end."""
+    """Return what can be read from a non-blocking descriptor, and None at its end.
+
+    Empty if a nested call has read everything already.
+    """
     try:
         return os.read(descriptor, 65536) or None
     except BlockingIOError:
@@ -37,20 +39,20 @@ class Timer:
         self.call: Ready | None = call
 
     def cancel(self) -> None:
-        """Do not call it any more."""
+        """Cancel the call."""
         self.call = None
 
 
 @dataclasses.dataclass
 class _Watch:
-    """What to call for one descriptor."""
+    """The calls for one descriptor."""
 
     readable: Ready
     writable: Ready | None = None
 
 
 class Loop:
-    """Calls what is ready, one at a time, in one thread."""
+    """Makes the calls that are ready, one at a time, in one thread."""
 
     def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -63,14 +65,14 @@ class Loop:
         self._selector.register(descriptor, selectors.EVENT_READ, _Watch(ready))
 
     def when_writable(self, descriptor: int, ready: Ready | None) -> None:
-        """Call `ready` as well whenever the watched `descriptor` takes more bytes; None: no longer."""
+        """Also call `ready` whenever the watched `descriptor` accepts bytes; None ends this."""
         watch: _Watch = self._selector.get_key(descriptor).data
         if watch.writable is not ready:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if ready else 0)
             self._selector.modify(descriptor, events, _Watch(watch.readable, ready))
 
     def unwatch(self, descriptor: int) -> None:
-        """Watch this descriptor no longer."""
+        """Stop watching this descriptor."""
         self._selector.unregister(descriptor)
 
     def after(self, seconds: float, call: Ready) -> Timer:
@@ -80,13 +82,16 @@ class Loop:
         return timer
 
     def run_while(self, wanted: t.Callable[[], bool]) -> None:
-        """Serve until `wanted` says no."""
+        """Serve as long as `wanted` returns true."""
         while wanted():
             self._serve(self._selector.select(self._pause()))
             self._fire()
 
     def poll(self) -> bool:
-        """Serve what is ready at this moment, without waiting; timers stay. Whether anything was ready."""
+        """Serve what is ready at this moment, without waiting and without timers.
+
+        Returns whether anything was ready.
+        """
         ready = self._selector.select(0)
         self._serve(ready)
         return bool(ready)
@@ -94,7 +99,7 @@ class Loop:
     def _serve(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, events in ready:
             for event in (selectors.EVENT_READ, selectors.EVENT_WRITE):
-                # An earlier call of this round may have taken this descriptor out, and closed it.
+                # An earlier call of this round may have removed this descriptor and closed it.
                 if events & event and self._selector.get_map().get(key.fd) is key:
                     call = key.data.readable if event == selectors.EVENT_READ else key.data.writable
                     if call is not None:

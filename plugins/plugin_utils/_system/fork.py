@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a forked process leaves behind of its parent: session, signals, descriptors.
+"""Forks of the main process, and how a forked process leaves its parent.
 
-This file is private to the collection treekill.remote.
+A fork leaves session, signals and descriptors of its parent behind.
 """
 
 from __future__ import annotations
@@ -22,51 +22,58 @@ RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def leave_parent(disposition: signal.Handlers, *kept: int | None) -> None:
-    """Enter a session of our own, treat the signals of a run as `disposition` says, and close all descriptors above 2 but those kept."""
+    """Leave the parent: enter a new session, reset the run's signals, close descriptors.
+
+    `disposition` applies to the signals of a run. Descriptors above 2 are closed, except those
+    kept.
+    """
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in RUN_SIGNALS:
         signal.signal(number, disposition)
-    # Listed, not counted up to SC_OPEN_MAX, which is a billion in some containers.
+    # Listed, not counted up to SC_OPEN_MAX: that is a billion in some containers.
     for descriptor in map(int, os.listdir("/dev/fd")):
         if descriptor > 2 and descriptor not in kept:
             try:
                 os.close(descriptor)
             except OSError:
-                pass  # the one by which the list was read: closed already
+                pass  # the descriptor of the listing itself, which is closed already
 
 
 @dataclasses.dataclass(frozen=True)
 class RunPipes:
-    """Descriptors that the main process opens before its first fork, and that its workers inherit; no program that they execute does."""
+    """Pipes that the main process opens before its first fork.
 
-    #: Read end of a pipe whose write end the main process and its workers hold: a process that has
-    #: it open is one of them.
+    Its workers inherit the descriptors. A program that a worker executes does not.
+    """
+
+    #: Read end of a pipe. The main process and its workers hold the write end, so a process that
+    #: has it open is one of them.
     lifeline: int
-    #: Read end of a pipe to which the signal handler of the main process writes the number of each
-    #: signal that interrupts the run.
+    #: Read end of a pipe. The signal handler of the main process writes the number of each signal
+    #: that interrupts the run to it.
     wake: int
 
 
 class Fork(enum.Enum):
-    """What a fork of the main process is to the run."""
+    """The role of a fork of the main process in the run."""
 
     WORKER = "worker"
     GUARDIAN = "guardian"
-    #: Of another plugin, or of a program that uses Ansible as a library: it leaves the run, and is
-    #: not ended with it.
+    #: A fork by another plugin, or by a program that uses Ansible as a library. It leaves the run,
+    #: and is not ended with it.
     STRANGER = "stranger"
 
 
 class _Hook:
-    """Of this process: what is called in its forks."""
+    """The call that forks of this process make; one for each process."""
 
     call: t.Callable[[Fork], None] | None = None
     registered = False
 
 
 class _Forking(threading.local):
-    """What a thread is forking at this moment."""
+    """The kind of process that a thread is forking."""
 
     kind = Fork.STRANGER
 
@@ -75,17 +82,17 @@ _forking = _Forking()
 
 
 def at_fork(call: t.Callable[[Fork], None] | None) -> None:
-    """Have this called in each fork of this process and of its workers; None: nothing any more."""
+    """Have `call` called in each fork of this process and of its workers; None ends this."""
     _Hook.call = call
     if not _Hook.registered:
-        # The interpreter takes no hook back: there is one for all runs of this process.
+        # The interpreter can't unregister a hook: one hook serves all runs of this process.
         _Hook.registered = True
         os.register_at_fork(after_in_child=_in_child)
 
 
 @contextlib.contextmanager
 def forking(kind: Fork) -> t.Iterator[None]:
-    """A process that is forked in this block is of that kind."""
+    """Mark processes that are forked in this block as that kind."""
     before, _forking.kind = _forking.kind, kind
     try:
         yield

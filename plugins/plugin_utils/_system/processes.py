@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The processes of this machine: what they are, whether they live, and when one ends that is no child of ours.
+"""The processes of this machine: their identity, their state, and their end.
 
-This file is private to the collection treekill.remote.
+A process that ends need not be a child of this one.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.proc impo
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
-#: Between two looks where there is no pidfd.
+#: Seconds between two checks where there is no pidfd.
 _POLL_SECONDS = 1.0
 
 
 class LocalTable(ProcTable):
-    """The processes of this machine. What can't be read for want of a descriptor is as if it were gone: no wait and no error, as the guardian serves a run."""
+    """The processes of this machine, read without waiting and without errors.
+
+    A process that can't be read for want of a descriptor counts as gone. The guardian serves a run,
+    and must neither wait nor fail.
+    """
 
     @staticmethod
     def _open_patiently(dummy_error: OSError, dummy_path: str) -> int | None:
@@ -41,7 +45,7 @@ class LocalTable(ProcTable):
 
 
 def wake_tree(process: ProcessId) -> None:
-    """Let a process of ours go on, and everything below it, where it was stopped."""
+    """Resume a process of ours and every stopped process below it."""
     table = LocalTable()
     signaller = Signaller(table.process)
     for pid in [process.pid, *descendants([process.pid], table.children, lambda pid: False)]:
@@ -52,10 +56,10 @@ def wake_tree(process: ProcessId) -> None:
 
 
 def identify(pid: int) -> ProcessId:
-    """The identity of a process that is known to be there: this one or its parent.
+    """Return the identity of a process that is known to exist: this one or its parent.
 
     Raises:
-        ProcessLookupError: it is gone.
+        ProcessLookupError: the process is gone.
     """
     process = LocalTable().process(pid)
     if process is None:
@@ -64,12 +68,15 @@ def identify(pid: int) -> ProcessId:
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether that very process is there, a zombie not counted. One of which nothing can be read is there as long as it can be signalled."""
+    """Whether exactly that process exists and is no zombie.
+
+    A process that can't be read counts as existing if it can be signalled.
+    """
     present = LocalTable().process(process.pid)
     if present is not None:
         return present.id == process and present.alive
     try:
-        # No descriptor was free to read by, perhaps.
+        # Perhaps no descriptor was free for reading.
         os.kill(process.pid, 0)
     except OSError:
         return False
@@ -77,7 +84,7 @@ def is_alive(process: ProcessId) -> bool:
 
 
 class ProcessWatch:
-    """Calls `gone`, once, when the process has ended; at once if it has already."""
+    """Calls `gone` once, when the process has ended. Calls it at once if it has ended already."""
 
     def __init__(self, loop: Loop, process: ProcessId, gone: t.Callable[[], None]) -> None:
         self._loop = loop
@@ -88,7 +95,7 @@ class ProcessWatch:
         try:
             self._descriptor = os.pidfd_open(process.pid)
         except (AttributeError, OSError):
-            # macOS, BSD, an old kernel; or it has gone.
+            # On macOS, on BSD, on an old kernel, or if the process is gone.
             self._ask()
             return
         loop.watch(self._descriptor, self._ended)
@@ -96,11 +103,11 @@ class ProcessWatch:
             self._ended()
 
     def stop(self) -> None:
-        """Nobody wants to know any more."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
         if self._descriptor is not None:
-            # At the end of its process it can be read for ever.
+            # After the end of its process, the descriptor stays readable for ever.
             self._loop.unwatch(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None

@@ -2,12 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TCP connections of this machine over which nothing has come yet, as Linux tells them: sock_diag(7).
+"""TCP connections of this machine that have received nothing yet, from sock_diag(7) of Linux.
 
-This file is private to the collection treekill.remote.
-
-Asked of the kernel by netlink: that is allowed for everybody. To take the socket of another process (pidfd_getfd) is not,
-where Yama lets processes trace their own children alone.
+Every user may ask the kernel by netlink. To duplicate the socket of another process (pidfd_getfd)
+is not allowed where Yama lets a process trace only its own children.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ _QUESTION = struct.Struct("=BBBBI48x")
 _ANSWER = struct.Struct("=BBxx48xIIIII")
 _ATTRIBUTE = struct.Struct("=HH")
 _RECEIVED = struct.Struct("=Q")
-#: Place of tcpi_bytes_received, which is there since Linux 4.1.
+#: Offset of tcpi_bytes_received in bytes. The field exists since Linux 4.1.
 _RECEIVED_AT = 128
 
 _REPLY_SECONDS = 1.0
@@ -40,7 +38,10 @@ _RECEIVE_BYTES = 1 << 17
 
 
 def silent_connections() -> frozenset[int]:
-    """Inodes of the sockets that try to connect, or are connected and have not received a byte. None of them where the system does not tell."""
+    """Return the inodes of sockets that have not received a byte, connected or still connecting.
+
+    Empty where the system does not report them.
+    """
     silent: set[int] = set()
     heard: set[int] = set()
     if hasattr(socket, "AF_NETLINK"):
@@ -50,12 +51,12 @@ def silent_connections() -> frozenset[int]:
                     (silent if is_silent else heard).add(inode)
         except (OSError, struct.error):
             return frozenset()
-    # Several connections of multipath TCP have one inode.
+    # Several connections of multipath TCP share one inode.
     return frozenset(silent - heard)
 
 
 def _query(family: int) -> list[tuple[int, bool]]:
-    """The inode of each connection, and whether nothing has come over it."""
+    """Return the inode of each connection, and whether it has received nothing."""
     question = _QUESTION.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, _ALL_STATES)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
         kernel.settimeout(_REPLY_SECONDS)
@@ -79,7 +80,7 @@ def _messages(chunk: bytes) -> t.Iterator[tuple[int, bytes]]:
 
 
 def _is_silent(body: bytes) -> bool:
-    """Whether a socket is connected or connects, and nothing has come over it."""
+    """Whether a socket is connected or connecting, and has received nothing."""
     dummy, state, dummy, unread, *dummy_more = _ANSWER.unpack_from(body)
     if state not in (_ESTABLISHED, _SYN_SENT) or unread:
         return False
