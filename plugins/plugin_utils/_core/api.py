@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of ansible-core this collection stands on, and what is not guarded where a piece of it is missing.
+"""What the collection needs from ansible-core, and which features it loses without it.
 
-This file is private to the collection treekill.remote.
+A later core may have renamed any of these names: core promises few of them to plugins. Therefore
+each is checked before it is used. This file itself imports nothing of core.
 
-A later core may have renamed any of it: little of it is promised to plugins. So it is looked at before anything is leaned on, and imports nothing of
-core by itself. The names of attributes are those that a class or the __init__ of one of its classes mentions: objects are made per task, in workers.
+An attribute is there if its class mentions it, or an __init__ of the class or its bases. Objects
+can't be checked: core makes them per task, in workers.
 """
 
 from __future__ import annotations
@@ -21,25 +22,44 @@ import typing as t
 
 
 class Feature(enum.Enum):
-    """What is lost when one of its hook points is missing, in words for the user."""
+    """A feature of the collection; its value says what the user loses without it."""
 
-    EVERYTHING = "nothing is guarded: what an interruption leaves will live on"
-    TASKS = "tasks are guarded only on hosts whose connection is treekill.remote.ssh or treekill.remote.paramiko_ssh"
-    OWN = "the connections treekill.remote.ssh and treekill.remote.paramiko_ssh guard only what treekill_track=all finds, and nothing without it"
-    BECOME = "what tasks start by become is ended by the login user, who has to be allowed to, or to use sudo without a password"
-    SUPERVISOR = "modules have no supervisor: orphans that clear their environment are not found, and hosts end nothing when the whole controller is gone"
+    EVERYTHING = "nothing is guarded: processes that an interruption leaves behind keep running"
+    TASKS = (
+        "tasks are guarded only on hosts with the connection treekill.remote.ssh"
+        " or treekill.remote.paramiko_ssh"
+    )
+    OWN = (
+        "the connections treekill.remote.ssh and treekill.remote.paramiko_ssh guard only what"
+        " treekill_track=all finds, and nothing without it"
+    )
+    BECOME = (
+        "what tasks start by become is ended by the login user,"
+        " which needs permission or sudo without a password"
+    )
+    SUPERVISOR = (
+        "modules have no supervisor: orphans that clear their environment are not found,"
+        " and hosts end nothing when the whole controller is gone"
+    )
     FILES = "asynchronous jobs have no supervisor, and file transfers are not ended with the run"
-    EXTRA_VARIABLES = "kill options that --extra-vars sets do not count for the run itself"
-    WATCH = "a guardian that is killed is missed by the next task only"
-    RECAP = "recap, report and journal leave the inventory out, or are without colours, and what after_kill names is not run"
+    EXTRA_VARIABLES = "kill options that --extra-vars sets do not apply to the run itself"
+    WATCH = "only the next task notices that the guardian was killed"
+    RECAP = (
+        "recap, report and journal leave the inventory out or have no colours,"
+        " and the files of after_kill are not run"
+    )
     AFTER_KILL = "after_kill is not run"
-    CONSOLE = "of ansible-console, and of a program that runs several plays, the first run alone is guarded"
+    CONSOLE = (
+        "only the first run of ansible-console, or of a program that runs several plays, is guarded"
+    )
     WORKERS = (
-        "a worker that runs nothing on a host at that moment outlives a main process that is killed"
+        "when the main process is killed, a worker that runs nothing on a host at that moment"
+        " keeps running"
     )
 
 
-#: module:name.name(parameters by which it is called, or by which it is called through us).
+#: module:name.name(parameters). The parameters are those that this collection passes by name, or
+#: that core passes by name to a method that this collection wraps.
 _POINTS: dict[Feature, tuple[str, ...]] = {
     Feature.EVERYTHING: (
         "ansible.errors:AnsibleError",
@@ -51,9 +71,15 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
         "ansible.utils.display:Display.display(msg, color, stderr)",
         "ansible.utils.path:unfrackpath",
         "ansible.module_utils.parsing.convert_bool:boolean",
-        "ansible.constants:config.get_config_value(config, plugin_type, plugin_name, variables, direct)",
+        (
+            "ansible.constants:config.get_config_value"
+            "(config, plugin_type, plugin_name, variables, direct)"
+        ),
         "ansible.constants:config.get_configuration_definitions(plugin_type, name)",
-        "ansible.constants:config.initialize_plugin_configuration_definitions(plugin_type, name, defs)",
+        (
+            "ansible.constants:config.initialize_plugin_configuration_definitions"
+            "(plugin_type, name, defs)"
+        ),
         "ansible.playbook.play_context:PlayContext.executable",
         "ansible.playbook.task:Task.async_val",
         "ansible.playbook.task:Task.get_name",
@@ -143,7 +169,10 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
 
 @functools.cache
 def missing() -> dict[Feature, tuple[str, ...]]:
-    """The hook points that the installed core does not have, by what is lost with them; empty on a core that is known. Looked up once for each process."""
+    """Return the hook points that the installed core lacks, by feature.
+
+    Empty on a supported core. Checked once for each process.
+    """
     found = {
         feature: tuple(point for point in points if not _is_there(point))
         for feature, points in _POINTS.items()
@@ -152,34 +181,37 @@ def missing() -> dict[Feature, tuple[str, ...]]:
 
 
 def is_supported(feature: Feature) -> bool:
-    """Whether all that this feature stands on is there."""
+    """Whether core has all that this feature needs."""
     return feature not in missing() and Feature.EVERYTHING not in missing()
 
 
 class _Warned:
-    """Of this process and its forks: whether the user knows."""
+    """Whether the user has been warned, by this process or by the one that it was forked from."""
 
     warned = False
 
 
 def warning(core: str) -> str:
-    """What to tell the user of what is missing, in one text; empty when nothing is, and when it was asked for before, here or in a parent.
+    """Return one text for the user about all that is missing; empty if nothing is.
+
+    Also empty if this process has asked before, or a parent.
 
     Args:
-        core: its version.
+        core: the version of ansible-core.
     """
     lost = missing()
     if not lost or _Warned.warned:
         return ""
     _Warned.warned = True
     names = ", ".join(point.replace(":", ".") for points in lost.values() for point in points)
-    # Whoever has lost everything need not be told what that consists of.
+    # If nothing is guarded, the single features need no mention.
     features = [Feature.EVERYTHING] if Feature.EVERYTHING in lost else [*lost]
     effects = "; ".join(feature.value for feature in features)
     rest = "" if Feature.EVERYTHING in lost else " Nothing else is affected."
     return (
-        f"treekill.remote: ansible-core {core} is not as this version of the collection knows it: there is no {names}. Therefore {effects}.{rest}"
-        " The run itself goes on. See whether there is a newer version of the collection."
+        f"treekill.remote: ansible-core {core} is not as this version of the collection knows it:"
+        f" there is no {names}. Therefore {effects}.{rest}"
+        " The run itself goes on. Check for a newer version of the collection."
     )
 
 
@@ -198,7 +230,7 @@ def _is_there(point: str) -> bool:
 
 
 def _has(holder: object, name: str) -> bool:
-    """Whether it has an attribute of that name, or is a class whose objects have."""
+    """Whether the holder has an attribute of that name, or is a class whose objects have one."""
     if hasattr(holder, name) or _is_emptied(holder, name):
         return True
     return isinstance(holder, type) and any(
@@ -208,22 +240,31 @@ def _has(holder: object, name: str) -> bool:
 
 
 def _is_emptied(holder: object, name: str) -> bool:
-    """Whether the name is an event, and another callback has taken all events out of their class: core sends them all the same."""
+    """Whether the name is an event, and another callback has removed all events from their class.
+
+    Core sends the events all the same.
+    """
     return name.startswith("v2_") and not any(other.startswith("v2_") for other in dir(holder))
 
 
 def _is_set_by(one: type, name: str) -> bool:
-    """Whether the __init__ of a class mentions the attribute. Where another plugin has put its own there, it is taken for granted."""
+    """Whether the __init__ of a class mentions the attribute.
+
+    An __init__ that another plugin has put there is assumed to set it.
+    """
     init = vars(one).get("__init__")
     init = inspect.unwrap(init) if isinstance(init, types.FunctionType) else None
-    # A protocol's is made by the module typing.
+    # The module typing makes the __init__ of a protocol.
     return init is not None and (
         init.__module__ not in (one.__module__, "typing") or name in init.__code__.co_names
     )
 
 
 def _takes(value: object, parameters: t.Sequence[str]) -> bool:
-    """Whether a function can be given these parameters by name. Of what is no Python function nothing is known: it is taken for granted."""
+    """Whether a function accepts these parameters by name.
+
+    What is no Python function can't be inspected, and is assumed to accept them.
+    """
     function = inspect.unwrap(getattr(value, "__func__", value))  # type: ignore[arg-type]
     if not isinstance(function, types.FunctionType):
         return callable(value)

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a run has no callback of ours, as far as its configuration tells: for the plugins of this collection that notice it.
+"""Why a run lacks the callback of this collection, as far as its configuration shows.
 
-This file is private to the collection treekill.remote.
+For other plugins of the collection, which notice that the callback is missing.
 
-ANSIBLE_CALLBACKS_ENABLED replaces the line of ansible.cfg and does not add to it. Templates of CI services set it for another callback.
+ANSIBLE_CALLBACKS_ENABLED replaces the line of ansible.cfg and does not add to it. Templates of CI
+services set it for another callback.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ansible import constants as C
 
 CALLBACK = "treekill.remote.guardian"
 
-#: Keys of section defaults that name callbacks: today's, and those of earlier versions of core.
+#: Keys of section defaults that list callbacks: the current one, and those of earlier versions of
+#: core.
 _LISTS = ("callbacks_enabled", "callback_whitelist", "callback_enabled")
 
 _SINGLE_TASKS = ("ansible", "ansible-console")
@@ -28,28 +30,33 @@ _VARIABLES = ("ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_CALLBACK_WHITELIST")
 
 
 class _Declined:
-    """Of this process and its forks: whether the callback is there, and the user wants nothing of it."""
+    """Whether the callback is loaded and the user has switched it off.
+
+    For this process and its forks.
+    """
 
     declined = False
 
 
 def decline(whether: bool) -> None:
-    """Note whether the run as a whole is not to be guarded."""
+    """Record whether the run as a whole is not to be guarded."""
     _Declined.declined = whether
 
 
 def explanation() -> str:
-    """One sentence for the user of a task that is guarded by itself, in a run that is not."""
+    """Return one sentence for the user on why only some tasks of this run are guarded."""
     if _Declined.declined:
         return f"The callback {CALLBACK} guards nothing, since track is none for the run"
-    return (
-        misconfiguration()
-        or f"The callback {CALLBACK} is not enabled: set callbacks_enabled = {CALLBACK} in ansible.cfg"
+    return misconfiguration() or (
+        f"The callback {CALLBACK} is not enabled: set callbacks_enabled = {CALLBACK} in ansible.cfg"
     )
 
 
 def misconfiguration() -> str:
-    """What shows that the callback was meant to be enabled, and why it is not; empty where nothing does, or where something else turned it off."""
+    """Return evidence that the callback was to be enabled, and why it is not.
+
+    Empty without such evidence, and where the user has switched the callback off.
+    """
     path = str(getattr(C, "CONFIG_FILE", None) or "")
     variable = next((name for name in _VARIABLES if os.environ.get(name)), "")
     replaced = bool(variable) and CALLBACK not in _words(os.environ[variable])
@@ -61,31 +68,39 @@ def misconfiguration() -> str:
         return ""
     if named and replaced:
         return (
-            f"{path} enables the callback {CALLBACK}, and {variable}={os.environ[variable]} in the environment replaces that line."
-            f" Add {CALLBACK} to the variable"
+            f"{path} enables the callback {CALLBACK}, and {variable}={os.environ[variable]}"
+            f" in the environment replaces that line. Add {CALLBACK} to the variable"
         )
     if named or variable and not replaced:
         return _not_loaded()
     if section:
-        return f"{path} has a section [treekill], and the callback {CALLBACK} is not enabled: add it to {variable or 'callbacks_enabled'}"
+        return (
+            f"{path} has a section [treekill], and the callback {CALLBACK} is not enabled:"
+            f" add it to {variable or 'callbacks_enabled'}"
+        )
     return ""
 
 
 def _read(path: str) -> tuple[bool, bool]:
-    """Whether a configuration file names the callback, and whether it has options of it."""
+    """Whether a configuration file names the callback, and whether it has the section treekill."""
     parser = configparser.ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
     parser.read(path, encoding="utf-8")
-    return any(
-        CALLBACK in _words(parser.get("defaults", key, fallback="")) for key in _LISTS
-    ), parser.has_section("treekill")
+    lists = [_words(parser.get("defaults", key, fallback="")) for key in _LISTS]
+    return any(CALLBACK in names for names in lists), parser.has_section("treekill")
 
 
 def _not_loaded() -> str:
-    """The commands ansible and ansible-console load no callback that is enabled, unless they are told to."""
+    """Return why an enabled callback is not loaded.
+
+    The commands ansible and ansible-console load callbacks only if they are told to.
+    """
     program = os.path.basename(sys.argv[0])
     if program not in _SINGLE_TASKS or getattr(C, "DEFAULT_LOAD_CALLBACK_PLUGINS", True):
         return ""
-    return f"The callback {CALLBACK} is enabled, and {program} loads it only with ANSIBLE_LOAD_CALLBACK_PLUGINS=1"
+    return (
+        f"The callback {CALLBACK} is enabled, and {program} loads it only with"
+        " ANSIBLE_LOAD_CALLBACK_PLUGINS=1"
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which parameters of a module are declared with no_log, as far as its source tells: nothing of a module is executed on the controller.
+"""The parameters that a module declares with no_log, as far as its source shows.
 
-This file is private to the collection treekill.remote.
-
-The names are those that the module and what it imports of module_utils write into an argument spec. A spec that is computed is not understood.
+No code of a module is executed on the controller. The names are those that argument specs contain,
+in the module and in what it imports from module_utils. A computed spec is not understood.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ import ansible
 from ansible import constants as C
 from ansible.plugins.loader import module_loader
 
-#: Files that are read for one module: the largest collections have some twenty behind a module.
+#: Files read for one module at most. In the largest collections, a module depends on some twenty.
 _MAX_FILES = 64
 
-#: Bytes of one file that are read. What is longer is no source.
+#: Larger files are not read: they are no source.
 _MAX_FILE_BYTES = 1024 * 1024
 
 _IMPORT = re.compile(
     r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE
 )
 
-#: What of core speaks of no_log, or is large, and declares no parameter.
+#: Parts of core that mention no_log or are large, and declare no parameter.
 _CORE = (
     "ansible.module_utils.basic",
     "ansible.module_utils.common",
@@ -40,7 +39,9 @@ _CORE = (
 
 
 def hidden_parameters(action: str) -> frozenset[str]:
-    """The names, aliases included; none where the module is not found, or is no Python source.
+    """Return the names of the parameters, with their aliases.
+
+    Empty if the module is not found, or is no Python source.
 
     Args:
         action: the name of the module, as a task resolves it.
@@ -86,7 +87,7 @@ def _declared(source: str) -> set[str]:
 
 
 def _entries(node: ast.AST) -> t.Iterator[tuple[str, ast.AST]]:
-    """(name, value) of a dictionary as it is written: by braces, or by a call with keywords."""
+    """Yield (name, value) of a dictionary, written with braces or as a call with keywords."""
     if isinstance(node, ast.Call):
         yield from ((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
     elif isinstance(node, ast.Dict):
@@ -109,7 +110,7 @@ def _texts(node: ast.AST | None) -> list[str]:
 
 
 def _imported(path: str, source: str) -> t.Iterator[str]:
-    """The files of module_utils that a file imports from."""
+    """Yield the files of module_utils that a file imports from."""
     for module, names in _IMPORT.findall(source):
         whole = _absolute(path, module)
         if ".module_utils" not in whole or whole.startswith(_CORE):
@@ -126,7 +127,10 @@ def _imported(path: str, source: str) -> t.Iterator[str]:
 
 
 def _absolute(path: str, module: str) -> str:
-    """The name of a module that a file imports, a relative one by the path of the file."""
+    """Return the full name of a module that a file imports.
+
+    A relative name is resolved by the path of the file. Empty if the path is in no collection.
+    """
     level = len(module) - len(module.lstrip("."))
     if not level:
         return module
@@ -140,7 +144,7 @@ def _absolute(path: str, module: str) -> str:
 
 
 def _folders(path: str, module: str) -> t.Iterator[str]:
-    """Where the top package of a module may be."""
+    """Yield the folders that may contain the top package of a module."""
     if module.startswith("ansible."):
         yield os.path.dirname(os.path.dirname(os.path.abspath(ansible.__file__)))
         return

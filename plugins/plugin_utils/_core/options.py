@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill options of a lease: read from where ansible-core reads options, checked, and made into one value.
-
-This file is private to the collection treekill.remote.
-"""
+"""The options of a run and of a lease: read from ansible-core, checked, made into one value."""
 
 from __future__ import annotations
 
@@ -25,10 +22,10 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
     ModuleDocFragment as RecordFragment,
 )
 
-#: Plugin type under which ansible-core is told the options' sources.
+#: Plugin type under which ansible-core is given the options' sources.
 #:
-#: Not with the callback's own name: core would then convert the values, and it takes any word for a
-#: boolean (C(maybe) is false) and words its errors differently in each version. Here everything
+#: The name beside it is not the callback's own. Core would then convert the values: it takes any
+#: word for a boolean (C(maybe) is false), and its errors differ in each version. Here every value
 #: arrives as text and is converted below.
 _REGISTERED_AS = "callback"
 
@@ -49,15 +46,15 @@ _AFTER_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.AFTER_KI
 
 _SOURCES = _sources(_DEFINITIONS)
 
-#: Apart, for they are the run's alone: no task looks at them.
+#: Separate sources: these options apply to the whole run, and no task reads them.
 _RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
 
-#: Which variable sets which option, such as treekill_kill_timeout: kill_timeout.
+#: Variable name to option name, such as treekill_kill_timeout to kill_timeout.
 VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]
 }
 
-#: The run's alone as well. A list is written as text, with commas.
+#: These options apply to the whole run, too. A list is text with commas.
 _AFTER_SOURCES = {
     **_sources(_AFTER_DEFINITIONS),
     "after_kill": {**_sources(_AFTER_DEFINITIONS)["after_kill"], "default": ""},
@@ -67,7 +64,7 @@ AFTER_VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _AFTER_DEFINITIONS.items() for entry in option["vars"]
 }
 
-#: The same for what is written down; the run's extra variables alone.
+#: Variable name to option name of the record options. Only extra variables count.
 RECORD_VARIABLES: dict[str, str] = {
     entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]
 }
@@ -77,9 +74,10 @@ _BYTES_PER_MEGABYTE = 1024 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class KillOptions:
-    """How a tree is to be ended, and what is guarded. Times in seconds, signals as numbers.
+    """How a tree is ended, and what is guarded. Times in seconds, signals as numbers.
 
-    `alone`: whether a program that handles the signal gets it before what it has started.
+    `alone`: whether a program that handles the signal gets it before the processes that it has
+    started.
     """
 
     signal: int
@@ -96,10 +94,11 @@ class KillOptions:
 
     @classmethod
     def parse(cls, values: t.Mapping[str, object]) -> KillOptions:
-        """From option names and values as they were written.
+        """Return the options from names and values as the user wrote them.
 
         Raises:
-            AnsibleOptionsError: a value that is not allowed; the text names the option and what is.
+            AnsibleOptionsError: a value is not allowed; the text names the option and the allowed
+                values.
         """
         return cls(
             signal=_signal("kill_signal", values["kill_signal"]),
@@ -118,9 +117,9 @@ class KillOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RecordOptions:
-    """What a run writes down, and where. Without any option: nothing."""
+    """What a run records, and where. Without any option: nothing."""
 
-    #: Absolute; empty for no report. See `_run_report.path_for`.
+    #: Absolute; empty for no report. See `path_for` in `_records/report.py`.
     report_path: str = ""
     #: Absolute; empty for no journal.
     journal_path: str = ""
@@ -130,7 +129,10 @@ class RecordOptions:
 
     @classmethod
     def parse(cls, values: t.Mapping[str, object]) -> RecordOptions:
-        """From option names and values as they were written. Raises AnsibleOptionsError as `KillOptions.parse` does."""
+        """Return the options from names and values as the user wrote them.
+
+        Raises AnsibleOptionsError as `KillOptions.parse` does.
+        """
         return cls(
             report_path=_path(values["report_path"]),
             journal_path=_path(values["journal_path"]),
@@ -145,7 +147,11 @@ class RecordOptions:
 
 
 def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOptions:
-    """What is to be written down: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
+    """Return the record options in force.
+
+    Extra variables come before environment, ansible.cfg and the default. Raises AnsibleOptionsError
+    as `resolve` does.
+    """
     return RecordOptions.parse(
         _values(
             "treekill.remote.record_options", _RECORD_SOURCES, RECORD_VARIABLES, variables, None
@@ -155,14 +161,21 @@ def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOpt
 
 @dataclasses.dataclass(frozen=True)
 class AfterOptions:
-    """What is run after the kill, and for how many seconds at most. The run's own: no host, play or task has another."""
+    """What is run after the kill, and its limit in seconds.
+
+    These options apply to the whole run. No host, play or task has others.
+    """
 
     files: tuple[str, ...]
     timeout: float
 
 
 def resolve_after(variables: t.Mapping[str, t.Any] | None = None) -> AfterOptions:
-    """The options in force: extra variables before environment, ansible.cfg and the default. Raises AnsibleOptionsError as `resolve` does."""
+    """Return the after_kill options in force.
+
+    Extra variables come before environment, ansible.cfg and the default. Raises AnsibleOptionsError
+    as `resolve` does.
+    """
     texts = {
         name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         for name, value in (variables or {}).items()
@@ -177,14 +190,17 @@ def resolve_after(variables: t.Mapping[str, t.Any] | None = None) -> AfterOption
 def resolve(
     variables: t.Mapping[str, t.Any] | None = None, arguments: t.Mapping[str, t.Any] | None = None
 ) -> KillOptions:
-    """The options in force: task arguments before variables, environment, ansible.cfg and the default.
+    """Return the kill options in force.
+
+    Task arguments come before variables, environment, ansible.cfg and the default.
 
     Args:
-        variables: templated values by variable name; other names than those of `VARIABLES` are not looked at.
-        arguments: option names and values that a task gave as its own arguments; None counts as not given.
+        variables: templated values by variable name. Names outside `VARIABLES` are ignored.
+        arguments: option names and values from the task's own arguments; None counts as not given.
 
     Raises:
-        AnsibleOptionsError: a value of the wrong type or range; the text names the option and the allowed values.
+        AnsibleOptionsError: a value has the wrong type or range. The text names the option and the
+            allowed values.
     """
     return KillOptions.parse(
         _values("treekill.remote.kill_options", _SOURCES, VARIABLES, variables, arguments)
@@ -198,11 +214,11 @@ def _values(
     variables: t.Mapping[str, t.Any] | None,
     arguments: t.Mapping[str, t.Any] | None,
 ) -> dict[str, object]:
-    """Each option as it was written where it counts."""
+    """Return each option as written in the source that takes precedence."""
     if not C.config.get_configuration_definitions(_REGISTERED_AS, name):
         C.config.initialize_plugin_configuration_definitions(_REGISTERED_AS, name, sources)
     given = {option: str(value) for option, value in (arguments or {}).items() if value is not None}
-    # Values are made text before core sees them: it refuses a number where a string is declared in some versions only.
+    # Core gets values as text: some versions refuse a number where a string is declared.
     written = {
         variable: str(value)
         for variable, value in (variables or {}).items()
@@ -248,12 +264,15 @@ def _number(option: str, value: object, allowed: str) -> float:
 
 
 def _path(value: object) -> str:
-    """Absolute, with C(~) and variables of the environment put in. A separator at its end stays: it says that this is a directory."""
+    """Return the absolute path, with C(~) and environment variables expanded.
+
+    A separator at the end stays: it marks a directory.
+    """
     text = "" if value is None else str(value).strip()
     if not text or text.lower() == "none":
         return ""
     if text == _RECORD_DEFINITIONS["journal_path"]["default"]:
-        # Core puts its home into the defaults of its own options alone.
+        # Core expands its home in the defaults of its own options alone.
         text = str(C.config.get_config_value("ANSIBLE_HOME")) + text.removeprefix("~/.ansible")
     path = os.path.expanduser(os.path.expandvars(text))
     return os.path.abspath(path) + (os.sep if path.endswith(os.sep) else "")
