@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The first words of a command inside become: whether a password is wanted, was wrong, or is not needed any more.
+"""The output of a command inside become until become has succeeded or failed.
 
-This file is private to the collection treekill.remote.
-
-Fed with what the two streams say, it knows when to answer a prompt and from where on the output is the command's own.
+It shows whether a password is wanted, was wrong, or is not needed any more. From the chunks of both
+streams, this file finds the prompt to answer, and the place where the command's own output begins.
 """
 
 from __future__ import annotations
@@ -20,10 +19,14 @@ if t.TYPE_CHECKING:
 
 
 class Escalation:
-    """Reads until become has succeeded. What it takes for itself, prompts and the sign of success, is not part of the output."""
+    """Reads until become has succeeded.
+
+    It removes prompts and the success marker from the output.
+    """
 
     def __init__(self, become: BecomeBase | None, cmd: str) -> None:
-        # Core builds the command inside become or does not; only the sign of success in it tells.
+        # Core may or may not build the command inside become: only the success marker in it shows
+        # which.
         success = str(become.success) if become is not None and become.success else ""
         self._become: BecomeBase = t.cast("BecomeBase", become)
         self.over = not (success and success in cmd)
@@ -31,10 +34,11 @@ class Escalation:
         self._pending = {True: b"", False: b""}
 
     def feed(self, chunk: bytes, from_stdout: bool) -> tuple[bytes, bool]:
-        """(output of the command so far, whether the password is to be sent now).
+        """Return (output of the command so far, whether to send the password now).
 
         Raises:
-            AnsibleError: there is no way to become the user, in the words of ansible-core's ssh plugin.
+            AnsibleError: there is no way to become the user. The text is the one of ansible-core's
+                ssh plugin.
         """
         if self.over:
             return self.rest(from_stdout) + chunk, False
@@ -52,12 +56,16 @@ class Escalation:
                 self.over = True
             else:
                 self._check(line)
-                # The end of the prompt's line: what was typed is not echoed, the return key is.
+                # The end of the prompt's line: the terminal does not echo the password, but it
+                # echoes the return key.
                 output += b"" if self._answered and not line.strip() else line + newline
         return output + text, answer
 
     def rest(self, from_stdout: bool) -> bytes:
-        """A last line without an end, once there will be no more, or the escalation is over."""
+        """Return a last line without an end.
+
+        For the end of the stream, and for the end of the escalation.
+        """
         rest, self._pending[from_stdout] = self._pending[from_stdout], b""
         if rest and not self.over:
             self._check(rest)

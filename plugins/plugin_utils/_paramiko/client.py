@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection to one host by paramiko: made, used for any number of commands and files, and closed.
-
-This file is private to the collection treekill.remote.
-"""
+"""A paramiko connection to one host, for any number of commands and files."""
 
 from __future__ import annotations
 
@@ -34,26 +31,27 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy im
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
 
-#: What paramiko says of a key file that it can make nothing of.
+#: Errors of paramiko for a key file that it can't use.
 _WRONG_KEY = ("Invalid key", "OpenSSH private key file checkints do not match")
 
-#: How every error begins before which nothing can have been started on the host.
+#: The beginning of every error before which nothing can have started on the host.
 NOTHING_STARTED = "Failed to connect to the host via paramiko"
 
-#: Seconds of silence after which a message keeps the way to the host open, through firewalls that
-#: forget.
+#: Seconds of silence after which a message keeps the connection open, through firewalls that drop
+#: idle ones.
 _KEEPALIVE_SECONDS = 5
 
-#: Seconds that become gets beyond the option `timeout`, as with ansible-core's ssh plugin.
+#: Seconds for become beyond the option `timeout`, as in ansible-core's ssh plugin.
 _BECOME_EXTRA_SECONDS = 2
 
-# Without a handler Python writes paramiko's errors with their tracebacks to standard error, besides the error that is raised.
+# Without a handler, Python writes paramiko's errors with tracebacks to standard error, besides the
+# error that is raised.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclasses.dataclass(frozen=True)
 class Destination:
-    """Where to, as whom, and with what."""
+    """The address, the user and the credentials of a connection."""
 
     host: str
     port: int
@@ -65,12 +63,12 @@ class Destination:
     proxy_command: str
     #: Seconds for the network connection, and again for the login.
     timeout: float
-    #: Seconds for the first words of the server.
+    #: Seconds until the server's banner.
     banner_timeout: float
 
 
 class Client:
-    """One connection. To be used by one thread of one process."""
+    """One connection, for one thread of one process."""
 
     def __init__(self, destination: Destination, host_keys: HostKeys) -> None:
         self._destination = destination
@@ -82,21 +80,22 @@ class Client:
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What paramiko may raise once it is connected."""
+        """The errors that paramiko may raise when it is connected."""
         return paramiko.SSHException, OSError, EOFError
 
     @property
     def alive(self) -> bool:
-        """Whether it is connected, as far as is known here."""
+        """Whether it is connected, as far as this side knows."""
         transport = self._client.get_transport() if self._client is not None else None
         return transport is not None and transport.is_active()
 
     def connect(self) -> None:
-        """Connect and log in; what was left of an earlier connection is closed.
+        """Connect and log in. An earlier connection is closed first.
 
         Raises:
-            AnsibleAuthenticationFailure: the host is there, and does not let us in.
-            AnsibleConnectionFailure: it can't be reached, or is not the one that is known by this name.
+            AnsibleAuthenticationFailure: the host is there, and refuses the login.
+            AnsibleConnectionFailure: the host can't be reached, or shows another key than the known
+                one.
         """
         self.close()
         try:
@@ -118,13 +117,14 @@ class Client:
                 filled_in(to.proxy_command, to.host, to.port, to.user or getpass.getuser())
             )
         client.connect(
-            # Host names have no case, known_hosts has.
+            # Host names are case-insensitive, known_hosts is not.
             to.host.lower(),
             port=to.port,
             username=to.user,
             password=to.password,
             key_filename=os.path.expanduser(to.private_key_file) if to.private_key_file else None,
-            # Who has given a password does not want to be refused for all the keys that were tried before.
+            # With a password, the keys of the agent are not tried: the server might refuse the
+            # login for too many keys.
             allow_agent=to.password is None,
             look_for_keys=to.look_for_keys,
             timeout=to.timeout,
@@ -140,7 +140,8 @@ class Client:
         text = f"{NOTHING_STARTED}, {to.host} port {to.port}: "
         if isinstance(error, paramiko.BadHostKeyException):
             return AnsibleConnectionFailure(
-                f"{text}host key mismatch for {error.hostname}: the host shows another key than the one that is known."
+                f"{text}host key mismatch for {error.hostname}:"
+                " the host shows another key than the known one."
             )
         if isinstance(error, HostKeyRefused):
             return AnsibleConnectionFailure(text + told)
@@ -154,8 +155,8 @@ class Client:
             )
         if to.private_key_file and told in _WRONG_KEY:
             told += (
-                f": {to.private_key_file} is opened by another passphrase than the option password,"
-                " or holds no key that this paramiko and the host both take"
+                f": {to.private_key_file} needs another passphrase than the option password,"
+                " or holds no key that both this paramiko and the host accept"
             )
             return AnsibleAuthenticationFailure(text + told)
         if proxy_said:
@@ -170,22 +171,25 @@ class Client:
         become: BecomeBase | None,
         before: t.Callable[[], object] = lambda: None,
     ) -> tuple[int, bytes, bytes]:
-        """Run a command to its end: (status, stdout, stderr). Status -1: a signal has ended it.
+        """Run a command to its end and return (status, stdout, stderr).
+
+        Status -1: a signal has ended it.
 
         Args:
             cmd: for the user's login shell.
             in_data: for its standard input, which then is no terminal.
             terminal: the type of the terminal that it gets; empty for none.
-            become: where the command may have been built inside become.
-            before: is called when the session is there, and the command is sent next.
+            become: the plugin that the command may have been built with.
+            before: called when the session is open, just before the command is sent.
 
         Raises:
-            AnsibleConnectionFailure: there was no session for it, or the connection was lost meanwhile.
+            AnsibleConnectionFailure: no session was opened for it, or the connection was lost
+                meanwhile.
             AnsibleError: become did not succeed.
-            Whatever `before` raises; then nothing was sent.
+            Any error of `before`: then nothing was sent.
         """
         while self._given_up:
-            # Whoever was to end their trees has done so by now.
+            # The kill orders for their trees have ended by now.
             self._given_up.pop().close()
         channel = self._open_session(terminal)
         before()
@@ -199,22 +203,25 @@ class Client:
         try:
             status, stdout, stderr = command.run(in_data, bool(terminal))
         except BaseException:
-            # The task's timeout, or a signal. Its tree is ended in good order first: the end of the channel would scatter it.
+            # The task's timeout, or a signal. The kill order comes first: the end of the channel
+            # would scatter the tree.
             self._given_up.append(command)
             raise
         lost = status < 0 and self._lost(channel)
         command.close()
         if lost:
             raise AnsibleConnectionFailure(
-                f"The connection to {self._destination.host} via paramiko was lost while a command was running."
+                f"The connection to {self._destination.host} via paramiko"
+                " was lost while a command was running."
             )
         return status, stdout, stderr
 
     def _open_session(self, terminal: str) -> paramiko.Channel:
-        """A new channel for one command, with a terminal of that type or, if that is empty, without one.
+        """Return a new channel for one command, with a terminal if `terminal` names its type.
 
         Raises:
-            AnsibleConnectionFailure: the connection is lost, or the host wants no more channels; nothing was started on it.
+            AnsibleConnectionFailure: the connection is lost, or the host accepts no more channels.
+                Nothing was started on it.
         """
         to = self._destination
         try:
@@ -223,7 +230,8 @@ class Client:
                 channel.get_pty(term=terminal)
         except self.errors as error:
             raise AnsibleConnectionFailure(
-                f"{NOTHING_STARTED}, {to.host} port {to.port}: no session was opened: {_told(error)}"
+                f"{NOTHING_STARTED}, {to.host} port {to.port}:"
+                f" no session was opened: {_told(error)}"
             ) from error
         return channel
 
@@ -231,18 +239,21 @@ class Client:
         """Have the command executed.
 
         Raises:
-            AnsibleConnectionFailure: there is no telling whether it is.
+            AnsibleConnectionFailure: it is unknown whether the command runs.
         """
         try:
             channel.exec_command(t.cast(str, cmd.encode("utf-8", "surrogateescape")))
         except self.errors as error:
             to = self._destination
             raise AnsibleConnectionFailure(
-                f"{to.host} port {to.port} did not take a command via paramiko: {_told(error)}"
+                f"{to.host} port {to.port} did not accept a command via paramiko: {_told(error)}"
             ) from error
 
     def _lost(self, channel: paramiko.Channel) -> bool:
-        """Whether a channel that has ended without a status has done so because the connection was lost: a host says the end of the output before."""
+        """Whether a channel without a status has ended because the connection was lost.
+
+        Otherwise the host sends the end of the output first.
+        """
         transport = channel.get_transport()
         return not (
             channel.eof_received and transport.is_active() and transport.saved_exception is None
@@ -256,10 +267,11 @@ class Client:
 
     @contextlib.contextmanager
     def files(self) -> t.Iterator[paramiko.SFTPClient]:
-        """The file transfer of this connection, opened when it is first wanted.
+        """Yield the file transfer of this connection. The first use opens it.
 
         Raises:
-            paramiko.SSHException, OSError, EOFError: it can't be opened; whatever the block raises.
+            paramiko.SSHException, OSError, EOFError: it can't be opened. Errors of the block pass
+                through.
         """
         if self._files is None:
             self._files = self._transport().open_sftp_client()
@@ -267,13 +279,14 @@ class Client:
         try:
             yield files
         except BaseException:
-            # Answers to what was asked may still be on their way: the next transfer would take them for its own.
+            # Answers to earlier requests may still be on their way: the next transfer would take
+            # them for its own.
             self._files = None
             files.close()
             raise
 
     def close(self) -> None:
-        """Close all of it, and with it each channel: the host hangs up on what still runs there."""
+        """Close everything, including each channel: the host hangs up on what still runs."""
         self._given_up.clear()
         if self._files is not None:
             self._files.close()
@@ -295,7 +308,10 @@ def _told(error: Exception) -> str:
 
 
 def _rsa_sha2_algorithms() -> dict[str, list[str]]:
-    """What is switched off for old hosts that offer such signatures and can't make them."""
+    """Return the algorithms to disable for old hosts.
+
+    Such hosts offer these signatures and can't make them.
+    """
     keys, pubkeys = (
         getattr(paramiko.Transport, name, ()) for name in ("_preferred_keys", "_preferred_pubkeys")
     )

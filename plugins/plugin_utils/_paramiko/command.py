@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One command over one channel of a paramiko connection: what goes in, what comes out, and how it ended.
-
-This file is private to the collection treekill.remote.
-"""
+"""One command on one channel of a paramiko connection: its input, its output and its end."""
 
 from __future__ import annotations
 
@@ -21,16 +18,19 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_p
 if t.TYPE_CHECKING:
     import paramiko
 
-#: Bytes that one message of the protocol carries.
+#: Bytes in one message of the protocol.
 _CHUNK_BYTES = 32768
 
-#: Seconds until a full window is looked at again: paramiko tells by a descriptor when there is
-#: something to read, but not when it may be written.
+#: Seconds between two checks of a full window. paramiko's descriptor shows when there is something
+#: to read, but not when the window has room.
 _WINDOW_POLL_SECONDS = 0.05
 
 
 class Command:
-    """A command that was sent. Its channel stays open until `close`: the end of a channel is what ends half of a tree."""
+    """A command that was sent. Its channel stays open until `close`.
+
+    The end of a channel ends half of a tree.
+    """
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Command:
         password: bytes,
         silence_seconds: float,
     ) -> None:
-        """Nothing is read yet.
+        """Read nothing yet.
 
         Args:
             channel: with the command already on it.
             escalation: of this command.
             password: the answer to the prompt of become.
-            silence_seconds: seconds of silence until become is given up.
+            silence_seconds: seconds of silence after which become has failed.
         """
         self._channel = channel
         self._escalation = escalation
@@ -56,7 +56,9 @@ class Command:
         self._poll.register(channel.fileno(), select.POLLIN)
 
     def run(self, in_data: bytes | None, terminal: bool) -> tuple[int, bytes, bytes]:
-        """Feed it, read until the host closes both streams, and return (status, stdout, stderr). Status -1: the host told none.
+        """Send its input, read both streams to their end, and return (status, stdout, stderr).
+
+        Status -1: the host sent none.
 
         Raises:
             AnsibleError: become did not succeed.
@@ -64,12 +66,13 @@ class Command:
         try:
             self._escalate()
         except AnsibleError:
-            # Nothing was started but the program that asks, and it would ask again.
+            # Nothing was started but the program that asks for the password. It would ask again.
             self._channel.close()
             raise
         self._feed(in_data or b"")
         if not terminal:
-            # Whoever reads its standard input finds the end of it. On a terminal that would be the end of more.
+            # A command that reads its standard input finds the end of it. On a terminal, more than
+            # the input would end.
             self._shut_down_input()
         while not self._at_end():
             self._wait(None)
@@ -81,7 +84,7 @@ class Command:
         )
 
     def close(self) -> None:
-        """Close the channel: the host hangs up on what is still there."""
+        """Close the channel: the host hangs up on what still runs there."""
         self._channel.close()
 
     def _escalate(self) -> None:
@@ -93,7 +96,8 @@ class Command:
             elif time.monotonic() > deadline:
                 seen = bytes(self._output[True] + self._output[False]).decode("utf-8", "replace")
                 raise AnsibleError(
-                    f"Timeout ({self._silence_seconds:.0f}s) waiting for privilege escalation prompt: {seen}"
+                    f"Timeout ({self._silence_seconds:.0f}s)"
+                    f" waiting for privilege escalation prompt: {seen}"
                 )
         for from_stdout in self._output:
             self._output[from_stdout] += self._escalation.rest(from_stdout)
@@ -105,9 +109,9 @@ class Command:
                 try:
                     view = view[self._channel.send(view[:_CHUNK_BYTES].tobytes()) :]
                 except OSError:
-                    return  # it has ended without reading all of it; its status tells
+                    return  # the command ended without reading everything; see its status
             else:
-                # What it writes meanwhile has to be taken, or both sides wait for each other.
+                # Its output must be read meanwhile, or both sides wait for each other.
                 self._wait(time.monotonic() + _WINDOW_POLL_SECONDS)
             self._read()
 
@@ -115,19 +119,19 @@ class Command:
         try:
             self._channel.shutdown_write()
         except OSError:
-            pass  # it is over already
+            pass  # the command has ended already
 
     def _wait(self, deadline: float | None) -> None:
-        """Until there is something to read, or the channel is closed."""
+        """Wait until there is something to read, or the channel is closed."""
         self._poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000)
 
     def _at_end(self) -> bool:
-        # In this order: what comes after the first question and before the second is still to be read.
+        # In this order: data that arrives between the two checks must still be read.
         ended = self._channel.eof_received or self._channel.closed
         return ended and not self._channel.recv_ready() and not self._channel.recv_stderr_ready()
 
     def _read(self) -> bool:
-        """Take what is there. Whether there was anything."""
+        """Read what has arrived. Returns whether there was anything."""
         found = False
         while self._channel.recv_ready():
             found = True

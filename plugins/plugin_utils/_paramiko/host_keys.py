@@ -2,12 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host keys of a paramiko connection: which are known, who is asked about the others, and where they are written down.
+"""Host keys of a paramiko connection: the known ones, the question about others, and the record.
 
-This file is private to the collection treekill.remote.
-
-A key is written down the moment that it is accepted, not when the connection is closed: the kill order of the first task comes over another
-connection, and there is nobody whom that one could ask.
+An accepted key is recorded at once, not when the connection is closed. The kill order of the first
+task uses another connection, and can ask no user.
 """
 
 from __future__ import annotations
@@ -21,30 +19,30 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.library import paramiko
 
-#: The first one that is there is read.
+#: Only the first existing file is read.
 SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/openssh/ssh_known_hosts")
 
-#: Answers that accept a key. That the empty one does is how ansible-core's plugin was.
+#: Answers that accept a key. The empty answer does, as in ansible-core's plugin.
 _YES = ("yes", "y", "")
 
 
 class HostKeyRefused(Exception):
-    """The key of the host is not known, and was not accepted; the text says why."""
+    """The key of the host is not known, and was not accepted. The text has the reason."""
 
 
 @dataclasses.dataclass
 class HostKeys:
-    """What is known of host keys, and what is done about those that are not. A policy for paramiko's client."""
+    """The known host keys, and how unknown ones are treated. A policy for paramiko's client."""
 
-    #: Whether a key that is not known matters at all.
+    #: Whether unknown keys matter at all.
     checking: bool
-    #: Whether it is accepted without asking.
+    #: Whether an unknown key is accepted without asking.
     auto_add: bool
-    #: Whether one that was accepted is written to the user's file. Without checking nothing is.
+    #: Whether an accepted key is written to the user's file. Without checking, none is.
     record: bool
-    #: Puts a question to the user, and returns the answer; None where there is nobody to ask.
+    #: Asks the user a question and returns the answer; None if there is no user to ask.
     ask: t.Callable[[str], str | None]
-    #: Within it no other worker of the run asks or writes.
+    #: A block in which no other worker of the run asks or writes.
     alone: t.Callable[[], t.ContextManager[None]]
     user_file: str = dataclasses.field(
         default_factory=lambda: os.path.expanduser("~/.ssh/known_hosts")
@@ -52,7 +50,7 @@ class HostKeys:
     system_files: tuple[str, ...] = SYSTEM_FILES
 
     def load_into(self, client: paramiko.SSHClient) -> None:
-        """Give the client all keys that are known."""
+        """Give the client all known keys."""
         if not self.checking:
             return
         for name in self.system_files:
@@ -65,10 +63,10 @@ class HostKeys:
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
-        """Paramiko has seen a host without a known key.
+        """Decide about a host without a known key; paramiko calls this.
 
         Raises:
-            HostKeyRefused: its key is not accepted.
+            HostKeyRefused: the key is not accepted.
             BadHostKeyException: another worker has accepted another key in the meantime.
         """
         if not self.checking:
@@ -82,7 +80,11 @@ class HostKeys:
                 self._write(hostname, key)
 
     def _accepted_meanwhile(self, hostname: str, key: paramiko.PKey) -> bool:
-        """Workers come to a new host at the same time: with a loop over delegates, or two names for one address."""
+        """Whether another worker has accepted this key in the meantime.
+
+        Workers reach a new host at the same time: in a loop over delegates, or by two names for one
+        address.
+        """
         if not os.path.exists(self.user_file):
             return False
         known = paramiko.HostKeys(self.user_file).lookup(hostname)
@@ -105,7 +107,11 @@ class HostKeys:
             raise HostKeyRefused(f"{described}, and was rejected by the user.")
 
     def _write(self, hostname: str, key: paramiko.PKey) -> None:
-        """Append it. What is in the file already, comments and hashed names included, is left as it is, whoever writes at the same time."""
+        """Append the key to the user's file.
+
+        Existing content stays as it is, including comments and hashed names. Other processes may
+        write at the same time.
+        """
         folder = os.path.dirname(self.user_file)
         with contextlib.suppress(FileExistsError):
             os.makedirs(folder, mode=0o700)
@@ -115,14 +121,14 @@ class HostKeys:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line
-            # In one piece: another run may append as well.
+            # In one write: another run may append as well.
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
 
 
 def fingerprint(key: paramiko.PKey) -> str:
-    """As OpenSSH shows it."""
+    """Return the fingerprint in the form of OpenSSH."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode(
         "ascii"
     ).rstrip("=")

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the options of a connection plugin to a paramiko connection.
-
-This file is private to the collection treekill.remote.
-"""
+"""A paramiko connection from the options of a connection plugin."""
 
 from __future__ import annotations
 
@@ -31,15 +28,16 @@ display = Display()
 
 
 def connected_client(connection: ConnectionBase) -> Client:
-    """A new connection to where the options say.
+    """Return a new connection to the host that the options name.
 
     Raises:
-        AnsibleError: the library is not there.
-        AnsibleConnectionFailure: the host could not be reached, or does not let us in.
+        AnsibleError: the library is not installed.
+        AnsibleConnectionFailure: the host can't be reached, or refuses the login.
     """
     if library.missing is not None:
         raise AnsibleError(
-            f"{NOTHING_STARTED}: the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on the controller,"
+            f"{NOTHING_STARTED}: the connection plugin treekill.remote.paramiko_ssh needs the Python"
+            " library paramiko on the controller,"
             f" for the Python that runs Ansible ({library.missing})."
         )
     destination = _destination(connection.get_option)
@@ -97,4 +95,7 @@ def _ask(question: str) -> str | None:
 
 
 def _nobody(question: str) -> None:
-    """A kill order is carried out by a process that has no terminal, nor a main process that would ask at its own."""
+    """Answer no question: a kill order has no user.
+
+    Its process has no terminal, and no main process that would ask in its place.
+    """

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A proxy command of a paramiko connection: found in the options, started, and ended with its connection.
+"""The proxy command of a paramiko connection: found in the options, started, and ended with it.
 
-This file is private to the collection treekill.remote.
-
-The program talks to one end of a socket pair and paramiko to the other. paramiko's own ProxyCommand reads from a pipe and spins until its
-timeout when the program has ended, and lets the program hang when it writes more messages than fit into a pipe.
+The program has one end of a socket pair, and paramiko the other. paramiko's own ProxyCommand reads
+from a pipe. It spins until its timeout when the program has ended. It blocks the program when that
+writes more messages than a pipe holds.
 """
 
 from __future__ import annotations
@@ -23,12 +22,14 @@ import typing as t
 
 _OPTION = re.compile(r"\s*proxycommand(?:\s*=\s*|\s+)(.*)", re.IGNORECASE | re.DOTALL)
 
-#: For a proxy that has lost its connection to end by itself, before it is killed.
+#: Seconds in which a proxy that has lost its connection may end by itself. Then it is killed.
 _END_SECONDS = 1.0
 
 
 def proxy_command(own: str, *ssh_arguments: str) -> str:
-    """The command that the options name: the plugin's own, or the first ProxyCommand among arguments that are meant for ssh.
+    """Return the command that the options name.
+
+    The plugin's own option comes first, then the first ProxyCommand among arguments for ssh.
 
     Args:
         own: the option proxy_command.
@@ -51,7 +52,7 @@ def _wanted(command: str) -> str:
 
 
 def filled_in(command: str, host: str, port: int, user: str) -> list[str]:
-    """The words of the command, with what OpenSSH puts in for %h, %p, %r and %%."""
+    """Return the words of the command, with %h, %p, %r and %% replaced as OpenSSH does."""
     values = {"%h": host, "%p": str(port), "%r": user, "%%": "%"}
     return [
         re.sub(r"%[hpr%]", lambda found: values[found[0]], word) for word in shlex.split(command)
@@ -77,13 +78,13 @@ class Proxy:
 
     @property
     def said(self) -> str:
-        """The last of what it wrote to its standard error."""
+        """The last 1000 bytes of its standard error, as text."""
         size = self._messages.seek(0, os.SEEK_END)
         self._messages.seek(max(0, size - 1000))
         return self._messages.read().decode("utf-8", "replace").strip()
 
     def close(self) -> None:
-        """End it. Closing is the signal that it understands; one that does not is killed."""
+        """End the proxy. It should end when its socket is closed; otherwise it is killed."""
         self.socket.close()
         try:
             self._process.wait(_END_SECONDS)
