@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The private directory of the run after the kill: its play, its hosts and variables, its program, and pipes for its secrets.
+"""The private directory of the run after the kill.
 
-This file is private to the collection treekill.remote.
+It holds the play, the hosts and variables, the program, and pipes for secrets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan i
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 
 _PROGRAM = '''\
-"""ansible-playbook of the very ansible-core that was interrupted, run by treekill.remote after the kill."""
+"""ansible-playbook of the interrupted ansible-core, run by treekill.remote after the kill."""
 
 import json
 import signal
@@ -29,12 +29,14 @@ import threading
 with open(3, encoding="utf-8") as given:
     order = json.load(given)
 sys.path[:] = order["path"]
-# A guardian that dies leaves nobody who would end this: the last bound. Forks do not inherit it.
+# The last bound: without its guardian, nothing else would end this process.
+# Forks do not inherit it.
 signal.setitimer(signal.ITIMER_REAL, order["seconds"])
 
 
 def hand_over(name, secret):
-    # It waits for the one reader, which reads to the end: nothing of it is on a disk or in a process list.
+    # It waits for the one reader, which reads to the end.
+    # Nothing of the secret is on a disk or in a process list.
     with open(name, "w", encoding="utf-8") as pipe:
         pipe.write(secret)
 
@@ -50,10 +52,10 @@ sys.exit(main())
 
 
 class AfterFiles:
-    """The directory, mode 0700, and what is in it. To be removed when the run has ended."""
+    """The directory, mode 0700, and its content. Remove it when the run has ended."""
 
     def __init__(self, parent: str, plan: Message) -> None:
-        """Make it. Raises OSError when there is no room."""
+        """Make the directory. Raises OSError if the disk is full."""
         self._plan = plan
         self.directory = tempfile.mkdtemp(
             prefix="after-", dir=parent if os.path.isdir(parent) else None
@@ -64,11 +66,11 @@ class AfterFiles:
             os.mkfifo(os.path.join(self.directory, name), 0o600)
 
     def remove(self) -> None:
-        """All of it; what others have a copy of, or have removed already, is not missed."""
+        """Remove all of it. Files that are missing already are no error."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def arguments(self, run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-        """The words behind the program's name, with the files that they name."""
+        """Return the program's arguments, and write the files that they name."""
         variables = self._write("variables.yml", _variables(run, cause, tasks))
         words = [word.replace(PRIVATE, self.directory) for word in self._plan["arguments"]]
         words.append(f"--extra-vars=@{variables}")
@@ -79,14 +81,14 @@ class AfterFiles:
         return [*words, self._write("after_kill.yml", _play(self._plan["paths"]))]
 
     def environment(self) -> dict[str, str]:
-        """What it has besides the run's own."""
+        """Return the variables that it gets besides those of the interrupted run."""
         return {
             name: value.replace(PRIVATE, self.directory)
             for name, value in self._plan["environment"].items()
         }
 
     def order(self, seconds: float) -> bytes:
-        """What its program reads before everything else, from a pipe."""
+        """Return the order that its program reads first, from a pipe."""
         secrets = {
             os.path.join(self.directory, name): secret
             for name, secret in self._plan["secrets"].items()
@@ -102,7 +104,10 @@ class AfterFiles:
         return path
 
     def _link_neighbours(self) -> None:
-        """The folders beside the interrupted playbook, which core looks for beside a playbook: group_vars, host_vars, roles, plugins."""
+        """Link the folders beside the interrupted playbook.
+
+        Core looks for group_vars, host_vars, roles and plugins beside a playbook.
+        """
         with os.scandir(self._plan["basedir"]) as entries:
             for entry in entries:
                 if entry.is_dir() and not entry.name.startswith("."):
@@ -114,46 +119,46 @@ def _play(paths: t.Sequence[str]) -> str:
         {"name": f"Run {os.path.basename(path)}", "ansible.builtin.include_tasks": {"file": path}}
         for path in paths
     ]
-    return json.dumps(
-        [
-            {
-                "name": "After the kill",
-                "hosts": "{{ treekill_hosts }}",
-                "gather_facts": False,
-                "tasks": tasks,
-            }
-        ],
-        indent=1,
-    )
+    play = {
+        "name": "After the kill",
+        "hosts": "{{ treekill_hosts }}",
+        "gather_facts": False,
+        "tasks": tasks,
+    }
+    return json.dumps([play], indent=1)
 
 
 def _variables(run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> str:
-    """YAML. Names of tasks and hosts are no templates, whatever is in them: a name may hold what a host has said."""
+    """Return the variables as YAML.
+
+    Names of tasks and hosts are marked as no templates, because a name may contain what a host has
+    sent.
+    """
     interrupted = ", ".join(
         f"{_quoted(host)}: {{tasks: {_unsafe(names)}}}" for host, names in tasks.items()
     )
     return (
-        f"treekill_run: {_quoted(run)}\ntreekill_cause: {_quoted(cause)}\ntreekill_hosts: {_unsafe(tasks)}\n"
-        f"treekill_interrupted: {{{interrupted}}}\ntreekill_task: '{{{{ treekill_interrupted[inventory_hostname].tasks[0] }}}}'\n"
+        f"treekill_run: {_quoted(run)}\n"
+        f"treekill_cause: {_quoted(cause)}\n"
+        f"treekill_hosts: {_unsafe(tasks)}\n"
+        f"treekill_interrupted: {{{interrupted}}}\n"
+        "treekill_task: '{{ treekill_interrupted[inventory_hostname].tasks[0] }}'\n"
         "treekill_after_kill: ''\n"
     )
 
 
 def _unsafe(texts: t.Iterable[str]) -> str:
-    # The list, not each text: a text with that tag may be taken for a number, or for what YAML makes of a lone "=".
+    # The tag is on the list, not on each text. YAML may take a text with that tag for a number, or
+    # for its special value "=".
     return f"!unsafe [{', '.join(map(_quoted, texts))}]"
 
 
 def _quoted(text: str) -> str:
-    # JSON's escapes are not all YAML's: a pair of surrogates is none.
+    # YAML does not have all of JSON's escapes: it has no surrogate pairs.
     known = text.encode("utf-8", "replace").decode()
-    return (
-        '"'
-        + "".join(
-            one
-            if one.isascii() and one.isprintable() and one not in '"\\'
-            else f"\\U{ord(one):08x}"
-            for one in known
-        )
-        + '"'
-    )
+    characters = (one if _is_plain(one) else f"\\U{ord(one):08x}" for one in known)
+    return f'"{"".join(characters)}"'
+
+
+def _is_plain(character: str) -> bool:
+    return character.isascii() and character.isprintable() and character not in '"\\'

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts the run after the kill is for: interrupted, and nothing of the interrupted tasks alive on them. Pure.
+"""The hosts for the run after the kill. Pure.
 
-This file is private to the collection treekill.remote.
+They were interrupted, and no process of the interrupted tasks is alive on them.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class AfterHosts:
-    """Those that it is for, and why it is not for others that were interrupted."""
+    """The hosts for the run, and the reasons why other interrupted hosts are left out."""
 
-    #: Host to the names of its tasks that were ended.
+    #: Host to the names of its ended tasks.
     tasks: dict[str, list[str]]
     #: Host to the reason.
     left_out: dict[str, str]
 
 
 def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
-    """From a ledger without an order under way.
+    """Return the hosts, from a ledger without pending orders.
 
     Args:
         ledger: of the run.
-        exempt: leases that were not broken by an interruption: a task's C(timeout).
+        exempt: leases that no interruption has broken, but a task's C(timeout).
     """
     tasks: dict[str, list[str]] = collections.defaultdict(list)
     left_out: dict[str, str] = {}
@@ -57,8 +57,9 @@ def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
     interrupted = {host: names for host, names in tasks.items() if names}
     for host in interrupted:
         if not host or not host.isprintable() or "{{" in host or "{%" in host:
-            # A line of a file, and a value of a variable: no other name can be handed on as what it is.
-            left_out.setdefault(host, "its name can't be handed on")
+            # The name becomes a line of a file and the value of a variable: other names would
+            # change there.
+            left_out.setdefault(host, "its name can't be passed on")
     return AfterHosts(
         {host: names for host, names in interrupted.items() if host not in left_out},
         {host: reason for host, reason in left_out.items() if host in interrupted},

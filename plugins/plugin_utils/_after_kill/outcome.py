@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the run after the kill tells what it did: for each host, by its callback, in a file that the guardian names.
+"""The outcome of the run after the kill, for each host.
 
-This file is private to the collection treekill.remote.
-
-Its output is for people, and its exit status does not tell on which hosts it has not come to anything.
+The callback of that run writes it to a file that the guardian names. The output of the run is for
+people. Its exit status does not show which hosts it has not reached.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
 
-#: Environment variable that makes a run one after a kill, and names the file for its outcome; empty
-#: in what that starts in its turn.
+#: Environment variable that marks a run after a kill, and names the file for its outcome. Empty in
+#: processes that such a run starts.
 ENVIRONMENT = "TREEKILL_AFTER_RUN"
 
 
@@ -29,7 +28,10 @@ def is_after_run() -> bool:
 
 
 def outcome_file() -> str:
-    """Where this run is to leave its outcome; empty if it is not asked to. For this process alone: what it starts has nothing to tell."""
+    """Return where this run writes its outcome; empty if it need not.
+
+    Clears the variable: processes that this one starts write no outcome.
+    """
     path = os.environ.get(ENVIRONMENT, "")
     if path:
         os.environ[ENVIRONMENT] = ""
@@ -37,7 +39,7 @@ def outcome_file() -> str:
 
 
 def leave_outcome(path: str, stats: AggregateStats) -> None:
-    """Write down how each host ended; of several playbooks, all."""
+    """Write how each host ended, after one of several playbooks too."""
     outcome = read_outcome(path)
     for host in stats.processed:
         counts = stats.summarize(host)
@@ -49,9 +51,12 @@ def leave_outcome(path: str, stats: AggregateStats) -> None:
 
 
 def read_outcome(path: str) -> dict[str, str]:
-    """Host to C(ok), C(failed) or C(unreachable); hosts that no play came to are not in it."""
+    """Return host to C(ok), C(failed) or C(unreachable).
+
+    Hosts that no play has reached are missing.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             return {str(host): str(ending) for host, ending in json.load(file).items()}
     except (OSError, ValueError):
-        return {}  # it was ended before it came to its end
+        return {}  # the run was ended early

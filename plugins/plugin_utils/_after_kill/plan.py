@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to be run after the kill, and with what: the plan that the main process makes while it has its command line.
+"""The plan of the run after the kill.
 
-This file is private to the collection treekill.remote.
+The main process makes it while it has its command line. The guardian outlives the main process and
+carries it out.
 
-The guardian, which outlives the main process, carries it out. Passwords that were typed are part of the plan: like a kill order it lives in memory, and
-travels over a private socket.
+Passwords that were typed are part of the plan. Like a kill order, the plan exists only in memory
+and on a private socket.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.playbook.play_context import PlayContext
 
-#: Stands in words and variables for the directory that is made when the plan is carried out.
+#: Placeholder in arguments and variables for the directory, which is made when the plan is carried
+#: out.
 PRIVATE = "{treekill private directory}"
 
-#: By the name that core gives an option with a value, how it is written. Handed on as they are;
-#: where one was not given, this is core's own default.
+#: Core's name of an option with a value to its form on the command line. Values are passed on
+#: unchanged. For an option that was not given, the value is core's own default.
 _OPTIONS = {
     "remote_user": "--user",
     "private_key_file": "--private-key",
@@ -55,15 +57,15 @@ _OPTIONS = {
 
 _FLAGS = {"become": "--become", "check": "--check", "diff": "--diff"}
 
-#: What a vault identity says whose password is asked on the terminal.
+#: The sources of a vault identity whose password is asked on the terminal.
 _PROMPTS = ("prompt", "prompt_ask_vault_pass")
 
 _ENVIRONMENT = {
-    # What was asked on the terminal is handed over; there is nobody to be asked again.
+    # Answers from the terminal are passed on: this run has no user to ask again.
     "ANSIBLE_ASK_PASS": "False",
     "ANSIBLE_BECOME_ASK_PASS": "False",
     "ANSIBLE_ASK_VAULT_PASS": "False",
-    # Its output is shown in a recap, if at all.
+    # Its output appears in a recap, if at all.
     "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
     "ANSIBLE_NOCOLOR": "True",
     "ANSIBLE_FORCE_COLOR": "False",
@@ -74,28 +76,32 @@ _ENVIRONMENT = {
 class AfterPlan:
     """Files, command line and secrets of the run after the kill. Times in seconds."""
 
-    #: As the user names them.
+    #: As the user wrote them.
     files: tuple[str, ...]
     paths: tuple[str, ...]
     are_playbooks: bool
-    #: Of the playbook that is being run: variables and roles beside it are the after-run's as well.
+    #: Of the interrupted playbook: the variables and roles beside it also apply to the run after
+    #: the kill.
     basedir: str
     arguments: tuple[str, ...]
     environment: dict[str, str]
-    #: By the name of the pipe in the private directory through which each is read.
+    #: By the name of the pipe in the private directory, through which each is read.
     secrets: dict[str, str] = dataclasses.field(repr=False)
     timeout: float
     grace: float
 
     def take_passwords(self, play_context: PlayContext) -> None:
-        """Those that were typed; core hands them to callbacks in each play's context."""
+        """Take the passwords that were typed.
+
+        Core passes them to callbacks in each play's context.
+        """
         if context.CLIARGS.get("ask_pass"):
             self.secrets["connection"] = str(play_context.password or "")
         if context.CLIARGS.get("become_ask_pass"):
             self.secrets["become"] = str(play_context.become_pass or "")
 
     def to_message(self) -> Message:
-        """For the guardian, which knows nothing of this process but what is said."""
+        """Return the plan for the guardian, with all that it needs of this process."""
         return {
             **dataclasses.asdict(self),
             "python": sys.executable,
@@ -107,18 +113,18 @@ class AfterPlan:
 def make_plan(
     options: AfterOptions, loader: DataLoader, basedir: str, grace: float
 ) -> AfterPlan | None:
-    """The plan for a run of one playbook; None where nothing is to be run.
+    """Return the plan for a run of one playbook; None if nothing is to be run.
 
     Args:
         options: the user's.
         loader: of the run.
         basedir: where its playbook is.
-        grace: seconds that processes of the after-run itself have when it is interrupted.
+        grace: grace of the after-run's own processes in seconds, if it is interrupted.
 
     Raises:
-        AnsibleOptionsError: a file is not there, or holds neither tasks nor plays.
+        AnsibleOptionsError: a file does not exist, or holds neither tasks nor plays.
     """
-    # No recursion: what runs after the kill is interrupted without another one.
+    # No recursion: the run after the kill is not followed by another one.
     if not options.files or is_after_run():
         return None
     paths = tuple(_found(name, basedir) for name in options.files)
@@ -155,7 +161,8 @@ def _found(name: str, basedir: str) -> str:
             return os.path.abspath(candidate)
     raise _refusal(
         name,
-        f"files that are there, beside the playbook ({os.path.abspath(basedir)}) or in the current directory",
+        f"existing files, beside the playbook ({os.path.abspath(basedir)})"
+        " or in the current directory",
     )
 
 
@@ -182,14 +189,17 @@ def _are_plays(name: str, path: str, loader: DataLoader) -> bool:
 
 
 class _CommandLine:
-    """The command line of this run, in the words of ansible-playbook, without what chooses hosts and tasks."""
+    """The command line of this run as arguments of ansible-playbook.
+
+    Arguments that select hosts and tasks are left out.
+    """
 
     def __init__(self) -> None:
         given = context.CLIARGS
         self.environment = {**_ENVIRONMENT}
         self.secrets: dict[str, str] = {}
         self.arguments = [f"--inventory={inventory}" for inventory in given.get("inventory") or ()]
-        # One word each: a value may begin with a dash.
+        # One argument each: a value may begin with a dash.
         self.arguments += [f"--extra-vars={text}" for text in given.get("extra_vars") or ()]
         self.arguments += [
             f"{word}={given[name]}" for name, word in self._options() if given.get(name) is not None
@@ -203,7 +213,11 @@ class _CommandLine:
             )
 
     def _options(self) -> list[tuple[str, str]]:
-        """Those with a value; a password that was typed comes in the place of a file, which core then has not read."""
+        """Return the options with a value.
+
+        A password that was typed replaces the option with a password file: core has not read that
+        file.
+        """
         typed = {
             "connection_password_file": ("ask_pass", "connection"),
             "become_password_file": ("become_ask_pass", "become"),
@@ -219,7 +233,10 @@ class _CommandLine:
         return kept
 
     def add_vault_identities(self, loader: DataLoader) -> None:
-        """Those of the command line and of the configuration, each that was typed with a pipe for its file."""
+        """Add the vault identities of command line and configuration.
+
+        An identity whose password was typed gets a pipe as its file.
+        """
         typed = iter(
             [
                 secret.bytes.decode()

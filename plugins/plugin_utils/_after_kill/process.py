@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The process of the run after the kill: started with nothing of the guardian's, its output kept, its end noticed.
+"""The process of the run after the kill.
 
-This file is private to the collection treekill.remote.
+It starts with nothing of the guardian's. Its output is kept, and its end is noticed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 
-#: Bytes of output, the last ones.
+#: Bytes of output that are kept, from its end.
 _MAX_OUTPUT_BYTES = 64 * 1024
 
-#: Seconds between looks whether it has ended, where the system does not tell.
+#: Seconds between checks for its end, on a system without pidfd.
 _POLL_SECONDS = 0.2
 
-#: The descriptor that its program reads its order from.
+#: The descriptor from which its program reads its order.
 _ORDER_DESCRIPTOR = 3
 
 
 class AfterProcess:
-    """Leads a session of its own, so that no terminal and no process group reaches it but through its guardian."""
+    """Leads a session of its own.
+
+    No terminal and no process group reaches it, only its guardian.
+    """
 
     def __init__(
         self,
@@ -41,15 +44,16 @@ class AfterProcess:
         order: bytes,
         on_end: t.Callable[[int, bytes], None],
     ) -> None:
-        """Start it. Raises OSError when there can be no process.
+        """Start it. Raises OSError if no process can be started.
 
         Args:
-            loop: to be told by.
+            loop: watches its output and its end.
             words: program and arguments.
             environment: all of it.
-            directory: to work in.
-            order: what it reads from descriptor 3.
-            on_end: called once with its exit status, negative for a signal, and the end of its output.
+            directory: its working directory.
+            order: for its descriptor 3.
+            on_end: called once with its exit status, negative for a signal, and the end of its
+                output.
         """
         self._loop = loop
         self._on_end = on_end
@@ -71,14 +75,17 @@ class AfterProcess:
         loop.watch(self._output, self._read)
         self._pidfd = self._watch_end()
         try:
-            # Its program reads it before anything else.
+            # Its program reads the order before anything else.
             with os.fdopen(order_end, "wb") as pipe:
                 pipe.write(order)
         except BrokenPipeError:
-            pass  # it has ended already, which is told by its status
+            pass  # it has ended already; its status shows how
 
     def signal(self, number: signal.Signals) -> None:
-        """To itself alone: it has a guardian that ends what belongs to it. It is not waited for yet, so the pid is its own."""
+        """Signal the process alone: its own guardian ends its descendants.
+
+        It has not been waited for, so the pid is still its own.
+        """
         os.kill(self._pid, number)
 
     def _watch_end(self) -> int | None:
@@ -100,7 +107,7 @@ class AfterProcess:
     def _read(self) -> None:
         chunk = read_ready(self._output)
         if chunk is None:
-            # Closed before its end, or at it: the end itself is told apart from that.
+            # It closes its output at its end or earlier: its end is noticed separately.
             self._stop_reading()
         else:
             self._kept = (self._kept + chunk)[-_MAX_OUTPUT_BYTES:]
@@ -115,7 +122,7 @@ class AfterProcess:
         if self._pidfd is not None:
             self._loop.unwatch(self._pidfd)
             os.close(self._pidfd)
-        # What it wrote last; somebody whom it has left may hold the other end for ever.
+        # Read the last output. A process that it has left behind may hold the other end for ever.
         while self._reading:
             before = self._kept
             self._read()
@@ -132,7 +139,7 @@ def _become(
     output: int,
     given: int,
 ) -> t.NoReturn:
-    """In the forked child."""
+    """Execute the program in the forked child."""
     try:
         leave_parent(signal.SIG_DFL, output, given)
         for descriptor in (1, 2):
@@ -143,7 +150,8 @@ def _become(
             os.close(descriptor)
         os.chdir(directory)
         os.execve(words[0], [*words], {**environment})
-    except BaseException as error:  # noqa: BLE001  # nothing of the guardian may go on here; its output is where the user looks
+    except BaseException as error:  # noqa: BLE001
+        # No code of the guardian may run in this process. The user looks for errors in its output.
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(127)

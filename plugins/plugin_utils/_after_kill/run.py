@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run after the kill, as the guardian carries it out: started once, bounded, interrupted when asked, and its outcome told.
+"""The run after the kill, as the guardian carries it out.
 
-This file is private to the collection treekill.remote.
+It is started once, has a time limit, can be interrupted, and leaves an outcome.
 
-An ansible-playbook of its own, guarded by a guardian of its own: when it is interrupted, that one ends what it has started on hosts.
+It is an ansible-playbook with a guardian of its own. When the run is interrupted, that guardian
+ends what it has started on hosts.
 """
 
 from __future__ import annotations
@@ -34,23 +35,27 @@ if t.TYPE_CHECKING:
         Timer,
     )
 
-#: Seconds, beyond the grace of its own processes, from the interruption of this run to SIGKILL: it
-#: waits for a recap of its own.
+#: Seconds from the interruption of this run to SIGKILL, beyond the grace of its own processes. In
+#: them it waits for its own recap.
 _END_SECONDS = 15.0
 
-#: The last lines of its output that are kept.
+#: Lines of its output that are kept, from its end.
 _MAX_OUTPUT_LINES = 200
 
 TIMED_OUT = "after_kill_timeout"
-#: Why it was ended before its time.
+#: Why it was ended early.
 INTERRUPTED = "Ctrl-C"
 
 
 class AfterRun:
-    """At most one for each run. Every method is called from the guardian's loop."""
+    """The run after the kill; at most one for each run. The guardian's loop calls every method."""
 
     def __init__(self, loop: Loop, parent: str, on_end: t.Callable[[], None]) -> None:
-        """`parent`: where its private directory is made; `on_end` is called when there is an outcome to be told."""
+        """Run nothing yet.
+
+        `parent` is the directory for its private directory. `on_end` is called when there is an
+        outcome.
+        """
         self._loop = loop
         self._parent = parent
         self._on_end = on_end
@@ -65,11 +70,11 @@ class AfterRun:
         self._told: Message = {}
 
     def intend(self, plan: Message | None) -> None:
-        """What to run, or that there is nothing to run any more: said by the main process, as often as it likes."""
+        """Set the plan; None cancels it. The main process may do so repeatedly."""
         self._plan = plan
 
     def exempt(self, lease: str) -> None:
-        """This lease was not broken by an interruption."""
+        """Record that no interruption has broken this lease."""
         self._exempt.add(lease)
 
     @property
@@ -84,11 +89,11 @@ class AfterRun:
 
     @property
     def busy(self) -> bool:
-        """Whether it is under way."""
+        """Whether it is running."""
         return self._process is not None
 
     def begin(self, run: str, cause: str, hosts: AfterHosts) -> None:
-        """Start it on these hosts. To be called once, when no order is under way."""
+        """Start it on these hosts, once, when no order is pending."""
         self._hosts = hosts
         if self._plan is None or not hosts.tasks:
             return
@@ -115,11 +120,11 @@ class AfterRun:
         self._limit = self._loop.after(self._plan["timeout"], lambda: self._end_early(TIMED_OUT))
 
     def interrupt(self) -> None:
-        """Ctrl-C, passed on: also the second one, by which it skips its own grace."""
+        """Pass on Ctrl-C. A second one makes it skip its own grace."""
         self._end_early(INTERRUPTED)
 
     def told(self) -> Message | None:
-        """Files, hosts and how it went; None where there is nothing to tell. Times in seconds."""
+        """Return files, hosts and how it went; None where nothing was to be run. In seconds."""
         if self._plan is None or (
             self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out
         ):
@@ -143,7 +148,7 @@ class AfterRun:
         }
 
     def progress(self) -> Message | None:
-        """For who waits: where it runs, and for how many seconds at most; None when it does not run."""
+        """Return where it runs, and its limit in seconds; None if it is not running."""
         if self._plan is None or self._hosts is None or not self.busy:
             return None
         bound = self._plan["timeout"] + self._plan["grace"] + 2 * _END_SECONDS

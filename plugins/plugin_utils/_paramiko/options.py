@@ -36,8 +36,8 @@ def connected_client(connection: ConnectionBase) -> Client:
     """
     if library.missing is not None:
         raise AnsibleError(
-            f"{NOTHING_STARTED}: the connection plugin treekill.remote.paramiko_ssh needs the Python"
-            " library paramiko on the controller,"
+            f"{NOTHING_STARTED}: the connection plugin treekill.remote.paramiko_ssh needs"
+            " the Python library paramiko on the controller,"
             f" for the Python that runs Ansible ({library.missing})."
         )
     destination = _destination(connection.get_option)

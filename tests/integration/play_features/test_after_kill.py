@@ -160,7 +160,7 @@ def test_the_name_of_a_task_is_no_template(lab: Lab, web1: Host, tmp_path) -> No
 
 @pytest.mark.parametrize(
     ("after", "says"),
-    [("absent.yml", "files that are there"), ("after.yml, playbook.yml", "tasks files, or playbooks, not both"), ("tree.sh", "tree.sh")],
+    [("absent.yml", "existing files"), ("after.yml, playbook.yml", "tasks files, or playbooks, not both"), ("tree.sh", "tree.sh")],
 )
 def test_a_file_that_is_none_is_refused_before_anything_is_run(lab: Lab, web1: Host, after: str, says: str) -> None:
     with started(lab, play([TELL], tasks=[tasks.trace()], options={"after_kill": after})) as run:
