@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command action of this collection: see the documentation of the module of that name."""
+"""The command action of this collection. The module command has its documentation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.record
 
 
 class ActionModule(RecordedAction, CoreCommand):  # type: ignore[misc]
-    """Adapts core's action loading."""
+    """Core's action, recorded and with the kill options as arguments."""
 
     fixed_arguments = {"_uses_shell": False}  # noqa: RUF012

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run_journal action of this collection: see the documentation of the module of that name."""
+"""The run_journal action of this collection. The module run_journal has its documentation."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
 
     def _mark(self, directory: str, arguments: t.Mapping[str, t.Any]) -> bool:
-        """Note what was swept; whether anything was new."""
+        """Record the swept leases. Returns whether any is new."""
         if len(arguments["run"]) != 1:
-            raise AnsibleActionFail("swept names leases of one run")
+            raise AnsibleActionFail("swept names leases of exactly one run")
         known = {
             lease
             for entry in journal.entries(directory)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The callback that guards a run: enable it, and playbooks stay as they are."""
+"""The callback that guards a run. Playbooks need no change."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - When a run is interrupted by Ctrl-C, by SIGTERM or SIGHUP, or dies of SIGKILL or a crash, every process that its tasks in flight
-    have started on any host is ended, and nothing else is touched.
-  - A process of its own, the guardian, holds a lease for each remote command. A lease that is not given back is a kill order.
-  - After an interruption a recap tells for each host what was ended, what survived and why, and what could not be confirmed.
+  - When a run is interrupted, every process that its running tasks have started on any host is ended.
+    No other process is touched.
+  - Ctrl-C, SIGTERM and SIGHUP interrupt a run. So does the end of its main process
+    by SIGKILL or a crash.
+  - A separate process, the guardian, holds a lease for each remote command.
+    A lease that is not returned becomes a kill order.
+  - After an interruption, a recap lists for each host what was ended, what survived and why,
+    and what could not be confirmed.
 requirements:
-  - Set C(callbacks_enabled = treekill.remote.guardian) in section C([defaults]) of C(ansible.cfg), or E(ANSIBLE_CALLBACKS_ENABLED).
-  - For C(ansible) and C(ansible-console) E(ANSIBLE_LOAD_CALLBACK_PLUGINS) as well.
+  - Set C(callbacks_enabled = treekill.remote.guardian) in section C([defaults]) of C(ansible.cfg),
+    or set E(ANSIBLE_CALLBACKS_ENABLED).
+  - For C(ansible) and C(ansible-console), set E(ANSIBLE_LOAD_CALLBACK_PLUGINS) as well.
 notes:
-  - ansible-core 2.19.0 to 2.19.3 replaces signal handlers at every fork. There the callback says so and guards nothing; 2.19.4 and later are supported.
+  - ansible-core 2.19.0 to 2.19.3 replaces signal handlers at every fork.
+    There the callback prints a warning and guards nothing. Version 2.19.4 and later are supported.
 extends_documentation_fragment:
   - treekill.remote.kill
   - treekill.remote.kill.after_kill
@@ -84,10 +90,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def set_options(
         self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None
     ) -> None:
-        """The kill options are not read here: core skips a callback with a wrong option, and lets the run go on unguarded."""
+        """Read no kill options here.
+
+        Core skips a callback with an invalid option, and the run goes on unguarded.
+        """
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
-        """Before any thread or worker exists. Of several playbooks in one run, this is called for each."""
+        """Begin before any thread or worker exists. Core calls this for each playbook of a run."""
         self._begin(
             getattr(playbook, "_loader", None),
             str(getattr(playbook, "_basedir", None) or ""),
@@ -95,9 +104,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         )
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
-        """For ansible-console the first event of each of its commands: it loads its callbacks anew for each, and tells of no playbook.
+        """Begin where no playbook has started: this is then the first event.
 
-        The same goes for a program that runs plays by itself.
+        ansible-console loads its callbacks anew for each of its commands, and starts no playbook.
+        Neither does a program that runs plays itself.
         """
         if not self._begun:
             self._begin(getattr(play, "_loader", None), "", announced=False)
@@ -106,7 +116,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if core_version in _OVERWRITES_HANDLERS:
             if not self._begun:
                 self._display.warning(
-                    f"treekill.remote: ansible-core {core_version} replaces the signal handlers of this process at every fork."
+                    f"treekill.remote: ansible-core {core_version} replaces the signal handlers"
+                    " of this process at every fork."
                     " Nothing is guarded: update to 2.19.4 or later."
                 )
         elif api.is_supported(api.Feature.EVERYTHING):
@@ -114,7 +125,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._begun = True
 
     def _guard(self, loader: DataLoader | None, basedir: str, announced: bool) -> None:
-        # Not before: their imports fail on a core that lacks what they stand on.
+        # Imported late: these files fail on a core that lacks what they need.
         from ansible_collections.treekill.remote.plugins.plugin_utils._run import (  # noqa: PLC0415
             patch_console,
             start,
@@ -138,19 +149,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         end(run)
 
     def set_play_context(self, play_context: PlayContext) -> None:
-        """Before each play, with the passwords that were typed."""
+        """Take the passwords that were typed, before each play."""
         if self._run is not None and self._after is not None:
             self._after.take_passwords(play_context)
             self._run.run_after(self._after)
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
-        """At the end of each playbook."""
+        """Write the outcome at the end of each playbook."""
         if self._outcome:
             leave_outcome(self._outcome, stats)
         self._reraise_interrupt()
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
-        """On the line before a worker starts."""
+        """Record a task, just before its worker starts."""
         if self._run is not None:
             self._run.reraise_interrupt()
             self._run.keep_alive()

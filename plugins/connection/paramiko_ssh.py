@@ -2,21 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An ssh connection by the Python library paramiko, on a leash of its own."""
+"""An ssh connection by the Python library paramiko, which guards itself."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: paramiko_ssh
-short_description: Connect by the Python library paramiko, and end what was started when the run is interrupted
+short_description: Connect by paramiko, and end what was started when the run is interrupted
 version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - An SSH connection without the OpenSSH client, which guards every command that is sent through it.
-  - Options, configuration and variables are those of C(ansible.builtin.paramiko_ssh), which ansible-core deprecated in 2.19 and no longer has
-    since 2.21. An inventory that uses it goes on to work with C(ansible_connection=treekill.remote.paramiko_ssh), on every supported ansible-core.
-  - Host keys are checked against the system's and the user's file of known hosts. Nothing else is read from the configuration of OpenSSH.
+  - An SSH connection without the OpenSSH client. It guards every command that is sent through it.
+  - Options, configuration and variables are those of C(ansible.builtin.paramiko_ssh).
+    ansible-core deprecated that plugin in 2.19 and removed it in 2.21.
+    An inventory that uses it needs C(ansible_connection=treekill.remote.paramiko_ssh),
+    and then works on every supported ansible-core.
+  - Host keys are checked against the system's and the user's file of known hosts.
+    Nothing else is read from the configuration of OpenSSH.
 requirements:
   - The Python library C(paramiko) on the controller, for the Python that runs Ansible.
 extends_documentation_fragment:
@@ -51,7 +54,7 @@ options:
       - name: port
   remote_user:
     description:
-      - User to log in as. Without it, the one that runs Ansible.
+      - User to log in as. The default is the user that runs Ansible.
       - The command-line option C(--user) sets it as well.
     type: str
     ini:
@@ -70,8 +73,9 @@ options:
       - name: remote_user
   password:
     description:
-      - Password to log in with, also where the server asks for it in a dialogue (keyboard-interactive), and passphrase of the private key.
-      - With it, the keys of an agent are not tried.
+      - Password to log in with, and passphrase of the private key.
+      - It also answers a server that asks for it in a dialogue (keyboard-interactive).
+      - With a password, the keys of an agent are not tried.
       - The command-line option C(--ask-pass) sets it as well.
     type: str
     vars:
@@ -109,8 +113,9 @@ options:
       - name: ANSIBLE_PARAMIKO_LOOK_FOR_KEYS
   use_rsa_sha2_algorithms:
     description:
-      - Use RSA keys, the host's and the user's, with SHA-2. V(false) is for old servers that offer it and can't do it.
-      - paramiko 5 and later know RSA with SHA-2 only. With them V(false) means no RSA key at all.
+      - Use RSA keys of host and user with SHA-2.
+      - V(false) is for old servers that offer SHA-2 and can't use it.
+      - paramiko 5 and later know RSA with SHA-2 only. With them, V(false) means no RSA key at all.
     type: bool
     default: true
     ini:
@@ -121,7 +126,9 @@ options:
     vars:
       - name: ansible_paramiko_use_rsa_sha2_algorithms
   host_key_checking:
-    description: Refuse a host with another key than the one that is known, and ask before a new one is accepted.
+    description:
+      - Refuse a host with another key than the known one.
+      - Ask before a new key is accepted.
     type: bool
     default: true
     ini:
@@ -138,7 +145,7 @@ options:
       - name: ansible_ssh_host_key_checking
       - name: ansible_paramiko_host_key_checking
   host_key_auto_add:
-    description: Accept the key of a host that is not known without asking.
+    description: Accept the key of an unknown host without asking.
     type: bool
     default: false
     ini:
@@ -148,8 +155,10 @@ options:
       - name: ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD
   record_host_keys:
     description:
-      - Add a key that was accepted to C(~/.ssh/known_hosts), at its end and at once.
-      - With V(false), and without O(host_key_auto_add), a kill order can't reach a host whose key was accepted by hand in the same run.
+      - Append an accepted key to C(~/.ssh/known_hosts), at once.
+      - If the user accepts the key of a new host and this is V(false),
+        a kill order of the same run can't reach that host.
+        With O(host_key_auto_add), it can.
     type: bool
     default: true
     ini:
@@ -159,8 +168,11 @@ options:
       - name: ANSIBLE_PARAMIKO_RECORD_HOST_KEYS
   proxy_command:
     description:
-      - A program whose standard input and output are the connection to the host. C(%h), C(%p) and C(%r) in it are host, port and user.
-      - No shell reads it. Without it, the first C(ProxyCommand) in O(ssh_args), O(ssh_common_args) and O(ssh_extra_args) is taken.
+      - A program whose standard input and output are the connection to the host.
+        C(%h), C(%p) and C(%r) in it are host, port and user.
+      - No shell reads it.
+      - Without it, the first C(ProxyCommand) in O(ssh_args), O(ssh_common_args)
+        and O(ssh_extra_args) is used.
     type: str
     default: ''
     ini:
@@ -209,8 +221,8 @@ options:
       - name: ssh_extra_args
   pty:
     description:
-      - Give commands a terminal on the host, which sudo may insist on (C(requiretty)).
-      - A command that gets data on its standard input has none, see O(pipelining).
+      - Give commands a terminal on the host. sudo may require one (C(requiretty)).
+      - A command that gets data on its standard input has no terminal, see O(pipelining).
     type: bool
     default: true
     ini:
@@ -220,8 +232,9 @@ options:
       - name: ANSIBLE_PARAMIKO_PTY
   pipelining:
     description:
-      - Send modules on the standard input of their interpreter, and not as files. There is no terminal then.
-      - Ansible-core's plugin never did. Where sudo insists on a terminal, leave it off.
+      - Send modules on the standard input of their interpreter, and not as files.
+        They then have no terminal.
+      - The plugin of ansible-core never did this. Leave it off where sudo requires a terminal.
     type: bool
     default: false
     ini:
@@ -258,7 +271,7 @@ options:
     cli:
       - name: timeout
   banner_timeout:
-    description: Seconds for the first words of the SSH server.
+    description: Seconds until the banner of the SSH server.
     type: float
     default: 30
     ini:
@@ -267,11 +280,14 @@ options:
     env:
       - name: ANSIBLE_PARAMIKO_BANNER_TIMEOUT
 notes:
-  - Without the callback P(treekill.remote.guardian#callback) a guardian is started by the first task, an interruption ends what is running,
-    and there is no recap.
-  - The client is a part of the Ansible worker, and no program of its own. A worker that is killed takes its connection along, and the host hangs up
-    on the tree before a kill order comes. With a supervisor (O(supervise)) nothing is lost by that.
-  - C(ProxyJump) is not known to paramiko. Use O(proxy_command), with C(ssh -W %h:%p jumphost) for example.
+  - Without the callback P(treekill.remote.guardian#callback), the first task starts a guardian.
+    An interruption then ends what is running, and there is no recap.
+  - The client is a part of the Ansible worker, and not a separate program.
+    When a worker is killed, its connection ends too.
+    The host then hangs up on the tree before a kill order arrives.
+    With a supervisor (O(supervise)), no process is missed for this reason.
+  - paramiko does not support C(ProxyJump).
+    Use O(proxy_command), for example with C(ssh -W %h:%p jumphost).
 seealso:
   - plugin: treekill.remote.ssh
     plugin_type: connection
@@ -279,7 +295,7 @@ seealso:
 
 EXAMPLES = r"""
 inventory: |
-  # Hosts that are reached by paramiko, the last one through another
+  # Connect by paramiko, to the second host through the first one
   all:
     hosts:
       web1.example.com:
@@ -309,7 +325,10 @@ display = Display()
 
 
 class Connection(ConnectionBase):  # type: ignore[misc]
-    """One host by paramiko. The connection lasts for all the commands and files of a task, the items of a loop included."""
+    """One host by paramiko.
+
+    The connection lasts for all commands and files of a task, including the items of a loop.
+    """
 
     transport = "paramiko"
     has_pipelining = True
@@ -317,7 +336,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._client: Client | None = None
-        #: Called when a command is sent next; set by the leash.
+        #: Called just before a command is sent. The guard sets it.
         self.before_command: t.Callable[[], object] = _nothing
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -391,9 +410,12 @@ class Connection(ConnectionBase):  # type: ignore[misc]
 
 
 def _nothing() -> None:
-    """Before a command that nobody guards."""
+    """Do nothing before a command without a guard."""
 
 
 def _bytes(path: str) -> bytes:
-    """File names on either side need not be text; core keeps the other bytes as surrogates."""
+    """Return a file name as bytes.
+
+    Names on either side need not be text. Core keeps other bytes as surrogates.
+    """
     return path.encode("utf-8", "surrogateescape")

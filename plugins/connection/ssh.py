@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ssh connection of ansible-core on a leash of its own."""
+"""The ssh connection of ansible-core, which guards itself."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - The P(ansible.builtin.ssh#connection) plugin of the installed ansible-core, with all its options, configuration and variables,
-    which guards every command that is sent through it.
-  - With the callback P(treekill.remote.guardian#callback) and O(track=all) there is no need for it; the builtin plugin is guarded as well.
-    It is for inventories that want the guard without the callback, or with O(track=plugins), where nothing in ansible-core is patched.
+  - The P(ansible.builtin.ssh#connection) plugin of the installed ansible-core,
+    with all its options, configuration and variables.
+  - It guards every command that is sent through it.
+  - With the callback P(treekill.remote.guardian#callback) and O(track=all), it is not needed.
+    The builtin plugin is then guarded as well.
+  - Use it in inventories that need the guard without the callback, or with O(track=plugins).
+    With O(track=plugins), nothing in ansible-core is patched.
 extends_documentation_fragment:
   - treekill.remote.ssh
   - treekill.remote.kill
 notes:
-  - Without the callback a guardian is started by the first task, an interruption ends what is running, and there is no recap.
+  - Without the callback, the first task starts a guardian.
+    An interruption then ends what is running, and there is no recap.
 """
 
 EXAMPLES = r"""
@@ -44,7 +48,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_g
 
 
 class Connection(CoreConnection):  # type: ignore[misc]
-    """Core's, which leashes itself once its options are set."""
+    """Core's connection, which guards itself when its options are set."""
 
     kill_order_plugin = "ansible.builtin.ssh"
 
