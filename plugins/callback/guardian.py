@@ -14,8 +14,8 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - When a run is interrupted, every process that its running tasks have started on any host is ended.
-    No other process is touched.
+  - When a run is interrupted, every process that its running tasks have started is ended,
+    on every host. No other process is touched.
   - Ctrl-C, SIGTERM and SIGHUP interrupt a run. So does the end of its main process
     by SIGKILL or a crash.
   - A separate process, the guardian, holds a lease for each remote command.
