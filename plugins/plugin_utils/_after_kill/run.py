@@ -67,7 +67,7 @@ class AfterRun:
         self._limit: Timer | None = None
         self._started_at = 0.0
         self._ended_by = ""
-        self._told: Message = {}
+        self._outcome: Message = {}
 
     def intend(self, plan: Message | None) -> None:
         """Set the plan; None cancels it. The main process may do so repeatedly."""
@@ -136,7 +136,7 @@ class AfterRun:
             else "under way"
             if self.busy
             else "ended"
-            if self._told
+            if self._outcome
             else "nowhere"
         )
         return {
@@ -144,7 +144,7 @@ class AfterRun:
             "files": [*self._plan["files"]],
             "hosts": dict.fromkeys(hosts.tasks, ""),
             "left_out": hosts.left_out,
-            **self._told,
+            **self._outcome,
         }
 
     def progress(self) -> Message | None:
@@ -191,10 +191,10 @@ class AfterRun:
             {"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]}
         )
 
-    def _conclude(self, told: Message) -> None:
+    def _conclude(self, outcome: Message) -> None:
         if self._limit is not None:
             self._limit.cancel()
         if self._files is not None:
             self._files.remove()
-        self._told = {"seconds": self._loop.clock() - self._started_at, **told}
+        self._outcome = {"seconds": self._loop.clock() - self._started_at, **outcome}
         self._on_end()

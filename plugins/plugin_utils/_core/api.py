@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the collection needs from ansible-core, and which features it loses without it.
+"""The parts of ansible-core that the collection needs, and the features that depend on each.
 
 A later core may have renamed any of these names: core promises few of them to plugins. Therefore
 each is checked before it is used. This file itself imports nothing of core.
@@ -242,7 +242,7 @@ def _has(holder: object, name: str) -> bool:
 def _is_emptied(holder: object, name: str) -> bool:
     """Whether the name is an event, and another callback has removed all events from their class.
 
-    Core sends the events all the same.
+    Core sends the events nevertheless.
     """
     return name.startswith("v2_") and not any(other.startswith("v2_") for other in dir(holder))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a run lacks the callback of this collection, as far as its configuration shows.
+"""The reason why a run lacks the callback of this collection, as its configuration shows it.
 
 For other plugins of the collection, which notice that the callback is missing.
 
@@ -92,7 +92,7 @@ def _read(path: str) -> tuple[bool, bool]:
 def _not_loaded() -> str:
     """Return why an enabled callback is not loaded.
 
-    The commands ansible and ansible-console load callbacks only if they are told to.
+    The commands ansible and ansible-console load callbacks only with a setting of their own.
     """
     program = os.path.basename(sys.argv[0])
     if program not in _SINGLE_TASKS or getattr(C, "DEFAULT_LOAD_CALLBACK_PLUGINS", True):

@@ -74,7 +74,7 @@ _BYTES_PER_MEGABYTE = 1024 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class KillOptions:
-    """How a tree is ended, and what is guarded. Times in seconds, signals as numbers.
+    """The settings for ending a tree, and for guarding it. Times in seconds, signals as numbers.
 
     `alone`: whether a program that handles the signal gets it before the processes that it has
     started.
@@ -117,7 +117,7 @@ class KillOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RecordOptions:
-    """What a run records, and where. Without any option: nothing."""
+    """The records of a run, and their places. Without any option there is no record."""
 
     #: Absolute; empty for no report. See `path_for` in `_records/report.py`.
     report_path: str = ""
@@ -161,7 +161,7 @@ def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOpt
 
 @dataclasses.dataclass(frozen=True)
 class AfterOptions:
-    """What is run after the kill, and its limit in seconds.
+    """The files to run after the kill, and their limit in seconds.
 
     These options apply to the whole run. No host, play or task has others.
     """

@@ -78,7 +78,7 @@ def splits_words(connection: ConnectionBase) -> bool:
 def is_for_devices(connection: ConnectionBase) -> bool:
     """Whether the other end is a network device without a POSIX shell.
 
-    The plugin may have a shell plugin of family sh all the same. Such connections are persistent.
+    Such connections are persistent. Their plugin may have a shell plugin of family sh nevertheless.
     """
     return (
         bool(connection.force_persistence or connection.supports_persistence)

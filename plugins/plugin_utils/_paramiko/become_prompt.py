@@ -4,7 +4,7 @@
 
 """The output of a command inside become until become has succeeded or failed.
 
-It shows whether a password is wanted, was wrong, or is not needed any more. From the chunks of both
+It shows whether a password is wanted, was wrong, or is no longer needed. From the chunks of both
 streams, this file finds the prompt to answer, and the place where the command's own output begins.
 """
 

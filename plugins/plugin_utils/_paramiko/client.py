@@ -136,7 +136,7 @@ class Client:
         t.cast(paramiko.Transport, client.get_transport()).set_keepalive(_KEEPALIVE_SECONDS)
 
     def _failure(self, error: Exception, proxy_said: str) -> AnsibleConnectionFailure:
-        to, told = self._destination, _told(error)
+        to, reason = self._destination, _text(error)
         text = f"{NOTHING_STARTED}, {to.host} port {to.port}: "
         if isinstance(error, paramiko.BadHostKeyException):
             return AnsibleConnectionFailure(
@@ -144,24 +144,27 @@ class Client:
                 " the host shows another key than the known one."
             )
         if isinstance(error, HostKeyRefused):
-            return AnsibleConnectionFailure(text + told)
+            return AnsibleConnectionFailure(text + reason)
         if isinstance(error, paramiko.PasswordRequiredException):
             return AnsibleAuthenticationFailure(
-                f"{text}{told}. The option password is its passphrase as well."
+                f"{text}{reason}. The option password is its passphrase as well."
             )
-        if isinstance(error, paramiko.AuthenticationException) or "authentication methods" in told:
+        if (
+            isinstance(error, paramiko.AuthenticationException)
+            or "authentication methods" in reason
+        ):
             return AnsibleAuthenticationFailure(
-                f"{text}Failed to authenticate as {to.user or getpass.getuser()}: {told}"
+                f"{text}Failed to authenticate as {to.user or getpass.getuser()}: {reason}"
             )
-        if to.private_key_file and told in _WRONG_KEY:
-            told += (
+        if to.private_key_file and reason in _WRONG_KEY:
+            reason += (
                 f": {to.private_key_file} needs another passphrase than the option password,"
                 " or holds no key that both this paramiko and the host accept"
             )
-            return AnsibleAuthenticationFailure(text + told)
+            return AnsibleAuthenticationFailure(text + reason)
         if proxy_said:
-            told += f" (the proxy command said: {proxy_said})"
-        return AnsibleConnectionFailure(text + told)
+            reason += f" (the proxy command said: {proxy_said})"
+        return AnsibleConnectionFailure(text + reason)
 
     def execute(
         self,
@@ -231,7 +234,7 @@ class Client:
         except self.errors as error:
             raise AnsibleConnectionFailure(
                 f"{NOTHING_STARTED}, {to.host} port {to.port}:"
-                f" no session was opened: {_told(error)}"
+                f" no session was opened: {_text(error)}"
             ) from error
         return channel
 
@@ -246,7 +249,7 @@ class Client:
         except self.errors as error:
             to = self._destination
             raise AnsibleConnectionFailure(
-                f"{to.host} port {to.port} did not accept a command via paramiko: {_told(error)}"
+                f"{to.host} port {to.port} did not accept a command via paramiko: {_text(error)}"
             ) from error
 
     def _lost(self, channel: paramiko.Channel) -> bool:
@@ -303,7 +306,7 @@ def _password(become: BecomeBase | None) -> bytes:
     return str(become.get_option("become_pass") or "").encode("utf-8", "surrogateescape")
 
 
-def _told(error: Exception) -> str:
+def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
