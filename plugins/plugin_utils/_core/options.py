@@ -29,45 +29,77 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
 #: arrives as text and is converted below.
 _REGISTERED_AS = "callback"
 
-_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 
-_RECORD_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(RecordFragment.DOCUMENTATION)["options"]
+class _OptionFamily:
+    """Options that are documented and read together.
+
+    `variables` maps the name of a variable to its option, such as treekill_kill_timeout to
+    kill_timeout.
+    """
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self.definitions: dict[str, t.Any] = yaml.safe_load(documentation)["options"]
+        self.variables: dict[str, str] = {
+            entry["name"]: option
+            for option, definition in self.definitions.items()
+            for entry in definition["vars"]
+        }
+        self._name = name
+
+    def values(
+        self,
+        variables: t.Mapping[str, t.Any] | None,
+        arguments: t.Mapping[str, t.Any] | None = None,
+    ) -> dict[str, object]:
+        """Return each option as written in the source that takes precedence."""
+        if not C.config.get_configuration_definitions(_REGISTERED_AS, self._name):
+            C.config.initialize_plugin_configuration_definitions(
+                _REGISTERED_AS, self._name, self._sources()
+            )
+        given = {
+            option: str(value) for option, value in (arguments or {}).items() if value is not None
+        }
+        # Core gets values as text: some versions refuse a number where a string is declared.
+        written = {
+            variable: str(value)
+            for variable, value in (variables or {}).items()
+            if variable in self.variables and value is not None
+        }
+        return {
+            option: C.config.get_config_value(
+                option,
+                plugin_type=_REGISTERED_AS,
+                plugin_name=self._name,
+                variables=written,
+                direct=given,
+            )
+            for option in self.definitions
+        }
+
+    def _sources(self) -> dict[str, t.Any]:
+        return {
+            option: {
+                **{key: definition[key] for key in ("env", "ini", "vars")},
+                "type": "str",
+                # A list is text with commas.
+                "default": ",".join(definition["default"])
+                if definition["type"] == "list"
+                else definition["default"],
+            }
+            for option, definition in self.definitions.items()
+        }
 
 
-def _sources(definitions: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {
-        option: {key: definition[key] for key in ("default", "env", "ini", "vars")}
-        | {"type": "str"}
-        for option, definition in definitions.items()
-    }
+_KILL = _OptionFamily("treekill.remote.kill_options", ModuleDocFragment.DOCUMENTATION)
 
+# The other two families apply to the whole run: no task reads them, and of variables only extra
+# variables count.
+_RECORD = _OptionFamily("treekill.remote.record_options", RecordFragment.DOCUMENTATION)
+_AFTER = _OptionFamily("treekill.remote.after_options", ModuleDocFragment.AFTER_KILL)
 
-_AFTER_DEFINITIONS: dict[str, t.Any] = yaml.safe_load(ModuleDocFragment.AFTER_KILL)["options"]
-
-_SOURCES = _sources(_DEFINITIONS)
-
-#: Separate sources: these options apply to the whole run, and no task reads them.
-_RECORD_SOURCES = _sources(_RECORD_DEFINITIONS)
-
-#: Variable name to option name, such as treekill_kill_timeout to kill_timeout.
-VARIABLES: dict[str, str] = {
-    entry["name"]: name for name, option in _DEFINITIONS.items() for entry in option["vars"]
-}
-
-#: These options apply to the whole run, too. A list is text with commas.
-_AFTER_SOURCES = {
-    **_sources(_AFTER_DEFINITIONS),
-    "after_kill": {**_sources(_AFTER_DEFINITIONS)["after_kill"], "default": ""},
-}
-
-AFTER_VARIABLES: dict[str, str] = {
-    entry["name"]: name for name, option in _AFTER_DEFINITIONS.items() for entry in option["vars"]
-}
-
-#: Variable name to option name of the record options. Only extra variables count.
-RECORD_VARIABLES: dict[str, str] = {
-    entry["name"]: name for name, option in _RECORD_DEFINITIONS.items() for entry in option["vars"]
-}
+VARIABLES = _KILL.variables
+RECORD_VARIABLES = _RECORD.variables
+AFTER_VARIABLES = _AFTER.variables
 
 _BYTES_PER_MEGABYTE = 1024 * 1024
 
@@ -152,11 +184,7 @@ def resolve_records(variables: t.Mapping[str, t.Any] | None = None) -> RecordOpt
     Extra variables come before environment, ansible.cfg and the default. Raises AnsibleOptionsError
     as `resolve` does.
     """
-    return RecordOptions.parse(
-        _values(
-            "treekill.remote.record_options", _RECORD_SOURCES, RECORD_VARIABLES, variables, None
-        )
-    )
+    return RecordOptions.parse(_RECORD.values(variables))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +208,7 @@ def resolve_after(variables: t.Mapping[str, t.Any] | None = None) -> AfterOption
         name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         for name, value in (variables or {}).items()
     }
-    written = _values("treekill.remote.after_options", _AFTER_SOURCES, AFTER_VARIABLES, texts, None)
+    written = _AFTER.values(texts)
     files = tuple(
         name.strip() for name in re.split("[,\n]", str(written["after_kill"])) if name.strip()
     )
@@ -202,34 +230,7 @@ def resolve(
         AnsibleOptionsError: a value has the wrong type or range. The text names the option and the
             allowed values.
     """
-    return KillOptions.parse(
-        _values("treekill.remote.kill_options", _SOURCES, VARIABLES, variables, arguments)
-    )
-
-
-def _values(
-    name: str,
-    sources: dict[str, t.Any],
-    known: t.Mapping[str, str],
-    variables: t.Mapping[str, t.Any] | None,
-    arguments: t.Mapping[str, t.Any] | None,
-) -> dict[str, object]:
-    """Return each option as written in the source that takes precedence."""
-    if not C.config.get_configuration_definitions(_REGISTERED_AS, name):
-        C.config.initialize_plugin_configuration_definitions(_REGISTERED_AS, name, sources)
-    given = {option: str(value) for option, value in (arguments or {}).items() if value is not None}
-    # Core gets values as text: some versions refuse a number where a string is declared.
-    written = {
-        variable: str(value)
-        for variable, value in (variables or {}).items()
-        if variable in known and value is not None
-    }
-    return {
-        option: C.config.get_config_value(
-            option, plugin_type=_REGISTERED_AS, plugin_name=name, variables=written, direct=given
-        )
-        for option in sources
-    }
+    return KillOptions.parse(_KILL.values(variables, arguments))
 
 
 def _refusal(option: str, value: object, allowed: str) -> AnsibleOptionsError:
@@ -271,7 +272,7 @@ def _path(value: object) -> str:
     text = "" if value is None else str(value).strip()
     if not text or text.lower() == "none":
         return ""
-    if text == _RECORD_DEFINITIONS["journal_path"]["default"]:
+    if text == _RECORD.definitions["journal_path"]["default"]:
         # Core expands its home in the defaults of its own options alone.
         text = str(C.config.get_config_value("ANSIBLE_HOME")) + text.removeprefix("~/.ansible")
     path = os.path.expanduser(os.path.expandvars(text))
@@ -286,7 +287,7 @@ def _truth(option: str, value: object) -> bool:
 
 
 def _choice(option: str, value: object) -> str:
-    choices = _DEFINITIONS[option]["choices"]
+    choices = _KILL.definitions[option]["choices"]
     text = str(value).strip().lower()
     if text not in choices:
         raise _refusal(option, value, ", ".join(choices))
