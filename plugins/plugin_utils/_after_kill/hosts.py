@@ -57,8 +57,7 @@ def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
     interrupted = {host: names for host, names in tasks.items() if names}
     for host in interrupted:
         if not host or not host.isprintable() or "{{" in host or "{%" in host:
-            # The name becomes a line of a file and the value of a variable: other names would
-            # change there.
+            # Such a name would change as a line of a file, or as the value of a variable.
             left_out.setdefault(host, "its name can't be passed on")
     return AfterHosts(
         {host: names for host, names in interrupted.items() if host not in left_out},
