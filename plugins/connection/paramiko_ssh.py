@@ -314,7 +314,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import (
-    leash_self,
+    guard_itself,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import Client
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.options import (
@@ -341,7 +341,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().set_options(*args, **kwargs)
-        leash_self(self)
+        guard_itself(self)
 
     def _connect(self) -> Connection:
         if self._client is None or not self._client.alive:

@@ -43,7 +43,7 @@ import typing as t
 
 from ansible.plugins.connection.ssh import Connection as CoreConnection
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.self_guard import (
-    leash_self,
+    guard_itself,
 )
 
 
@@ -54,4 +54,4 @@ class Connection(CoreConnection):  # type: ignore[misc]
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().set_options(*args, **kwargs)
-        leash_self(self)
+        guard_itself(self)

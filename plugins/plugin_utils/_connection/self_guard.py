@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
 
-def leash_self(connection: ConnectionBase) -> None:
+def guard_itself(connection: ConnectionBase) -> None:
     """To be called when core has set the options, which it does for each task, host and loop item."""
     if not api.is_supported(api.Feature.OWN):
         # Said by the callback, where that is enabled.

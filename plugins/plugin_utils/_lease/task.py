@@ -103,7 +103,7 @@ class GuardedTask:
         Raises:
             AnsibleOptionsError: a kill option is not allowed; the text names it.
         """
-        from ansible.executor.process import worker  # noqa: PLC0415  # leash_self has looked at it
+        from ansible.executor.process import worker  # noqa: PLC0415  # guard_itself has looked at it
 
         current: WorkerProcess | None = worker.current_worker
         if current is None:
