@@ -42,8 +42,8 @@ _END_SECONDS = 15.0
 #: Lines of its output that are kept, from its end.
 _MAX_OUTPUT_LINES = 200
 
+#: Reasons for an early end, in words for the user.
 TIMED_OUT = "after_kill_timeout"
-#: Why it was ended early.
 INTERRUPTED = "Ctrl-C"
 
 
@@ -130,17 +130,8 @@ class AfterRun:
         ):
             return None
         hosts = self._hosts or AfterHosts({}, {})
-        state = (
-            "wanted"
-            if self.wanted
-            else "under way"
-            if self.busy
-            else "ended"
-            if self._outcome
-            else "nowhere"
-        )
         return {
-            "state": state,
+            "state": self._state(),
             "files": [*self._plan["files"]],
             "hosts": dict.fromkeys(hosts.tasks, ""),
             "left_out": hosts.left_out,
@@ -158,6 +149,13 @@ class AfterRun:
             "timeout": self._plan["timeout"],
             "seconds": bound,
         }
+
+    def _state(self) -> str:
+        if self.wanted:
+            return "wanted"
+        if self.busy:
+            return "under way"
+        return "ended" if self._outcome else "nowhere"
 
     def _environment(self) -> dict[str, str]:
         files = t.cast(AfterFiles, self._files)
