@@ -39,7 +39,7 @@ def outcome_file() -> str:
 
 
 def leave_outcome(path: str, stats: AggregateStats) -> None:
-    """Write how each host ended, after one of several playbooks too."""
+    """Write how each host ended, and keep the outcomes of the run's earlier playbooks."""
     outcome = read_outcome(path)
     for host in stats.processed:
         counts = stats.summarize(host)
