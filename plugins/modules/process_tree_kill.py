@@ -245,7 +245,7 @@ def request_of(params):
         children_signal=signal_number(params["kill_children_signal"]),
         alone=params["kill_mode"] == "mixed",
         timeout=params["kill_timeout"],
-        settle=0.0,
+        arrival_timeout=0.0,
         arguments=params["arguments"],
         escalate=False,
     )

@@ -31,7 +31,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05
 # The longest while something waits for its turn: a module goes on with its next step until it comes.
 LONGEST_CARRIED_PAUSE = 0.01
 # The same while we look out for a tree that has not come yet.
-SHORTEST_SETTLE, LONGEST_SETTLE = 0.01, 0.1
+SHORTEST_ARRIVAL_PAUSE, LONGEST_ARRIVAL_PAUSE = 0.01, 0.1
 # Seconds that processes which only lose their root (kill_children is false) have to end because of it.
 LINGER_SECONDS = 0.3
 # Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
@@ -56,8 +56,8 @@ class KillPass:
 
     def find(self) -> "bool":
         """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
-        until = self._clock() + self.request.settle
-        pause = SHORTEST_SETTLE
+        until = self._clock() + self.request.arrival_timeout
+        pause = SHORTEST_ARRIVAL_PAUSE
         while True:
             began = self._clock()
             self.control.scan()
@@ -68,7 +68,7 @@ class KillPass:
             if now >= until:
                 return self.control.search.missed > 0
             self._pause(max(pause, now - began), until)
-            pause = min(pause * 1.5, LONGEST_SETTLE)
+            pause = min(pause * 1.5, LONGEST_ARRIVAL_PAUSE)
 
     def denied(self) -> "bool":
         """Whether there is somebody whom we must not signal."""

@@ -46,7 +46,7 @@ def detach() -> "None":
 
 def limit_time(request: "KillRequest") -> "None":
     """Have this process end when it has taken longer than any pass may: a look at a process can block for ever in the kernel."""
-    signal_alarm(min(int(request.settle + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30))
+    signal_alarm(min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30))
 
 
 def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
@@ -71,7 +71,7 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
         theirs = supervisor.await_report(request.timeout + PATIENCE_SECONDS, lambda: request.hurry or kill_pass.hurried)
         if theirs:
             # Nothing can come any more but what it could not find, and that would be here by now.
-            request.settle = 0.0
+            request.arrival_timeout = 0.0
         else:
             # It has died, or is none. The tree has had its grace either way, or a part of it.
             request.timeout = min(request.timeout, max(request.timeout + began - time.monotonic(), LEAST_SECONDS))

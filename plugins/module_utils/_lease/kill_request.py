@@ -20,7 +20,7 @@ class KillRequest:
 
     nonce: names the report line. signal, children_signal: numbers. children: whether the rest of the tree is signalled at all.
     alone: whether a program that handles the signal gets it before what it has started.
-    timeout: seconds between the first signal and KILL. settle: seconds to look out for a tree that has not been seen yet.
+    timeout: seconds between the first signal and KILL. arrival_timeout: seconds to look out for a tree that has not been seen yet.
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
     found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
     hurry: whether other passes for the same lease that are in their grace are to go over to KILL.
@@ -37,7 +37,7 @@ class KillRequest:
         children: "bool" = True,
         children_signal: "int" = 15,
         timeout: "float" = 10.0,
-        settle: "float" = 2.0,
+        arrival_timeout: "float" = 2.0,
         arguments: "bool" = True,
         escalate: "bool" = True,
         found: "str" = "",
@@ -53,7 +53,7 @@ class KillRequest:
         self.children = children
         self.children_signal = children_signal
         self.timeout = timeout
-        self.settle = settle
+        self.arrival_timeout = arrival_timeout
         self.arguments = arguments
         self.escalate = escalate
         self.found = found

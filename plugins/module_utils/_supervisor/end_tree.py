@@ -59,7 +59,7 @@ def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
     # A pass that has found us before we had this title does not know that we are at work.
     supervisor.give_way()
     request = read_request("%s=%s" % item for item in supervisor.options.items())
-    request.settle = 0.0
+    request.arrival_timeout = 0.0
     request.below = "%d:%d:%d" % (os.getpid(), supervisor.child, own_root())
     limit_time(request)
     kill_pass = new_kill_pass(request)

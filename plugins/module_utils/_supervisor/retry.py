@@ -40,7 +40,7 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
 def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
     """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
     request = read_request("%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST)
-    request.settle = 0.0
+    request.arrival_timeout = 0.0
     kill_pass = new_kill_pass(request)
     earlier = standing_supervisor(request, kill_pass.control.table)
     if earlier is not None and earlier.at_work:

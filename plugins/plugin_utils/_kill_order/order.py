@@ -42,7 +42,7 @@ _PLAY_CONTEXT = (
 
 _CARRIES_ORDER = "_treekill_carries_order"
 
-SETTLE = 2.0
+ARRIVAL_TIMEOUT = 2.0
 """Seconds to go on looking for a tree that was never seen. A command that was on its way when its client was frozen
 starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
 
@@ -212,7 +212,7 @@ class KillOrder:
             children_signal=self.options.children_signal,
             alone=self.options.alone,
             timeout=0.0 if at_once else self.options.timeout,
-            settle=SETTLE,
+            arrival_timeout=ARRIVAL_TIMEOUT,
             arguments=self.show_arguments,
             escalate=True,
             hurry=at_once,

@@ -14,9 +14,9 @@ trap "" HUP INT QUIT PIPE TERM
 export LC_ALL=C
 text=$1
 shift
-run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 settle=2 arguments=1 escalate=1 alone=1 found= began= heads=
+run= lease= nonce= signal=15 children=1 children_signal=15 timeout=10 arrival_timeout=2 arguments=1 escalate=1 alone=1 found= began= heads=
 for word in "$@"; do
-  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|settle=*|arguments=*|escalate=*|alone=*|found=*|began=*|heads=*)
+  case $word in run=*|lease=*|nonce=*|signal=*|children=*|children_signal=*|timeout=*|arrival_timeout=*|arguments=*|escalate=*|alone=*|found=*|began=*|heads=*)
     eval "${word%%=*}=\${word#*=}";;
   esac
 done
@@ -589,7 +589,7 @@ clock
 begin=${began:-$now}
 begin=${begin%.*}
 [ "$begin" -gt 0 ] || begin=$now
-hundredfold "$settle"
+hundredfold "$arrival_timeout"
 settled=$((now + centi)) new=" " still=" "
 for id in $(echo "$found" | tr "," " "); do
   case ,$heads, in *,$id,*) head=1;; *) head=;; esac

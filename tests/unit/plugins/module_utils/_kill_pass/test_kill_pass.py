@@ -48,7 +48,7 @@ def large_host(monkeypatch):
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(random, events, newest):
     host = SimulatedHost(random.randrange, events, newest)
-    report = run(host, timeout=1.0, settle=0.5)
+    report = run(host, timeout=1.0, arrival_timeout=0.5)
     for process, signal in host.signals:
         assert process.ours or process.id.pid == TOUCHABLE_ABOVE and signal in (0, CONT), (process.id, signal)
         assert process.id.pid not in (0, 1, 2, 7, OWN)
@@ -63,7 +63,7 @@ def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(ran
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_each_process_is_reported_once_and_never_both_gone_and_alive(random, events):
     host = SimulatedHost(random.randrange, events)
-    report = run(host, timeout=0.5, settle=0.5)
+    report = run(host, timeout=0.5, arrival_timeout=0.5)
     rows = [(row["pid"], row["start"]) for row in report["gone"] + report["survivors"]]
     assert len(rows) == len(set(rows))
     alive = {(process.id.pid, process.id.start) for process in host.processes.values()}
@@ -206,7 +206,7 @@ def test_a_pass_that_fails_lets_a_held_root_and_its_parent_go_on():
 
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     control = TreeControl(search, host, stop_parent_with_root, host.clock, host.sleep)
-    kill_pass = KillPass(KillRequest(RUN, LEASE, "n0", settle=0.0), control)
+    kill_pass = KillPass(KillRequest(RUN, LEASE, "n0", arrival_timeout=0.0), control)
     assert kill_pass.find()
     control.sleep = fail
     with pytest.raises(MemoryError):
@@ -258,7 +258,7 @@ def test_a_process_that_gets_the_cookie_by_exec_after_the_first_scan_is_found():
         sleep(seconds)
 
     host.sleep = become_the_command
-    report = run(host, settle=1.0)
+    report = run(host, arrival_timeout=1.0)
     assert report["root"] == {"pid": 10, "ppid": 8}
     assert 10 not in host.processes
 

@@ -49,7 +49,7 @@ def bash(folder, script, name="script"):
 def kill(namespace, **options):
     """Run the kill pass; its report."""
     options.setdefault("timeout", 10.0)
-    options.setdefault("settle", 0.3)
+    options.setdefault("arrival_timeout", 0.3)
     output, dummy = namespace.run([sys.executable, "-I", "-S", "-c", MAIN, *request_words(KillRequest(RUN, LEASE, "n0", **options))])
     lines = [line for line in output.splitlines() if line]
     assert len(lines) == 1
@@ -270,7 +270,7 @@ def test_a_command_that_comes_late_is_still_ended(namespace, tmp_path):
     fifo = str(tmp_path / "late")
     os.mkfifo(fifo)
     namespace.spawn(["/bin/sh", "-c", 'read x < "$1"; exec /bin/sh -c "$0"', "export %s; echo ready; sleep 1000; true" % COOKIE, fifo])
-    words = request_words(KillRequest(RUN, LEASE, "n0", settle=50.0))
+    words = request_words(KillRequest(RUN, LEASE, "n0", arrival_timeout=50.0))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN.replace("main(sys", "print('looking', flush=True); main(sys"), *words])
     read_lines(running, 1, b"looking\n")
     with open(fifo, "w") as out:

@@ -24,9 +24,20 @@ seconds = st.one_of(st.integers(0, 10**6), st.floats(0, 10**6).map(lambda value:
     st.lists(st.integers(0, 1 << 40), max_size=4),
     seconds,
 )
-def test_what_is_asked_arrives(signal, children, children_signal, timeout, settle, arguments, escalate, found, began):
+def test_what_is_asked_arrives(signal, children, children_signal, timeout, arrival_timeout, arguments, escalate, found, began):
     request = KillRequest(
-        "0" * 16, "*", "1", signal, children, children_signal, timeout, settle, arguments, escalate, ",".join("%d:%d" % (pid, pid) for pid in found), began
+        "0" * 16,
+        "*",
+        "1",
+        signal,
+        children,
+        children_signal,
+        timeout,
+        arrival_timeout,
+        arguments,
+        escalate,
+        ",".join("%d:%d" % (pid, pid) for pid in found),
+        began,
     )
     words = request_words(request)
     read = read_request(words)

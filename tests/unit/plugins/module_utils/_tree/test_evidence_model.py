@@ -88,7 +88,7 @@ def title(form):
     return form.replace(b"%s", RUN.encode(), 1).replace(b"%s", LEASE.encode())
 
 
-def some_request(random, settle):
+def some_request(random, arrival_timeout):
     """A first signal of its own for the root and for the rest, all at once or one after the other."""
     return KillRequest(
         RUN,
@@ -98,14 +98,14 @@ def some_request(random, settle):
         children=random.random() < 0.8,
         children_signal=random.choice((15, 15, 2)),
         timeout=0.3,
-        settle=settle,
+        arrival_timeout=arrival_timeout,
         alone=random.random() < 0.7,
     )
 
 
 def kill_order(random, kind=TreeSearch):
     host = some_tree(random)
-    request = some_request(random, settle=0.1)
+    request = some_request(random, arrival_timeout=0.1)
     search = kind(CookieMatch(RUN, LEASE), host, host.OWN)
     kill_pass = KillPass(request, TreeControl(search, host, host.send, host.clock, host.sleep))
     if kill_pass.find():
@@ -122,7 +122,7 @@ def by_supervisor(random, kind=TreeSearch):
     host.above.add(host.collector.id)
     search = kind(CookieMatch(RUN, LEASE, 10), host, host.collector.id.pid)
     search.hold_below(host.collector.id.pid, 12)
-    kill_pass = KillPass(some_request(random, settle=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
+    kill_pass = KillPass(some_request(random, arrival_timeout=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
     if kill_pass.find():
         kill_pass.end()
     assert not host.wrong
@@ -260,13 +260,13 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     selection = of_dead(trees, snapshot, None, set()) if dead else of_runs(trees, params, set())
     host.events = random.randrange(10)
     monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)
-    control = kill.control_of(selection, KillRequest(timeout=0.3, settle=0.0), host)
+    control = kill.control_of(selection, KillRequest(timeout=0.3, arrival_timeout=0.0), host)
     control.clock, control.sleep = host.clock, host.sleep
     before = {being.id for being in host.beings.values()}
     signalled = []
     send = control.send
     control.send = lambda process, signal: (signalled.append((process, signal, lineage(host, process))), send(process, signal))
-    kill_pass = KillPass(KillRequest(timeout=0.3, settle=0.0), control)
+    kill_pass = KillPass(KillRequest(timeout=0.3, arrival_timeout=0.0), control)
     if kill_pass.find():
         kill_pass.end()
     for process, signal, line in signalled:

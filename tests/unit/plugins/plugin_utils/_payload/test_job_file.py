@@ -60,7 +60,7 @@ def test_a_job_that_was_ended_is_finished_and_failed(namespace, tmp_path):
     file = started_job(namespace, folder)
     before = json.loads(file.read_text())
     assert not before["finished"]
-    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(KillRequest(RUN, LEASE, "n0", timeout=10.0, settle=0.3), [sys.executable])])
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(KillRequest(RUN, LEASE, "n0", timeout=10.0, arrival_timeout=0.3), [sys.executable])])
     assert not parse_report(output, "n0").survivors
     after = json.loads(file.read_text())
     assert (after["finished"], after["failed"], after["ansible_job_id"]) == (True, True, file.name)

@@ -43,7 +43,7 @@ def namespace() -> Iterator[ProcessNamespace]:
 
 
 def request(**options) -> KillRequest:
-    return KillRequest(RUN, LEASE, "n0", **{"timeout": 10.0, "settle": 0.3, **options})
+    return KillRequest(RUN, LEASE, "n0", **{"timeout": 10.0, "arrival_timeout": 0.3, **options})
 
 
 def start(namespace: ProcessNamespace, kind: Kind) -> set[int]:
@@ -220,7 +220,7 @@ def test_a_host_that_shows_no_processes_of_its_own_has_it_said(namespace, interp
 def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
     witness = tmp_path / "witness"
     names = [f"$(touch {witness})", f"'; touch {witness}; '", f"`touch {witness}`", "a b"]
-    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(settle=0.0), names)])
+    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(arrival_timeout=0.0), names)])
     assert parse_report(output, "n0").method == "shell"
     assert not witness.exists()
 

@@ -85,7 +85,7 @@ class Task:
 
     def kill(self, pythons: tuple[str, ...] = PYTHONS, **options) -> KillReport:
         """Run the kill pass as the same user by the same way."""
-        request = KillRequest(RUN, LEASE, "n0", **{"timeout": 2.0, "settle": 0.3, **options})
+        request = KillRequest(RUN, LEASE, "n0", **{"timeout": 2.0, "arrival_timeout": 0.3, **options})
         answer = self.host.ssh(self.wrap(kill_command(request, pythons)), account=self.account)
         return parse_report(answer.stdout, "n0")
 

@@ -49,7 +49,7 @@ def kill(request, namespace):
     """Run the kill pass; its report."""
 
     def run(**options):
-        asked = KillRequest(RUN, LEASE, "n0", **{"settle": 0.3, "timeout": 20.0, **options})
+        asked = KillRequest(RUN, LEASE, "n0", **{"arrival_timeout": 0.3, "timeout": 20.0, **options})
         output, dummy = namespace.run(["/bin/sh", "-c", kill_command(asked, [sys.executable] if request.param == "python" else [])])
         return parse_report(output, "n0")
 
@@ -123,7 +123,7 @@ def test_with_kill_mode_tree_all_get_it_at_once(kill, namespace, tmp_path):
 def test_a_pass_that_dies_leaves_a_shell_that_can_be_ended(kill, namespace, tmp_path):
     """It stands still, with its signal pending: another pass ends it."""
     start(namespace, tmp_path, "trap '' TERM; {python} {counts} {count}; touch {folder}/next")
-    first = namespace.spawn(["/bin/sh", "-c", kill_command(KillRequest(RUN, LEASE, "n1", settle=0.3, timeout=100.0), [sys.executable])])
+    first = namespace.spawn(["/bin/sh", "-c", kill_command(KillRequest(RUN, LEASE, "n1", arrival_timeout=0.3, timeout=100.0), [sys.executable])])
     namespace.wait_for(lambda now: (tmp_path / "count").exists() and (tmp_path / "count").read_text(), "the first signal")
     passes = [pid for pid, process in namespace.processes().items() if "nonce=n1" in process.arguments]
     namespace.run(["kill", "-KILL", *map(str, passes)])
