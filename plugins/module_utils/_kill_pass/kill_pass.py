@@ -39,20 +39,20 @@ LEAVE_SECONDS = 2.0
 
 
 class KillPass:
-    """One pass for one request, in three steps: find(), end(), report(). hurried: whether the grace was cut short."""
+    """One pass for one request, in three steps: find(), end(), report(). grace_skipped: whether the grace was cut short."""
 
     def __init__(self, request: "KillRequest", control: "TreeControl") -> "None":
         self.request = request
         self.control = control
         self.refusal = ""
-        self.hurried = False
+        self.grace_skipped = False
         self._clock = control.clock
         self._turns = Turns(control, request.signal, request.children_signal, request.alone)
         self.began = request.began or self._clock()
 
-    def hurry(self) -> "None":
+    def skip_grace(self) -> "None":
         """The grace is over: go over to KILL at the next look."""
-        self.hurried = True
+        self.grace_skipped = True
 
     def find(self) -> "bool":
         """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
@@ -145,7 +145,7 @@ class KillPass:
                 known, pause = living, SHORTEST_PAUSE
                 self._turns.take()
             now = self._clock()
-            if now >= until or self.hurried:
+            if now >= until or self.grace_skipped:
                 return False
             # A scan of a large host takes its time: at most a quarter of a processor is ours.
             self._pause(max(pause, 3 * (now - began)), until)

@@ -12,7 +12,7 @@ import time
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import new_kill_pass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import PATIENCE_SECONDS, standing_supervisor
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK, read_request
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import ignore_signals, on_hurry, signal_alarm
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import ignore_signals, on_skip_grace, signal_alarm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,16 +59,16 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
         kill_pass = new_kill_pass(request)
     except OSError as error:
         raise SystemExit("treekill: this host does not show its processes: %s" % error)  # noqa: B904 - the error is told
-    if request.hurry:
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.skip_grace import hurry_others
+    if request.skip_grace:
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.skip_grace import skip_grace_of_others
 
-        hurry_others(request, kill_pass.control)
+        skip_grace_of_others(request, kill_pass.control)
     # Whoever hands a pass over waits for it, and may be the supervisor itself.
     supervisor = None if request.found else standing_supervisor(request, kill_pass.control.table)
     theirs = ""
     if supervisor is not None and supervisor.at_work:
-        on_hurry(kill_pass.hurry)
-        theirs = supervisor.await_report(request.timeout + PATIENCE_SECONDS, lambda: request.hurry or kill_pass.hurried)
+        on_skip_grace(kill_pass.skip_grace)
+        theirs = supervisor.await_report(request.timeout + PATIENCE_SECONDS, lambda: request.skip_grace or kill_pass.grace_skipped)
         if theirs:
             # Nothing can come any more but what it could not find, and that would be here by now.
             request.arrival_timeout = 0.0
@@ -83,7 +83,7 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
 
 def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
     """Find the tree and end it, or have root do so. The report, as JSON."""
-    on_hurry(kill_pass.hurry)
+    on_skip_grace(kill_pass.skip_grace)
     request = kill_pass.request
     if request.found:
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import take_over

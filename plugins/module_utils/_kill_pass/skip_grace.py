@@ -9,7 +9,7 @@ A pass is told, and not overtaken: what it has found stays found. A second pass 
 only root may read.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import HURRY, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SKIP_GRACE, Signaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 
-def hurry_others(request: "KillRequest", control: "TreeControl") -> "None":
-    """Send C(HURRY) to every pass of this run and lease that is not this one; sudo above a pass that was handed over to root passes it on.
+def skip_grace_of_others(request: "KillRequest", control: "TreeControl") -> "None":
+    """Send C(SKIP_GRACE) to every pass of this run and lease that is not this one; sudo above a pass that was handed over to root passes it on.
 
     A pass is known by its words, each an argument of its own. Whoever imitates that gets a signal that is sent by the user who runs the task, to
     processes that this user may signal anyway.
@@ -32,6 +32,6 @@ def hurry_others(request: "KillRequest", control: "TreeControl") -> "None":
             process = control.table.process(pid)
             if process is not None:
                 try:
-                    signaller.send(process.id, HURRY)
+                    signaller.send(process.id, SKIP_GRACE)
                 except OSError:
                     pass  # it has ended, which is what it was to be told; or it is root's, and the sudo above it passes the signal on

@@ -37,11 +37,11 @@ class StandingSupervisor:
         """Whether it is ending the tree by itself, or has done so."""
         return not is_supervisor(self._table.arguments(self._pid))
 
-    def await_report(self, seconds: "float", hurried: "Callable[[], bool]") -> "str":
+    def await_report(self, seconds: "float", skipped: "Callable[[], bool]") -> "str":
         """Its report, as JSON, when it is done; empty if it ends without one, or takes longer than so many seconds."""
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import fetch
 
-        return fetch(self._connection, self._pid, self._table, seconds, hurried)
+        return fetch(self._connection, self._pid, self._table, seconds, skipped)
 
 
 def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optional[StandingSupervisor]":

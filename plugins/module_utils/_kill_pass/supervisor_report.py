@@ -10,7 +10,7 @@ import select
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import HURRY, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SKIP_GRACE, Signaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ LOOK = 50
 LONGEST_BYTES = 16 << 20
 
 
-def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", hurried: "Callable[[], bool]") -> "str":
-    """What it sends before it closes. Passes a hurry on to it, once."""
+def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", skipped: "Callable[[], bool]") -> "str":
+    """What it sends before it closes. Passes an order to skip the grace on to it, once."""
     until = time.monotonic() + seconds
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -33,8 +33,8 @@ def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float"
     length = 0
     told = False
     while time.monotonic() < until and length < LONGEST_BYTES:
-        if hurried() and not told:
-            told = hurry(pid, table)
+        if skipped() and not told:
+            told = skip_grace_of_supervisor(pid, table)
         if poll.poll(LOOK):
             try:
                 part = connection.recv(65536)
@@ -47,14 +47,14 @@ def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float"
     return ""
 
 
-def hurry(pid: "int", table: "ProcessTable") -> "bool":
+def skip_grace_of_supervisor(pid: "int", table: "ProcessTable") -> "bool":
     """Tell a supervisor that its grace is over. Whether it was one at work: before, and after, the signal would mean something else."""
     process = table.process(pid)
     words = table.arguments(pid)
     if process is None or not words or not words[0].startswith(ENDING_TITLE.encode()):
         return False
     try:
-        Signaller(table.process).send(process.id, HURRY)
+        Signaller(table.process).send(process.id, SKIP_GRACE)
     except OSError:
         return False
     return True

@@ -23,7 +23,7 @@ class KillRequest:
     timeout: seconds between the first signal and KILL. arrival_timeout: seconds to look out for a tree that has not been seen yet.
     arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
     found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
-    hurry: whether other passes for the same lease that are in their grace are to go over to KILL.
+    skip_grace: whether other passes for the same lease that are in their grace are to go over to KILL.
     below: C(pid:pid:pid) of the supervisor, to whose tree all belongs that stands below it, of the module that it runs, and of the root above it:
     what carries the cookie of another root is a later run of the same command. C(0) for a root that is not known.
     """
@@ -42,7 +42,7 @@ class KillRequest:
         escalate: "bool" = True,
         found: "str" = "",
         began: "float" = 0.0,
-        hurry: "bool" = False,
+        skip_grace: "bool" = False,
         below: "str" = "",
         alone: "bool" = True,
     ) -> "None":
@@ -58,7 +58,7 @@ class KillRequest:
         self.escalate = escalate
         self.found = found
         self.began = began
-        self.hurry = hurry
+        self.skip_grace = skip_grace
         self.below = below
         self.alone = alone
 

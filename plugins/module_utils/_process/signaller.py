@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
 SIGCONT, SIGKILL, SIGSTOP = int(host_signals.SIGCONT), int(host_signals.SIGKILL), int(host_signals.SIGSTOP)
 # The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
-HURRY = int(host_signals.SIGUSR1)
+SKIP_GRACE = int(host_signals.SIGUSR1)
 
 
 def ignore_signals() -> "None":
@@ -28,9 +28,9 @@ def ignore_signals() -> "None":
         host_signals.signal(getattr(host_signals, name), host_signals.SIG_IGN)
 
 
-def on_hurry(call: "Callable[[], None]") -> "None":
-    """Call it when another pass for the same lease sends C(HURRY)."""
-    host_signals.signal(HURRY, lambda dummy, frame: call())
+def on_skip_grace(call: "Callable[[], None]") -> "None":
+    """Call it when another pass for the same lease sends C(SKIP_GRACE)."""
+    host_signals.signal(SKIP_GRACE, lambda dummy, frame: call())
 
 
 def signal_alarm(seconds: "int") -> "None":

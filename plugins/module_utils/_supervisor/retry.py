@@ -12,7 +12,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervi
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import read_request
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import listen_at, listen_for, socket_name
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import HURRY
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SKIP_GRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
     try:
         return listen_at(socket_name(run, lease))
     except OSError:
-        on_signal = host_signals.getsignal(HURRY)
+        on_signal = host_signals.getsignal(SKIP_GRACE)
         try:
             end_earlier_run(options, program)
         except OSError:
             pass  # this host does not show its processes: the command runs as it would without us
-        host_signals.signal(HURRY, on_signal)
+        host_signals.signal(SKIP_GRACE, on_signal)
     return listen_for(run, lease)
 
 

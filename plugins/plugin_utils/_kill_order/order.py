@@ -215,7 +215,7 @@ class KillOrder:
             arrival_timeout=ARRIVAL_TIMEOUT,
             arguments=self.show_arguments,
             escalate=True,
-            hurry=at_once,
+            skip_grace=at_once,
         )
         return kill_command(request, self.interpreters)
 
