@@ -86,9 +86,9 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
     on_skip_grace(kill_pass.skip_grace)
     request = kill_pass.request
     if request.found:
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import take_over
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import resume_as_root
 
-        take_over(kill_pass)
+        resume_as_root(kill_pass)
     try:
         if kill_pass.find():
             if request.escalate and kill_pass.denied() and os.geteuid():

@@ -44,7 +44,7 @@ def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
     return "", "sudo -n: " + (lines[-1].replace("sudo: ", "", 1) if lines else "status %d" % status)
 
 
-def take_over(kill_pass: "KillPass") -> "None":
+def resume_as_root(kill_pass: "KillPass") -> "None":
     """Put in what an earlier pass found, as far as these are still the same processes."""
     control = kill_pass.control
     for word in kill_pass.request.found.split(","):
