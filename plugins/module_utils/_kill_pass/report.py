@@ -26,8 +26,8 @@ LOGINS = "ssh server: its logins are left alone"
 def report(control: "TreeControl", request: "KillRequest", began: "float") -> "Dict[str, Any]":
     """What became of each process, in terms that JSON knows. began: on the control's clock; all times are seconds since then."""
     fates = list(control.fates.values())
-    spares = [Fate(process, "child") for process in control.search.spares.values()]
-    for fate in spares:
+    exempt = [Fate(process, "child") for process in control.search.exempt.values()]
+    for fate in exempt:
         fate.describe(control.table, request.arguments)
         fate.reason = LOGINS if fate.process.id in control.search.logins else ""
     # A supervisor goes by itself. What had to be killed was something else perhaps, and is named.
@@ -42,7 +42,7 @@ def report(control: "TreeControl", request: "KillRequest", began: "float") -> "D
         "root": root,
         "gone": _rows((fate for fate in fates if fate.ended is not None), began),
         "survivors": _rows((fate for fate in fates if fate.ended is None), began),
-        "spared": _rows(spares, began),
+        "spared": _rows(exempt, began),
         "unreadable": control.search.unreadable,
         "escalated": bool(request.found),
         "supervised": any(fate.role == SUPERVISOR for fate in control.fates.values()),

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
 VARIABLE = "TREEKILL"
-SPARE = "spare"
 # Beside the cookie of a task that may lose its connection and go on: who comes to look for the dead can't tell it from them otherwise.
 KEEP = "TREEKILL_KEEP=1"
 ANY_LEASE = "*"
@@ -136,6 +135,6 @@ class CookieMatch:
         return not quote and before.rstrip(b" ")[-1:] in (b"", b";", b"&", b"\n") and b"<<" not in before
 
 
-def is_spare(environment: "bytes") -> "bool":
+def is_exempt(environment: "bytes") -> "bool":
     """Whether NUL-separated environment entries contain C(TREEKILL=spare)."""
     return b"TREEKILL=spare" in environment.split(b"\0")

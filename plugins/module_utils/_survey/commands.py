@@ -13,7 +13,7 @@ import base64
 import re
 from itertools import islice
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import KEEP, CookieMatch, is_spare, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import KEEP, CookieMatch, is_exempt, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
@@ -112,7 +112,7 @@ class _Part(Snapshot):
         self._listed: List[int] = []
         for pid in whole.pids():
             environment = whole.environment(pid)
-            if is_spare(environment):
+            if is_exempt(environment):
                 self._spares.add(pid)
             for cookie in islice(cookies_in(environment), 1):
                 self.cookies[pid] = cookie
@@ -149,8 +149,8 @@ def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part") 
         if process.id in search.roots:
             tree.roots.append(process)
         _take_evidence(tree, process, below is not None, snapshot)
-    for spare in search.spares.values():
-        below = _nearest(spare, place, snapshot)
+    for process in search.exempt.values():
+        below = _nearest(process, place, snapshot)
         if below is not None:
             place[below].spared += 1
     for tree in trees.values():

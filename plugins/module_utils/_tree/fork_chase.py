@@ -63,7 +63,7 @@ def _catch(control: "TreeControl", pid: "int") -> "None":
 
 
 def _let_go(control: "TreeControl", process: "Process") -> "None":
-    """It has the cookie and is not of the tree: a service of systemd, what a spare has started."""
+    """It has the cookie and is not of the tree: a service of systemd, what an exempt process has started."""
     try:
         control.send(process.id, SIGCONT)
     except OSError:

@@ -15,7 +15,7 @@ A pid is fixed to its start time first; then the evidence is read; a signal is s
 evidence is of the process that gets the signal. A parent is one only if it was the same process before and after its child was read.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import is_spare
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import is_exempt
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ class TreeSearch:
     """The tree of a lease as far as it is known, as it stood when each process was found.
 
     members: what was found, parents before children. roots: those of them that began a command.
-    spares: what C(TREEKILL=spare) took out; logins: those of them that are ssh servers instead.
+    exempt: what C(TREEKILL=spare) took out; logins: those of them that are ssh servers instead.
     unreadable: how many environments the last complete scan was not allowed to read.
     vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder or orphan that was gone when
     we turned to it. Both say that somebody may be running from us.
@@ -46,7 +46,7 @@ class TreeSearch:
     def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: "int") -> "None":
         self.members: Dict[ProcessId, Process] = {}
         self.roots: Set[ProcessId] = set()
-        self.spares: Dict[ProcessId, Process] = {}
+        self.exempt: Dict[ProcessId, Process] = {}
         self.logins: Set[ProcessId] = set()
         self.vanished = False
         self.missed = 0
@@ -58,7 +58,7 @@ class TreeSearch:
         if own is not None:
             self._untouchable.update(process.id.pid for process in ancestors(own, table.process))
         self._member_pids: Dict[int, ProcessId] = {}
-        self._spare_pids: Dict[int, ProcessId] = {}
+        self._exempt_pids: Dict[int, ProcessId] = {}
         self._unreadable: Set[int] = set()
         self._dead: Set[int] = set()
         self._unsettled: Set[int] = set()
@@ -187,14 +187,14 @@ class TreeSearch:
     def _sort(self, pid: "int", environment: "bytes", holders: "List[int]") -> "None":
         if self.match.named_root(environment) is not None:
             holders.append(pid)
-        elif is_spare(environment):
+        elif is_exempt(environment):
             process = self._table.process(pid)
             # Read again, now that the pid is fixed to a process.
-            if process is not None and is_spare(self._table.environment(pid)):
-                self._spare_pids[pid] = process.id
+            if process is not None and is_exempt(self._table.environment(pid)):
+                self._exempt_pids[pid] = process.id
 
-    def _is_spare(self, process: "Process") -> "bool":
-        return self._spare_pids.get(process.id.pid) == process.id
+    def _is_exempt(self, process: "Process") -> "bool":
+        return self._exempt_pids.get(process.id.pid) == process.id
 
     def _is_login(self, process: "Process") -> "bool":
         """Whether a process is an ssh server of root's. Another user can give a process that name, and not that user id."""
@@ -230,7 +230,7 @@ class TreeSearch:
         process = self._table.process(pid)
         if process is None:
             self.missed = pid
-        if process is None or process.id in self.members or process.id in self.spares:
+        if process is None or process.id in self.members or process.id in self.exempt:
             return
         # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
         environment = self._table.environment(pid)
@@ -255,16 +255,16 @@ class TreeSearch:
         """The root above a process, the process itself without one, None if something between the two takes it out."""
         top = process
         taken_out = False
-        spare = self._is_spare(process)
+        exempt = self._is_exempt(process)
         for parent in ancestors(process, self._table.process):
             if self._is_login(parent):
                 break  # the login began there, whatever has started its server
-            if parent.id in self.spares:
+            if parent.id in self.exempt:
                 return None
             if parent.id in self.members or self.claims(parent):
                 top = parent
-                taken_out = spare
-            spare = spare or self._is_spare(parent)
+                taken_out = exempt
+            exempt = exempt or self._is_exempt(parent)
         return None if taken_out else top
 
     def _take_children(self, pids: "Iterable[int]") -> "None":
@@ -346,14 +346,14 @@ class TreeSearch:
         if self._is_login(process):
             # What it serves is not named either: that is other people's.
             self.logins.add(process.id)
-            self._add(process, self.spares)
+            self._add(process, self.exempt)
             return True
         if pid not in self._seen:
             self._read((pid,))
-        if not self._is_spare(process):
+        if not self._is_exempt(process):
             return False
-        for spare in [process, *self._below(process, lambda one: one.id.pid == self._own_pid)]:
-            self._add(spare, self.spares)
+        for one in [process, *self._below(process, lambda below: below.id.pid == self._own_pid)]:
+            self._add(one, self.exempt)
         return True
 
     def _add(self, process: "Process", to: "Dict[ProcessId, Process]") -> "None":

@@ -23,7 +23,7 @@ done
 case $run in ????????????????) ;; *) echo "treekill: not a run id: $run" >&2; exit 64;; esac
 mark="TREEKILL=$run/"
 case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
-all=" " above=" " roots=" " spares=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1
+all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1
 
 # centiseconds since boot, into $now: from the start of a process where /proc has no clock (subset=pid)
 clock() {
@@ -120,7 +120,7 @@ quote=$(printf "\047")
 serves() {
   case $name in sshd|sshd-session|sshd-auth|dropbear) grep -qs "^Uid:.[0-9]*.0[^0-9]" "/proc/$1/status";; *) false;; esac
 }
-# the topmost root above pid $1, itself without one, into $top and $top_start; $between: a spare below that root
+# the topmost root above pid $1, itself without one, into $top and $top_start; $between: an exempt process below that root
 climb() {
   passed= between= top=
   look "$1" 2>/dev/null || return
@@ -206,9 +206,9 @@ describe() {
 $(grep -Hsz "" $files | tr "\0\n" "\n?" | tr -c "\n\040-\176" "?" | cut -c1-270 | sed "s/[\\\\\"]/\\\\&/g")
 EOT
 }
-# take the spare $1 out
+# take the exempt process $1 out
 set_aside() {
-  spares="$spares$1 " grown=1
+  exempt="$exempt$1 " grown=1
   eval "sent_$1= ended_$1= start_${1%_*}=${1#*_} ppid_$1=$ppid user_$1= command_$1= name_$1=\$name"
   describe "$1"
 }
@@ -252,16 +252,16 @@ scan() {
   while [ "$grown" ]; do
     grown=
     while read -r pid up; do
-      case $all$spares in *" ${up}_"*) below "$pid";; esac
+      case $all$exempt in *" ${up}_"*) below "$pid";; esac
     done <<EOT
 $table
 EOT
   done
   describe "$new"
 }
-# is pid $1 that of a process of the tree, or of a spare, and not given again since?
+# is pid $1 that of a process of the tree, or exempt, and not given again since?
 known() {
-  case $all$spares in *" ${1}_"*) look "$1" 2>/dev/null;; *) false;; esac && case $all$spares in *" ${1}_$start "*) ;; *) false;; esac
+  case $all$exempt in *" ${1}_"*) look "$1" 2>/dev/null;; *) false;; esac && case $all$exempt in *" ${1}_$start "*) ;; *) false;; esac
 }
 # take pid $1 if what it says is its parent is a process of the tree, and still the same
 below() {
@@ -273,9 +273,9 @@ below() {
   serves "$1" && server=1 || server=
   eval "parent=${up}_\$start_$up"
   case $logins in *" $parent "*) return;; esac
-  case $all$spares in *" $parent "*) ;; *) return;; esac
+  case $all$exempt in *" $parent "*) ;; *) return;; esac
   lives "$parent" || return
-  case $server$spares$spare in 1*|*" $parent "*|*" $1 "*)
+  case $server$exempt$spare in 1*|*" $parent "*|*" $1 "*)
     [ "$server" ] && logins="$logins${1}_$born "
     look "$1" 2>/dev/null && [ "$start" = "$born" ] && set_aside "${1}_$born"
     return;;
@@ -581,7 +581,7 @@ report() {
   printf "],\"survivors\":["
   rows "$still" 1
   printf "],\"spared\":["
-  rows "$spares"
+  rows "$exempt"
   printf "],\"unreadable\":%d,\"escalated\":%s,\"seconds\":%s}\n" "$blind" "$handed" "$took"
 }
 

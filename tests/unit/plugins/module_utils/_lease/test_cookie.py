@@ -7,7 +7,7 @@
 import shlex
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie, CookieMatch, check_names, export_command, is_spare, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie, CookieMatch, check_names, export_command, is_exempt, parse_cookie
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,7 +119,7 @@ def test_of_two_runs_of_one_command_only_that_of_the_root_is_matched():
     [(b"A=1\0TREEKILL=spare\0", True), (b"TREEKILL=spare", True), (b"TREEKILL=spared\0", False), (b"X=TREEKILL=spare\0", False), (b"", False)],
 )
 def test_a_spare_says_exactly_so(environment, expected):
-    assert is_spare(environment) is expected
+    assert is_exempt(environment) is expected
 
 
 SCRIPT = export_command(RUN, LEASE) + "; python3 'a b'"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch, is_spare, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch, is_exempt, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest, read_request
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable, parse_stat
@@ -161,7 +161,7 @@ def test_any_environment_has_a_root_or_none(environment):
     for lease in (LEASE, "*"):
         root = CookieMatch(RUN, lease).named_root(environment)
         assert root is None or root >= 0
-    assert is_spare(environment) in (True, False)
+    assert is_exempt(environment) in (True, False)
 
 
 WORDS = st.text(max_size=30) | st.builds("{}={}".format, st.sampled_from([*vars(KillRequest()), "__class__", "__doc__", "x"]), st.text(max_size=8))
