@@ -15,20 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable
 
-    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import Fate
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess
 
 # Seconds for one file. Its disk may be slow, or gone with its server.
 FILE_SECONDS = 3.0
 
 
-def tell_jobs(fates: "Iterable[Fate]") -> "None":
+def tell_jobs(processes: "Iterable[TrackedProcess]") -> "None":
     """Write the file of each job whose processes are all gone, one of them by a signal of ours."""
     jobs: Dict[Any, Any] = {}
-    for fate in fates:
-        if fate.job:
-            jobs.setdefault((fate.job[0], fate.user), []).append(fate)
+    for tracked in processes:
+        if tracked.job:
+            jobs.setdefault((tracked.job[0], tracked.user), []).append(tracked)
     for (job, user), wrappers in jobs.items():
-        if any(fate.sent for fate in wrappers) and all(fate.ended is not None for fate in wrappers):
+        if any(tracked.sent for tracked in wrappers) and all(tracked.ended is not None for tracked in wrappers):
             write_apart(job, user, dict(entry.partition(b"=")[::2] for entry in wrappers[0].job[1:]))
 
 

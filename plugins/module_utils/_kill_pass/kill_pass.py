@@ -61,7 +61,7 @@ class KillPass:
         while True:
             began = self._clock()
             self.control.scan()
-            if self.control.fates:
+            if self.control.processes:
                 self.control.freeze()
                 return True
             now = self._clock()
@@ -72,7 +72,7 @@ class KillPass:
 
     def denied(self) -> "bool":
         """Whether there is somebody whom we must not signal."""
-        return any(fate.denied for fate in self.control.living())
+        return any(tracked.denied for tracked in self.control.living())
 
     def end(self) -> "None":
         """End what find() found, and whatever of the tree turns up meanwhile."""
@@ -83,7 +83,7 @@ class KillPass:
 
                 kill_the_rest(self.control)
             self.control.release()
-            supervised = any(fate.role == SUPERVISOR for fate in self.control.fates.values())
+            supervised = any(tracked.role == SUPERVISOR for tracked in self.control.processes.values())
             until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
             while self.control.living() and not self.control.targets() and self._clock() < until:
                 self._pause(LONGEST_PAUSE / 10, until)
@@ -96,10 +96,10 @@ class KillPass:
                 kill_the_rest(self.control)
         finally:
             self.control.release()
-        if any(fate.job for fate in self.control.fates.values()):
+        if any(tracked.job for tracked in self.control.processes.values()):
             from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import tell_jobs
 
-            tell_jobs(self.control.fates.values())
+            tell_jobs(self.control.processes.values())
         if self.control.living():
             from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import explain
 
@@ -131,7 +131,7 @@ class KillPass:
             targets = self.control.targets()
             waits = self.control.awaits_supervisors()
             if self.control.scan(last=waits or not targets):
-                if any(fate.role == "root" and not fate.loose for fate in self.control.unsignalled()):
+                if any(tracked.role == "root" and not tracked.loose for tracked in self.control.unsignalled()):
                     # The command has arrived a second time.
                     self.control.freeze()
                     self.control.see()

@@ -9,7 +9,7 @@ The json module is not used: importing it takes longer than a whole kill pass.
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGKILL
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, Fate
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TrackedProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,50 +25,50 @@ LOGINS = "ssh server: its logins are left alone"
 
 def report(control: "TreeControl", request: "KillRequest", began: "float") -> "Dict[str, Any]":
     """What became of each process, in terms that JSON knows. began: on the control's clock; all times are seconds since then."""
-    fates = list(control.fates.values())
-    exempt = [Fate(process, "child") for process in control.search.exempt.values()]
-    for fate in exempt:
-        fate.describe(control.table, request.arguments)
-        fate.reason = LOGINS if fate.process.id in control.search.logins else ""
+    processes = list(control.processes.values())
+    exempt = [TrackedProcess(process, "child") for process in control.search.exempt.values()]
+    for tracked in exempt:
+        tracked.describe(control.table, request.arguments)
+        tracked.reason = LOGINS if tracked.process.id in control.search.logins else ""
     # A supervisor goes by itself. What had to be killed was something else perhaps, and is named.
-    fates = [fate for fate in fates if fate.role != SUPERVISOR or fate.sent == SIGKILL]
+    processes = [tracked for tracked in processes if tracked.role != SUPERVISOR or tracked.sent == SIGKILL]
     root = None
-    for fate in reversed(fates):
-        if fate.role == "root":
-            root = {"pid": fate.process.id.pid, "ppid": fate.process.ppid}
+    for tracked in reversed(processes):
+        if tracked.role == "root":
+            root = {"pid": tracked.process.id.pid, "ppid": tracked.process.ppid}
     return {
         "version": VERSION,
         "method": control.table.method,
         "root": root,
-        "gone": _rows((fate for fate in fates if fate.ended is not None), began),
-        "survivors": _rows((fate for fate in fates if fate.ended is None), began),
+        "gone": _rows((tracked for tracked in processes if tracked.ended is not None), began),
+        "survivors": _rows((tracked for tracked in processes if tracked.ended is None), began),
         "spared": _rows(exempt, began),
         "unreadable": control.search.unreadable,
         "escalated": bool(request.found),
-        "supervised": any(fate.role == SUPERVISOR for fate in control.fates.values()),
+        "supervised": any(tracked.role == SUPERVISOR for tracked in control.processes.values()),
         "seconds": round(control.clock() - began, 3),
     }
 
 
-def _rows(fates: "Iterable[Fate]", began: "float") -> "List[Dict[str, Any]]":
+def _rows(processes: "Iterable[TrackedProcess]", began: "float") -> "List[Dict[str, Any]]":
     rows = []
-    for fate in fates:
-        process = fate.process
+    for tracked in processes:
+        process = tracked.process
         row: Dict[str, Any] = {
             "pid": process.id.pid,
             "start": process.id.start,
             "ppid": process.ppid,
-            "user": user_name(fate.user),
-            "command": fate.command,
-            "role": "root" if fate.role == "root" else "child",
+            "user": user_name(tracked.user),
+            "command": tracked.command,
+            "role": "root" if tracked.role == "root" else "child",
             "ended": None,
             "seconds": None,
         }
-        if fate.ended is not None:
-            row["ended"] = signal_name(fate.sent) if fate.sent else "exited"
-            row["seconds"] = round(fate.ended - began, 3)
-        if fate.reason:
-            row["reason"] = fate.reason
+        if tracked.ended is not None:
+            row["ended"] = signal_name(tracked.sent) if tracked.sent else "exited"
+            row["seconds"] = round(tracked.ended - began, 3)
+        if tracked.reason:
+            row["reason"] = tracked.reason
         rows.append(row)
     return rows
 

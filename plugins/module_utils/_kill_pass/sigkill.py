@@ -10,7 +10,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process.priority import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGKILL, SIGSTOP
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, Fate
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TrackedProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ LAST_LOOKS, LAST_SECONDS = 3, 0.5
 
 def kill_the_rest(control: "TreeControl") -> "None":
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
-    held = [fate for fate in control.living() if fate.held]
+    held = [tracked for tracked in control.living() if tracked.held]
     control.end_grace()
     with FirstTurn():
         _kill_until_none_is_left(control)
     # What was held and must not be killed goes on now, and dies of the signal that it has had.
     until = control.clock() + RELEASE_SECONDS
-    while any(fate.ended is None for fate in held) and control.clock() < until:
+    while any(tracked.ended is None for tracked in held) and control.clock() < until:
         control.sleep(LONGEST_KILL_PAUSE / 10)
         control.look()
 
@@ -47,12 +47,12 @@ def _kill_until_none_is_left(control: "TreeControl") -> "None":
     began = control.clock()
     pause = SHORTEST_KILL_PAUSE
     while True:
-        known = len(control.fates)
+        known = len(control.processes)
         left = _kill(control)
         control.look()
         if not left and not control.scan(last=True):
             return
-        runs_away = control.search.missed > 0 or len(control.fates) > known
+        runs_away = control.search.missed > 0 or len(control.processes) > known
         if control.clock() - began >= (RUNAWAY_SECONDS if runs_away else KILL_SECONDS):
             break
         control.sleep(pause)
@@ -72,28 +72,28 @@ def _look_for_the_last(control: "TreeControl") -> "None":
         if control.targets() or not control.scan(last=True):
             return
     # A survivor whom we could not catch, for the user to know of; his supervisor stays with him.
-    pid = control.search.missed or list(control.fates.values())[-1].process.id.pid
-    runaway = Fate(Process(ProcessId(pid, 0), 0, "?", 1, "?"), "child")
+    pid = control.search.missed or list(control.processes.values())[-1].process.id.pid
+    runaway = TrackedProcess(Process(ProcessId(pid, 0), 0, "?", 1, "?"), "child")
     runaway.late = True
-    control.fates[runaway.process.id] = runaway
+    control.processes[runaway.process.id] = runaway
 
 
 def _kill(control: "TreeControl") -> "bool":
     """Freeze, and KILL who may be killed. Whether there was anybody."""
-    for fate in control.targets():
+    for tracked in control.targets():
         # A sudo above the tree that stopped because of it would stand still for ever, where we can't continue it.
-        if fate.sent != SIGKILL and not fate.denied and control.may_stop(fate.process):
-            control.signal(fate, SIGSTOP)
+        if tracked.sent != SIGKILL and not tracked.denied and control.may_stop(tracked.process):
+            control.signal(tracked, SIGSTOP)
     control.freeze()
     shields = shielding(control)
     anybody = False
-    for fate in control.targets():
-        if fate.process.id in shields:
-            control.signal(fate, SIGCONT)
-        elif not fate.denied:
+    for tracked in control.targets():
+        if tracked.process.id in shields:
+            control.signal(tracked, SIGCONT)
+        elif not tracked.denied:
             anybody = True
-            if fate.sent != SIGKILL:
-                control.signal(fate, SIGKILL)
+            if tracked.sent != SIGKILL:
+                control.signal(tracked, SIGKILL)
     return anybody
 
 
@@ -103,10 +103,10 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
     A sudo that is killed can't pass a signal on any more, and its command, which we must not signal, would live on as an orphan.
     """
     shields: Dict[ProcessId, int] = {}
-    living = {fate.process.id.pid: fate for fate in control.living()}
-    for fate in control.living():
-        pid = fate.process.id.pid
-        process = control.table.process(pid) if fate.denied else None
+    living = {tracked.process.id.pid: tracked for tracked in control.living()}
+    for tracked in control.living():
+        pid = tracked.process.id.pid
+        process = control.table.process(pid) if tracked.denied else None
         while process is not None and process.ppid in living:
             above = living[process.ppid].process.id
             if above in shields:
@@ -119,19 +119,19 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
 def explain(control: "TreeControl", refusal: "str") -> "None":
     """Give each survivor its reason. refusal: why sudo was of no use, empty if it was not asked."""
     shields = shielding(control)
-    for fate in control.living():
-        process = control.table.process(fate.process.id.pid)
-        if fate.role == SUPERVISOR and fate.sent != SIGKILL:
+    for tracked in control.living():
+        process = control.table.process(tracked.process.id.pid)
+        if tracked.role == SUPERVISOR and tracked.sent != SIGKILL:
             continue
-        if fate.role != SUPERVISOR and not control.is_target(fate):
-            fate.reason = "left: kill_children is false"
-        elif fate.denied:
-            fate.reason = "not permitted (owned by %s%s)" % (user_name(fate.user) or "another user", "; " + refusal if refusal else "")
-        elif fate.process.id in shields:
-            fate.reason = "not killed: pid %d below it may not be signalled and would live on as an orphan" % shields[fate.process.id]
+        if tracked.role != SUPERVISOR and not control.is_target(tracked):
+            tracked.reason = "left: kill_children is false"
+        elif tracked.denied:
+            tracked.reason = "not permitted (owned by %s%s)" % (user_name(tracked.user) or "another user", "; " + refusal if refusal else "")
+        elif tracked.process.id in shields:
+            tracked.reason = "not killed: pid %d below it may not be signalled and would live on as an orphan" % shields[tracked.process.id]
         elif process is not None and process.state == "D":
-            fate.reason = "uninterruptible (state D)"
-        elif fate.late:
-            fate.reason = "still starting new processes %g s after KILL" % RUNAWAY_SECONDS
+            tracked.reason = "uninterruptible (state D)"
+        elif tracked.late:
+            tracked.reason = "still starting new processes %g s after KILL" % RUNAWAY_SECONDS
         else:
-            fate.reason = "still there %g s after KILL (state %s)" % (KILL_SECONDS, process.state if process is not None else "?")
+            tracked.reason = "still there %g s after KILL (state %s)" % (KILL_SECONDS, process.state if process is not None else "?")

@@ -27,7 +27,7 @@ EXTRA_SECONDS = 20.0
 def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
     """Run the program as root, with what was found so far. (report as JSON, "") or ("", why not)."""
     request = kill_pass.request
-    found = ",".join("%d:%d" % (fate.process.id.pid, fate.process.id.start) for fate in kill_pass.control.living())
+    found = ",".join("%d:%d" % (tracked.process.id.pid, tracked.process.id.start) for tracked in kill_pass.control.living())
     request.began = kill_pass.began
     # The program goes through stdin: sudo writes the command line to the system's log. So does what was found: the kernel takes 128 KiB in one word.
     command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]

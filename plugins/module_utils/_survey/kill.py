@@ -15,7 +15,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervi
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller, ignore_signals
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_LENGTH, SUPERVISOR, Fate, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_LENGTH, SUPERVISOR, TrackedProcess, TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 TYPE_CHECKING = False
@@ -60,25 +60,25 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
     found: List[Dict[str, Any]] = []
     survivors: List[Dict[str, Any]] = []
     for process in control.search.members.values():
-        fate = Fate(process, "root" if process.id in control.search.roots else "child")
-        fate.describe(control.table, request.arguments)
-        if fate.role == SUPERVISOR:
+        tracked = TrackedProcess(process, "root" if process.id in control.search.roots else "child")
+        tracked.describe(control.table, request.arguments)
+        if tracked.role == SUPERVISOR:
             continue  # it goes by itself when nobody is left
-        control.signal(fate, 0)
+        control.signal(tracked, 0)
         row = {
             "pid": process.id.pid,
             "start": process.id.start,
             "ppid": process.ppid,
-            "user": user_name(fate.user),
-            "command": _masked(fate.command),
-            "role": fate.role,
+            "user": user_name(tracked.user),
+            "command": _masked(tracked.command),
+            "role": tracked.role,
         }
-        if not control.is_target(fate):
+        if not control.is_target(tracked):
             survivors.append(dict(row, reason="left: kill_children is false"))
-        elif fate.denied:
-            survivors.append(dict(row, reason="not permitted (owned by %s)" % user_name(fate.user)))
-        elif fate.ended is None:
-            found.append(dict(row, signal=signal_name(request.signal if fate.role == "root" else request.children_signal)))
+        elif tracked.denied:
+            survivors.append(dict(row, reason="not permitted (owned by %s)" % user_name(tracked.user)))
+        elif tracked.ended is None:
+            found.append(dict(row, signal=signal_name(request.signal if tracked.role == "root" else request.children_signal)))
     return {"found": found, "survivors": survivors}
 
 

@@ -38,7 +38,7 @@ def joined(words: "List[bytes]") -> "bytes":
     return text if text.split() == words else b"\0".join(words)
 
 
-class Fate:
+class TrackedProcess:
     """A process of the tree and what becomes of it.
 
     process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
@@ -89,7 +89,7 @@ class Fate:
 class TreeControl:
     """A tree in our hands. What reads the process table, sends signals and tells the time is given.
 
-    fates: of all that was ever found, parents before children. late: whether the grace is over. signalled: when it began, as the table tells start times.
+    processes: of all that was ever found, parents before children. late: whether the grace is over. signalled: when it began, as the table tells start times.
     """
 
     def __init__(  # noqa: PLR0917 - all that it works with, named by who calls
@@ -102,7 +102,7 @@ class TreeControl:
         children: "bool" = True,
         arguments: "bool" = True,
     ) -> "None":
-        self.fates: Dict[ProcessId, Fate] = {}
+        self.processes: Dict[ProcessId, TrackedProcess] = {}
         self.late = False
         self.signalled: Optional[int] = None
         self.search = search
@@ -114,17 +114,17 @@ class TreeControl:
         self._arguments = arguments
         self._above: List[Process] = []
 
-    def is_target(self, fate: "Fate") -> "bool":
+    def is_target(self, tracked: "TrackedProcess") -> "bool":
         """Whether a process is to be ended, or only watched."""
-        return fate.role != SUPERVISOR and (self._children or fate.role == "root")
+        return tracked.role != SUPERVISOR and (self._children or tracked.role == "root")
 
-    def living(self) -> "List[Fate]":
+    def living(self) -> "List[TrackedProcess]":
         """The processes that have not ended."""
-        return [fate for fate in self.fates.values() if fate.ended is None]
+        return [tracked for tracked in self.processes.values() if tracked.ended is None]
 
-    def targets(self) -> "List[Fate]":
+    def targets(self) -> "List[TrackedProcess]":
         """The living processes that the request asks to end."""
-        return [fate for fate in self.living() if self.is_target(fate)]
+        return [tracked for tracked in self.living() if self.is_target(tracked)]
 
     def scan(self, last: "bool" = False) -> "bool":
         """Find new members and stop them at once, parents before children. Whether there was anybody, caught or not.
@@ -134,7 +134,7 @@ class TreeControl:
         self.search.scan(last)
         if self._stop_new():
             return True
-        if not (self.search.vanished or self.search.missed) or self.fates and not last:
+        if not (self.search.vanished or self.search.missed) or self.processes and not last:
             return False
         from ansible_collections.treekill.remote.plugins.module_utils._tree.fork_chase import pursue
 
@@ -156,62 +156,62 @@ class TreeControl:
 
     def _stop_new(self) -> "bool":
         new = []
-        found = list(self.search.members.values())[len(self.fates) :]
+        found = list(self.search.members.values())[len(self.processes) :]
         # With a root comes a command that has arrived a second time: that is to be ended as the first was.
         arrived = any(process.id in self.search.roots for process in found)
         for process in found:
-            fate = Fate(process, "root" if process.id in self.search.roots else "child")
-            fate.late = self.late
+            tracked = TrackedProcess(process, "root" if process.id in self.search.roots else "child")
+            tracked.late = self.late
             # Whether it was started after the freeze, and is no command that has arrived a second time.
             runs_on = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled
-            fate.cleans = runs_on and self._had_signal(process)
-            self.fates[process.id] = fate
-            new.append(fate)
-            if self.is_target(fate):
+            tracked.cleans = runs_on and self._had_signal(process)
+            self.processes[process.id] = tracked
+            new.append(tracked)
+            if self.is_target(tracked):
                 if runs_on:
                     # It may have been stopped before it was known: see fork_chase.
-                    self.signal(fate, SIGCONT)
+                    self.signal(tracked, SIGCONT)
                 else:
                     # signal 0 asks whether we might
-                    self.signal(fate, SIGSTOP if self.may_stop(process) else 0)
-        for fate in new:
-            self.describe(fate)
-            if fate.role == SUPERVISOR:
+                    self.signal(tracked, SIGSTOP if self.may_stop(process) else 0)
+        for tracked in new:
+            self.describe(tracked)
+            if tracked.role == SUPERVISOR:
                 # It stays as long as we do, and does not stand still for ever if we die: see _supervisor/give_way.py.
-                self.signal(fate, SIGCONT)
+                self.signal(tracked, SIGCONT)
         return bool(new)
 
     def _had_signal(self, process: "Process") -> "bool":
         """Whether what started a process has had its first signal: what has not goes on with its work. An orphan does not show it."""
         parent = self.table.process(process.ppid)
-        above = self.fates.get(parent.id) if parent is not None else None
+        above = self.processes.get(parent.id) if parent is not None else None
         return above is None or above.ended is not None or above.role == SUPERVISOR or bool(above.sent) or above.cleans
 
-    def describe(self, fate: "Fate") -> "None":
+    def describe(self, tracked: "TrackedProcess") -> "None":
         """Note what a process is, while it still shows it."""
-        fate.describe(self.table, self._arguments)
-        if self._supervises(fate):
-            fate.role = SUPERVISOR
-            self.search.hold_below(fate.process.id.pid)
+        tracked.describe(self.table, self._arguments)
+        if self._supervises(tracked):
+            tracked.role = SUPERVISOR
+            self.search.hold_below(tracked.process.id.pid)
 
-    def _supervises(self, fate: "Fate") -> "bool":
+    def _supervises(self, tracked: "TrackedProcess") -> "bool":
         """Whether a process is the supervisor of a lease that is ended here. Its title alone says nothing: a job can call itself so.
 
         It names the lease whose cookie it carries, runs as the user of the root above it, and no other supervisor stands above it: a job is below its own.
         """
-        pid = fate.process.id.pid
+        pid = tracked.process.id.pid
         words = self.table.arguments(pid)
         if not is_supervisor(words):
             return False
         environment = self.table.environment(pid)
         if self.search.match.named_root(environment) is None or not names_its_lease(words, environment):
             return False
-        for parent in ancestors(fate.process, self.table.process):
-            above = self.fates.get(parent.id)
+        for parent in ancestors(tracked.process, self.table.process):
+            above = self.processes.get(parent.id)
             if self.search.holds_below(parent.id.pid):
                 return False
             if above is not None and above.role == "root":
-                return self.table.user(parent.id.pid) == fate.user
+                return self.table.user(parent.id.pid) == tracked.user
         return True
 
     def may_stop(self, process: "Process") -> "bool":
@@ -234,15 +234,15 @@ class TreeControl:
     def end_grace(self) -> "None":
         """Who is found from now on is late, and who was let be is a target like any other."""
         self.late = True
-        for fate in self.living():
-            fate.held = False
-            if fate.cleans:
+        for tracked in self.living():
+            tracked.held = False
+            if tracked.cleans:
                 # Found when it had just been forked, perhaps; by now it shows what it runs.
-                self.describe(fate)
+                self.describe(tracked)
 
-    def unsignalled(self) -> "List[Fate]":
+    def unsignalled(self) -> "List[TrackedProcess]":
         """The targets that are to get their first signal."""
-        return [fate for fate in self.targets() if not fate.sent and not fate.cleans]
+        return [tracked for tracked in self.targets() if not tracked.sent and not tracked.cleans]
 
     def freeze(self) -> "None":
         """Scan until a scan finds nobody new and everybody stands still: a fork that had begun before the stop still comes to its end."""
@@ -261,57 +261,57 @@ class TreeControl:
             else:
                 self.sleep(0.0005)
 
-    def _moves(self, fate: "Fate") -> "bool":
-        process = self.table.process(fate.process.id.pid)
-        return process is not None and process.id == fate.process.id and process.state in "RS" and not fate.denied and (self.late or not fate.cleans)
+    def _moves(self, tracked: "TrackedProcess") -> "bool":
+        process = self.table.process(tracked.process.id.pid)
+        return process is not None and process.id == tracked.process.id and process.state in "RS" and not tracked.denied and (self.late or not tracked.cleans)
 
-    def signal(self, fate: "Fate", signal: "int") -> "None":
+    def signal(self, tracked: "TrackedProcess", signal: "int") -> "None":
         """Send a signal, and note what its answer says."""
         try:
-            self.send(fate.process.id, signal)
+            self.send(tracked.process.id, signal)
         except ProcessLookupError:
-            if fate.ended is None:
-                fate.ended = self.clock()
+            if tracked.ended is None:
+                tracked.ended = self.clock()
         except PermissionError:
-            fate.denied = True
+            tracked.denied = True
         else:
             if signal not in (SIGSTOP, SIGCONT):
-                fate.sent = signal
+                tracked.sent = signal
 
     def look(self) -> "None":
         """Note what is gone. What got a signal and stands stopped again is woken: nothing else will do it."""
         self.see()
-        for fate in self.living():
-            if fate.stopped and not fate.held and (fate.sent or fate.loose) and fate.sent != SIGKILL and not fate.cleans:
-                self.signal(fate, SIGCONT)
+        for tracked in self.living():
+            if tracked.stopped and not tracked.held and (tracked.sent or tracked.loose) and tracked.sent != SIGKILL and not tracked.cleans:
+                self.signal(tracked, SIGCONT)
         self.wake()
 
     def see(self) -> "None":
         """Note what is gone, and how the rest stands. Nothing is woken."""
         now = self.clock()
-        for fate in self.living():
-            process = self.table.process(fate.process.id.pid)
-            if process is not None and not process.id.start and fate.process.id.start:
-                fate.denied = True  # it has become another user's, and does not show any more
-            elif process is None or process.id != fate.process.id or not process.alive:
-                fate.ended = now
+        for tracked in self.living():
+            process = self.table.process(tracked.process.id.pid)
+            if process is not None and not process.id.start and tracked.process.id.start:
+                tracked.denied = True  # it has become another user's, and does not show any more
+            elif process is None or process.id != tracked.process.id or not process.alive:
+                tracked.ended = now
             else:
-                fate.see(process)
+                tracked.see(process)
 
     def release(self) -> "None":
         """Let go of what stays because of us: nobody is left, or nobody who can be ended. A supervisor knows it by the second CONT."""
-        for fate in self.living():
-            if fate.role == SUPERVISOR:
-                self.signal(fate, SIGCONT)
+        for tracked in self.living():
+            if tracked.role == SUPERVISOR:
+                self.signal(tracked, SIGCONT)
         self.wake()
 
     def thaw(self) -> "None":
         """Let all go on that we have stopped, when something went wrong and somebody else has to end them."""
-        for fate in reversed(self.targets()):
-            fate.held = False
-            if fate.sent != SIGKILL:
+        for tracked in reversed(self.targets()):
+            tracked.held = False
+            if tracked.sent != SIGKILL:
                 try:
-                    self.signal(fate, SIGCONT)
+                    self.signal(tracked, SIGCONT)
                 except OSError:
                     pass  # whatever it is: the others are to go on
         self.release()
@@ -322,14 +322,14 @@ class TreeControl:
         A shell waits for its command before it ends. That is a supervisor, which stays until the shell is gone.
         """
         living = self.living()
-        by_pid = {fate.process.id.pid: fate for fate in living}
+        by_pid = {tracked.process.id.pid: tracked for tracked in living}
         above = set()
         for supervisor in living:
             one = supervisor if supervisor.role == SUPERVISOR else None
             while one is not None and one.process.id not in above:
                 above.add(one.process.id)
                 one = by_pid.get(one.ppid)
-        return 0 < len(above) == len(living) and any(fate.role != SUPERVISOR for fate in living)
+        return 0 < len(above) == len(living) and any(tracked.role != SUPERVISOR for tracked in living)
 
     def _stands_still(self, process: "Process") -> "bool":
         now = self.table.process(process.id.pid)
@@ -337,16 +337,16 @@ class TreeControl:
 
     def dismiss(self) -> "None":
         """A supervisor without anybody to watch goes by itself, unless something is wrong with it."""
-        for fate in self.living():
-            if fate.role == SUPERVISOR and not self.targets():
-                self.signal(fate, SIGKILL)
+        for tracked in self.living():
+            if tracked.role == SUPERVISOR and not self.targets():
+                self.signal(tracked, SIGKILL)
 
     def wake(self) -> "None":
         """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped.
 
         Not while their command is held: they would continue it.
         """
-        if any(fate.held and fate.role == "root" for fate in self.living()):
+        if any(tracked.held and tracked.role == "root" for tracked in self.living()):
             return
         for process in self._above:
             if self._stands_still(process):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Sequence, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
-    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import Fate, TreeControl
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess, TreeControl
 
 SHELLS = frozenset(
     ("sh", "bash", "rbash", "dash", "ash", "busybox", "zsh", "ksh", "ksh93", "mksh", "lksh", "yash", "fish", "tcsh", "csh", "bsd-csh", "static-sh", "toybox")
@@ -48,8 +48,8 @@ class Turns:
         # Judged once: what a process does about a signal while it cleans up says nothing of how it is run.
         self._fronts: Dict[Tuple[ProcessId, ProcessId], bool] = {}
         self._passers: Set[ProcessId] = set()
-        self._by_pid: Dict[int, Fate] = {}
-        self._below: Dict[int, List[Fate]] = {}
+        self._by_pid: Dict[int, TrackedProcess] = {}
+        self._below: Dict[int, List[TrackedProcess]] = {}
         self._holding: Set[int] = set()
 
     def take(self) -> "None":
@@ -59,145 +59,147 @@ class Turns:
         """
         control = self._control
         living = control.living()
-        self._by_pid = {fate.process.id.pid: fate for fate in living}
+        self._by_pid = {tracked.process.id.pid: tracked for tracked in living}
         self._below = {}
         tops = []
-        for fate in living:
-            above = self._by_pid.get(fate.ppid)
-            if above is None or above is fate:
-                tops.append(fate)
+        for tracked in living:
+            above = self._by_pid.get(tracked.ppid)
+            if above is None or above is tracked:
+                tops.append(tracked)
             else:
-                self._below.setdefault(fate.ppid, []).append(fate)
+                self._below.setdefault(tracked.ppid, []).append(tracked)
         self._holding = set()
         due = self._due(tops)
-        for fate in due:
-            control.signal(fate, self._number(fate))
-        for fate in reversed(living):
-            fate.held = fate.process.id.pid in self._holding
-            if not fate.held and not fate.loose and fate.role != SUPERVISOR:
-                fate.loose = True
-                if control.is_target(fate) and not fate.cleans:
-                    control.signal(fate, SIGCONT)
+        for tracked in due:
+            control.signal(tracked, self._number(tracked))
+        for tracked in reversed(living):
+            tracked.held = tracked.process.id.pid in self._holding
+            if not tracked.held and not tracked.loose and tracked.role != SUPERVISOR:
+                tracked.loose = True
+                if control.is_target(tracked) and not tracked.cleans:
+                    control.signal(tracked, SIGCONT)
         control.wake()
 
-    def _number(self, fate: "Fate") -> "int":
-        return self._signal if fate.role == "root" else self._children_signal
+    def _number(self, tracked: "TrackedProcess") -> "int":
+        return self._signal if tracked.role == "root" else self._children_signal
 
-    def _due(self, tops: "Sequence[Fate]") -> "List[Fate]":
+    def _due(self, tops: "Sequence[TrackedProcess]") -> "List[TrackedProcess]":
         """Those who are to be signalled now. Who is to stand still until what it waits for is gone, is put down as well."""
-        due: List[Fate] = []
+        due: List[TrackedProcess] = []
         # (a process, whether something above it may pass the signal on)
-        stack = [(fate, False) for fate in reversed(tops)]
+        stack = [(tracked, False) for tracked in reversed(tops)]
         while stack:
-            fate, waits = stack.pop()
-            children = self._below.get(fate.process.id.pid, [])
-            if waits or fate.role == SUPERVISOR or fate.cleans:
+            tracked, waits = stack.pop()
+            children = self._below.get(tracked.process.id.pid, [])
+            if waits or tracked.role == SUPERVISOR or tracked.cleans:
                 stack += [(child, waits) for child in reversed(children)]
                 continue
-            kind = self._kind(fate) if children else OTHER
-            front: Sequence[Fate] = () if kind == OTHER else [child for child in children if self._can_end(child) and self._is_front(fate, child, kind)]
-            if self._is_ready(fate, kind, front) and not fate.sent and self._control.is_target(fate):
-                due.append(fate)
-            behind = bool(children) and kind in (SHELL, OTHER) and self._may_pass_on(fate)
+            kind = self._kind(tracked) if children else OTHER
+            front: Sequence[TrackedProcess] = (
+                () if kind == OTHER else [child for child in children if self._can_end(child) and self._is_front(tracked, child, kind)]
+            )
+            if self._is_ready(tracked, kind, front) and not tracked.sent and self._control.is_target(tracked):
+                due.append(tracked)
+            behind = bool(children) and kind in (SHELL, OTHER) and self._may_pass_on(tracked)
             stack += [(child, behind and child not in front) for child in reversed(children)]
         return due
 
-    def _can_end(self, fate: "Fate") -> "bool":
+    def _can_end(self, tracked: "TrackedProcess") -> "bool":
         """Whether there is something at or below a process that we may signal. To what we may not, a sudo above it can still pass a signal on."""
-        below = [fate]
+        below = [tracked]
         for one in below:
             if one.role == SUPERVISOR or not one.denied and self._control.is_target(one):
                 return True
             below += self._below.get(one.process.id.pid, [])
         return False
 
-    def _is_ready(self, fate: "Fate", kind: "str", front: "Sequence[Fate]") -> "bool":
+    def _is_ready(self, tracked: "TrackedProcess", kind: "str", front: "Sequence[TrackedProcess]") -> "bool":
         """Whether it is a process's turn. front: what it waits for."""
         if not front:
             # A relay that we hold goes on when the shell below it does.
             return True
         if kind == SHELL:
-            if fate.held or not fate.loose and self._can_hold(fate):
-                self._holding.add(fate.process.id.pid)
-                for relay in self._relays_above(fate):
+            if tracked.held or not tracked.loose and self._can_hold(tracked):
+                self._holding.add(tracked.process.id.pid)
+                for relay in self._relays_above(tracked):
                     self._holding.add(relay.process.id.pid)
                 return True
-            return not self._carries_module(fate)
+            return not self._carries_module(tracked)
         return False
 
-    def _is_front(self, fate: "Fate", child: "Fate", kind: "str") -> "bool":
+    def _is_front(self, tracked: "TrackedProcess", child: "TrackedProcess", kind: "str") -> "bool":
         """Whether a process waits for a child. What a shell has started with C(&) ignores SIGINT, which the shell has seen to.
 
         What ignores its signal ends when its parent does, or not at all: nothing waits for that.
         """
         if child.role == SUPERVISOR:
             return True
-        pair = (fate.process.id, child.process.id)
+        pair = (tracked.process.id, child.process.id)
         if pair not in self._fronts:
             ignored = self._control.table.dispositions(child.process.id.pid)[0]
             interrupt = 1 << int(host_signals.SIGINT) - 1
-            behind = kind == SHELL and ignored & interrupt and not self._control.table.dispositions(fate.process.id.pid)[0] & interrupt
+            behind = kind == SHELL and ignored & interrupt and not self._control.table.dispositions(tracked.process.id.pid)[0] & interrupt
             self._fronts[pair] = not behind and not ignored & 1 << self._number(child) - 1
         return self._fronts[pair]
 
-    def _may_pass_on(self, fate: "Fate") -> "bool":
+    def _may_pass_on(self, tracked: "TrackedProcess") -> "bool":
         """Whether a process handles its signal, and may hand it on to what it has started. It may forget the handler while it does so."""
-        number = self._number(fate)
+        number = self._number(tracked)
         if not self._alone or number in OF_A_TERMINAL:
             return False
-        if self._control.table.dispositions(fate.process.id.pid)[1] & 1 << number - 1:
-            self._passers.add(fate.process.id)
-        return fate.process.id in self._passers
+        if self._control.table.dispositions(tracked.process.id.pid)[1] & 1 << number - 1:
+            self._passers.add(tracked.process.id)
+        return tracked.process.id in self._passers
 
-    def _relays_above(self, fate: "Fate") -> "List[Fate]":
+    def _relays_above(self, tracked: "TrackedProcess") -> "List[TrackedProcess]":
         """The relays right above a process, nearest first: each stops itself with the one below it."""
-        found: List[Fate] = []
-        above = self._by_pid.get(fate.ppid)
+        found: List[TrackedProcess] = []
+        above = self._by_pid.get(tracked.ppid)
         while above is not None and above not in found and self._kind(above) == RELAY:
             found.append(above)
             above = self._by_pid.get(above.ppid)
         return found
 
-    def _can_hold(self, fate: "Fate") -> "bool":
+    def _can_hold(self, tracked: "TrackedProcess") -> "bool":
         """Whether a shell can stand still: it does, and what would stop because of that stands still as well.
 
         A sudo above the tree stands still with it: see TreeControl.wake().
         """
-        if fate.denied or not fate.stopped:
+        if tracked.denied or not tracked.stopped:
             return False
-        relays = self._relays_above(fate)
-        return not relays or all(one.stopped and not one.denied and not one.loose for one in relays) and not self._carries_module(fate)
+        relays = self._relays_above(tracked)
+        return not relays or all(one.stopped and not one.denied and not one.loose for one in relays) and not self._carries_module(tracked)
 
-    def _carries_module(self, fate: "Fate") -> "bool":
+    def _carries_module(self, tracked: "TrackedProcess") -> "bool":
         """Whether a shell runs what core has made, a module or the file of a script, so that nothing else of the task follows in it."""
-        words = self._control.table.arguments(fate.process.id.pid)
+        words = self._control.table.arguments(tracked.process.id.pid)
         if words[1:2] == [b"-c"] and any(b"/ansible-tmp-" in word for word in words[2:]):
             return True
-        below = list(self._below.get(fate.process.id.pid, []))
+        below = list(self._below.get(tracked.process.id.pid, []))
         for one in below:
             if one.role == SUPERVISOR or self._kind(one) == MODULE:
                 return True
             below += self._below.get(one.process.id.pid, [])
         return False
 
-    def _kind(self, fate: "Fate") -> "str":
-        process = fate.process.id
-        key = (process.pid, process.start, fate.comm)
+    def _kind(self, tracked: "TrackedProcess") -> "str":
+        process = tracked.process.id
+        key = (process.pid, process.start, tracked.comm)
         if key not in self._kinds:
-            self._kinds[key] = self._find_kind(fate)
+            self._kinds[key] = self._find_kind(tracked)
         return self._kinds[key]
 
-    def _find_kind(self, fate: "Fate") -> "str":
-        pid = fate.process.id.pid
+    def _find_kind(self, tracked: "TrackedProcess") -> "str":
+        pid = tracked.process.id.pid
         words = self._control.table.arguments(pid)
         # What may not be read of a process is most often the program alone.
-        program = self._control.table.program(pid) or (words[0].decode("ascii", "replace").rpartition("/")[2].lstrip("-") if words else fate.comm)
+        program = self._control.table.program(pid) or (words[0].decode("ascii", "replace").rpartition("/")[2].lstrip("-") if words else tracked.comm)
         if program.partition(".")[0] in RELAYS or program in ("sudo-rs", "su-rs"):
             return RELAY
         if program in SHELLS:
             return SHELL
         if "python" in program.lower():
-            above = self._by_pid.get(fate.ppid)
+            above = self._by_pid.get(tracked.ppid)
             bare = len(words) == 1 and b" " not in words[0] and b"python" in words[0].lower()
             if above is not None and above.role == SUPERVISOR or bare or any(b"/AnsiballZ_" in word or b"/ansible-tmp-" in word for word in words[:3]):
                 return MODULE

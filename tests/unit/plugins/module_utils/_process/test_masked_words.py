@@ -9,7 +9,7 @@ import time
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command, mask_urls, mask_words
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import command_line
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import Fate, joined
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess, joined
 
 from tests.unit.plugins.module_utils.still_host import StillHost
 
@@ -127,9 +127,9 @@ def test_a_value_with_blanks_is_masked_to_the_end_of_its_word(words, shown):
     """In what a kill pass reports, and in what a module tells."""
     host = StillHost()
     process = host.add(20, 1, words)
-    fate = Fate(process, "root")
-    fate.describe(host, True)
-    assert mask_command(fate.command) == shown
+    tracked = TrackedProcess(process, "root")
+    tracked.describe(host, True)
+    assert mask_command(tracked.command) == shown
     assert command_line(process, host, arguments=True) == shown
 
 

@@ -14,7 +14,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo im
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import Fate
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess
 
 
 def python(source):
@@ -67,10 +67,10 @@ class Living:
         self.request = KillRequest("0123456789abcdef", "89abcdef", "n0", timeout=30.0)
         self.control = self
         self.began = 1.0
-        self.fates = [Fate(Process(ProcessId(4000000 + number, 123456789), 1), "child") for number in range(count)]
+        self.processes = [TrackedProcess(Process(ProcessId(4000000 + number, 123456789), 1), "child") for number in range(count)]
 
     def living(self):
-        return self.fates
+        return self.processes
 
 
 def test_a_tree_of_any_size_is_handed_over(tmp_path, monkeypatch):

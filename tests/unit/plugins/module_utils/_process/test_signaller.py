@@ -17,7 +17,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import is_pass
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import Fate, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess, TreeControl
 
 
 @pytest.fixture(params=["pidfd", "kill"])
@@ -102,10 +102,10 @@ def test_a_process_that_does_not_show_any_more_is_not_gone():
         Signaller(lambda pid: hidden).send(ProcessId(os.getpid(), 5), 0)
     control = TreeControl(None, None, None, lambda: 1.0, None)
     control.table = type("Table", (), {"process": staticmethod(lambda pid: hidden)})
-    fate = Fate(Process(ProcessId(os.getpid(), 5), 1), "child")
-    control.fates[fate.process.id] = fate
+    tracked = TrackedProcess(Process(ProcessId(os.getpid(), 5), 1), "child")
+    control.processes[tracked.process.id] = tracked
     control.look()
-    assert (fate.ended, fate.denied) == (None, True)
+    assert (tracked.ended, tracked.denied) == (None, True)
 
 
 def test_only_a_kill_pass_of_the_run_holds_a_supervisor_up():
