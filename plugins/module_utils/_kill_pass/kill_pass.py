@@ -181,6 +181,6 @@ def new_kill_pass(request: "KillRequest") -> "KillPass":
     pid, leader, root = map(int, request.below.split(":")) if request.below else (0, 0, 0)
     search = TreeSearch(CookieMatch(request.run, request.lease, root), table, os.getpid())
     if pid:
-        search.hold_below(pid, leader)
+        search.include_children_of(pid, leader)
     control = TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
     return KillPass(request, control)

@@ -192,7 +192,7 @@ class TreeControl:
         tracked.describe(self.table, self._arguments)
         if self._supervises(tracked):
             tracked.role = SUPERVISOR
-            self.search.hold_below(tracked.process.id.pid)
+            self.search.include_children_of(tracked.process.id.pid)
 
     def _supervises(self, tracked: "TrackedProcess") -> "bool":
         """Whether a process is the supervisor of a lease that is ended here. Its title alone says nothing: a job can call itself so.
@@ -208,7 +208,7 @@ class TreeControl:
             return False
         for parent in ancestors(tracked.process, self.table.process):
             above = self.processes.get(parent.id)
-            if self.search.holds_below(parent.id.pid):
+            if self.search.includes_children_of(parent.id.pid):
                 return False
             if above is not None and above.role == "root":
                 return self.table.user(parent.id.pid) == tracked.user

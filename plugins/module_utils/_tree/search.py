@@ -66,14 +66,14 @@ class TreeSearch:
         self._newest: Optional[int] = None
         self._leaders: Dict[int, int] = {}
 
-    def hold_below(self, pid: "int", leader: "int" = 0) -> "None":
+    def include_children_of(self, pid: "int", leader: "int" = 0) -> "None":
         """All that stands below this process, which gets every orphan, is in the tree. leader: which of its children began the command, if one did."""
         process = self._table.process(pid)
         if process is not None and self._member_pids.setdefault(pid, process.id) == process.id:
             self._leaders[pid] = leader
 
-    def holds_below(self, pid: "int") -> "bool":
-        """Whether hold_below() named it."""
+    def includes_children_of(self, pid: "int") -> "bool":
+        """Whether include_children_of() named it."""
         return pid in self._leaders
 
     @property
@@ -276,7 +276,7 @@ class TreeSearch:
                 self.take(process, False)
 
     def take_orphans(self) -> "None":
-        """Take the children of the processes that hold_below() named."""
+        """Take the children of the processes that include_children_of() named."""
         for parent, leader in self._leaders.items():
             children = self._table.children(parent)
             process = self._table.process(parent)

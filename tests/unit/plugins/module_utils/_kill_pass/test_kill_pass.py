@@ -444,7 +444,7 @@ def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another(kind):
     """Somebody may be running from us: who asks goes on looking, and finds the other one."""
     host = kind()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
-    search.hold_below(host.COLLECTOR)
+    search.include_children_of(host.COLLECTOR)
     search.take_orphans()
     assert search.missed == host.FIRST
     assert not any(found.pid == host.SECOND for found in search.members)
@@ -458,7 +458,7 @@ def test_what_stands_below_another_process_of_the_same_number_is_not_taken():
     """The collector has ended, and its pid was given to somebody else."""
     host = LastWords()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
-    search.hold_below(host.COLLECTOR)
+    search.include_children_of(host.COLLECTOR)
     host.add(host.COLLECTOR, 1, b"", [b"stranger"])
     for dummy in range(2):
         search.take_orphans()

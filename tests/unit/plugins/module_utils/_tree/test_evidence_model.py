@@ -121,7 +121,7 @@ def by_supervisor(random, kind=TreeSearch):
         return
     host.above.add(host.collector.id)
     search = kind(CookieMatch(RUN, LEASE, 10), host, host.collector.id.pid)
-    search.hold_below(host.collector.id.pid, 12)
+    search.include_children_of(host.collector.id.pid, 12)
     kill_pass = KillPass(some_request(random, arrival_timeout=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
     if kill_pass.find():
         kill_pass.end()

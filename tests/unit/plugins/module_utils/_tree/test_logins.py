@@ -30,7 +30,7 @@ class RestartedServer(SimulatedHost):
 
 def below_the_collector(host):
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
-    search.hold_below(COLLECTOR)
+    search.include_children_of(COLLECTOR)
     search.scan()
     return search
 
