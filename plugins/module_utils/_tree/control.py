@@ -136,12 +136,12 @@ class TreeControl:
             return True
         if not (self.search.vanished or self.search.missed) or self.processes and not last:
             return False
-        from ansible_collections.treekill.remote.plugins.module_utils._tree.fork_chase import pursue
+        from ansible_collections.treekill.remote.plugins.module_utils._tree.fork_chase import chase
 
         began, looks = self.clock(), 0
         with FirstTurn():
             while True:
-                pursue(self)
+                chase(self)
                 if self._stop_new():
                     return True
                 looks += 1

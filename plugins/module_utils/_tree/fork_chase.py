@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
-# Seconds of one pursuit at most: some hundred generations of a process that does nothing but fork.
-PURSUIT_SECONDS = 0.1
+# Seconds of one chase at most: some hundred generations of a process that does nothing but fork.
+ONE_CHASE_SECONDS = 0.1
 # Seconds without a birth that we came too late for, after which nobody is running from us.
 CALM_SECONDS = 0.01
 
 
-def pursue(control: "TreeControl") -> "None":
+def chase(control: "TreeControl") -> "None":
     """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught or all is calm."""
     search, table = control.search, control.table
     known = len(search.members)
     last = table.newest()
     now = control.clock()
-    until = now + PURSUIT_SECONDS
+    until = now + ONE_CHASE_SECONDS
     calm = now + CALM_SECONDS
     while last is not None and now < min(until, calm) and len(search.members) == known:
         search.take_orphans()

@@ -105,9 +105,9 @@ class TreeSearch:
         if before:
             self._take_children(pids)
         elif not self.members:
-            from ansible_collections.treekill.remote.plugins.module_utils._tree.claimants import take_claimants
+            from ansible_collections.treekill.remote.plugins.module_utils._tree.roots_by_command_line import take_roots_by_command_line
 
-            take_claimants(self, self._table, pids)
+            take_roots_by_command_line(self, self._table, pids)
         return list(self.members.values())[before:]
 
     def _births(self, last: "Optional[int]") -> "Optional[List[int]]":
@@ -218,7 +218,7 @@ class TreeSearch:
             self.vanished = True
 
     def is_root(self, process: "Process") -> "bool":
-        """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what the claimant became by exec."""
+        """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what such a process became by exec."""
         return self.claims(process) or self.named_root(process.id.pid) == process.id.pid
 
     def claims(self, process: "Process") -> "bool":

@@ -129,7 +129,7 @@ climb() {
     up=$ppid born=$start
     look "$up" 2>/dev/null && [ "$start" -le "$born" ] || break
     serves "$up" && break
-    case $claimants in *" $up "*) claims "$up" && top=$up top_start=$start between=$passed;; esac
+    case $claiming in *" $up "*) claims "$up" && top=$up top_start=$start between=$passed;; esac
     case $spare in *" $up "*) passed=1;; esac
   done
 }
@@ -214,7 +214,7 @@ set_aside() {
 }
 # one look at the whole table: holders, the roots above them, and all below; new ones into $new
 scan() {
-  new=" " fresh=" " fleeting= arrived= claimants= ids= files=
+  new=" " fresh=" " fleeting= arrived= claiming= ids= files=
   spare=" $(having "^TREEKILL=spare\$" /proc/[0-9]*/environ | tr "\n" " ")"
   for holder in $(having "^${mark}[0-9a-f/]*\$" /proc/[0-9]*/environ); do
     known "$holder" && continue
@@ -224,7 +224,7 @@ scan() {
   done
   # read again, now that each pid is fixed to a process: it may have changed hands since
   [ "$files" ] && again=" $(having "^${mark}[0-9a-f/]*\$" $files | tr "\n" " ")"
-  [ "$files" ] || [ "$all" = " " ] && claimants=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
+  [ "$files" ] || [ "$all" = " " ] && claiming=" $(having "^.*$mark" /proc/[0-9]*/cmdline | tr "\n" " ")"
   for id in $ids; do
     holder=${id%_*}
     case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
@@ -240,7 +240,7 @@ scan() {
     fi
   done
   if [ "$all" = " " ]; then
-    for pid in $claimants; do
+    for pid in $claiming; do
       climb "$pid"
       claims "$pid" && take "$top" 1 "$top_start"
     done

@@ -509,7 +509,7 @@ def test_a_child_of_the_tree_is_of_the_tree_in_whichever_service():
     assert 20 in {row["pid"] for row in run(host)["gone"]}
 
 
-def pursued(host):
+def chased(host):
     """A search that is looking for what runs away, just after the host has given the pid 20."""
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     control = TreeControl(search, host, host.send, host.clock, host.sleep)
@@ -517,24 +517,24 @@ def pursued(host):
     return search
 
 
-def test_a_pursuit_stops_only_what_has_the_cookie_when_it_is_known_who_it_is():
+def test_a_chase_stops_only_what_has_the_cookie_when_it_is_known_who_it_is():
     """The pid was a holder's when its environment was read, and is a stranger's now."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 1, b"", [b"stranger"])
-    search = pursued(host)
+    search = chased(host)
     assert not host.signals
     assert search.missed == 20
 
 
-def test_a_service_that_was_stopped_in_a_pursuit_is_continued_and_not_taken():
+def test_a_service_that_was_stopped_in_a_chase_is_continued_and_not_taken():
     host = SimulatedHost(quiet, 0)
     served(host, 20, 1, SERVICE)
-    search = pursued(host)
+    search = chased(host)
     assert not search.members
     assert [signal for process, signal in host.signals] == [STOP, CONT]
 
 
-def test_a_thread_that_is_met_in_a_pursuit_is_no_process_and_ends_nothing():
+def test_a_thread_that_is_met_in_a_chase_is_no_process_and_ends_nothing():
     """Its number has an environment, and pidfd_open says EINVAL."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 11, cookie(10), [b"thread"])
@@ -544,7 +544,7 @@ def test_a_thread_that_is_met_in_a_pursuit_is_no_process_and_ends_nothing():
         raise OSError(22, "Invalid argument")
 
     host.send = refuse
-    search = pursued(host)
+    search = chased(host)
     assert not search.missed
 
 
