@@ -18,7 +18,7 @@ _PTS_MAJORS = range(136, 144)
 _NULL_DEVICE = os.makedev(1, 3)
 
 
-def listener(pid: "int", descriptor: "int") -> "str":
+def reader_of(pid: "int", descriptor: "int") -> "str":
     """nobody (a pipe without a reader, a terminal that was hung up), somebody, neutral (a file, /dev/null, closed), or unreadable.
 
     Takes the right to trace the process: its user, or root.

@@ -27,36 +27,36 @@ ABANDONED = "abandoned"
 LEFT = "left"
 UNKNOWN = "unknown"
 
-# What an end of a process' output can be, see _listeners.
+# What an end of a process' output can be, see output_reader.
 NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unreadable"
 
 
-def judge(tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
-    """(state, reason) of a command. listener: who reads what a process (pid) writes to a descriptor."""
+def judge(tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int, int], str]") -> "Tuple[str, str]":
+    """(state, reason) of a command. reader_of: who reads what a process (pid) writes to a descriptor."""
     if tree.supervisor is not None:
-        return judge_supervised(tree, tree.supervisor, listener)
+        return judge_supervised(tree, tree.supervisor, reader_of)
     if not tree.roots:
         return LEFT, "its root is gone: left behind when the command returned, or by a hang-up"
     if tree.kept:
         return KEPT, "on_disconnect is keep: it may have lost its connection on purpose"
     # Of a command that was sent twice the later root may be in flight.
     order = (RUNNING, UNKNOWN, ABANDONED)
-    return min((judge_root(root, tree, table, listener) for root in tree.roots), key=lambda found: order.index(found[0]))
+    return min((judge_root(root, tree, table, reader_of) for root in tree.roots), key=lambda found: order.index(found[0]))
 
 
-def judge_supervised(tree: "CommandTree", supervisor: "Process", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
+def judge_supervised(tree: "CommandTree", supervisor: "Process", reader_of: "Callable[[int, int], str]") -> "Tuple[str, str]":
     """The same for one with a supervisor."""
     if tree.ending:
         return ENDING, "its supervisor is ending it"
     pid = supervisor.id.pid
-    if supervisor.stopped and not tree.kept and NOBODY in {listener(pid, 1), listener(pid, 2)}:
+    if supervisor.stopped and not tree.kept and NOBODY in {reader_of(pid, 1), reader_of(pid, 2)}:
         return ABANDONED, "its supervisor, pid %d, was stopped before it could see that nobody reads its output" % pid
     if tree.roots:
         return RUNNING, "its supervisor stands, and ends it when the connection breaks"
     return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
 
 
-def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", listener: "Callable[[int, int], str]") -> "Tuple[str, str]":
+def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int, int], str]") -> "Tuple[str, str]":
     """The same for one root without a supervisor."""
     top = highest_of_command(root, tree, table)
     pid = top.id.pid
@@ -70,7 +70,7 @@ def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", list
         doubt = "nothing shows that pid %d has lost its parent" % pid
     elif not any(entry.startswith(b"SSH_CONNECTION=") for entry in table.environment(pid).split(b"\0")):
         doubt = "pid %d does not show that it began in an ssh session" % pid
-    return (UNKNOWN, doubt) if doubt else judge_output(pid, {listener(pid, 1), listener(pid, 2)})
+    return (UNKNOWN, doubt) if doubt else judge_output(pid, {reader_of(pid, 1), reader_of(pid, 2)})
 
 
 def judge_output(pid: "int", ends: "Set[str]") -> "Tuple[str, str]":

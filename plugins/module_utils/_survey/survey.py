@@ -12,7 +12,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees, runs_above
-from ansible_collections.treekill.remote.plugins.module_utils._survey.output_reader import listener
+from ansible_collections.treekill.remote.plugins.module_utils._survey.output_reader import reader_of
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import UNREADABLE, judge
 
 TYPE_CHECKING = False
@@ -30,12 +30,12 @@ class Survey:
         self.snapshot = Snapshot(table)
         self.trees = command_trees(self.snapshot, own)
         for tree in self.trees:
-            tree.state, tree.reason = judge(tree, self.snapshot, self._listener)
+            tree.state, tree.reason = judge(tree, self.snapshot, self._reader_of)
         self.own_runs = runs_above(self.snapshot, own, ("%s=%s" % (VARIABLE, os.environ.get(VARIABLE, ""))).encode("utf-8", "replace"))
 
-    def _listener(self, pid: "int", descriptor: "int") -> "str":
+    def _reader_of(self, pid: "int", descriptor: "int") -> "str":
         """What reads a descriptor of a process; unreadable if the process has ended by now, since another one may have its pid."""
-        found = listener(pid, descriptor)
+        found = reader_of(pid, descriptor)
         return found if self.snapshot.shows(pid) else UNREADABLE
 
     def blind_spots(self, user: "int") -> "Dict[str, Any]":

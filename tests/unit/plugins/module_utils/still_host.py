@@ -24,7 +24,7 @@ class StillHost:
 
     def __init__(self):
         self.lines = {}
-        self.listeners = {}
+        self.readers = {}
         self.add(1, 0, ["init"])
         self.add(2, 1, ["sshd"])
         self.add(3, 2, ["sshd-session"])
@@ -43,9 +43,9 @@ class StillHost:
         self.add(root + 1, root, ["worker"], cookie(root, 3, run, lease))
         return top
 
-    def listener(self, pid, descriptor):
+    def reader_of(self, pid, descriptor):
         """Who reads what it writes."""
-        return self.listeners.get((pid, descriptor), "nobody")
+        return self.readers.get((pid, descriptor), "nobody")
 
     def pids(self):
         return sorted(self.lines)

@@ -9,7 +9,7 @@ import signal
 import socket
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._survey.output_reader import listener
+from ansible_collections.treekill.remote.plugins.module_utils._survey.output_reader import reader_of
 
 
 @pytest.fixture
@@ -40,16 +40,16 @@ def test_a_pipe_has_a_reader_or_none(child):
     reader, writer = os.pipe()
     pid = child(writer)
     os.close(writer)
-    assert listener(pid, 1) == "somebody"
+    assert reader_of(pid, 1) == "somebody"
     os.close(reader)
-    assert listener(pid, 1) == "nobody"
+    assert reader_of(pid, 1) == "nobody"
 
 
 def test_whoever_asks_disturbs_nobody(child):
     reader, writer = os.pipe()
     pid = child(writer)
     os.close(writer)
-    listener(pid, 1)
+    reader_of(pid, 1)
     os.kill(pid, signal.SIGKILL)
     assert os.read(reader, 1) == b""
     os.close(reader)
@@ -59,31 +59,31 @@ def test_a_terminal_lives_or_was_hung_up(child):
     outer, inner = os.openpty()
     pid = child(inner)
     os.close(inner)
-    assert listener(pid, 1) == "somebody"
+    assert reader_of(pid, 1) == "somebody"
     os.close(outer)
-    assert listener(pid, 1) == "nobody"
+    assert reader_of(pid, 1) == "nobody"
 
 
 def test_files_say_nothing(child, tmp_path):
     for path in ("/dev/null", str(tmp_path / "log")):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        assert listener(child(descriptor), 1) == "neutral"
+        assert reader_of(child(descriptor), 1) == "neutral"
         os.close(descriptor)
 
 
 def test_a_closed_descriptor_says_nothing(child):
     descriptor = os.open("/dev/null", os.O_RDWR)
-    assert listener(child(descriptor), 63) == "neutral"
+    assert reader_of(child(descriptor), 63) == "neutral"
     os.close(descriptor)
 
 
 def test_of_sockets_named_pipes_and_the_dead_there_is_no_telling(child, tmp_path):
     one, other = socket.socketpair()
-    assert listener(child(one.fileno()), 1) == "unreadable"
+    assert reader_of(child(one.fileno()), 1) == "unreadable"
     other.close()
     os.mkfifo(str(tmp_path / "fifo"))
     descriptor = os.open(str(tmp_path / "fifo"), os.O_RDWR)
-    assert listener(child(descriptor), 1) == "unreadable"
+    assert reader_of(child(descriptor), 1) == "unreadable"
     os.close(descriptor)
     one.close()
-    assert listener(1 << 30, 1) == "unreadable"
+    assert reader_of(1 << 30, 1) == "unreadable"

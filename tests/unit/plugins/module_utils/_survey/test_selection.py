@@ -34,7 +34,7 @@ def surveyed(host):
     snapshot = Snapshot(host)
     trees = command_trees(snapshot, host.OWN)
     for tree in trees:
-        tree.state, tree.reason = judge(tree, snapshot, host.listener)
+        tree.state, tree.reason = judge(tree, snapshot, host.reader_of)
     return trees, snapshot
 
 

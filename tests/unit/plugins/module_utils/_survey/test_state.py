@@ -24,7 +24,7 @@ def judged(host):
     """(state, reason) of the one command of the run."""
     snapshot = Snapshot(host)
     [tree] = [tree for tree in command_trees(snapshot, host.OWN) if tree.run == RUN]
-    return judge(tree, snapshot, host.listener)
+    return judge(tree, snapshot, host.reader_of)
 
 
 def state(host):
@@ -104,7 +104,7 @@ def test_whose_environment_may_not_be_read_is_not_dead(host):
 )
 def test_nobody_may_be_left_who_reads(host, out, err, found):
     host.command(20, 1)
-    host.listeners = {(20, 1): out, (20, 2): err}
+    host.readers = {(20, 1): out, (20, 2): err}
     assert state(host) == found
 
 
@@ -135,7 +135,7 @@ def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(ho
     """A kill pass may have stopped it, and died."""
     host.command(20, 1)
     host.add(25, 20, [TITLE % (RUN, LEASE)], environment).state = "T"
-    host.listeners.update({(25, 1): readers[0], (25, 2): readers[1]})
+    host.readers.update({(25, 1): readers[0], (25, 2): readers[1]})
     assert state(host) == expected
     host.lines[25][0].state = "S"
     assert state(host) == "running"
@@ -172,7 +172,7 @@ def test_a_forged_cookie_makes_nobody_dead(host):
     snapshot = Snapshot(host)
     [tree] = [tree for tree in command_trees(snapshot, host.OWN) if tree.run == RUN]
     assert [process.id.pid for process in tree.members] == [21]
-    assert judge(tree, snapshot, host.listener)[0] == "left"
+    assert judge(tree, snapshot, host.reader_of)[0] == "left"
 
 
 def test_the_task_is_what_the_supervisor_tells(host):
