@@ -114,7 +114,7 @@ class KillPass:
     def _first_signals(self) -> "None":
         """Begin with the first signals, while all stand still."""
         if self.control.signalled is None:
-            self.control.signalled = self.control.table.present()
+            self.control.signalled = self.control.table.now()
         self.control.see()
         self._turns.take()
 

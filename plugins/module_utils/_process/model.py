@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         def pids(self) -> "List[int]":
             """Every pid there is now."""
 
-        def newest(self) -> "Optional[int]":
+        def last_pid(self) -> "Optional[int]":
             """The pid that was given last."""
 
         def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         def arguments(self, pid: "int") -> "List[bytes]":
             """The command line."""
 
-        def user(self, pid: "int") -> "Optional[int]":
+        def effective_uid(self, pid: "int") -> "Optional[int]":
             """The effective user id."""
 
         def program(self, pid: "int") -> "str":
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
         def dispositions(self, pid: "int") -> "Tuple[int, int]":
             """Masks of the signals that it ignores, and of those that it handles."""
 
-        def groups(self, pid: "int") -> "bytes":
+        def cgroup(self, pid: "int") -> "bytes":
             """The control groups."""
 
-        def leader(self, pid: "int") -> "Optional[int]":
+        def thread_group(self, pid: "int") -> "Optional[int]":
             """The process to which a process or thread number belongs."""
 
         def children(self, pid: "int") -> "List[int]":
             """The children of a process."""
 
-        def present(self) -> "int":
+        def now(self) -> "int":
             """Now, as start times are told."""
 
 

@@ -59,7 +59,7 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
         return None
     if not process.id.start:
         raise NotBelieved("pid file %s names pid %d, which /proc hides from this user" % (path, pid))
-    check_match(path, found, process, started(process), table.user(pid))
+    check_match(path, found, process, started(process), table.effective_uid(pid))
     return process
 
 

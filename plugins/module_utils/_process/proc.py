@@ -66,7 +66,7 @@ class ProcTable:
         # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones.
         self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
         # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
-        self.hides = not os.access(self._mount + "1/stat", os.R_OK)
+        self.hidepid = not os.access(self._mount + "1/stat", os.R_OK)
         self._index: Optional[Dict[int, List[int]]] = None
 
     @property
@@ -82,7 +82,7 @@ class ProcTable:
         self._index = None
         return [int(name) for name in self._list("") if name.isdigit()]
 
-    def newest(self) -> "Optional[int]":
+    def last_pid(self) -> "Optional[int]":
         """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
         self._index = None
         raw = self._read("sys/kernel/ns_last_pid")
@@ -145,7 +145,7 @@ class ProcTable:
                 return parse_stat(raw)
         except (IndexError, ValueError):
             pass  # no kernel is known to write that; whoever it is can be named, and never be taken for another
-        if raw or self.hides:
+        if raw or self.hidepid:
             from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import hidden_process
 
             return hidden_process(pid)
@@ -156,7 +156,7 @@ class ProcTable:
         raw = self._read("%d/cmdline" % pid)
         return raw.rstrip(b"\0").split(b"\0") if raw else []
 
-    def user(self, pid: "int") -> "Optional[int]":
+    def effective_uid(self, pid: "int") -> "Optional[int]":
         """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nUid:", raw, 2)
@@ -174,11 +174,11 @@ class ProcTable:
         raw = self._read("%d/status" % pid) or b""
         return _mask_behind(b"\nSigIgn:", raw), _mask_behind(b"\nSigCgt:", raw)
 
-    def groups(self, pid: "int") -> "bytes":
+    def cgroup(self, pid: "int") -> "bytes":
         """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""
         return self._read("%d/cgroup" % pid) or b""
 
-    def leader(self, pid: "int") -> "Optional[int]":
+    def thread_group(self, pid: "int") -> "Optional[int]":
         """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nTgid:", raw, 1)
@@ -199,7 +199,7 @@ class ProcTable:
                 pass  # no kernel writes that; what stands before it is taken
         return found
 
-    def present(self) -> "int":
+    def now(self) -> "int":
         """Now, as start times are told: in clock ticks since boot. 0 where the kernel does not say."""
         try:
             return int(time.clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

@@ -87,7 +87,7 @@ class PsTable:
         self._take()
         return list(self._processes)
 
-    def newest(self) -> "Optional[int]":
+    def last_pid(self) -> "Optional[int]":
         """Unknown."""
         return None
 
@@ -130,7 +130,7 @@ class PsTable:
         row = self._fresh().get(pid)
         return row[2].encode("utf-8", "replace").split(b" ", 2) if row is not None and row[2] else []
 
-    def user(self, pid: "int") -> "Optional[int]":
+    def effective_uid(self, pid: "int") -> "Optional[int]":
         """The effective user id."""
         row = self._fresh().get(pid)
         return row[1] if row is not None else None
@@ -146,16 +146,16 @@ class PsTable:
         return 0, 0
 
     @staticmethod
-    def groups(dummy_pid: "int") -> "bytes":
+    def cgroup(dummy_pid: "int") -> "bytes":
         """None: ps is asked where there is no Linux."""
         return b""
 
-    def leader(self, pid: "int") -> "Optional[int]":
+    def thread_group(self, pid: "int") -> "Optional[int]":
         """The number itself: ps shows no threads."""
         return pid if pid in self._fresh() else None
 
     @staticmethod
-    def present() -> "int":
+    def now() -> "int":
         """Now, as start times are told: ps rounds them, and reckons from the time of boot, which is rounded as well."""
         return int(time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 1)))
 

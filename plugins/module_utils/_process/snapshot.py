@@ -31,12 +31,12 @@ def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
 class Snapshot:
     """The same methods as ProcTable, answered from what was read when it was made. For looking only: who is signalled is asked for anew.
 
-    hides: whether the processes of others do not show.
+    hidepid: whether the processes of others do not show.
     """
 
     def __init__(self, table: "ProcessTable") -> "None":
         self.method = table.method
-        self.hides: bool = getattr(table, "hides", False)
+        self.hidepid: bool = getattr(table, "hidepid", False)
         self._table = table
         self._environments: Dict[int, Optional[bytes]] = {}
         self._processes: Dict[int, Process] = {}
@@ -65,7 +65,7 @@ class Snapshot:
         """Every pid there was."""
         return list(self._processes)
 
-    def newest(self) -> "Optional[int]":
+    def last_pid(self) -> "Optional[int]":
         """Of no use here: nobody is born."""
         return None
 
@@ -99,10 +99,10 @@ class Snapshot:
             self._arguments[pid] = words
         return words
 
-    def user(self, pid: "int") -> "Optional[int]":
+    def effective_uid(self, pid: "int") -> "Optional[int]":
         """The effective user id, as it was when it was asked for first; None for a process that is gone by now."""
         if pid not in self._users:
-            user = self._table.user(pid)
+            user = self._table.effective_uid(pid)
             self._users[pid] = user if self.shows(pid) else None
         return self._users[pid]
 
@@ -114,11 +114,11 @@ class Snapshot:
         """Masks of the signals that it ignores, and of those that it handles, as they are now."""
         return self._table.dispositions(pid)
 
-    def groups(self, pid: "int") -> "bytes":
+    def cgroup(self, pid: "int") -> "bytes":
         """The control groups: empty for whoever is gone by now."""
-        return self._table.groups(pid)
+        return self._table.cgroup(pid)
 
-    def leader(self, pid: "int") -> "Optional[int]":
+    def thread_group(self, pid: "int") -> "Optional[int]":
         """The number itself: only processes are listed."""
         return pid if pid in self._processes else None
 
@@ -126,6 +126,6 @@ class Snapshot:
         """The children of a process."""
         return self._children.get(pid, [])
 
-    def present(self) -> "int":
+    def now(self) -> "int":
         """Now, as start times are told."""
-        return self._table.present()
+        return self._table.now()

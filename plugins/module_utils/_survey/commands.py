@@ -66,7 +66,7 @@ class CommandTree:
     def meet_supervisor(self, snapshot: "Snapshot") -> "None":
         """Find it among the members: by its title, which has to name this very command, and by its user. What stands below it is none."""
         for process in self.members:
-            if self.supervisor is not None or snapshot.user(process.id.pid) != self.user:
+            if self.supervisor is not None or snapshot.effective_uid(process.id.pid) != self.user:
                 continue
             title = b" ".join(snapshot.arguments(process.id.pid)).decode("utf-8", "replace")
             for begin in (SUPERVISOR_TITLE, ENDING_TITLE):
@@ -142,7 +142,7 @@ def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part") 
     for process in search.members.values():
         below = _nearest(process, place, snapshot)
         root = process if process.id in search.roots else _root_named(process, roots, search, snapshot)
-        user = snapshot.user((root or process).id.pid)
+        user = snapshot.effective_uid((root or process).id.pid)
         tree = place[below] if below is not None else trees.setdefault((root is not None, user), CommandTree(run, lease, user))
         place[process.id] = tree
         tree.members.append(process)
@@ -169,13 +169,13 @@ def _root_named(process: "Process", roots: "Dict[int, Process]", search: "TreeSe
     root = roots.get(search.named_root(pid) or 0)
     if root is None or root.id.start > process.id.start:
         return None
-    return root if snapshot.user(root.id.pid) in (0, snapshot.user(pid)) else None
+    return root if snapshot.effective_uid(root.id.pid) in (0, snapshot.effective_uid(pid)) else None
 
 
 def _take_evidence(tree: "CommandTree", process: "Process", below: "bool", snapshot: "_Part") -> "None":
     """What a process says about its tree. below: whether it stands in it; of what does not, only the same user's word counts."""
     pid = process.id.pid
-    if not below and snapshot.user(pid) != tree.user:
+    if not below and snapshot.effective_uid(pid) != tree.user:
         return
     cookie = snapshot.cookies.get(pid)
     carries = cookie is not None and (cookie.run, cookie.lease) == (tree.run, tree.lease)

@@ -39,7 +39,7 @@ class SelectedSearch(TreeSearch):
         process = self._table.process(pid)
         environment = self._table.environment(pid)
         match: CommandsMatch = self.match  # type: ignore[assignment]
-        if process is None or match.believes(environment, process.id.start, self._table.user(pid)):
+        if process is None or match.believes(environment, process.id.start, self._table.effective_uid(pid)):
             super().take_holder(pid)
 
 

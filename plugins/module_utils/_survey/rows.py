@@ -42,7 +42,7 @@ def used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
 
 def age(process: "Process", table: "ProcessTable") -> "float":
     """Seconds since a process was started, 0 or more."""
-    start, now = process.id.start, table.present()
+    start, now = process.id.start, table.now()
     if table.method == "proc":
         return max((now - start) / float(os.sysconf("SC_CLK_TCK")), 0.0)
     # ps tells digits of date and time
@@ -109,7 +109,7 @@ def _row(process: "Process", depth: "int", tree: "CommandTree", table: "ProcessT
         "pid": process.id.pid,
         "start": process.id.start,
         "ppid": process.ppid,
-        "user": user_name(table.user(process.id.pid)),
+        "user": user_name(table.effective_uid(process.id.pid)),
         "command": command_line(process, table, arguments),
         "role": role,
         "depth": depth,

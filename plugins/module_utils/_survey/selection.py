@@ -154,7 +154,7 @@ def check_process(process: "Process", snapshot: "Snapshot", own_pid: "int") -> "
     pid = process.id.pid
     if pid <= 1:
         raise Refused("pid %d is never ended" % pid)
-    if process.kernel or snapshot.leader(pid) != pid:
+    if process.kernel or snapshot.thread_group(pid) != pid:
         raise Refused("pid %d, %s, is a thread or the kernel's own, and no process" % (pid, process.comm))
     own = snapshot.process(own_pid)
     if pid == own_pid or own is None or pid in [one.id.pid for one in ancestors(own, snapshot.process)]:

@@ -41,7 +41,7 @@ class Survey:
     def blind_spots(self, user: "int") -> "Dict[str, Any]":
         """What this user could not see, in terms that JSON knows."""
         unreadable = sum(environment is None for dummy, environment in self.snapshot.environments(self.snapshot.pids()))
-        hidden = self.snapshot.hides
+        hidden = self.snapshot.hidepid
         spots: Dict[str, Any] = {"complete": not unreadable and not hidden, "unreadable": unreadable, "hidden": hidden}
         if not spots["complete"]:
             spots["msg"] = "%d processes did not let %s read their environment%s: what runs have there may be missing. With become to root, nothing is." % (

@@ -75,7 +75,7 @@ class TrackedProcess:
     def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
         """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
         pid = self.process.id.pid
-        user = table.user(pid)
+        user = table.effective_uid(pid)
         words = table.arguments(pid)
         job = words[2:3] + table.environment(pid).split(b"\0") if len(words) > 4 and words[1][-17:] == b"/async_wrapper.py" else []
         now = table.process(pid)
@@ -211,7 +211,7 @@ class TreeControl:
             if self.search.includes_children_of(parent.id.pid):
                 return False
             if above is not None and above.role == "root":
-                return self.table.user(parent.id.pid) == tracked.user
+                return self.table.effective_uid(parent.id.pid) == tracked.user
         return True
 
     def may_stop(self, process: "Process") -> "bool":

@@ -23,13 +23,13 @@ def chase(control: "TreeControl") -> "None":
     """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught or all is calm."""
     search, table = control.search, control.table
     known = len(search.members)
-    last = table.newest()
+    last = table.last_pid()
     now = control.clock()
     until = now + ONE_CHASE_SECONDS
     calm = now + CALM_SECONDS
     while last is not None and now < min(until, calm) and len(search.members) == known:
         search.take_orphans()
-        newest = table.newest() or last
+        newest = table.last_pid() or last
         seen = 0
         # The youngest first: it has most of its life before it. (When the pids begin anew, the first few get away: there will be others.)
         for pid, environment in table.environments(range(newest, last, -1)):
@@ -53,10 +53,10 @@ def _catch(control: "TreeControl", pid: "int") -> "None":
         control.send(process.id, SIGSTOP)
     except OSError:
         # gone, or out of reach; or not a process, but a thread of one: see EINVAL in pidfd_open(2)
-        if control.table.leader(pid) in (None, pid):
+        if control.table.thread_group(pid) in (None, pid):
             search.missed = pid
         return
-    if control.table.leader(pid) == pid:
+    if control.table.thread_group(pid) == pid:
         search.take_holder(pid)
     if process.id not in search.members:
         _let_go(control, process)

@@ -63,7 +63,7 @@ class TreeSearch:
         self._dead: Set[int] = set()
         self._unsettled: Set[int] = set()
         self._seen: Set[int] = set()
-        self._newest: Optional[int] = None
+        self._last_pid: Optional[int] = None
         self._leaders: Dict[int, int] = {}
 
     def include_children_of(self, pid: "int", leader: "int" = 0) -> "None":
@@ -91,7 +91,7 @@ class TreeSearch:
         complete is for the scan that decides that nobody is left: it lists all, and where they are few reads all again, which also finds a
         command that arrived twice, by a connection plugin that tried again.
         """
-        last, self._newest = self._newest, self._table.newest()
+        last, self._last_pid = self._last_pid, self._table.last_pid()
         self.missed = 0
         before = len(self.members)
         pids = None if complete else self._births(last)
@@ -116,14 +116,14 @@ class TreeSearch:
         Pids are given in ascending order, from the beginning again at the end. They go to threads as well, and to who is gone by now.
         A process shows a moment after it was given its pid, so those given shortly before are asked for once more.
         """
-        newest = self._newest
+        newest = self._last_pid
         if newest is None or last is None or not 0 <= newest - last <= _FEW_BIRTHS or not self.members or self.match.any_lease:
             return None
         pids = list(self._unsettled)
         self.vanished = False
         for pid in range(max(last - _FEW_BIRTHS, 0) + 1, newest + 1):
             if pid > last or pid not in self._seen:
-                leader = self._table.leader(pid)
+                leader = self._table.thread_group(pid)
                 if leader == pid:
                     pids.append(pid)
                 elif leader is None and pid > last:
@@ -157,7 +157,7 @@ class TreeSearch:
 
         Where the kernel does not tell, a pid that went from a stranger to the tree between two listings waits for a complete scan.
         """
-        newest = self._newest
+        newest = self._last_pid
         if newest is not None and last is not None and newest != last:
             low, high = sorted((last, newest))
             self._seen = {pid for pid in self._seen if (low < pid <= high) != (last < newest)}
@@ -198,7 +198,7 @@ class TreeSearch:
 
     def _is_login(self, process: "Process") -> "bool":
         """Whether a process is an ssh server of root's. Another user can give a process that name, and not that user id."""
-        return process.comm.rstrip(":") in _SERVERS and self._table.user(process.id.pid) == 0
+        return process.comm.rstrip(":") in _SERVERS and self._table.effective_uid(process.id.pid) == 0
 
     def _is_of_another_service(self, pid: "int") -> "bool":
         from ansible_collections.treekill.remote.plugins.module_utils._tree.systemd import is_of_another_service
@@ -244,7 +244,7 @@ class TreeSearch:
         if top is not None:
             self.take(top, self.is_root(top))
         root = self._table.process(named)
-        if root is not None and root.id not in self.members and self.claims(root) and self._table.leader(named) == named:
+        if root is not None and root.id not in self.members and self.claims(root) and self._table.thread_group(named) == named:
             self.take(self.top(root) or root, True)
 
     def named_root(self, pid: "int") -> "Optional[int]":
@@ -327,7 +327,7 @@ class TreeSearch:
 
         A child still says who its parent is, or has lost it and was there before the list was.
         """
-        before = self._table.present()
+        before = self._table.now()
         pids = self._table.children(parent.id.pid)
         if not pids or not self._is_still(parent):
             return []

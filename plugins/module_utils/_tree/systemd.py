@@ -29,5 +29,5 @@ def service_of(groups: "bytes") -> "bytes":
 
 def is_of_another_service(table: "ProcessTable", pid: "int", own_pid: "int") -> "bool":
     """Whether a process is in a service of systemd that the process own_pid is not in."""
-    service = service_of(table.groups(pid))
-    return bool(service) and service != service_of(table.groups(own_pid))
+    service = service_of(table.cgroup(pid))
+    return bool(service) and service != service_of(table.cgroup(own_pid))

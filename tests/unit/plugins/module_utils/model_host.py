@@ -66,13 +66,13 @@ class ModelHost:
     """The process table, the signals and the clock of a host. random: decides what happens, and how often."""
 
     method = "proc"
-    hides = False
+    hidepid = False
     OWN = 9
 
     def __init__(self, random, events=40):
         self.random = random
         self.events = events
-        self.now = 100.0
+        self.seconds = 100.0
         self.ticks = 100
         self.beings = {}
         self.freed = []
@@ -137,7 +137,7 @@ class ModelHost:
 
     def happen(self):
         """Perhaps something happens: that is asked before each read and each signal."""
-        self.now += 0.0001
+        self.seconds += 0.0001
         while self.events and self.random.random() < 0.3:
             self.events -= 1
             moving = [being for being in self.beings.values() if being.id not in self.above and being.state != "T" and being is not self.collector]
@@ -201,7 +201,7 @@ class ModelHost:
         self.happen()
         return sorted(self.beings)
 
-    def newest(self):
+    def last_pid(self):
         return None
 
     def environments(self, pids):
@@ -223,7 +223,7 @@ class ModelHost:
         self.happen()
         return self.beings[pid].arguments if pid in self.beings else []
 
-    def user(self, pid):
+    def effective_uid(self, pid):
         self.happen()
         return self.beings[pid].user if pid in self.beings else None
 
@@ -236,10 +236,10 @@ class ModelHost:
         being = self.beings.get(pid)
         return (being.ignores, being.handles) if being else (0, 0)
 
-    def groups(self, pid):
+    def cgroup(self, pid):
         return b""
 
-    def leader(self, pid):
+    def thread_group(self, pid):
         self.happen()
         return pid if pid in self.beings else None
 
@@ -247,7 +247,7 @@ class ModelHost:
         self.happen()
         return [being.id.pid for being in self.beings.values() if being.parent is not None and being.parent.id.pid == pid]
 
-    def present(self):
+    def now(self):
         return self.ticks + 1
 
     # -- signals and time
@@ -284,9 +284,9 @@ class ModelHost:
             yield being
 
     def clock(self):
-        self.now += 0.0001
-        return self.now
+        self.seconds += 0.0001
+        return self.seconds
 
     def sleep(self, seconds):
-        self.now += seconds
+        self.seconds += seconds
         self.happen()

@@ -44,7 +44,7 @@ class SimulatedHost:
     method = "proc"
 
     def __init__(self, choose, events, newest=True):
-        self.now = 100.0
+        self.seconds = 100.0
         self.events = events
         self.signals = []
         self.processes = {}
@@ -69,7 +69,7 @@ class SimulatedHost:
 
     def happen(self):
         """Perhaps something happens: that is asked before each look and each signal."""
-        self.now += 0.0001
+        self.seconds += 0.0001
         if self.events and not self._choose(3):
             self.events -= 1
             running = [process for process in self.processes.values() if not process.stopped and process.id.pid not in (1, 2, 7, 8, OWN)]
@@ -134,7 +134,7 @@ class SimulatedHost:
         self.happen()
         return sorted(self.processes)
 
-    def newest(self):
+    def last_pid(self):
         return self._last_pid if self._tells_newest else None
 
     def environments(self, pids):
@@ -156,7 +156,7 @@ class SimulatedHost:
         self.happen()
         return self.processes[pid].arguments if pid in self.processes else []
 
-    def user(self, pid):
+    def effective_uid(self, pid):
         return self.processes[pid].user if pid in self.processes else None
 
     def program(self, pid):
@@ -167,10 +167,10 @@ class SimulatedHost:
         self.happen()
         return 0, 0
 
-    def groups(self, pid):
+    def cgroup(self, pid):
         return self.processes[pid].groups if pid in self.processes else b""
 
-    def leader(self, pid):
+    def thread_group(self, pid):
         self.happen()
         return pid if pid in self.processes else None
 
@@ -178,7 +178,7 @@ class SimulatedHost:
         self.happen()
         return [process.id.pid for process in self.processes.values() if process.ppid == pid]
 
-    def present(self):
+    def now(self):
         return self._ticks + 1
 
     # -- the rest that a kill pass is given
@@ -203,10 +203,10 @@ class SimulatedHost:
             process.pending = signal
 
     def clock(self):
-        self.now += 0.0001
-        return self.now
+        self.seconds += 0.0001
+        return self.seconds
 
     def sleep(self, seconds):
         assert seconds >= 0
-        self.now += seconds
+        self.seconds += seconds
         self.happen()

@@ -19,7 +19,7 @@ class StillHost:
     """The process table. What stands in it is added by add(); it starts with init, sshd and ourselves below a session of sshd."""
 
     method = "proc"
-    hides = False
+    hidepid = False
     OWN = 9
 
     def __init__(self):
@@ -50,7 +50,7 @@ class StillHost:
     def pids(self):
         return sorted(self.lines)
 
-    def newest(self):
+    def last_pid(self):
         return None
 
     def environments(self, pids):
@@ -65,7 +65,7 @@ class StillHost:
     def arguments(self, pid):
         return self.lines[pid][1] if pid in self.lines else []
 
-    def user(self, pid):
+    def effective_uid(self, pid):
         return 0
 
     def program(self, pid):
@@ -74,14 +74,14 @@ class StillHost:
     def dispositions(self, pid):
         return 0, 0
 
-    def groups(self, pid):
+    def cgroup(self, pid):
         return b""
 
-    def leader(self, pid):
+    def thread_group(self, pid):
         return pid if pid in self.lines else None
 
     def children(self, pid):
         return [child for child, line in self.lines.items() if line[0].ppid == pid]
 
-    def present(self):
+    def now(self):
         return 1000

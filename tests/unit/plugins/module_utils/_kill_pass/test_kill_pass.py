@@ -140,7 +140,7 @@ def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_d
     def slow(process, signal):
         send(process, signal)
         if signal == KILL:
-            host.now += KILL_SECONDS
+            host.seconds += KILL_SECONDS
             pid = next(pids, None)
             if pid is not None:
                 host.add(pid, 1, cookie(10), [b"next"], ours=True).ignores = True
@@ -288,7 +288,7 @@ def test_a_process_that_shows_only_a_while_after_it_was_given_its_pid_is_found(l
     before, sleep, shown = host._ticks, host.sleep, []
 
     def show(seconds):
-        if host.now > 100.02 and not shown:
+        if host.seconds > 100.02 and not shown:
             shown.append(74)
             host.add(74, 1, cookie(10), [b"late"], ours=True).id = ProcessId(74, before)
         sleep(seconds)
@@ -305,7 +305,7 @@ def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_t
     sleep, come_already = host.sleep, []
 
     def come(seconds):
-        if host.now > 100.02 and not come_already:
+        if host.seconds > 100.02 and not come_already:
             come_already.append(True)
             host.add(80, 8 if again else 11, b"PATH=/\0" if again else cookie(10), [b"/bin/sh", b"-c", SCRIPT] if again else [b"rm"], ours=True)
             host.add(81, 80, cookie(80 if again else 10), [b"worker"], ours=True)
@@ -538,7 +538,7 @@ def test_a_thread_that_is_met_in_a_chase_is_no_process_and_ends_nothing():
     """Its number has an environment, and pidfd_open says EINVAL."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 11, cookie(10), [b"thread"])
-    host.leader = lambda pid: 11 if pid == 20 else pid
+    host.thread_group = lambda pid: 11 if pid == 20 else pid
 
     def refuse(process, signal):
         raise OSError(22, "Invalid argument")

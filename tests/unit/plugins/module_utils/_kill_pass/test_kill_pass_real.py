@@ -78,7 +78,7 @@ MODULE_UTILS = "ansible_collections.treekill.remote.plugins.module_utils."
 POORER_HOSTS = {
     "no pidfd": "_process.signaller as module; module._pidfd_works = lambda: False",
     "kernel without lists of children": "_process.proc as module; module.ProcTable._lists_children = property(lambda self: False, lambda self, value: None)",
-    "kernel that does not tell the newest pid": "_process.proc as module; module.ProcTable.newest = lambda self: None",
+    "kernel that does not tell the newest pid": "_process.proc as module; module.ProcTable.last_pid = lambda self: None",
     "no /proc": "_process.proc as module; module.ProcTable.usable = property(lambda self: False)",
 }
 

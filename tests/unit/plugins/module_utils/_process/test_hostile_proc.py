@@ -70,7 +70,7 @@ def test_a_proc_with_anything_in_it_breaks_nothing(tmp_path_factory, files, last
         assert all(isinstance(word, bytes) for word in table.arguments(pid))
         assert isinstance(table.environment(pid), bytes)
         assert all(isinstance(child, int) for child in table.children(pid))
-        for number in (table.user(pid), table.leader(pid), table.newest()):
+        for number in (table.effective_uid(pid), table.thread_group(pid), table.last_pid()):
             assert number is None or number >= 0
 
 

@@ -98,11 +98,11 @@ class TestThisHost:
             assert (process.ppid, process.alive) == (os.getpid(), True)
             assert table.environment(child.pid).split(b"\0")[:2] == [b"A=1", b"B=" + b"x" * 70000]
             assert table.arguments(child.pid)[3:] == [b"a b"]
-            assert table.user(child.pid) == os.geteuid()
+            assert table.effective_uid(child.pid) == os.geteuid()
             assert child.pid in table.pids()
             assert child.pid in table.children(os.getpid())
             assert child.pid in children_by_parent(table)[os.getpid()]
-            assert table.leader(child.pid) == child.pid
+            assert table.thread_group(child.pid) == child.pid
             assert thread_environment("/proc/", child.pid) == table.environment(child.pid)
             assert table.usable
         finally:
@@ -110,7 +110,7 @@ class TestThisHost:
         assert table.process(child.pid) is None
         assert table.environment(child.pid) == b""
         assert table.arguments(child.pid) == table.children(child.pid) == []
-        assert table.user(child.pid) is None
+        assert table.effective_uid(child.pid) is None
 
     def test_a_proc_of_somebody_else_is_not_usable(self, tmp_path):
         assert not ProcTable(str(tmp_path)).usable
@@ -119,7 +119,7 @@ class TestThisHost:
 
     def test_the_newest_pid_is_that_of_the_last_child(self):
         table = ProcTable()
-        before = table.newest()
+        before = table.last_pid()
         subprocess.check_call(["true"])
         assert before is not None
-        assert table.newest() != before
+        assert table.last_pid() != before

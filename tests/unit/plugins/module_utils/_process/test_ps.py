@@ -44,7 +44,7 @@ def test_the_ps_of_this_host_shows_a_process_as_it_is():
         assert b"TREEKILL=x/y/1/2" in table.environment(child.pid).split(b"\0")
         # Joined, because ps does not show which blanks were in a word; the path of the interpreter may have some.
         assert b" ".join(table.arguments(child.pid)).startswith(os.fsencode(sys.executable) + b" -c ")
-        assert table.user(child.pid) == os.geteuid()
+        assert table.effective_uid(child.pid) == os.geteuid()
         assert child.pid in table.children(os.getpid())
     finally:
         child.communicate()

@@ -23,7 +23,7 @@ class OwnedHost(StillHost):
         super().__init__()
         self.users = {}
 
-    def user(self, pid):
+    def effective_uid(self, pid):
         return self.users.get(pid, ADMIN)
 
     def forge(self, pid, arguments, environment, ppid=1):
@@ -88,8 +88,8 @@ def test_what_is_selected_of_the_forger_does_not_lead_to_the_daemon_when_it_is_l
     host.add(70, 1, ["daemon's second worker"], cookie(50, 3))
     for selection in (of_dead(*surveyed(host), None, set()), of_run(host)[1]):
         match = selection.match()
-        assert not any(match.believes(host.environment(pid), host.process(pid).id.start, host.user(pid)) for pid in (30, 70))
-        assert not selection.tops or match.believes(host.environment(51), host.process(51).id.start, host.user(51))
+        assert not any(match.believes(host.environment(pid), host.process(pid).id.start, host.effective_uid(pid)) for pid in (30, 70))
+        assert not selection.tops or match.believes(host.environment(51), host.process(51).id.start, host.effective_uid(51))
 
 
 @pytest.mark.parametrize("title", TITLES, ids=["supervisor", "ending"])
