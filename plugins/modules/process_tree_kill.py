@@ -220,7 +220,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.module_utils._process.pid_file import process_of
 from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
 from ansible_collections.treekill.remote.plugins.module_utils._survey import selection as kill_selection
-from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import told
+from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import as_result
 from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
 
 
@@ -266,9 +266,9 @@ def check_options(params):
 def select(params, survey, table):
     """(what to end, why there is nothing). Raises ValueError for what is not to be ended."""
     if params["run"]:
-        return kill_selection.of_runs(survey.trees, params, survey.own_runs), ""
+        return kill_selection.select_runs(survey.trees, params, survey.own_runs), ""
     if params["dead"]:
-        return kill_selection.of_dead(survey.trees, survey.snapshot, params["older_than"], survey.own_runs), ""
+        return kill_selection.select_abandoned(survey.trees, survey.snapshot, params["older_than"], survey.own_runs), ""
     nothing = kill_selection.Selection()
     if params["pid_file"]:
         try:
@@ -283,7 +283,7 @@ def select(params, survey, table):
         process = table.process(params["pid"])
         if process is None or process.id != ProcessId(params["pid"], params["start"]):
             return nothing, "pid %d is gone, or another process by now" % params["pid"]
-    return kill_selection.of_process(process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs), ""
+    return kill_selection.select_process(process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs), ""
 
 
 def run(module):
@@ -296,7 +296,7 @@ def run(module):
     if not module.check_mode and kill.await_supervisors(selection.trees, table, request.timeout):
         survey = Survey(table)
         selection, reason = select(module.params, survey, table)
-    result = dict(survey.blind_spots(os.geteuid()), left_alone=[told(tree, survey.snapshot, request.arguments) for tree in selection.left_alone])
+    result = dict(survey.blind_spots(os.geteuid()), left_alone=[as_result(tree, survey.snapshot, request.arguments) for tree in selection.left_alone])
     if reason:
         result["msg"] = reason
     request.arguments = request.arguments and not selection.secret
@@ -304,7 +304,7 @@ def run(module):
     if module.check_mode:
         planned = kill.would_end(control, request)
         return dict(result, changed=bool(planned["found"]), gone=[], **planned)
-    report = kill.end(control, request) if selection.tops else {"gone": [], "survivors": [], "spared": []}
+    report = kill.end_selection(control, request) if selection.tops else {"gone": [], "survivors": [], "spared": []}
     return dict(result, changed=bool(report["gone"]), gone=report["gone"], survivors=report["survivors"], spared=report["spared"])
 
 

@@ -87,7 +87,7 @@ class KillPass:
             until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
             while self.control.living() and not self.control.targets() and self._clock() < until:
                 self._pause(LONGEST_PAUSE / 10, until)
-                self.control.look()
+                self.control.observe_and_wake()
             self.control.dismiss()
             # What called itself a supervisor, and was continued last, may have started something.
             if supervised and self.control.scan(last=True):
@@ -115,7 +115,7 @@ class KillPass:
         """Begin with the first signals, while all stand still."""
         if self.control.signalled is None:
             self.control.signalled = self.control.table.now()
-        self.control.see()
+        self.control.observe()
         self._turns.take()
 
     def _wait(self, until: "float") -> "bool":
@@ -127,14 +127,14 @@ class KillPass:
         known = -1
         while True:
             began = self._clock()
-            self.control.look()
+            self.control.observe_and_wake()
             targets = self.control.targets()
             waits = self.control.awaits_supervisors()
             if self.control.scan(last=waits or not targets):
                 if any(tracked.role == "root" and not tracked.loose for tracked in self.control.unsignalled()):
                     # The command has arrived a second time.
                     self.control.freeze()
-                    self.control.see()
+                    self.control.observe()
                 known = -1
             elif not targets:
                 return True

@@ -40,7 +40,7 @@ def kill_the_rest(control: "TreeControl") -> "None":
     until = control.clock() + RELEASE_SECONDS
     while any(tracked.ended is None for tracked in held) and control.clock() < until:
         control.sleep(LONGEST_KILL_PAUSE / 10)
-        control.look()
+        control.observe_and_wake()
 
 
 def _kill_until_none_is_left(control: "TreeControl") -> "None":
@@ -49,7 +49,7 @@ def _kill_until_none_is_left(control: "TreeControl") -> "None":
     while True:
         known = len(control.processes)
         left = _kill(control)
-        control.look()
+        control.observe_and_wake()
         if not left and not control.scan(last=True):
             return
         runs_away = control.search.missed > 0 or len(control.processes) > known
@@ -65,10 +65,10 @@ def _look_for_the_last(control: "TreeControl") -> "None":
     for dummy in range(LAST_LOOKS):
         _kill(control)
         until = control.clock() + LAST_SECONDS
-        control.look()
+        control.observe_and_wake()
         while control.targets() and control.clock() < until:
             control.sleep(LONGEST_KILL_PAUSE / 10)
-            control.look()
+            control.observe_and_wake()
         if control.targets() or not control.scan(last=True):
             return
     # A survivor whom we could not catch, for the user to know of; his supervisor stays with him.

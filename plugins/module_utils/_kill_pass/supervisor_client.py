@@ -39,9 +39,9 @@ class StandingSupervisor:
 
     def await_report(self, seconds: "float", skipped: "Callable[[], bool]") -> "str":
         """Its report, as JSON, when it is done; empty if it ends without one, or takes longer than so many seconds."""
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import fetch
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import fetch_report
 
-        return fetch(self._connection, self._pid, self._table, seconds, skipped)
+        return fetch_report(self._connection, self._pid, self._table, seconds, skipped)
 
 
 def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optional[StandingSupervisor]":

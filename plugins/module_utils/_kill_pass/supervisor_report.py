@@ -24,7 +24,7 @@ LOOK = 50
 LONGEST_BYTES = 16 << 20
 
 
-def fetch(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", skipped: "Callable[[], bool]") -> "str":
+def fetch_report(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", skipped: "Callable[[], bool]") -> "str":
     """What it sends before it closes. Passes an order to skip the grace on to it, once."""
     until = time.monotonic() + seconds
     poll = select.poll()

@@ -63,7 +63,7 @@ def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
     request.below = "%d:%d:%d" % (os.getpid(), supervisor.child, own_root())
     limit_time(request)
     kill_pass = new_kill_pass(request)
-    kill_pass.control.sleep = lambda seconds: nap(supervisor, pipes, seconds)
+    kill_pass.control.sleep = lambda seconds: sleep_and_reap(supervisor, pipes, seconds)
     report = carry_out(kill_pass, supervisor.program)
     if supervisor.listener is not None:
         keep_report(supervisor, report)
@@ -97,7 +97,7 @@ def held_open() -> "List[int]":
     return found
 
 
-def nap(supervisor: "Supervisor", pipes: "List[int]", seconds: "float") -> "None":
+def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: "float") -> "None":
     """Wait so many seconds, or until one of our children has ended; take in what is written."""
     poll = select.poll()
     for descriptor in [supervisor.wake, *pipes]:
@@ -119,12 +119,12 @@ def keep_report(supervisor: "Supervisor", report: "str") -> "None":
     except OSError:
         pass  # no process to be had: then it is this one, for which the root has to wait
     try:
-        tell_whoever_asks(supervisor, report)
+        serve_report(supervisor, report)
     finally:
         os._exit(1)
 
 
-def tell_whoever_asks(supervisor: "Supervisor", report: "str") -> "None":
+def serve_report(supervisor: "Supervisor", report: "str") -> "None":
     """Be the process that has the report, for so many seconds."""
     until = time.monotonic() + REPORT_SECONDS
     signal_alarm(int(REPORT_SECONDS + 2 * SEND_SECONDS))  # whoever connects again and again could keep us here
@@ -138,12 +138,12 @@ def tell_whoever_asks(supervisor: "Supervisor", report: "str") -> "None":
     while poll.poll(max(until - time.monotonic(), 0) * 1000):
         connection = _socket.socket(fileno=supervisor.listener._accept()[0])
         if peer_of(connection)[1] in (0, os.geteuid()):
-            send(connection, report.encode("ascii"))
+            send_report(connection, report.encode("ascii"))
             until = 0.0  # who else waits at this moment gets it as well
         connection.close()
 
 
-def send(connection: "_socket.socket", text: "bytes") -> "None":
+def send_report(connection: "_socket.socket", text: "bytes") -> "None":
     """Send it all."""
     connection.settimeout(SEND_SECONDS)
     try:

@@ -56,7 +56,7 @@ def control_of(selection: "Selection", request: "KillRequest", table: "ProcessTa
 
 
 def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
-    """What end() would begin with, and whom it could not end. Nobody is touched: signal 0 asks whether we might."""
+    """What end_selection() would begin with, and whom it could not end. Nobody is touched: signal 0 asks whether we might."""
     found: List[Dict[str, Any]] = []
     survivors: List[Dict[str, Any]] = []
     for process in control.search.members.values():
@@ -82,7 +82,7 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
     return {"found": found, "survivors": survivors}
 
 
-def end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
+def end_selection(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
     """End it; the report of the pass, its command lines masked."""
     # Whoever interrupts the run meanwhile must not leave processes behind that stand still because of us.
     ignore_signals()

@@ -30,7 +30,7 @@ def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -
     return mask_command(text, len(words) > 4 * COMMAND_LENGTH)[:COMMAND_LENGTH] or "[%s]" % process.comm
 
 
-def used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
+def resources_used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
     """(seconds of processor time, bytes of resident memory) of a process; None where /proc does not tell. See proc_pid_stat(5)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:
@@ -54,7 +54,7 @@ def age_of(tree: "CommandTree", table: "ProcessTable") -> "float":
     return max(age(process, table) for process in tree.members)
 
 
-def told(tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
+def as_result(tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
     """A command in terms that JSON knows. arguments: whether command lines may be told, where they are no secret."""
     processes = [_row(process, depth, tree, table, arguments and not tree.secret) for process, depth in in_order(tree.members)]
     root = tree.roots[0] if tree.roots else None
@@ -96,14 +96,14 @@ def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
     return order + [(process, 0) for process in by_pid.values()]
 
 
-def below(process: "Process", table: "ProcessTable") -> "List[Process]":
+def process_and_descendants(process: "Process", table: "ProcessTable") -> "List[Process]":
     """A process and all that stands below it."""
     found = [table.process(pid) for pid in descendants([process.id.pid], table.children, lambda dummy: False)]
     return [process, *(one for one in found if one is not None)]
 
 
 def _row(process: "Process", depth: "int", tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
-    cpu, memory = used(process.id.pid)
+    cpu, memory = resources_used(process.id.pid)
     role = "supervisor" if process is tree.supervisor else "root" if process in tree.roots else "child"
     return {
         "pid": process.id.pid,

@@ -9,7 +9,7 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import ANY_LEASE, check_names, parse_cookie
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._survey import state as states
-from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import age_of, below
+from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import age_of, process_and_descendants
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Selection:
         return CommandsMatch(self._commands, self._begun)
 
 
-def of_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]") -> "Selection":
+def select_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]") -> "Selection":
     """The commands of the runs O(run), of those the leases O(lease). Raises Refused for a run that executes this, ValueError for a name that is none."""
     for run in params["run"]:
         for lease in params["lease"] or [ANY_LEASE]:
@@ -125,7 +125,7 @@ def of_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]
     return selection
 
 
-def of_dead(trees: "List[CommandTree]", snapshot: "Snapshot", older_than: "Optional[float]", own: "Set[str]") -> "Selection":
+def select_abandoned(trees: "List[CommandTree]", snapshot: "Snapshot", older_than: "Optional[float]", own: "Set[str]") -> "Selection":
     """The commands that are abandoned."""
     selection = Selection()
     for tree in trees:
@@ -134,11 +134,11 @@ def of_dead(trees: "List[CommandTree]", snapshot: "Snapshot", older_than: "Optio
     return selection
 
 
-def of_process(process: "Process", trees: "List[CommandTree]", snapshot: "Snapshot", own_pid: "int", own: "Set[str]") -> "Selection":
+def select_process(process: "Process", trees: "List[CommandTree]", snapshot: "Snapshot", own_pid: "int", own: "Set[str]") -> "Selection":
     """A process and all that stands below it. Raises Refused."""
     check_process(process, snapshot, own_pid)
     selection = Selection()
-    members = {one.id for one in below(process, snapshot)}
+    members = {one.id for one in process_and_descendants(process, snapshot)}
     for tree in trees:
         if any(one.id in members for one in tree.members):
             selection.secret = selection.secret or tree.secret

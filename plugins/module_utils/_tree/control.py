@@ -68,7 +68,7 @@ class TrackedProcess:
         self.loose = False
         self.held = False
 
-    def see(self, process: "Process") -> "None":
+    def observe(self, process: "Process") -> "None":
         """Note how it stands now."""
         self.ppid, self.comm, self.stopped = process.ppid, process.comm, process.stopped
 
@@ -278,15 +278,15 @@ class TreeControl:
             if signal not in (SIGSTOP, SIGCONT):
                 tracked.sent = signal
 
-    def look(self) -> "None":
+    def observe_and_wake(self) -> "None":
         """Note what is gone. What got a signal and stands stopped again is woken: nothing else will do it."""
-        self.see()
+        self.observe()
         for tracked in self.living():
             if tracked.stopped and not tracked.held and (tracked.sent or tracked.loose) and tracked.sent != SIGKILL and not tracked.cleans:
                 self.signal(tracked, SIGCONT)
         self.wake()
 
-    def see(self) -> "None":
+    def observe(self) -> "None":
         """Note what is gone, and how the rest stands. Nothing is woken."""
         now = self.clock()
         for tracked in self.living():
@@ -296,7 +296,7 @@ class TreeControl:
             elif process is None or process.id != tracked.process.id or not process.alive:
                 tracked.ended = now
             else:
-                tracked.see(process)
+                tracked.observe(process)
 
     def release(self) -> "None":
         """Let go of what stays because of us: nobody is left, or nobody who can be ended. A supervisor knows it by the second CONT."""

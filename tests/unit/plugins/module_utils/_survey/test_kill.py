@@ -24,6 +24,6 @@ class MadeUpPass:
 def test_the_command_lines_of_a_kill_pass_are_masked_as_those_of_a_plan_are(monkeypatch):
     monkeypatch.setattr(kill, "KillPass", MadeUpPass)
     monkeypatch.setattr(kill, "ignore_signals", lambda: None)
-    report = kill.end(None, None)
+    report = kill.end_selection(None, None)
     shown = [row["command"] for name in ("gone", "survivors", "spared") for row in report[name]]
     assert [command[:40] for command in shown] == ["tool --db-password ********", "env TOKEN=********", "git clone https://deploy:********@host/xx"[:40]]

@@ -9,7 +9,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import in_order
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Refused, of_dead, of_process, of_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Refused, select_abandoned, select_process, select_runs
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +40,7 @@ def surveyed(host):
 
 def asked(host, **options):
     params = dict({"run": [RUN], "lease": None, "left_behind": False}, **options)
-    return of_runs(surveyed(host)[0], params, {OTHER})
+    return select_runs(surveyed(host)[0], params, {OTHER})
 
 
 def pids(selection):
@@ -78,14 +78,14 @@ def test_a_name_that_is_none_is_refused(host, options):
 
 def test_of_the_dead_those_that_are_surely_dead_and_not_of_our_own_run(host):
     trees, snapshot = surveyed(host)
-    assert pids(of_dead(trees, snapshot, None, {OTHER})) == [30, 31]
-    assert pids(of_dead(trees, snapshot, 5.0, {OTHER})) == [30, 31]
-    assert pids(of_dead(trees, snapshot, 3600.0, {OTHER})) == []
+    assert pids(select_abandoned(trees, snapshot, None, {OTHER})) == [30, 31]
+    assert pids(select_abandoned(trees, snapshot, 5.0, {OTHER})) == [30, 31]
+    assert pids(select_abandoned(trees, snapshot, 3600.0, {OTHER})) == []
 
 
 def test_a_process_and_what_stands_below_it(host):
     trees, snapshot = surveyed(host)
-    selection = of_process(host.process(30), trees, snapshot, host.OWN, {OTHER})
+    selection = select_process(host.process(30), trees, snapshot, host.OWN, {OTHER})
     assert pids(selection) == [30]
     assert [process.id.pid for process in selection.roots] == [30]
 
@@ -94,20 +94,20 @@ def test_a_process_and_what_stands_below_it(host):
 def test_who_stands_above_us_is_refused_and_what_our_own_run_has_in_flight(host, pid):
     trees, snapshot = surveyed(host)
     with pytest.raises(Refused):
-        of_process(host.process(pid), trees, snapshot, host.OWN, {OTHER})
+        select_process(host.process(pid), trees, snapshot, host.OWN, {OTHER})
 
 
 def test_what_our_own_run_has_left_on_purpose_may_be_ended(host):
     left = host.add(70, 1, ["daemon"], cookie(80, 3, run=OTHER, lease=DAEMONS))
     trees, snapshot = surveyed(host)
-    assert pids(of_process(left, trees, snapshot, host.OWN, {OTHER})) == [70]
+    assert pids(select_process(left, trees, snapshot, host.OWN, {OTHER})) == [70]
 
 
 def test_the_kernels_own_are_refused(host):
     kernel = host.add(90, 0, ["kthreadd"], kernel=True)
     trees, snapshot = surveyed(host)
     with pytest.raises(Refused, match="kernel"):
-        of_process(kernel, trees, snapshot, host.OWN, {OTHER})
+        select_process(kernel, trees, snapshot, host.OWN, {OTHER})
 
 
 def test_commands_are_recognised_by_run_lease_and_root():

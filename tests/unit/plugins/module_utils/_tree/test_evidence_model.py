@@ -16,7 +16,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_reques
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey import commands, kill
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree, command_trees, cookies_in
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, of_dead, of_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, select_abandoned, select_runs
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
@@ -257,7 +257,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     for tree in trees:
         tree.state, tree.reason = judge(tree, snapshot, lambda pid, descriptor: "nobody")
     params = {"run": [RUN], "lease": None, "left_behind": False}
-    selection = of_dead(trees, snapshot, None, set()) if dead else of_runs(trees, params, set())
+    selection = select_abandoned(trees, snapshot, None, set()) if dead else select_runs(trees, params, set())
     host.events = random.randrange(10)
     monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)
     control = kill.control_of(selection, KillRequest(timeout=0.3, arrival_timeout=0.0), host)

@@ -7,7 +7,7 @@
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import of_dead, of_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import select_abandoned, select_runs
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 from tests.unit.plugins.module_utils.still_host import LEASE, RUN, SCRIPT, StillHost, cookie
@@ -47,13 +47,13 @@ def surveyed(host):
 
 def dead(host):
     """The pids that a sweep of the dead ends."""
-    return sorted(process.id.pid for process in of_dead(*surveyed(host), None, set()).tops)
+    return sorted(process.id.pid for process in select_abandoned(*surveyed(host), None, set()).tops)
 
 
 def of_run(host, **options):
     """The pids that a sweep of the run ends."""
     params = dict({"run": [RUN], "lease": None, "left_behind": False}, **options)
-    selection = of_runs(surveyed(host)[0], params, set())
+    selection = select_runs(surveyed(host)[0], params, set())
     return sorted(process.id.pid for process in selection.tops), selection
 
 
@@ -86,7 +86,7 @@ def test_what_is_selected_of_the_forger_does_not_lead_to_the_daemon_when_it_is_l
     host.forge(50, *abandoned_root(50, 50)[form])
     host.forge(51, ["worker"], cookie(50, 77), 50)
     host.add(70, 1, ["daemon's second worker"], cookie(50, 3))
-    for selection in (of_dead(*surveyed(host), None, set()), of_run(host)[1]):
+    for selection in (select_abandoned(*surveyed(host), None, set()), of_run(host)[1]):
         match = selection.match()
         assert not any(match.believes(host.environment(pid), host.process(pid).id.start, host.effective_uid(pid)) for pid in (30, 70))
         assert not selection.tops or match.believes(host.environment(51), host.process(51).id.start, host.effective_uid(51))
