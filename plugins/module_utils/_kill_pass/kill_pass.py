@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
 # Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0005, 0.05
 # The longest while something waits for its turn: a module goes on with its next step until it comes.
-LONGEST_CARRIED_PAUSE = 0.01
+LONGEST_CARRIED_PAUSE_SECONDS = 0.01
 # The same while we look out for a tree that has not come yet.
-SHORTEST_ARRIVAL_PAUSE, LONGEST_ARRIVAL_PAUSE = 0.01, 0.1
+SHORTEST_ARRIVAL_PAUSE_SECONDS, LONGEST_ARRIVAL_PAUSE_SECONDS = 0.01, 0.1
 # Seconds that processes which only lose their root (kill_children is false) have to end because of it.
 LINGER_SECONDS = 0.3
 # Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
@@ -57,7 +57,7 @@ class KillPass:
     def find(self) -> "bool":
         """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
         until = self._clock() + self.request.arrival_timeout
-        pause = SHORTEST_ARRIVAL_PAUSE
+        pause = SHORTEST_ARRIVAL_PAUSE_SECONDS
         while True:
             began = self._clock()
             self.control.scan()
@@ -68,7 +68,7 @@ class KillPass:
             if now >= until:
                 return self.control.search.missed > 0
             self._pause(max(pause, now - began), until)
-            pause = min(pause * 1.5, LONGEST_ARRIVAL_PAUSE)
+            pause = min(pause * 1.5, LONGEST_ARRIVAL_PAUSE_SECONDS)
 
     def denied(self) -> "bool":
         """Whether there is somebody whom we must not signal."""
@@ -86,7 +86,7 @@ class KillPass:
             supervised = any(tracked.role == SUPERVISOR for tracked in self.control.processes.values())
             until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
             while self.control.living() and not self.control.targets() and self._clock() < until:
-                self._pause(LONGEST_PAUSE / 10, until)
+                self._pause(LONGEST_PAUSE_SECONDS / 10, until)
                 self.control.observe_and_wake()
             self.control.dismiss()
             # What called itself a supervisor, and was continued last, may have started something.
@@ -123,7 +123,7 @@ class KillPass:
 
         What is started from now on is let be: a shell whose C(trap) removes its temporary files does so by starting C(rm).
         """
-        pause = SHORTEST_PAUSE
+        pause = SHORTEST_PAUSE_SECONDS
         known = -1
         while True:
             began = self._clock()
@@ -142,14 +142,14 @@ class KillPass:
                 self.control.release()
             living = len(self.control.living())
             if living != known:
-                known, pause = living, SHORTEST_PAUSE
+                known, pause = living, SHORTEST_PAUSE_SECONDS
                 self._turns.take()
             now = self._clock()
             if now >= until or self.grace_skipped:
                 return False
             # A scan of a large host takes its time: at most a quarter of a processor is ours.
             self._pause(max(pause, 3 * (now - began)), until)
-            pause = min(pause * 1.5, LONGEST_CARRIED_PAUSE if self.control.unsignalled() else LONGEST_PAUSE)
+            pause = min(pause * 1.5, LONGEST_CARRIED_PAUSE_SECONDS if self.control.unsignalled() else LONGEST_PAUSE_SECONDS)
 
     def _pause(self, seconds: "float", until: "float") -> "None":
         self.control.sleep(max(min(seconds, until - self._clock()), 0.0))

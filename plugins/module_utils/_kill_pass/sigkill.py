@@ -23,7 +23,7 @@ KILL_SECONDS = 5.0
 # The same while new processes turn up, which on a busy host are hard to catch. Shorter than what the controller waits beyond the grace.
 RUNAWAY_SECONDS = 10.0
 # Seconds between two looks, the first and the longest. Each is half as long again as the one before.
-SHORTEST_KILL_PAUSE, LONGEST_KILL_PAUSE = 0.001, 0.05
+SHORTEST_KILL_PAUSE_SECONDS, LONGEST_KILL_PAUSE_SECONDS = 0.001, 0.05
 # Seconds that a shell has to end which was held until the end of the grace.
 RELEASE_SECONDS = 2.0
 # When time is up: how often those who have turned up meanwhile are killed, and how many seconds they have to die each time.
@@ -39,13 +39,13 @@ def kill_the_rest(control: "TreeControl") -> "None":
     # What was held and must not be killed goes on now, and dies of the signal that it has had.
     until = control.clock() + RELEASE_SECONDS
     while any(tracked.ended is None for tracked in held) and control.clock() < until:
-        control.sleep(LONGEST_KILL_PAUSE / 10)
+        control.sleep(LONGEST_KILL_PAUSE_SECONDS / 10)
         control.observe_and_wake()
 
 
 def _kill_until_none_is_left(control: "TreeControl") -> "None":
     began = control.clock()
-    pause = SHORTEST_KILL_PAUSE
+    pause = SHORTEST_KILL_PAUSE_SECONDS
     while True:
         known = len(control.processes)
         left = _kill(control)
@@ -56,7 +56,7 @@ def _kill_until_none_is_left(control: "TreeControl") -> "None":
         if control.clock() - began >= (RUNAWAY_SECONDS if runs_away else KILL_SECONDS):
             break
         control.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_KILL_PAUSE)
+        pause = min(pause * 1.5, LONGEST_KILL_PAUSE_SECONDS)
     _look_for_the_last(control)
 
 
@@ -67,7 +67,7 @@ def _look_for_the_last(control: "TreeControl") -> "None":
         until = control.clock() + LAST_SECONDS
         control.observe_and_wake()
         while control.targets() and control.clock() < until:
-            control.sleep(LONGEST_KILL_PAUSE / 10)
+            control.sleep(LONGEST_KILL_PAUSE_SECONDS / 10)
             control.observe_and_wake()
         if control.targets() or not control.scan(last=True):
             return

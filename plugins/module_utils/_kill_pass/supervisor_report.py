@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
 # Milliseconds between two looks whether somebody has lost patience.
-LOOK = 50
+LOOK_MILLISECONDS = 50
 # A report of some 30,000 processes.
-LONGEST_BYTES = 16 << 20
+LONGEST_REPORT_BYTES = 16 << 20
 
 
 def fetch_report(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", skipped: "Callable[[], bool]") -> "str":
@@ -32,10 +32,10 @@ def fetch_report(connection: "Any", pid: "int", table: "ProcessTable", seconds: 
     parts: List[bytes] = []
     length = 0
     told = False
-    while time.monotonic() < until and length < LONGEST_BYTES:
+    while time.monotonic() < until and length < LONGEST_REPORT_BYTES:
         if skipped() and not told:
             told = skip_grace_of_supervisor(pid, table)
-        if poll.poll(LOOK):
+        if poll.poll(LOOK_MILLISECONDS):
             try:
                 part = connection.recv(65536)
             except OSError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
 
 # A number, with some blanks perhaps; a file of more bytes holds more than that.
-LONGEST_BYTES = 32
+LONGEST_FILE_BYTES = 32
 # Symbolic links that the kernel follows in one path: see path_resolution(7).
 MOST_LINKS = 40
 # Seconds by which a file may seem to be older than the process that wrote it, or to be from the future: the times are multiples of the kernel's tick,
@@ -51,7 +51,7 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
         check_links(path, links, found.st_uid)
         if found.st_uid == 0:
             check_directories(directory)
-        pid = number_in(path, os.read(descriptor, LONGEST_BYTES + 1))
+        pid = number_in(path, os.read(descriptor, LONGEST_FILE_BYTES + 1))
     finally:
         os.close(descriptor)
     process = table.process(pid)
@@ -141,7 +141,7 @@ def check_directories(directory: "str") -> "None":
 def number_in(path: "str", content: "bytes") -> "int":
     """The pid that the file says."""
     text = content.strip(b" \t\n")
-    if len(content) > LONGEST_BYTES or not text.isdigit() or text.startswith(b"0"):
+    if len(content) > LONGEST_FILE_BYTES or not text.isdigit() or text.startswith(b"0"):
         raise NotBelieved("pid file %s does not hold one number, a pid" % path)
     return int(text)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Seconds after which a table is too old to signal by, and the longest where ps itself is slow: pids are given in order and not given again so soon.
 _STALE_SECONDS, _LONGEST_STALE_SECONDS = 0.05, 0.5
 # Seconds that ps may take.
-_PATIENCE = 10.0
+_PS_SECONDS = 10.0
 _FORMAT = "pid=,ppid=,uid=,state=,lstart=,args="
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -61,9 +61,9 @@ class PsTable:
         began = self._clock()
         command = ["env", "LC_ALL=C", "ps", *options]
         try:
-            output, errors, status = self._run(command, b"", time.monotonic() + _PATIENCE)
+            output, errors, status = self._run(command, b"", time.monotonic() + _PS_SECONDS)
         except OSError as error:
-            output, errors, status = patiently(error, self._run, command, b"", time.monotonic() + _PATIENCE)
+            output, errors, status = patiently(error, self._run, command, b"", time.monotonic() + _PS_SECONDS)
         if status:
             raise OSError("ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status))
         # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.

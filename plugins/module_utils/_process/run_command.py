@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Tuple
 
 # Wait status of a command that has not ended in time.
-TOO_LATE = 124 << 8
+TIMEOUT_STATUS = 124 << 8
 
 
 def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[str, str, int]":
@@ -43,7 +43,7 @@ def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[s
     for descriptor in (pipes[0][0], pipes[1][1], pipes[2][1]):
         os.close(descriptor)
     read = _exchange(pipes[0][1], text, (pipes[1][0], pipes[2][0]), until)
-    status = TOO_LATE
+    status = TIMEOUT_STATUS
     ended, found = os.waitpid(pid, os.WNOHANG)
     while not ended and time.monotonic() < until:
         time.sleep(0.001)

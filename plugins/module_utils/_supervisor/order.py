@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 # stands still, the order is still to come, and nobody is held up.
 ORDER_SECONDS = 5.0
 # Milliseconds between two looks: a pass that stops us and continues us wakes nobody.
-ORDER_LOOK = 20
+ORDER_LOOK_MILLISECONDS = 20
 
 
 def await_order(supervisor: "Supervisor") -> "bool":
     """Let a kill pass do its work, if one comes in time. Whether the channel has broken instead."""
     until = time.monotonic() + ORDER_SECONDS
     while not supervisor.childless and (time.monotonic() < until or is_reader_stopped()):
-        supervisor.rest(ORDER_LOOK)
+        supervisor.rest(ORDER_LOOK_MILLISECONDS)
         if supervisor.give_way() or supervisor.is_cut_off():
             return supervisor.is_cut_off()
     return False

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 # A module that takes so many milliseconds may take hours.
-IDLE = 300
+IDLE_MILLISECONDS = 300
 # Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
-RETRY, GIVE_UP_SECONDS = 100, 60.0
+RETRY_MILLISECONDS, GIVE_UP_SECONDS = 100, 60.0
 # What a whole process group gets from a terminal, or from who ends it in good order.
 OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
 
@@ -63,8 +63,8 @@ class Supervisor:
         self._parent = os.getppid()
         self._came: Dict[int, object] = {}
         self._poll = select.poll()
-        self._patience: Optional[int] = IDLE
-        self._idle_at = time.monotonic() + IDLE / 1000.0
+        self._patience: Optional[int] = IDLE_MILLISECONDS
+        self._idle_at = time.monotonic() + IDLE_MILLISECONDS / 1000.0
         self.wake, self._woken = wake
 
     def watch(self, mask: "Any") -> "NoReturn":
@@ -135,7 +135,7 @@ class Supervisor:
             except Exception:  # noqa: BLE001 - whatever is missing: memory, descriptors, processes, a file of Python's, all of /proc
                 self.give_up_taken()
                 left = self._signal_children(told, time.monotonic() - first >= float(self.options.get("timeout", 10.0)))
-            self.rest(RETRY)
+            self.rest(RETRY_MILLISECONDS)
             if not left or self.childless or time.monotonic() - first >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS:
                 os._exit(1)
 

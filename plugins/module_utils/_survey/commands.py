@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
 # What an environment or a command line may say is up to any user, and each command named is looked for. So of each process one word counts: its first
 # cookie, and the first claim among so many mentions. A command of ours has one of each.
-_MENTIONS = 4
+_MOST_MENTIONS = 4
 
 
 class CommandTree:
@@ -200,7 +200,7 @@ def cookies_in(environment: "bytes") -> "Iterator[Cookie]":
 def claims_in(arguments: "List[bytes]") -> "Iterator[Tuple[str, str]]":
     """(run, lease) of the commands whose root a command line claims to be."""
     if len(arguments) == 3:
-        for found in islice(_NAMED.finditer(arguments[2]), _MENTIONS):
+        for found in islice(_NAMED.finditer(arguments[2]), _MOST_MENTIONS):
             run, lease = found.group(1).decode(), found.group(2).decode()
             if CookieMatch(run, lease).claimed_by(arguments):
                 yield run, lease

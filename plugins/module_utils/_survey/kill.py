@@ -15,7 +15,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervi
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller, ignore_signals
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_LENGTH, SUPERVISOR, TrackedProcess, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_CHARACTERS, SUPERVISOR, TrackedProcess, TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Selection
 
 # Seconds between two looks at a supervisor that is at work.
-_LOOK = 0.05
+_LOOK_SECONDS = 0.05
 
 
 class SelectedSearch(TreeSearch):
@@ -100,7 +100,7 @@ def end_selection(control: "TreeControl", request: "KillRequest") -> "Dict[str, 
 
 
 def _masked(command: "str") -> "str":
-    return mask_command(command, len(command) >= COMMAND_LENGTH)
+    return mask_command(command, len(command) >= COMMAND_CHARACTERS)
 
 
 def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout: "float") -> "bool":
@@ -109,7 +109,7 @@ def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout
     waiting = working
     until = time.monotonic() + timeout + PATIENCE_SECONDS
     while waiting and time.monotonic() < until:
-        time.sleep(_LOOK)
+        time.sleep(_LOOK_SECONDS)
         waiting = [one for one in waiting if _is_ending(one, table)]
     return bool(working)
 

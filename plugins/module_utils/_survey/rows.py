@@ -12,7 +12,7 @@ import time
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_LENGTH, joined
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_CHARACTERS, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -> "str":
     """What a process runs; its name alone, in brackets, where it shows no more or no more is wanted."""
     words = joined(table.arguments(process.id.pid)) if arguments else b""
-    text = words[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")
+    text = words[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")
     # Masked before it is cut: half of a secret has no form any more by which it could be known.
-    return mask_command(text, len(words) > 4 * COMMAND_LENGTH)[:COMMAND_LENGTH] or "[%s]" % process.comm
+    return mask_command(text, len(words) > 4 * COMMAND_CHARACTERS)[:COMMAND_CHARACTERS] or "[%s]" % process.comm
 
 
 def resources_used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":

@@ -27,7 +27,7 @@ CHASE_SECONDS = 0.3
 # A host may also be so busy that in this time we have hardly looked: so many looks it has to be, within so many seconds.
 CHASE_LOOKS, LONGEST_CHASE_SECONDS = 12, 3.0
 # Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
-COMMAND_LENGTH = 240
+COMMAND_CHARACTERS = 240
 # Role of a supervisor of ours. It stays until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
 SUPERVISOR = "supervisor"
 
@@ -81,7 +81,7 @@ class TrackedProcess:
         now = table.process(pid)
         still = now is not None and now.id == self.process.id
         self.user, self.job, words = (user, job, words) if still else (self.user, self.job, [])
-        self.command = joined(words)[: 4 * COMMAND_LENGTH].decode("utf-8", "replace")[:COMMAND_LENGTH] if arguments else self.process.comm
+        self.command = joined(words)[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")[:COMMAND_CHARACTERS] if arguments else self.process.comm
         if not self.command:
             self.command = "[" + self.process.comm + "]"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId, ProcessTable
 
 # Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
-_FEW = 1000
+_FEW_PROCESSES = 1000
 # Up to so many pids that were given since the last scan, asking for each is cheaper than listing those of a whole host.
 _FEW_BIRTHS = 100
 # What serves a login: of OpenSSH before and from 9.8 on. ps has a colon behind the name.
@@ -134,7 +134,7 @@ class TreeSearch:
         """All pids, or those that are new to us."""
         self.vanished = False
         pids = self._table.pids()
-        if not self.members or complete and len(pids) <= _FEW or self.match.any_lease:
+        if not self.members or complete and len(pids) <= _FEW_PROCESSES or self.match.any_lease:
             self._unreadable.clear()
             self._seen.intersection_update(pids)
             return pids

@@ -17,7 +17,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import MASK, mask_command, mask_urls
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_LENGTH
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_CHARACTERS
 
 _NAMES_SECRET = re.compile(r"(?:pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
 """Names of options and parameters whose values are never shown, whether or not they are declared so."""
@@ -113,7 +113,7 @@ def _end_of(text: str, form: str, least: int) -> int:
 
 def _is_cut(command: str) -> bool:
     """Whether a host may have left out the end of a command line."""
-    return len(command) >= COMMAND_LENGTH
+    return len(command) >= COMMAND_CHARACTERS
 
 
 def _forms(secret: str) -> t.Iterator[str]:

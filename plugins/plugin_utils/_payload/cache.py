@@ -56,8 +56,8 @@ _LENGTH_BYTES = 8
 _SHARED_BYTES = 256 * 1024
 """Five times what the programs take today."""
 
-_PATIENCE = 2.0
-_LOOK = 0.005
+_PUBLISHED_SECONDS = 2.0
+_LOOK_SECONDS = 0.005
 """Seconds to wait for who makes the programs, and between two looks."""
 
 
@@ -103,12 +103,12 @@ def prepare() -> None:
 
 def programs() -> Programs:
     """The programs of this run."""
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _PUBLISHED_SECONDS
     while _Made.programs is None:
         # In the first moments of a run somebody is at it. If nothing comes, it died on the way: then they are made here.
         _Made.programs = _published() if _Made.shared and time.monotonic() < until else _assemble()
         if _Made.programs is None:
-            time.sleep(_LOOK)
+            time.sleep(_LOOK_SECONDS)
     return _Made.programs
 
 

@@ -27,11 +27,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_kil
 __all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
 
 # What Python below 3.6 ends with, before it has read anything that it does not understand.
-_TOO_OLD = 97
-_LONGEST_OUTPUT = 32 * 1024 * 1024
+_TOO_OLD_STATUS = 97
+_MOST_OUTPUT_CHARACTERS = 32 * 1024 * 1024
 """Characters. A report of 30,000 processes has 16 million, and its supervisor's as many; what is longer was not written by a kill pass."""
 
-_LONGEST_WORDS = 4096
+_MOST_TEXT_CHARACTERS = 4096
 """Characters of one text in a report, of which a kill pass sends some hundred."""
 
 _BOOTSTRAP = (
@@ -103,7 +103,7 @@ def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
     before = "set -- "
     after = (
         f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
-        f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
+        f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD_STATUS, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
         f'[ "$k" = 0 ] || {{ k=$({_saying_shell_text()}); /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
     )
     return octal(before), octal(after)
@@ -133,7 +133,7 @@ def parse_report(text: str, nonce: str) -> KillReport:
     An error quotes nothing of it: nothing there is masked yet.
     """
     mark = f"{MARK} {nonce} "
-    if len(text) > _LONGEST_OUTPUT:
+    if len(text) > _MOST_OUTPUT_CHARACTERS:
         raise KillReportError(f"{len(text)} characters of output from kill pass {nonce}: no report is as long")
     at = text.rfind(mark)
     if at < 0:
@@ -212,7 +212,7 @@ def _to_process(row: dict[str, t.Any]) -> ReportedProcess:
 
 
 def _words(value: object) -> str:
-    return str(value)[:_LONGEST_WORDS]
+    return str(value)[:_MOST_TEXT_CHARACTERS]
 
 
 def _seconds(value: t.Any) -> float:

@@ -24,7 +24,7 @@ _SHORTER = {b"\n": b"\\n", b"%": b"%%"}
 _NEEDS_IT = re.compile(r"[!\\\n\r]")
 """What single quotes alone do not keep in every login shell."""
 
-_LONGEST = 96 * 1024
+_MOST_ARGUMENT_BYTES = 96 * 1024
 """Bytes. One argument may have 128 KiB, the quotes of other levels included."""
 
 
@@ -34,7 +34,7 @@ def carried(text: str, shell: str = "/bin/sh") -> str:
     A text that would be too long for that is left as it is.
     """
     numbers = octal(text)
-    return becoming_shell(numbers, shell) if len(numbers) < _LONGEST else text
+    return becoming_shell(numbers, shell) if len(numbers) < _MOST_ARGUMENT_BYTES else text
 
 
 def octal(text: str) -> str:

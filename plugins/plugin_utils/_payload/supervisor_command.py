@@ -48,7 +48,7 @@ _FROM_WORD = (
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
 """What a request says of itself when it says nothing."""
 
-_TASK_LENGTH = 60
+_TASK_CHARACTERS = 60
 """Characters of a task's name that ps shows."""
 
 
@@ -116,7 +116,7 @@ class Supervision:
             words.append("session=1")
         if self.task.show_arguments:
             # Encoded: a task named "Stop foo" that runs `pkill -f foo` would find this command line, and end itself.
-            words.append(f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_LENGTH].encode()).decode().rstrip('=')}")
+            words.append(f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_CHARACTERS].encode()).decode().rstrip('=')}")
         return " ".join(words)
 
 

@@ -41,7 +41,7 @@ def quiet(dummy):
 @pytest.fixture
 def large_host(monkeypatch):
     """Makes every host one of those where not everything is read again."""
-    monkeypatch.setattr(process_tree, "_FEW", 0)
+    monkeypatch.setattr(process_tree, "_FEW_PROCESSES", 0)
 
 
 @given(choices, st.integers(0, 60), st.booleans())

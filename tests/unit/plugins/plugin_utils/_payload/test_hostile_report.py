@@ -133,7 +133,7 @@ def test_texts_are_cut_to_what_can_be_shown():
 
 def test_more_than_any_kill_pass_says_is_not_even_searched():
     with pytest.raises(KillReportError, match="no report is as long"):
-        parse_report(" " * (kill_command._LONGEST_OUTPUT + 1), NONCE)
+        parse_report(" " * (kill_command._MOST_OUTPUT_CHARACTERS + 1), NONCE)
 
 
 def test_the_report_of_the_largest_tree_is_taken():
