@@ -23,8 +23,15 @@ _PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils."
 _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
 
 _STRING = r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\[\s\S])*"|\'(?:[^\'\\\n]|\\[\s\S])*\''
-# A string; or the end of a line with its comment, all lines after it that hold no more than that, and the indentation of the next.
-_SHORTENED = re.compile(rf"({_STRING})|(?: *(?:#[^\n]*)?\n)+( *)")
+_LINE_END = r" *(?:#[^\n]*)?\n"
+# A string, which stays. A line end within brackets. The end of a line with its comment, all lines after it that hold no more than that,
+# and the indentation of the next. An operator within a line, with the blanks around it.
+_SHORTENED = re.compile(
+    rf"(?P<string>{_STRING})"
+    rf"|(?<=[(\[{{,])(?:{_LINE_END})+ *|(?:{_LINE_END})+ *(?=[)\]}}])"
+    rf"|(?P<line>(?:{_LINE_END})+)(?P<indent> *)"
+    r"|(?<=\S) *(?P<operator>[,:=<>+*/%|&!-]+)(?: +(?=[^ #\n]))?"
+)
 _WORDS = re.compile(rf"(?:{_STRING})|#[^\n]*|([^\W\d]\w*)")
 
 # Only people at a prompt and failed tests see these.
@@ -249,8 +256,10 @@ def _defined_name(node: ast.AST) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    """A string as it is; one blank is enough of indentation."""
-    return match[1] or "\n" + " " * (len(match[2]) // 4)
+    """A string as it is; one blank is enough of indentation, and none around an operator."""
+    if match["line"]:
+        return "\n" + " " * (len(match["indent"]) // 4)
+    return match["string"] or match["operator"] or ""
 
 
 def _used_names(files: Iterable[_File], entries: Iterable[str]) -> set[str]:

@@ -138,3 +138,26 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
 def test_what_would_go_wrong_on_a_host_is_refused_here(folder, text, reason):
     with pytest.raises(ValueError, match=reason):
         program(folder, _first=text, _other="def other():\n    pass\n\n\ndef twin():\n    pass\n")
+
+
+@pytest.mark.parametrize("path", sorted(bundler._FOLDER.rglob("*.py")), ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_what_is_shortened_means_what_was_written(path):
+    text = path.read_text(encoding="ascii")
+    shortened = bundler._SHORTENED.sub(bundler._shorter, text)
+    assert len(shortened) < len(text)
+    assert ast.dump(ast.parse(shortened)) == ast.dump(ast.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("x = [\n    1,  # one\n    2,\n]\n", "x=[1,2,]\n"),
+        ("x = (\n    a,\n)\n", "x=(a,)\n"),
+        ("x = (\n    a\n    + b\n)\n", "x=(a\n + b)\n"),
+        ("x = -1 if a == 'b , c' else -1\n", "x=-1 if a=='b , c' else-1\n"),
+        ("if a:\n    *b, c = d\n", "if a:\n *b,c=d\n"),
+    ],
+)
+def test_blanks_and_line_ends_that_mean_nothing_stay_at_home(written, sent):
+    assert ast.dump(ast.parse(written)) == ast.dump(ast.parse(sent))
+    assert bundler._SHORTENED.sub(bundler._shorter, written) == sent
