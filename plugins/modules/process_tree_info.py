@@ -207,8 +207,13 @@ msg:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import process_table
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import ANY_LEASE, check_names
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+    process_table,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    ANY_LEASE,
+    check_names,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey import state
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import age_of, as_result
 from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
@@ -240,8 +245,17 @@ def main():
         survey = Survey(process_table())
     except (OSError, ValueError) as error:
         module.fail_json(msg=str(error))
-    trees = [as_result(tree, survey.snapshot, module.params["arguments"]) for tree in survey.trees if wanted(tree, module.params, survey.snapshot)]
-    module.exit_json(changed=False, trees=trees, own_runs=sorted(survey.own_runs), **survey.blind_spots(os.geteuid()))
+    trees = [
+        as_result(tree, survey.snapshot, module.params["arguments"])
+        for tree in survey.trees
+        if wanted(tree, module.params, survey.snapshot)
+    ]
+    module.exit_json(
+        changed=False,
+        trees=trees,
+        own_runs=sorted(survey.own_runs),
+        **survey.blind_spots(os.geteuid()),
+    )
 
 
 if __name__ == "__main__":

@@ -214,12 +214,16 @@ import os
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import process_table
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+    process_table,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process.pid_file import process_of
 from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
-from ansible_collections.treekill.remote.plugins.module_utils._survey import selection as kill_selection
+from ansible_collections.treekill.remote.plugins.module_utils._survey import (
+    selection as kill_selection,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import as_result
 from ansible_collections.treekill.remote.plugins.module_utils._survey.survey import Survey
 
@@ -238,7 +242,10 @@ def signal_number(text):
 def request_of(params):
     """How the task asks to end it. Raises ValueError for a signal that is none, or a negative time."""
     if not 0 <= params["kill_timeout"] < math.inf:
-        raise ValueError("kill_timeout is %r; a time to wait is a number of seconds, 0 or more" % params["kill_timeout"])
+        raise ValueError(
+            "kill_timeout is %r; a time to wait is a number of seconds, 0 or more"
+            % params["kill_timeout"]
+        )
     return KillRequest(
         signal=signal_number(params["kill_signal"]),
         children=params["kill_children"],
@@ -253,9 +260,14 @@ def request_of(params):
 
 def check_options(params):
     """Raises ValueError for options that mean nothing together."""
-    named = [name for name in ("run", "dead", "pid_file") if params[name]] + ["pid"] * (params["pid"] is not None)
+    named = [name for name in ("run", "dead", "pid_file") if params[name]] + ["pid"] * (
+        params["pid"] is not None
+    )
     if len(named) != 1:
-        raise ValueError("name what to end by one of run, dead, pid and pid_file; %s" % (" and ".join(named) + " were given" if named else "none was given"))
+        raise ValueError(
+            "name what to end by one of run, dead, pid and pid_file; %s"
+            % (" and ".join(named) + " were given" if named else "none was given")
+        )
     if (params["pid"] is None) != (params["start"] is None):
         raise ValueError("pid and start belong together: a pid alone may be somebody else's by now")
     for name, needs in (("lease", "run"), ("left_behind", "run"), ("older_than", "dead")):
@@ -268,7 +280,9 @@ def select(params, survey, table):
     if params["run"]:
         return kill_selection.select_runs(survey.trees, params, survey.own_runs), ""
     if params["dead"]:
-        return kill_selection.select_abandoned(survey.trees, survey.snapshot, params["older_than"], survey.own_runs), ""
+        return kill_selection.select_abandoned(
+            survey.trees, survey.snapshot, params["older_than"], survey.own_runs
+        ), ""
     nothing = kill_selection.Selection()
     if params["pid_file"]:
         try:
@@ -283,7 +297,9 @@ def select(params, survey, table):
         process = table.process(params["pid"])
         if process is None or process.id != ProcessId(params["pid"], params["start"]):
             return nothing, "pid %d is gone, or another process by now" % params["pid"]
-    return kill_selection.select_process(process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs), ""
+    return kill_selection.select_process(
+        process, survey.trees, survey.snapshot, os.getpid(), survey.own_runs
+    ), ""
 
 
 def run(module):
@@ -296,7 +312,12 @@ def run(module):
     if not module.check_mode and kill.await_supervisors(selection.trees, table, request.timeout):
         survey = Survey(table)
         selection, reason = select(module.params, survey, table)
-    result = dict(survey.blind_spots(os.geteuid()), left_alone=[as_result(tree, survey.snapshot, request.arguments) for tree in selection.left_alone])
+    result = dict(
+        survey.blind_spots(os.geteuid()),
+        left_alone=[
+            as_result(tree, survey.snapshot, request.arguments) for tree in selection.left_alone
+        ],
+    )
     if reason:
         result["msg"] = reason
     request.arguments = request.arguments and not selection.secret
@@ -304,8 +325,18 @@ def run(module):
     if module.check_mode:
         planned = kill.would_end(control, request)
         return dict(result, changed=bool(planned["found"]), gone=[], **planned)
-    report = kill.end_selection(control, request) if selection.tops else {"gone": [], "survivors": [], "spared": []}
-    return dict(result, changed=bool(report["gone"]), gone=report["gone"], survivors=report["survivors"], spared=report["spared"])
+    report = (
+        kill.end_selection(control, request)
+        if selection.tops
+        else {"gone": [], "survivors": [], "spared": []}
+    )
+    return dict(
+        result,
+        changed=bool(report["gone"]),
+        gone=report["gone"],
+        survivors=report["survivors"],
+        spared=report["spared"],
+    )
 
 
 def main():

@@ -9,13 +9,17 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable
 
-    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+        TrackedProcess,
+    )
 
 # Seconds for one file. Its disk may be slow, or gone with its server.
 FILE_SECONDS = 3.0
@@ -28,8 +32,12 @@ def tell_jobs(processes: "Iterable[TrackedProcess]") -> "None":
         if tracked.job:
             jobs.setdefault((tracked.job[0], tracked.user), []).append(tracked)
     for (job, user), wrappers in jobs.items():
-        if any(tracked.sent for tracked in wrappers) and all(tracked.ended is not None for tracked in wrappers):
-            write_apart(job, user, dict(entry.partition(b"=")[::2] for entry in wrappers[0].job[1:]))
+        if any(tracked.sent for tracked in wrappers) and all(
+            tracked.ended is not None for tracked in wrappers
+        ):
+            write_apart(
+                job, user, dict(entry.partition(b"=")[::2] for entry in wrappers[0].job[1:])
+            )
 
 
 def write_apart(job: "bytes", user: "int", environment: "Dict[bytes, bytes]") -> "None":
@@ -94,9 +102,19 @@ def say_ended(place: "str", job: "str") -> "None":
             with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 content = json.loads(file.read(65536).decode("utf-8"))
                 owner = os.fstat(file.fileno()).st_uid
-            if owner == os.geteuid() and content["ansible_job_id"] == name and content["started"] and not content["finished"]:
+            if (
+                owner == os.geteuid()
+                and content["ansible_job_id"] == name
+                and content["started"]
+                and not content["finished"]
+            ):
                 yes = type(content["finished"])(1)
-                content.update(finished=yes, failed=True, killed=True, msg="The job was ended by treekill.remote before it was finished.")
+                content.update(
+                    finished=yes,
+                    failed=True,
+                    killed=True,
+                    msg="The job was ended by treekill.remote before it was finished.",
+                )
                 new = "%s.treekill.%d" % (path, os.getpid())
                 with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     file.write(json.dumps(content).encode("ascii"))

@@ -15,7 +15,10 @@ import time
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    SUPERVISOR,
+    TreeControl,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 from ansible_collections.treekill.remote.plugins.module_utils._tree.turns import Turns
 
@@ -23,7 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict
 
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
 # Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
@@ -79,11 +84,15 @@ class KillPass:
         try:
             self._first_signals()
             if not self._wait(self._clock() + self.request.timeout):
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import kill_the_rest
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
+                    kill_the_rest,
+                )
 
                 kill_the_rest(self.control)
             self.control.release()
-            supervised = any(tracked.role == SUPERVISOR for tracked in self.control.processes.values())
+            supervised = any(
+                tracked.role == SUPERVISOR for tracked in self.control.processes.values()
+            )
             until = self._clock() + (LEAVE_SECONDS if supervised else LINGER_SECONDS)
             while self.control.living() and not self.control.targets() and self._clock() < until:
                 self._pause(LONGEST_PAUSE_SECONDS / 10, until)
@@ -91,23 +100,31 @@ class KillPass:
             self.control.dismiss()
             # What called itself a supervisor, and was continued last, may have started something.
             if supervised and self.control.scan(last=True):
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import kill_the_rest
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
+                    kill_the_rest,
+                )
 
                 kill_the_rest(self.control)
         finally:
             self.control.release()
         if any(tracked.job for tracked in self.control.processes.values()):
-            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import tell_jobs
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import (
+                tell_jobs,
+            )
 
             tell_jobs(self.control.processes.values())
         if self.control.living():
-            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import explain
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
+                explain,
+            )
 
             explain(self.control, self.refusal)
 
     def report(self) -> "Dict[str, Any]":
         """What became of each process, in terms that JSON knows."""
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import report
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import (
+            report,
+        )
 
         return report(self.control, self.request, self.began)
 
@@ -131,7 +148,10 @@ class KillPass:
             targets = self.control.targets()
             waits = self.control.awaits_supervisors()
             if self.control.scan(last=waits or not targets):
-                if any(tracked.role == "root" and not tracked.loose for tracked in self.control.unsignalled()):
+                if any(
+                    tracked.role == "root" and not tracked.loose
+                    for tracked in self.control.unsignalled()
+                ):
                     # The command has arrived a second time.
                     self.control.freeze()
                     self.control.observe()
@@ -149,7 +169,12 @@ class KillPass:
                 return False
             # A scan of a large host takes its time: at most a quarter of a processor is ours.
             self._pause(max(pause, 3 * (now - began)), until)
-            pause = min(pause * 1.5, LONGEST_CARRIED_PAUSE_SECONDS if self.control.unsignalled() else LONGEST_PAUSE_SECONDS)
+            pause = min(
+                pause * 1.5,
+                LONGEST_CARRIED_PAUSE_SECONDS
+                if self.control.unsignalled()
+                else LONGEST_PAUSE_SECONDS,
+            )
 
     def _pause(self, seconds: "float", until: "float") -> "None":
         self.control.sleep(max(min(seconds, until - self._clock()), 0.0))
@@ -182,5 +207,13 @@ def new_kill_pass(request: "KillRequest") -> "KillPass":
     search = TreeSearch(CookieMatch(request.run, request.lease, root), table, os.getpid())
     if pid:
         search.include_children_of(pid, leader)
-    control = TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
+    control = TreeControl(
+        search,
+        table,
+        Signaller(table.process).send,
+        time.monotonic,
+        time.sleep,
+        request.children,
+        request.arguments,
+    )
     return KillPass(request, control)

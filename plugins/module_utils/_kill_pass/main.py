@@ -9,17 +9,33 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import new_kill_pass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import PATIENCE_SECONDS, standing_supervisor
-from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK, read_request
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import ignore_signals, on_skip_grace, signal_alarm
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+    new_kill_pass,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import (
+    PATIENCE_SECONDS,
+    standing_supervisor,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+    MARK,
+    read_request,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    ignore_signals,
+    on_skip_grace,
+    signal_alarm,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Sequence
 
-    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+        KillPass,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
 
 # Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
 WRITE_SECONDS = 30
@@ -46,7 +62,9 @@ def detach() -> "None":
 
 def limit_time(request: "KillRequest") -> "None":
     """Have this process end when it has taken longer than any pass may: a look at a process can block for ever in the kernel."""
-    signal_alarm(min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30))
+    signal_alarm(
+        min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30)
+    )
 
 
 def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
@@ -60,7 +78,9 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
     except OSError as error:
         raise SystemExit("treekill: this host does not show its processes: %s" % error)  # noqa: B904 - the error is told
     if request.skip_grace:
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.skip_grace import skip_grace_of_others
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.skip_grace import (
+            skip_grace_of_others,
+        )
 
         skip_grace_of_others(request, kill_pass.control)
     # Whoever hands a pass over waits for it, and may be the supervisor itself.
@@ -68,17 +88,25 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
     theirs = ""
     if supervisor is not None and supervisor.at_work:
         on_skip_grace(kill_pass.skip_grace)
-        theirs = supervisor.await_report(request.timeout + PATIENCE_SECONDS, lambda: request.skip_grace or kill_pass.grace_skipped)
+        theirs = supervisor.await_report(
+            request.timeout + PATIENCE_SECONDS,
+            lambda: request.skip_grace or kill_pass.grace_skipped,
+        )
         if theirs:
             # Nothing can come any more but what it could not find, and that would be here by now.
             request.arrival_timeout = 0.0
         else:
             # It has died, or is none. The tree has had its grace either way, or a part of it.
-            request.timeout = min(request.timeout, max(request.timeout + began - time.monotonic(), LEAST_SECONDS))
+            request.timeout = min(
+                request.timeout, max(request.timeout + began - time.monotonic(), LEAST_SECONDS)
+            )
     text = carry_out(kill_pass, program)
     if supervisor is not None and supervisor.at_work and not theirs:
         theirs = supervisor.await_report(LEAST_SECONDS, lambda: False)
-    write("%s %s %s" % (MARK, request.nonce, text[:-1] + ',"supervisor":' + theirs + "}" if theirs else text))
+    write(
+        "%s %s %s"
+        % (MARK, request.nonce, text[:-1] + ',"supervisor":' + theirs + "}" if theirs else text)
+    )
 
 
 def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
@@ -86,13 +114,17 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
     on_skip_grace(kill_pass.skip_grace)
     request = kill_pass.request
     if request.found:
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import resume_as_root
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import (
+            resume_as_root,
+        )
 
         resume_as_root(kill_pass)
     try:
         if kill_pass.find():
             if request.escalate and kill_pass.denied() and os.geteuid():
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import hand_over
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import (
+                    hand_over,
+                )
 
                 text, kill_pass.refusal = hand_over(kill_pass, program())
                 if text:

@@ -7,15 +7,22 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 The json module is not used: importing it takes longer than a whole kill pass.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGKILL
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TrackedProcess
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    SUPERVISOR,
+    TrackedProcess,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 VERSION = 1
@@ -31,7 +38,9 @@ def report(control: "TreeControl", request: "KillRequest", began: "float") -> "D
         tracked.describe(control.table, request.arguments)
         tracked.reason = LOGINS if tracked.process.id in control.search.logins else ""
     # A supervisor goes by itself. What had to be killed was something else perhaps, and is named.
-    processes = [tracked for tracked in processes if tracked.role != SUPERVISOR or tracked.sent == SIGKILL]
+    processes = [
+        tracked for tracked in processes if tracked.role != SUPERVISOR or tracked.sent == SIGKILL
+    ]
     root = None
     for tracked in reversed(processes):
         if tracked.role == "root":

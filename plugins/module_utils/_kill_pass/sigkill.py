@@ -7,10 +7,20 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.priority import FirstTurn
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGKILL, SIGSTOP
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR, TrackedProcess
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    SIGCONT,
+    SIGKILL,
+    SIGSTOP,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    SUPERVISOR,
+    TrackedProcess,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,12 +136,21 @@ def explain(control: "TreeControl", refusal: "str") -> "None":
         if tracked.role != SUPERVISOR and not control.is_target(tracked):
             tracked.reason = "left: kill_children is false"
         elif tracked.denied:
-            tracked.reason = "not permitted (owned by %s%s)" % (user_name(tracked.user) or "another user", "; " + refusal if refusal else "")
+            tracked.reason = "not permitted (owned by %s%s)" % (
+                user_name(tracked.user) or "another user",
+                "; " + refusal if refusal else "",
+            )
         elif tracked.process.id in shields:
-            tracked.reason = "not killed: pid %d below it may not be signalled and would live on as an orphan" % shields[tracked.process.id]
+            tracked.reason = (
+                "not killed: pid %d below it may not be signalled and would live on as an orphan"
+                % shields[tracked.process.id]
+            )
         elif process is not None and process.state == "D":
             tracked.reason = "uninterruptible (state D)"
         elif tracked.late:
             tracked.reason = "still starting new processes %g s after KILL" % RUNAWAY_SECONDS
         else:
-            tracked.reason = "still there %g s after KILL (state %s)" % (KILL_SECONDS, process.state if process is not None else "?")
+            tracked.reason = "still there %g s after KILL (state %s)" % (
+                KILL_SECONDS,
+                process.state if process is not None else "?",
+            )

@@ -9,11 +9,16 @@ A pass is told, and not overtaken: what it has found stays found. A second pass 
 only root may read.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SKIP_GRACE, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    SKIP_GRACE,
+    Signaller,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 

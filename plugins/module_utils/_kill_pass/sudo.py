@@ -10,15 +10,21 @@ import sys
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK
-from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import (
+    request_words,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
+from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import (
+    run_command,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+        KillPass,
+    )
 
 # Seconds beyond timeout that root's pass may take: its freezes, its KILL phase, sudo's own delays (name service, PAM) and a loaded host.
 EXTRA_SECONDS = 20.0
@@ -27,15 +33,23 @@ EXTRA_SECONDS = 20.0
 def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
     """Run the program as root, with what was found so far. (report as JSON, "") or ("", why not)."""
     request = kill_pass.request
-    found = ",".join("%d:%d" % (tracked.process.id.pid, tracked.process.id.start) for tracked in kill_pass.control.living())
+    found = ",".join(
+        "%d:%d" % (tracked.process.id.pid, tracked.process.id.start)
+        for tracked in kill_pass.control.living()
+    )
     request.began = kill_pass.began
     # The program goes through stdin: sudo writes the command line to the system's log. So does what was found: the kernel takes 128 KiB in one word.
     command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]
     text = "import sys\nsys.argv.append(%r)\n%s" % ("found=" + found, program)
     try:
-        output, errors, status = run_command(command, text.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS)
+        output, errors, status = run_command(
+            command, text.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS
+        )
     except OSError as error:
-        return "", "sudo -n: %s" % error  # no more processes or descriptors for this user: what can be ended is ended
+        return (
+            "",
+            "sudo -n: %s" % error,
+        )  # no more processes or descriptors for this user: what can be ended is ended
     mark = "%s %s " % (MARK, request.nonce)
     for line in output.splitlines():
         if line.startswith(mark):

@@ -8,14 +8,21 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import peer_of, socket_name
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import is_supervisor
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import (
+    peer_of,
+    socket_name,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
+    is_supervisor,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
 # Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
@@ -39,12 +46,16 @@ class StandingSupervisor:
 
     def await_report(self, seconds: "float", skipped: "Callable[[], bool]") -> "str":
         """Its report, as JSON, when it is done; empty if it ends without one, or takes longer than so many seconds."""
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import fetch_report
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (
+            fetch_report,
+        )
 
         return fetch_report(self._connection, self._pid, self._table, seconds, skipped)
 
 
-def standing_supervisor(request: "KillRequest", table: "ProcessTable") -> "Optional[StandingSupervisor]":
+def standing_supervisor(
+    request: "KillRequest", table: "ProcessTable"
+) -> "Optional[StandingSupervisor]":
     """The supervisor of the lease that the request names, None where there is none of this user."""
     try:
         import _socket

@@ -9,8 +9,13 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import select
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SKIP_GRACE, Signaller
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
+    ENDING_TITLE,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    SKIP_GRACE,
+    Signaller,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +29,13 @@ LOOK_MILLISECONDS = 50
 LONGEST_REPORT_BYTES = 16 << 20
 
 
-def fetch_report(connection: "Any", pid: "int", table: "ProcessTable", seconds: "float", skipped: "Callable[[], bool]") -> "str":
+def fetch_report(
+    connection: "Any",
+    pid: "int",
+    table: "ProcessTable",
+    seconds: "float",
+    skipped: "Callable[[], bool]",
+) -> "str":
     """What it sends before it closes. Passes an order to skip the grace on to it, once."""
     until = time.monotonic() + seconds
     poll = select.poll()

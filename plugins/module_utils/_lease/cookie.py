@@ -63,7 +63,12 @@ class Cookie:
 def parse_cookie(value: "str") -> "Cookie":
     """The cookie that the text after C(TREEKILL=) says. Raises ValueError for everything else, C(spare) included."""
     parts = value.split("/")
-    if len(parts) == 4 and _is_hex(parts[0], RUN_DIGITS) and _is_hex(parts[1], LEASE_DIGITS) and all(map(_is_number, parts[2:])):
+    if (
+        len(parts) == 4
+        and _is_hex(parts[0], RUN_DIGITS)
+        and _is_hex(parts[1], LEASE_DIGITS)
+        and all(map(_is_number, parts[2:]))
+    ):
         return Cookie(parts[0], parts[1], int(parts[2]), int(parts[3]))
     raise ValueError("not a cookie: %r (expected <run>/<lease>/<root pid>/<remote ppid>)" % value)
 
@@ -76,9 +81,14 @@ def export_command(run: "str", lease: "str", keep: "bool" = False) -> "str":
 def check_names(run: "str", lease: "str") -> "None":
     """Raises ValueError for a run or a lease id that is none. The lease C(*), for every lease of the run, is one."""
     if not _is_hex(run, RUN_DIGITS):
-        raise ValueError("not a run id: %r (expected %d lowercase hexadecimal digits)" % (run, RUN_DIGITS))
+        raise ValueError(
+            "not a run id: %r (expected %d lowercase hexadecimal digits)" % (run, RUN_DIGITS)
+        )
     if lease != ANY_LEASE and not _is_hex(lease, LEASE_DIGITS):
-        raise ValueError("not a lease id: %r (expected %d lowercase hexadecimal digits or *)" % (lease, LEASE_DIGITS))
+        raise ValueError(
+            "not a lease id: %r (expected %d lowercase hexadecimal digits or *)"
+            % (lease, LEASE_DIGITS)
+        )
 
 
 class CookieMatch:
@@ -92,7 +102,9 @@ class CookieMatch:
     def __init__(self, run: "str", lease: "str", root: "int" = 0) -> "None":
         self.any_lease = lease == ANY_LEASE
         self._root = root
-        self._prefix = ("TREEKILL=%s/%s" % (run, "" if self.any_lease else lease + "/")).encode("ascii")
+        self._prefix = ("TREEKILL=%s/%s" % (run, "" if self.any_lease else lease + "/")).encode(
+            "ascii"
+        )
         # The last line of defence: a shorter text would match strangers. What the names look like is the sender's business, see check_names().
         if len(self._prefix) != (26 if self.any_lease else 35):
             raise ValueError("not a run and a lease id: %r, %r" % (run, lease))
@@ -132,7 +144,11 @@ class CookieMatch:
             elif not quote and char == 35 and last in b" \t\n;&|":
                 quote = 10  # a comment, up to the end of the line
             last = char
-        return not quote and before.rstrip(b" ")[-1:] in (b"", b";", b"&", b"\n") and b"<<" not in before
+        return (
+            not quote
+            and before.rstrip(b" ")[-1:] in (b"", b";", b"&", b"\n")
+            and b"<<" not in before
+        )
 
 
 def is_exempt(environment: "bytes") -> "bool":

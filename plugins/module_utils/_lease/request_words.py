@@ -10,7 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List
 
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
 
 
 def request_words(request: "KillRequest") -> "List[str]":

@@ -25,4 +25,6 @@ def names_its_lease(arguments: "List[bytes]", environment: "bytes") -> "bool":
     title = arguments[0][len(SUPERVISOR_TITLE) :]
     # " of run 0123456789abcdef, lease 89abcdef", see Supervisor.watch()
     cookie = b"\0TREEKILL=%s/%s/" % (title[8:24], title[32:40])
-    return title[:8] == b" of run " and title[24:32] == b", lease " and cookie in b"\0" + environment
+    return (
+        title[:8] == b" of run " and title[24:32] == b", lease " and cookie in b"\0" + environment
+    )

@@ -35,13 +35,19 @@ _URLS = [
 
 _CUT_URLS = [
     # Not a port with its path.
-    (re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):(?!\d{1,5}/)[^\s@]*$", re.IGNORECASE), r"\1:%s" % MASK),
+    (
+        re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):(?!\d{1,5}/)[^\s@]*$", re.IGNORECASE),
+        r"\1:%s" % MASK,
+    ),
     # A token, or the name of a host: that shows only behind its at sign.
     (re.compile(r"(https?://)[^\s/@:]+$", re.IGNORECASE), r"\1%s" % MASK),
 ]
 
 _FLAG = re.compile(r"-{1,2}%s$" % _NAME, re.IGNORECASE)
-_PAIR = re.compile(r"(-{0,2}%s(?:=|:\s*)|(?:-H\s*)?[\w-]*authorization\s*:\s*(?:\w+\s+)?)(?!//).+" % _NAME, re.IGNORECASE | re.DOTALL)
+_PAIR = re.compile(
+    r"(-{0,2}%s(?:=|:\s*)|(?:-H\s*)?[\w-]*authorization\s*:\s*(?:\w+\s+)?)(?!//).+" % _NAME,
+    re.IGNORECASE | re.DOTALL,
+)
 _PARAMETER = re.compile(r"([&?]%s=)[^&'\"]+" % _NAME, re.IGNORECASE)
 _VERBS = ("pass", "password", "passwd")
 
@@ -50,10 +56,27 @@ _JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])
 
 _WORDS = [
     (re.compile(r"(?<![\w.-])(-{0,2}%s)=%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1=%s" % MASK),
-    (re.compile(r"""(?<![\w.-])(%s\\*["']\s*:\s*)%s""" % (_NAME, _JSON_VALUE), re.IGNORECASE | re.DOTALL), r'\1"%s"' % MASK),
-    (re.compile(r"(?<![\w.-])(-{1,2}%s)\s+(?!-{1,2}%s(?:[\s=]|$))%s" % (_NAME, _NAME, _VALUE), re.IGNORECASE), r"\1 %s" % MASK),
-    (re.compile(r"(?<=\s)(pass|password|passwd)\s+(?!-)%s" % _VALUE, re.IGNORECASE), r"\1 %s" % MASK),
-    (re.compile(r"(authorization\s*:\s*(?:\w+\s+)?|\bbearer\s+)[^\s'\"]+", re.IGNORECASE), r"\1%s" % MASK),
+    (
+        re.compile(
+            r"""(?<![\w.-])(%s\\*["']\s*:\s*)%s""" % (_NAME, _JSON_VALUE), re.IGNORECASE | re.DOTALL
+        ),
+        r'\1"%s"' % MASK,
+    ),
+    (
+        re.compile(
+            r"(?<![\w.-])(-{1,2}%s)\s+(?!-{1,2}%s(?:[\s=]|$))%s" % (_NAME, _NAME, _VALUE),
+            re.IGNORECASE,
+        ),
+        r"\1 %s" % MASK,
+    ),
+    (
+        re.compile(r"(?<=\s)(pass|password|passwd)\s+(?!-)%s" % _VALUE, re.IGNORECASE),
+        r"\1 %s" % MASK,
+    ),
+    (
+        re.compile(r"(authorization\s*:\s*(?:\w+\s+)?|\bbearer\s+)[^\s'\"]+", re.IGNORECASE),
+        r"\1%s" % MASK,
+    ),
 ]
 
 _PROGRAMS = [
@@ -80,7 +103,9 @@ class Option:
         self.program = re.compile(program.partition("(?:\\s")[0])
         self.name = re.compile(option)
         self._program_in_text = re.compile(r"(?<![\w.-])%s(?=\s)" % program)
-        self._in_text = re.compile(r"(?<=\s)(%s%s)(%s)" % (option, r"[\s=]*" if apart else "", _VALUE))
+        self._in_text = re.compile(
+            r"(?<=\s)(%s%s)(%s)" % (option, r"[\s=]*" if apart else "", _VALUE)
+        )
 
     def mask_text(self, text: "str") -> "str":
         """A text without its value."""
@@ -91,7 +116,14 @@ class Option:
         if self.once:
             # It comes next, or not at all.
             option = self._in_text.match(rest, len(rest) - len(rest.lstrip()))
-            return text if not option else text[: found.end()] + rest[: option.start()] + self._masked(option) + rest[option.end() :]
+            return (
+                text
+                if not option
+                else text[: found.end()]
+                + rest[: option.start()]
+                + self._masked(option)
+                + rest[option.end() :]
+            )
         return text[: found.end()] + self._in_text.sub(self._masked, rest)
 
     def _masked(self, found: "Match[str]") -> "str":
@@ -99,7 +131,9 @@ class Option:
 
     def mask_value(self, value: "str") -> "str":
         """What stands before the secret, and a mask for the rest."""
-        before, behind, dummy = value.lstrip("'\"").partition(self.behind) if self.behind else ("", "", value)
+        before, behind, dummy = (
+            value.lstrip("'\"").partition(self.behind) if self.behind else ("", "", value)
+        )
         return value if self.behind and not behind else before + behind + MASK
 
 
@@ -158,9 +192,19 @@ def mask_command(text: "str", cut: "bool" = False) -> "str":
         elif option is not None and short and word[short.end() :]:
             shown.append(short.group(0) + option.mask_value(word[short.end() :]))
         else:
-            shown.append(mask_words(_PARAMETER.sub(r"\1" + MASK, word), cut and at == len(words) - 1))
+            shown.append(
+                mask_words(_PARAMETER.sub(r"\1" + MASK, word), cut and at == len(words) - 1)
+            )
         hidden = bool(_FLAG.match(word)) or at > 0 and word.lower() in _VERBS
-        value_of = option if value_of is None and option is not None and option.apart and short and not word[short.end() :] else None
+        value_of = (
+            option
+            if value_of is None
+            and option is not None
+            and option.apart
+            and short
+            and not word[short.end() :]
+            else None
+        )
         if option is not None and option.once and value_of is None and not word.startswith("-"):
             option = None
         name = word.rpartition("/")[2]

@@ -81,7 +81,15 @@ class Process:
 
     __slots__ = ("id", "ppid", "state", "threads", "comm", "kernel")
 
-    def __init__(self, process: "ProcessId", ppid: "int", state: "str" = "S", threads: "int" = 1, comm: "str" = "", kernel: "bool" = False) -> "None":
+    def __init__(
+        self,
+        process: "ProcessId",
+        ppid: "int",
+        state: "str" = "S",
+        threads: "int" = 1,
+        comm: "str" = "",
+        kernel: "bool" = False,
+    ) -> "None":
         self.id = process
         self.ppid = ppid
         self.state = state
@@ -103,7 +111,11 @@ class Process:
         return "Process(%r, ppid=%d, %s, %r)" % (self.id, self.ppid, self.state, self.comm)
 
 
-def descendants(tops: "Iterable[int]", children: "Callable[[int], Iterable[int]]", leave_out: "Callable[[int], bool]") -> "List[int]":
+def descendants(
+    tops: "Iterable[int]",
+    children: "Callable[[int], Iterable[int]]",
+    leave_out: "Callable[[int], bool]",
+) -> "List[int]":
     """All pids below tops, parents before children, each once, also where the table was torn into a circle while it was read.
 
     What leave_out says True to is not in the list, nor is what can be reached through it only.

@@ -20,7 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional, Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessTable,
+    )
 
 # A number, with some blanks perhaps; a file of more bytes holds more than that.
 LONGEST_FILE_BYTES = 32
@@ -41,7 +44,9 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
     Raises NotBelieved, and FileNotFoundError where there is no such file.
     """
     if table.method != "proc":
-        raise NotBelieved("pid file %s: without /proc there is no telling whether it is stale" % path)
+        raise NotBelieved(
+            "pid file %s: without /proc there is no telling whether it is stale" % path
+        )
     if not os.path.isabs(path):
         raise NotBelieved("pid file %s: the path has to be absolute" % path)
     descriptor, directory, links = _open(path)
@@ -58,7 +63,9 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
     if process is None or not process.alive:
         return None
     if not process.id.start:
-        raise NotBelieved("pid file %s names pid %d, which /proc hides from this user" % (path, pid))
+        raise NotBelieved(
+            "pid file %s names pid %d, which /proc hides from this user" % (path, pid)
+        )
     check_match(path, found, process, started(process), table.effective_uid(pid))
     return process
 
@@ -68,7 +75,13 @@ def _open(path: "str") -> "Tuple[int, str, List[Tuple[str, int]]]":
     try:
         here, directory, name, links = _go_through(path)
         try:
-            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here), directory, links
+            return (
+                os.open(
+                    name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here
+                ),
+                directory,
+                links,
+            )
         finally:
             os.close(here)
     except OSError as error:
@@ -117,14 +130,20 @@ def check_file(path: "str", found: "os.stat_result") -> "None":
     if found.st_nlink != 1:
         raise NotBelieved("pid file %s has %d names (hard links)" % (path, found.st_nlink))
     if found.st_mode & 0o022:
-        raise NotBelieved("pid file %s can be written by others than its owner (mode %04o)" % (path, stat.S_IMODE(found.st_mode)))
+        raise NotBelieved(
+            "pid file %s can be written by others than its owner (mode %04o)"
+            % (path, stat.S_IMODE(found.st_mode))
+        )
 
 
 def check_links(path: "str", links: "List[Tuple[str, int]]", owner: "int") -> "None":
     """A link in the path decides which file it leads to: it has to be root's, the file's owner's, or of the user who asks."""
     for link, user in links:
         if user not in (0, owner, os.geteuid()):
-            raise NotBelieved("pid file %s: %s is a symbolic link of uid %d, who could have it lead to any file" % (path, link, user))
+            raise NotBelieved(
+                "pid file %s: %s is a symbolic link of uid %d, who could have it lead to any file"
+                % (path, link, user)
+            )
 
 
 def check_directories(directory: "str") -> "None":
@@ -132,7 +151,9 @@ def check_directories(directory: "str") -> "None":
     while True:
         found = os.stat(directory)
         if found.st_uid != 0 or (found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX):
-            raise NotBelieved("the pid file is root's, but others can replace files in %s" % directory)
+            raise NotBelieved(
+                "the pid file is root's, but others can replace files in %s" % directory
+            )
         if directory == "/":
             return
         directory = os.path.dirname(directory)
@@ -146,16 +167,25 @@ def number_in(path: "str", content: "bytes") -> "int":
     return int(text)
 
 
-def check_match(path: "str", found: "os.stat_result", process: "Process", start: "float", user: "Optional[int]") -> "None":
+def check_match(
+    path: "str", found: "os.stat_result", process: "Process", start: "float", user: "Optional[int]"
+) -> "None":
     """The file was written between the start of this process and now, by root or by the user that the process runs as. start: seconds since the epoch."""
     if found.st_mtime < start - TICK_SECONDS:
         raise NotBelieved(
-            "pid file %s is stale: it was written %.0f s before pid %d, %s, was started" % (path, start - found.st_mtime, process.id.pid, process.comm)
+            "pid file %s is stale: it was written %.0f s before pid %d, %s, was started"
+            % (path, start - found.st_mtime, process.id.pid, process.comm)
         )
     if found.st_mtime > time.time() + TICK_SECONDS:
-        raise NotBelieved("pid file %s is from the future: by the clock of this host, it was written after now" % path)
+        raise NotBelieved(
+            "pid file %s is from the future: by the clock of this host, it was written after now"
+            % path
+        )
     if found.st_uid not in (0, user):
-        raise NotBelieved("pid file %s belongs to uid %d, and pid %d, %s, to uid %s" % (path, found.st_uid, process.id.pid, process.comm, user))
+        raise NotBelieved(
+            "pid file %s belongs to uid %d, and pid %d, %s, to uid %s"
+            % (path, found.st_uid, process.id.pid, process.comm, user)
+        )
 
 
 def started(process: "Process") -> "float":
@@ -164,4 +194,6 @@ def started(process: "Process") -> "float":
         ticks = float(os.sysconf("SC_CLK_TCK"))
         return time.time() - time.clock_gettime(CLOCK_BOOTTIME) + process.id.start / ticks
     except OSError:
-        raise NotBelieved("this host does not tell when pid %d was started" % process.id.pid) from None
+        raise NotBelieved(
+            "this host does not tell when pid %d was started" % process.id.pid
+        ) from None

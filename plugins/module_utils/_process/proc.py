@@ -12,8 +12,14 @@ processes of others are not there at all; /proc of another pid namespace than ou
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import SHORTAGE, patiently
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import (
+    SHORTAGE,
+    patiently,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +42,14 @@ def parse_stat(raw: "bytes") -> "Process":
     field = right.split()
     # PF_KTHREAD is 0x00200000 in every Linux since 2.6
     kernel = bool(int(field[6]) & 0x200000)
-    return Process(ProcessId(int(pid), int(field[19])), int(field[1]), field[0].decode("ascii"), int(field[17]), comm.decode("utf-8", "replace"), kernel)
+    return Process(
+        ProcessId(int(pid), int(field[19])),
+        int(field[1]),
+        field[0].decode("ascii"),
+        int(field[17]),
+        comm.decode("utf-8", "replace"),
+        kernel,
+    )
 
 
 def _number_behind(label: "bytes", raw: "bytes", place: "int") -> "Optional[int]":
@@ -132,7 +145,9 @@ class ProcTable:
             if content:
                 return content
         if self._threads(pid)[1:]:
-            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import thread_environment
+            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+                thread_environment,
+            )
 
             return thread_environment(self._mount, pid)
         return b""
@@ -146,7 +161,9 @@ class ProcTable:
         except (IndexError, ValueError):
             pass  # no kernel is known to write that; whoever it is can be named, and never be taken for another
         if raw or self.hidepid:
-            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import hidden_process
+            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+                hidden_process,
+            )
 
             return hidden_process(pid)
         return None
@@ -187,14 +204,18 @@ class ProcTable:
         """The children of all threads of a process."""
         if not self._lists_children:
             if self._index is None:
-                from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import children_by_parent
+                from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+                    children_by_parent,
+                )
 
                 self._index = children_by_parent(self)
             return self._index.get(pid, [])
         found: List[int] = []
         for thread in self._threads(pid):
             try:
-                found.extend(map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split()))
+                found.extend(
+                    map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split())
+                )
             except ValueError:
                 pass  # no kernel writes that; what stands before it is taken
         return found
@@ -236,7 +257,9 @@ class ProcTable:
         try:
             descriptor = os.open(self._mount + path, os.O_RDONLY)
         except OSError as error:
-            other = self._open_patiently(error, self._mount + path) if error.errno in SHORTAGE else None
+            other = (
+                self._open_patiently(error, self._mount + path) if error.errno in SHORTAGE else None
+            )
             if other is None:
                 return None
             descriptor = other
@@ -252,6 +275,8 @@ class ProcTable:
             os.close(descriptor)
 
     def _read_on(self, descriptor: "int", content: "bytes") -> "bytes":
-        from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import read_on
+        from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+            read_on,
+        )
 
         return read_on(descriptor, content)

@@ -8,7 +8,10 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import SHORTAGE
 
 TYPE_CHECKING = False

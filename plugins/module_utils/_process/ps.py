@@ -12,8 +12,13 @@ are one text, so an argument with a blank in it can't be told from two, nor a co
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import (
+    run_command,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import patiently
 
 TYPE_CHECKING = False
@@ -39,7 +44,11 @@ def parse_ps(line: "str") -> "Optional[Tuple[Process, int, str]]":
         state = {"U": "D", "I": "S"}.get(word[3][0], word[3][0])
         command = word[9] if len(word) > 9 else ""
         comm = command.split(" ", 1)[0].rsplit("/", 1)[-1]
-        return Process(ProcessId(int(word[0]), start), int(word[1]), state, 1, comm), int(word[2]), command
+        return (
+            Process(ProcessId(int(word[0]), start), int(word[1]), state, 1, comm),
+            int(word[2]),
+            command,
+        )
     except (IndexError, ValueError):
         return None
 
@@ -49,7 +58,11 @@ class PsTable:
 
     method = "ps"
 
-    def __init__(self, run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command, clock: "Callable[[], float]" = time.monotonic) -> "None":
+    def __init__(
+        self,
+        run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command,
+        clock: "Callable[[], float]" = time.monotonic,
+    ) -> "None":
         self._run = run
         self._clock = clock
         self._stale_at: Optional[float] = None
@@ -63,9 +76,13 @@ class PsTable:
         try:
             output, errors, status = self._run(command, b"", time.monotonic() + _PS_SECONDS)
         except OSError as error:
-            output, errors, status = patiently(error, self._run, command, b"", time.monotonic() + _PS_SECONDS)
+            output, errors, status = patiently(
+                error, self._run, command, b"", time.monotonic() + _PS_SECONDS
+            )
         if status:
-            raise OSError("ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status))
+            raise OSError(
+                "ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status)
+            )
         # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.
         now = self._clock()
         self._stale_at = now + min(max(now - began, _STALE_SECONDS), _LONGEST_STALE_SECONDS)
@@ -79,7 +96,11 @@ class PsTable:
 
     def _take(self) -> "None":
         lines = self._ps("-A", "-ww", "-o", _FORMAT)
-        self._processes = {row[0].id.pid: row for row in map(parse_ps, lines) if row is not None and row[0].comm != "ps"}
+        self._processes = {
+            row[0].id.pid: row
+            for row in map(parse_ps, lines)
+            if row is not None and row[0].comm != "ps"
+        }
         self._environments = {}
 
     def pids(self) -> "List[int]":
@@ -100,7 +121,9 @@ class PsTable:
             if pid in environments:
                 yield pid, environments[pid]
 
-    def _take_environments(self, processes: "Dict[int, Tuple[Process, int, str]]") -> "Dict[int, bytes]":
+    def _take_environments(
+        self, processes: "Dict[int, Tuple[Process, int, str]]"
+    ) -> "Dict[int, bytes]":
         """Those of the processes of a table, read after it, and as old as it: whoever asks for a newer table gets newer ones."""
         for line in self._ps(self._environment_option, "-o", "pid=,args="):
             number, dummy, text = line.strip().partition(" ")
@@ -111,7 +134,9 @@ class PsTable:
             if pid in processes:
                 command = processes[pid][2]
                 words = text[len(command) :] if text.startswith(command) else ""
-                self._environments[pid] = words.strip().replace(" ", "\0").encode("utf-8", "replace")
+                self._environments[pid] = (
+                    words.strip().replace(" ", "\0").encode("utf-8", "replace")
+                )
         return self._environments
 
     def environment(self, pid: "int") -> "bytes":
@@ -128,7 +153,9 @@ class PsTable:
     def arguments(self, pid: "int") -> "List[bytes]":
         """The command line, taken apart at its first two blanks: all that is asked of it is whether it is C(shell -c script)."""
         row = self._fresh().get(pid)
-        return row[2].encode("utf-8", "replace").split(b" ", 2) if row is not None and row[2] else []
+        return (
+            row[2].encode("utf-8", "replace").split(b" ", 2) if row is not None and row[2] else []
+        )
 
     def effective_uid(self, pid: "int") -> "Optional[int]":
         """The effective user id."""

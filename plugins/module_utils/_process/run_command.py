@@ -11,7 +11,9 @@ import os
 import select
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[s
     One that is not there says so on stderr, with status 127 << 8. One that takes too long is left alone: what root runs may be at work.
     Raises OSError where there are no descriptors or processes for it.
     """
-    host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # whoever started us may have had it ignored: then there is no status
+    host_signals.signal(
+        host_signals.SIGCHLD, host_signals.SIG_DFL
+    )  # whoever started us may have had it ignored: then there is no status
     pipes: List[Tuple[int, int]] = []
     try:
         for dummy in range(3):
@@ -69,7 +73,9 @@ def _become(command: "List[str]", stdin: "int", stdout: "int", stderr: "int") ->
         os._exit(127)
 
 
-def _exchange(stdin: "int", text: "bytes", outputs: "Tuple[int, int]", until: "float") -> "List[bytes]":
+def _exchange(
+    stdin: "int", text: "bytes", outputs: "Tuple[int, int]", until: "float"
+) -> "List[bytes]":
     """Write the text and read both outputs to their ends, or until that time. Closes all three."""
     read: Dict[int, bytes] = dict.fromkeys(outputs, b"")
     os.set_blocking(stdin, False)

@@ -8,23 +8,41 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.shortage import SHORTAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessId,
+    )
 # They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
-SIGCONT, SIGKILL, SIGSTOP = int(host_signals.SIGCONT), int(host_signals.SIGKILL), int(host_signals.SIGSTOP)
+SIGCONT, SIGKILL, SIGSTOP = (
+    int(host_signals.SIGCONT),
+    int(host_signals.SIGKILL),
+    int(host_signals.SIGSTOP),
+)
 # The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
 SKIP_GRACE = int(host_signals.SIGUSR1)
 
 
 def ignore_signals() -> "None":
     """From here on the process outlives its channel, its terminal and its parents."""
-    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGPIPE", "SIGTSTP", "SIGTTIN", "SIGTTOU"):
+    for name in (
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGTERM",
+        "SIGPIPE",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+    ):
         host_signals.signal(getattr(host_signals, name), host_signals.SIG_IGN)
 
 
@@ -35,7 +53,9 @@ def on_skip_grace(call: "Callable[[], None]") -> "None":
 
 def signal_alarm(seconds: "int") -> "None":
     """Have this process end by SIGALRM after so many seconds."""
-    host_signals.signal(host_signals.SIGALRM, host_signals.SIG_DFL)  # whoever started us may have had it ignored
+    host_signals.signal(
+        host_signals.SIGALRM, host_signals.SIG_DFL
+    )  # whoever started us may have had it ignored
     host_signals.alarm(seconds)
 
 
@@ -86,4 +106,6 @@ class Signaller:
         if found is not None and not found.id.start:
             raise PermissionError("pid %d does not show its start time any more" % process.pid)
         if found is None or found.id != process:
-            raise ProcessLookupError("pid %d is not the process that began at %d any more" % (process.pid, process.start))
+            raise ProcessLookupError(
+                "pid %d is not the process that began at %d any more" % (process.pid, process.start)
+            )

@@ -10,7 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessTable,
+    )
 
 
 # What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.
@@ -25,7 +28,10 @@ def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
     """An environment, or of a long one what is asked of it."""
     if environment is None or len(environment) <= _LONG_BYTES:
         return environment
-    return b"\0".join(entry for entry in environment.split(b"\0") if entry.startswith(_ASKED_FOR)) or _NOTHING
+    return (
+        b"\0".join(entry for entry in environment.split(b"\0") if entry.startswith(_ASKED_FOR))
+        or _NOTHING
+    )
 
 
 class Snapshot:
@@ -80,7 +86,9 @@ class Snapshot:
         process = self._processes.get(pid)
         if process is not None and not self._environments[pid] and process.threads > 1:
             content = kept(self._table.environment(pid))
-            self._environments[pid] = content if content and self.shows(pid) else self._environments[pid]
+            self._environments[pid] = (
+                content if content and self.shows(pid) else self._environments[pid]
+            )
         return self._environments.get(pid) or b""
 
     def process(self, pid: "int") -> "Optional[Process]":

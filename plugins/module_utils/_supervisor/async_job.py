@@ -8,13 +8,17 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
+        Supervisor,
+    )
 
 # See flags in proc_pid_stat(5), and include/linux/sched.h.
 PF_EXITING = 4
@@ -26,7 +30,9 @@ def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
     listener: the socket of the lease, if it is there already. mask: of the signals, as it is to be in the parent.
     Returns the descriptor to write the status to; None where there is none to be had, or no process: then the job is on its own.
     """
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import is_subreaper
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import (
+        is_subreaper,
+    )
 
     try:
         read_end, write_end = os.pipe()

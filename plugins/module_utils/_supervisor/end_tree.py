@@ -11,12 +11,28 @@ import os
 import select
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import new_kill_pass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import carry_out, detach, limit_time
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
-from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import read_request
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import listen_for, peer_of
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+    new_kill_pass,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import (
+    carry_out,
+    detach,
+    limit_time,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    VARIABLE,
+    parse_cookie,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+    read_request,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import (
+    listen_for,
+    peer_of,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
+    ENDING_TITLE,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import signal_alarm
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import set_title
 
@@ -24,7 +40,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, NoReturn
 
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
+        Supervisor,
+    )
 
 # Seconds for which the report can be fetched. A controller that lives asks at once; for one that does not, nobody has to wait.
 REPORT_SECONDS = 5.0
@@ -37,7 +55,12 @@ def end_tree(supervisor: "Supervisor") -> "NoReturn":
     if supervisor.listener is None:
         supervisor.listener = listen_for(supervisor.options["run"], supervisor.options["lease"])
     detach()
-    set_title(("%s of run %s, lease %s" % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])).encode())
+    set_title(
+        (
+            "%s of run %s, lease %s"
+            % (ENDING_TITLE, supervisor.options["run"], supervisor.options["lease"])
+        ).encode()
+    )
     pipes = held_open()
     try:
         end_by_pass(supervisor, pipes)
@@ -127,10 +150,20 @@ def keep_report(supervisor: "Supervisor", report: "str") -> "None":
 def serve_report(supervisor: "Supervisor", report: "str") -> "None":
     """Be the process that has the report, for so many seconds."""
     until = time.monotonic() + REPORT_SECONDS
-    signal_alarm(int(REPORT_SECONDS + 2 * SEND_SECONDS))  # whoever connects again and again could keep us here
-    supervisor.listener.listen(8)  # from here on it is this process that others see at the other end
+    signal_alarm(
+        int(REPORT_SECONDS + 2 * SEND_SECONDS)
+    )  # whoever connects again and again could keep us here
+    supervisor.listener.listen(
+        8
+    )  # from here on it is this process that others see at the other end
     # The cookie goes, lest a kill pass take this for a part of the tree.
-    set_title(("treekill: report of run %s, lease %s" % (supervisor.options["run"], supervisor.options["lease"])).encode(), environment=True)
+    set_title(
+        (
+            "treekill: report of run %s, lease %s"
+            % (supervisor.options["run"], supervisor.options["lease"])
+        ).encode(),
+        environment=True,
+    )
     for descriptor in (1, 2):
         os.dup2(0, descriptor)
     poll = select.poll()

@@ -9,7 +9,9 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 import errno
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 def execute(words: "List[str]") -> "NoReturn":
     """Become another program."""
     for name in ("SIGPIPE", "SIGXFSZ"):
-        host_signals.signal(getattr(host_signals, name), host_signals.SIG_DFL)  # Python ignores them
+        host_signals.signal(
+            getattr(host_signals, name), host_signals.SIG_DFL
+        )  # Python ignores them
     restore_locale()
     try:
         os.execvp(words[0], words)

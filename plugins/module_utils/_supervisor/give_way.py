@@ -12,13 +12,17 @@ and tells by whom it was sent. A supervisor that stood still until the pass lets
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
+        Supervisor,
+    )
 
 # Seconds beyond the grace after which a pass that still lives is not waited for any more: it would be stuck.
 STAY_SECONDS = 90.0
@@ -68,7 +72,9 @@ def wake_above() -> "None":
     """Continue the root, and a sudo above it, which a pass that died has left stopped."""
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
     from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import own_root
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import (
+        own_root,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.turns import RELAYS
 
     table, root = ProcTable(), own_root()

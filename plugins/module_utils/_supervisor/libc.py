@@ -26,7 +26,8 @@ def call(name: "str", *arguments: "Any") -> "Optional[int]":
     try:
         import _ctypes
 
-        answer: int = _ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), name), arguments)  # type: ignore[arg-type] # None: this program
+        program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type] # None: this program
+        answer: int = _ctypes.call_cdeclfunction(_ctypes.dlsym(program, name), arguments)
     except (ImportError, AttributeError, OSError):
         return None
     return answer

@@ -12,13 +12,18 @@ the run by a signal to the group ends the module by the same signal. The supervi
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    VARIABLE,
+    parse_cookie,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
+        Supervisor,
+    )
 
 # Seconds. An order for this machine comes within half a second, and later where it has much to do. A module that was
 # ended for reasons of its own has its result so much later, if it has left something. While whoever waits for the result
@@ -43,6 +48,8 @@ def is_reader_stopped() -> "bool":
     table = ProcTable()
     try:
         process = table.process(parse_cookie(os.environ.get(VARIABLE, "")).ppid)
-        return process is not None and any(one.stopped for one in [process, *ancestors(process, table.process)])
+        return process is not None and any(
+            one.stopped for one in [process, *ancestors(process, table.process)]
+        )
     except (OSError, ValueError):
         return False

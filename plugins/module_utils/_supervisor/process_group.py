@@ -8,7 +8,9 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 
 
 def leave_group() -> "None":

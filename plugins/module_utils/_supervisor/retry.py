@@ -6,12 +6,25 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import new_kill_pass
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
+    new_kill_pass,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import carry_out
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import PATIENCE_SECONDS, standing_supervisor
-from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import read_request
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import listen_at, listen_for, socket_name
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import (
+    PATIENCE_SECONDS,
+    standing_supervisor,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+    read_request,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import (
+    listen_at,
+    listen_for,
+    socket_name,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SKIP_GRACE
 
 TYPE_CHECKING = False
@@ -39,7 +52,9 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
 
 def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
     """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
-    request = read_request("%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST)
+    request = read_request(
+        "%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST
+    )
     request.arrival_timeout = 0.0
     kill_pass = new_kill_pass(request)
     earlier = standing_supervisor(request, kill_pass.control.table)

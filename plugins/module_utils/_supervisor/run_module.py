@@ -20,7 +20,9 @@ def run_module(arguments: "Sequence[str]") -> "None":
     Another program than a Python script (C(exec) before its words) takes the place of this process.
     """
     if arguments and arguments[0] == "exec":
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exec_program import execute
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exec_program import (
+            execute,
+        )
 
         execute(list(arguments[1:]))
     name = arguments[0] if arguments else "<stdin>"

@@ -11,9 +11,15 @@ every line that is compiled here, and then the supervisor and the module, at the
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import set_title
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import FORWARDED, is_broken, is_subreaper
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import (
+    FORWARDED,
+    is_broken,
+    is_subreaper,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +35,16 @@ def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], s
     """
     if is_subreaper():
         keep_apart(dict(word.partition("=")[::2] for word in words.split(" ")), arguments, program)
-    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.run_module import run_module
+    from ansible_collections.treekill.remote.plugins.module_utils._supervisor.run_module import (
+        run_module,
+    )
 
     run_module(arguments)
 
 
-def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
+def keep_apart(
+    options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]"
+) -> "None":
     """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor.
 
     Where it can't have what it needs (descriptors, a process, memory), the module runs without it.
@@ -43,7 +53,9 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
         os._exit(1)  # nobody is there any more who would want the module to run
     taken: List[int] = []
     try:
-        while not taken or taken[-1] < 3:  # where standard input or output is closed, what we open must not become it
+        while (
+            not taken or taken[-1] < 3
+        ):  # where standard input or output is closed, what we open must not become it
             taken.append(os.open(os.devnull, os.O_RDWR))
         wake = os.pipe()
     except OSError:
@@ -54,11 +66,17 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor.retry import claim
 
         listener = claim(options, program)
-    mask = host_signals.pthread_sigmask(host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")])
-    on_child = host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)  # where it is ignored nobody learns a status
+    mask = host_signals.pthread_sigmask(
+        host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")]
+    )
+    on_child = host_signals.signal(
+        host_signals.SIGCHLD, host_signals.SIG_DFL
+    )  # where it is ignored nobody learns a status
     relay = None
     if options.pop("async", ""):
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import relay_status
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import (
+            relay_status,
+        )
 
         relay = relay_status(listener, mask)
     try:
@@ -67,7 +85,9 @@ def keep_apart(options: "Dict[str, str]", arguments: "Sequence[str]", program: "
         child = 0  # the user may have no more processes: then the module takes this one
     if child:
         try:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import Supervisor
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
+                Supervisor,
+            )
 
             Supervisor(options, arguments, program, child, listener, relay, wake, taken).watch(mask)
         finally:

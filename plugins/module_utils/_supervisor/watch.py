@@ -10,10 +10,18 @@ import os
 import select
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
-from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE, set_title
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.title import (
+    SUPERVISOR_TITLE,
+    set_title,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exit import end_like
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import FORWARDED, is_broken
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import (
+    FORWARDED,
+    is_broken,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,11 +80,18 @@ class Supervisor:
         try:
             os.setsid()
         except OSError:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.process_group import leave_group
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.process_group import (
+                leave_group,
+            )
 
             leave_group()
         os.dup2(self.taken[-1], 0)
-        set_title(("%s of run %s, lease %s: %s" % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)).encode())
+        set_title(
+            (
+                "%s of run %s, lease %s: %s"
+                % (SUPERVISOR_TITLE, self.options["run"], self.options["lease"], self.task)
+            ).encode()
+        )
         self._take_signals()
         # CONT stays pending, with the pid of its sender: see give_way().
         host_signals.pthread_sigmask(host_signals.SIG_SETMASK, {*mask, host_signals.SIGCONT})
@@ -89,10 +104,16 @@ class Supervisor:
             self.reap()
         ordered = self.give_way()
         # A terminal that was hung up may have ended the module before we get our turn: then nothing was left behind on purpose.
-        if self.status is None or self.relay is None and (broken or self.is_cut_off() or not ordered and self._is_cut_off_in_time()):
+        if (
+            self.status is None
+            or self.relay is None
+            and (broken or self.is_cut_off() or not ordered and self._is_cut_off_in_time())
+        ):
             self._end()
         if self.relay is not None:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import stay_with_job
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import (
+                stay_with_job,
+            )
 
             stay_with_job(self)
         end_like(self.status)
@@ -107,7 +128,9 @@ class Supervisor:
         # What interrupts a run has ended the module, or the shell that waits for us.
         if self.childless or not ended and os.getppid() == self._parent:
             return False
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import await_order
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import (
+            await_order,
+        )
 
         return await_order(self)
 
@@ -118,7 +141,9 @@ class Supervisor:
         """
         if host_signals.SIGCONT not in host_signals.sigpending():
             return False
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import give_way
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import (
+            give_way,
+        )
 
         return give_way(self)
 
@@ -129,14 +154,23 @@ class Supervisor:
         left = True
         while True:
             try:
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import end_tree
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import (
+                    end_tree,
+                )
 
                 end_tree(self)
             except Exception:  # noqa: BLE001 - whatever is missing: memory, descriptors, processes, a file of Python's, all of /proc
                 self.give_up_taken()
-                left = self._signal_children(told, time.monotonic() - first >= float(self.options.get("timeout", 10.0)))
+                left = self._signal_children(
+                    told, time.monotonic() - first >= float(self.options.get("timeout", 10.0))
+                )
             self.rest(RETRY_MILLISECONDS)
-            if not left or self.childless or time.monotonic() - first >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS:
+            if (
+                not left
+                or self.childless
+                or time.monotonic() - first
+                >= float(self.options.get("timeout", 10.0)) + GIVE_UP_SECONDS
+            ):
                 os._exit(1)
 
     def give_up_taken(self) -> "None":
@@ -194,7 +228,10 @@ class Supervisor:
             self._patience = None
             try:
                 self._watch_session()
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import give_back_code, keep_at_hand
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import (
+                    give_back_code,
+                    keep_at_hand,
+                )
 
                 keep_at_hand()
                 give_back_code()
@@ -205,7 +242,9 @@ class Supervisor:
     def _watch_session(self) -> "None":
         """The end of the ssh session is one of the channel, whoever holds the other end of our output."""
         if self._session:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import session_end
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import (
+                session_end,
+            )
 
             end = session_end()
             if end is not None:
@@ -265,4 +304,6 @@ def shows_no_spare(pid: "int") -> "bool":
         return False
     # The names are those of _tree/search.py, which a supervisor without memory can't import.
     named = lines[0][6:].rstrip(b":") in (b"sshd", b"sshd-session", b"sshd-auth", b"dropbear")
-    return not named or not any(line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines)
+    return not named or not any(
+        line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines
+    )

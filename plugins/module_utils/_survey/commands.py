@@ -13,8 +13,15 @@ import base64
 import re
 from itertools import islice
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import KEEP, CookieMatch, is_exempt, parse_cookie
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    KEEP,
+    CookieMatch,
+    is_exempt,
+    parse_cookie,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
+    ENDING_TITLE,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
@@ -25,7 +32,10 @@ if TYPE_CHECKING:
     from typing import Dict, Iterator, List, Optional, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessId,
+    )
 
 # Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
@@ -94,7 +104,10 @@ def command_trees(snapshot: "Snapshot", own_pid: "int") -> "List[CommandTree]":
         search = TreeSearch(CookieMatch(run, lease), part, own_pid)
         search.scan()
         trees.extend(_by_root(run, lease, search, part))
-    return sorted(trees, key=lambda tree: (tree.run, min(process.id.start for process in tree.members), tree.lease))
+    return sorted(
+        trees,
+        key=lambda tree: (tree.run, min(process.id.start for process in tree.members), tree.lease),
+    )
 
 
 class _Part(Snapshot):
@@ -126,7 +139,13 @@ class _Part(Snapshot):
         pids = dict(self.named[run, lease])
         for process in map(self.process, self.named[run, lease] if self._spares else ()):
             if process is not None:
-                pids.update(dict.fromkeys(one.id.pid for one in ancestors(process, self.process) if one.id.pid in self._spares))
+                pids.update(
+                    dict.fromkeys(
+                        one.id.pid
+                        for one in ancestors(process, self.process)
+                        if one.id.pid in self._spares
+                    )
+                )
         self._listed = list(pids)
 
     def pids(self) -> "List[int]":
@@ -134,16 +153,26 @@ class _Part(Snapshot):
         return self._listed
 
 
-def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part") -> "List[CommandTree]":
+def _by_root(
+    run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part"
+) -> "List[CommandTree]":
     """The processes of a lease, told apart: by the user of the root that each belongs to, or by its own where it belongs to none."""
     trees: Dict[Tuple[bool, Optional[int]], CommandTree] = {}
     place: Dict[ProcessId, CommandTree] = {}
-    roots = {process.id.pid: process for process in search.members.values() if process.id in search.roots}
+    roots = {
+        process.id.pid: process for process in search.members.values() if process.id in search.roots
+    }
     for process in search.members.values():
         below = _nearest(process, place, snapshot)
-        root = process if process.id in search.roots else _root_named(process, roots, search, snapshot)
+        root = (
+            process if process.id in search.roots else _root_named(process, roots, search, snapshot)
+        )
         user = snapshot.effective_uid((root or process).id.pid)
-        tree = place[below] if below is not None else trees.setdefault((root is not None, user), CommandTree(run, lease, user))
+        tree = (
+            place[below]
+            if below is not None
+            else trees.setdefault((root is not None, user), CommandTree(run, lease, user))
+        )
         place[process.id] = tree
         tree.members.append(process)
         if process.id in search.roots:
@@ -158,12 +187,16 @@ def _by_root(run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part") 
     return list(trees.values())
 
 
-def _nearest(process: "Process", place: "Dict[ProcessId, CommandTree]", snapshot: "Snapshot") -> "Optional[ProcessId]":
+def _nearest(
+    process: "Process", place: "Dict[ProcessId, CommandTree]", snapshot: "Snapshot"
+) -> "Optional[ProcessId]":
     """The nearest process above that has its place in a tree."""
     return next((one.id for one in ancestors(process, snapshot.process) if one.id in place), None)
 
 
-def _root_named(process: "Process", roots: "Dict[int, Process]", search: "TreeSearch", snapshot: "Snapshot") -> "Optional[Process]":
+def _root_named(
+    process: "Process", roots: "Dict[int, Process]", search: "TreeSearch", snapshot: "Snapshot"
+) -> "Optional[Process]":
     """The living root that the cookie of an orphan names: not a younger one, and of the same user, or of root's, who can become any user."""
     pid = process.id.pid
     root = roots.get(search.named_root(pid) or 0)
@@ -172,7 +205,9 @@ def _root_named(process: "Process", roots: "Dict[int, Process]", search: "TreeSe
     return root if snapshot.effective_uid(root.id.pid) in (0, snapshot.effective_uid(pid)) else None
 
 
-def _take_evidence(tree: "CommandTree", process: "Process", below: "bool", snapshot: "_Part") -> "None":
+def _take_evidence(
+    tree: "CommandTree", process: "Process", below: "bool", snapshot: "_Part"
+) -> "None":
     """What a process says about its tree. below: whether it stands in it; of what does not, only the same user's word counts."""
     pid = process.id.pid
     if not below and snapshot.effective_uid(pid) != tree.user:
@@ -181,8 +216,16 @@ def _take_evidence(tree: "CommandTree", process: "Process", below: "bool", snaps
     carries = cookie is not None and (cookie.run, cookie.lease) == (tree.run, tree.lease)
     if cookie is not None and carries:
         tree.cookies.add(cookie)
-    script = b"".join(snapshot.arguments(pid)[2:3]) if snapshot.claims.get(pid) == (tree.run, tree.lease) else b""
-    if KEEP.encode() in script or carries and KEEP.encode() in snapshot.environment(pid).split(b"\0"):
+    script = (
+        b"".join(snapshot.arguments(pid)[2:3])
+        if snapshot.claims.get(pid) == (tree.run, tree.lease)
+        else b""
+    )
+    if (
+        KEEP.encode() in script
+        or carries
+        and KEEP.encode() in snapshot.environment(pid).split(b"\0")
+    ):
         tree.kept = True
 
 
@@ -216,5 +259,7 @@ def runs_above(snapshot: "Snapshot", own_pid: "int", own_environment: "bytes") -
     for process in [own, *ancestors(own, snapshot.process)] if own is not None else ():
         pid = process.id.pid
         runs.update(cookie.run for cookie in cookies_in(snapshot.environment(pid)))
-        runs.update(run.decode() for run, dummy in _NAMED.findall(b"\0".join(snapshot.arguments(pid))))
+        runs.update(
+            run.decode() for run, dummy in _NAMED.findall(b"\0".join(snapshot.arguments(pid)))
+        )
     return runs

@@ -10,22 +10,49 @@ import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import signal_name, user_name
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import PATIENCE_SECONDS
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import ENDING_TITLE
-from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller, ignore_signals
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_CHARACTERS, SUPERVISOR, TrackedProcess, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import (
+    signal_name,
+    user_name,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_client import (
+    PATIENCE_SECONDS,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
+    ENDING_TITLE,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
+    mask_command,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    Signaller,
+    ignore_signals,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    COMMAND_CHARACTERS,
+    SUPERVISOR,
+    TrackedProcess,
+    TreeControl,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List
 
-    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
-    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree
-    from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Selection
+    from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+        KillRequest,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessTable,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+        CommandTree,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+        CommandsMatch,
+        Selection,
+    )
 
 # Seconds between two looks at a supervisor that is at work.
 _LOOK_SECONDS = 0.05
@@ -39,11 +66,15 @@ class SelectedSearch(TreeSearch):
         process = self._table.process(pid)
         environment = self._table.environment(pid)
         match: CommandsMatch = self.match  # type: ignore[assignment]
-        if process is None or match.believes(environment, process.id.start, self._table.effective_uid(pid)):
+        if process is None or match.believes(
+            environment, process.id.start, self._table.effective_uid(pid)
+        ):
             super().take_holder(pid)
 
 
-def control_of(selection: "Selection", request: "KillRequest", table: "ProcessTable") -> "TreeControl":
+def control_of(
+    selection: "Selection", request: "KillRequest", table: "ProcessTable"
+) -> "TreeControl":
     """What was selected and is still the same, in our hands; nobody was signalled yet."""
     # Recognises several commands, where the search of a kill order knows one.
     search = SelectedSearch(selection.match(), table, os.getpid())  # type: ignore[arg-type]
@@ -52,7 +83,15 @@ def control_of(selection: "Selection", request: "KillRequest", table: "ProcessTa
         now = table.process(process.id.pid)
         if now is not None and now.id == process.id and now.id not in search.members:
             search.take(now, now.id in roots)
-    return TreeControl(search, table, Signaller(table.process).send, time.monotonic, time.sleep, request.children, request.arguments)
+    return TreeControl(
+        search,
+        table,
+        Signaller(table.process).send,
+        time.monotonic,
+        time.sleep,
+        request.children,
+        request.arguments,
+    )
 
 
 def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
@@ -76,9 +115,18 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
         if not control.is_target(tracked):
             survivors.append(dict(row, reason="left: kill_children is false"))
         elif tracked.denied:
-            survivors.append(dict(row, reason="not permitted (owned by %s)" % user_name(tracked.user)))
+            survivors.append(
+                dict(row, reason="not permitted (owned by %s)" % user_name(tracked.user))
+            )
         elif tracked.ended is None:
-            found.append(dict(row, signal=signal_name(request.signal if tracked.role == "root" else request.children_signal)))
+            found.append(
+                dict(
+                    row,
+                    signal=signal_name(
+                        request.signal if tracked.role == "root" else request.children_signal
+                    ),
+                )
+            )
     return {"found": found, "survivors": survivors}
 
 
@@ -103,7 +151,9 @@ def _masked(command: "str") -> "str":
     return mask_command(command, len(command) >= COMMAND_CHARACTERS)
 
 
-def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout: "float") -> "bool":
+def await_supervisors(
+    trees: "List[CommandTree]", table: "ProcessTable", timeout: "float"
+) -> "bool":
     """Wait for supervisors that are ending their trees: they know orphans that nobody else can find. Whether there was one."""
     working = [tree.supervisor for tree in trees if tree.ending and tree.supervisor is not None]
     waiting = working

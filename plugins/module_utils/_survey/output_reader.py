@@ -11,7 +11,12 @@ import os
 import select
 import stat
 
-from ansible_collections.treekill.remote.plugins.module_utils._survey.state import NEUTRAL, NOBODY, SOMEBODY, UNREADABLE
+from ansible_collections.treekill.remote.plugins.module_utils._survey.state import (
+    NEUTRAL,
+    NOBODY,
+    SOMEBODY,
+    UNREADABLE,
+)
 
 # See admin-guide/devices.txt of the kernel: terminals of ssh, sudo and the like.
 _PTS_MAJORS = range(136, 144)
@@ -50,7 +55,9 @@ def _other_end(pinned: "int") -> "str":
         try:
             return _asked(path, os.O_RDWR)
         except OSError as error:
-            return NOBODY if error.errno == errno.EIO else UNREADABLE  # EIO: the terminal's other side is closed
+            return (
+                NOBODY if error.errno == errno.EIO else UNREADABLE
+            )  # EIO: the terminal's other side is closed
     return UNREADABLE
 
 
@@ -60,6 +67,10 @@ def _asked(path: "str", way: "int") -> "str":
     try:
         poll = select.poll()
         poll.register(opened, 0)
-        return NOBODY if any(what & (select.POLLERR | select.POLLHUP) for dummy, what in poll.poll(0)) else SOMEBODY
+        return (
+            NOBODY
+            if any(what & (select.POLLERR | select.POLLHUP) for dummy, what in poll.poll(0))
+            else SOMEBODY
+        )
     finally:
         os.close(opened)

@@ -10,16 +10,26 @@ import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
-from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_command
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
+    mask_command,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_CHARACTERS, joined
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    COMMAND_CHARACTERS,
+    joined,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Tuple
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
-    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessTable,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+        CommandTree,
+    )
 
 
 def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -> "str":
@@ -27,7 +37,10 @@ def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -
     words = joined(table.arguments(process.id.pid)) if arguments else b""
     text = words[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")
     # Masked before it is cut: half of a secret has no form any more by which it could be known.
-    return mask_command(text, len(words) > 4 * COMMAND_CHARACTERS)[:COMMAND_CHARACTERS] or "[%s]" % process.comm
+    return (
+        mask_command(text, len(words) > 4 * COMMAND_CHARACTERS)[:COMMAND_CHARACTERS]
+        or "[%s]" % process.comm
+    )
 
 
 def resources_used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
@@ -37,7 +50,9 @@ def resources_used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
             field = stat.read().rpartition(b") ")[2].split()
     except OSError:
         return None, None
-    return (int(field[11]) + int(field[12])) / float(os.sysconf("SC_CLK_TCK")), int(field[21]) * os.sysconf("SC_PAGE_SIZE")
+    return (int(field[11]) + int(field[12])) / float(os.sysconf("SC_CLK_TCK")), int(
+        field[21]
+    ) * os.sysconf("SC_PAGE_SIZE")
 
 
 def age(process: "Process", table: "ProcessTable") -> "float":
@@ -46,7 +61,11 @@ def age(process: "Process", table: "ProcessTable") -> "float":
     if table.method == "proc":
         return max((now - start) / float(os.sysconf("SC_CLK_TCK")), 0.0)
     # ps tells digits of date and time
-    return max(time.mktime(time.strptime(str(now), "%Y%m%d%H%M%S")) - time.mktime(time.strptime(str(start), "%Y%m%d%H%M%S")), 0.0)
+    return max(
+        time.mktime(time.strptime(str(now), "%Y%m%d%H%M%S"))
+        - time.mktime(time.strptime(str(start), "%Y%m%d%H%M%S")),
+        0.0,
+    )
 
 
 def age_of(tree: "CommandTree", table: "ProcessTable") -> "float":
@@ -56,17 +75,27 @@ def age_of(tree: "CommandTree", table: "ProcessTable") -> "float":
 
 def as_result(tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
     """A command in terms that JSON knows. arguments: whether command lines may be told, where they are no secret."""
-    processes = [_row(process, depth, tree, table, arguments and not tree.secret) for process, depth in in_order(tree.members)]
+    processes = [
+        _row(process, depth, tree, table, arguments and not tree.secret)
+        for process, depth in in_order(tree.members)
+    ]
     root = tree.roots[0] if tree.roots else None
     cookies = sorted((cookie.root, cookie.ppid) for cookie in tree.cookies)
-    named = (root.id.pid, root.ppid) if root is not None else cookies[0] if cookies else (None, None)
+    named = (
+        (root.id.pid, root.ppid) if root is not None else cookies[0] if cookies else (None, None)
+    )
     return {
         "run": tree.run,
         "lease": tree.lease,
         "task": tree.task,
         "state": tree.state,
         "reason": tree.reason,
-        "root": {"pid": named[0], "ppid": named[1], "start": root.id.start if root is not None else None, "alive": root is not None},
+        "root": {
+            "pid": named[0],
+            "ppid": named[1],
+            "start": root.id.start if root is not None else None,
+            "alive": root is not None,
+        },
         "supervised": tree.supervisor is not None,
         "users": sorted({row["user"] for row in processes}),
         "age": round(age_of(tree, table), 1),
@@ -98,13 +127,20 @@ def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
 
 def process_and_descendants(process: "Process", table: "ProcessTable") -> "List[Process]":
     """A process and all that stands below it."""
-    found = [table.process(pid) for pid in descendants([process.id.pid], table.children, lambda dummy: False)]
+    found = [
+        table.process(pid)
+        for pid in descendants([process.id.pid], table.children, lambda dummy: False)
+    ]
     return [process, *(one for one in found if one is not None)]
 
 
-def _row(process: "Process", depth: "int", tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
+def _row(
+    process: "Process", depth: "int", tree: "CommandTree", table: "ProcessTable", arguments: "bool"
+) -> "Dict[str, Any]":
     cpu, memory = resources_used(process.id.pid)
-    role = "supervisor" if process is tree.supervisor else "root" if process in tree.roots else "child"
+    role = (
+        "supervisor" if process is tree.supervisor else "root" if process in tree.roots else "child"
+    )
     return {
         "pid": process.id.pid,
         "start": process.id.start,

@@ -6,10 +6,17 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import ANY_LEASE, check_names, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    ANY_LEASE,
+    check_names,
+    parse_cookie,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._survey import state as states
-from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import age_of, process_and_descendants
+from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import (
+    age_of,
+    process_and_descendants,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +25,9 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+        CommandTree,
+    )
 
 
 class Refused(ValueError):
@@ -95,7 +104,9 @@ class Selection:
         self.tops.extend(tree.members)
         self.roots.extend(tree.roots)
         # Where the root is gone its number is all that is left of it.
-        begun = {process.id.pid: process.id.start for process in tree.roots} or dict.fromkeys([cookie.root for cookie in tree.cookies] or [0], 0)
+        begun = {process.id.pid: process.id.start for process in tree.roots} or dict.fromkeys(
+            [cookie.root for cookie in tree.cookies] or [0], 0
+        )
         named = self._commands.setdefault((tree.run, tree.lease), set())
         for pid in begun if roots else ():
             named.add(pid)
@@ -106,7 +117,9 @@ class Selection:
         return CommandsMatch(self._commands, self._begun)
 
 
-def select_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]") -> "Selection":
+def select_runs(
+    trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]"
+) -> "Selection":
     """The commands of the runs O(run), of those the leases O(lease). Raises Refused for a run that executes this, ValueError for a name that is none."""
     for run in params["run"]:
         for lease in params["lease"] or [ANY_LEASE]:
@@ -118,23 +131,37 @@ def select_runs(trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[
     selection = Selection()
     for tree in trees:
         if tree.run in params["run"] and tree.lease in (params["lease"] or [tree.lease]):
-            if tree.state in (states.LEFT, states.JOB) and not (params["left_behind"] or params["lease"]):
+            if tree.state in (states.LEFT, states.JOB) and not (
+                params["left_behind"] or params["lease"]
+            ):
                 selection.left_alone.append(tree)
             else:
                 selection.add(tree, roots=not (params["left_behind"] or params["lease"]))
     return selection
 
 
-def select_abandoned(trees: "List[CommandTree]", snapshot: "Snapshot", older_than: "Optional[float]", own: "Set[str]") -> "Selection":
+def select_abandoned(
+    trees: "List[CommandTree]", snapshot: "Snapshot", older_than: "Optional[float]", own: "Set[str]"
+) -> "Selection":
     """The commands that are abandoned."""
     selection = Selection()
     for tree in trees:
-        if tree.state == states.ABANDONED and tree.run not in own and (older_than is None or age_of(tree, snapshot) > older_than):
+        if (
+            tree.state == states.ABANDONED
+            and tree.run not in own
+            and (older_than is None or age_of(tree, snapshot) > older_than)
+        ):
             selection.add(tree, roots=True)
     return selection
 
 
-def select_process(process: "Process", trees: "List[CommandTree]", snapshot: "Snapshot", own_pid: "int", own: "Set[str]") -> "Selection":
+def select_process(
+    process: "Process",
+    trees: "List[CommandTree]",
+    snapshot: "Snapshot",
+    own_pid: "int",
+    own: "Set[str]",
+) -> "Selection":
     """A process and all that stands below it. Raises Refused."""
     check_process(process, snapshot, own_pid)
     selection = Selection()
@@ -143,7 +170,10 @@ def select_process(process: "Process", trees: "List[CommandTree]", snapshot: "Sn
         if any(one.id in members for one in tree.members):
             selection.secret = selection.secret or tree.secret
             if tree.run in own and tree.state not in (states.LEFT, states.JOB):
-                raise Refused("pid %d has processes below it of run %s, which executes this very task" % (process.id.pid, tree.run))
+                raise Refused(
+                    "pid %d has processes below it of run %s, which executes this very task"
+                    % (process.id.pid, tree.run)
+                )
     selection.tops.append(process)
     selection.roots.append(process)
     return selection
@@ -155,7 +185,13 @@ def check_process(process: "Process", snapshot: "Snapshot", own_pid: "int") -> "
     if pid <= 1:
         raise Refused("pid %d is never ended" % pid)
     if process.kernel or snapshot.thread_group(pid) != pid:
-        raise Refused("pid %d, %s, is a thread or the kernel's own, and no process" % (pid, process.comm))
+        raise Refused(
+            "pid %d, %s, is a thread or the kernel's own, and no process" % (pid, process.comm)
+        )
     own = snapshot.process(own_pid)
-    if pid == own_pid or own is None or pid in [one.id.pid for one in ancestors(own, snapshot.process)]:
+    if (
+        pid == own_pid
+        or own is None
+        or pid in [one.id.pid for one in ancestors(own, snapshot.process)]
+    ):
         raise Refused("pid %d, %s, stands above this very task" % (pid, process.comm))

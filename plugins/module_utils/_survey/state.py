@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from typing import Callable, List, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessTable
-    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessTable,
+    )
+    from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+        CommandTree,
+    )
 
 RUNNING = "running"
 KEPT = "kept"
@@ -31,7 +36,9 @@ UNKNOWN = "unknown"
 NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unreadable"
 
 
-def judge(tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int, int], str]") -> "Tuple[str, str]":
+def judge(
+    tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int, int], str]"
+) -> "Tuple[str, str]":
     """(state, reason) of a command. reader_of: who reads what a process (pid) writes to a descriptor."""
     if tree.supervisor is not None:
         return judge_supervised(tree, tree.supervisor, reader_of)
@@ -41,22 +48,36 @@ def judge(tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int,
         return KEPT, "on_disconnect is keep: it may have lost its connection on purpose"
     # Of a command that was sent twice the later root may be in flight.
     order = (RUNNING, UNKNOWN, ABANDONED)
-    return min((judge_root(root, tree, table, reader_of) for root in tree.roots), key=lambda found: order.index(found[0]))
+    return min(
+        (judge_root(root, tree, table, reader_of) for root in tree.roots),
+        key=lambda found: order.index(found[0]),
+    )
 
 
-def judge_supervised(tree: "CommandTree", supervisor: "Process", reader_of: "Callable[[int, int], str]") -> "Tuple[str, str]":
+def judge_supervised(
+    tree: "CommandTree", supervisor: "Process", reader_of: "Callable[[int, int], str]"
+) -> "Tuple[str, str]":
     """The same for one with a supervisor."""
     if tree.ending:
         return ENDING, "its supervisor is ending it"
     pid = supervisor.id.pid
     if supervisor.stopped and not tree.kept and NOBODY in {reader_of(pid, 1), reader_of(pid, 2)}:
-        return ABANDONED, "its supervisor, pid %d, was stopped before it could see that nobody reads its output" % pid
+        return (
+            ABANDONED,
+            "its supervisor, pid %d, was stopped before it could see that nobody reads its output"
+            % pid,
+        )
     if tree.roots:
         return RUNNING, "its supervisor stands, and ends it when the connection breaks"
     return JOB, "its root is gone and a supervisor stays with it: an asynchronous job"
 
 
-def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int, int], str]") -> "Tuple[str, str]":
+def judge_root(
+    root: "Process",
+    tree: "CommandTree",
+    table: "ProcessTable",
+    reader_of: "Callable[[int, int], str]",
+) -> "Tuple[str, str]":
     """The same for one root without a supervisor."""
     top = highest_of_command(root, tree, table)
     pid = top.id.pid
@@ -68,7 +89,9 @@ def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", read
         doubt = "what stands above pid %d does not show here" % pid
     elif top is root and was_child_of_init(root, tree.cookies):
         doubt = "nothing shows that pid %d has lost its parent" % pid
-    elif not any(entry.startswith(b"SSH_CONNECTION=") for entry in table.environment(pid).split(b"\0")):
+    elif not any(
+        entry.startswith(b"SSH_CONNECTION=") for entry in table.environment(pid).split(b"\0")
+    ):
         doubt = "pid %d does not show that it began in an ssh session" % pid
     return (UNKNOWN, doubt) if doubt else judge_output(pid, {reader_of(pid, 1), reader_of(pid, 2)})
 
@@ -76,10 +99,16 @@ def judge_root(root: "Process", tree: "CommandTree", table: "ProcessTable", read
 def judge_output(pid: "int", ends: "Set[str]") -> "Tuple[str, str]":
     """The same for a process whose parent is gone, by who is at the other ends of its output."""
     if ends <= {NOBODY, NEUTRAL} and NOBODY in ends:
-        return ABANDONED, "the ssh session that began pid %d is gone, and nobody reads its output" % pid
+        return (
+            ABANDONED,
+            "the ssh session that began pid %d is gone, and nobody reads its output" % pid,
+        )
     if SOMEBODY in ends:
         return UNKNOWN, "the parent of pid %d is gone, but somebody reads its output" % pid
-    return UNKNOWN, "the parent of pid %d is gone, but there is no telling who reads its output" % pid
+    return (
+        UNKNOWN,
+        "the parent of pid %d is gone, but there is no telling who reads its output" % pid,
+    )
 
 
 def highest_of_command(root: "Process", tree: "CommandTree", table: "ProcessTable") -> "Process":

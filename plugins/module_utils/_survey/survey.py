@@ -11,7 +11,10 @@ import os
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees, runs_above
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+    command_trees,
+    runs_above,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.output_reader import reader_of
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import UNREADABLE, judge
 
@@ -31,7 +34,11 @@ class Survey:
         self.trees = command_trees(self.snapshot, own)
         for tree in self.trees:
             tree.state, tree.reason = judge(tree, self.snapshot, self._reader_of)
-        self.own_runs = runs_above(self.snapshot, own, ("%s=%s" % (VARIABLE, os.environ.get(VARIABLE, ""))).encode("utf-8", "replace"))
+        self.own_runs = runs_above(
+            self.snapshot,
+            own,
+            ("%s=%s" % (VARIABLE, os.environ.get(VARIABLE, ""))).encode("utf-8", "replace"),
+        )
 
     def _reader_of(self, pid: "int", descriptor: "int") -> "str":
         """What reads a descriptor of a process; unreadable if the process has ended by now, since another one may have its pid."""
@@ -40,13 +47,23 @@ class Survey:
 
     def blind_spots(self, user: "int") -> "Dict[str, Any]":
         """What this user could not see, in terms that JSON knows."""
-        unreadable = sum(environment is None for dummy, environment in self.snapshot.environments(self.snapshot.pids()))
+        unreadable = sum(
+            environment is None
+            for dummy, environment in self.snapshot.environments(self.snapshot.pids())
+        )
         hidden = self.snapshot.hidepid
-        spots: Dict[str, Any] = {"complete": not unreadable and not hidden, "unreadable": unreadable, "hidden": hidden}
+        spots: Dict[str, Any] = {
+            "complete": not unreadable and not hidden,
+            "unreadable": unreadable,
+            "hidden": hidden,
+        }
         if not spots["complete"]:
-            spots["msg"] = "%d processes did not let %s read their environment%s: what runs have there may be missing. With become to root, nothing is." % (
-                unreadable,
-                user_name(user),
-                ", and /proc hides the processes of others" if hidden else "",
+            spots["msg"] = (
+                "%d processes did not let %s read their environment%s: what runs have there may be missing. With become to root, nothing is."
+                % (
+                    unreadable,
+                    user_name(user),
+                    ", and /proc hides the processes of others" if hidden else "",
+                )
             )
         return spots

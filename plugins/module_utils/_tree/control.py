@@ -6,16 +6,27 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import is_supervisor, names_its_lease
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
+    is_supervisor,
+    names_its_lease,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
 from ansible_collections.treekill.remote.plugins.module_utils._process.priority import FirstTurn
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGKILL, SIGSTOP
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    SIGCONT,
+    SIGKILL,
+    SIGSTOP,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional
 
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessId,
+        ProcessTable,
+    )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 # Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
@@ -48,7 +59,24 @@ class TrackedProcess:
     job: of a process that watches an asynchronous job of core's, the id of that and then the environment; empty for all others.
     """
 
-    __slots__ = ("process", "role", "user", "command", "sent", "ended", "denied", "late", "cleans", "reason", "job", "ppid", "comm", "stopped", "loose", "held")
+    __slots__ = (
+        "process",
+        "role",
+        "user",
+        "command",
+        "sent",
+        "ended",
+        "denied",
+        "late",
+        "cleans",
+        "reason",
+        "job",
+        "ppid",
+        "comm",
+        "stopped",
+        "loose",
+        "held",
+    )
 
     def __init__(self, process: "Process", role: "str") -> "None":
         self.process = process
@@ -77,11 +105,19 @@ class TrackedProcess:
         pid = self.process.id.pid
         user = table.effective_uid(pid)
         words = table.arguments(pid)
-        job = words[2:3] + table.environment(pid).split(b"\0") if len(words) > 4 and words[1][-17:] == b"/async_wrapper.py" else []
+        job = (
+            words[2:3] + table.environment(pid).split(b"\0")
+            if len(words) > 4 and words[1][-17:] == b"/async_wrapper.py"
+            else []
+        )
         now = table.process(pid)
         still = now is not None and now.id == self.process.id
         self.user, self.job, words = (user, job, words) if still else (self.user, self.job, [])
-        self.command = joined(words)[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")[:COMMAND_CHARACTERS] if arguments else self.process.comm
+        self.command = (
+            joined(words)[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")[:COMMAND_CHARACTERS]
+            if arguments
+            else self.process.comm
+        )
         if not self.command:
             self.command = "[" + self.process.comm + "]"
 
@@ -146,7 +182,11 @@ class TreeControl:
                     return True
                 looks += 1
                 spent = self.clock() - began
-                if spent >= LONGEST_CHASE_SECONDS or spent >= CHASE_SECONDS and looks >= CHASE_LOOKS:
+                if (
+                    spent >= LONGEST_CHASE_SECONDS
+                    or spent >= CHASE_SECONDS
+                    and looks >= CHASE_LOOKS
+                ):
                     return self.search.missed > 0
                 self.search.scan(last)
                 if self._stop_new():
@@ -160,10 +200,16 @@ class TreeControl:
         # With a root comes a command that has arrived a second time: that is to be ended as the first was.
         arrived = any(process.id in self.search.roots for process in found)
         for process in found:
-            tracked = TrackedProcess(process, "root" if process.id in self.search.roots else "child")
+            tracked = TrackedProcess(
+                process, "root" if process.id in self.search.roots else "child"
+            )
             tracked.late = self.late
             # Whether it was started after the freeze, and is no command that has arrived a second time.
-            runs_on = not (self.late or arrived) and self.signalled is not None and process.id.start >= self.signalled
+            runs_on = (
+                not (self.late or arrived)
+                and self.signalled is not None
+                and process.id.start >= self.signalled
+            )
             tracked.cleans = runs_on and self._had_signal(process)
             self.processes[process.id] = tracked
             new.append(tracked)
@@ -185,7 +231,13 @@ class TreeControl:
         """Whether what started a process has had its first signal: what has not goes on with its work. An orphan does not show it."""
         parent = self.table.process(process.ppid)
         above = self.processes.get(parent.id) if parent is not None else None
-        return above is None or above.ended is not None or above.role == SUPERVISOR or bool(above.sent) or above.cleans
+        return (
+            above is None
+            or above.ended is not None
+            or above.role == SUPERVISOR
+            or bool(above.sent)
+            or above.cleans
+        )
 
     def describe(self, tracked: "TrackedProcess") -> "None":
         """Note what a process is, while it still shows it."""
@@ -204,7 +256,9 @@ class TreeControl:
         if not is_supervisor(words):
             return False
         environment = self.table.environment(pid)
-        if self.search.match.named_root(environment) is None or not names_its_lease(words, environment):
+        if self.search.match.named_root(environment) is None or not names_its_lease(
+            words, environment
+        ):
             return False
         for parent in ancestors(tracked.process, self.table.process):
             above = self.processes.get(parent.id)
@@ -263,7 +317,13 @@ class TreeControl:
 
     def _moves(self, tracked: "TrackedProcess") -> "bool":
         process = self.table.process(tracked.process.id.pid)
-        return process is not None and process.id == tracked.process.id and process.state in "RS" and not tracked.denied and (self.late or not tracked.cleans)
+        return (
+            process is not None
+            and process.id == tracked.process.id
+            and process.state in "RS"
+            and not tracked.denied
+            and (self.late or not tracked.cleans)
+        )
 
     def signal(self, tracked: "TrackedProcess", signal: "int") -> "None":
         """Send a signal, and note what its answer says."""
@@ -282,7 +342,13 @@ class TreeControl:
         """Note what is gone. What got a signal and stands stopped again is woken: nothing else will do it."""
         self.observe()
         for tracked in self.living():
-            if tracked.stopped and not tracked.held and (tracked.sent or tracked.loose) and tracked.sent != SIGKILL and not tracked.cleans:
+            if (
+                tracked.stopped
+                and not tracked.held
+                and (tracked.sent or tracked.loose)
+                and tracked.sent != SIGKILL
+                and not tracked.cleans
+            ):
                 self.signal(tracked, SIGCONT)
         self.wake()
 
@@ -329,7 +395,9 @@ class TreeControl:
             while one is not None and one.process.id not in above:
                 above.add(one.process.id)
                 one = by_pid.get(one.ppid)
-        return 0 < len(above) == len(living) and any(tracked.role != SUPERVISOR for tracked in living)
+        return 0 < len(above) == len(living) and any(
+            tracked.role != SUPERVISOR for tracked in living
+        )
 
     def _stands_still(self, process: "Process") -> "bool":
         now = self.table.process(process.id.pid)

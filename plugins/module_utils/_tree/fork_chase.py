@@ -6,7 +6,10 @@
 Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT, SIGSTOP
+from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
+    SIGCONT,
+    SIGSTOP,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 
-def take_roots_by_command_line(search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]") -> "None":
+def take_roots_by_command_line(
+    search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]"
+) -> "None":
     """Take every process into the tree that claims by its command line to be the root."""
     for pid in pids:
         process = table.process(pid) if search.match.claimed_by(table.arguments(pid)) else None

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, List, Optional, Sequence, Set
 
     from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
-    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId, ProcessTable
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+        Process,
+        ProcessId,
+        ProcessTable,
+    )
 
 # Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
 _FEW_PROCESSES = 1000
@@ -105,7 +109,9 @@ class TreeSearch:
         if before:
             self._take_children(pids)
         elif not self.members:
-            from ansible_collections.treekill.remote.plugins.module_utils._tree.roots_by_command_line import take_roots_by_command_line
+            from ansible_collections.treekill.remote.plugins.module_utils._tree.roots_by_command_line import (
+                take_roots_by_command_line,
+            )
 
             take_roots_by_command_line(self, self._table, pids)
         return list(self.members.values())[before:]
@@ -117,7 +123,13 @@ class TreeSearch:
         A process shows a moment after it was given its pid, so those given shortly before are asked for once more.
         """
         newest = self._last_pid
-        if newest is None or last is None or not 0 <= newest - last <= _FEW_BIRTHS or not self.members or self.match.any_lease:
+        if (
+            newest is None
+            or last is None
+            or not 0 <= newest - last <= _FEW_BIRTHS
+            or not self.members
+            or self.match.any_lease
+        ):
             return None
         pids = list(self._unsettled)
         self.vanished = False
@@ -150,7 +162,11 @@ class TreeSearch:
 
     def above(self, process: "Process") -> "List[Process]":
         """What stands above a process and is not in the tree, nearest first."""
-        return [parent for parent in ancestors(process, self._table.process) if parent.id not in self.members]
+        return [
+            parent
+            for parent in ancestors(process, self._table.process)
+            if parent.id not in self.members
+        ]
 
     def _forget_reused(self, last: "Optional[int]") -> "None":
         """Take for unseen each pid that was given away since the last scan: whom we saw there is gone.
@@ -198,10 +214,14 @@ class TreeSearch:
 
     def _is_login(self, process: "Process") -> "bool":
         """Whether a process is an ssh server of root's. Another user can give a process that name, and not that user id."""
-        return process.comm.rstrip(":") in _SERVERS and self._table.effective_uid(process.id.pid) == 0
+        return (
+            process.comm.rstrip(":") in _SERVERS and self._table.effective_uid(process.id.pid) == 0
+        )
 
     def _is_of_another_service(self, pid: "int") -> "bool":
-        from ansible_collections.treekill.remote.plugins.module_utils._tree.systemd import is_of_another_service
+        from ansible_collections.treekill.remote.plugins.module_utils._tree.systemd import (
+            is_of_another_service,
+        )
 
         return is_of_another_service(self._table, pid, self._own_pid)
 
@@ -244,7 +264,12 @@ class TreeSearch:
         if top is not None:
             self.take(top, self.is_root(top))
         root = self._table.process(named)
-        if root is not None and root.id not in self.members and self.claims(root) and self._table.thread_group(named) == named:
+        if (
+            root is not None
+            and root.id not in self.members
+            and self.claims(root)
+            and self._table.thread_group(named) == named
+        ):
             self.take(self.top(root) or root, True)
 
     def named_root(self, pid: "int") -> "Optional[int]":
@@ -272,7 +297,12 @@ class TreeSearch:
         for pid in pids:
             process = self._table.process(pid)
             # Asked for the parent after the child was read: then it was its parent.
-            if process is not None and process.id not in self.members and self.holds_pid(process.ppid) and not self._leave_out(process):
+            if (
+                process is not None
+                and process.id not in self.members
+                and self.holds_pid(process.ppid)
+                and not self._leave_out(process)
+            ):
                 self.take(process, False)
 
     def take_orphans(self) -> "None":
@@ -333,7 +363,9 @@ class TreeSearch:
             return []
         listed = [process for process in map(self._table.process, pids) if process is not None]
         still = self._is_still(parent)
-        return [one for one in listed if still and one.ppid == parent.id.pid or one.id.start < before]
+        return [
+            one for one in listed if still and one.ppid == parent.id.pid or one.id.start < before
+        ]
 
     def _is_still(self, process: "Process") -> "bool":
         now = self._table.process(process.id.pid)

@@ -11,7 +11,9 @@ still until the first one has gone, with its signal pending. Any other program m
 it gets it alone, and the rest when it has gone. Each process gets each signal once.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import host_signals
+from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
+    host_signals,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import SIGCONT
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import SUPERVISOR
 
@@ -20,15 +22,39 @@ if TYPE_CHECKING:
     from typing import Dict, List, Sequence, Set, Tuple
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
-    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess, TreeControl
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+        TrackedProcess,
+        TreeControl,
+    )
 
 SHELLS = frozenset(
-    ("sh", "bash", "rbash", "dash", "ash", "busybox", "zsh", "ksh", "ksh93", "mksh", "lksh", "yash", "fish", "tcsh", "csh", "bsd-csh", "static-sh", "toybox")
+    (
+        "sh",
+        "bash",
+        "rbash",
+        "dash",
+        "ash",
+        "busybox",
+        "zsh",
+        "ksh",
+        "ksh93",
+        "mksh",
+        "lksh",
+        "yash",
+        "fish",
+        "tcsh",
+        "csh",
+        "bsd-csh",
+        "static-sh",
+        "toybox",
+    )
 )
 # They wait for a command, relay its terminal, and stop themselves when it is stopped.
 RELAYS = frozenset(("sudo", "su", "doas", "runuser", "pkexec", "dzdo", "script", "nsenter"))
 # What a terminal sends to all processes of its foreground: programs count on their children's having got it as well.
-OF_A_TERMINAL = frozenset((int(host_signals.SIGHUP), int(host_signals.SIGINT), int(host_signals.SIGQUIT)))
+OF_A_TERMINAL = frozenset(
+    (int(host_signals.SIGHUP), int(host_signals.SIGINT), int(host_signals.SIGQUIT))
+)
 
 MODULE, RELAY, SHELL, OTHER = "module", "relay", "shell", "other"
 
@@ -39,7 +65,9 @@ class Turns:
     signal: to a root. children_signal: to the rest. alone: whether a program that handles its signal gets it before what it has started.
     """
 
-    def __init__(self, control: "TreeControl", signal: "int", children_signal: "int", alone: "bool") -> "None":
+    def __init__(
+        self, control: "TreeControl", signal: "int", children_signal: "int", alone: "bool"
+    ) -> "None":
         self._control = control
         self._signal = signal
         self._children_signal = children_signal
@@ -96,9 +124,19 @@ class Turns:
                 continue
             kind = self._kind(tracked) if children else OTHER
             front: Sequence[TrackedProcess] = (
-                () if kind == OTHER else [child for child in children if self._can_end(child) and self._is_front(tracked, child, kind)]
+                ()
+                if kind == OTHER
+                else [
+                    child
+                    for child in children
+                    if self._can_end(child) and self._is_front(tracked, child, kind)
+                ]
             )
-            if self._is_ready(tracked, kind, front) and not tracked.sent and self._control.is_target(tracked):
+            if (
+                self._is_ready(tracked, kind, front)
+                and not tracked.sent
+                and self._control.is_target(tracked)
+            ):
                 due.append(tracked)
             behind = bool(children) and kind in (SHELL, OTHER) and self._may_pass_on(tracked)
             stack += [(child, behind and child not in front) for child in reversed(children)]
@@ -113,7 +151,9 @@ class Turns:
             below += self._below.get(one.process.id.pid, [])
         return False
 
-    def _is_ready(self, tracked: "TrackedProcess", kind: "str", front: "Sequence[TrackedProcess]") -> "bool":
+    def _is_ready(
+        self, tracked: "TrackedProcess", kind: "str", front: "Sequence[TrackedProcess]"
+    ) -> "bool":
         """Whether it is a process's turn. front: what it waits for."""
         if not front:
             # A relay that we hold goes on when the shell below it does.
@@ -138,7 +178,11 @@ class Turns:
         if pair not in self._fronts:
             ignored = self._control.table.dispositions(child.process.id.pid)[0]
             interrupt = 1 << int(host_signals.SIGINT) - 1
-            behind = kind == SHELL and ignored & interrupt and not self._control.table.dispositions(tracked.process.id.pid)[0] & interrupt
+            behind = (
+                kind == SHELL
+                and ignored & interrupt
+                and not self._control.table.dispositions(tracked.process.id.pid)[0] & interrupt
+            )
             self._fronts[pair] = not behind and not ignored & 1 << self._number(child) - 1
         return self._fronts[pair]
 
@@ -168,7 +212,11 @@ class Turns:
         if tracked.denied or not tracked.stopped:
             return False
         relays = self._relays_above(tracked)
-        return not relays or all(one.stopped and not one.denied and not one.loose for one in relays) and not self._carries_module(tracked)
+        return (
+            not relays
+            or all(one.stopped and not one.denied and not one.loose for one in relays)
+            and not self._carries_module(tracked)
+        )
 
     def _carries_module(self, tracked: "TrackedProcess") -> "bool":
         """Whether a shell runs what core has made, a module or the file of a script, so that nothing else of the task follows in it."""
@@ -193,7 +241,11 @@ class Turns:
         pid = tracked.process.id.pid
         words = self._control.table.arguments(pid)
         # What may not be read of a process is most often the program alone.
-        program = self._control.table.program(pid) or (words[0].decode("ascii", "replace").rpartition("/")[2].lstrip("-") if words else tracked.comm)
+        program = self._control.table.program(pid) or (
+            words[0].decode("ascii", "replace").rpartition("/")[2].lstrip("-")
+            if words
+            else tracked.comm
+        )
         if program.partition(".")[0] in RELAYS or program in ("sudo-rs", "su-rs"):
             return RELAY
         if program in SHELLS:
@@ -201,6 +253,11 @@ class Turns:
         if "python" in program.lower():
             above = self._by_pid.get(tracked.ppid)
             bare = len(words) == 1 and b" " not in words[0] and b"python" in words[0].lower()
-            if above is not None and above.role == SUPERVISOR or bare or any(b"/AnsiballZ_" in word or b"/ansible-tmp-" in word for word in words[:3]):
+            if (
+                above is not None
+                and above.role == SUPERVISOR
+                or bare
+                or any(b"/AnsiballZ_" in word or b"/ansible-tmp-" in word for word in words[:3])
+            ):
                 return MODULE
         return OTHER

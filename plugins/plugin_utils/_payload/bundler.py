@@ -157,7 +157,11 @@ class _File:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 names.add(node.name)
             elif isinstance(node, ast.Assign):
-                targets = [element for target in node.targets for element in (target.elts if isinstance(target, ast.Tuple) else [target])]
+                targets = [
+                    element
+                    for target in node.targets
+                    for element in (target.elts if isinstance(target, ast.Tuple) else [target])
+                ]
                 names.update(target.id for target in targets if isinstance(target, ast.Name))
         return names
 
@@ -173,7 +177,11 @@ class _File:
 
     def text(self, used: set[str]) -> str:
         """What of it goes to the hosts; definitions of names that are not used do not."""
-        dead = [(one.start, one.end, "") for one in self._definitions if one.top and one.name not in used]
+        dead = [
+            (one.start, one.end, "")
+            for one in self._definitions
+            if one.top and one.name not in used
+        ]
         pieces, place = ["\n"], 0
         for start, end, instead in sorted([*self._cuts, *dead]):
             if start >= place:
@@ -184,52 +192,105 @@ class _File:
 
     # Through the statements; expressions hold nothing that stays at home.
 
-    def _body(self, node: ast.Module | ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool) -> None:
+    def _body(
+        self, node: ast.Module | ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool
+    ) -> None:
         for part in ("body", "orelse", "finalbody", "handlers"):
             for child in getattr(node, part, ()):
                 self._statement(child, node, owner, in_function)
 
-    def _statement(self, node: ast.stmt | ast.ExceptHandler, parent: ast.AST, owner: _Definition, in_function: bool) -> None:
+    def _statement(
+        self,
+        node: ast.stmt | ast.ExceptHandler,
+        parent: ast.AST,
+        owner: _Definition,
+        in_function: bool,
+    ) -> None:
         at_top = isinstance(parent, ast.Module)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE):
             self._import(node, at_top, owner, in_function)
-        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        elif (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
+        ):
             if node.orelse or not at_top:
-                raise ValueError(f"TYPE_CHECKING in line {node.lineno} has more to it than imports at the top of a file")
+                raise ValueError(
+                    f"TYPE_CHECKING in line {node.lineno} has more to it than imports at the top of a file"
+                )
             self._cut(owner, self._start(node), self._end(node))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        elif (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             # A class keeps something even if all its members are left out.
             alone = isinstance(parent, ast.ClassDef) or getattr(parent, "body", None) == [node]
             self._cut(owner, self._start(node), self._end(node), "pass" if alone else "")
         elif isinstance(node, ast.AnnAssign) and node.value is None:
             self._cut(owner, self._start(node), self._end(node), "pass")
         elif name := _defined_name(node):
-            start = min([self._start(node), *(self._start(decorator) - 1 for decorator in getattr(node, "decorator_list", ()))])
-            inner = _Definition(name, start, self._end(node), top=at_top or isinstance(parent, ast.ClassDef))
+            start = min(
+                [
+                    self._start(node),
+                    *(
+                        self._start(decorator) - 1
+                        for decorator in getattr(node, "decorator_list", ())
+                    ),
+                ]
+            )
+            inner = _Definition(
+                name, start, self._end(node), top=at_top or isinstance(parent, ast.ClassDef)
+            )
             owner.apart.append((inner.start, inner.end))
             self._definitions.append(inner)
             self._inside(node, inner, in_function)
         else:
             self._inside(node, owner, in_function)
 
-    def _inside(self, node: ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool) -> None:
+    def _inside(
+        self, node: ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool
+    ) -> None:
         if isinstance(node, ast.FunctionDef):
-            for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]:
+            for argument in [
+                *node.args.posonlyargs,
+                *node.args.args,
+                *node.args.kwonlyargs,
+                node.args.vararg,
+                node.args.kwarg,
+            ]:
                 if argument is not None and argument.annotation is not None:
-                    self._cut(owner, self._start(argument) + len(argument.arg), self._end(argument.annotation))
+                    self._cut(
+                        owner,
+                        self._start(argument) + len(argument.arg),
+                        self._end(argument.annotation),
+                    )
             if node.returns is not None:
-                self._cut(owner, self._text.rindex(" ->", 0, self._start(node.returns)), self._end(node.returns))
+                self._cut(
+                    owner,
+                    self._text.rindex(" ->", 0, self._start(node.returns)),
+                    self._end(node.returns),
+                )
             in_function = True
         elif isinstance(node, ast.AnnAssign):
             self._cut(owner, self._end(node.target), self._end(node.annotation))
         self._body(node, owner, in_function)
 
-    def _import(self, node: ast.ImportFrom, at_top: bool, owner: _Definition, in_function: bool) -> None:
+    def _import(
+        self, node: ast.ImportFrom, at_top: bool, owner: _Definition, in_function: bool
+    ) -> None:
         if any(alias.asname for alias in node.names):
-            raise ValueError(f"import of {node.module} in line {node.lineno}: the parts of a program share one namespace, nothing can have a second name")
+            raise ValueError(
+                f"import of {node.module} in line {node.lineno}: the parts of a program share one namespace, nothing can have a second name"
+            )
         name = str(node.module)[len(_PACKAGE) :]
         (self.lazy if in_function else self.eager).append(name)
-        self._cut(owner, self._start(node), self._end(node), f"load({name!r})" if in_function else "" if at_top else "pass")
+        self._cut(
+            owner,
+            self._start(node),
+            self._end(node),
+            f"load({name!r})" if in_function else "" if at_top else "pass",
+        )
 
     def _cut(self, owner: _Definition, start: int, end: int, instead: str = "") -> None:
         self._cuts.append((start, end, instead))
@@ -246,7 +307,11 @@ def _defined_name(node: ast.AST) -> str:
     """The name that a statement defines; empty where it defines none, or one that the language itself uses."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         name = node.name
-    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+    elif (
+        isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0], ast.Name)
+    ):
         name = node.targets[0].id
     elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         name = node.target.id

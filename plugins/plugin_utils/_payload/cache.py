@@ -49,7 +49,13 @@ supervise(sys.argv[1], sys.argv[2:], program)
 """The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs need as they are, then the rest, compressed.
 What is handed over is a kill pass."""
 
-_OFTEN = ("_supervisor.run_module", "_supervisor.watch", "_supervisor.exit", "_supervisor.ssh_session", "_supervisor.idle")
+_OFTEN = (
+    "_supervisor.run_module",
+    "_supervisor.watch",
+    "_supervisor.exit",
+    "_supervisor.ssh_session",
+    "_supervisor.idle",
+)
 """Of none of these may a kill pass need anything: what is handed over to sudo has the rest alone."""
 
 _LENGTH_BYTES = 8
@@ -124,15 +130,25 @@ def _published() -> Programs | None:
     if _Made.shared is None:
         return None
     length = int.from_bytes(_Made.shared[:_LENGTH_BYTES], "little")
-    return Programs(**json.loads(_Made.shared[_LENGTH_BYTES : _LENGTH_BYTES + length])) if length else None
+    return (
+        Programs(**json.loads(_Made.shared[_LENGTH_BYTES : _LENGTH_BYTES + length]))
+        if length
+        else None
+    )
 
 
 def _assemble() -> Programs:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import LOAD, ProgramTexts  # noqa: PLC0415  # ast stays out of the main process
+    # ast stays out of the main process
+    from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import (  # noqa: PLC0415
+        LOAD,
+        ProgramTexts,
+    )
 
     texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"})
     first, *later = texts.parts("_kill_pass.main")
-    kill_pass = zlib.compress("\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9)
+    kill_pass = zlib.compress(
+        "\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9
+    )
     first, *later = texts.parts("_supervisor.start", handed_over="_kill_pass.main")
     parts = dict(zip(later[::2], later[1::2], strict=True))
     plain, places = b"", {}
@@ -141,5 +157,11 @@ def _assemble() -> Programs:
         places[name] = (len(plain), len(plain) + len(text))
         plain += text
     start = f"{first}\nPLAIN = {places!r}\nPACKED = {len(plain)}\nLOAD = {LOAD!r}{LOAD}{_START_SUPERVISOR}".encode()
-    rest = zlib.compress("\0".join(word for part in parts.items() for word in part).encode("utf-8"), 9)
-    return Programs(base64.b64encode(kill_pass).decode(), base64.b64encode(start + plain + rest).decode(), len(start))
+    rest = zlib.compress(
+        "\0".join(word for part in parts.items() for word in part).encode("utf-8"), 9
+    )
+    return Programs(
+        base64.b64encode(kill_pass).decode(),
+        base64.b64encode(start + plain + rest).decode(),
+        len(start),
+    )

@@ -18,13 +18,30 @@ import typing as t
 from collections.abc import Sequence
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
-from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK, KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
+    MARK,
+    KillRequest,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import (
+    request_words,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import becoming_shell, octal
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_kill_pass import shell_text
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import (
+    becoming_shell,
+    octal,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_kill_pass import (
+    shell_text,
+)
 
-__all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
+__all__ = (
+    "KillReport",
+    "KillReportError",
+    "KillRequest",
+    "ReportedProcess",
+    "kill_command",
+    "parse_report",
+)
 
 # What Python below 3.6 ends with, before it has read anything that it does not understand.
 _TOO_OLD_STATUS = 97
@@ -84,16 +101,28 @@ class KillReport:
     @classmethod
     def from_mapping(cls, content: t.Mapping[str, t.Any]) -> KillReport:
         """From what `dataclasses.asdict` made of a report, also after its way through JSON."""
-        rows = {name: tuple(ReportedProcess(**row) for row in content[name]) for name in ("gone", "survivors", "spared")}
-        return cls(**{**content, **rows, "root": tuple(content["root"]) if content["root"] else None})
+        rows = {
+            name: tuple(ReportedProcess(**row) for row in content[name])
+            for name in ("gone", "survivors", "spared")
+        }
+        return cls(
+            **{**content, **rows, "root": tuple(content["root"]) if content["root"] else None}
+        )
 
-    def rewritten(self, command: t.Callable[[str], str], reason: t.Callable[[str], str]) -> KillReport:
+    def rewritten(
+        self, command: t.Callable[[str], str], reason: t.Callable[[str], str]
+    ) -> KillReport:
         """The same report with each command line and each reason put through these functions."""
 
         def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
-            return tuple(dataclasses.replace(one, command=command(one.command), reason=reason(one.reason)) for one in of)
+            return tuple(
+                dataclasses.replace(one, command=command(one.command), reason=reason(one.reason))
+                for one in of
+            )
 
-        return dataclasses.replace(self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared))
+        return dataclasses.replace(
+            self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared)
+        )
 
 
 @functools.lru_cache(maxsize=64)
@@ -134,22 +163,39 @@ def parse_report(text: str, nonce: str) -> KillReport:
     """
     mark = f"{MARK} {nonce} "
     if len(text) > _MOST_OUTPUT_CHARACTERS:
-        raise KillReportError(f"{len(text)} characters of output from kill pass {nonce}: no report is as long")
+        raise KillReportError(
+            f"{len(text)} characters of output from kill pass {nonce}: no report is as long"
+        )
     at = text.rfind(mark)
     if at < 0:
         raise KillReportError(f"no report of kill pass {nonce} in {len(text)} characters of output")
     try:
         content, dummy = json.JSONDecoder().raw_decode(text, at + len(mark))
         return _to_report(content)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        kind = str(error) if isinstance(error, (json.JSONDecodeError, _OtherVersionError)) else type(error).__name__
-        raise KillReportError(f"broken report of kill pass {nonce} at character {at} of {len(text)}: {kind}") from error
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        kind = (
+            str(error)
+            if isinstance(error, (json.JSONDecodeError, _OtherVersionError))
+            else type(error).__name__
+        )
+        raise KillReportError(
+            f"broken report of kill pass {nonce} at character {at} of {len(text)}: {kind}"
+        ) from error
 
 
 def _to_report(content: dict[str, t.Any]) -> KillReport:
     if content["version"] != VERSION:
         theirs = content["version"]
-        raise _OtherVersionError(f"version {theirs if isinstance(theirs, int) and theirs in range(1000) else 'unknown'} instead of {VERSION}")
+        raise _OtherVersionError(
+            f"version {theirs if isinstance(theirs, int) and theirs in range(1000) else 'unknown'} instead of {VERSION}"
+        )
     root = content["root"]
     report = KillReport(
         method=_words(content["method"]),
@@ -163,13 +209,25 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
         seconds=_seconds(content["seconds"]),
     )
     theirs = content.get("supervisor")
-    return report if theirs is None else _with_supervisors(dataclasses.replace(_to_report(theirs), supervised=True), report)
+    return (
+        report
+        if theirs is None
+        else _with_supervisors(dataclasses.replace(_to_report(theirs), supervised=True), report)
+    )
 
 
 def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
     """The report of a pass with that of the supervisor which it met. Any process of the tree can answer in the supervisor's place: the pass's own look wins."""
     alive = {(process.pid, process.start) for process in own.survivors}
-    return merge(dataclasses.replace(theirs, gone=tuple(process for process in theirs.gone if (process.pid, process.start) not in alive)), own)
+    return merge(
+        dataclasses.replace(
+            theirs,
+            gone=tuple(
+                process for process in theirs.gone if (process.pid, process.start) not in alive
+            ),
+        ),
+        own,
+    )
 
 
 def merge(first: KillReport, second: KillReport) -> KillReport:
@@ -181,7 +239,9 @@ def merge(first: KillReport, second: KillReport) -> KillReport:
     for process in second.gone:
         if (process.pid, process.start) not in gone or process.ended == "KILL":
             gone[process.pid, process.start] = process
-    survivors = {(process.pid, process.start): process for process in first.survivors + second.survivors}
+    survivors = {
+        (process.pid, process.start): process for process in first.survivors + second.survivors
+    }
     spared = {(process.pid, process.start): process for process in first.spared + second.spared}
     return KillReport(
         method=first.method,

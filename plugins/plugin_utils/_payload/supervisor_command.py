@@ -19,7 +19,9 @@ import typing as t
 
 from ansible import constants as C
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import (
+    request_words,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
 
 if t.TYPE_CHECKING:
@@ -68,7 +70,9 @@ class Supervision:
         """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
         made = programs()
         program = base64.b64decode(made.supervisor)
-        return self._words(_FROM_STDIN.format(length=len(program), start=made.supervisor_start)), program
+        return self._words(
+            _FROM_STDIN.format(length=len(program), start=made.supervisor_start)
+        ), program
 
     def before_file(self, detaches: bool = False) -> str:
         """The words between the interpreter and a module's path. The file is one that `append_program` has taken.
@@ -77,12 +81,16 @@ class Supervision:
             detaches: whether the command is to leave a job behind, with which the supervisor stays.
         """
         made = programs()
-        return self._words(_FROM_FILE.format(length=len(made.supervisor), start=made.supervisor_start), detaches)
+        return self._words(
+            _FROM_FILE.format(length=len(made.supervisor), start=made.supervisor_start), detaches
+        )
 
     def before_words(self) -> str:
         """The words between an interpreter and a command line that is no Python script's."""
         made = programs()
-        return f"{self._words(_FROM_WORD.format(start=made.supervisor_start))} {made.supervisor} exec"
+        return (
+            f"{self._words(_FROM_WORD.format(start=made.supervisor_start))} {made.supervisor} exec"
+        )
 
     def around_words(self, environment: str, command: str) -> str:
         """A command line that is no Python script's, `environment` at its beginning, in a supervisor, if there is a Python on the host to run that."""
@@ -116,7 +124,9 @@ class Supervision:
             words.append("session=1")
         if self.task.show_arguments:
             # Encoded: a task named "Stop foo" that runs `pkill -f foo` would find this command line, and end itself.
-            words.append(f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_CHARACTERS].encode()).decode().rstrip('=')}")
+            words.append(
+                f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_CHARACTERS].encode()).decode().rstrip('=')}"
+            )
         return " ".join(words)
 
 
@@ -127,7 +137,14 @@ def is_python(interpreter: str) -> bool:
 
 def python_of(interpreter: str) -> str:
     """The word among them that names it; empty where none does."""
-    return next((word for word in interpreter.split() if os.path.basename(word).startswith("python") or word.endswith("/platform-python")), "")
+    return next(
+        (
+            word
+            for word in interpreter.split()
+            if os.path.basename(word).startswith("python") or word.endswith("/platform-python")
+        ),
+        "",
+    )
 
 
 def append_program(path: str) -> str:
