@@ -21,11 +21,11 @@ if TYPE_CHECKING:
         TrackedProcess,
     )
 
-# Seconds for one file. Its disk may be slow, or gone with its server.
+#: Seconds for one file. Its disk may be slow, or gone with its server.
 FILE_SECONDS = 3.0
 
 
-def tell_jobs(processes: "Iterable[TrackedProcess]") -> "None":
+def tell_jobs(processes: "Iterable[TrackedProcess]") -> None:
     """Write the file of each job whose processes are all gone, one of them by a signal of ours."""
     jobs: Dict[Any, Any] = {}
     for tracked in processes:
@@ -40,7 +40,7 @@ def tell_jobs(processes: "Iterable[TrackedProcess]") -> "None":
             )
 
 
-def write_apart(job: "bytes", user: "int", environment: "Dict[bytes, bytes]") -> "None":
+def write_apart(job: bytes, user: int, environment: "Dict[bytes, bytes]") -> None:
     """Do it in a process that has no more rights than the job had, and that ends if the disk does not answer."""
     try:
         child = os.fork()
@@ -68,7 +68,7 @@ def write_apart(job: "bytes", user: "int", environment: "Dict[bytes, bytes]") ->
         pass  # a supervisor has taken its status
 
 
-def become(user: "int") -> "None":
+def become(user: int) -> None:
     """Raises KeyError, OSError where that can't be."""
     if os.geteuid() != user:
         import pwd
@@ -78,7 +78,7 @@ def become(user: "int") -> "None":
         os.setuid(user)
 
 
-def folder(environment: "Dict[bytes, bytes]") -> "str":
+def folder(environment: "Dict[bytes, bytes]") -> str:
     """Where the job's files are, as its wrapper finds it."""
     place = os.fsdecode(environment.get(b"ANSIBLE_ASYNC_DIR", b"~/.ansible_async"))
     if place[:2] == "~/" and b"HOME" in environment:
@@ -89,7 +89,7 @@ def folder(environment: "Dict[bytes, bytes]") -> "str":
     return place
 
 
-def say_ended(place: "str", job: "str") -> "None":
+def say_ended(place: str, job: str) -> None:
     """In each file that says of itself that it is that job's and that the job is not finished. A wrapper adds its pid to the name.
 
     Raises OSError; ValueError, KeyError, TypeError where a file holds something else.

@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-# Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
+#: Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0005, 0.05
-# The longest while something waits for its turn: a module goes on with its next step until it comes.
+#: The longest while something waits for its turn: a module goes on with its next step until it comes.
 LONGEST_CARRIED_PAUSE_SECONDS = 0.01
-# The same while we look out for a tree that has not come yet.
+#: The same while we look out for a tree that has not come yet.
 SHORTEST_ARRIVAL_PAUSE_SECONDS, LONGEST_ARRIVAL_PAUSE_SECONDS = 0.01, 0.1
-# Seconds that processes which only lose their root (kill_children is false) have to end because of it.
+#: Seconds that processes which only lose their root (kill_children is false) have to end because of it.
 LINGER_SECONDS = 0.3
-# Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
+#: Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
 LEAVE_SECONDS = 2.0
 
 
 class KillPass:
     """One pass for one request, in three steps: find(), end(), report(). grace_skipped: whether the grace was cut short."""
 
-    def __init__(self, request: "KillRequest", control: "TreeControl") -> "None":
+    def __init__(self, request: "KillRequest", control: "TreeControl") -> None:
         self.request = request
         self.control = control
         self.refusal = ""
@@ -55,11 +55,11 @@ class KillPass:
         self._turns = Turns(control, request.signal, request.children_signal, request.alone)
         self.began = request.began or self._clock()
 
-    def skip_grace(self) -> "None":
+    def skip_grace(self) -> None:
         """The grace is over: go over to KILL at the next look."""
         self.grace_skipped = True
 
-    def find(self) -> "bool":
+    def find(self) -> bool:
         """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
         until = self._clock() + self.request.arrival_timeout
         pause = SHORTEST_ARRIVAL_PAUSE_SECONDS
@@ -75,11 +75,11 @@ class KillPass:
             self._pause(max(pause, now - began), until)
             pause = min(pause * 1.5, LONGEST_ARRIVAL_PAUSE_SECONDS)
 
-    def denied(self) -> "bool":
+    def denied(self) -> bool:
         """Whether there is somebody whom we must not signal."""
         return any(tracked.denied for tracked in self.control.living())
 
-    def end(self) -> "None":
+    def end(self) -> None:
         """End what find() found, and whatever of the tree turns up meanwhile."""
         try:
             self._first_signals()
@@ -128,14 +128,14 @@ class KillPass:
 
         return report(self.control, self.request, self.began)
 
-    def _first_signals(self) -> "None":
+    def _first_signals(self) -> None:
         """Begin with the first signals, while all stand still."""
         if self.control.signalled is None:
             self.control.signalled = self.control.table.now()
         self.control.observe()
         self._turns.take()
 
-    def _wait(self, until: "float") -> "bool":
+    def _wait(self, until: float) -> bool:
         """Wait for the targets to end, and give each its first signal when its turn has come. Whether all are gone.
 
         What is started from now on is let be: a shell whose C(trap) removes its temporary files does so by starting C(rm).
@@ -176,7 +176,7 @@ class KillPass:
                 else LONGEST_PAUSE_SECONDS,
             )
 
-    def _pause(self, seconds: "float", until: "float") -> "None":
+    def _pause(self, seconds: float, until: float) -> None:
         self.control.sleep(max(min(seconds, until - self._clock()), 0.0))
 
 
@@ -192,7 +192,7 @@ def process_table() -> "ProcessTable":
     return PsTable()
 
 
-def shows_others() -> "bool":
+def shows_others() -> bool:
     """Whether there is a /proc, and its numbers mean other processes than ours."""
     try:
         return os.readlink("/proc/self") != str(os.getpid())

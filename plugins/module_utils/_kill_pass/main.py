@@ -37,15 +37,15 @@ if TYPE_CHECKING:
         KillRequest,
     )
 
-# Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
+#: Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
 WRITE_SECONDS = 30
-# Seconds beyond the graces (of a supervisor, of the pass, of a root that takes over) that no pass takes.
+#: Seconds beyond the graces (of a supervisor, of the pass, of a root that takes over) that no pass takes.
 LONGEST_PASS_SECONDS = 90
-# Seconds that are left of the grace after a supervisor was waited for in vain; and for what it says at last.
+#: Seconds that are left of the grace after a supervisor was waited for in vain; and for what it says at last.
 LEAST_SECONDS = 1.0
 
 
-def detach() -> "None":
+def detach() -> None:
     """Outlive the channel, the terminal and the parents, and get a turn on a host that the tree keeps busy."""
     ignore_signals()
     try:
@@ -60,14 +60,14 @@ def detach() -> "None":
         pass  # root's right alone
 
 
-def limit_time(request: "KillRequest") -> "None":
+def limit_time(request: "KillRequest") -> None:
     """Have this process end when it has taken longer than any pass may: a look at a process can block for ever in the kernel."""
     signal_alarm(
         min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30)
     )
 
 
-def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
+def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
     """Run the pass that the words ask for, and print its report. program: tells its own text, to be run again as root."""
     detach()
     request = read_request(words)
@@ -109,7 +109,7 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> "None":
     )
 
 
-def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
+def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
     """Find the tree and end it, or have root do so. The report, as JSON."""
     on_skip_grace(kill_pass.skip_grace)
     request = kill_pass.request
@@ -140,7 +140,7 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> "str":
     return to_json(content)
 
 
-def write(line: "str") -> "None":
+def write(line: str) -> None:
     """Print the line, if there is still somebody to read it."""
     rest = ("\n" + line + "\n").encode("ascii")
     signal_alarm(WRITE_SECONDS)

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 VERSION = 1
-# Why an ssh server below the tree is let be.
+#: Why an ssh server below the tree is let be.
 LOGINS = "ssh server: its logins are left alone"
 
 
-def report(control: "TreeControl", request: "KillRequest", began: "float") -> "Dict[str, Any]":
+def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dict[str, Any]":
     """What became of each process, in terms that JSON knows. began: on the control's clock; all times are seconds since then."""
     processes = list(control.processes.values())
     exempt = [TrackedProcess(process, "child") for process in control.search.exempt.values()]
@@ -59,7 +59,7 @@ def report(control: "TreeControl", request: "KillRequest", began: "float") -> "D
     }
 
 
-def _rows(processes: "Iterable[TrackedProcess]", began: "float") -> "List[Dict[str, Any]]":
+def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str, Any]]":
     rows = []
     for tracked in processes:
         process = tracked.process
@@ -82,7 +82,7 @@ def _rows(processes: "Iterable[TrackedProcess]", began: "float") -> "List[Dict[s
     return rows
 
 
-def signal_name(number: "int") -> "str":
+def signal_name(number: int) -> str:
     """TERM for 15; the number where the host has no name for it."""
     for name in ("SIGTERM", "SIGKILL", *dir(host_signals)):
         if name[:3] == "SIG" and name[3] != "_" and getattr(host_signals, name) == number:
@@ -93,7 +93,7 @@ def signal_name(number: "int") -> "str":
 _names: "Dict[Optional[int], str]" = {None: ""}
 
 
-def user_name(uid: "Optional[int]") -> "str":
+def user_name(uid: "Optional[int]") -> str:
     """The name of a user, or the number where it has none."""
     if uid not in _names:
         try:
@@ -105,7 +105,7 @@ def user_name(uid: "Optional[int]") -> "str":
     return _names[uid]
 
 
-def to_json(value: "Any") -> "str":
+def to_json(value: "Any") -> str:
     """JSON in printable ASCII only. Knows None, bool, int, float, str, list and dict with str keys."""
     if isinstance(value, str):
         return '"' + "".join(map(_escape, value)) + '"'
@@ -116,7 +116,7 @@ def to_json(value: "Any") -> "str":
     return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
 
 
-def _escape(char: "str") -> "str":
+def _escape(char: str) -> str:
     if " " <= char <= "~" and char not in '"\\':
         return char
     code = ord(char)

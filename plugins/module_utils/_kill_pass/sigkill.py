@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
-# Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
+#: Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
 KILL_SECONDS = 5.0
-# The same while new processes turn up, which on a busy host are hard to catch. Shorter than what the controller waits beyond the grace.
+#: The same while new processes turn up, which on a busy host are hard to catch. Shorter than what the controller waits beyond the grace.
 RUNAWAY_SECONDS = 10.0
-# Seconds between two looks, the first and the longest. Each is half as long again as the one before.
+#: Seconds between two looks, the first and the longest. Each is half as long again as the one before.
 SHORTEST_KILL_PAUSE_SECONDS, LONGEST_KILL_PAUSE_SECONDS = 0.001, 0.05
-# Seconds that a shell has to end which was held until the end of the grace.
+#: Seconds that a shell has to end which was held until the end of the grace.
 RELEASE_SECONDS = 2.0
-# When time is up: how often those who have turned up meanwhile are killed, and how many seconds they have to die each time.
+#: When time is up: how often those who have turned up meanwhile are killed, and how many seconds they have to die each time.
 LAST_LOOKS, LAST_SECONDS = 3, 0.5
 
 
-def kill_the_rest(control: "TreeControl") -> "None":
+def kill_the_rest(control: "TreeControl") -> None:
     """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
     held = [tracked for tracked in control.living() if tracked.held]
     control.end_grace()
@@ -53,7 +53,7 @@ def kill_the_rest(control: "TreeControl") -> "None":
         control.observe_and_wake()
 
 
-def _kill_until_none_is_left(control: "TreeControl") -> "None":
+def _kill_until_none_is_left(control: "TreeControl") -> None:
     began = control.clock()
     pause = SHORTEST_KILL_PAUSE_SECONDS
     while True:
@@ -70,7 +70,7 @@ def _kill_until_none_is_left(control: "TreeControl") -> "None":
     _look_for_the_last(control)
 
 
-def _look_for_the_last(control: "TreeControl") -> "None":
+def _look_for_the_last(control: "TreeControl") -> None:
     """Out of time, and no scan has found the tree empty. That those whom we know are gone is no proof: somebody may have been born while they died."""
     for dummy in range(LAST_LOOKS):
         _kill(control)
@@ -88,7 +88,7 @@ def _look_for_the_last(control: "TreeControl") -> "None":
     control.processes[runaway.process.id] = runaway
 
 
-def _kill(control: "TreeControl") -> "bool":
+def _kill(control: "TreeControl") -> bool:
     """Freeze, and KILL who may be killed. Whether there was anybody."""
     for tracked in control.targets():
         # A sudo above the tree that stopped because of it would stand still for ever, where we can't continue it.
@@ -126,7 +126,7 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
     return shields
 
 
-def explain(control: "TreeControl", refusal: "str") -> "None":
+def explain(control: "TreeControl", refusal: str) -> None:
     """Give each survivor its reason. refusal: why sudo was of no use, empty if it was not asked."""
     shields = shielding(control)
     for tracked in control.living():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 
-def skip_grace_of_others(request: "KillRequest", control: "TreeControl") -> "None":
+def skip_grace_of_others(request: "KillRequest", control: "TreeControl") -> None:
     """Send C(SKIP_GRACE) to every pass of this run and lease that is not this one; sudo above a pass that was handed over to root passes it on.
 
     A pass is known by its words, each an argument of its own. Whoever imitates that gets a signal that is sent by the user who runs the task, to

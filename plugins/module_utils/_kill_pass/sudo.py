@@ -26,11 +26,11 @@ if TYPE_CHECKING:
         KillPass,
     )
 
-# Seconds beyond timeout that root's pass may take: its freezes, its KILL phase, sudo's own delays (name service, PAM) and a loaded host.
+#: Seconds beyond timeout that root's pass may take: its freezes, its KILL phase, sudo's own delays (name service, PAM) and a loaded host.
 EXTRA_SECONDS = 20.0
 
 
-def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
+def hand_over(kill_pass: "KillPass", program: str) -> "Tuple[str, str]":
     """Run the program as root, with what was found so far. (report as JSON, "") or ("", why not)."""
     request = kill_pass.request
     found = ",".join(
@@ -58,7 +58,7 @@ def hand_over(kill_pass: "KillPass", program: "str") -> "Tuple[str, str]":
     return "", "sudo -n: " + (lines[-1].replace("sudo: ", "", 1) if lines else "status %d" % status)
 
 
-def resume_as_root(kill_pass: "KillPass") -> "None":
+def resume_as_root(kill_pass: "KillPass") -> None:
     """Put in what an earlier pass found, as far as these are still the same processes."""
     control = kill_pass.control
     for word in kill_pass.request.found.split(","):

@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-# Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
+#: Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
 PATIENCE_SECONDS = 3.0
-# Seconds to be let in. Who has taken the name and lets nobody in, refuses by that at once: see EAGAIN in connect(2).
+#: Seconds to be let in. Who has taken the name and lets nobody in, refuses by that at once: see EAGAIN in connect(2).
 CONNECT_SECONDS = 1
 
 
 class StandingSupervisor:
     """The supervisor of a lease. connection: to its socket. pid: its own."""
 
-    def __init__(self, connection: "Any", pid: "int", table: "ProcessTable") -> "None":
+    def __init__(self, connection: "Any", pid: int, table: "ProcessTable") -> None:
         self._connection = connection
         self._pid = pid
         self._table = table
 
     @property
-    def at_work(self) -> "bool":
+    def at_work(self) -> bool:
         """Whether it is ending the tree by itself, or has done so."""
         return not is_supervisor(self._table.arguments(self._pid))
 
-    def await_report(self, seconds: "float", skipped: "Callable[[], bool]") -> "str":
+    def await_report(self, seconds: float, skipped: "Callable[[], bool]") -> str:
         """Its report, as JSON, when it is done; empty if it ends without one, or takes longer than so many seconds."""
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (
             fetch_report,

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-# Milliseconds between two looks whether somebody has lost patience.
+#: Milliseconds between two looks whether somebody has lost patience.
 LOOK_MILLISECONDS = 50
-# A report of some 30,000 processes.
+#: A report of some 30,000 processes.
 LONGEST_REPORT_BYTES = 16 << 20
 
 
 def fetch_report(
     connection: "Any",
-    pid: "int",
+    pid: int,
     table: "ProcessTable",
-    seconds: "float",
+    seconds: float,
     skipped: "Callable[[], bool]",
-) -> "str":
+) -> str:
     """What it sends before it closes. Passes an order to skip the grace on to it, once."""
     until = time.monotonic() + seconds
     poll = select.poll()
@@ -58,7 +58,7 @@ def fetch_report(
     return ""
 
 
-def skip_grace_of_supervisor(pid: "int", table: "ProcessTable") -> "bool":
+def skip_grace_of_supervisor(pid: int, table: "ProcessTable") -> bool:
     """Tell a supervisor that its grace is over. Whether it was one at work: before, and after, the signal would mean something else."""
     process = table.process(pid)
     words = table.arguments(pid)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
 VARIABLE = "TREEKILL"
-# Beside the cookie of a task that may lose its connection and go on: who comes to look for the dead can't tell it from them otherwise.
+#: Beside the cookie of a task that may lose its connection and go on: who comes to look for the dead can't tell it from them otherwise.
 KEEP = "TREEKILL_KEEP=1"
 ANY_LEASE = "*"
 RUN_DIGITS = 16
@@ -27,11 +27,11 @@ _DIGITS = frozenset("0123456789")
 _HEX = _DIGITS.union("abcdef")
 
 
-def _is_hex(text: "str", digits: "int") -> "bool":
+def _is_hex(text: str, digits: int) -> bool:
     return len(text) == digits and _HEX.issuperset(text)
 
 
-def _is_number(text: "str") -> "bool":
+def _is_number(text: str) -> bool:
     """Whether it is a decimal number as the kernel writes pids. str.isdigit() knows the digits of other scripts as well."""
     return 0 < len(text) < 20 and _DIGITS.issuperset(text)
 
@@ -41,26 +41,26 @@ class Cookie:
 
     __slots__ = ("run", "lease", "root", "ppid")
 
-    def __init__(self, run: "str", lease: "str", root: "int", ppid: "int") -> "None":
+    def __init__(self, run: str, lease: str, root: int, ppid: int) -> None:
         self.run = run
         self.lease = lease
         self.root = root
         self.ppid = ppid
 
-    def __repr__(self) -> "str":
+    def __repr__(self) -> str:
         return "Cookie(%r, %r, %r, %r)" % (self.run, self.lease, self.root, self.ppid)
 
-    def __str__(self) -> "str":
+    def __str__(self) -> str:
         return "%s/%s/%d/%d" % (self.run, self.lease, self.root, self.ppid)
 
-    def __eq__(self, other: "object") -> "bool":
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Cookie) and str(self) == str(other)
 
-    def __hash__(self) -> "int":
+    def __hash__(self) -> int:
         return hash(str(self))
 
 
-def parse_cookie(value: "str") -> "Cookie":
+def parse_cookie(value: str) -> "Cookie":
     """The cookie that the text after C(TREEKILL=) says. Raises ValueError for everything else, C(spare) included."""
     parts = value.split("/")
     if (
@@ -73,12 +73,12 @@ def parse_cookie(value: "str") -> "Cookie":
     raise ValueError("not a cookie: %r (expected <run>/<lease>/<root pid>/<remote ppid>)" % value)
 
 
-def export_command(run: "str", lease: "str", keep: "bool" = False) -> "str":
+def export_command(run: str, lease: str, keep: bool = False) -> str:
     """The POSIX shell command that sets the cookie; the shell that runs it becomes the root of the lease. keep: whether it outlives its connection."""
     return "export %s=%s/%s/$$/$PPID%s" % (VARIABLE, run, lease, " " + KEEP if keep else "")
 
 
-def check_names(run: "str", lease: "str") -> "None":
+def check_names(run: str, lease: str) -> None:
     """Raises ValueError for a run or a lease id that is none. The lease C(*), for every lease of the run, is one."""
     if not _is_hex(run, RUN_DIGITS):
         raise ValueError(
@@ -99,7 +99,7 @@ class CookieMatch:
 
     __slots__ = ("any_lease", "_prefix", "_root")
 
-    def __init__(self, run: "str", lease: "str", root: "int" = 0) -> "None":
+    def __init__(self, run: str, lease: str, root: int = 0) -> None:
         self.any_lease = lease == ANY_LEASE
         self._root = root
         self._prefix = ("TREEKILL=%s/%s" % (run, "" if self.any_lease else lease + "/")).encode(
@@ -109,7 +109,7 @@ class CookieMatch:
         if len(self._prefix) != (26 if self.any_lease else 35):
             raise ValueError("not a run and a lease id: %r, %r" % (run, lease))
 
-    def named_root(self, environment: "bytes") -> "Optional[int]":
+    def named_root(self, environment: bytes) -> "Optional[int]":
         """The pid that the lease's cookie names as root, None without such a cookie. NUL-separated entries as in /proc/PID/environ.
 
         The word within the value of another variable is no cookie: an entry must begin with it.
@@ -123,7 +123,7 @@ class CookieMatch:
                         return root if root == (self._root or root) else None
         return None
 
-    def claimed_by(self, arguments: "Sequence[bytes]") -> "bool":
+    def claimed_by(self, arguments: "Sequence[bytes]") -> bool:
         """Whether a command line is that of the root: [shell, "-c", script], a command of the script being the export of the cookie.
 
         The login shell, sudo and su above the root carry the same text, but one level of quoting deeper or among more arguments.
@@ -151,6 +151,6 @@ class CookieMatch:
         )
 
 
-def is_exempt(environment: "bytes") -> "bool":
+def is_exempt(environment: bytes) -> bool:
     """Whether NUL-separated environment entries contain C(TREEKILL=spare)."""
     return b"TREEKILL=spare" in environment.split(b"\0")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Iterable
 
 
-# Begins the line of the report, before the nonce.
+#: Begins the line of the report, before the nonce.
 MARK = "TREEKILL-REPORT"
 
 
@@ -30,22 +30,22 @@ class KillRequest:
 
     def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record
         self,
-        run: "str" = "",
-        lease: "str" = "",
-        nonce: "str" = "",
-        signal: "int" = 15,
-        children: "bool" = True,
-        children_signal: "int" = 15,
-        timeout: "float" = 10.0,
-        arrival_timeout: "float" = 2.0,
-        arguments: "bool" = True,
-        escalate: "bool" = True,
-        found: "str" = "",
-        began: "float" = 0.0,
-        skip_grace: "bool" = False,
-        below: "str" = "",
-        alone: "bool" = True,
-    ) -> "None":
+        run: str = "",
+        lease: str = "",
+        nonce: str = "",
+        signal: int = 15,
+        children: bool = True,
+        children_signal: int = 15,
+        timeout: float = 10.0,
+        arrival_timeout: float = 2.0,
+        arguments: bool = True,
+        escalate: bool = True,
+        found: str = "",
+        began: float = 0.0,
+        skip_grace: bool = False,
+        below: str = "",
+        alone: bool = True,
+    ) -> None:
         self.run = run
         self.lease = lease
         self.nonce = nonce

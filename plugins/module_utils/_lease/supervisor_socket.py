@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from typing import Any, Tuple
 
 
-def socket_name(run: "str", lease: "str") -> "str":
+def socket_name(run: str, lease: str) -> str:
     """The address of the lease's supervisor, in the abstract namespace of Linux: no file, and gone with its last holder."""
     return "\0treekill/%s/%s" % (run, lease)
 
 
-def listen_at(address: "str") -> "Any":
+def listen_at(address: str) -> "Any":
     """A listening socket; at any address that is free for an empty one. Raises OSError where the address is taken, or there are no such sockets."""
     try:
         import _socket
@@ -29,7 +29,7 @@ def listen_at(address: "str") -> "Any":
     return listener
 
 
-def listen_for(run: "str", lease: "str") -> "Any":
+def listen_for(run: str, lease: str) -> "Any":
     """A listening socket of that lease. Where its name is taken, one that is found by no name; None where there is none to be had."""
     for address in (socket_name(run, lease), ""):
         try:

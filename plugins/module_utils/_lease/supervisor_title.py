@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 ENDING_TITLE = "treekill: ending the tree"
 
 
-def is_supervisor(arguments: "List[bytes]") -> "bool":
+def is_supervisor(arguments: "List[bytes]") -> bool:
     """Whether a command line is that of a supervisor. Anybody can write that: see TreeControl for what else is asked."""
     return bool(arguments) and arguments[0].startswith(SUPERVISOR_TITLE.encode())
 
 
-def names_its_lease(arguments: "List[bytes]", environment: "bytes") -> "bool":
+def names_its_lease(arguments: "List[bytes]", environment: bytes) -> bool:
     """Whether a supervisor's title names the run and the lease of the cookie that it carries."""
     title = arguments[0][len(SUPERVISOR_TITLE) :]
     # " of run 0123456789abcdef, lease 89abcdef", see Supervisor.watch()

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 MASK = "********"
 
+#: What names a secret: PGPASSWORD, --db-pass, MYSQL_PWD, AWS_SECRET_ACCESS_KEY, --ssl-key; not PWD,
+#: not keyserver, and nothing with passive.
 _NAME = (
     r"[\w.-]*(?:passw(?:or)?d|passwrd|pass-?phrase|sshpass|(?<![a-z])pass(?!ive|enger|ed|thr|age)|secret|token"
     r"|(?:api|access|private)[_-]?key|(?<![a-z])key(?![a-z])|[_-]pwd)[\w.-]*"
 )
-"""What names a secret: PGPASSWORD, --db-pass, MYSQL_PWD, AWS_SECRET_ACCESS_KEY, --ssl-key; not PWD, not keyserver, and nothing with passive."""
 
+#: A word as a shell reads it. What is cut off at the end has no closing quotation mark.
 _VALUE = r"""(?:'[^']*(?:'|$)|"[^"]*(?:"|$)|\\.|[^\s'"\\])+"""
-"""A word as a shell reads it. What is cut off at the end has no closing quotation mark."""
 
 _URLS = [
     # The password of a URL may hold anything; where it is cut off there is no at sign.
@@ -51,8 +52,8 @@ _PAIR = re.compile(
 _PARAMETER = re.compile(r"([&?]%s=)[^&'\"]+" % _NAME, re.IGNORECASE)
 _VERBS = ("pass", "password", "passwd")
 
+#: Text in quotation marks, those of a text within another text too; a list; an object; a number.
 _JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]"'\[{]+)"""
-"""Text in quotation marks, those of a text within another text too; a list; an object; a number."""
 
 _WORDS = [
     (re.compile(r"(?<![\w.-])(-{0,2}%s)=%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1=%s" % MASK),
@@ -79,6 +80,8 @@ _WORDS = [
     ),
 ]
 
+#: Programs whose options are no names: the program, the option, whether the next word is its value,
+#: and what stands before the secret in that.
 _PROGRAMS = [
     # Its options, and then those of another program.
     (r"sshpass(?:\s+-[vhVe]\S*|\s+-[fdP]\s*\S+)*", r"-p", True, ""),
@@ -90,13 +93,12 @@ _PROGRAMS = [
     (r"curl", r"(?:-[A-Za-z#]*[uU]|--(?:proxy-)?user(?![\w-]))", True, ":"),
     (r"(?:smb|rpc)client", r"-U", True, "%"),
 ]
-"""Programs whose options are no names: the program, the option, whether the next word is its value, and what stands before the secret in that."""
 
 
 class Option:
     """An option of a program, in a text and among words. Once: what follows its value is another program's."""
 
-    def __init__(self, program: "str", option: "str", apart: "bool", behind: "str") -> "None":
+    def __init__(self, program: str, option: str, apart: bool, behind: str) -> None:
         self.once = program.startswith("sshpass")
         self.apart = apart
         self.behind = behind
@@ -107,7 +109,7 @@ class Option:
             r"(?<=\s)(%s%s)(%s)" % (option, r"[\s=]*" if apart else "", _VALUE)
         )
 
-    def mask_text(self, text: "str") -> "str":
+    def mask_text(self, text: str) -> str:
         """A text without its value."""
         found = self._program_in_text.search(text)
         if not found:
@@ -126,10 +128,10 @@ class Option:
             )
         return text[: found.end()] + self._in_text.sub(self._masked, rest)
 
-    def _masked(self, found: "Match[str]") -> "str":
+    def _masked(self, found: "Match[str]") -> str:
         return found.group(1) + self.mask_value(found.group(2))
 
-    def mask_value(self, value: "str") -> "str":
+    def mask_value(self, value: str) -> str:
         """What stands before the secret, and a mask for the rest."""
         before, behind, dummy = (
             value.lstrip("'\"").partition(self.behind) if self.behind else ("", "", value)
@@ -141,11 +143,11 @@ _OPTIONS = [Option(*words) for words in _PROGRAMS]
 
 _PROGRAM = re.compile("|".join("(?:%s)" % one.program.pattern for one in _OPTIONS))
 
+#: Without any of these there is nothing to mask. A report may have ten thousand command lines.
 _LIKELY = re.compile(r"pass|secret|token|key|pwd|authorization|bearer", re.IGNORECASE)
-"""Without any of these there is nothing to mask. A report may have ten thousand command lines."""
 
 
-def mask_urls(text: "str") -> "str":
+def mask_urls(text: str) -> str:
     """A text without the credentials of URLs."""
     if "@" in text and ":" in text:
         for pattern, masked in _URLS:
@@ -153,7 +155,7 @@ def mask_urls(text: "str") -> "str":
     return text
 
 
-def mask_words(text: "str", cut: "bool" = False) -> "str":
+def mask_words(text: str, cut: bool = False) -> str:
     """A text without what its form says to be a secret. cut: whether something is missing at its end."""
     text = mask_urls(text)
     if cut and "://" in text:
@@ -168,7 +170,7 @@ def mask_words(text: "str", cut: "bool" = False) -> "str":
     return text
 
 
-def mask_command(text: "str", cut: "bool" = False) -> "str":
+def mask_command(text: str, cut: bool = False) -> str:
     """A command line, to be shown, without what its form says to be a secret. Where NUL stands between its words, each is looked at as a whole.
 
     A value goes to the end of its word, blanks included. cut: whether something is missing at its end.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         """What the kill pass asks about the processes of a host. ProcTable says what each method means."""
 
         @property
-        def method(self) -> "str":
+        def method(self) -> str:
             """How the table is read: proc or ps."""
 
         def pids(self) -> "List[int]":
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
         def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
             """(pid, environment) of each."""
 
-        def environment(self, pid: "int") -> "bytes":
+        def environment(self, pid: int) -> bytes:
             """The environment of one process."""
 
-        def process(self, pid: "int") -> "Optional[Process]":
+        def process(self, pid: int) -> "Optional[Process]":
             """Whoever has the pid now."""
 
-        def arguments(self, pid: "int") -> "List[bytes]":
+        def arguments(self, pid: int) -> "List[bytes]":
             """The command line."""
 
-        def effective_uid(self, pid: "int") -> "Optional[int]":
+        def effective_uid(self, pid: int) -> "Optional[int]":
             """The effective user id."""
 
-        def program(self, pid: "int") -> "str":
+        def program(self, pid: int) -> str:
             """The file name of its program."""
 
-        def dispositions(self, pid: "int") -> "Tuple[int, int]":
+        def dispositions(self, pid: int) -> "Tuple[int, int]":
             """Masks of the signals that it ignores, and of those that it handles."""
 
-        def cgroup(self, pid: "int") -> "bytes":
+        def cgroup(self, pid: int) -> bytes:
             """The control groups."""
 
-        def thread_group(self, pid: "int") -> "Optional[int]":
+        def thread_group(self, pid: int) -> "Optional[int]":
             """The process to which a process or thread number belongs."""
 
-        def children(self, pid: "int") -> "List[int]":
+        def children(self, pid: int) -> "List[int]":
             """The children of a process."""
 
-        def now(self) -> "int":
+        def now(self) -> int:
             """Now, as start times are told."""
 
 
@@ -62,17 +62,17 @@ class ProcessId:
 
     __slots__ = ("pid", "start")
 
-    def __init__(self, pid: "int", start: "int") -> "None":
+    def __init__(self, pid: int, start: int) -> None:
         self.pid = pid
         self.start = start
 
-    def __eq__(self, other: "object") -> "bool":
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, ProcessId) and self.pid == other.pid and self.start == other.start
 
-    def __hash__(self) -> "int":
+    def __hash__(self) -> int:
         return hash((self.pid, self.start))
 
-    def __repr__(self) -> "str":
+    def __repr__(self) -> str:
         return "ProcessId(%d, %d)" % (self.pid, self.start)
 
 
@@ -84,12 +84,12 @@ class Process:
     def __init__(
         self,
         process: "ProcessId",
-        ppid: "int",
-        state: "str" = "S",
-        threads: "int" = 1,
-        comm: "str" = "",
-        kernel: "bool" = False,
-    ) -> "None":
+        ppid: int,
+        state: str = "S",
+        threads: int = 1,
+        comm: str = "",
+        kernel: bool = False,
+    ) -> None:
         self.id = process
         self.ppid = ppid
         self.state = state
@@ -98,16 +98,16 @@ class Process:
         self.kernel = kernel
 
     @property
-    def alive(self) -> "bool":
+    def alive(self) -> bool:
         """False for a zombie. One whose first thread has ended while others run on (state Z, several threads) is alive."""
         return self.threads > 1 or self.state not in "ZX"
 
     @property
-    def stopped(self) -> "bool":
+    def stopped(self) -> bool:
         """Whether a signal or a debugger has stopped it."""
         return self.state in "Tt"
 
-    def __repr__(self) -> "str":
+    def __repr__(self) -> str:
         return "Process(%r, ppid=%d, %s, %r)" % (self.id, self.ppid, self.state, self.comm)
 
 

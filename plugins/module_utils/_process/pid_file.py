@@ -25,12 +25,12 @@ if TYPE_CHECKING:
         ProcessTable,
     )
 
-# A number, with some blanks perhaps; a file of more bytes holds more than that.
+#: A number, with some blanks perhaps; a file of more bytes holds more than that.
 LONGEST_FILE_BYTES = 32
-# Symbolic links that the kernel follows in one path: see path_resolution(7).
+#: Symbolic links that the kernel follows in one path: see path_resolution(7).
 MOST_LINKS = 40
-# Seconds by which a file may seem to be older than the process that wrote it, or to be from the future: the times are multiples of the kernel's tick,
-# of 10 ms at most.
+#: Seconds by which a file may seem to be older than the process that wrote it, or to be from the future: the times are multiples of the kernel's tick,
+#: of 10 ms at most.
 TICK_SECONDS = 0.02
 
 
@@ -38,7 +38,7 @@ class NotBelieved(ValueError):
     """The file can't be believed; the text says why."""
 
 
-def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
+def process_of(path: str, table: "ProcessTable") -> "Optional[Process]":
     """The process that the file names; None if nobody has that pid.
 
     Raises NotBelieved, and FileNotFoundError where there is no such file.
@@ -70,7 +70,7 @@ def process_of(path: "str", table: "ProcessTable") -> "Optional[Process]":
     return process
 
 
-def _open(path: "str") -> "Tuple[int, str, List[Tuple[str, int]]]":
+def _open(path: str) -> "Tuple[int, str, List[Tuple[str, int]]]":
     """A descriptor of the file, its directory without symbolic links, and (path, owner) of each link on the way there."""
     try:
         here, directory, name, links = _go_through(path)
@@ -92,7 +92,7 @@ def _open(path: "str") -> "Tuple[int, str, List[Tuple[str, int]]]":
         raise NotBelieved("pid file %s can't be read: %s" % (path, error.strerror)) from None
 
 
-def _go_through(path: "str") -> "Tuple[int, str, str, List[Tuple[str, int]]]":
+def _go_through(path: str) -> "Tuple[int, str, str, List[Tuple[str, int]]]":
     """(descriptor of the directory, its path without links, name in it, links): the links of a path, the last component left as it is.
 
     One component after the other, each within the directory that was opened before: what is looked at is what was gone through.
@@ -123,7 +123,7 @@ def _go_through(path: "str") -> "Tuple[int, str, str, List[Tuple[str, int]]]":
     return here, directory, waiting[0], links
 
 
-def check_file(path: "str", found: "os.stat_result") -> "None":
+def check_file(path: str, found: "os.stat_result") -> None:
     """A regular file with one name, that nobody but its owner can write."""
     if not stat.S_ISREG(found.st_mode):
         raise NotBelieved("pid file %s is no regular file" % path)
@@ -136,7 +136,7 @@ def check_file(path: "str", found: "os.stat_result") -> "None":
         )
 
 
-def check_links(path: "str", links: "List[Tuple[str, int]]", owner: "int") -> "None":
+def check_links(path: str, links: "List[Tuple[str, int]]", owner: int) -> None:
     """A link in the path decides which file it leads to: it has to be root's, the file's owner's, or of the user who asks."""
     for link, user in links:
         if user not in (0, owner, os.geteuid()):
@@ -146,7 +146,7 @@ def check_links(path: "str", links: "List[Tuple[str, int]]", owner: "int") -> "N
             )
 
 
-def check_directories(directory: "str") -> "None":
+def check_directories(directory: str) -> None:
     """Nobody but root may put another file of root's into the place of this one. directory: without symbolic links in it."""
     while True:
         found = os.stat(directory)
@@ -159,7 +159,7 @@ def check_directories(directory: "str") -> "None":
         directory = os.path.dirname(directory)
 
 
-def number_in(path: "str", content: "bytes") -> "int":
+def number_in(path: str, content: bytes) -> int:
     """The pid that the file says."""
     text = content.strip(b" \t\n")
     if len(content) > LONGEST_FILE_BYTES or not text.isdigit() or text.startswith(b"0"):
@@ -168,8 +168,8 @@ def number_in(path: "str", content: "bytes") -> "int":
 
 
 def check_match(
-    path: "str", found: "os.stat_result", process: "Process", start: "float", user: "Optional[int]"
-) -> "None":
+    path: str, found: "os.stat_result", process: "Process", start: float, user: "Optional[int]"
+) -> None:
     """The file was written between the start of this process and now, by root or by the user that the process runs as. start: seconds since the epoch."""
     if found.st_mtime < start - TICK_SECONDS:
         raise NotBelieved(
@@ -188,7 +188,7 @@ def check_match(
         )
 
 
-def started(process: "Process") -> "float":
+def started(process: "Process") -> float:
     """When a process was started, in seconds since the epoch, by the clock as it goes now."""
     try:
         ticks = float(os.sysconf("SC_CLK_TCK"))

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class FirstTurn:
     """Context manager: real-time scheduling, where this process may have it. What it starts does not inherit that, see sched(7)."""
 
-    def __init__(self) -> "None":
+    def __init__(self) -> None:
         self._before: Any = None
 
-    def __enter__(self) -> "None":
+    def __enter__(self) -> None:
         try:
             policy = os.sched_getscheduler(0)
             if policy & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER:
@@ -28,6 +28,6 @@ class FirstTurn:
         except (AttributeError, OSError):
             pass  # root's right alone, and Linux's
 
-    def __exit__(self, *dummy: "object") -> "None":
+    def __exit__(self, *dummy: object) -> None:
         if self._before is not None:
             os.sched_setscheduler(0, self._before, os.sched_param(0))

@@ -25,14 +25,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
-# See clock_gettime(2); Python 3.6 has no name for it.
+#: See clock_gettime(2); Python 3.6 has no name for it.
 CLOCK_BOOTTIME = 7
 
-# Most environments and all but freak command lines fit in one read; what is longer is read on.
+#: Most environments and all but freak command lines fit in one read; what is longer is read on.
 _READ_BYTES = 32768
 
 
-def parse_stat(raw: "bytes") -> "Process":
+def parse_stat(raw: bytes) -> "Process":
     """A line of /proc/PID/stat, see proc_pid_stat(5). The name may hold brackets, spaces, newlines and bytes that are no UTF-8.
 
     Raises ValueError or IndexError for half a line, or another.
@@ -52,14 +52,14 @@ def parse_stat(raw: "bytes") -> "Process":
     )
 
 
-def _number_behind(label: "bytes", raw: "bytes", place: "int") -> "Optional[int]":
+def _number_behind(label: bytes, raw: bytes, place: int) -> "Optional[int]":
     """The word at that place of the line that begins with the label; None if there is no such line, or no number in it."""
     at = raw.find(label)
     words = raw[at : at + 60].split() if at >= 0 else []
     return int(words[place]) if len(words) > place and words[place].isdigit() else None
 
 
-def _mask_behind(label: "bytes", raw: "bytes") -> "int":
+def _mask_behind(label: bytes, raw: bytes) -> int:
     """The hexadecimal number behind the label; 0 without one."""
     words = raw.partition(label)[2][:40].split(None, 1)
     try:
@@ -73,7 +73,7 @@ class ProcTable:
 
     method = "proc"
 
-    def __init__(self, mount: "str" = "/proc") -> "None":
+    def __init__(self, mount: str = "/proc") -> None:
         self._mount = mount + "/"
         own = os.getpid()
         # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones.
@@ -83,7 +83,7 @@ class ProcTable:
         self._index: Optional[Dict[int, List[int]]] = None
 
     @property
-    def usable(self) -> "bool":
+    def usable(self) -> bool:
         """Whether there is a /proc, and of our own pid namespace."""
         try:
             return os.readlink(self._mount + "self") == str(os.getpid())
@@ -139,7 +139,7 @@ class ProcTable:
                 system_close(descriptor)
             yield pid, content
 
-    def environment(self, pid: "int") -> "bytes":
+    def environment(self, pid: int) -> bytes:
         """The environment of one process; empty if it is gone or may not be read."""
         for dummy, content in self.environments((pid,)):
             if content:
@@ -152,7 +152,7 @@ class ProcTable:
             return thread_environment(self._mount, pid)
         return b""
 
-    def process(self, pid: "int") -> "Optional[Process]":
+    def process(self, pid: int) -> "Optional[Process]":
         """Whoever has the pid now."""
         raw = self._read("%d/stat" % pid)
         try:
@@ -168,17 +168,17 @@ class ProcTable:
             return hidden_process(pid)
         return None
 
-    def arguments(self, pid: "int") -> "List[bytes]":
+    def arguments(self, pid: int) -> "List[bytes]":
         """The command line of a process, empty for the kernel's own and for zombies."""
         raw = self._read("%d/cmdline" % pid)
         return raw.rstrip(b"\0").split(b"\0") if raw else []
 
-    def effective_uid(self, pid: "int") -> "Optional[int]":
+    def effective_uid(self, pid: int) -> "Optional[int]":
         """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nUid:", raw, 2)
 
-    def program(self, pid: "int") -> "str":
+    def program(self, pid: int) -> str:
         """The file name of the program that a process executes; empty if it is gone, or may not be read."""
         try:
             name = os.readlink("%s%d/exe" % (self._mount, pid))
@@ -186,21 +186,21 @@ class ProcTable:
             return ""
         return name.rpartition("/")[2].partition(" (deleted)")[0]
 
-    def dispositions(self, pid: "int") -> "Tuple[int, int]":
+    def dispositions(self, pid: int) -> "Tuple[int, int]":
         """The signals that a process ignores, and those that it handles, as masks in which signal 1 is the lowest bit."""
         raw = self._read("%d/status" % pid) or b""
         return _mask_behind(b"\nSigIgn:", raw), _mask_behind(b"\nSigCgt:", raw)
 
-    def cgroup(self, pid: "int") -> "bytes":
+    def cgroup(self, pid: int) -> bytes:
         """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""
         return self._read("%d/cgroup" % pid) or b""
 
-    def thread_group(self, pid: "int") -> "Optional[int]":
+    def thread_group(self, pid: int) -> "Optional[int]":
         """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nTgid:", raw, 1)
 
-    def children(self, pid: "int") -> "List[int]":
+    def children(self, pid: int) -> "List[int]":
         """The children of all threads of a process."""
         if not self._lists_children:
             if self._index is None:
@@ -220,14 +220,14 @@ class ProcTable:
                 pass  # no kernel writes that; what stands before it is taken
         return found
 
-    def now(self) -> "int":
+    def now(self) -> int:
         """Now, as start times are told: in clock ticks since boot. 0 where the kernel does not say."""
         try:
             return int(time.clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         except OSError:
             return 0
 
-    def _threads(self, pid: "int") -> "List[str]":
+    def _threads(self, pid: int) -> "List[str]":
         try:
             return self._list("%d/task" % pid)
         except OSError as error:
@@ -235,7 +235,7 @@ class ProcTable:
                 raise
             return []
 
-    def _list(self, path: "str") -> "List[str]":
+    def _list(self, path: str) -> "List[str]":
         try:
             return os.listdir(self._mount + path)
         except OSError as error:
@@ -243,7 +243,7 @@ class ProcTable:
             return names
 
     @staticmethod
-    def _open_patiently(error: "OSError", path: "str") -> "Optional[int]":
+    def _open_patiently(error: "OSError", path: str) -> "Optional[int]":
         """A descriptor, where there was none to be had; None if the file has gone meanwhile. Raises OSError where there is still none."""
         try:
             descriptor: int = patiently(error, os.open, path, os.O_RDONLY)
@@ -253,7 +253,7 @@ class ProcTable:
             return None
         return descriptor
 
-    def _read(self, path: "str") -> "Optional[bytes]":
+    def _read(self, path: str) -> "Optional[bytes]":
         try:
             descriptor = os.open(self._mount + path, os.O_RDONLY)
         except OSError as error:
@@ -274,7 +274,7 @@ class ProcTable:
         finally:
             os.close(descriptor)
 
-    def _read_on(self, descriptor: "int", content: "bytes") -> "bytes":
+    def _read_on(self, descriptor: int, content: bytes) -> bytes:
         from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
             read_on,
         )

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-# Bytes of one read, and those after which reading ends: the kernel allows 6 MiB of arguments and environment.
+#: Bytes of one read, and those after which reading ends: the kernel allows 6 MiB of arguments and environment.
 _CHUNK_BYTES = 1 << 16
 _LONGEST_BYTES = 8 << 20
 
 
-def read_on(descriptor: "int", content: "bytes") -> "bytes":
+def read_on(descriptor: int, content: bytes) -> bytes:
     """What was read so far and all that follows it."""
     parts = [content]
     total = len(content)
@@ -36,7 +36,7 @@ def read_on(descriptor: "int", content: "bytes") -> "bytes":
     return b"".join(parts)
 
 
-def thread_environment(mount: "str", pid: "int") -> "bytes":
+def thread_environment(mount: str, pid: int) -> bytes:
     """The environment of a process by way of its threads: one whose first thread has ended shows none under its own number."""
     try:
         for thread in os.listdir("%s%d/task" % (mount, pid)):
@@ -61,7 +61,7 @@ def children_by_parent(table: "ProcessTable") -> "Dict[int, List[int]]":
     return index
 
 
-def hidden_process(pid: "int") -> "Optional[Process]":
+def hidden_process(pid: int) -> "Optional[Process]":
     """A process that /proc hides from us, with start time 0 and parent 0 for what we can't know; None if there is none.
 
     Without a start time it is never signalled, not even where that is allowed. It can be named as a survivor, and found by root.

@@ -25,15 +25,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-# Seconds after which a table is too old to signal by, and the longest where ps itself is slow: pids are given in order and not given again so soon.
+#: Seconds after which a table is too old to signal by, and the longest where ps itself is slow: pids are given in order and not given again so soon.
 _STALE_SECONDS, _LONGEST_STALE_SECONDS = 0.05, 0.5
-# Seconds that ps may take.
+#: Seconds that ps may take.
 _PS_SECONDS = 10.0
 _FORMAT = "pid=,ppid=,uid=,state=,lstart=,args="
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def parse_ps(line: "str") -> "Optional[Tuple[Process, int, str]]":
+def parse_ps(line: str) -> "Optional[Tuple[Process, int, str]]":
     """(process, uid, command line) of a line that ps wrote by _FORMAT, None for one that it did not. Start: the digits of date and time."""
     word = line.split(None, 9)
     try:
@@ -62,7 +62,7 @@ class PsTable:
         self,
         run: "Callable[[List[str], bytes, float], Tuple[str, str, int]]" = run_command,
         clock: "Callable[[], float]" = time.monotonic,
-    ) -> "None":
+    ) -> None:
         self._run = run
         self._clock = clock
         self._stale_at: Optional[float] = None
@@ -70,7 +70,7 @@ class PsTable:
         self._environments: Dict[int, bytes] = {}
         self._environment_option = "-AEww" if os.uname()[0] == "Darwin" else "axeww"
 
-    def _ps(self, *options: "str") -> "List[str]":
+    def _ps(self, *options: str) -> "List[str]":
         began = self._clock()
         command = ["env", "LC_ALL=C", "ps", *options]
         try:
@@ -94,7 +94,7 @@ class PsTable:
             self._take()
         return self._processes
 
-    def _take(self) -> "None":
+    def _take(self) -> None:
         lines = self._ps("-A", "-ww", "-o", _FORMAT)
         self._processes = {
             row[0].id.pid: row
@@ -139,53 +139,53 @@ class PsTable:
                 )
         return self._environments
 
-    def environment(self, pid: "int") -> "bytes":
+    def environment(self, pid: int) -> bytes:
         """The environment of one process; empty if it is gone or ps does not show it."""
         for dummy, content in self.environments((pid,)):
             return content or b""
         return b""
 
-    def process(self, pid: "int") -> "Optional[Process]":
+    def process(self, pid: int) -> "Optional[Process]":
         """Whoever has the pid now."""
         row = self._fresh().get(pid)
         return row[0] if row is not None else None
 
-    def arguments(self, pid: "int") -> "List[bytes]":
+    def arguments(self, pid: int) -> "List[bytes]":
         """The command line, taken apart at its first two blanks: all that is asked of it is whether it is C(shell -c script)."""
         row = self._fresh().get(pid)
         return (
             row[2].encode("utf-8", "replace").split(b" ", 2) if row is not None and row[2] else []
         )
 
-    def effective_uid(self, pid: "int") -> "Optional[int]":
+    def effective_uid(self, pid: int) -> "Optional[int]":
         """The effective user id."""
         row = self._fresh().get(pid)
         return row[1] if row is not None else None
 
     @staticmethod
-    def program(dummy_pid: "int") -> "str":
+    def program(dummy_pid: int) -> str:
         """Unknown: the name of the process says it, as a rule."""
         return ""
 
     @staticmethod
-    def dispositions(dummy_pid: "int") -> "Tuple[int, int]":
+    def dispositions(dummy_pid: int) -> "Tuple[int, int]":
         """Unknown."""
         return 0, 0
 
     @staticmethod
-    def cgroup(dummy_pid: "int") -> "bytes":
+    def cgroup(dummy_pid: int) -> bytes:
         """None: ps is asked where there is no Linux."""
         return b""
 
-    def thread_group(self, pid: "int") -> "Optional[int]":
+    def thread_group(self, pid: int) -> "Optional[int]":
         """The number itself: ps shows no threads."""
         return pid if pid in self._fresh() else None
 
     @staticmethod
-    def now() -> "int":
+    def now() -> int:
         """Now, as start times are told: ps rounds them, and reckons from the time of boot, which is rounded as well."""
         return int(time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 1)))
 
-    def children(self, pid: "int") -> "List[int]":
+    def children(self, pid: int) -> "List[int]":
         """The children of a process."""
         return [child for child, row in self._fresh().items() if row[0].ppid == pid]

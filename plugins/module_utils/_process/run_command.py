@@ -19,11 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Tuple
 
-# Wait status of a command that has not ended in time.
+#: Wait status of a command that has not ended in time.
 TIMEOUT_STATUS = 124 << 8
 
 
-def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[str, str, int]":
+def run_command(command: "List[str]", text: bytes, until: float) -> "Tuple[str, str, int]":
     """stdout, stderr and wait status of a command that reads text, has a session of its own and may run until that monotonic time.
 
     One that is not there says so on stderr, with status 127 << 8. One that takes too long is left alone: what root runs may be at work.
@@ -58,7 +58,7 @@ def run_command(command: "List[str]", text: "bytes", until: "float") -> "Tuple[s
     return output, errors + ("" if ended else "no end in time"), status
 
 
-def _become(command: "List[str]", stdin: "int", stdout: "int", stderr: "int") -> "None":
+def _become(command: "List[str]", stdin: int, stdout: int, stderr: int) -> None:
     """In the forked child: be the command."""
     try:
         os.setsid()
@@ -73,9 +73,7 @@ def _become(command: "List[str]", stdin: "int", stdout: "int", stderr: "int") ->
         os._exit(127)
 
 
-def _exchange(
-    stdin: "int", text: "bytes", outputs: "Tuple[int, int]", until: "float"
-) -> "List[bytes]":
+def _exchange(stdin: int, text: bytes, outputs: "Tuple[int, int]", until: float) -> "List[bytes]":
     """Write the text and read both outputs to their ends, or until that time. Closes all three."""
     read: Dict[int, bytes] = dict.fromkeys(outputs, b"")
     os.set_blocking(stdin, False)

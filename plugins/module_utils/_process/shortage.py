@@ -13,9 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-# No descriptors for this process, none on this host, no memory, no processes.
+#: No descriptors for this process, none on this host, no memory, no processes.
 SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-# Seconds to wait for better times, and between two tries.
+#: Seconds to wait for better times, and between two tries.
 SHORTAGE_SECONDS, TRY_SECONDS = 3.0, 0.02
 
 

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
         Process,
         ProcessId,
     )
-# They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
+#: They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
 SIGCONT, SIGKILL, SIGSTOP = (
     int(host_signals.SIGCONT),
     int(host_signals.SIGKILL),
     int(host_signals.SIGSTOP),
 )
-# The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
+#: The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
 SKIP_GRACE = int(host_signals.SIGUSR1)
 
 
-def ignore_signals() -> "None":
+def ignore_signals() -> None:
     """From here on the process outlives its channel, its terminal and its parents."""
     for name in (
         "SIGHUP",
@@ -46,12 +46,12 @@ def ignore_signals() -> "None":
         host_signals.signal(getattr(host_signals, name), host_signals.SIG_IGN)
 
 
-def on_skip_grace(call: "Callable[[], None]") -> "None":
+def on_skip_grace(call: "Callable[[], None]") -> None:
     """Call it when another pass for the same lease sends C(SKIP_GRACE)."""
     host_signals.signal(SKIP_GRACE, lambda dummy, frame: call())
 
 
-def signal_alarm(seconds: "int") -> "None":
+def signal_alarm(seconds: int) -> None:
     """Have this process end by SIGALRM after so many seconds."""
     host_signals.signal(
         host_signals.SIGALRM, host_signals.SIG_DFL
@@ -59,7 +59,7 @@ def signal_alarm(seconds: "int") -> "None":
     host_signals.alarm(seconds)
 
 
-def _pidfd_works() -> "bool":
+def _pidfd_works() -> bool:
     try:
         descriptor = os.pidfd_open(os.getpid())
         host_signals.pidfd_send_signal(descriptor, 0)
@@ -72,11 +72,11 @@ def _pidfd_works() -> "bool":
 class Signaller:
     """Sends signals by identity. By pidfd where there is one: then nobody can take the pid between the check and the signal."""
 
-    def __init__(self, find: "Callable[[int], Optional[Process]]") -> "None":
+    def __init__(self, find: "Callable[[int], Optional[Process]]") -> None:
         self._find = find
         self._pidfd = _pidfd_works()
 
-    def send(self, process: "ProcessId", signal: "int") -> "None":
+    def send(self, process: "ProcessId", signal: int) -> None:
         """Raises ProcessLookupError if the process is gone (also when its pid is somebody else's now), PermissionError if it is out of reach."""
         pid = process.pid
         if pid <= 1:
@@ -101,7 +101,7 @@ class Signaller:
         finally:
             os.close(descriptor)
 
-    def _check(self, process: "ProcessId") -> "None":
+    def _check(self, process: "ProcessId") -> None:
         found = self._find(process.pid)
         if found is not None and not found.id.start:
             raise PermissionError("pid %d does not show its start time any more" % process.pid)

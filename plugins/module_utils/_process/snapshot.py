@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     )
 
 
-# What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.
+#: What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.
 _ASKED_FOR = (b"TREEKILL=", b"TREEKILL_KEEP=", b"INVOCATION_ID=", b"SSH_CONNECTION=")
-# From this size on an environment is cut down to that, and a command line is not kept. Our own commands are shorter.
+#: From this size on an environment is cut down to that, and a command line is not kept. Our own commands are shorter.
 _LONG_BYTES, _LONG_ARGUMENTS_BYTES = 8192, 1 << 17
-# In place of an environment in which nothing of it was: it is not empty.
+#: In place of an environment in which nothing of it was: it is not empty.
 _NOTHING = b"_="
 
 
@@ -40,7 +40,7 @@ class Snapshot:
     hidepid: whether the processes of others do not show.
     """
 
-    def __init__(self, table: "ProcessTable") -> "None":
+    def __init__(self, table: "ProcessTable") -> None:
         self.method = table.method
         self.hidepid: bool = getattr(table, "hidepid", False)
         self._table = table
@@ -58,11 +58,11 @@ class Snapshot:
                 self._processes[pid] = process
                 self._children.setdefault(process.ppid, []).append(pid)
 
-    def _is_still(self, process: "Process") -> "bool":
+    def _is_still(self, process: "Process") -> bool:
         now = self._table.process(process.id.pid)
         return now is not None and now.id == process.id
 
-    def shows(self, pid: "int") -> "bool":
+    def shows(self, pid: int) -> bool:
         """Whether the process is still there: what was read of it after the snapshot is its own only then."""
         process = self._processes.get(pid)
         return process is not None and self._is_still(process)
@@ -81,7 +81,7 @@ class Snapshot:
             if pid in self._processes:
                 yield pid, self._environments[pid]
 
-    def environment(self, pid: "int") -> "bytes":
+    def environment(self, pid: int) -> bytes:
         """The environment of one process; empty if there was none, or it may not be read."""
         process = self._processes.get(pid)
         if process is not None and not self._environments[pid] and process.threads > 1:
@@ -91,11 +91,11 @@ class Snapshot:
             )
         return self._environments.get(pid) or b""
 
-    def process(self, pid: "int") -> "Optional[Process]":
+    def process(self, pid: int) -> "Optional[Process]":
         """Whoever had the pid."""
         return self._processes.get(pid)
 
-    def arguments(self, pid: "int") -> "List[bytes]":
+    def arguments(self, pid: int) -> "List[bytes]":
         """The command line, as it was when it was asked for first. One of unusual length is read each time."""
         if pid in self._arguments:
             return self._arguments[pid]
@@ -107,33 +107,33 @@ class Snapshot:
             self._arguments[pid] = words
         return words
 
-    def effective_uid(self, pid: "int") -> "Optional[int]":
+    def effective_uid(self, pid: int) -> "Optional[int]":
         """The effective user id, as it was when it was asked for first; None for a process that is gone by now."""
         if pid not in self._users:
             user = self._table.effective_uid(pid)
             self._users[pid] = user if self.shows(pid) else None
         return self._users[pid]
 
-    def program(self, pid: "int") -> "str":
+    def program(self, pid: int) -> str:
         """The file name of its program, as it is now."""
         return self._table.program(pid)
 
-    def dispositions(self, pid: "int") -> "Tuple[int, int]":
+    def dispositions(self, pid: int) -> "Tuple[int, int]":
         """Masks of the signals that it ignores, and of those that it handles, as they are now."""
         return self._table.dispositions(pid)
 
-    def cgroup(self, pid: "int") -> "bytes":
+    def cgroup(self, pid: int) -> bytes:
         """The control groups: empty for whoever is gone by now."""
         return self._table.cgroup(pid)
 
-    def thread_group(self, pid: "int") -> "Optional[int]":
+    def thread_group(self, pid: int) -> "Optional[int]":
         """The number itself: only processes are listed."""
         return pid if pid in self._processes else None
 
-    def children(self, pid: "int") -> "List[int]":
+    def children(self, pid: int) -> "List[int]":
         """The children of a process."""
         return self._children.get(pid, [])
 
-    def now(self) -> "int":
+    def now(self) -> int:
         """Now, as start times are told."""
         return self._table.now()

@@ -8,11 +8,11 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 import os
 
-# What the title of a supervisor begins with. It stands here because each supervisor needs it, and most need nothing of _lease.
+#: What the title of a supervisor begins with. It stands here because each supervisor needs it, and most need nothing of _lease.
 SUPERVISOR_TITLE = "treekill: supervisor"
 
 
-def set_title(text: "bytes", environment: "bool" = False) -> "None":
+def set_title(text: bytes, environment: bool = False) -> None:
     """Show this text as our command line, where the old one stood; with environment, show no environment any more.
 
     The new one is cut where the old one ended. Where the kernel does not let us, everything stays as it was.
@@ -34,7 +34,7 @@ def set_title(text: "bytes", environment: "bool" = False) -> "None":
         os.close(memory)
 
 
-def overwrite(memory: "int", start: "int", end: "int", text: "bytes") -> "None":
+def overwrite(memory: int, start: int, end: int, text: bytes) -> None:
     """Fill that part of our memory with a text and NULs behind it."""
     size = end - start
     if size > 1:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-# See flags in proc_pid_stat(5), and include/linux/sched.h.
+#: See flags in proc_pid_stat(5), and include/linux/sched.h.
 PF_EXITING = 4
 
 
@@ -60,7 +60,7 @@ def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
     return end_like(int(status) if status else 1 << 8)
 
 
-def stay_with_job(supervisor: "Supervisor") -> "None":
+def stay_with_job(supervisor: "Supervisor") -> None:
     """Tell the status, let go of the channel, and wait until the job itself has ended: for what it leaves behind nobody waits."""
     if supervisor.relay is None:
         return
@@ -79,7 +79,7 @@ def stay_with_job(supervisor: "Supervisor") -> "None":
     os._exit(0)
 
 
-def job_goes_on(words: "List[bytes]") -> "bool":
+def job_goes_on(words: "List[bytes]") -> bool:
     """Whether one of our children is what core leaves to watch the job: a fork of what started it, by path and job id on the command line.
 
     Who is on its way out shows no command line any more, and may still have a child that will be ours: the signal of its end wakes us again.

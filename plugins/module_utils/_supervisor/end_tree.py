@@ -44,9 +44,9 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-# Seconds for which the report can be fetched. A controller that lives asks at once; for one that does not, nobody has to wait.
+#: Seconds for which the report can be fetched. A controller that lives asks at once; for one that does not, nobody has to wait.
 REPORT_SECONDS = 5.0
-# Seconds to wait for who asked to take it.
+#: Seconds to wait for who asked to take it.
 SEND_SECONDS = 5
 
 
@@ -70,7 +70,7 @@ def end_tree(supervisor: "Supervisor") -> "NoReturn":
     os._exit(1)
 
 
-def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
+def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> None:
     """Have a kill pass end the tree. pipes: what holds the output of the tree open meanwhile."""
     # The pass can't do without a descriptor, and the last ones that were free may have been taken for these.
     supervisor.give_up_taken()
@@ -92,7 +92,7 @@ def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> "None":
         keep_report(supervisor, report)
 
 
-def one_is_free() -> "bool":
+def one_is_free() -> bool:
     """Whether another descriptor can be had."""
     try:
         os.close(os.dup(0))
@@ -101,7 +101,7 @@ def one_is_free() -> "bool":
     return True
 
 
-def own_root() -> "int":
+def own_root() -> int:
     """The pid of the root above us, as our cookie tells it; 0 where the task put something else into its place."""
     try:
         return parse_cookie(os.environ.get(VARIABLE, "")).root
@@ -120,7 +120,7 @@ def held_open() -> "List[int]":
     return found
 
 
-def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: "float") -> "None":
+def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: float) -> None:
     """Wait so many seconds, or until one of our children has ended; take in what is written."""
     poll = select.poll()
     for descriptor in [supervisor.wake, *pipes]:
@@ -134,7 +134,7 @@ def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: "float
     supervisor.reap()
 
 
-def keep_report(supervisor: "Supervisor", report: "str") -> "None":
+def keep_report(supervisor: "Supervisor", report: str) -> None:
     """Hand the report to whoever asks for it, from a process that is not below the root any more: that may end now."""
     try:
         if os.fork():
@@ -147,7 +147,7 @@ def keep_report(supervisor: "Supervisor", report: "str") -> "None":
         os._exit(1)
 
 
-def serve_report(supervisor: "Supervisor", report: "str") -> "None":
+def serve_report(supervisor: "Supervisor", report: str) -> None:
     """Be the process that has the report, for so many seconds."""
     until = time.monotonic() + REPORT_SECONDS
     signal_alarm(
@@ -176,7 +176,7 @@ def serve_report(supervisor: "Supervisor", report: "str") -> "None":
         connection.close()
 
 
-def send_report(connection: "_socket.socket", text: "bytes") -> "None":
+def send_report(connection: "_socket.socket", text: bytes) -> None:
     """Send it all."""
     connection.settimeout(SEND_SECONDS)
     try:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, NoReturn
 
-# What a shell says with its status.
+#: What a shell says with its status.
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
@@ -35,7 +35,7 @@ def execute(words: "List[str]") -> "NoReturn":
         os._exit(NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE)
 
 
-def restore_locale() -> "None":
+def restore_locale() -> None:
     """Take back what Python has set for itself in place of the C locale, as PEP 538 says. It is not for others than Python."""
     try:
         with open("/proc/self/environ", "rb") as environment:

@@ -17,11 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# See prctl(2). A limit would not do: the kernel asks a program that takes core dumps, as systemd's does, in spite of it.
+#: See prctl(2). A limit would not do: the kernel asks a program that takes core dumps, as systemd's does, in spite of it.
 PR_SET_DUMPABLE = 4
 
 
-def end_like(status: "int") -> "NoReturn":
+def end_like(status: int) -> "NoReturn":
     """End this process with the status of another one: by the same signal, but without a core dump of ours."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)

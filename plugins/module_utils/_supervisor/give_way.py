@@ -24,15 +24,15 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-# Seconds beyond the grace after which a pass that still lives is not waited for any more: it would be stuck.
+#: Seconds beyond the grace after which a pass that still lives is not waited for any more: it would be stuck.
 STAY_SECONDS = 90.0
-# Seconds between two looks.
+#: Seconds between two looks.
 LOOK_SECONDS = 0.02
-# What a process has sent by kill(2) has this si_code, see sigaction(2); what the kernel sends by itself has a greater one.
+#: What a process has sent by kill(2) has this si_code, see sigaction(2); what the kernel sends by itself has a greater one.
 SI_USER = 0
 
 
-def give_way(supervisor: "Supervisor") -> "bool":
+def give_way(supervisor: "Supervisor") -> bool:
     """Return when the pass lets us go by a second CONT, has ended, or nothing is below us any more. Whether there was one.
 
     Anybody may have stopped and continued us: that is no reason to end what would not be ended without it.
@@ -68,7 +68,7 @@ def give_way(supervisor: "Supervisor") -> "bool":
     return holder is not None
 
 
-def wake_above() -> "None":
+def wake_above() -> None:
     """Continue the root, and a sudo above it, which a pass that died has left stopped."""
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
     from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
@@ -93,7 +93,7 @@ def wake_above() -> "None":
             pass  # another user's
 
 
-def is_pass(pid: "int", run: "str") -> "bool":
+def is_pass(pid: int, run: str) -> bool:
     """Whether it may be a kill pass: its command line names the run, or it looks into our pid namespace from outside.
 
     Any other process (htop, a shell, systemd) may have continued us and live on.
@@ -105,7 +105,7 @@ def is_pass(pid: "int", run: "str") -> "bool":
         return not pid
 
 
-def pass_at_work(run: "str") -> "Optional[Tuple[int, bytes]]":
+def pass_at_work(run: str) -> "Optional[Tuple[int, bytes]]":
     """The pid and start time of a kill pass of this run, or of a shell above it; None if none is at work."""
     for name in os.listdir("/proc"):
         if name.isdigit() and is_pass(int(name), run):
@@ -115,7 +115,7 @@ def pass_at_work(run: "str") -> "Optional[Tuple[int, bytes]]":
     return None
 
 
-def started_at(pid: "int") -> "bytes":
+def started_at(pid: int) -> bytes:
     """The start time of a process that lives; empty for any other. See proc_pid_stat(5)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:

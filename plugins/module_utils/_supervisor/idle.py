@@ -8,11 +8,11 @@ Private to the collection treekill.remote. Runs on the hosts: standard library, 
 
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import call
 
-# See madvise(2).
+#: See madvise(2).
 MADV_DONTNEED = 4
 
 
-def keep_at_hand() -> "None":
+def keep_at_hand() -> None:
     """Have in memory what the end of the tree needs from the disk: the task itself may replace the files of this Python, or use up all descriptors."""
     try:
         import _socket  # noqa: F401
@@ -21,7 +21,7 @@ def keep_at_hand() -> "None":
         pass  # then there is no report, and the tree is ended by less
 
 
-def give_back_code() -> "None":
+def give_back_code() -> None:
     """Have the kernel forget which pages of the interpreter's code we have used. Those that are needed again are mapped again: the file is in memory."""
     import _ctypes
 

@@ -10,18 +10,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-# prctl(2), since Linux 3.4.
+#: prctl(2), since Linux 3.4.
 PR_SET_CHILD_SUBREAPER = 36
-# What is sent to the supervisor is meant for the module. (From a terminal nothing comes: the supervisor is in a session of its own.)
+#: What is sent to the supervisor is meant for the module. (From a terminal nothing comes: the supervisor is in a session of its own.)
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 
-def is_subreaper() -> "bool":
+def is_subreaper() -> bool:
     """Whether this process has become the parent of every orphan below it."""
     return call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
-def call(name: "str", *arguments: "Any") -> "Optional[int]":
+def call(name: str, *arguments: "Any") -> "Optional[int]":
     """What a function of the C library answers; None where it can't be called. ctypes would say the same in a more legible way, and take 5 ms."""
     try:
         import _ctypes
@@ -33,7 +33,7 @@ def call(name: "str", *arguments: "Any") -> "Optional[int]":
     return answer
 
 
-def is_broken() -> "bool":
+def is_broken() -> bool:
     """Whether nobody is at the other end of standard output or error. Standard input says nothing: in ordinary use it is at its end."""
     import select
 

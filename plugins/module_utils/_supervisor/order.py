@@ -25,15 +25,15 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-# Seconds. An order for this machine comes within half a second, and later where it has much to do. A module that was
-# ended for reasons of its own has its result so much later, if it has left something. While whoever waits for the result
-# stands still, the order is still to come, and nobody is held up.
+#: Seconds. An order for this machine comes within half a second, and later where it has much to do. A module that was
+#: ended for reasons of its own has its result so much later, if it has left something. While whoever waits for the result
+#: stands still, the order is still to come, and nobody is held up.
 ORDER_SECONDS = 5.0
-# Milliseconds between two looks: a pass that stops us and continues us wakes nobody.
+#: Milliseconds between two looks: a pass that stops us and continues us wakes nobody.
 ORDER_LOOK_MILLISECONDS = 20
 
 
-def await_order(supervisor: "Supervisor") -> "bool":
+def await_order(supervisor: "Supervisor") -> bool:
     """Let a kill pass do its work, if one comes in time. Whether the channel has broken instead."""
     until = time.monotonic() + ORDER_SECONDS
     while not supervisor.childless and (time.monotonic() < until or is_reader_stopped()):
@@ -43,7 +43,7 @@ def await_order(supervisor: "Supervisor") -> "bool":
     return False
 
 
-def is_reader_stopped() -> "bool":
+def is_reader_stopped() -> bool:
     """Whether a process is stopped that has started our root, or one above it. A guardian stops its workers until their orders were carried out."""
     table = ProcTable()
     try:

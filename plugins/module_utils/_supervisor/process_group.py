@@ -13,7 +13,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.fast_sign
 )
 
 
-def leave_group() -> "None":
+def leave_group() -> None:
     """Into a session of our own, by way of a group that a process begins which need not stay. The first of a session can't leave."""
     try:
         first = os.fork()

@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
-# What the words of a supervisor say besides: it takes them out itself, but only later.
+#: What the words of a supervisor say besides: it takes them out itself, but only later.
 NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session")
 
 
@@ -50,7 +50,7 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
     return listen_for(run, lease)
 
 
-def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> "None":
+def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> None:
     """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
     request = read_request(
         "%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Sequence
 
 
-def run_module(arguments: "Sequence[str]") -> "None":
+def run_module(arguments: "Sequence[str]") -> None:
     """Run the script in arguments[0], the rest being its arguments; without any, the script that standard input brings.
 
     Another program than a Python script (C(exec) before its words) takes the place of this process.
@@ -46,7 +46,7 @@ def run_module(arguments: "Sequence[str]") -> "None":
     run(text, name, main)
 
 
-def run(text: "bytes", name: "str", main: "Dict[str, Any]") -> "None":
+def run(text: bytes, name: str, main: "Dict[str, Any]") -> None:
     """Run it. Of an exception the interpreter itself tells, without a word of the lines here."""
     try:
         exec(compile(text, name, "exec", 0, True), main)  # noqa: S102 - what an interpreter does
@@ -56,7 +56,7 @@ def run(text: "bytes", name: "str", main: "Dict[str, Any]") -> "None":
         trace = caught.__traceback__
         hook = sys.excepthook
 
-        def tell(kind: "Any", error: "Any", dummy: "Any") -> "None":
+        def tell(kind: "Any", error: "Any", dummy: "Any") -> None:
             sys.excepthook = hook
             error.__traceback__ = trace.tb_next if trace else None
             hook(kind, error, error.__traceback__)

@@ -14,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
-# What serves one connection: of OpenSSH before and from 9.8 on.
+#: What serves one connection: of OpenSSH before and from 9.8 on.
 SERVERS = (b"sshd", b"sshd-session", b"dropbear")
-# See pidfd_open(2): Python has it from 3.9 on. The number is the same on all architectures but alpha, which has others everywhere.
+#: See pidfd_open(2): Python has it from 3.9 on. The number is the same on all architectures but alpha, which has others everywhere.
 PIDFD_OPEN = 434
 
 
@@ -40,7 +40,7 @@ def session_end() -> "Optional[int]":
     return None
 
 
-def look(pid: "int") -> "Optional[Tuple[bytes, int, bytes]]":
+def look(pid: int) -> "Optional[Tuple[bytes, int, bytes]]":
     """Name, parent and start time of a process. See proc_pid_stat(5)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:

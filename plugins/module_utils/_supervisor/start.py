@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, List, NoReturn, Sequence
 
 
-def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], str]") -> "None":
+def supervise(words: str, arguments: "Sequence[str]", program: "Callable[[], str]") -> None:
     """Run a module below a supervisor, in a child of this process; the supervisor ends with its status.
 
     words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch), C(again), C(session).
@@ -44,7 +44,7 @@ def supervise(words: "str", arguments: "Sequence[str]", program: "Callable[[], s
 
 def keep_apart(
     options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]"
-) -> "None":
+) -> None:
     """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor.
 
     Where it can't have what it needs (descriptors, a process, memory), the module runs without it.
@@ -100,19 +100,19 @@ def keep_apart(
     set_title(b"\0".join([started_as(), *map(os.fsencode, arguments)]))
 
 
-def close_all(descriptors: "Iterable[int]") -> "None":
+def close_all(descriptors: "Iterable[int]") -> None:
     """Close them."""
     for descriptor in descriptors:
         os.close(descriptor)
 
 
-def wait_like_a_shell(child: "int") -> "NoReturn":
+def wait_like_a_shell(child: int) -> "NoReturn":
     """End with the status of the module, by nothing that could fail for want of memory: a module must not suffer from that."""
     status = os.waitpid(child, 0)[1]
     os._exit(128 + status % 128 if status % 128 else status // 256)
 
 
-def started_as() -> "bytes":
+def started_as() -> bytes:
     """What this interpreter was started with, up to the C(-c) of our start."""
     try:
         with open("/proc/self/cmdline", "rb") as words:

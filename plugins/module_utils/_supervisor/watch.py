@@ -27,11 +27,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
-# A module that takes so many milliseconds may take hours.
+#: A module that takes so many milliseconds may take hours.
 IDLE_MILLISECONDS = 300
-# Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
+#: Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
 RETRY_MILLISECONDS, GIVE_UP_SECONDS = 100, 60.0
-# What a whole process group gets from a terminal, or from who ends it in good order.
+#: What a whole process group gets from a terminal, or from who ends it in good order.
 OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
 
 
@@ -49,12 +49,12 @@ class Supervisor:
         options: "Dict[str, str]",
         arguments: "Sequence[str]",
         program: "Callable[[], str]",
-        child: "int",
+        child: int,
         listener: "Any",
         relay: "Optional[int]",
         wake: "Tuple[int, int]",
         taken: "List[int]",
-    ) -> "None":
+    ) -> None:
         self.task = options.pop("task", "")
         # Where the task cuts its own connection, the end of the channel says nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
@@ -118,11 +118,11 @@ class Supervisor:
             stay_with_job(self)
         end_like(self.status)
 
-    def is_cut_off(self) -> "bool":
+    def is_cut_off(self) -> bool:
         """Whether the channel is broken at this moment."""
         return bool(self._channel) and is_broken()
 
-    def _is_cut_off_in_time(self) -> "bool":
+    def _is_cut_off_in_time(self) -> bool:
         """Whether the channel breaks before a kill order has come, where one may be on its way for what is left."""
         ended = os.WIFSIGNALED(self.status or 0) and os.WTERMSIG(self.status or 0) in OF_A_GROUP
         # What interrupts a run has ended the module, or the shell that waits for us.
@@ -134,7 +134,7 @@ class Supervisor:
 
         return await_order(self)
 
-    def give_way(self) -> "bool":
+    def give_way(self) -> bool:
         """Let a kill pass do its work, which stops and continues the supervisor that it finds. If it dies, we go on as if it had not been there.
 
         Whether there was one.
@@ -173,12 +173,12 @@ class Supervisor:
             ):
                 os._exit(1)
 
-    def give_up_taken(self) -> "None":
+    def give_up_taken(self) -> None:
         """Let go of the descriptors that were kept for a host that has no others."""
         while self.taken:
             os.close(self.taken.pop())
 
-    def _signal_children(self, told: "Dict[int, int]", late: "bool") -> "bool":
+    def _signal_children(self, told: "Dict[int, int]", late: bool) -> bool:
         """The signal, and after the grace KILL, once to each child: the module, and the orphans that /proc shows. Whether anything may be left.
 
         Until it is reaped, the pid of a child is its own.
@@ -198,7 +198,7 @@ class Supervisor:
                         pass  # another user's: the kill order may have the right
         return bool(pids) or found is None
 
-    def _take_signals(self) -> "None":
+    def _take_signals(self) -> None:
         for descriptor in (self.wake, self._woken):
             os.set_blocking(descriptor, False)
         self._poll.register(self.wake, select.POLLIN)
@@ -210,7 +210,7 @@ class Supervisor:
             # No function of Python's: that would be interrupted by the next signal, a storm of which would be too deep a recursion.
             host_signals.signal(getattr(host_signals, name), self._came.setdefault)
 
-    def _forward(self) -> "None":
+    def _forward(self) -> None:
         """Pass on what came. The module's pid is its own until its status is read."""
         for number in list(self._came):
             del self._came[number]
@@ -220,7 +220,7 @@ class Supervisor:
                 except PermissionError:
                     pass  # it has become another user's, as sudo does: the signal is lost, and the module is still to be waited for
 
-    def channel_breaks(self) -> "bool":
+    def channel_breaks(self) -> bool:
         """Wait for the channel to break, or for a signal. Whether it was the channel."""
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
@@ -239,7 +239,7 @@ class Supervisor:
                 pass  # there is not enough for it
         return any(descriptor != self.wake for descriptor, dummy in events)
 
-    def _watch_session(self) -> "None":
+    def _watch_session(self) -> None:
         """The end of the ssh session is one of the channel, whoever holds the other end of our output."""
         if self._session:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import (
@@ -251,20 +251,20 @@ class Supervisor:
                 self._poll.register(end, select.POLLIN)
             self._session = False
 
-    def watch_nothing(self) -> "None":
+    def watch_nothing(self) -> None:
         """The channel is not ours any more."""
         self._session = False
         for descriptor in self._channel:
             self._poll.unregister(descriptor)
 
-    def rest(self, milliseconds: "int") -> "None":
+    def rest(self, milliseconds: int) -> None:
         """Wait for so long, or until a signal comes."""
         poll = select.poll()
         poll.register(self.wake, select.POLLIN)
         poll.poll(milliseconds)
         self.reap()
 
-    def reap(self) -> "None":
+    def reap(self) -> None:
         """Read the status of whoever has ended: the module, or an orphan of its."""
         try:
             while os.read(self.wake, 65536):
@@ -292,7 +292,7 @@ def orphans() -> "Optional[List[int]]":
     return [pid for pid in pids if shows_no_spare(pid)]
 
 
-def shows_no_spare(pid: "int") -> "bool":
+def shows_no_spare(pid: int) -> bool:
     """Whether a process shows an environment that does not take it out, and is no ssh server of root's: other people's logins are below that."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as environment:

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
         ProcessId,
     )
 
-# Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
+#: Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
-# What an environment or a command line may say is up to any user, and each command named is looked for. So of each process one word counts: its first
-# cookie, and the first claim among so many mentions. A command of ours has one of each.
+#: What an environment or a command line may say is up to any user, and each command named is looked for. So of each process one word counts: its first
+#: cookie, and the first claim among so many mentions. A command of ours has one of each.
 _MOST_MENTIONS = 4
 
 
@@ -53,7 +53,7 @@ class CommandTree:
     kept: whether its task may lose its connection and go on. spared: how many processes C(TREEKILL=spare) takes out, and ssh servers.
     """
 
-    def __init__(self, run: "str", lease: "str", user: "Optional[int]") -> "None":
+    def __init__(self, run: str, lease: str, user: "Optional[int]") -> None:
         self.run = run
         self.lease = lease
         self.user = user
@@ -69,11 +69,11 @@ class CommandTree:
         self.reason = ""
 
     @property
-    def secret(self) -> "bool":
+    def secret(self) -> bool:
         """Whether its command lines are not to be told: a supervisor that does not name its task has one with C(no_log)."""
         return self.supervisor is not None and self.task is None
 
-    def meet_supervisor(self, snapshot: "Snapshot") -> "None":
+    def meet_supervisor(self, snapshot: "Snapshot") -> None:
         """Find it among the members: by its title, which has to name this very command, and by its user. What stands below it is none."""
         for process in self.members:
             if self.supervisor is not None or snapshot.effective_uid(process.id.pid) != self.user:
@@ -87,7 +87,7 @@ class CommandTree:
                     self.task = task_name(title[len(name) :].lstrip(":").strip()) or None
 
 
-def task_name(word: "str") -> "str":
+def task_name(word: str) -> str:
     """The name of a task as its supervisor's title has it: in base64, so that no pattern for other processes matches it."""
     try:
         return base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode("utf-8")
@@ -95,7 +95,7 @@ def task_name(word: "str") -> "str":
         return word
 
 
-def command_trees(snapshot: "Snapshot", own_pid: "int") -> "List[CommandTree]":
+def command_trees(snapshot: "Snapshot", own_pid: int) -> "List[CommandTree]":
     """Every command with something alive, but this process and what stands above it. Ordered by run, and then by age."""
     part = _Part(snapshot)
     trees: List[CommandTree] = []
@@ -116,7 +116,7 @@ class _Part(Snapshot):
     named: the processes that name each command. cookies, claims: the first of each process.
     """
 
-    def __init__(self, whole: "Snapshot") -> "None":
+    def __init__(self, whole: "Snapshot") -> None:
         self.__dict__.update(whole.__dict__)
         self.named: Dict[Tuple[str, str], Dict[int, None]] = {}
         self.cookies: Dict[int, Cookie] = {}
@@ -134,7 +134,7 @@ class _Part(Snapshot):
                 self.claims[pid] = claim
                 self.named.setdefault(claim, {})[pid] = None
 
-    def show(self, run: "str", lease: "str") -> "None":
+    def show(self, run: str, lease: str) -> None:
         """List what names this command, and what stands above that and says that it takes itself out."""
         pids = dict(self.named[run, lease])
         for process in map(self.process, self.named[run, lease] if self._spares else ()):
@@ -153,9 +153,7 @@ class _Part(Snapshot):
         return self._listed
 
 
-def _by_root(
-    run: "str", lease: "str", search: "TreeSearch", snapshot: "_Part"
-) -> "List[CommandTree]":
+def _by_root(run: str, lease: str, search: "TreeSearch", snapshot: "_Part") -> "List[CommandTree]":
     """The processes of a lease, told apart: by the user of the root that each belongs to, or by its own where it belongs to none."""
     trees: Dict[Tuple[bool, Optional[int]], CommandTree] = {}
     place: Dict[ProcessId, CommandTree] = {}
@@ -205,9 +203,7 @@ def _root_named(
     return root if snapshot.effective_uid(root.id.pid) in (0, snapshot.effective_uid(pid)) else None
 
 
-def _take_evidence(
-    tree: "CommandTree", process: "Process", below: "bool", snapshot: "_Part"
-) -> "None":
+def _take_evidence(tree: "CommandTree", process: "Process", below: bool, snapshot: "_Part") -> None:
     """What a process says about its tree. below: whether it stands in it; of what does not, only the same user's word counts."""
     pid = process.id.pid
     if not below and snapshot.effective_uid(pid) != tree.user:
@@ -229,7 +225,7 @@ def _take_evidence(
         tree.kept = True
 
 
-def cookies_in(environment: "bytes") -> "Iterator[Cookie]":
+def cookies_in(environment: bytes) -> "Iterator[Cookie]":
     """The cookies of an environment: one, unless somebody has set the variable twice."""
     if b"TREEKILL=" in environment:
         for entry in environment.split(b"\0"):
@@ -249,7 +245,7 @@ def claims_in(arguments: "List[bytes]") -> "Iterator[Tuple[str, str]]":
                 yield run, lease
 
 
-def runs_above(snapshot: "Snapshot", own_pid: "int", own_environment: "bytes") -> "Set[str]":
+def runs_above(snapshot: "Snapshot", own_pid: int, own_environment: bytes) -> "Set[str]":
     """The ids of the runs that this process works for: its own, and where that is run by another run's task, that one.
 
     Told by its own environment, and by environment and command line of everybody above it.

@@ -54,14 +54,14 @@ if TYPE_CHECKING:
         Selection,
     )
 
-# Seconds between two looks at a supervisor that is at work.
+#: Seconds between two looks at a supervisor that is at work.
 _LOOK_SECONDS = 0.05
 
 
 class SelectedSearch(TreeSearch):
     """Finds what belongs to the commands that were selected, and is not of another root or user with the same lease."""
 
-    def take_holder(self, pid: "int") -> "None":
+    def take_holder(self, pid: int) -> None:
         """Take a holder, if it is one of theirs."""
         process = self._table.process(pid)
         environment = self._table.environment(pid)
@@ -147,13 +147,11 @@ def end_selection(control: "TreeControl", request: "KillRequest") -> "Dict[str, 
     return report
 
 
-def _masked(command: "str") -> "str":
+def _masked(command: str) -> str:
     return mask_command(command, len(command) >= COMMAND_CHARACTERS)
 
 
-def await_supervisors(
-    trees: "List[CommandTree]", table: "ProcessTable", timeout: "float"
-) -> "bool":
+def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout: float) -> bool:
     """Wait for supervisors that are ending their trees: they know orphans that nobody else can find. Whether there was one."""
     working = [tree.supervisor for tree in trees if tree.ending and tree.supervisor is not None]
     waiting = working
@@ -164,7 +162,7 @@ def await_supervisors(
     return bool(working)
 
 
-def _is_ending(supervisor: "Process", table: "ProcessTable") -> "bool":
+def _is_ending(supervisor: "Process", table: "ProcessTable") -> bool:
     words = b" ".join(table.arguments(supervisor.id.pid))
     now = table.process(supervisor.id.pid)
     return now is not None and now.id == supervisor.id and words.startswith(ENDING_TITLE.encode())

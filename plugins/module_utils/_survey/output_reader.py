@@ -18,12 +18,12 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.state impo
     UNREADABLE,
 )
 
-# See admin-guide/devices.txt of the kernel: terminals of ssh, sudo and the like.
+#: See admin-guide/devices.txt of the kernel: terminals of ssh, sudo and the like.
 _PTS_MAJORS = range(136, 144)
 _NULL_DEVICE = os.makedev(1, 3)
 
 
-def reader_of(pid: "int", descriptor: "int") -> "str":
+def reader_of(pid: int, descriptor: int) -> str:
     """nobody (a pipe without a reader, a terminal that was hung up), somebody, neutral (a file, /dev/null, closed), or unreadable.
 
     Takes the right to trace the process: its user, or root.
@@ -44,7 +44,7 @@ def reader_of(pid: "int", descriptor: "int") -> "str":
         os.close(pinned)
 
 
-def _other_end(pinned: "int") -> "str":
+def _other_end(pinned: int) -> str:
     found = os.fstat(pinned)
     if stat.S_ISREG(found.st_mode) or found.st_rdev == _NULL_DEVICE:
         return NEUTRAL
@@ -61,7 +61,7 @@ def _other_end(pinned: "int") -> "str":
     return UNREADABLE
 
 
-def _asked(path: "str", way: "int") -> "str":
+def _asked(path: str, way: int) -> str:
     """Opened for a moment, and not written to."""
     opened = os.open(path, way | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:

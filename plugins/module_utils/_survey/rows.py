@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
 
 
-def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -> "str":
+def command_line(process: "Process", table: "ProcessTable", arguments: bool) -> str:
     """What a process runs; its name alone, in brackets, where it shows no more or no more is wanted."""
     words = joined(table.arguments(process.id.pid)) if arguments else b""
     text = words[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")
@@ -43,7 +43,7 @@ def command_line(process: "Process", table: "ProcessTable", arguments: "bool") -
     )
 
 
-def resources_used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
+def resources_used(pid: int) -> "Tuple[Optional[float], Optional[int]]":
     """(seconds of processor time, bytes of resident memory) of a process; None where /proc does not tell. See proc_pid_stat(5)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:
@@ -55,7 +55,7 @@ def resources_used(pid: "int") -> "Tuple[Optional[float], Optional[int]]":
     ) * os.sysconf("SC_PAGE_SIZE")
 
 
-def age(process: "Process", table: "ProcessTable") -> "float":
+def age(process: "Process", table: "ProcessTable") -> float:
     """Seconds since a process was started, 0 or more."""
     start, now = process.id.start, table.now()
     if table.method == "proc":
@@ -68,12 +68,12 @@ def age(process: "Process", table: "ProcessTable") -> "float":
     )
 
 
-def age_of(tree: "CommandTree", table: "ProcessTable") -> "float":
+def age_of(tree: "CommandTree", table: "ProcessTable") -> float:
     """The age of a command: that of its oldest process."""
     return max(age(process, table) for process in tree.members)
 
 
-def as_result(tree: "CommandTree", table: "ProcessTable", arguments: "bool") -> "Dict[str, Any]":
+def as_result(tree: "CommandTree", table: "ProcessTable", arguments: bool) -> "Dict[str, Any]":
     """A command in terms that JSON knows. arguments: whether command lines may be told, where they are no secret."""
     processes = [
         _row(process, depth, tree, table, arguments and not tree.secret)
@@ -135,7 +135,7 @@ def process_and_descendants(process: "Process", table: "ProcessTable") -> "List[
 
 
 def _row(
-    process: "Process", depth: "int", tree: "CommandTree", table: "ProcessTable", arguments: "bool"
+    process: "Process", depth: int, tree: "CommandTree", table: "ProcessTable", arguments: bool
 ) -> "Dict[str, Any]":
     cpu, memory = resources_used(process.id.pid)
     role = (

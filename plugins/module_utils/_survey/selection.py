@@ -47,16 +47,16 @@ class CommandsMatch:
         self,
         commands: "Dict[Tuple[str, str], Set[int]]",
         begun: "Optional[Dict[Tuple[str, str, int], List[Tuple[Optional[int], int]]]]" = None,
-    ) -> "None":
+    ) -> None:
         self._commands = commands
         self._begun = begun or {}
 
-    def named_root(self, environment: "bytes") -> "Optional[int]":
+    def named_root(self, environment: bytes) -> "Optional[int]":
         """The pid that a cookie of one of the commands names as root, None without such a cookie."""
         cookie = self._cookie(environment)
         return cookie.root if cookie is not None else None
 
-    def believes(self, environment: "bytes", start: "int", user: "Optional[int]") -> "bool":
+    def believes(self, environment: bytes, start: int, user: "Optional[int]") -> bool:
         """Whether a process of that start time and user may have been started by one of the roots that are meant: not by a younger one or another user's."""
         cookie = self._cookie(environment)
         if cookie is None or not self._commands[cookie.run, cookie.lease]:
@@ -64,7 +64,7 @@ class CommandsMatch:
         begun = self._begun.get((cookie.run, cookie.lease, cookie.root), [])
         return any(began <= start and of_user in (0, user) for of_user, began in begun)
 
-    def _cookie(self, environment: "bytes") -> "Optional[Cookie]":
+    def _cookie(self, environment: bytes) -> "Optional[Cookie]":
         if self._commands and b"TREEKILL=" in environment:
             for entry in environment.split(b"\0"):
                 if entry.startswith(b"TREEKILL="):
@@ -77,7 +77,7 @@ class CommandsMatch:
                         return cookie
         return None
 
-    def claimed_by(self, dummy: "Sequence[bytes]") -> "bool":
+    def claimed_by(self, dummy: "Sequence[bytes]") -> bool:
         """Nobody is taken for what only his command line says."""
         return False
 
@@ -88,7 +88,7 @@ class Selection:
     left_alone: the commands that were asked for in general and are not touched. secret: whether command lines are not to be told.
     """
 
-    def __init__(self) -> "None":
+    def __init__(self) -> None:
         self.tops: List[Process] = []
         self.roots: List[Process] = []
         self.trees: List[CommandTree] = []
@@ -97,7 +97,7 @@ class Selection:
         self._commands: Dict[Tuple[str, str], Set[int]] = {}
         self._begun: Dict[Tuple[str, str, int], List[Tuple[Optional[int], int]]] = {}
 
-    def add(self, tree: "CommandTree", roots: "bool") -> "None":
+    def add(self, tree: "CommandTree", roots: bool) -> None:
         """A whole command; with roots, only what belongs to the roots that it has now, lest something else of the same lease be taken for it."""
         self.trees.append(tree)
         self.secret = self.secret or tree.secret
@@ -159,7 +159,7 @@ def select_process(
     process: "Process",
     trees: "List[CommandTree]",
     snapshot: "Snapshot",
-    own_pid: "int",
+    own_pid: int,
     own: "Set[str]",
 ) -> "Selection":
     """A process and all that stands below it. Raises Refused."""
@@ -179,7 +179,7 @@ def select_process(
     return selection
 
 
-def check_process(process: "Process", snapshot: "Snapshot", own_pid: "int") -> "None":
+def check_process(process: "Process", snapshot: "Snapshot", own_pid: int) -> None:
     """Raises Refused for a process that is never ended: the first one, the kernel's own, this one, what stands above it."""
     pid = process.id.pid
     if pid <= 1:

@@ -32,7 +32,7 @@ ABANDONED = "abandoned"
 LEFT = "left"
 UNKNOWN = "unknown"
 
-# What an end of a process' output can be, see output_reader.
+#: What an end of a process' output can be, see output_reader.
 NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unreadable"
 
 
@@ -96,7 +96,7 @@ def judge_root(
     return (UNKNOWN, doubt) if doubt else judge_output(pid, {reader_of(pid, 1), reader_of(pid, 2)})
 
 
-def judge_output(pid: "int", ends: "Set[str]") -> "Tuple[str, str]":
+def judge_output(pid: int, ends: "Set[str]") -> "Tuple[str, str]":
     """The same for a process whose parent is gone, by who is at the other ends of its output."""
     if ends <= {NOBODY, NEUTRAL} and NOBODY in ends:
         return (
@@ -123,7 +123,7 @@ def highest_of_command(root: "Process", tree: "CommandTree", table: "ProcessTabl
     return top
 
 
-def was_child_of_init(root: "Process", cookies: "Set[Cookie]") -> "bool":
+def was_child_of_init(root: "Process", cookies: "Set[Cookie]") -> bool:
     """Whether pid 1 may have started the root itself: its cookie says so, as with machinectl, or there is none yet to tell."""
     parents = {cookie.ppid for cookie in cookies if cookie.root == root.id.pid}
     return not parents or 1 in parents

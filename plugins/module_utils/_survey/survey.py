@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Survey:
     """snapshot: the host. trees: its commands, judged. own_runs: those that this process works for."""
 
-    def __init__(self, table: "ProcessTable") -> "None":
+    def __init__(self, table: "ProcessTable") -> None:
         own = os.getpid()
         self.snapshot = Snapshot(table)
         self.trees = command_trees(self.snapshot, own)
@@ -40,12 +40,12 @@ class Survey:
             ("%s=%s" % (VARIABLE, os.environ.get(VARIABLE, ""))).encode("utf-8", "replace"),
         )
 
-    def _reader_of(self, pid: "int", descriptor: "int") -> "str":
+    def _reader_of(self, pid: int, descriptor: int) -> str:
         """What reads a descriptor of a process; unreadable if the process has ended by now, since another one may have its pid."""
         found = reader_of(pid, descriptor)
         return found if self.snapshot.shows(pid) else UNREADABLE
 
-    def blind_spots(self, user: "int") -> "Dict[str, Any]":
+    def blind_spots(self, user: int) -> "Dict[str, Any]":
         """What this user could not see, in terms that JSON knows."""
         unreadable = sum(
             environment is None

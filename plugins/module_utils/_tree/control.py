@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
-# Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
+#: Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
 FREEZE_SECONDS = 2.0
-# Seconds to let a stop arrive at a process that runs in the kernel; what takes longer waits for a device.
+#: Seconds to let a stop arrive at a process that runs in the kernel; what takes longer waits for a device.
 STOP_SECONDS = 0.05
-# Seconds after which a scan that decides is over, though processes went on to vanish before they could be read: a host may just be busy.
+#: Seconds after which a scan that decides is over, though processes went on to vanish before they could be read: a host may just be busy.
 CHASE_SECONDS = 0.3
-# A host may also be so busy that in this time we have hardly looked: so many looks it has to be, within so many seconds.
+#: A host may also be so busy that in this time we have hardly looked: so many looks it has to be, within so many seconds.
 CHASE_LOOKS, LONGEST_CHASE_SECONDS = 12, 3.0
-# Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
+#: Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
 COMMAND_CHARACTERS = 240
-# Role of a supervisor of ours. It stays until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
+#: Role of a supervisor of ours. It stays until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
 SUPERVISOR = "supervisor"
 
 
-def joined(words: "List[bytes]") -> "bytes":
+def joined(words: "List[bytes]") -> bytes:
     """A command line: by blanks, or by NUL where a word is empty or has blanks of its own. See _masked_words.mask_command."""
     text = b" ".join(words)
     return text if text.split() == words else b"\0".join(words)
@@ -78,7 +78,7 @@ class TrackedProcess:
         "held",
     )
 
-    def __init__(self, process: "Process", role: "str") -> "None":
+    def __init__(self, process: "Process", role: str) -> None:
         self.process = process
         self.role = role
         self.user: Optional[int] = None
@@ -96,11 +96,11 @@ class TrackedProcess:
         self.loose = False
         self.held = False
 
-    def observe(self, process: "Process") -> "None":
+    def observe(self, process: "Process") -> None:
         """Note how it stands now."""
         self.ppid, self.comm, self.stopped = process.ppid, process.comm, process.stopped
 
-    def describe(self, table: "ProcessTable", arguments: "bool") -> "None":
+    def describe(self, table: "ProcessTable", arguments: bool) -> None:
         """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
         pid = self.process.id.pid
         user = table.effective_uid(pid)
@@ -135,9 +135,9 @@ class TreeControl:
         send: "Callable[[ProcessId, int], None]",
         clock: "Callable[[], float]",
         sleep: "Callable[[float], None]",
-        children: "bool" = True,
-        arguments: "bool" = True,
-    ) -> "None":
+        children: bool = True,
+        arguments: bool = True,
+    ) -> None:
         self.processes: Dict[ProcessId, TrackedProcess] = {}
         self.late = False
         self.signalled: Optional[int] = None
@@ -150,7 +150,7 @@ class TreeControl:
         self._arguments = arguments
         self._above: List[Process] = []
 
-    def is_target(self, tracked: "TrackedProcess") -> "bool":
+    def is_target(self, tracked: "TrackedProcess") -> bool:
         """Whether a process is to be ended, or only watched."""
         return tracked.role != SUPERVISOR and (self._children or tracked.role == "root")
 
@@ -162,7 +162,7 @@ class TreeControl:
         """The living processes that the request asks to end."""
         return [tracked for tracked in self.living() if self.is_target(tracked)]
 
-    def scan(self, last: "bool" = False) -> "bool":
+    def scan(self, last: bool = False) -> bool:
         """Find new members and stop them at once, parents before children. Whether there was anybody, caught or not.
 
         last: whether nobody is known to be left, so that this scan decides.
@@ -194,7 +194,7 @@ class TreeControl:
                 if not (self.search.vanished or self.search.missed):
                     return False
 
-    def _stop_new(self) -> "bool":
+    def _stop_new(self) -> bool:
         new = []
         found = list(self.search.members.values())[len(self.processes) :]
         # With a root comes a command that has arrived a second time: that is to be ended as the first was.
@@ -227,7 +227,7 @@ class TreeControl:
                 self.signal(tracked, SIGCONT)
         return bool(new)
 
-    def _had_signal(self, process: "Process") -> "bool":
+    def _had_signal(self, process: "Process") -> bool:
         """Whether what started a process has had its first signal: what has not goes on with its work. An orphan does not show it."""
         parent = self.table.process(process.ppid)
         above = self.processes.get(parent.id) if parent is not None else None
@@ -239,14 +239,14 @@ class TreeControl:
             or above.cleans
         )
 
-    def describe(self, tracked: "TrackedProcess") -> "None":
+    def describe(self, tracked: "TrackedProcess") -> None:
         """Note what a process is, while it still shows it."""
         tracked.describe(self.table, self._arguments)
         if self._supervises(tracked):
             tracked.role = SUPERVISOR
             self.search.include_children_of(tracked.process.id.pid)
 
-    def _supervises(self, tracked: "TrackedProcess") -> "bool":
+    def _supervises(self, tracked: "TrackedProcess") -> bool:
         """Whether a process is the supervisor of a lease that is ended here. Its title alone says nothing: a job can call itself so.
 
         It names the lease whose cookie it carries, runs as the user of the root above it, and no other supervisor stands above it: a job is below its own.
@@ -268,7 +268,7 @@ class TreeControl:
                 return self.table.effective_uid(parent.id.pid) == tracked.user
         return True
 
-    def may_stop(self, process: "Process") -> "bool":
+    def may_stop(self, process: "Process") -> bool:
         """Whether a process may be stopped: not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
         if self.search.holds_pid(process.ppid):
             return True
@@ -278,14 +278,14 @@ class TreeControl:
         self._above.extend(parent for parent in above if not parent.stopped)
         return True
 
-    def _may_signal(self, process: "ProcessId") -> "bool":
+    def _may_signal(self, process: "ProcessId") -> bool:
         try:
             self.send(process, 0)
         except (ProcessLookupError, PermissionError):
             return False
         return True
 
-    def end_grace(self) -> "None":
+    def end_grace(self) -> None:
         """Who is found from now on is late, and who was let be is a target like any other."""
         self.late = True
         for tracked in self.living():
@@ -298,12 +298,12 @@ class TreeControl:
         """The targets that are to get their first signal."""
         return [tracked for tracked in self.targets() if not tracked.sent and not tracked.cleans]
 
-    def freeze(self) -> "None":
+    def freeze(self) -> None:
         """Scan until a scan finds nobody new and everybody stands still: a fork that had begun before the stop still comes to its end."""
         with FirstTurn():
             self._freeze()
 
-    def _freeze(self) -> "None":
+    def _freeze(self) -> None:
         until = self.clock() + FREEZE_SECONDS
         still_until = self.clock() + STOP_SECONDS
         while self.clock() < until:
@@ -315,7 +315,7 @@ class TreeControl:
             else:
                 self.sleep(0.0005)
 
-    def _moves(self, tracked: "TrackedProcess") -> "bool":
+    def _moves(self, tracked: "TrackedProcess") -> bool:
         process = self.table.process(tracked.process.id.pid)
         return (
             process is not None
@@ -325,7 +325,7 @@ class TreeControl:
             and (self.late or not tracked.cleans)
         )
 
-    def signal(self, tracked: "TrackedProcess", signal: "int") -> "None":
+    def signal(self, tracked: "TrackedProcess", signal: int) -> None:
         """Send a signal, and note what its answer says."""
         try:
             self.send(tracked.process.id, signal)
@@ -338,7 +338,7 @@ class TreeControl:
             if signal not in (SIGSTOP, SIGCONT):
                 tracked.sent = signal
 
-    def observe_and_wake(self) -> "None":
+    def observe_and_wake(self) -> None:
         """Note what is gone. What got a signal and stands stopped again is woken: nothing else will do it."""
         self.observe()
         for tracked in self.living():
@@ -352,7 +352,7 @@ class TreeControl:
                 self.signal(tracked, SIGCONT)
         self.wake()
 
-    def observe(self) -> "None":
+    def observe(self) -> None:
         """Note what is gone, and how the rest stands. Nothing is woken."""
         now = self.clock()
         for tracked in self.living():
@@ -364,14 +364,14 @@ class TreeControl:
             else:
                 tracked.observe(process)
 
-    def release(self) -> "None":
+    def release(self) -> None:
         """Let go of what stays because of us: nobody is left, or nobody who can be ended. A supervisor knows it by the second CONT."""
         for tracked in self.living():
             if tracked.role == SUPERVISOR:
                 self.signal(tracked, SIGCONT)
         self.wake()
 
-    def thaw(self) -> "None":
+    def thaw(self) -> None:
         """Let all go on that we have stopped, when something went wrong and somebody else has to end them."""
         for tracked in reversed(self.targets()):
             tracked.held = False
@@ -382,7 +382,7 @@ class TreeControl:
                     pass  # whatever it is: the others are to go on
         self.release()
 
-    def awaits_supervisors(self) -> "bool":
+    def awaits_supervisors(self) -> bool:
         """Whether nothing is left but supervisors and what stands above them.
 
         A shell waits for its command before it ends. That is a supervisor, which stays until the shell is gone.
@@ -399,17 +399,17 @@ class TreeControl:
             tracked.role != SUPERVISOR for tracked in living
         )
 
-    def _stands_still(self, process: "Process") -> "bool":
+    def _stands_still(self, process: "Process") -> bool:
         now = self.table.process(process.id.pid)
         return now is not None and now.id == process.id and now.stopped
 
-    def dismiss(self) -> "None":
+    def dismiss(self) -> None:
         """A supervisor without anybody to watch goes by itself, unless something is wrong with it."""
         for tracked in self.living():
             if tracked.role == SUPERVISOR and not self.targets():
                 self.signal(tracked, SIGKILL)
 
-    def wake(self) -> "None":
+    def wake(self) -> None:
         """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped.
 
         Not while their command is held: they would continue it.

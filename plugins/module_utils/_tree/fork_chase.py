@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
-# Seconds of one chase at most: some hundred generations of a process that does nothing but fork.
+#: Seconds of one chase at most: some hundred generations of a process that does nothing but fork.
 ONE_CHASE_SECONDS = 0.1
-# Seconds without a birth that we came too late for, after which nobody is running from us.
+#: Seconds without a birth that we came too late for, after which nobody is running from us.
 CALM_SECONDS = 0.01
 
 
-def chase(control: "TreeControl") -> "None":
+def chase(control: "TreeControl") -> None:
     """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught or all is calm."""
     search, table = control.search, control.table
     known = len(search.members)
@@ -45,7 +45,7 @@ def chase(control: "TreeControl") -> "None":
         last = newest
 
 
-def _catch(control: "TreeControl", pid: "int") -> "None":
+def _catch(control: "TreeControl", pid: int) -> None:
     """Stop it first; then there is time to ask where it stands."""
     search = control.search
     process = control.table.process(pid)
@@ -65,7 +65,7 @@ def _catch(control: "TreeControl", pid: "int") -> "None":
         _let_go(control, process)
 
 
-def _let_go(control: "TreeControl", process: "Process") -> "None":
+def _let_go(control: "TreeControl", process: "Process") -> None:
     """It has the cookie and is not of the tree: a service of systemd, what an exempt process has started."""
     try:
         control.send(process.id, SIGCONT)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def take_roots_by_command_line(
     search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]"
-) -> "None":
+) -> None:
     """Take every process into the tree that claims by its command line to be the root."""
     for pid in pids:
         process = table.process(pid) if search.match.claimed_by(table.arguments(pid)) else None

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         ProcessTable,
     )
 
-# Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
+#: Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
 _FEW_PROCESSES = 1000
-# Up to so many pids that were given since the last scan, asking for each is cheaper than listing those of a whole host.
+#: Up to so many pids that were given since the last scan, asking for each is cheaper than listing those of a whole host.
 _FEW_BIRTHS = 100
-# What serves a login: of OpenSSH before and from 9.8 on. ps has a colon behind the name.
+#: What serves a login: of OpenSSH before and from 9.8 on. ps has a colon behind the name.
 _SERVERS = ("sshd", "sshd-session", "sshd-auth", "dropbear")
 
 
@@ -47,7 +47,7 @@ class TreeSearch:
     we turned to it. Both say that somebody may be running from us.
     """
 
-    def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: "int") -> "None":
+    def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: int) -> None:
         self.members: Dict[ProcessId, Process] = {}
         self.roots: Set[ProcessId] = set()
         self.exempt: Dict[ProcessId, Process] = {}
@@ -70,22 +70,22 @@ class TreeSearch:
         self._last_pid: Optional[int] = None
         self._leaders: Dict[int, int] = {}
 
-    def include_children_of(self, pid: "int", leader: "int" = 0) -> "None":
+    def include_children_of(self, pid: int, leader: int = 0) -> None:
         """All that stands below this process, which gets every orphan, is in the tree. leader: which of its children began the command, if one did."""
         process = self._table.process(pid)
         if process is not None and self._member_pids.setdefault(pid, process.id) == process.id:
             self._leaders[pid] = leader
 
-    def includes_children_of(self, pid: "int") -> "bool":
+    def includes_children_of(self, pid: int) -> bool:
         """Whether include_children_of() named it."""
         return pid in self._leaders
 
     @property
-    def unreadable(self) -> "int":
+    def unreadable(self) -> int:
         """The number of processes whose environment could not be read."""
         return len(self._unreadable)
 
-    def scan(self, complete: "bool" = False) -> "List[Process]":
+    def scan(self, complete: bool = False) -> "List[Process]":
         """Look at what may belong to the tree and was not looked at yet; the new members, parents before children.
 
         The first scan reads every environment. After it, a process can come into the tree in two ways only. It is born in it: then its
@@ -142,7 +142,7 @@ class TreeSearch:
                     self.vanished = True
         return pids
 
-    def _listing(self, last: "Optional[int]", complete: "bool") -> "List[int]":
+    def _listing(self, last: "Optional[int]", complete: bool) -> "List[int]":
         """All pids, or those that are new to us."""
         self.vanished = False
         pids = self._table.pids()
@@ -154,7 +154,7 @@ class TreeSearch:
         self._seen.intersection_update(pids)
         return [pid for pid in pids if pid not in self._seen]
 
-    def holds_pid(self, pid: "int") -> "bool":
+    def holds_pid(self, pid: int) -> bool:
         """Whether a pid is that of a living member: one that has ended is the parent of no process."""
         known = self._member_pids.get(pid)
         process = self._table.process(pid) if known is not None else None
@@ -168,7 +168,7 @@ class TreeSearch:
             if parent.id not in self.members
         ]
 
-    def _forget_reused(self, last: "Optional[int]") -> "None":
+    def _forget_reused(self, last: "Optional[int]") -> None:
         """Take for unseen each pid that was given away since the last scan: whom we saw there is gone.
 
         Where the kernel does not tell, a pid that went from a stranger to the tree between two listings waits for a complete scan.
@@ -200,7 +200,7 @@ class TreeSearch:
             self._look_closer(pid, holders)
         return holders
 
-    def _sort(self, pid: "int", environment: "bytes", holders: "List[int]") -> "None":
+    def _sort(self, pid: int, environment: bytes, holders: "List[int]") -> None:
         if self.match.named_root(environment) is not None:
             holders.append(pid)
         elif is_exempt(environment):
@@ -209,23 +209,23 @@ class TreeSearch:
             if process is not None and is_exempt(self._table.environment(pid)):
                 self._exempt_pids[pid] = process.id
 
-    def _is_exempt(self, process: "Process") -> "bool":
+    def _is_exempt(self, process: "Process") -> bool:
         return self._exempt_pids.get(process.id.pid) == process.id
 
-    def _is_login(self, process: "Process") -> "bool":
+    def _is_login(self, process: "Process") -> bool:
         """Whether a process is an ssh server of root's. Another user can give a process that name, and not that user id."""
         return (
             process.comm.rstrip(":") in _SERVERS and self._table.effective_uid(process.id.pid) == 0
         )
 
-    def _is_of_another_service(self, pid: "int") -> "bool":
+    def _is_of_another_service(self, pid: int) -> bool:
         from ansible_collections.treekill.remote.plugins.module_utils._tree.systemd import (
             is_of_another_service,
         )
 
         return is_of_another_service(self._table, pid, self._own_pid)
 
-    def _look_closer(self, pid: "int", holders: "List[int]") -> "None":
+    def _look_closer(self, pid: int, holders: "List[int]") -> None:
         """Who shows no environment is the kernel's own, dead, in the middle of exec, without its first thread, or has none."""
         process = self._table.process(pid)
         if process is not None and process.kernel:
@@ -237,15 +237,15 @@ class TreeSearch:
             self._dead.add(pid)
             self.vanished = True
 
-    def is_root(self, process: "Process") -> "bool":
+    def is_root(self, process: "Process") -> bool:
         """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what such a process became by exec."""
         return self.claims(process) or self.named_root(process.id.pid) == process.id.pid
 
-    def claims(self, process: "Process") -> "bool":
+    def claims(self, process: "Process") -> bool:
         """Whether a process says by its command line that it is the root."""
         return self.match.claimed_by(self._table.arguments(process.id.pid))
 
-    def take_holder(self, pid: "int") -> "None":
+    def take_holder(self, pid: int) -> None:
         """Take a holder, or with it everything from the root down. The pid that its cookie names is a place to look: any number can be written there."""
         process = self._table.process(pid)
         if process is None:
@@ -272,7 +272,7 @@ class TreeSearch:
         ):
             self.take(self.top(root) or root, True)
 
-    def named_root(self, pid: "int") -> "Optional[int]":
+    def named_root(self, pid: int) -> "Optional[int]":
         """The root that the cookie of a process names, None if it holds none."""
         return self.match.named_root(self._table.environment(pid))
 
@@ -292,7 +292,7 @@ class TreeSearch:
             exempt = exempt or self._is_exempt(parent)
         return None if taken_out else top
 
-    def _take_children(self, pids: "Iterable[int]") -> "None":
+    def _take_children(self, pids: "Iterable[int]") -> None:
         """Take those whose parent is a member."""
         for pid in pids:
             process = self._table.process(pid)
@@ -305,7 +305,7 @@ class TreeSearch:
             ):
                 self.take(process, False)
 
-    def take_orphans(self) -> "None":
+    def take_orphans(self) -> None:
         """Take the children of the processes that include_children_of() named."""
         for parent, leader in self._leaders.items():
             children = self._table.children(parent)
@@ -315,7 +315,7 @@ class TreeSearch:
                 for pid in children:
                     self._take_orphan(pid, parent, pid == leader)
 
-    def _take_orphan(self, pid: "int", parent: "int", is_root: "bool") -> "None":
+    def _take_orphan(self, pid: int, parent: int, is_root: bool) -> None:
         # Asked before anything is read: what we notice only now, it has died since it was listed.
         known = pid in self._dead or pid in self._member_pids
         process = self._table.process(pid)
@@ -328,7 +328,7 @@ class TreeSearch:
         elif process.id not in self.members and self.holds_pid(parent):
             self.take(process, is_root)
 
-    def take(self, top: "Process", is_root: "bool") -> "None":
+    def take(self, top: "Process", is_root: bool) -> None:
         """Take a process and all that stands below it."""
         if is_root and top.id.pid not in self._untouchable:
             self.roots.add(top.id)
@@ -367,11 +367,11 @@ class TreeSearch:
             one for one in listed if still and one.ppid == parent.id.pid or one.id.start < before
         ]
 
-    def _is_still(self, process: "Process") -> "bool":
+    def _is_still(self, process: "Process") -> bool:
         now = self._table.process(process.id.pid)
         return now is not None and now.id == process.id
 
-    def _leave_out(self, process: "Process") -> "bool":
+    def _leave_out(self, process: "Process") -> bool:
         pid = process.id.pid
         if pid == self._own_pid:
             return True
@@ -388,7 +388,7 @@ class TreeSearch:
             self._add(one, self.exempt)
         return True
 
-    def _add(self, process: "Process", to: "Dict[ProcessId, Process]") -> "None":
+    def _add(self, process: "Process", to: "Dict[ProcessId, Process]") -> None:
         if process.id in to or process.id.pid in self._untouchable or not process.alive:
             return
         to[process.id] = process

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
 
-def service_of(groups: "bytes") -> "bytes":
+def service_of(groups: bytes) -> bytes:
     """The service that a process is in, from its /proc/PID/cgroup; of an instance the name up to its C(@). Empty in a scope, and without systemd."""
     for line in groups.splitlines():
         for part in reversed(line.rpartition(b":")[2].split(b"/")):
@@ -27,7 +27,7 @@ def service_of(groups: "bytes") -> "bytes":
     return b""
 
 
-def is_of_another_service(table: "ProcessTable", pid: "int", own_pid: "int") -> "bool":
+def is_of_another_service(table: "ProcessTable", pid: int, own_pid: int) -> bool:
     """Whether a process is in a service of systemd that the process own_pid is not in."""
     service = service_of(table.cgroup(pid))
     return bool(service) and service != service_of(table.cgroup(own_pid))

@@ -49,9 +49,9 @@ SHELLS = frozenset(
         "toybox",
     )
 )
-# They wait for a command, relay its terminal, and stop themselves when it is stopped.
+#: They wait for a command, relay its terminal, and stop themselves when it is stopped.
 RELAYS = frozenset(("sudo", "su", "doas", "runuser", "pkexec", "dzdo", "script", "nsenter"))
-# What a terminal sends to all processes of its foreground: programs count on their children's having got it as well.
+#: What a terminal sends to all processes of its foreground: programs count on their children's having got it as well.
 OF_A_TERMINAL = frozenset(
     (int(host_signals.SIGHUP), int(host_signals.SIGINT), int(host_signals.SIGQUIT))
 )
@@ -66,8 +66,8 @@ class Turns:
     """
 
     def __init__(
-        self, control: "TreeControl", signal: "int", children_signal: "int", alone: "bool"
-    ) -> "None":
+        self, control: "TreeControl", signal: int, children_signal: int, alone: bool
+    ) -> None:
         self._control = control
         self._signal = signal
         self._children_signal = children_signal
@@ -80,7 +80,7 @@ class Turns:
         self._below: Dict[int, List[TrackedProcess]] = {}
         self._holding: Set[int] = set()
 
-    def take(self) -> "None":
+    def take(self) -> None:
         """Signal those whose turn it is, and let all go on but the shells that have to wait.
 
         Children first: a sudo that goes on and finds its command stopped stops itself again.
@@ -108,7 +108,7 @@ class Turns:
                     control.signal(tracked, SIGCONT)
         control.wake()
 
-    def _number(self, tracked: "TrackedProcess") -> "int":
+    def _number(self, tracked: "TrackedProcess") -> int:
         return self._signal if tracked.role == "root" else self._children_signal
 
     def _due(self, tops: "Sequence[TrackedProcess]") -> "List[TrackedProcess]":
@@ -142,7 +142,7 @@ class Turns:
             stack += [(child, behind and child not in front) for child in reversed(children)]
         return due
 
-    def _can_end(self, tracked: "TrackedProcess") -> "bool":
+    def _can_end(self, tracked: "TrackedProcess") -> bool:
         """Whether there is something at or below a process that we may signal. To what we may not, a sudo above it can still pass a signal on."""
         below = [tracked]
         for one in below:
@@ -152,8 +152,8 @@ class Turns:
         return False
 
     def _is_ready(
-        self, tracked: "TrackedProcess", kind: "str", front: "Sequence[TrackedProcess]"
-    ) -> "bool":
+        self, tracked: "TrackedProcess", kind: str, front: "Sequence[TrackedProcess]"
+    ) -> bool:
         """Whether it is a process's turn. front: what it waits for."""
         if not front:
             # A relay that we hold goes on when the shell below it does.
@@ -167,7 +167,7 @@ class Turns:
             return not self._carries_module(tracked)
         return False
 
-    def _is_front(self, tracked: "TrackedProcess", child: "TrackedProcess", kind: "str") -> "bool":
+    def _is_front(self, tracked: "TrackedProcess", child: "TrackedProcess", kind: str) -> bool:
         """Whether a process waits for a child. What a shell has started with C(&) ignores SIGINT, which the shell has seen to.
 
         What ignores its signal ends when its parent does, or not at all: nothing waits for that.
@@ -186,7 +186,7 @@ class Turns:
             self._fronts[pair] = not behind and not ignored & 1 << self._number(child) - 1
         return self._fronts[pair]
 
-    def _may_pass_on(self, tracked: "TrackedProcess") -> "bool":
+    def _may_pass_on(self, tracked: "TrackedProcess") -> bool:
         """Whether a process handles its signal, and may hand it on to what it has started. It may forget the handler while it does so."""
         number = self._number(tracked)
         if not self._alone or number in OF_A_TERMINAL:
@@ -204,7 +204,7 @@ class Turns:
             above = self._by_pid.get(above.ppid)
         return found
 
-    def _can_hold(self, tracked: "TrackedProcess") -> "bool":
+    def _can_hold(self, tracked: "TrackedProcess") -> bool:
         """Whether a shell can stand still: it does, and what would stop because of that stands still as well.
 
         A sudo above the tree stands still with it: see TreeControl.wake().
@@ -218,7 +218,7 @@ class Turns:
             and not self._carries_module(tracked)
         )
 
-    def _carries_module(self, tracked: "TrackedProcess") -> "bool":
+    def _carries_module(self, tracked: "TrackedProcess") -> bool:
         """Whether a shell runs what core has made, a module or the file of a script, so that nothing else of the task follows in it."""
         words = self._control.table.arguments(tracked.process.id.pid)
         if words[1:2] == [b"-c"] and any(b"/ansible-tmp-" in word for word in words[2:]):
@@ -230,14 +230,14 @@ class Turns:
             below += self._below.get(one.process.id.pid, [])
         return False
 
-    def _kind(self, tracked: "TrackedProcess") -> "str":
+    def _kind(self, tracked: "TrackedProcess") -> str:
         process = tracked.process.id
         key = (process.pid, process.start, tracked.comm)
         if key not in self._kinds:
             self._kinds[key] = self._find_kind(tracked)
         return self._kinds[key]
 
-    def _find_kind(self, tracked: "TrackedProcess") -> "str":
+    def _find_kind(self, tracked: "TrackedProcess") -> str:
         pid = tracked.process.id.pid
         words = self._control.table.arguments(pid)
         # What may not be read of a process is most often the program alone.

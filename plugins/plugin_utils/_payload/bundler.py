@@ -24,8 +24,8 @@ _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
 
 _STRING = r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\[\s\S])*"|\'(?:[^\'\\\n]|\\[\s\S])*\''
 _LINE_END = r" *(?:#[^\n]*)?\n"
-# A string, which stays. A line end within brackets. The end of a line with its comment, all lines after it that hold no more than that,
-# and the indentation of the next. An operator within a line, with the blanks around it.
+#: A string, which stays. A line end within brackets. The end of a line with its comment, all lines after it that hold no more than that,
+#: and the indentation of the next. An operator within a line, with the blanks around it.
 _SHORTENED = re.compile(
     rf"(?P<string>{_STRING})"
     rf"|(?<=[(\[{{,])(?:{_LINE_END})+ *|(?:{_LINE_END})+ *(?=[)\]}}])"
@@ -34,10 +34,10 @@ _SHORTENED = re.compile(
 )
 _WORDS = re.compile(rf"(?:{_STRING})|#[^\n]*|([^\W\d]\w*)")
 
-# Only people at a prompt and failed tests see these.
+#: Only people at a prompt and failed tests see these.
 _NEVER = frozenset({"__repr__", "__str__"})
 
-# How a part finds those that it needs. P: the parts, see ProgramTexts.parts(). loaded: the names of those that are there.
+#: How a part finds those that it needs. P: the parts, see ProgramTexts.parts(). loaded: the names of those that are there.
 LOAD = r"""
 def load(name):
  if name not in loaded:
@@ -125,10 +125,10 @@ class _Definition:
     name: str
     start: int
     end: int
+    #: Whether it stands at the top of its file, or in a class that does: there it can be left out.
     top: bool
-    """Whether it stands at the top of its file, or in a class that does: there it can be left out."""
+    #: Where within it something else is defined, or stays at home.
     apart: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-    """Where within it something else is defined, or stays at home."""
 
 
 class _File:

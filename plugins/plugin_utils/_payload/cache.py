@@ -18,15 +18,18 @@ import os
 import time
 import zlib
 
+#: What the first part of a kill pass ends with. The program does all this again where it is handed
+#: over. The interpreter is not taken down in order: that takes longer than the report, and nothing
+#: is left to be written.
 _START_KILL_PASS = r"""
 import gc, os, sys
 gc.enable()
 main(sys.argv[1:], lambda: 'P=%r\nexec(P[0],globals())' % (P,))
 os._exit(0)
 """
-"""What the first part of a kill pass ends with. The program does all this again where it is handed over. The interpreter is not taken down in
-order: that takes longer than the report, and nothing is left to be written."""
 
+#: The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs
+#: need as they are, then the rest, compressed. What is handed over is a kill pass.
 _START_SUPERVISOR = r"""
 P = []
 from_list = load
@@ -46,9 +49,8 @@ def program():
 import sys
 supervise(sys.argv[1], sys.argv[2:], program)
 """
-"""The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs need as they are, then the rest, compressed.
-What is handed over is a kill pass."""
 
+#: Of none of these may a kill pass need anything: what is handed over to sudo has the rest alone.
 _OFTEN = (
     "_supervisor.run_module",
     "_supervisor.watch",
@@ -56,25 +58,24 @@ _OFTEN = (
     "_supervisor.ssh_session",
     "_supervisor.idle",
 )
-"""Of none of these may a kill pass need anything: what is handed over to sudo has the rest alone."""
 
 _LENGTH_BYTES = 8
+#: Five times what the programs take today.
 _SHARED_BYTES = 256 * 1024
-"""Five times what the programs take today."""
 
 _PUBLISHED_SECONDS = 2.0
+#: Seconds to wait for who makes the programs, and between two looks.
 _LOOK_SECONDS = 0.005
-"""Seconds to wait for who makes the programs, and between two looks."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
     """What goes to the hosts."""
 
+    #: zlib in base64: the parts of the program, separated by NUL. See `ProgramTexts.parts`.
     kill_pass: str
-    """zlib in base64: the parts of the program, separated by NUL. See `ProgramTexts.parts`."""
+    #: Base64: first `supervisor_start` bytes of source text, then the other parts.
     supervisor: str
-    """Base64: first `supervisor_start` bytes of source text, then the other parts."""
     supervisor_start: int
 
 

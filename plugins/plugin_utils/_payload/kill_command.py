@@ -43,13 +43,14 @@ __all__ = (
     "parse_report",
 )
 
-# What Python below 3.6 ends with, before it has read anything that it does not understand.
+#: What Python below 3.6 ends with, before it has read anything that it does not understand.
 _TOO_OLD_STATUS = 97
+#: Characters. A report of 30,000 processes has 16 million, and its supervisor's as many; what is
+#: longer was not written by a kill pass.
 _MOST_OUTPUT_CHARACTERS = 32 * 1024 * 1024
-"""Characters. A report of 30,000 processes has 16 million, and its supervisor's as many; what is longer was not written by a kill pass."""
 
+#: Characters of one text in a report, of which a kill pass sends some hundred.
 _MOST_TEXT_CHARACTERS = 4096
-"""Characters of one text in a report, of which a kill pass sends some hundred."""
 
 _BOOTSTRAP = (
     "import sys;sys.version_info<(3,6)and sys.exit({too_old})\n"
@@ -94,8 +95,8 @@ class KillReport:
     spared: tuple[ReportedProcess, ...]
     unreadable: int
     escalated: bool
+    #: Whether a supervisor stood, or had done the work.
     supervised: bool
-    """Whether a supervisor stood, or had done the work."""
     seconds: float
 
     @classmethod

@@ -15,17 +15,18 @@ from __future__ import annotations
 import re
 import shlex
 
+#: Everything else goes as a number. Braces do, since bash expands them before it looks at quotes
+#: within backquotes.
 _CHANGED = re.compile(rb"[^ \"#&()*+,\-./0-9:;<=>?@A-Z\[\]^_a-z|~]")
-"""Everything else goes as a number. Braces do, since bash expands them before it looks at quotes within backquotes."""
 
+#: What printf has another word for.
 _SHORTER = {b"\n": b"\\n", b"%": b"%%"}
-"""What printf has another word for."""
 
+#: What single quotes alone do not keep in every login shell.
 _NEEDS_IT = re.compile(r"[!\\\n\r]")
-"""What single quotes alone do not keep in every login shell."""
 
+#: Bytes. One argument may have 128 KiB, the quotes of other levels included.
 _MOST_ARGUMENT_BYTES = 96 * 1024
-"""Bytes. One argument may have 128 KiB, the quotes of other levels included."""
 
 
 def carried(text: str, shell: str = "/bin/sh") -> str:

@@ -27,15 +27,16 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache imp
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
+#: Python before 3.6 runs the module without a supervisor.
 _TOO_OLD = "sys.version_info<(3,6)and os.execv(sys.executable,[sys.executable]+sys.argv[2:])"
-"""Python before 3.6 runs the module without a supervisor."""
 
+#: Reads its own bytes and not one more, which are the module's. No single quote: each of them is
+#: four characters on every level of quoting.
 _FROM_STDIN = (
     'import os,sys;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or b"";b=r({length});'
     f"{_TOO_OLD};"
     'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
-"""Reads its own bytes and not one more, which are the module's. No single quote: each of them is four characters on every level of quoting."""
 
 _FROM_FILE = (
     f"import os,sys,binascii;{_TOO_OLD};"
@@ -47,11 +48,11 @@ _FROM_WORD = (
     'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 
+#: What a request says of itself when it says nothing.
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
-"""What a request says of itself when it says nothing."""
 
+#: Characters of a task's name that ps shows.
 _TASK_CHARACTERS = 60
-"""Characters of a task's name that ps shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +62,11 @@ class Supervision:
     run: str
     lease: str
     task: GuardedTask
+    #: Whether the connection plugin may send the command a second time by itself.
     again: bool = False
-    """Whether the connection plugin may send the command a second time by itself."""
+    #: Whether it runs below an ssh server of its own and below the program of a become plugin,
+    #: which may keep the broken channel to itself.
     session: bool = False
-    """Whether it runs below an ssh server of its own and below the program of a become plugin, which may keep the broken channel to itself."""
 
     def before_stdin(self) -> tuple[str, bytes]:
         """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
