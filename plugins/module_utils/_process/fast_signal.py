@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The signals of a host: what the module signal is made of, without its enums, which cost more than a whole scan of the host's processes.
+"""The signals of a host: the C part of the module `signal`, without its enums.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+The enums cost more than a whole scan of the host's processes.
 """
 
 try:

@@ -1,10 +1,13 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Masks for what a command line says by its form to be a secret: credentials in URLs, and the values of passwords, secrets and tokens.
+"""Masks for secrets that a command line shows by its form.
 
-Private to the collection treekill.remote. Runs on hosts and on the controller: standard library, Python 3.6 and later.
-ansible-core masks the same in the command lines that it shows (heuristic_log_sanitize, PASSWD_ARG_RE), and more than that: any text up to an at sign.
+They cover credentials in URLs, and the values of passwords, secrets and tokens. Used on hosts and
+on the controller.
+
+ansible-core masks the same forms in the command lines that it shows (heuristic_log_sanitize,
+PASSWD_ARG_RE). It also masks any text up to an at sign.
 """
 
 import re
@@ -15,22 +18,22 @@ if TYPE_CHECKING:
 
 MASK = "********"
 
-#: What names a secret: PGPASSWORD, --db-pass, MYSQL_PWD, AWS_SECRET_ACCESS_KEY, --ssl-key; not PWD,
-#: not keyserver, and nothing with passive.
+#: The name of a secret: PGPASSWORD, --db-pass, MYSQL_PWD, AWS_SECRET_ACCESS_KEY, --ssl-key. Not
+#: PWD, not keyserver, and no name with passive.
 _NAME = (
     r"[\w.-]*(?:passw(?:or)?d|passwrd|pass-?phrase|sshpass|(?<![a-z])pass(?!ive|enger|ed|thr|age)|secret|token"
     r"|(?:api|access|private)[_-]?key|(?<![a-z])key(?![a-z])|[_-]pwd)[\w.-]*"
 )
 
-#: A word as a shell reads it. What is cut off at the end has no closing quotation mark.
+#: A word as a shell reads it. A word that is cut off at its end has no closing quotation mark.
 _VALUE = r"""(?:'[^']*(?:'|$)|"[^"]*(?:"|$)|\\.|[^\s'"\\])+"""
 
 _URLS = [
-    # The password of a URL may hold anything; where it is cut off there is no at sign.
+    # The password of a URL may hold any character. A URL that is cut off has no at sign.
     (re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):\S*@", re.IGNORECASE), r"\1:%s@" % MASK),
-    # A token instead of a user's name, as services for git take it.
+    # A token instead of a user's name, as services for git accept it.
     (re.compile(r"(https?://)[^\s/@:]+@", re.IGNORECASE), r"\1%s@" % MASK),
-    # The same without a scheme, as rsync takes it.
+    # A URL without a scheme, as rsync accepts it.
     (re.compile(r"(?<![\w/.:@-])([\w.-]+):[^\s/@]+@(?=[\w.\[-])"), r"\1:%s@" % MASK),
 ]
 
@@ -40,7 +43,7 @@ _CUT_URLS = [
         re.compile(r"([a-z][a-z0-9+.-]*://[^\s/@:]*):(?!\d{1,5}/)[^\s@]*$", re.IGNORECASE),
         r"\1:%s" % MASK,
     ),
-    # A token, or the name of a host: that shows only behind its at sign.
+    # A token or the name of a host: only the at sign behind it would show which.
     (re.compile(r"(https?://)[^\s/@:]+$", re.IGNORECASE), r"\1%s" % MASK),
 ]
 
@@ -52,7 +55,8 @@ _PAIR = re.compile(
 _PARAMETER = re.compile(r"([&?]%s=)[^&'\"]+" % _NAME, re.IGNORECASE)
 _VERBS = ("pass", "password", "passwd")
 
-#: Text in quotation marks, those of a text within another text too; a list; an object; a number.
+#: Text in quotation marks, also in those of a text within another text; a list; an object; a
+#: number.
 _JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]"'\[{]+)"""
 
 _WORDS = [
@@ -80,12 +84,12 @@ _WORDS = [
     ),
 ]
 
-#: Programs whose options are no names: the program, the option, whether the next word is its value,
-#: and what stands before the secret in that.
+#: Programs whose options do not name their secrets. Each has: the program, the option, whether the
+#: next word is the option's value, and what stands before the secret in that value.
 _PROGRAMS = [
-    # Its options, and then those of another program.
+    # First the options of sshpass, then those of another program.
     (r"sshpass(?:\s+-[vhVe]\S*|\s+-[fdP]\s*\S+)*", r"-p", True, ""),
-    # Apart from its option is the name of a database.
+    # A word apart from the option is the name of a database.
     (r"(?:mysql|mariadb)[\w-]*", r"-p", False, ""),
     (r"mongo\w*", r"-p", True, ""),
     (r"redis-cli", r"-a", True, ""),
@@ -96,7 +100,10 @@ _PROGRAMS = [
 
 
 class Option:
-    """An option of a program, in a text and among words. Once: what follows its value is another program's."""
+    """An option of a program, in a text and among words.
+
+    once: what follows its value belongs to another program.
+    """
 
     def __init__(self, program: str, option: str, apart: bool, behind: str) -> None:
         self.once = program.startswith("sshpass")
@@ -110,13 +117,13 @@ class Option:
         )
 
     def mask_text(self, text: str) -> str:
-        """A text without its value."""
+        """Return the text with the option's value masked."""
         found = self._program_in_text.search(text)
         if not found:
             return text
         rest = text[found.end() :]
         if self.once:
-            # It comes next, or not at all.
+            # The option comes next, or it is not there.
             option = self._in_text.match(rest, len(rest) - len(rest.lstrip()))
             return (
                 text
@@ -132,7 +139,7 @@ class Option:
         return found.group(1) + self.mask_value(found.group(2))
 
     def mask_value(self, value: str) -> str:
-        """What stands before the secret, and a mask for the rest."""
+        """Return what stands before the secret, and a mask for the rest."""
         before, behind, dummy = (
             value.lstrip("'\"").partition(self.behind) if self.behind else ("", "", value)
         )
@@ -143,12 +150,12 @@ _OPTIONS = [Option(*words) for words in _PROGRAMS]
 
 _PROGRAM = re.compile("|".join("(?:%s)" % one.program.pattern for one in _OPTIONS))
 
-#: Without any of these there is nothing to mask. A report may have ten thousand command lines.
+#: A text without any of these has nothing to mask. A report may have ten thousand command lines.
 _LIKELY = re.compile(r"pass|secret|token|key|pwd|authorization|bearer", re.IGNORECASE)
 
 
 def mask_urls(text: str) -> str:
-    """A text without the credentials of URLs."""
+    """Return the text with the credentials of URLs masked."""
     if "@" in text and ":" in text:
         for pattern, masked in _URLS:
             text = pattern.sub(masked, text)
@@ -156,7 +163,10 @@ def mask_urls(text: str) -> str:
 
 
 def mask_words(text: str, cut: bool = False) -> str:
-    """A text without what its form says to be a secret. cut: whether something is missing at its end."""
+    """Return the text with everything masked that its form shows to be a secret.
+
+    cut: whether something is missing at the end of the text.
+    """
     text = mask_urls(text)
     if cut and "://" in text:
         for pattern, masked in _CUT_URLS:
@@ -171,9 +181,12 @@ def mask_words(text: str, cut: bool = False) -> str:
 
 
 def mask_command(text: str, cut: bool = False) -> str:
-    """A command line, to be shown, without what its form says to be a secret. Where NUL stands between its words, each is looked at as a whole.
+    """Return a command line to be shown, with everything masked that its form shows to be a secret.
 
-    A value goes to the end of its word, blanks included. cut: whether something is missing at its end.
+    Where NUL separates its words, each word is masked as a whole. A value then goes to the end of
+    its word, including blanks.
+
+    cut: whether something is missing at the end of the text.
     """
     words = text.split("\0")
     if not words[1:]:
@@ -211,5 +224,5 @@ def mask_command(text: str, cut: bool = False) -> str:
             option = None
         name = word.rpartition("/")[2]
         option = next((one for one in _OPTIONS if one.program.fullmatch(name)), option)
-    # Masked as a whole once more: a program may take several words for one text.
+    # Mask the joined words once more: a program may take several words for one text.
     return mask_words(" ".join(shown), cut)

@@ -1,64 +1,64 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a process of a host is: its identity, its line of the process table, and how the lines hang together.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
-"""
+"""The model of a process: its identity, its line of the process table, and its relatives."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable, Iterator, List, Optional, Protocol, Tuple
 
     class ProcessTable(Protocol):
-        """What the kill pass asks about the processes of a host. ProcTable says what each method means."""
+        """The questions of a kill pass about a host's processes. ProcTable explains each method."""
 
         @property
         def method(self) -> str:
             """How the table is read: proc or ps."""
 
         def pids(self) -> "List[int]":
-            """Every pid there is now."""
+            """Return every current pid."""
 
         def last_pid(self) -> "Optional[int]":
-            """The pid that was given last."""
+            """Return the pid that was given last."""
 
         def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
-            """(pid, environment) of each."""
+            """Yield (pid, environment) for each pid."""
 
         def environment(self, pid: int) -> bytes:
-            """The environment of one process."""
+            """Return the environment of one process."""
 
         def process(self, pid: int) -> "Optional[Process]":
-            """Whoever has the pid now."""
+            """Return the process that has the pid now."""
 
         def arguments(self, pid: int) -> "List[bytes]":
-            """The command line."""
+            """Return the command line."""
 
         def effective_uid(self, pid: int) -> "Optional[int]":
-            """The effective user id."""
+            """Return the effective user id."""
 
         def program(self, pid: int) -> str:
-            """The file name of its program."""
+            """Return the file name of the process's program."""
 
         def dispositions(self, pid: int) -> "Tuple[int, int]":
-            """Masks of the signals that it ignores, and of those that it handles."""
+            """Return the masks of the signals that it ignores, and of those that it handles."""
 
         def cgroup(self, pid: int) -> bytes:
-            """The control groups."""
+            """Return the control groups."""
 
         def thread_group(self, pid: int) -> "Optional[int]":
-            """The process to which a process or thread number belongs."""
+            """Return the process to which a process or thread number belongs."""
 
         def children(self, pid: int) -> "List[int]":
-            """The children of a process."""
+            """Return the children of a process."""
 
         def now(self) -> int:
-            """Now, as start times are told."""
+            """Return the current time, in the unit of start times."""
 
 
 class ProcessId:
-    """Who a process is: its pid and its start time (clock ticks since boot). A pid alone may be somebody else by now."""
+    """The identity of a process: its pid and its start time (clock ticks since boot).
+
+    A pid alone may belong to another process by now.
+    """
 
     __slots__ = ("pid", "start")
 
@@ -77,7 +77,11 @@ class ProcessId:
 
 
 class Process:
-    """One line of the process table: identity, parent, state letter, number of threads, name, and whether it is the kernel's own."""
+    """One line of the process table.
+
+    It holds identity, parent, state letter, number of threads, name, and whether the process is a
+    thread of the kernel.
+    """
 
     __slots__ = ("id", "ppid", "state", "threads", "comm", "kernel")
 
@@ -99,12 +103,16 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """False for a zombie. One whose first thread has ended while others run on (state Z, several threads) is alive."""
+        """Whether the process has not ended. A zombie has.
+
+        A process whose first thread has ended while others run on is alive: state Z, several
+        threads.
+        """
         return self.threads > 1 or self.state not in "ZX"
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal or a debugger has stopped it."""
+        """Whether a signal or a debugger has stopped the process."""
         return self.state in "Tt"
 
     def __repr__(self) -> str:
@@ -116,9 +124,12 @@ def descendants(
     children: "Callable[[int], Iterable[int]]",
     leave_out: "Callable[[int], bool]",
 ) -> "List[int]":
-    """All pids below tops, parents before children, each once, also where the table was torn into a circle while it was read.
+    """Return all pids below `tops`, parents before children, each once.
 
-    What leave_out says True to is not in the list, nor is what can be reached through it only.
+    The table may have been torn into a circle while it was read.
+
+    leave_out: pids for which it returns True are left out, and so is what is reachable only through
+    them.
     """
     order: List[int] = []
     queue = list(tops)
@@ -133,7 +144,11 @@ def descendants(
 
 
 def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") -> "List[Process]":
-    """The parents of a process, nearest first, without pid 1 and 0. Ends where a pid was given anew: the parent is younger, or below its child."""
+    """Return the parents of a process, nearest first, without pid 1 and 0.
+
+    The list ends at a pid that was given anew: such a parent is younger than its child, or stands
+    below it.
+    """
     chain: List[Process] = []
     known = {0, 1, process.id.pid}
     while process.ppid not in known:

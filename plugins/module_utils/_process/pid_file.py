@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The process that a pid file names, if the file can be believed.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-
-A pid file is a number that somebody wrote down once. Whoever can write it, or put another file into its place, chooses who gets killed; and when its
-process is gone the number belongs to a stranger sooner or later.
+A pid file holds a number that was written once. A user who can write or replace the file chooses
+which process gets killed. When the process has ended, its number belongs to another process sooner
+or later.
 """
 
 import errno
@@ -25,23 +24,23 @@ if TYPE_CHECKING:
         ProcessTable,
     )
 
-#: A number, with some blanks perhaps; a file of more bytes holds more than that.
+#: A pid file holds a number, and blanks perhaps. A longer file holds more than that.
 LONGEST_FILE_BYTES = 32
 #: Symbolic links that the kernel follows in one path: see path_resolution(7).
 MOST_LINKS = 40
-#: Seconds by which a file may seem to be older than the process that wrote it, or to be from the future: the times are multiples of the kernel's tick,
-#: of 10 ms at most.
+#: Seconds by which a file may seem older than the process that wrote it, or seem to be from the
+#: future. The times are multiples of the kernel's tick, which is 10 ms at most.
 TICK_SECONDS = 0.02
 
 
 class NotBelieved(ValueError):
-    """The file can't be believed; the text says why."""
+    """The file can't be believed. The text of the error gives the reason."""
 
 
 def process_of(path: str, table: "ProcessTable") -> "Optional[Process]":
-    """The process that the file names; None if nobody has that pid.
+    """Return the process that the file names; None if no process has that pid.
 
-    Raises NotBelieved, and FileNotFoundError where there is no such file.
+    Raises NotBelieved, and FileNotFoundError if there is no such file.
     """
     if table.method != "proc":
         raise NotBelieved(
@@ -71,7 +70,11 @@ def process_of(path: str, table: "ProcessTable") -> "Optional[Process]":
 
 
 def _open(path: str) -> "Tuple[int, str, List[Tuple[str, int]]]":
-    """A descriptor of the file, its directory without symbolic links, and (path, owner) of each link on the way there."""
+    """Open the file. Return (descriptor, directory, links).
+
+    directory: its path, without symbolic links.
+    links: (path, owner) of each symbolic link on the way to it.
+    """
     try:
         here, directory, name, links = _go_through(path)
         try:
@@ -93,9 +96,14 @@ def _open(path: str) -> "Tuple[int, str, List[Tuple[str, int]]]":
 
 
 def _go_through(path: str) -> "Tuple[int, str, str, List[Tuple[str, int]]]":
-    """(descriptor of the directory, its path without links, name in it, links): the links of a path, the last component left as it is.
+    """Follow the path to its last component. Return (descriptor, directory, name, links).
 
-    One component after the other, each within the directory that was opened before: what is looked at is what was gone through.
+    descriptor, directory: of the last directory, and its path without links.
+    name: of the last component within it, which is not followed.
+    links: the symbolic links of the path.
+
+    Each component is opened within the directory that was opened before. So the checks apply to the
+    directories that were really passed.
     """
     waiting = [part for part in path.split("/") if part not in ("", ".")] or ["."]
     links: List[Tuple[str, int]] = []
@@ -124,7 +132,7 @@ def _go_through(path: str) -> "Tuple[int, str, str, List[Tuple[str, int]]]":
 
 
 def check_file(path: str, found: "os.stat_result") -> None:
-    """A regular file with one name, that nobody but its owner can write."""
+    """Check that the file is a regular one with one name, which only its owner can write."""
     if not stat.S_ISREG(found.st_mode):
         raise NotBelieved("pid file %s is no regular file" % path)
     if found.st_nlink != 1:
@@ -137,7 +145,10 @@ def check_file(path: str, found: "os.stat_result") -> None:
 
 
 def check_links(path: str, links: "List[Tuple[str, int]]", owner: int) -> None:
-    """A link in the path decides which file it leads to: it has to be root's, the file's owner's, or of the user who asks."""
+    """Check that each link in the path belongs to root, the file's owner or the user who asks.
+
+    A link decides which file the path leads to.
+    """
     for link, user in links:
         if user not in (0, owner, os.geteuid()):
             raise NotBelieved(
@@ -147,7 +158,10 @@ def check_links(path: str, links: "List[Tuple[str, int]]", owner: int) -> None:
 
 
 def check_directories(directory: str) -> None:
-    """Nobody but root may put another file of root's into the place of this one. directory: without symbolic links in it."""
+    """Check that only root may replace this file of root's.
+
+    directory: without symbolic links in it.
+    """
     while True:
         found = os.stat(directory)
         if found.st_uid != 0 or (found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX):
@@ -160,7 +174,7 @@ def check_directories(directory: str) -> None:
 
 
 def number_in(path: str, content: bytes) -> int:
-    """The pid that the file says."""
+    """Return the pid that the file holds."""
     text = content.strip(b" \t\n")
     if len(content) > LONGEST_FILE_BYTES or not text.isdigit() or text.startswith(b"0"):
         raise NotBelieved("pid file %s does not hold one number, a pid" % path)
@@ -170,7 +184,13 @@ def number_in(path: str, content: bytes) -> int:
 def check_match(
     path: str, found: "os.stat_result", process: "Process", start: float, user: "Optional[int]"
 ) -> None:
-    """The file was written between the start of this process and now, by root or by the user that the process runs as. start: seconds since the epoch."""
+    """Check that the process, or root, wrote the file while the process was running.
+
+    The file must have been written between the start of the process and now. Its owner must be root
+    or the user of the process.
+
+    start: seconds since the epoch.
+    """
     if found.st_mtime < start - TICK_SECONDS:
         raise NotBelieved(
             "pid file %s is stale: it was written %.0f s before pid %d, %s, was started"
@@ -189,7 +209,7 @@ def check_match(
 
 
 def started(process: "Process") -> float:
-    """When a process was started, in seconds since the epoch, by the clock as it goes now."""
+    """Return when a process was started, in seconds since the epoch, by the current clock."""
     try:
         ticks = float(os.sysconf("SC_CLK_TCK"))
         return time.time() - time.clock_gettime(CLOCK_BOOTTIME) + process.id.start / ticks

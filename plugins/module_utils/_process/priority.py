@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The first turn on a busy host, for as long as a tree is hunted: what forks and exits faster than the pass gets the processor is not caught.
+"""Real-time scheduling on a busy host, while a tree is being searched.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+A tree that forks and exits faster than the pass gets the processor can't be caught.
 """
 
 import os
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class FirstTurn:
-    """Context manager: real-time scheduling, where this process may have it. What it starts does not inherit that, see sched(7)."""
+    """A context manager: real-time scheduling, if this process may have it.
+
+    Processes that it starts do not inherit it, see sched(7).
+    """
 
     def __init__(self) -> None:
         self._before: Any = None
@@ -26,7 +29,7 @@ class FirstTurn:
                 os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
                 self._before = policy
         except (AttributeError, OSError):
-            pass  # root's right alone, and Linux's
+            pass  # only root may do it, and only on Linux
 
     def __exit__(self, *dummy: object) -> None:
         if self._before is not None:

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The processes of a host, read from /proc, each known by its pid and start time.
+"""The processes of a host, read from /proc, each identified by its pid and start time.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+Blind spots:
 
-Blind spots: a process that overwrites its own environment block (setproctitle) no longer shows what was in it; with hidepid the
-processes of others are not there at all; /proc of another pid namespace than our own gives numbers that mean nothing to kill.
+- A process that overwrites its own environment block (setproctitle) does not show it any more.
+- With hidepid, the processes of other users are not listed at all.
+- /proc of another pid namespace has numbers that mean other processes to kill(2).
 """
 
 import os
@@ -25,22 +26,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
-#: See clock_gettime(2); Python 3.6 has no name for it.
+#: See clock_gettime(2). Python 3.6 has no name for it.
 CLOCK_BOOTTIME = 7
 
-#: Most environments and all but freak command lines fit in one read; what is longer is read on.
+#: Most environments and nearly all command lines fit in one read. Longer ones take further reads.
 _READ_BYTES = 32768
 
 
 def parse_stat(raw: bytes) -> "Process":
-    """A line of /proc/PID/stat, see proc_pid_stat(5). The name may hold brackets, spaces, newlines and bytes that are no UTF-8.
+    """Return the process that a line of /proc/PID/stat describes, see proc_pid_stat(5).
 
-    Raises ValueError or IndexError for half a line, or another.
+    The name may hold brackets, spaces, newlines and bytes that are not UTF-8.
+
+    Raises ValueError or IndexError for half a line, or another text.
     """
     left, dummy, right = raw.rpartition(b") ")
     pid, dummy, comm = left.partition(b" (")
     field = right.split()
-    # PF_KTHREAD is 0x00200000 in every Linux since 2.6
+    # PF_KTHREAD is 0x00200000 in every Linux since 2.6.
     kernel = bool(int(field[6]) & 0x200000)
     return Process(
         ProcessId(int(pid), int(field[19])),
@@ -53,14 +56,17 @@ def parse_stat(raw: bytes) -> "Process":
 
 
 def _number_behind(label: bytes, raw: bytes, place: int) -> "Optional[int]":
-    """The word at that place of the line that begins with the label; None if there is no such line, or no number in it."""
+    """Return the number at that place of the line that begins with the label.
+
+    Return None if there is no such line, or no number in that place.
+    """
     at = raw.find(label)
     words = raw[at : at + 60].split() if at >= 0 else []
     return int(words[place]) if len(words) > place and words[place].isdigit() else None
 
 
 def _mask_behind(label: bytes, raw: bytes) -> int:
-    """The hexadecimal number behind the label; 0 without one."""
+    """Return the hexadecimal number behind the label; 0 without one."""
     words = raw.partition(label)[2][:40].split(None, 1)
     try:
         return int(words[0], 16) if words else 0
@@ -69,34 +75,42 @@ def _mask_behind(label: bytes, raw: bytes) -> int:
 
 
 class ProcTable:
-    """Reads /proc. Methods give None, or nothing, for a process that is gone, and None for an environment that may not be read."""
+    """The process table, read from /proc.
+
+    Methods return None, or nothing, for a process that has ended. They return None for an
+    environment that may not be read.
+    """
 
     method = "proc"
 
     def __init__(self, mount: str = "/proc") -> None:
         self._mount = mount + "/"
         own = os.getpid()
-        # CONFIG_PROC_CHILDREN: in every distribution's kernel of today, not in all of the older ones.
+        # CONFIG_PROC_CHILDREN: the kernels of all current distributions have it, some older ones do
+        # not.
         self._lists_children = os.path.exists("%s%d/task/%d/children" % (self._mount, own, own))
-        # Mounted with hidepid: the processes of others don't show, though they can be asked for by kill.
+        # With hidepid the processes of others are not listed, though kill(2) reaches them.
         self.hidepid = not os.access(self._mount + "1/stat", os.R_OK)
         self._index: Optional[Dict[int, List[int]]] = None
 
     @property
     def usable(self) -> bool:
-        """Whether there is a /proc, and of our own pid namespace."""
+        """Whether there is a /proc, and one of this process's own pid namespace."""
         try:
             return os.readlink(self._mount + "self") == str(os.getpid())
         except OSError:
             return False
 
     def pids(self) -> "List[int]":
-        """Every pid there is now."""
+        """Return every current pid."""
         self._index = None
         return [int(name) for name in self._list("") if name.isdigit()]
 
     def last_pid(self) -> "Optional[int]":
-        """The pid that was given last, to a process or thread, in our pid namespace; None where the kernel does not say."""
+        """Return the last pid given to a process or thread in this pid namespace.
+
+        Return None if the kernel does not show it.
+        """
         self._index = None
         raw = self._read("sys/kernel/ns_last_pid")
         try:
@@ -105,9 +119,11 @@ class ProcTable:
             return None
 
     def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
-        """(pid, environment) of each, NUL-separated; None instead of the environment where it may not be read.
+        """Yield (pid, environment) for each pid. The entries are separated by NUL.
 
-        This loop runs over all processes of the host: what is slow here makes every kill slow.
+        The environment is None if it may not be read.
+
+        This loop runs over all processes of the host: if it is slow, every kill is slow.
         """
         form = self._mount + "%d/environ"
         system_open, system_read, system_close, read_only = os.open, os.read, os.close, os.O_RDONLY
@@ -118,11 +134,11 @@ class ProcTable:
                 yield pid, None
                 continue
             except ProcessLookupError:
-                yield pid, b""  # a zombie: newer kernels don't open it, older ones show nothing
+                yield pid, b""  # a zombie: newer kernels do not open it, older ones show nothing
                 continue
             except OSError as error:
                 if error.errno not in SHORTAGE:
-                    continue  # gone since the listing
+                    continue  # it has ended since the listing
                 other = self._open_patiently(error, form % pid)
                 if other is None:
                     continue
@@ -134,13 +150,13 @@ class ProcTable:
             except OSError as error:
                 if error.errno in SHORTAGE:
                     raise
-                continue  # gone between open and read
+                continue  # it has ended between open and read
             finally:
                 system_close(descriptor)
             yield pid, content
 
     def environment(self, pid: int) -> bytes:
-        """The environment of one process; empty if it is gone or may not be read."""
+        """Return the environment of one process; empty if it has ended or may not be read."""
         for dummy, content in self.environments((pid,)):
             if content:
                 return content
@@ -153,13 +169,15 @@ class ProcTable:
         return b""
 
     def process(self, pid: int) -> "Optional[Process]":
-        """Whoever has the pid now."""
+        """Return the process that has the pid now."""
         raw = self._read("%d/stat" % pid)
         try:
             if raw:
                 return parse_stat(raw)
         except (IndexError, ValueError):
-            pass  # no kernel is known to write that; whoever it is can be named, and never be taken for another
+            # no known kernel writes that; the process can be named, and is never taken for another
+            # one
+            pass
         if raw or self.hidepid:
             from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
                 hidden_process,
@@ -169,17 +187,20 @@ class ProcTable:
         return None
 
     def arguments(self, pid: int) -> "List[bytes]":
-        """The command line of a process, empty for the kernel's own and for zombies."""
+        """Return the command line of a process, empty for threads of the kernel and zombies."""
         raw = self._read("%d/cmdline" % pid)
         return raw.rstrip(b"\0").split(b"\0") if raw else []
 
     def effective_uid(self, pid: int) -> "Optional[int]":
-        """The effective user id. Not the owner of the directory: that is root's for every process that may not be dumped."""
+        """Return the effective user id.
+
+        The owner of the directory is not used: it is root for every process that may not be dumped.
+        """
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nUid:", raw, 2)
 
     def program(self, pid: int) -> str:
-        """The file name of the program that a process executes; empty if it is gone, or may not be read."""
+        """Return the file name of the program; empty if the process has ended or hides it."""
         try:
             name = os.readlink("%s%d/exe" % (self._mount, pid))
         except OSError:
@@ -187,21 +208,30 @@ class ProcTable:
         return name.rpartition("/")[2].partition(" (deleted)")[0]
 
     def dispositions(self, pid: int) -> "Tuple[int, int]":
-        """The signals that a process ignores, and those that it handles, as masks in which signal 1 is the lowest bit."""
+        """Return the signals that a process ignores, and those that it handles.
+
+        They are masks in which signal 1 is the lowest bit.
+        """
         raw = self._read("%d/status" % pid) or b""
         return _mask_behind(b"\nSigIgn:", raw), _mask_behind(b"\nSigCgt:", raw)
 
     def cgroup(self, pid: int) -> bytes:
-        """The control groups of a process, as proc_pid_cgroup(5) tells them; empty if it is gone, and without such groups."""
+        """Return the control groups of a process, in the format of proc_pid_cgroup(5).
+
+        Return nothing if it has ended, or if there are no such groups.
+        """
         return self._read("%d/cgroup" % pid) or b""
 
     def thread_group(self, pid: int) -> "Optional[int]":
-        """The number itself if it is that of a process, another if it is that of a further thread of one: /proc knows both, and lists only the first."""
+        """Return the pid of the process to which a process or thread number belongs.
+
+        /proc knows the numbers of both, and lists only those of processes.
+        """
         raw = self._read("%d/status" % pid) or b""
         return _number_behind(b"\nTgid:", raw, 1)
 
     def children(self, pid: int) -> "List[int]":
-        """The children of all threads of a process."""
+        """Return the children of all threads of a process."""
         if not self._lists_children:
             if self._index is None:
                 from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
@@ -217,11 +247,11 @@ class ProcTable:
                     map(int, (self._read("%d/task/%s/children" % (pid, thread)) or b"").split())
                 )
             except ValueError:
-                pass  # no kernel writes that; what stands before it is taken
+                pass  # no kernel writes that; the children before it count
         return found
 
     def now(self) -> int:
-        """Now, as start times are told: in clock ticks since boot. 0 where the kernel does not say."""
+        """Return the clock ticks since boot, as in start times; 0 if the kernel does not say."""
         try:
             return int(time.clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         except OSError:
@@ -244,7 +274,10 @@ class ProcTable:
 
     @staticmethod
     def _open_patiently(error: "OSError", path: str) -> "Optional[int]":
-        """A descriptor, where there was none to be had; None if the file has gone meanwhile. Raises OSError where there is still none."""
+        """Open the file when a descriptor is free again. Return None if the file is gone by then.
+
+        Raises OSError if there is still no descriptor.
+        """
         try:
             descriptor: int = patiently(error, os.open, path, os.O_RDONLY)
         except OSError as last:

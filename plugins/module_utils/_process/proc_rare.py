@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What of /proc only few hosts and few processes need: long files, first threads that have ended, old kernels, hidepid.
+"""The parts of /proc that few hosts and few processes need.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+They are: long files, processes whose first thread has ended, old kernels, and hidepid.
 """
 
 import os
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-#: Bytes of one read, and those after which reading ends: the kernel allows 6 MiB of arguments and environment.
+#: Bytes of one read, and bytes after which reading ends. The kernel allows 6 MiB of arguments and
+#: environment.
 _CHUNK_BYTES = 1 << 16
 _LONGEST_BYTES = 8 << 20
 
 
 def read_on(descriptor: int, content: bytes) -> bytes:
-    """What was read so far and all that follows it."""
+    """Return what was read so far, and all that follows it."""
     parts = [content]
     total = len(content)
     while content and total < _LONGEST_BYTES:
@@ -37,7 +38,10 @@ def read_on(descriptor: int, content: bytes) -> bytes:
 
 
 def thread_environment(mount: str, pid: int) -> bytes:
-    """The environment of a process by way of its threads: one whose first thread has ended shows none under its own number."""
+    """Return the environment of a process, read from its threads.
+
+    A process whose first thread has ended shows none under its own number.
+    """
     try:
         for thread in os.listdir("%s%d/task" % (mount, pid)):
             with open("%s%d/task/%s/environ" % (mount, pid, thread), "rb") as environ:
@@ -47,12 +51,12 @@ def thread_environment(mount: str, pid: int) -> bytes:
     except OSError as error:
         if error.errno in SHORTAGE:
             raise
-        # Gone, or not ours to read: no environment either way.
+        # It has ended or may not be read: there is no environment either way.
     return b""
 
 
 def children_by_parent(table: "ProcessTable") -> "Dict[int, List[int]]":
-    """The children of every process, for kernels that do not list them."""
+    """Return the children of every process, for kernels that do not list them."""
     index: Dict[int, List[int]] = {}
     for pid in table.pids():
         process = table.process(pid)
@@ -62,14 +66,16 @@ def children_by_parent(table: "ProcessTable") -> "Dict[int, List[int]]":
 
 
 def hidden_process(pid: int) -> "Optional[Process]":
-    """A process that /proc hides from us, with start time 0 and parent 0 for what we can't know; None if there is none.
+    """Return a process that /proc hides, with start time 0 and parent 0; None if there is none.
 
-    Without a start time it is never signalled, not even where that is allowed. It can be named as a survivor, and found by root.
+    Without a start time it is never signalled, even if that is allowed. It can be reported as a
+    survivor, and root can find it.
     """
     try:
         os.kill(pid, 0)
     except PermissionError:
         pass
     except (OSError, OverflowError):
-        return None  # OverflowError: a number that somebody has put into a cookie, and that no process can have
+        # OverflowError: a cookie may hold any number, also one that no process can have
+        return None
     return Process(ProcessId(pid, 0), 0, "?", 1, "hidden")

@@ -1,12 +1,14 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The processes of a host without /proc, as ps shows them: BSD, macOS.
+"""The processes of a host without /proc, as ps shows them: BSD and macOS.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+Blind spots besides those of /proc:
 
-Blind spots, besides those of /proc: start times have whole seconds; what is told is as old as the last call of ps; arguments and environment
-are one text, so an argument with a blank in it can't be told from two, nor a cookie within another variable's value from a cookie.
+- Start times are whole seconds.
+- The table is as old as the last call of ps.
+- Arguments and environment are one text. One argument with a blank in it looks like two.
+- A cookie within the value of another variable looks like a cookie.
 """
 
 import os
@@ -25,7 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-#: Seconds after which a table is too old to signal by, and the longest where ps itself is slow: pids are given in order and not given again so soon.
+#: Seconds after which a table is too old to signal by. The second number applies where ps itself is
+#: slow: pids are given in order, and not given again so soon.
 _STALE_SECONDS, _LONGEST_STALE_SECONDS = 0.05, 0.5
 #: Seconds that ps may take.
 _PS_SECONDS = 10.0
@@ -34,10 +37,13 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def parse_ps(line: str) -> "Optional[Tuple[Process, int, str]]":
-    """(process, uid, command line) of a line that ps wrote by _FORMAT, None for one that it did not. Start: the digits of date and time."""
+    """Return (process, uid, command line) of a line of ps in _FORMAT; None for another line.
+
+    The start time holds the digits of date and time.
+    """
     word = line.split(None, 9)
     try:
-        day_first = word[5].isdigit()  # macOS writes day and month as the locale has it
+        day_first = word[5].isdigit()  # macOS writes day and month in the order of the locale
         month = _MONTHS.index(word[6 if day_first else 5]) + 1
         day = int(word[5 if day_first else 6])
         start = int("%s%02d%02d%s" % (word[8], month, day, word[7].replace(":", "")))
@@ -54,7 +60,7 @@ def parse_ps(line: str) -> "Optional[Tuple[Process, int, str]]":
 
 
 class PsTable:
-    """Reads what ps writes. The same methods as ProcTable."""
+    """The process table, read from ps. It has the methods of ProcTable."""
 
     method = "ps"
 
@@ -83,10 +89,11 @@ class PsTable:
             raise OSError(
                 "ps %s failed: %s" % (" ".join(options), errors.strip() or "status %d" % status)
             )
-        # Good for as long as it took: otherwise, on a busy host, each question would be one for another ps.
+        # The table is good for as long as ps took. Otherwise, on a busy host, each question would
+        # run another ps.
         now = self._clock()
         self._stale_at = now + min(max(now - began, _STALE_SECONDS), _LONGEST_STALE_SECONDS)
-        # Not splitlines(): that also breaks at characters that a command line may hold.
+        # Not splitlines(): it also breaks at characters that a command line may hold.
         return output.split("\n")
 
     def _fresh(self) -> "Dict[int, Tuple[Process, int, str]]":
@@ -104,18 +111,19 @@ class PsTable:
         self._environments = {}
 
     def pids(self) -> "List[int]":
-        """Every pid there is now."""
+        """Return every current pid."""
         self._take()
         return list(self._processes)
 
     def last_pid(self) -> "Optional[int]":
-        """Unknown."""
+        """Return None: ps does not show it."""
         return None
 
     def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
-        """(pid, environment) of each as far as ps shows it, every word of it taken for an entry."""
+        """Yield (pid, environment) as far as ps shows it. Every word counts as an entry."""
         processes = self._fresh()
-        # One ps shows those of all: one for each process of a tree would take longer than the grace.
+        # One ps shows the environments of all processes. One ps for each process of a tree would
+        # take longer than the grace period.
         environments = self._environments or self._take_environments(processes)
         for pid in pids:
             if pid in environments:
@@ -124,13 +132,16 @@ class PsTable:
     def _take_environments(
         self, processes: "Dict[int, Tuple[Process, int, str]]"
     ) -> "Dict[int, bytes]":
-        """Those of the processes of a table, read after it, and as old as it: whoever asks for a newer table gets newer ones."""
+        """Return the environments of the processes of a table.
+
+        They are read after the table, and count as equally old: with a newer table come newer ones.
+        """
         for line in self._ps(self._environment_option, "-o", "pid=,args="):
             number, dummy, text = line.strip().partition(" ")
             try:
                 pid = int(number)
             except ValueError:
-                continue  # no line of ours
+                continue  # not a line of this format
             if pid in processes:
                 command = processes[pid][2]
                 words = text[len(command) :] if text.startswith(command) else ""
@@ -140,52 +151,58 @@ class PsTable:
         return self._environments
 
     def environment(self, pid: int) -> bytes:
-        """The environment of one process; empty if it is gone or ps does not show it."""
+        """Return the environment of one process; empty if it has ended or ps does not show it."""
         for dummy, content in self.environments((pid,)):
             return content or b""
         return b""
 
     def process(self, pid: int) -> "Optional[Process]":
-        """Whoever has the pid now."""
+        """Return the process that has the pid now."""
         row = self._fresh().get(pid)
         return row[0] if row is not None else None
 
     def arguments(self, pid: int) -> "List[bytes]":
-        """The command line, taken apart at its first two blanks: all that is asked of it is whether it is C(shell -c script)."""
+        """Return the command line, split at its first two blanks.
+
+        Its only use is to see whether it is `shell -c script`.
+        """
         row = self._fresh().get(pid)
         return (
             row[2].encode("utf-8", "replace").split(b" ", 2) if row is not None and row[2] else []
         )
 
     def effective_uid(self, pid: int) -> "Optional[int]":
-        """The effective user id."""
+        """Return the effective user id."""
         row = self._fresh().get(pid)
         return row[1] if row is not None else None
 
     @staticmethod
     def program(dummy_pid: int) -> str:
-        """Unknown: the name of the process says it, as a rule."""
+        """Return nothing: the name of the process shows the program in most cases."""
         return ""
 
     @staticmethod
     def dispositions(dummy_pid: int) -> "Tuple[int, int]":
-        """Unknown."""
+        """Return empty masks: ps does not show them."""
         return 0, 0
 
     @staticmethod
     def cgroup(dummy_pid: int) -> bytes:
-        """None: ps is asked where there is no Linux."""
+        """Return nothing: ps is used where there is no Linux."""
         return b""
 
     def thread_group(self, pid: int) -> "Optional[int]":
-        """The number itself: ps shows no threads."""
+        """Return the number itself: ps shows no threads."""
         return pid if pid in self._fresh() else None
 
     @staticmethod
     def now() -> int:
-        """Now, as start times are told: ps rounds them, and reckons from the time of boot, which is rounded as well."""
+        """Return the current time, in the unit of start times.
+
+        ps rounds start times. It computes them from the time of boot, which is rounded as well.
+        """
         return int(time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 1)))
 
     def children(self, pid: int) -> "List[int]":
-        """The children of a process."""
+        """Return the children of a process."""
         return [child for child, row in self._fresh().items() if row[0].ppid == pid]

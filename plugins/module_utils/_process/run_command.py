@@ -1,10 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs another program and collects what it says, under a deadline.
+"""Runs another program under a deadline, and collects its output.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-Not the subprocess module, which takes longer to import than a kill pass takes.
+It does not use the module subprocess, whose import takes longer than a kill pass.
 """
 
 import os
@@ -24,14 +23,17 @@ TIMEOUT_STATUS = 124 << 8
 
 
 def run_command(command: "List[str]", text: bytes, until: float) -> "Tuple[str, str, int]":
-    """stdout, stderr and wait status of a command that reads text, has a session of its own and may run until that monotonic time.
+    """Run a command. Return its standard output, its standard error and its wait status.
 
-    One that is not there says so on stderr, with status 127 << 8. One that takes too long is left alone: what root runs may be at work.
-    Raises OSError where there are no descriptors or processes for it.
+    The command reads `text` on standard input, has a session of its own, and may run until `until`
+    (monotonic time).
+
+    If there is no such command, its standard error holds that, and the status is 127 << 8. A
+    command that takes too long is left running: a program that runs as root may be at work. Raises
+    OSError if there are no descriptors or processes for it.
     """
-    host_signals.signal(
-        host_signals.SIGCHLD, host_signals.SIG_DFL
-    )  # whoever started us may have had it ignored: then there is no status
+    # the parent may have had SIGCHLD ignored: then there would be no status
+    host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)
     pipes: List[Tuple[int, int]] = []
     try:
         for dummy in range(3):
@@ -59,7 +61,7 @@ def run_command(command: "List[str]", text: bytes, until: float) -> "Tuple[str, 
 
 
 def _become(command: "List[str]", stdin: int, stdout: int, stderr: int) -> None:
-    """In the forked child: be the command."""
+    """Become the command, in the forked child."""
     try:
         os.setsid()
         host_signals.pthread_sigmask(host_signals.SIG_SETMASK, [])
@@ -74,7 +76,7 @@ def _become(command: "List[str]", stdin: int, stdout: int, stderr: int) -> None:
 
 
 def _exchange(stdin: int, text: bytes, outputs: "Tuple[int, int]", until: float) -> "List[bytes]":
-    """Write the text and read both outputs to their ends, or until that time. Closes all three."""
+    """Write the text, and read both outputs until they end or time is up. Close all three."""
     read: Dict[int, bytes] = dict.fromkeys(outputs, b"")
     os.set_blocking(stdin, False)
     poll = select.poll()
@@ -92,7 +94,7 @@ def _exchange(stdin: int, text: bytes, outputs: "Tuple[int, int]", until: float)
                 except BlockingIOError:
                     pass
                 except OSError:
-                    done = True  # it ended without reading: its errors say why
+                    done = True  # it ended without reading: its standard error gives the reason
             else:
                 chunk = os.read(descriptor, 65536)
                 read[descriptor] += chunk

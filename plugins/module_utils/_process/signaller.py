@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sends a signal to a process that is still the one it is meant for.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""Sends a signal to a process, if it is still the process for which the signal is meant."""
 
 import os
 
@@ -21,18 +18,19 @@ if TYPE_CHECKING:
         Process,
         ProcessId,
     )
-#: They differ: 17 and 19 on BSD and macOS for what is 19 and 18 on Linux.
+#: The numbers differ: on BSD and macOS they are 19, 9 and 17, on Linux 18, 9 and 19.
 SIGCONT, SIGKILL, SIGSTOP = (
     int(host_signals.SIGCONT),
     int(host_signals.SIGKILL),
     int(host_signals.SIGSTOP),
 )
-#: The shell around a pass ignores it, and so does the pass until it is ready for it: sent too early it is lost, and harms nobody.
+#: The shell around a pass ignores it. The pass ignores it as well until it can react. A signal that
+#: is sent too early is lost, and does no harm.
 SKIP_GRACE = int(host_signals.SIGUSR1)
 
 
 def ignore_signals() -> None:
-    """From here on the process outlives its channel, its terminal and its parents."""
+    """Let this process outlive its channel, its terminal and its parents."""
     for name in (
         "SIGHUP",
         "SIGINT",
@@ -47,15 +45,14 @@ def ignore_signals() -> None:
 
 
 def on_skip_grace(call: "Callable[[], None]") -> None:
-    """Call it when another pass for the same lease sends C(SKIP_GRACE)."""
+    """Call the function when another pass for the same lease sends `SKIP_GRACE`."""
     host_signals.signal(SKIP_GRACE, lambda dummy, frame: call())
 
 
 def signal_alarm(seconds: int) -> None:
-    """Have this process end by SIGALRM after so many seconds."""
-    host_signals.signal(
-        host_signals.SIGALRM, host_signals.SIG_DFL
-    )  # whoever started us may have had it ignored
+    """Let SIGALRM end this process after so many seconds."""
+    # the parent may have had it ignored
+    host_signals.signal(host_signals.SIGALRM, host_signals.SIG_DFL)
     host_signals.alarm(seconds)
 
 
@@ -65,19 +62,28 @@ def _pidfd_works() -> bool:
         host_signals.pidfd_send_signal(descriptor, 0)
         os.close(descriptor)
     except (AttributeError, OSError):
-        return False  # Python before 3.9, Linux before 5.3, or a container's filter that does not know the calls
+        # Python before 3.9, Linux before 5.3, or a container whose filter does not know the calls
+        return False
     return True
 
 
 class Signaller:
-    """Sends signals by identity. By pidfd where there is one: then nobody can take the pid between the check and the signal."""
+    """Sends signals by identity.
+
+    It uses a pidfd if there is one: then the pid can't change hands between the check and the
+    signal.
+    """
 
     def __init__(self, find: "Callable[[int], Optional[Process]]") -> None:
         self._find = find
         self._pidfd = _pidfd_works()
 
     def send(self, process: "ProcessId", signal: int) -> None:
-        """Raises ProcessLookupError if the process is gone (also when its pid is somebody else's now), PermissionError if it is out of reach."""
+        """Send the signal.
+
+        Raises ProcessLookupError if the process has ended, also if its pid belongs to another one
+        by now. Raises PermissionError if this process may not signal it.
+        """
         pid = process.pid
         if pid <= 1:
             raise ProcessLookupError("pid %d is never signalled" % pid)
@@ -86,10 +92,10 @@ class Signaller:
         try:
             descriptor = os.pidfd_open(pid) if self._pidfd else -1
         except OverflowError:
-            raise ProcessLookupError("%d is no pid" % pid)  # noqa: B904 - that is all there is to say
+            raise ProcessLookupError("%d is no pid" % pid)  # noqa: B904 - the number says all
         except OSError as error:
             if error.errno not in SHORTAGE:
-                raise ProcessLookupError("%d is no process: %s" % (pid, error))  # noqa: B904 - gone, or a thread of another one
+                raise ProcessLookupError("%d is no process: %s" % (pid, error))  # noqa: B904 - gone, or a thread of another process
             descriptor = -1
         if descriptor < 0:
             self._check(process)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The processes of a host as they stood at one moment: each file of /proc is read once, however many trees are looked for.
+"""The processes of a host at one moment.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+Each file of /proc is read once, however many trees are searched.
 """
 
 TYPE_CHECKING = False
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     )
 
 
-#: What is kept of a long environment: all that anybody asks of it. Of 200 processes with megabytes each, the rest would take more memory than the task.
+#: The entries that are kept of a long environment: no code needs any other. 200 processes may have
+#: megabytes each; the rest would take more memory than the task.
 _ASKED_FOR = (b"TREEKILL=", b"TREEKILL_KEEP=", b"INVOCATION_ID=", b"SSH_CONNECTION=")
-#: From this size on an environment is cut down to that, and a command line is not kept. Our own commands are shorter.
+#: From this size on, only those entries of an environment are kept, and a command line is not kept.
+#: The commands of this collection are shorter.
 _LONG_BYTES, _LONG_ARGUMENTS_BYTES = 8192, 1 << 17
-#: In place of an environment in which nothing of it was: it is not empty.
+#: Stands for an environment that had none of these entries: such an environment is not empty.
 _NOTHING = b"_="
 
 
 def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
-    """An environment, or of a long one what is asked of it."""
+    """Return the environment; of a long one only the entries that are needed."""
     if environment is None or len(environment) <= _LONG_BYTES:
         return environment
     return (
@@ -35,9 +37,11 @@ def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
 
 
 class Snapshot:
-    """The same methods as ProcTable, answered from what was read when it was made. For looking only: who is signalled is asked for anew.
+    """A process table with the methods of ProcTable, read once when it is made.
 
-    hidepid: whether the processes of others do not show.
+    It is for looking only: before a process is signalled, it is looked up anew.
+
+    hidepid: whether the processes of other users are hidden.
     """
 
     def __init__(self, table: "ProcessTable") -> None:
@@ -51,7 +55,8 @@ class Snapshot:
         self._users: Dict[int, Optional[int]] = {}
         for pid, seen in table.environments(table.pids()):
             process = table.process(pid)
-            # Read again, now that the pid is fixed to a process: it may have changed hands since.
+            # Read it again, now that the pid is fixed to a process: the pid may have changed hands
+            # since.
             content = table.environment(pid) if seen and b"TREEKILL=" in seen else seen
             if process is not None and (not content or self._is_still(process)):
                 self._environments[pid] = kept(content)
@@ -63,26 +68,26 @@ class Snapshot:
         return now is not None and now.id == process.id
 
     def shows(self, pid: int) -> bool:
-        """Whether the process is still there: what was read of it after the snapshot is its own only then."""
+        """Whether the process is still there. Only then are later readings its own."""
         process = self._processes.get(pid)
         return process is not None and self._is_still(process)
 
     def pids(self) -> "List[int]":
-        """Every pid there was."""
+        """Return every pid of that moment."""
         return list(self._processes)
 
     def last_pid(self) -> "Optional[int]":
-        """Of no use here: nobody is born."""
+        """Return None: a snapshot has no later pids."""
         return None
 
     def environments(self, pids: "Iterable[int]") -> "Iterator[Tuple[int, Optional[bytes]]]":
-        """(pid, environment) of each; None instead of the environment where it may not be read."""
+        """Yield (pid, environment) for each pid. The environment is None if it may not be read."""
         for pid in pids:
             if pid in self._processes:
                 yield pid, self._environments[pid]
 
     def environment(self, pid: int) -> bytes:
-        """The environment of one process; empty if there was none, or it may not be read."""
+        """Return the environment of one process; empty if it had none, or it may not be read."""
         process = self._processes.get(pid)
         if process is not None and not self._environments[pid] and process.threads > 1:
             content = kept(self._table.environment(pid))
@@ -92,11 +97,11 @@ class Snapshot:
         return self._environments.get(pid) or b""
 
     def process(self, pid: int) -> "Optional[Process]":
-        """Whoever had the pid."""
+        """Return the process that had the pid."""
         return self._processes.get(pid)
 
     def arguments(self, pid: int) -> "List[bytes]":
-        """The command line, as it was when it was asked for first. One of unusual length is read each time."""
+        """Return the command line at the first call. A very long one is read each time."""
         if pid in self._arguments:
             return self._arguments[pid]
         words = self._table.arguments(pid) if pid in self._processes else []
@@ -108,32 +113,32 @@ class Snapshot:
         return words
 
     def effective_uid(self, pid: int) -> "Optional[int]":
-        """The effective user id, as it was when it was asked for first; None for a process that is gone by now."""
+        """Return the effective user id at the first call; None if the process has ended by then."""
         if pid not in self._users:
             user = self._table.effective_uid(pid)
             self._users[pid] = user if self.shows(pid) else None
         return self._users[pid]
 
     def program(self, pid: int) -> str:
-        """The file name of its program, as it is now."""
+        """Return the file name of its current program."""
         return self._table.program(pid)
 
     def dispositions(self, pid: int) -> "Tuple[int, int]":
-        """Masks of the signals that it ignores, and of those that it handles, as they are now."""
+        """Return the current masks of the signals that it ignores, and of those that it handles."""
         return self._table.dispositions(pid)
 
     def cgroup(self, pid: int) -> bytes:
-        """The control groups: empty for whoever is gone by now."""
+        """Return the control groups: empty if the process has ended."""
         return self._table.cgroup(pid)
 
     def thread_group(self, pid: int) -> "Optional[int]":
-        """The number itself: only processes are listed."""
+        """Return the number itself: a snapshot lists only processes."""
         return pid if pid in self._processes else None
 
     def children(self, pid: int) -> "List[int]":
-        """The children of a process."""
+        """Return the children of a process."""
         return self._children.get(pid, [])
 
     def now(self) -> int:
-        """Now, as start times are told."""
+        """Return the current time, in the unit of start times."""
         return self._table.now()

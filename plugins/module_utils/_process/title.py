@@ -1,25 +1,27 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What ps shows of this process: its command line and environment, overwritten in place.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""What ps shows of this process: its command line and environment, overwritten in place."""
 
 import os
 
-#: What the title of a supervisor begins with. It stands here because each supervisor needs it, and most need nothing of _lease.
+#: The beginning of a supervisor's title. It stands here because each supervisor needs it, and most
+#: need nothing of _lease.
 SUPERVISOR_TITLE = "treekill: supervisor"
 
 
 def set_title(text: bytes, environment: bool = False) -> None:
-    """Show this text as our command line, where the old one stood; with environment, show no environment any more.
+    """Show this text as the command line of this process, in place of the old one.
 
-    The new one is cut where the old one ended. Where the kernel does not let us, everything stays as it was.
+    The text is cut at the end of the old command line. If the kernel does not allow it, nothing
+    changes.
+
+    environment: whether the environment is to be hidden as well.
     """
     try:
         with open("/proc/self/stat", "rb") as stat:
-            # proc_pid_stat(5): arg_start, arg_end, env_start and env_end are numbers 48 to 51, counted from 1 at the pid
+            # proc_pid_stat(5): arg_start, arg_end, env_start and env_end are numbers 48 to 51,
+            # counted from 1 at the pid.
             ends = [int(field) for field in stat.read().rpartition(b") ")[2].split()[45:49]]
         memory = os.open("/proc/self/mem", os.O_WRONLY)
     except (OSError, ValueError):
@@ -35,7 +37,7 @@ def set_title(text: bytes, environment: bool = False) -> None:
 
 
 def overwrite(memory: int, start: int, end: int, text: bytes) -> None:
-    """Fill that part of our memory with a text and NULs behind it."""
+    """Fill that part of this process's memory with a text, and with NULs behind it."""
     size = end - start
     if size > 1:
         os.pwrite(memory, text[: size - 1].ljust(size, b"\0"), start)
