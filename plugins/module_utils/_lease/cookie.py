@@ -1,15 +1,16 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The cookie: the environment variable by which a process says which lease it belongs to.
+"""The cookie: the environment variable that names the lease of a process.
 
-Private to the collection treekill.remote. Runs on the hosts and on the controller, so: standard library, Python 3.6 and later.
+TREEKILL=<run>/<lease>/<root pid>/<remote ppid>
 
-    TREEKILL=<run>/<lease>/<root pid>/<remote ppid>
+run has 16 and lease 8 lowercase hexadecimal digits, the pids are decimal. Used on hosts and on the
+controller.
 
-run is 16 and lease 8 lowercase hexadecimal digits, the pids are decimal. A POSIX shell on the host sets it, with C($$) and C($PPID):
-that is the root. `export` does not change what /proc shows as the environment of the exporting process, so the root has the text
-in its command line and only what it starts has it in the environment.
+A POSIX shell on the host sets it, with `$$` and `$PPID`: this shell is the root. `export` does not
+change the environment that /proc shows of the exporting process. So the root has the text in its
+command line, and only what it starts has it in the environment.
 """
 
 TYPE_CHECKING = False
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
 VARIABLE = "TREEKILL"
-#: Beside the cookie of a task that may lose its connection and go on: who comes to look for the dead can't tell it from them otherwise.
+#: Stands beside the cookie of a task that may lose its connection and go on. Otherwise a search for
+#: abandoned commands could not tell it from them.
 KEEP = "TREEKILL_KEEP=1"
 ANY_LEASE = "*"
 RUN_DIGITS = 16
@@ -32,12 +34,15 @@ def _is_hex(text: str, digits: int) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    """Whether it is a decimal number as the kernel writes pids. str.isdigit() knows the digits of other scripts as well."""
+    """Whether the text is a decimal number as the kernel writes pids.
+
+    str.isdigit() also accepts the digits of other scripts.
+    """
     return 0 < len(text) < 20 and _DIGITS.issuperset(text)
 
 
 class Cookie:
-    """One cookie, taken apart: run and lease as text, the pid of the root and of the root's parent as numbers."""
+    """The parts of a cookie: run and lease as text, pids of the root and its parent as numbers."""
 
     __slots__ = ("run", "lease", "root", "ppid")
 
@@ -61,7 +66,10 @@ class Cookie:
 
 
 def parse_cookie(value: str) -> "Cookie":
-    """The cookie that the text after C(TREEKILL=) says. Raises ValueError for everything else, C(spare) included."""
+    """Return the cookie that the text after `TREEKILL=` stands for.
+
+    Raises ValueError for any other text, also for `spare`.
+    """
     parts = value.split("/")
     if (
         len(parts) == 4
@@ -74,12 +82,20 @@ def parse_cookie(value: str) -> "Cookie":
 
 
 def export_command(run: str, lease: str, keep: bool = False) -> str:
-    """The POSIX shell command that sets the cookie; the shell that runs it becomes the root of the lease. keep: whether it outlives its connection."""
+    """Return the POSIX shell command that sets the cookie.
+
+    The shell that runs the command becomes the root of the lease.
+
+    keep: whether the task outlives its connection.
+    """
     return "export %s=%s/%s/$$/$PPID%s" % (VARIABLE, run, lease, " " + KEEP if keep else "")
 
 
 def check_names(run: str, lease: str) -> None:
-    """Raises ValueError for a run or a lease id that is none. The lease C(*), for every lease of the run, is one."""
+    """Raise ValueError if the run id or the lease id is malformed.
+
+    The lease `*` is valid, and means every lease of the run.
+    """
     if not _is_hex(run, RUN_DIGITS):
         raise ValueError(
             "not a run id: %r (expected %d lowercase hexadecimal digits)" % (run, RUN_DIGITS)
@@ -92,9 +108,12 @@ def check_names(run: str, lease: str) -> None:
 
 
 class CookieMatch:
-    """Recognises the processes of one lease, or with the lease C(*) of every lease of a run, by environment and command line.
+    """Recognises the processes of one lease by environment and command line.
 
-    root: only those of that root, which itself is known by other means. A command that was sent twice has two.
+    The lease `*` stands for every lease of the run.
+
+    root: match only processes of this root. The root itself is found by other means. A command that
+    was sent twice has two roots.
     """
 
     __slots__ = ("any_lease", "_prefix", "_root")
@@ -105,14 +124,18 @@ class CookieMatch:
         self._prefix = ("TREEKILL=%s/%s" % (run, "" if self.any_lease else lease + "/")).encode(
             "ascii"
         )
-        # The last line of defence: a shorter text would match strangers. What the names look like is the sender's business, see check_names().
+        # The last line of defence: a shorter text would match other processes. The sender checks
+        # the digits, see check_names().
         if len(self._prefix) != (26 if self.any_lease else 35):
             raise ValueError("not a run and a lease id: %r, %r" % (run, lease))
 
     def named_root(self, environment: bytes) -> "Optional[int]":
-        """The pid that the lease's cookie names as root, None without such a cookie. NUL-separated entries as in /proc/PID/environ.
+        """Return the pid that the lease's cookie names as root; None without such a cookie.
 
-        The word within the value of another variable is no cookie: an entry must begin with it.
+        The environment has entries separated by NUL, as in /proc/PID/environ.
+
+        An entry must begin with the cookie. The same text within the value of another variable is
+        no cookie.
         """
         if self._prefix in environment:
             for entry in environment.split(b"\0"):
@@ -124,11 +147,16 @@ class CookieMatch:
         return None
 
     def claimed_by(self, arguments: "Sequence[bytes]") -> bool:
-        """Whether a command line is that of the root: [shell, "-c", script], a command of the script being the export of the cookie.
+        """Whether a command line is that of the root: [shell, "-c", script].
 
-        The login shell, sudo and su above the root carry the same text, but one level of quoting deeper or among more arguments.
-        A script that only mentions it, in quotes or in a comment, claims nothing.
-        C($$) as it stands, not expanded: what was copied from an environment is no claim.
+        The script exports the cookie, as a command. A script that only mentions the export, in
+        quotes or in a comment, is not the root.
+
+        The login shell, sudo and su above the root carry the text as well. They have it one level
+        of quoting deeper, or among more arguments.
+
+        The text has `$$` as it stands, not expanded. So a text that was copied from an environment
+        does not match.
         """
         if self._root or len(arguments) != 3 or arguments[1] != b"-c":
             return False
@@ -152,5 +180,5 @@ class CookieMatch:
 
 
 def is_exempt(environment: bytes) -> bool:
-    """Whether NUL-separated environment entries contain C(TREEKILL=spare)."""
+    """Whether the NUL-separated entries of an environment contain `TREEKILL=spare`."""
     return b"TREEKILL=spare" in environment.split(b"\0")

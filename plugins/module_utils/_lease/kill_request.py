@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a kill pass is asked to do.
-
-Private to the collection treekill.remote. Both sides: the controller asks, the host does. Standard library, Python 3.6 and later.
-"""
+"""The request to a kill pass. The controller writes it, the host reads it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +13,24 @@ MARK = "TREEKILL-REPORT"
 
 
 class KillRequest:
-    """run, lease (C(*): every lease of the run), and how to end what they name.
+    """A run, a lease, and how to end the processes that belong to them.
 
-    nonce: names the report line. signal, children_signal: numbers. children: whether the rest of the tree is signalled at all.
+    run, lease: their ids. The lease `*` stands for every lease of the run.
+    nonce: names the report line.
+    signal, children_signal: numbers of the first signals, to the root and to the rest.
+    children: whether the rest of the tree is signalled at all.
     alone: whether a program that handles the signal gets it before what it has started.
-    timeout: seconds between the first signal and KILL. arrival_timeout: seconds to look out for a tree that has not been seen yet.
-    arguments: whether command lines may be reported. escalate: whether C(sudo -n) may be tried for what must not be signalled.
-    found: the processes that an earlier pass found and hands on, C(pid:start) with commas; began: the monotonic clock when it began.
-    skip_grace: whether other passes for the same lease that are in their grace are to go over to KILL.
-    below: C(pid:pid:pid) of the supervisor, to whose tree all belongs that stands below it, of the module that it runs, and of the root above it:
-    what carries the cookie of another root is a later run of the same command. C(0) for a root that is not known.
+    timeout: seconds between the first signal and KILL.
+    arrival_timeout: seconds in which a tree that was not found yet may still appear.
+    arguments: whether command lines may be reported.
+    escalate: whether `sudo -n` may be tried for processes that this user may not signal.
+    found: the processes that an earlier pass has found and hands on, `pid:start` with commas.
+    began: the monotonic clock when that pass began.
+    skip_grace: whether other passes for the same lease are to go over to KILL in their grace
+        period.
+    below: `pid:pid:pid` of the supervisor, of the module that it runs, and of the root above it.
+        All below the supervisor belongs to its tree. A process with the cookie of another root
+        belongs to a later run of the same command. An unknown root is `0`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record
@@ -64,7 +69,10 @@ class KillRequest:
 
 
 def read_request(words: "Iterable[str]") -> "KillRequest":
-    """The request that C(key=value) words say. Raises ValueError or AttributeError for words that no request wrote."""
+    """Return the request that `key=value` words stand for.
+
+    Raises ValueError or AttributeError for words that do not come from a request.
+    """
     request = KillRequest()
     for word in words:
         name, dummy, text = word.partition("=")

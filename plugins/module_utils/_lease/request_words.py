@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A kill request as words on a command line.
-
-Private to the collection treekill.remote. Both sides: standard library, Python 3.6 and later.
-"""
+"""A kill request as words on a command line."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def request_words(request: "KillRequest") -> "List[str]":
-    """C(key=value) words; read_request() and the shell version of the pass read them."""
+    """Return `key=value` words, for read_request() and for the shell version of the pass."""
     words = []
     for name, value in vars(request).items():
         form = "%.6f" if isinstance(value, float) else "%d" if isinstance(value, bool) else "%s"

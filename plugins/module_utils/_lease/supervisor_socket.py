@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The socket of a lease: who has it is the supervisor that ends the lease's tree, and keeps the report for a kill pass.
+"""The socket of a lease: it belongs to the supervisor that ends the lease's tree.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+The supervisor keeps its report there for a kill pass.
 """
 
 TYPE_CHECKING = False
@@ -12,35 +12,44 @@ if TYPE_CHECKING:
 
 
 def socket_name(run: str, lease: str) -> str:
-    """The address of the lease's supervisor, in the abstract namespace of Linux: no file, and gone with its last holder."""
+    """Return the address of the lease's supervisor, in the abstract namespace of Linux.
+
+    Such an address is no file, and goes with its last holder.
+    """
     return "\0treekill/%s/%s" % (run, lease)
 
 
 def listen_at(address: str) -> "Any":
-    """A listening socket; at any address that is free for an empty one. Raises OSError where the address is taken, or there are no such sockets."""
+    """Return a listening socket; for an empty address at any free one.
+
+    Raises OSError if the address is taken, or if there are no such sockets.
+    """
     try:
         import _socket
 
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     except (ImportError, AttributeError) as error:
-        raise OSError(str(error))  # noqa: B904 - the cause says it all
+        raise OSError(str(error))  # noqa: B904 - the text has the cause
     listener.bind(address)
     listener.listen(8)
     return listener
 
 
 def listen_for(run: str, lease: str) -> "Any":
-    """A listening socket of that lease. Where its name is taken, one that is found by no name; None where there is none to be had."""
+    """Return a listening socket of that lease; None if there is none.
+
+    If its name is taken, the socket has no name by which it could be found.
+    """
     for address in (socket_name(run, lease), ""):
         try:
             return listen_at(address)
         except OSError:
-            pass  # the second try says whether it was the name
+            pass  # the second try shows whether it was the name
     return None
 
 
 def peer_of(connection: "Any") -> "Tuple[int, int]":
-    """(pid, uid) of who is at the other end, as the kernel tells it: see SO_PEERCRED in unix(7)."""
+    """Return (pid, uid) of the process at the other end: see SO_PEERCRED in unix(7)."""
     import _socket
     import sys
 

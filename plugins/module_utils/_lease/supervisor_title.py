@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""By what a supervisor is known: what ps shows of it.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""The title by which a supervisor is recognised, as ps shows it."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
 
@@ -16,7 +13,10 @@ ENDING_TITLE = "treekill: ending the tree"
 
 
 def is_supervisor(arguments: "List[bytes]") -> bool:
-    """Whether a command line is that of a supervisor. Anybody can write that: see TreeControl for what else is asked."""
+    """Whether a command line is that of a supervisor.
+
+    Any process can have such a title: see TreeControl for the other conditions.
+    """
     return bool(arguments) and arguments[0].startswith(SUPERVISOR_TITLE.encode())
 
 

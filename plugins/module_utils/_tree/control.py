@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Holds a tree: finds its members, stops them, signals them, and keeps account of what became of each.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
-"""
+"""Controls a tree: finds its members, stops them, signals them, and records what became of each."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_title import (
     is_supervisor,
@@ -29,34 +26,52 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
-#: Seconds that a tree may keep the freeze busy by forking; one that outruns it for so long has to be met by KILL.
+#: Seconds that a tree may keep the freeze busy by forking. A tree that is faster for that long gets
+#: KILL as it is.
 FREEZE_SECONDS = 2.0
-#: Seconds to let a stop arrive at a process that runs in the kernel; what takes longer waits for a device.
+#: Seconds in which a stop reaches a process that runs in the kernel. A process that takes longer
+#: waits for a device.
 STOP_SECONDS = 0.05
-#: Seconds after which a scan that decides is over, though processes went on to vanish before they could be read: a host may just be busy.
+#: Seconds after which a deciding scan ends, although processes still vanish before they can be
+#: read: the host may just be busy.
 CHASE_SECONDS = 0.3
-#: A host may also be so busy that in this time we have hardly looked: so many looks it has to be, within so many seconds.
+#: On a very busy host, that time may pass with hardly a look. So there are at least so many looks,
+#: within so many seconds.
 CHASE_LOOKS, LONGEST_CHASE_SECONDS = 12, 3.0
-#: Characters of a command line that are reported: enough to recognise it, little enough for 500 of them in one line.
+#: Characters of a command line that are reported. They are enough to recognise it, and few enough
+#: for 500 command lines in one line.
 COMMAND_CHARACTERS = 240
-#: Role of a supervisor of ours. It stays until the rest is gone, for an orphan without it belongs to nobody; then it goes by itself.
+#: Role of a supervisor. It stays until all others are gone, since orphans without it would belong
+#: to no tree. Then it ends by itself.
 SUPERVISOR = "supervisor"
 
 
 def joined(words: "List[bytes]") -> bytes:
-    """A command line: by blanks, or by NUL where a word is empty or has blanks of its own. See _masked_words.mask_command."""
+    """Return a command line, joined by blanks; by NUL if a word is empty or has blanks in it.
+
+    See masked_words.mask_command.
+    """
     text = b" ".join(words)
     return text if text.split() == words else b"\0".join(words)
 
 
 class TrackedProcess:
-    """A process of the tree and what becomes of it.
+    """A process of the tree, and what becomes of it.
 
-    process: as it was when it was found. role: C(root), C(child) or C(supervisor). user: its effective uid. sent: the last signal that it got, 0 for none
-    (stop and continue do not count). ended: on the clock, None while it lives. denied: we must not signal it. late: found after the grace.
-    cleans: started by a process that has had its first signal, perhaps to clean up: let be until the grace is over.
-    ppid, comm, stopped: as last seen. loose: whether it was let go on after the freeze. held: whether it stands still until what it waits for is gone.
-    job: of a process that watches an asynchronous job of core's, the id of that and then the environment; empty for all others.
+    process: as it was when it was found.
+    role: `root`, `child` or `supervisor`.
+    user: its effective uid.
+    sent: the last signal that it got, 0 for none. Stop and continue do not count.
+    ended: when it ended, on the clock; None while it lives.
+    denied: whether this user may not signal it.
+    late: whether it was found after the grace period.
+    cleans: whether it was started by a process that had its first signal, perhaps to clean up. It
+        is left alone until the grace period is over.
+    ppid, comm, stopped: as last seen.
+    loose: whether it was continued after the freeze.
+    held: whether it stands still until the process that it waits for is gone.
+    job: only for a process that watches an asynchronous job of core: the id of the job, and then
+        the environment. Otherwise empty.
     """
 
     __slots__ = (
@@ -97,11 +112,14 @@ class TrackedProcess:
         self.held = False
 
     def observe(self, process: "Process") -> None:
-        """Note how it stands now."""
+        """Record its current state."""
         self.ppid, self.comm, self.stopped = process.ppid, process.comm, process.stopped
 
     def describe(self, table: "ProcessTable", arguments: bool) -> None:
-        """Note user and command line, while the process still has them: once it has ended they may be those of another one."""
+        """Record user and command line, while the process still has them.
+
+        Once it has ended they may be those of another process.
+        """
         pid = self.process.id.pid
         user = table.effective_uid(pid)
         words = table.arguments(pid)
@@ -123,12 +141,14 @@ class TrackedProcess:
 
 
 class TreeControl:
-    """A tree in our hands. What reads the process table, sends signals and tells the time is given.
+    """All processes of one tree. The caller provides the process table, the signals and the clock.
 
-    processes: of all that was ever found, parents before children. late: whether the grace is over. signalled: when it began, as the table tells start times.
+    processes: all that were ever found, parents before children.
+    late: whether the grace period is over.
+    signalled: when it began, in the unit of start times.
     """
 
-    def __init__(  # noqa: PLR0917 - all that it works with, named by who calls
+    def __init__(  # noqa: PLR0917 - all that it works with, named by the caller
         self,
         search: "TreeSearch",
         table: "ProcessTable",
@@ -151,21 +171,23 @@ class TreeControl:
         self._above: List[Process] = []
 
     def is_target(self, tracked: "TrackedProcess") -> bool:
-        """Whether a process is to be ended, or only watched."""
+        """Whether a process is to be ended, and not only watched."""
         return tracked.role != SUPERVISOR and (self._children or tracked.role == "root")
 
     def living(self) -> "List[TrackedProcess]":
-        """The processes that have not ended."""
+        """Return the processes that have not ended."""
         return [tracked for tracked in self.processes.values() if tracked.ended is None]
 
     def targets(self) -> "List[TrackedProcess]":
-        """The living processes that the request asks to end."""
+        """Return the living processes that the request asks to end."""
         return [tracked for tracked in self.living() if self.is_target(tracked)]
 
     def scan(self, last: bool = False) -> bool:
-        """Find new members and stop them at once, parents before children. Whether there was anybody, caught or not.
+        """Find new members and stop them at once, parents before children.
 
-        last: whether nobody is known to be left, so that this scan decides.
+        Return whether there were any, caught or not.
+
+        last: whether no process is known to be left, so that this scan decides.
         """
         self.search.scan(last)
         if self._stop_new():
@@ -197,14 +219,16 @@ class TreeControl:
     def _stop_new(self) -> bool:
         new = []
         found = list(self.search.members.values())[len(self.processes) :]
-        # With a root comes a command that has arrived a second time: that is to be ended as the first was.
+        # A new root means that the command has arrived a second time. It is to be ended like the
+        # first.
         arrived = any(process.id in self.search.roots for process in found)
         for process in found:
             tracked = TrackedProcess(
                 process, "root" if process.id in self.search.roots else "child"
             )
             tracked.late = self.late
-            # Whether it was started after the freeze, and is no command that has arrived a second time.
+            # Whether it was started after the freeze, and does not come from a command that has
+            # arrived a second time.
             runs_on = (
                 not (self.late or arrived)
                 and self.signalled is not None
@@ -215,20 +239,24 @@ class TreeControl:
             new.append(tracked)
             if self.is_target(tracked):
                 if runs_on:
-                    # It may have been stopped before it was known: see fork_chase.
+                    # It may have been stopped before it was recognised: see fork_chase.
                     self.signal(tracked, SIGCONT)
                 else:
-                    # signal 0 asks whether we might
+                    # Signal 0 only asks whether it may be signalled.
                     self.signal(tracked, SIGSTOP if self.may_stop(process) else 0)
         for tracked in new:
             self.describe(tracked)
             if tracked.role == SUPERVISOR:
-                # It stays as long as we do, and does not stand still for ever if we die: see _supervisor/give_way.py.
+                # It stays as long as this pass does. It must not stand still for ever if the pass
+                # dies: see _supervisor/give_way.py.
                 self.signal(tracked, SIGCONT)
         return bool(new)
 
     def _had_signal(self, process: "Process") -> bool:
-        """Whether what started a process has had its first signal: what has not goes on with its work. An orphan does not show it."""
+        """Whether the starter of a process has had its first signal.
+
+        If not, it goes on with its work. An orphan does not show its starter.
+        """
         parent = self.table.process(process.ppid)
         above = self.processes.get(parent.id) if parent is not None else None
         return (
@@ -240,16 +268,18 @@ class TreeControl:
         )
 
     def describe(self, tracked: "TrackedProcess") -> None:
-        """Note what a process is, while it still shows it."""
+        """Record what a process is, while it still shows it."""
         tracked.describe(self.table, self._arguments)
         if self._supervises(tracked):
             tracked.role = SUPERVISOR
             self.search.include_children_of(tracked.process.id.pid)
 
     def _supervises(self, tracked: "TrackedProcess") -> bool:
-        """Whether a process is the supervisor of a lease that is ended here. Its title alone says nothing: a job can call itself so.
+        """Whether a process is the supervisor of a lease that is ended here.
 
-        It names the lease whose cookie it carries, runs as the user of the root above it, and no other supervisor stands above it: a job is below its own.
+        Its title alone proves nothing: a job can give itself that title. The title must name the
+        lease whose cookie the process carries. The process must run as the user of the root above
+        it. No other supervisor may stand above it, since a job stands below its own.
         """
         pid = tracked.process.id.pid
         words = self.table.arguments(pid)
@@ -269,12 +299,17 @@ class TreeControl:
         return True
 
     def may_stop(self, process: "Process") -> bool:
-        """Whether a process may be stopped: not if the parent is none of ours and might stop itself because of it without our being able to wake it."""
+        """Whether a process may be stopped.
+
+        It may not if a parent outside the tree might stop itself because of it, and this user could
+        not continue that parent.
+        """
         if self.search.holds_pid(process.ppid):
             return True
         above = self.search.above(process)
         if process.ppid == 0 or above and not self._may_signal(above[0].id):
-            return False  # parent 0 is one outside our pid namespace: nsenter stops itself just like sudo
+            # parent 0 is outside this pid namespace: nsenter stops itself just like sudo
+            return False
         self._above.extend(parent for parent in above if not parent.stopped)
         return True
 
@@ -286,20 +321,23 @@ class TreeControl:
         return True
 
     def end_grace(self) -> None:
-        """Who is found from now on is late, and who was let be is a target like any other."""
+        """Make targets of the processes that were left alone. What is found after this is late."""
         self.late = True
         for tracked in self.living():
             tracked.held = False
             if tracked.cleans:
-                # Found when it had just been forked, perhaps; by now it shows what it runs.
+                # It may have been found just after its fork. By now it shows what it runs.
                 self.describe(tracked)
 
     def unsignalled(self) -> "List[TrackedProcess]":
-        """The targets that are to get their first signal."""
+        """Return the targets that are to get their first signal."""
         return [tracked for tracked in self.targets() if not tracked.sent and not tracked.cleans]
 
     def freeze(self) -> None:
-        """Scan until a scan finds nobody new and everybody stands still: a fork that had begun before the stop still comes to its end."""
+        """Scan until a scan finds no new process and all stand still.
+
+        A fork that began before the stop is still completed.
+        """
         with FirstTurn():
             self._freeze()
 
@@ -326,7 +364,7 @@ class TreeControl:
         )
 
     def signal(self, tracked: "TrackedProcess", signal: int) -> None:
-        """Send a signal, and note what its answer says."""
+        """Send a signal, and record what the result shows."""
         try:
             self.send(tracked.process.id, signal)
         except ProcessLookupError:
@@ -339,7 +377,10 @@ class TreeControl:
                 tracked.sent = signal
 
     def observe_and_wake(self) -> None:
-        """Note what is gone. What got a signal and stands stopped again is woken: nothing else will do it."""
+        """Record which processes have exited, and resume those that have stopped again.
+
+        These had a signal, and nothing else would resume them.
+        """
         self.observe()
         for tracked in self.living():
             if (
@@ -353,39 +394,43 @@ class TreeControl:
         self.wake()
 
     def observe(self) -> None:
-        """Note what is gone, and how the rest stands. Nothing is woken."""
+        """Record which processes have exited, and how the rest stands. Resume none."""
         now = self.clock()
         for tracked in self.living():
             process = self.table.process(tracked.process.id.pid)
             if process is not None and not process.id.start and tracked.process.id.start:
-                tracked.denied = True  # it has become another user's, and does not show any more
+                tracked.denied = True  # it belongs to another user by now, and is hidden
             elif process is None or process.id != tracked.process.id or not process.alive:
                 tracked.ended = now
             else:
                 tracked.observe(process)
 
     def release(self) -> None:
-        """Let go of what stays because of us: nobody is left, or nobody who can be ended. A supervisor knows it by the second CONT."""
+        """Release what stays because of this pass, when no process is left that it can end.
+
+        A supervisor recognises this by the second CONT.
+        """
         for tracked in self.living():
             if tracked.role == SUPERVISOR:
                 self.signal(tracked, SIGCONT)
         self.wake()
 
     def thaw(self) -> None:
-        """Let all go on that we have stopped, when something went wrong and somebody else has to end them."""
+        """Resume all that this pass has stopped. It has failed, and another one is to end the tree."""
         for tracked in reversed(self.targets()):
             tracked.held = False
             if tracked.sent != SIGKILL:
                 try:
                     self.signal(tracked, SIGCONT)
                 except OSError:
-                    pass  # whatever it is: the others are to go on
+                    pass  # whatever the error is, the others are to be resumed
         self.release()
 
     def awaits_supervisors(self) -> bool:
         """Whether nothing is left but supervisors and what stands above them.
 
-        A shell waits for its command before it ends. That is a supervisor, which stays until the shell is gone.
+        A shell waits for its command before it ends. Its command is a supervisor, which stays until
+        the shell is gone.
         """
         living = self.living()
         by_pid = {tracked.process.id.pid: tracked for tracked in living}
@@ -404,15 +449,16 @@ class TreeControl:
         return now is not None and now.id == process.id and now.stopped
 
     def dismiss(self) -> None:
-        """A supervisor without anybody to watch goes by itself, unless something is wrong with it."""
+        """Kill supervisors with nothing left to watch. One that works ends by itself before."""
         for tracked in self.living():
             if tracked.role == SUPERVISOR and not self.targets():
                 self.signal(tracked, SIGKILL)
 
     def wake(self) -> None:
-        """Continue what stands above the tree and stopped because of us: sudo and su stop themselves when their command is stopped.
+        """Resume what stands above the tree and has stopped because of this pass.
 
-        Not while their command is held: they would continue it.
+        sudo and su stop themselves when their command is stopped. They are not resumed while their
+        command is held: they would resume it.
         """
         if any(tracked.held and tracked.role == "root" for tracked in self.living()):
             return
@@ -421,4 +467,6 @@ class TreeControl:
                 try:
                     self.send(process.id, SIGCONT)
                 except (ProcessLookupError, PermissionError):
-                    pass  # it ended this moment, or became somebody else's by a setuid exec, which no stopped process can do
+                    # it has just ended, or belongs to another user by a setuid exec, which no
+                    # stopped process can do
+                    pass

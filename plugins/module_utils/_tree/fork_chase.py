@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Catches what forks and exits faster than all processes can be listed.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""Catches processes that fork and exit faster than all processes can be listed."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
     SIGCONT,
@@ -18,12 +15,15 @@ if TYPE_CHECKING:
 
 #: Seconds of one chase at most: some hundred generations of a process that does nothing but fork.
 ONE_CHASE_SECONDS = 0.1
-#: Seconds without a birth that we came too late for, after which nobody is running from us.
+#: Seconds without a birth that was noticed too late. After them no process is escaping.
 CALM_SECONDS = 0.01
 
 
 def chase(control: "TreeControl") -> None:
-    """Look at each process in the moment of its birth, as the kernel tells the pid that it gave last, until a member is caught or all is calm."""
+    """Look at each process at the moment of its birth, until a member is caught or births stop.
+
+    The kernel shows the pid that it gave last.
+    """
     search, table = control.search, control.table
     known = len(search.members)
     last = table.last_pid()
@@ -34,9 +34,10 @@ def chase(control: "TreeControl") -> None:
         search.take_orphans()
         newest = table.last_pid() or last
         seen = 0
-        # The youngest first: it has most of its life before it. (When the pids begin anew, the first few get away: there will be others.)
+        # The youngest first: it has most of its life before it. When pids begin anew, the first few
+        # escape, but others follow.
         for pid, environment in table.environments(range(newest, last, -1)):
-            seen += environment != b""  # on its way out it has none any more
+            seen += environment != b""  # a process that is exiting has none any more
             if environment and search.match.named_root(environment) is not None:
                 _catch(control, pid)
         now = control.clock()
@@ -46,16 +47,18 @@ def chase(control: "TreeControl") -> None:
 
 
 def _catch(control: "TreeControl", pid: int) -> None:
-    """Stop it first; then there is time to ask where it stands."""
+    """Stop the process first. After that there is time to see where it stands."""
     search = control.search
     process = control.table.process(pid)
     try:
-        # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
+        # Read it again, now that the process is identified: the pid may have changed hands since
+        # the environment was read.
         if process is None or search.named_root(pid) is None:
             raise ProcessLookupError
         control.send(process.id, SIGSTOP)
     except OSError:
-        # gone, or out of reach; or not a process, but a thread of one: see EINVAL in pidfd_open(2)
+        # It is gone or out of reach. Or it is a thread, and not a process: see EINVAL in
+        # pidfd_open(2).
         if control.table.thread_group(pid) in (None, pid):
             search.missed = pid
         return
@@ -66,7 +69,10 @@ def _catch(control: "TreeControl", pid: int) -> None:
 
 
 def _let_go(control: "TreeControl", process: "Process") -> None:
-    """It has the cookie and is not of the tree: a service of systemd, what an exempt process has started."""
+    """Resume a process with the cookie that is not of the tree.
+
+    It may be a service of systemd, or a child of an exempt process.
+    """
     try:
         control.send(process.id, SIGCONT)
     except OSError:

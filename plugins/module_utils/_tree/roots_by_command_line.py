@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Roots that nobody below speaks for: the command cleared its environment, or runs under sudo, which shields it from our eyes.
+"""Roots that no process with a cookie points to.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+Their command has cleared its environment, or runs under sudo, which hides the environment.
 """
 
 TYPE_CHECKING = False
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def take_roots_by_command_line(
     search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]"
 ) -> None:
-    """Take every process into the tree that claims by its command line to be the root."""
+    """Take every process into the tree whose command line is that of the root."""
     for pid in pids:
         process = table.process(pid) if search.match.claimed_by(table.arguments(pid)) else None
-        # Asked again, now that the pid is fixed to a process.
+        # Check it again, now that the pid is fixed to a process.
         if process is not None and process.id not in search.members and search.claims(process):
             search.take(search.top(process) or process, True)

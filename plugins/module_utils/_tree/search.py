@@ -1,18 +1,20 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which processes belong to the tree of a lease: the evidence, gathered scan by scan.
+"""The evidence that a process belongs to the tree of a lease, gathered scan by scan.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A process is in the tree in three cases: its environment holds the cookie (a holder), it is the
+root, or it stands below one of these. Once in the tree, it stays in it, whatever it does to its
+environment or its parents.
 
-A process is in the tree if its environment holds the cookie (a holder), if it is the root, or if it stands below one of these.
-The root is known by its own command line, which sets the cookie. The pid that a cookie names is only a place to look: a job can write
-any number into the environment of what it starts. Nor is a cookie evidence where systemd has handed it on to a service: see _service_unit.
-An ssh server of root's below the tree, and the logins that it serves, are not in the tree.
-Once in, always in, whatever a process does to its environment or parents afterwards.
+The root is recognised by its own command line, which sets the cookie. The pid that a cookie names
+is only a place to look: a job can write any number into the environment of what it starts. A cookie
+is no evidence either if systemd has handed it on to a service: see systemd.py. An ssh server of
+root's below the tree is not in the tree, and neither are the logins that it serves.
 
-A pid is fixed to its start time first; then the evidence is read; a signal is sent only if the pid still has that start time. So the
-evidence is of the process that gets the signal. A parent is one only if it was the same process before and after its child was read.
+First a pid is fixed to its start time. Then the evidence is read. A signal is sent only if the pid
+still has that start time. So the evidence is that of the process that gets the signal. A parent
+counts only if it was the same process before and after its child was read.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import is_exempt
@@ -29,22 +31,27 @@ if TYPE_CHECKING:
         ProcessTable,
     )
 
-#: Up to so many processes, reading all of them again costs some milliseconds and is always worth it.
+#: Up to so many processes, reading all of them again costs some milliseconds, and is always worth
+#: it.
 _FEW_PROCESSES = 1000
-#: Up to so many pids that were given since the last scan, asking for each is cheaper than listing those of a whole host.
+#: Up to so many pids given since the last scan, asking for each is cheaper than listing those of
+#: the whole host.
 _FEW_BIRTHS = 100
-#: What serves a login: of OpenSSH before and from 9.8 on. ps has a colon behind the name.
+#: Programs that serve a login: of OpenSSH before 9.8 and from then on. ps has a colon behind the
+#: name.
 _SERVERS = ("sshd", "sshd-session", "sshd-auth", "dropbear")
 
 
 class TreeSearch:
-    """The tree of a lease as far as it is known, as it stood when each process was found.
+    """The tree of a lease as far as it is known. Each process is recorded as it was when found.
 
-    members: what was found, parents before children. roots: those of them that began a command.
-    exempt: what C(TREEKILL=spare) took out; logins: those of them that are ssh servers instead.
-    unreadable: how many environments the last complete scan was not allowed to read.
-    vanished: whether a process was gone in the last scan before we could read it. missed: the pid of the last holder or orphan that was gone when
-    we turned to it. Both say that somebody may be running from us.
+    members: all that were found, parents before children.
+    roots: those members that began a command.
+    exempt: what `TREEKILL=spare` takes out, and ssh servers.
+    logins: the exempt processes that are ssh servers.
+    vanished: whether a process ended in the last scan before it could be read.
+    missed: the pid of the last holder or orphan that had ended when it was looked at. Like
+        vanished, it shows that a process may be escaping.
     """
 
     def __init__(self, match: "CookieMatch", table: "ProcessTable", own_pid: int) -> None:
@@ -71,29 +78,38 @@ class TreeSearch:
         self._leaders: Dict[int, int] = {}
 
     def include_children_of(self, pid: int, leader: int = 0) -> None:
-        """All that stands below this process, which gets every orphan, is in the tree. leader: which of its children began the command, if one did."""
+        """Take all below this process into the tree. The process gets every orphan.
+
+        leader: which of its children began the command, if one did.
+        """
         process = self._table.process(pid)
         if process is not None and self._member_pids.setdefault(pid, process.id) == process.id:
             self._leaders[pid] = leader
 
     def includes_children_of(self, pid: int) -> bool:
-        """Whether include_children_of() named it."""
+        """Whether include_children_of() was called for it."""
         return pid in self._leaders
 
     @property
     def unreadable(self) -> int:
-        """The number of processes whose environment could not be read."""
+        """Number of processes whose environment the last complete scan was not allowed to read."""
         return len(self._unreadable)
 
     def scan(self, complete: bool = False) -> "List[Process]":
-        """Look at what may belong to the tree and was not looked at yet; the new members, parents before children.
+        """Look at all that may be new in the tree. Return the new members, parents before children.
 
-        The first scan reads every environment. After it, a process can come into the tree in two ways only. It is born in it: then its
-        pid is new to us. Or it stood outside, as what becomes the root by exec (a login shell, sudo), or as a root that had started
-        nothing yet. Both mean that the command was only just arriving, so everything is read again as long as nothing of it was found,
-        and afterwards new pids only: on a host with thousands of processes a scan where nobody was born takes microseconds.
-        complete is for the scan that decides that nobody is left: it lists all, and where they are few reads all again, which also finds a
-        command that arrived twice, by a connection plugin that tried again.
+        The first scan reads every environment. After it, a process can come into the tree in only
+        two ways. First, it is born in the tree: then its pid is new. Second, it stood outside: as a
+        process that becomes the root by exec (a login shell, sudo), or as a root that had started
+        nothing yet.
+
+        The second way means that the command was only just arriving. So everything is read again as
+        long as none of it was found, and after that only new pids. On a host with thousands of
+        processes, a scan without a birth takes microseconds.
+
+        complete: whether this scan decides that nothing is left. Then it lists all pids. If they
+        are few it reads all environments again. This also finds a command that arrived twice, sent
+        by a connection plugin that tried again.
         """
         last, self._last_pid = self._last_pid, self._table.last_pid()
         self.missed = 0
@@ -117,10 +133,14 @@ class TreeSearch:
         return list(self.members.values())[before:]
 
     def _births(self, last: "Optional[int]") -> "Optional[List[int]]":
-        """The pids that were given since the last scan, where the kernel tells and they are few; None if there is no way but to list all.
+        """Return the pids given since the last scan; None if only a listing can show them.
 
-        Pids are given in ascending order, from the beginning again at the end. They go to threads as well, and to who is gone by now.
-        A process shows a moment after it was given its pid, so those given shortly before are asked for once more.
+        The kernel must show the last pid, and the pids must be few. Pids are given in ascending
+        order, and start anew at the end. Threads get them as well, and so did processes that have
+        ended by now.
+
+        A process appears a moment after it was given its pid. So the pids given shortly before are
+        looked at once more.
         """
         newest = self._last_pid
         if (
@@ -143,7 +163,7 @@ class TreeSearch:
         return pids
 
     def _listing(self, last: "Optional[int]", complete: bool) -> "List[int]":
-        """All pids, or those that are new to us."""
+        """Return all pids, or only those that were not seen yet."""
         self.vanished = False
         pids = self._table.pids()
         if not self.members or complete and len(pids) <= _FEW_PROCESSES or self.match.any_lease:
@@ -155,13 +175,13 @@ class TreeSearch:
         return [pid for pid in pids if pid not in self._seen]
 
     def holds_pid(self, pid: int) -> bool:
-        """Whether a pid is that of a living member: one that has ended is the parent of no process."""
+        """Whether a pid is that of a living member: one that has ended has no children."""
         known = self._member_pids.get(pid)
         process = self._table.process(pid) if known is not None else None
         return process is not None and process.id == known
 
     def above(self, process: "Process") -> "List[Process]":
-        """What stands above a process and is not in the tree, nearest first."""
+        """Return what stands above a process and is not in the tree, nearest first."""
         return [
             parent
             for parent in ancestors(process, self._table.process)
@@ -169,9 +189,9 @@ class TreeSearch:
         ]
 
     def _forget_reused(self, last: "Optional[int]") -> None:
-        """Take for unseen each pid that was given away since the last scan: whom we saw there is gone.
+        """Forget each pid that was given since the last scan: the process seen there is gone.
 
-        Where the kernel does not tell, a pid that went from a stranger to the tree between two listings waits for a complete scan.
+        If the kernel does not show the last pid, a complete scan finds such pids.
         """
         newest = self._last_pid
         if newest is not None and last is not None and newest != last:
@@ -179,7 +199,7 @@ class TreeSearch:
             self._seen = {pid for pid in self._seen if (low < pid <= high) != (last < newest)}
 
     def _read(self, pids: "Sequence[int]") -> "List[int]":
-        """Read the environments; the pids that hold the cookie."""
+        """Read the environments. Return the pids that hold the cookie."""
         holders: List[int] = []
         empty = []
         read = 0
@@ -205,7 +225,7 @@ class TreeSearch:
             holders.append(pid)
         elif is_exempt(environment):
             process = self._table.process(pid)
-            # Read again, now that the pid is fixed to a process.
+            # Read it again, now that the pid is fixed to a process.
             if process is not None and is_exempt(self._table.environment(pid)):
                 self._exempt_pids[pid] = process.id
 
@@ -213,7 +233,10 @@ class TreeSearch:
         return self._exempt_pids.get(process.id.pid) == process.id
 
     def _is_login(self, process: "Process") -> bool:
-        """Whether a process is an ssh server of root's. Another user can give a process that name, and not that user id."""
+        """Whether a process is an ssh server of root's.
+
+        Another user can give a process that name, but not that user id.
+        """
         return (
             process.comm.rstrip(":") in _SERVERS and self._table.effective_uid(process.id.pid) == 0
         )
@@ -226,7 +249,11 @@ class TreeSearch:
         return is_of_another_service(self._table, pid, self._own_pid)
 
     def _look_closer(self, pid: int, holders: "List[int]") -> None:
-        """Who shows no environment is the kernel's own, dead, in the middle of exec, without its first thread, or has none."""
+        """Look again at a process without an environment.
+
+        Such a process may be a thread of the kernel, dead, in the middle of exec, or without its
+        first thread. Or its environment is empty.
+        """
         process = self._table.process(pid)
         if process is not None and process.kernel:
             self._seen.add(pid)
@@ -238,21 +265,29 @@ class TreeSearch:
             self.vanished = True
 
     def is_root(self, process: "Process") -> bool:
-        """Whether a process began a command: it claims to, or it holds a cookie with its own pid, being what such a process became by exec."""
+        """Whether a process began a command.
+
+        Its command line is that of the root, or its cookie names its own pid: then it was such a
+        process before an exec.
+        """
         return self.claims(process) or self.named_root(process.id.pid) == process.id.pid
 
     def claims(self, process: "Process") -> bool:
-        """Whether a process says by its command line that it is the root."""
+        """Whether the command line of a process is that of the root."""
         return self.match.claimed_by(self._table.arguments(process.id.pid))
 
     def take_holder(self, pid: int) -> None:
-        """Take a holder, or with it everything from the root down. The pid that its cookie names is a place to look: any number can be written there."""
+        """Take a holder; if it has a root, everything from the root down.
+
+        The pid that its cookie names is only a place to look: any number can be written there.
+        """
         process = self._table.process(pid)
         if process is None:
             self.missed = pid
         if process is None or process.id in self.members or process.id in self.exempt:
             return
-        # Read again, now that we know who it is: the pid may have changed hands since the environment was read.
+        # Read it again, now that the process is identified: the pid may have changed hands since
+        # the environment was read.
         environment = self._table.environment(pid)
         named = self.match.named_root(environment)
         if named is None:
@@ -273,11 +308,14 @@ class TreeSearch:
             self.take(self.top(root) or root, True)
 
     def named_root(self, pid: int) -> "Optional[int]":
-        """The root that the cookie of a process names, None if it holds none."""
+        """Return the root that the cookie of a process names; None if it holds none."""
         return self.match.named_root(self._table.environment(pid))
 
     def top(self, process: "Process") -> "Optional[Process]":
-        """The root above a process, the process itself without one, None if something between the two takes it out."""
+        """Return the root above a process, or the process itself if there is none.
+
+        Return None if something between the two is exempt.
+        """
         top = process
         taken_out = False
         exempt = self._is_exempt(process)
@@ -293,10 +331,10 @@ class TreeSearch:
         return None if taken_out else top
 
     def _take_children(self, pids: "Iterable[int]") -> None:
-        """Take those whose parent is a member."""
+        """Take the processes whose parent is a member."""
         for pid in pids:
             process = self._table.process(pid)
-            # Asked for the parent after the child was read: then it was its parent.
+            # The parent is looked up after the child was read: so it really was its parent.
             if (
                 process is not None
                 and process.id not in self.members
@@ -306,23 +344,24 @@ class TreeSearch:
                 self.take(process, False)
 
     def take_orphans(self) -> None:
-        """Take the children of the processes that include_children_of() named."""
+        """Take the children of the processes for which include_children_of() was called."""
         for parent, leader in self._leaders.items():
             children = self._table.children(parent)
             process = self._table.process(parent)
-            # Asked afterwards: then the children were its own.
+            # Looked up afterwards: so the children were really its own.
             if process is not None and process.id == self._member_pids[parent]:
                 for pid in children:
                     self._take_orphan(pid, parent, pid == leader)
 
     def _take_orphan(self, pid: int, parent: int, is_root: bool) -> None:
-        # Asked before anything is read: what we notice only now, it has died since it was listed.
+        # Checked before anything is read: a process that is noticed only now has died since it was
+        # listed.
         known = pid in self._dead or pid in self._member_pids
         process = self._table.process(pid)
         if pid in self._untouchable or process is not None and self._leave_out(process):
             return
         if process is None or process.ppid != parent or not process.alive and not known:
-            # It ended under our eyes. What it has started gets the same parent, after our look.
+            # It ended during this scan. What it has started gets the same parent, after this look.
             self._dead.add(pid)
             self.missed = pid
         elif process.id not in self.members and self.holds_pid(parent):
@@ -337,7 +376,11 @@ class TreeSearch:
             self._add(process, self.members)
 
     def _below(self, top: "Process", leave_out: "Callable[[Process], bool]") -> "List[Process]":
-        """What stands below a process, parents before children. What leave_out says True to is not in it, nor what can be reached through it only."""
+        """Return what stands below a process, parents before children.
+
+        leave_out: processes for which it returns True are left out, and so is what is reachable
+        only through them.
+        """
         order: List[Process] = []
         known = {top.id.pid}
         parents = [top]
@@ -353,9 +396,11 @@ class TreeSearch:
         return order
 
     def _children(self, parent: "Process") -> "List[Process]":
-        """The children of this very process. A list of pids is older than what is read of each: by then a pid may be a stranger's.
+        """Return the children of exactly this process.
 
-        A child still says who its parent is, or has lost it and was there before the list was.
+        A list of pids is older than what is read of each: by then a pid may belong to another
+        process. A real child still names its parent. Or it has lost its parent, and was there
+        before the list was.
         """
         before = self._table.now()
         pids = self._table.children(parent.id.pid)
@@ -376,7 +421,7 @@ class TreeSearch:
         if pid == self._own_pid:
             return True
         if self._is_login(process):
-            # What it serves is not named either: that is other people's.
+            # Its logins are not recorded either: they belong to other people.
             self.logins.add(process.id)
             self._add(process, self.exempt)
             return True

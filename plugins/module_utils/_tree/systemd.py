@@ -1,14 +1,17 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Services of systemd that have the cookie, and were not started by the task: C(systemctl import-environment) hands it to all that systemd starts later.
+"""Services of systemd that have the cookie although the task did not start them.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+`systemctl import-environment` hands the cookie to all that systemd starts later.
 
-What a task starts stays in its control group, whatever it does to its parents and environment: in the session of its login, in the service of an sshd that
-opens none, or in a scope, into which C(systemd-run --scope) moves what the task itself has started. The pass came by the same way. So who is in a service,
-and in another one than the pass, was started by systemd. Instances of one template count as one service: an sshd that is started for each
-connection has the task in one instance and the pass in another.
+What a task starts stays in its control group, whatever it does to its parents and its environment.
+That group is the session of its login, the service of an sshd that opens no session, or a scope.
+`systemd-run --scope` moves processes of the task into a scope.
+
+The pass came by the same way. So a process in another service than the pass was started by systemd.
+Instances of one template count as one service: an sshd that is started for each connection has the
+task in one instance and the pass in another.
 """
 
 TYPE_CHECKING = False
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def service_of(groups: bytes) -> bytes:
-    """The service that a process is in, from its /proc/PID/cgroup; of an instance the name up to its C(@). Empty in a scope, and without systemd."""
+    """Return the service of a process, from its /proc/PID/cgroup.
+
+    Of an instance it is the name up to the `@`. It is empty in a scope, and without systemd.
+    """
     for line in groups.splitlines():
         for part in reversed(line.rpartition(b":")[2].split(b"/")):
             if part.endswith(b".scope"):
@@ -28,6 +34,6 @@ def service_of(groups: bytes) -> bytes:
 
 
 def is_of_another_service(table: "ProcessTable", pid: int, own_pid: int) -> bool:
-    """Whether a process is in a service of systemd that the process own_pid is not in."""
+    """Whether a process is in a service of systemd other than that of the process own_pid."""
     service = service_of(table.cgroup(pid))
     return bool(service) and service != service_of(table.cgroup(own_pid))

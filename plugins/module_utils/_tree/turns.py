@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The order of the first signals: what a task runs comes first, what carries it comes last.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+A carrier waits for a command and reads its output: the module, sudo, su. If it died first, the
+clean-up of the command would end at its next line of output, or by the hang-up of a terminal.
 
-A carrier waits for a command and reads what that says: the module, sudo, su. If it died first, the clean-up of the command would end at its next
-line of output, or by the hang-up of a terminal. A shell that waits for a command is a carrier as well, and would go on with the next command: it stands
-still until the first one has gone, with its signal pending. Any other program may pass a signal on to what it has started: if it handles the signal,
-it gets it alone, and the rest when it has gone. Each process gets each signal once.
+A shell that waits for a command is a carrier as well, and would go on with the next command. So it
+stands still until the first one has gone, with its signal pending.
+
+Any other program may pass a signal on to what it has started. If it handles the signal, it gets the
+signal alone, and the rest gets it when the program has gone. Each process gets each signal once.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
@@ -49,9 +51,10 @@ SHELLS = frozenset(
         "toybox",
     )
 )
-#: They wait for a command, relay its terminal, and stop themselves when it is stopped.
+#: Programs that wait for a command, relay its terminal, and stop themselves when it is stopped.
 RELAYS = frozenset(("sudo", "su", "doas", "runuser", "pkexec", "dzdo", "script", "nsenter"))
-#: What a terminal sends to all processes of its foreground: programs count on their children's having got it as well.
+#: Signals that a terminal sends to all processes of its foreground. Programs rely on their children
+#: getting them as well.
 OF_A_TERMINAL = frozenset(
     (int(host_signals.SIGHUP), int(host_signals.SIGINT), int(host_signals.SIGQUIT))
 )
@@ -60,9 +63,11 @@ MODULE, RELAY, SHELL, OTHER = "module", "relay", "shell", "other"
 
 
 class Turns:
-    """Whose turn it is to get the first signal.
+    """Decides which processes are to get the first signal now.
 
-    signal: to a root. children_signal: to the rest. alone: whether a program that handles its signal gets it before what it has started.
+    signal: to a root.
+    children_signal: to the rest.
+    alone: whether a program that handles its signal gets it before what it has started.
     """
 
     def __init__(
@@ -73,7 +78,8 @@ class Turns:
         self._children_signal = children_signal
         self._alone = alone
         self._kinds: Dict[Tuple[int, int, str], str] = {}
-        # Judged once: what a process does about a signal while it cleans up says nothing of how it is run.
+        # Judged once: the way a process treats a signal while it cleans up does not show how it is
+        # run.
         self._fronts: Dict[Tuple[ProcessId, ProcessId], bool] = {}
         self._passers: Set[ProcessId] = set()
         self._by_pid: Dict[int, TrackedProcess] = {}
@@ -81,9 +87,10 @@ class Turns:
         self._holding: Set[int] = set()
 
     def take(self) -> None:
-        """Signal those whose turn it is, and let all go on but the shells that have to wait.
+        """Signal the processes that are due, and resume all but the shells that have to wait.
 
-        Children first: a sudo that goes on and finds its command stopped stops itself again.
+        Children come first: a sudo that is resumed while its command stands still stops itself
+        again.
         """
         control = self._control
         living = control.living()
@@ -112,7 +119,10 @@ class Turns:
         return self._signal if tracked.role == "root" else self._children_signal
 
     def _due(self, tops: "Sequence[TrackedProcess]") -> "List[TrackedProcess]":
-        """Those who are to be signalled now. Who is to stand still until what it waits for is gone, is put down as well."""
+        """Return the processes that are to be signalled now.
+
+        Record those that stand still until the process that they wait for is gone.
+        """
         due: List[TrackedProcess] = []
         # (a process, whether something above it may pass the signal on)
         stack = [(tracked, False) for tracked in reversed(tops)]
@@ -143,7 +153,10 @@ class Turns:
         return due
 
     def _can_end(self, tracked: "TrackedProcess") -> bool:
-        """Whether there is something at or below a process that we may signal. To what we may not, a sudo above it can still pass a signal on."""
+        """Whether a process at or below this one may be signalled.
+
+        A sudo above a process that may not be signalled can still pass a signal on to it.
+        """
         below = [tracked]
         for one in below:
             if one.role == SUPERVISOR or not one.denied and self._control.is_target(one):
@@ -154,9 +167,12 @@ class Turns:
     def _is_ready(
         self, tracked: "TrackedProcess", kind: str, front: "Sequence[TrackedProcess]"
     ) -> bool:
-        """Whether it is a process's turn. front: what it waits for."""
+        """Whether a process is due.
+
+        front: the processes that it waits for.
+        """
         if not front:
-            # A relay that we hold goes on when the shell below it does.
+            # A relay that is held is resumed when the shell below it is.
             return True
         if kind == SHELL:
             if tracked.held or not tracked.loose and self._can_hold(tracked):
@@ -168,9 +184,12 @@ class Turns:
         return False
 
     def _is_front(self, tracked: "TrackedProcess", child: "TrackedProcess", kind: str) -> bool:
-        """Whether a process waits for a child. What a shell has started with C(&) ignores SIGINT, which the shell has seen to.
+        """Whether a process waits for a child.
 
-        What ignores its signal ends when its parent does, or not at all: nothing waits for that.
+        What a shell has started with `&` ignores SIGINT: the shell sets it so.
+
+        A child that ignores its signal ends when its parent does, or not at all: no process waits
+        for that.
         """
         if child.role == SUPERVISOR:
             return True
@@ -187,7 +206,10 @@ class Turns:
         return self._fronts[pair]
 
     def _may_pass_on(self, tracked: "TrackedProcess") -> bool:
-        """Whether a process handles its signal, and may hand it on to what it has started. It may forget the handler while it does so."""
+        """Whether a process handles its signal, and may hand it on to what it has started.
+
+        The process may drop the handler while it does so.
+        """
         number = self._number(tracked)
         if not self._alone or number in OF_A_TERMINAL:
             return False
@@ -196,7 +218,10 @@ class Turns:
         return tracked.process.id in self._passers
 
     def _relays_above(self, tracked: "TrackedProcess") -> "List[TrackedProcess]":
-        """The relays right above a process, nearest first: each stops itself with the one below it."""
+        """Return the relays right above a process, nearest first.
+
+        Each of them stops itself when the one below it stops.
+        """
         found: List[TrackedProcess] = []
         above = self._by_pid.get(tracked.ppid)
         while above is not None and above not in found and self._kind(above) == RELAY:
@@ -205,7 +230,7 @@ class Turns:
         return found
 
     def _can_hold(self, tracked: "TrackedProcess") -> bool:
-        """Whether a shell can stand still: it does, and what would stop because of that stands still as well.
+        """Whether a shell can be held: it stands still, and so do relays that stop because of it.
 
         A sudo above the tree stands still with it: see TreeControl.wake().
         """
@@ -219,7 +244,10 @@ class Turns:
         )
 
     def _carries_module(self, tracked: "TrackedProcess") -> bool:
-        """Whether a shell runs what core has made, a module or the file of a script, so that nothing else of the task follows in it."""
+        """Whether a shell runs a file of core's: a module or a script.
+
+        Then nothing else of the task follows in that shell.
+        """
         words = self._control.table.arguments(tracked.process.id.pid)
         if words[1:2] == [b"-c"] and any(b"/ansible-tmp-" in word for word in words[2:]):
             return True
@@ -240,7 +268,7 @@ class Turns:
     def _find_kind(self, tracked: "TrackedProcess") -> str:
         pid = tracked.process.id.pid
         words = self._control.table.arguments(pid)
-        # What may not be read of a process is most often the program alone.
+        # Of a process that may not be read, most often only the program is hidden.
         program = self._control.table.program(pid) or (
             words[0].decode("ascii", "replace").rpartition("/")[2].lstrip("-")
             if words
