@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Says in the file of an asynchronous job that the job was ended. Core's async_status would call it started for ever.
+"""Writes into the file of an asynchronous job that the job was ended.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+Otherwise core's async_status would report it as running for ever.
 """
 
 import os
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FILE_SECONDS = 3.0
 
 
-def tell_jobs(processes: "Iterable[TrackedProcess]") -> None:
-    """Write the file of each job whose processes are all gone, one of them by a signal of ours."""
+def report_ended_jobs(processes: "Iterable[TrackedProcess]") -> None:
+    """Write the file of each job whose processes are all gone, one of them by this pass's signal."""
     jobs: Dict[Any, Any] = {}
     for tracked in processes:
         if tracked.job:
@@ -41,20 +41,20 @@ def tell_jobs(processes: "Iterable[TrackedProcess]") -> None:
 
 
 def write_apart(job: bytes, user: int, environment: "Dict[bytes, bytes]") -> None:
-    """Do it in a process that has no more rights than the job had, and that ends if the disk does not answer."""
+    """Write it in a process with only the job's rights, which ends if the disk does not answer."""
     try:
         child = os.fork()
     except OSError:
-        return  # no more processes to be had: the file stays as it is
+        return  # there are no more processes: the file stays as it is
     if not child:
         try:
             host_signals.signal(host_signals.SIGALRM, host_signals.SIG_DFL)
             host_signals.pthread_sigmask(host_signals.SIG_UNBLOCK, [host_signals.SIGALRM])
             host_signals.alarm(int(FILE_SECONDS) + 1)
             become(user)
-            say_ended(folder(environment), os.fsdecode(job))
+            mark_as_ended(folder(environment), os.fsdecode(job))
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # it stays as it is: the report has told what was ended
+            pass  # the file stays as it is: the report has the processes that were ended
         finally:
             os._exit(0)
     until = time.monotonic() + FILE_SECONDS
@@ -65,11 +65,14 @@ def write_apart(job: bytes, user: int, environment: "Dict[bytes, bytes]") -> Non
                 return
             time.sleep(0.002)
     except ChildProcessError:
-        pass  # a supervisor has taken its status
+        pass  # a supervisor has read its status
 
 
 def become(user: int) -> None:
-    """Raises KeyError, OSError where that can't be."""
+    """Become this user.
+
+    Raises KeyError or OSError if that is not possible.
+    """
     if os.geteuid() != user:
         import pwd
 
@@ -79,7 +82,7 @@ def become(user: int) -> None:
 
 
 def folder(environment: "Dict[bytes, bytes]") -> str:
-    """Where the job's files are, as its wrapper finds it."""
+    """Return the directory of the job's files, found like its wrapper finds it."""
     place = os.fsdecode(environment.get(b"ANSIBLE_ASYNC_DIR", b"~/.ansible_async"))
     if place[:2] == "~/" and b"HOME" in environment:
         place = os.fsdecode(environment[b"HOME"]) + place[1:]
@@ -89,10 +92,12 @@ def folder(environment: "Dict[bytes, bytes]") -> str:
     return place
 
 
-def say_ended(place: str, job: str) -> None:
-    """In each file that says of itself that it is that job's and that the job is not finished. A wrapper adds its pid to the name.
+def mark_as_ended(place: str, job: str) -> None:
+    """Mark as ended each file of the job that says that the job is not finished.
 
-    Raises OSError; ValueError, KeyError, TypeError where a file holds something else.
+    A wrapper adds its pid to the name of the file.
+
+    Raises OSError. Raises ValueError, KeyError or TypeError if a file holds something else.
     """
     import json
 

@@ -1,12 +1,11 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The kill pass: ends the tree of a lease and nothing else, and says what became of each process.
+"""The kill pass: ends the tree of a lease and nothing else, and reports on each process.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
-
-Freeze and scan until a scan finds nobody new; first signals; continue; wait; KILL and scan until nobody is left.
-What is frozen can't fork, so nothing slips away between finding a process and ending its parent.
+The phases are: freeze, and scan until a scan finds no new process; first signals; continue; wait;
+KILL, and scan until nothing is left. A frozen process can't fork. So nothing escapes between the
+moment when a process is found and the end of its parent.
 """
 
 import os
@@ -31,20 +30,26 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-#: Seconds between two looks: the first and the longest pause. Each is half as long again as the one before.
+#: Seconds between two looks: the first and the longest pause. Each pause is half as long again as
+#: the one before.
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0005, 0.05
-#: The longest while something waits for its turn: a module goes on with its next step until it comes.
+#: The longest pause while a process waits for its turn: until then a module goes on with its next
+#: step.
 LONGEST_CARRIED_PAUSE_SECONDS = 0.01
-#: The same while we look out for a tree that has not come yet.
+#: Seconds between two looks for a tree that has not appeared yet: the first and the longest pause.
 SHORTEST_ARRIVAL_PAUSE_SECONDS, LONGEST_ARRIVAL_PAUSE_SECONDS = 0.01, 0.1
-#: Seconds that processes which only lose their root (kill_children is false) have to end because of it.
+#: Seconds that processes have to end because their root is gone, if kill_children is false.
 LINGER_SECONDS = 0.3
-#: Seconds that a supervisor has to go when nobody is left; it takes milliseconds on a host that gives it a turn.
+#: Seconds that a supervisor has to end when nothing is left. It takes milliseconds on a host that
+#: gives it a turn.
 LEAVE_SECONDS = 2.0
 
 
 class KillPass:
-    """One pass for one request, in three steps: find(), end(), report(). grace_skipped: whether the grace was cut short."""
+    """One pass for one request, in three steps: find(), end(), report().
+
+    grace_skipped: whether the grace period was cut short.
+    """
 
     def __init__(self, request: "KillRequest", control: "TreeControl") -> None:
         self.request = request
@@ -56,11 +61,14 @@ class KillPass:
         self.began = request.began or self._clock()
 
     def skip_grace(self) -> None:
-        """The grace is over: go over to KILL at the next look."""
+        """Skip the rest of the grace period: go over to KILL at the next look."""
         self.grace_skipped = True
 
     def find(self) -> bool:
-        """Look for the tree for as long as the request says, and freeze it. Whether anything was found."""
+        """Look for the tree for as long as the request says, and freeze it.
+
+        Return whether anything was found.
+        """
         until = self._clock() + self.request.arrival_timeout
         pause = SHORTEST_ARRIVAL_PAUSE_SECONDS
         while True:
@@ -76,11 +84,11 @@ class KillPass:
             pause = min(pause * 1.5, LONGEST_ARRIVAL_PAUSE_SECONDS)
 
     def denied(self) -> bool:
-        """Whether there is somebody whom we must not signal."""
+        """Whether there is a process that this user may not signal."""
         return any(tracked.denied for tracked in self.control.living())
 
     def end(self) -> None:
-        """End what find() found, and whatever of the tree turns up meanwhile."""
+        """End what find() found, and whatever else of the tree appears meanwhile."""
         try:
             self._first_signals()
             if not self._wait(self._clock() + self.request.timeout):
@@ -98,7 +106,8 @@ class KillPass:
                 self._pause(LONGEST_PAUSE_SECONDS / 10, until)
                 self.control.observe_and_wake()
             self.control.dismiss()
-            # What called itself a supervisor, and was continued last, may have started something.
+            # A process that calls itself a supervisor was continued last. It may have started
+            # something.
             if supervised and self.control.scan(last=True):
                 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
                     kill_the_rest,
@@ -109,10 +118,10 @@ class KillPass:
             self.control.release()
         if any(tracked.job for tracked in self.control.processes.values()):
             from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import (
-                tell_jobs,
+                report_ended_jobs,
             )
 
-            tell_jobs(self.control.processes.values())
+            report_ended_jobs(self.control.processes.values())
         if self.control.living():
             from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
                 explain,
@@ -121,7 +130,7 @@ class KillPass:
             explain(self.control, self.refusal)
 
     def report(self) -> "Dict[str, Any]":
-        """What became of each process, in terms that JSON knows."""
+        """Return what became of each process, in types that JSON has."""
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import (
             report,
         )
@@ -136,9 +145,12 @@ class KillPass:
         self._turns.take()
 
     def _wait(self, until: float) -> bool:
-        """Wait for the targets to end, and give each its first signal when its turn has come. Whether all are gone.
+        """Wait for the targets to end, and give each its first signal when it is due.
 
-        What is started from now on is let be: a shell whose C(trap) removes its temporary files does so by starting C(rm).
+        Return whether all are gone.
+
+        What is started after this is left alone: a shell whose `trap` removes its temporary files
+        does so by starting `rm`.
         """
         pause = SHORTEST_PAUSE_SECONDS
         known = -1
@@ -167,7 +179,7 @@ class KillPass:
             now = self._clock()
             if now >= until or self.grace_skipped:
                 return False
-            # A scan of a large host takes its time: at most a quarter of a processor is ours.
+            # A scan of a large host takes time: the pass uses a quarter of a processor at most.
             self._pause(max(pause, 3 * (now - began)), until)
             pause = min(
                 pause * 1.5,
@@ -181,7 +193,10 @@ class KillPass:
 
 
 def process_table() -> "ProcessTable":
-    """What tells of the processes of this host: /proc, or ps. Raises OSError where neither does."""
+    """Return the process table of this host: of /proc, or of ps.
+
+    Raises OSError if neither works.
+    """
     table = ProcTable()
     if table.usable:
         return table
@@ -193,7 +208,7 @@ def process_table() -> "ProcessTable":
 
 
 def shows_others() -> bool:
-    """Whether there is a /proc, and its numbers mean other processes than ours."""
+    """Whether there is a /proc whose numbers mean other processes than those seen from here."""
     try:
         return os.readlink("/proc/self") != str(os.getpid())
     except OSError:
@@ -201,7 +216,7 @@ def shows_others() -> bool:
 
 
 def new_kill_pass(request: "KillRequest") -> "KillPass":
-    """A pass on this host. Raises ValueError for a run or lease that is none."""
+    """Return a pass on this host. Raises ValueError for a malformed run or lease id."""
     table = process_table()
     pid, leader, root = map(int, request.below.split(":")) if request.below else (0, 0, 0)
     search = TreeSearch(CookieMatch(request.run, request.lease, root), table, os.getpid())

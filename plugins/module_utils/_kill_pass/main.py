@@ -1,9 +1,16 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The kill pass as a program: words in, one line of report out.
+"""The kill pass as a program: it reads words, and prints one line of report.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+Its phases and their files:
+
+- ask a supervisor at work for its report: supervisor_client.py, supervisor_report.py
+- find and freeze the tree: kill_pass.py, _tree/search.py, _tree/control.py, _tree/fork_chase.py
+- hand over to root: sudo.py
+- first signals, and the wait: kill_pass.py, _tree/turns.py
+- KILL for the rest, and the reasons of survivors: sigkill.py
+- asynchronous jobs and the report: job_file.py, report.py
 """
 
 import os
@@ -37,38 +44,52 @@ if TYPE_CHECKING:
         KillRequest,
     )
 
-#: Seconds to wait for a channel that takes nothing any more; then the process ends by SIGALRM rather than stay for ever.
+#: Seconds to wait for a channel that accepts no output. After them SIGALRM ends the process, so
+#: that it does not stay for ever.
 WRITE_SECONDS = 30
-#: Seconds beyond the graces (of a supervisor, of the pass, of a root that takes over) that no pass takes.
+#: Seconds that a pass may take beyond the grace periods of a supervisor, of the pass and of root's
+#: pass.
 LONGEST_PASS_SECONDS = 90
-#: Seconds that are left of the grace after a supervisor was waited for in vain; and for what it says at last.
+#: Seconds of grace that are left after waiting for a supervisor in vain. Also the seconds for its
+#: last output.
 LEAST_SECONDS = 1.0
 
 
 def detach() -> None:
-    """Outlive the channel, the terminal and the parents, and get a turn on a host that the tree keeps busy."""
+    """Outlive the channel, the terminal and the parents, and get a turn on a busy host.
+
+    The tree itself may keep the host busy.
+    """
     ignore_signals()
     try:
         os.setsid()
     except OSError:
-        pass  # already the first of its process group: nobody signals it but by name, and what can be ignored is
+        # it leads its process group: signals reach it by pid only, and what can be ignored is
+        # ignored
+        pass
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -20)
-        # What this process starts does not inherit that.
+        # Processes that this one starts do not inherit it.
         os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     except (AttributeError, OSError):
-        pass  # root's right alone
+        pass  # only root may do it
 
 
 def limit_time(request: "KillRequest") -> None:
-    """Have this process end when it has taken longer than any pass may: a look at a process can block for ever in the kernel."""
+    """Let this process end when it has taken longer than any pass may.
+
+    A look at a process can block in the kernel for ever.
+    """
     signal_alarm(
         min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30)
     )
 
 
 def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
-    """Run the pass that the words ask for, and print its report. program: tells its own text, to be run again as root."""
+    """Run the pass that the words describe, and print its report.
+
+    program: returns the text of this program, to be run again as root.
+    """
     detach()
     request = read_request(words)
     limit_time(request)
@@ -76,14 +97,14 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
     try:
         kill_pass = new_kill_pass(request)
     except OSError as error:
-        raise SystemExit("treekill: this host does not show its processes: %s" % error)  # noqa: B904 - the error is told
+        raise SystemExit("treekill: this host does not show its processes: %s" % error)  # noqa: B904 - the text has the error
     if request.skip_grace:
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.skip_grace import (
             skip_grace_of_others,
         )
 
         skip_grace_of_others(request, kill_pass.control)
-    # Whoever hands a pass over waits for it, and may be the supervisor itself.
+    # The starter of a handed-over pass waits for it. It may be the supervisor itself.
     supervisor = None if request.found else standing_supervisor(request, kill_pass.control.table)
     theirs = ""
     if supervisor is not None and supervisor.at_work:
@@ -93,10 +114,11 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
             lambda: request.skip_grace or kill_pass.grace_skipped,
         )
         if theirs:
-            # Nothing can come any more but what it could not find, and that would be here by now.
+            # Only what the supervisor could not find can still come. It would be here by now.
             request.arrival_timeout = 0.0
         else:
-            # It has died, or is none. The tree has had its grace either way, or a part of it.
+            # It has died, or is no supervisor. Either way the tree has had its grace period, or a
+            # part of it.
             request.timeout = min(
                 request.timeout, max(request.timeout + began - time.monotonic(), LEAST_SECONDS)
             )
@@ -110,7 +132,7 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
 
 
 def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
-    """Find the tree and end it, or have root do so. The report, as JSON."""
+    """Find the tree and end it, or let root do so. Return the report, as JSON."""
     on_skip_grace(kill_pass.skip_grace)
     request = kill_pass.request
     if request.found:
@@ -141,11 +163,11 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
 
 
 def write(line: str) -> None:
-    """Print the line, if there is still somebody to read it."""
+    """Print the line, if there is still a reader."""
     rest = ("\n" + line + "\n").encode("ascii")
     signal_alarm(WRITE_SECONDS)
     try:
         while rest:
             rest = rest[os.write(1, rest) :]
     except OSError:
-        pass  # the channel is gone: the work is done all the same
+        pass  # the channel is gone: the work is done anyway

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The report of a kill pass: what became of each process, as one line of ASCII.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-The json module is not used: importing it takes longer than a whole kill pass.
+The module json is not used: importing it takes longer than a whole kill pass.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
@@ -26,18 +25,22 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 VERSION = 1
-#: Why an ssh server below the tree is let be.
+#: The reason why an ssh server below the tree is left alone.
 LOGINS = "ssh server: its logins are left alone"
 
 
 def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dict[str, Any]":
-    """What became of each process, in terms that JSON knows. began: on the control's clock; all times are seconds since then."""
+    """Return what became of each process, in types that JSON has.
+
+    began: on the control's clock. All times in the report are seconds since then.
+    """
     processes = list(control.processes.values())
     exempt = [TrackedProcess(process, "child") for process in control.search.exempt.values()]
     for tracked in exempt:
         tracked.describe(control.table, request.arguments)
         tracked.reason = LOGINS if tracked.process.id in control.search.logins else ""
-    # A supervisor goes by itself. What had to be killed was something else perhaps, and is named.
+    # A supervisor ends by itself. If one had to be killed, it may have been something else, and is
+    # reported.
     processes = [
         tracked for tracked in processes if tracked.role != SUPERVISOR or tracked.sent == SIGKILL
     ]
@@ -83,7 +86,7 @@ def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str
 
 
 def signal_name(number: int) -> str:
-    """TERM for 15; the number where the host has no name for it."""
+    """Return TERM for 15; the number itself if the host has no name for it."""
     for name in ("SIGTERM", "SIGKILL", *dir(host_signals)):
         if name[:3] == "SIG" and name[3] != "_" and getattr(host_signals, name) == number:
             return name[3:]
@@ -94,7 +97,7 @@ _names: "Dict[Optional[int], str]" = {None: ""}
 
 
 def user_name(uid: "Optional[int]") -> str:
-    """The name of a user, or the number where it has none."""
+    """Return the name of a user; the number if it has no name."""
     if uid not in _names:
         try:
             import pwd
@@ -106,7 +109,10 @@ def user_name(uid: "Optional[int]") -> str:
 
 
 def to_json(value: "Any") -> str:
-    """JSON in printable ASCII only. Knows None, bool, int, float, str, list and dict with str keys."""
+    """Return JSON in printable ASCII.
+
+    It supports None, bool, int, float, str, list, and dict with str keys.
+    """
     if isinstance(value, str):
         return '"' + "".join(map(_escape, value)) + '"'
     if isinstance(value, dict):

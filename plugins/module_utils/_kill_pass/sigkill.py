@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""KILL for what is left after the grace, and the reasons why something is left even then.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""KILL for what is left after the grace period, and the reason why each survivor is left."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
@@ -28,25 +25,32 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
-#: Seconds after the first KILL until what is still there is given up: time for a large process to be taken apart, or a disk to answer.
+#: Seconds after the first KILL until the rest is given up. A large process takes time to be torn
+#: down, and a disk to answer.
 KILL_SECONDS = 5.0
-#: The same while new processes turn up, which on a busy host are hard to catch. Shorter than what the controller waits beyond the grace.
+#: Seconds until then while new processes appear, which on a busy host are hard to catch. The
+#: controller waits longer than this beyond the grace period.
 RUNAWAY_SECONDS = 10.0
-#: Seconds between two looks, the first and the longest. Each is half as long again as the one before.
+#: Seconds between two looks, the first and the longest pause. Each is half as long again as the one
+#: before.
 SHORTEST_KILL_PAUSE_SECONDS, LONGEST_KILL_PAUSE_SECONDS = 0.001, 0.05
-#: Seconds that a shell has to end which was held until the end of the grace.
+#: Seconds that a shell has to end which was held until the end of the grace period.
 RELEASE_SECONDS = 2.0
-#: When time is up: how often those who have turned up meanwhile are killed, and how many seconds they have to die each time.
+#: When time is up: how many times new processes are killed, and the seconds that they have to die
+#: each time.
 LAST_LOOKS, LAST_SECONDS = 3, 0.5
 
 
 def kill_the_rest(control: "TreeControl") -> None:
-    """KILL, and scan until nobody is left: frozen first, for what still runs when its parent dies can fork."""
+    """Send KILL, and scan until nothing is left.
+
+    The processes are frozen first: one that still runs when its parent dies can fork.
+    """
     held = [tracked for tracked in control.living() if tracked.held]
     control.end_grace()
     with FirstTurn():
         _kill_until_none_is_left(control)
-    # What was held and must not be killed goes on now, and dies of the signal that it has had.
+    # What was held and must not be killed continues now, and dies of the signal that it has had.
     until = control.clock() + RELEASE_SECONDS
     while any(tracked.ended is None for tracked in held) and control.clock() < until:
         control.sleep(LONGEST_KILL_PAUSE_SECONDS / 10)
@@ -71,7 +75,10 @@ def _kill_until_none_is_left(control: "TreeControl") -> None:
 
 
 def _look_for_the_last(control: "TreeControl") -> None:
-    """Out of time, and no scan has found the tree empty. That those whom we know are gone is no proof: somebody may have been born while they died."""
+    """Look for the last processes after the time is up, since no scan has found the tree empty.
+
+    It is no proof that all known processes are gone: others may have been born while they died.
+    """
     for dummy in range(LAST_LOOKS):
         _kill(control)
         until = control.clock() + LAST_SECONDS
@@ -81,7 +88,7 @@ def _look_for_the_last(control: "TreeControl") -> None:
             control.observe_and_wake()
         if control.targets() or not control.scan(last=True):
             return
-    # A survivor whom we could not catch, for the user to know of; his supervisor stays with him.
+    # A survivor that could not be caught, to be reported to the user. Its supervisor stays with it.
     pid = control.search.missed or list(control.processes.values())[-1].process.id.pid
     runaway = TrackedProcess(Process(ProcessId(pid, 0), 0, "?", 1, "?"), "child")
     runaway.late = True
@@ -89,28 +96,30 @@ def _look_for_the_last(control: "TreeControl") -> None:
 
 
 def _kill(control: "TreeControl") -> bool:
-    """Freeze, and KILL who may be killed. Whether there was anybody."""
+    """Freeze, and send KILL to all that may be killed. Return whether there were any."""
     for tracked in control.targets():
-        # A sudo above the tree that stopped because of it would stand still for ever, where we can't continue it.
+        # A sudo above the tree that stops because of it would stand still for ever, if this user
+        # can't continue it.
         if tracked.sent != SIGKILL and not tracked.denied and control.may_stop(tracked.process):
             control.signal(tracked, SIGSTOP)
     control.freeze()
     shields = shielding(control)
-    anybody = False
+    found = False
     for tracked in control.targets():
         if tracked.process.id in shields:
             control.signal(tracked, SIGCONT)
         elif not tracked.denied:
-            anybody = True
+            found = True
             if tracked.sent != SIGKILL:
                 control.signal(tracked, SIGKILL)
-    return anybody
+    return found
 
 
 def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
-    """Who must not get KILL, and because of which pid below it.
+    """Return the processes that must not get KILL, with the pid below each that is the reason.
 
-    A sudo that is killed can't pass a signal on any more, and its command, which we must not signal, would live on as an orphan.
+    A sudo that is killed can't pass a signal on any more. Its command, which this user may not
+    signal, would live on as an orphan.
     """
     shields: Dict[ProcessId, int] = {}
     living = {tracked.process.id.pid: tracked for tracked in control.living()}
@@ -127,7 +136,10 @@ def shielding(control: "TreeControl") -> "Dict[ProcessId, int]":
 
 
 def explain(control: "TreeControl", refusal: str) -> None:
-    """Give each survivor its reason. refusal: why sudo was of no use, empty if it was not asked."""
+    """Record the reason of each survivor.
+
+    refusal: why sudo did not help; empty if it was not tried.
+    """
     shields = shielding(control)
     for tracked in control.living():
         process = control.table.process(tracked.process.id.pid)

@@ -1,12 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tells the other passes for the same lease that their grace is over.
+"""Ends the grace period of the other passes for the same lease.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-
-A pass is told, and not overtaken: what it has found stays found. A second pass can't find again an orphan whose environment
-only root may read.
+The other pass gets a signal, and is not replaced: what it has found stays found. A second pass
+can't find an orphan again if only root may read the orphan's environment.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
@@ -23,10 +21,12 @@ if TYPE_CHECKING:
 
 
 def skip_grace_of_others(request: "KillRequest", control: "TreeControl") -> None:
-    """Send C(SKIP_GRACE) to every pass of this run and lease that is not this one; sudo above a pass that was handed over to root passes it on.
+    """Send `SKIP_GRACE` to every other pass of this run and lease.
 
-    A pass is known by its words, each an argument of its own. Whoever imitates that gets a signal that is sent by the user who runs the task, to
-    processes that this user may signal anyway.
+    If a pass was handed over to root, the sudo above it passes the signal on.
+
+    A pass is recognised by its words, each an argument of its own. A process that imitates them
+    gets a signal from the user of the task. That user may signal it anyway.
     """
     signaller = Signaller(control.table.process)
     wanted = {b"run=" + request.run.encode(), b"lease=" + request.lease.encode(), b"-I"}
@@ -39,4 +39,6 @@ def skip_grace_of_others(request: "KillRequest", control: "TreeControl") -> None
                 try:
                     signaller.send(process.id, SKIP_GRACE)
                 except OSError:
-                    pass  # it has ended, which is what it was to be told; or it is root's, and the sudo above it passes the signal on
+                    # it has ended, so it needs no signal; or it is root's, and the sudo above it
+                    # passes the signal on
+                    pass

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Hands a pass over to root by sudo, where sudo asks for no password, and takes it over there.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""Hands a pass over to root by sudo, if sudo asks for no password, and resumes it there."""
 
 import sys
 import time
@@ -26,19 +23,24 @@ if TYPE_CHECKING:
         KillPass,
     )
 
-#: Seconds beyond timeout that root's pass may take: its freezes, its KILL phase, sudo's own delays (name service, PAM) and a loaded host.
+#: Seconds beyond timeout that root's pass may take: its freezes, its KILL phase, delays of sudo
+#: (name service, PAM), and a busy host.
 EXTRA_SECONDS = 20.0
 
 
 def hand_over(kill_pass: "KillPass", program: str) -> "Tuple[str, str]":
-    """Run the program as root, with what was found so far. (report as JSON, "") or ("", why not)."""
+    """Run the program as root, with what was found so far.
+
+    Return (report as JSON, "") or ("", the reason of the failure).
+    """
     request = kill_pass.request
     found = ",".join(
         "%d:%d" % (tracked.process.id.pid, tracked.process.id.start)
         for tracked in kill_pass.control.living()
     )
     request.began = kill_pass.began
-    # The program goes through stdin: sudo writes the command line to the system's log. So does what was found: the kernel takes 128 KiB in one word.
+    # The program goes through standard input, since sudo writes the command line to the system's
+    # log. So do the processes that were found: the kernel allows 128 KiB in one word.
     command = ["sudo", "-n", sys.executable or "python3", "-I", "-S", "-", *request_words(request)]
     text = "import sys\nsys.argv.append(%r)\n%s" % ("found=" + found, program)
     try:
@@ -46,10 +48,11 @@ def hand_over(kill_pass: "KillPass", program: str) -> "Tuple[str, str]":
             command, text.encode("utf-8"), time.monotonic() + request.timeout + EXTRA_SECONDS
         )
     except OSError as error:
+        # this user has no more processes or descriptors: the pass ends what it can
         return (
             "",
             "sudo -n: %s" % error,
-        )  # no more processes or descriptors for this user: what can be ended is ended
+        )
     mark = "%s %s " % (MARK, request.nonce)
     for line in output.splitlines():
         if line.startswith(mark):
@@ -59,7 +62,7 @@ def hand_over(kill_pass: "KillPass", program: str) -> "Tuple[str, str]":
 
 
 def resume_as_root(kill_pass: "KillPass") -> None:
-    """Put in what an earlier pass found, as far as these are still the same processes."""
+    """Take up what an earlier pass found, as far as these are still the same processes."""
     control = kill_pass.control
     for word in kill_pass.request.found.split(","):
         pid, dummy, start = word.partition(":")

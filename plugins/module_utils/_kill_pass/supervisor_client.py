@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A kill pass meets the supervisor of its lease: it may be at work already, or have done the work and kept the report.
+"""The kill pass as client of its lease's supervisor.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
+The supervisor may be at work already. Or it has done the work, and keeps the report.
 """
 
 import os
@@ -25,14 +25,20 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-#: Seconds that a supervisor may take beyond the grace. Not longer: any process of the tree can take the name, and say nothing.
+#: Seconds that a supervisor may take beyond the grace period. They are few: any process of the tree
+#: can take the name, and send nothing.
 PATIENCE_SECONDS = 3.0
-#: Seconds to be let in. Who has taken the name and lets nobody in, refuses by that at once: see EAGAIN in connect(2).
+#: Seconds to be accepted. A process that takes the name and accepts no connection thereby refuses
+#: at once: see EAGAIN in connect(2).
 CONNECT_SECONDS = 1
 
 
 class StandingSupervisor:
-    """The supervisor of a lease. connection: to its socket. pid: its own."""
+    """The supervisor of a lease.
+
+    connection: to its socket.
+    pid: its own.
+    """
 
     def __init__(self, connection: "Any", pid: int, table: "ProcessTable") -> None:
         self._connection = connection
@@ -45,7 +51,11 @@ class StandingSupervisor:
         return not is_supervisor(self._table.arguments(self._pid))
 
     def await_report(self, seconds: float, skipped: "Callable[[], bool]") -> str:
-        """Its report, as JSON, when it is done; empty if it ends without one, or takes longer than so many seconds."""
+        """Return its report, as JSON, when it is done.
+
+        The report is empty if the supervisor ends without one, or takes longer than so many
+        seconds.
+        """
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (
             fetch_report,
         )
@@ -56,7 +66,7 @@ class StandingSupervisor:
 def standing_supervisor(
     request: "KillRequest", table: "ProcessTable"
 ) -> "Optional[StandingSupervisor]":
-    """The supervisor of the lease that the request names, None where there is none of this user."""
+    """Return the supervisor of the request's lease; None if this user has none."""
     try:
         import _socket
 
@@ -66,5 +76,6 @@ def standing_supervisor(
         pid, uid = peer_of(connection)
     except (ImportError, AttributeError, OSError):
         return None
-    # The name can be taken by anybody, whose word counts for nothing, for root neither. A supervisor of ours runs as the same user as the pass.
+    # Any process can take the name. Its answers do not count, not even for root. The supervisor of
+    # a lease runs as the same user as the pass.
     return StandingSupervisor(connection, pid, table) if os.geteuid() == uid else None

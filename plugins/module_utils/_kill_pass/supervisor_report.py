@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fetches the report of a supervisor that ends its tree by itself.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""Fetches the report of a supervisor that ends its tree by itself."""
 
 import select
 import time
@@ -23,9 +20,9 @@ if TYPE_CHECKING:
 
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
-#: Milliseconds between two looks whether somebody has lost patience.
+#: Milliseconds between two looks whether the grace period is to be skipped.
 LOOK_MILLISECONDS = 50
-#: A report of some 30,000 processes.
+#: Bytes of a report of some 30,000 processes.
 LONGEST_REPORT_BYTES = 16 << 20
 
 
@@ -36,16 +33,19 @@ def fetch_report(
     seconds: float,
     skipped: "Callable[[], bool]",
 ) -> str:
-    """What it sends before it closes. Passes an order to skip the grace on to it, once."""
+    """Return what the supervisor sends before it closes the connection.
+
+    An order to skip the grace period is passed on to it once.
+    """
     until = time.monotonic() + seconds
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     parts: List[bytes] = []
     length = 0
-    told = False
+    passed_on = False
     while time.monotonic() < until and length < LONGEST_REPORT_BYTES:
-        if skipped() and not told:
-            told = skip_grace_of_supervisor(pid, table)
+        if skipped() and not passed_on:
+            passed_on = skip_grace_of_supervisor(pid, table)
         if poll.poll(LOOK_MILLISECONDS):
             try:
                 part = connection.recv(65536)
@@ -59,7 +59,10 @@ def fetch_report(
 
 
 def skip_grace_of_supervisor(pid: int, table: "ProcessTable") -> bool:
-    """Tell a supervisor that its grace is over. Whether it was one at work: before, and after, the signal would mean something else."""
+    """Send a supervisor the signal that ends its grace period.
+
+    Return whether it was at work. Before and after its work, the signal would mean something else.
+    """
     process = table.process(pid)
     words = table.arguments(pid)
     if process is None or not words or not words[0].startswith(ENDING_TITLE.encode()):

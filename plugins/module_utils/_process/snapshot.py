@@ -105,8 +105,8 @@ class Snapshot:
         if pid in self._arguments:
             return self._arguments[pid]
         words = self._table.arguments(pid) if pid in self._processes else []
-        told = b"TREEKILL=" in words[-1] or b"treekill" in words[0] if words else False
-        if told and not self.shows(pid):
+        ours = b"TREEKILL=" in words[-1] or b"treekill" in words[0] if words else False
+        if ours and not self.shows(pid):
             words = []
         if sum(map(len, words)) <= _LONG_ARGUMENTS_BYTES:
             self._arguments[pid] = words

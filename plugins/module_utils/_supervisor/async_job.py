@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The supervisor of an asynchronous job: it stays with the job when the command that started it has returned.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""The supervisor of an asynchronous job: it stays with the job after its command has returned."""
 
 import os
 
@@ -25,10 +22,15 @@ PF_EXITING = 4
 
 
 def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
-    """Fork. The child, where this returns, becomes the supervisor; the parent, whom the shell waits for, ends as the module does.
+    """Fork. Return in the child, which becomes the supervisor. The parent ends as the module does.
 
-    listener: the socket of the lease, if it is there already. mask: of the signals, as it is to be in the parent.
-    Returns the descriptor to write the status to; None where there is none to be had, or no process: then the job is on its own.
+    The shell waits for the parent.
+
+    listener: the socket of the lease, if it exists already.
+    mask: of the signals, for the parent.
+
+    Return the descriptor to write the status to. Return None if there is no descriptor or process:
+    then the job has no supervisor.
     """
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import (
         is_subreaper,
@@ -48,7 +50,7 @@ def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
         os.close(read_end)
         is_subreaper()
         if listener is not None:
-            listener.listen(8)  # from here on it is this process that others see at the other end
+            listener.listen(8)  # from here on, this process appears at the other end of connections
         return write_end
     os.close(write_end)
     if listener is not None:
@@ -61,7 +63,10 @@ def relay_status(listener: "Any", mask: "Any") -> "Optional[int]":
 
 
 def stay_with_job(supervisor: "Supervisor") -> None:
-    """Tell the status, let go of the channel, and wait until the job itself has ended: for what it leaves behind nobody waits."""
+    """Send the status, release the channel, and wait until the job itself has ended.
+
+    Nothing waits for what the job leaves behind.
+    """
     if supervisor.relay is None:
         return
     try:
@@ -80,24 +85,27 @@ def stay_with_job(supervisor: "Supervisor") -> None:
 
 
 def job_goes_on(words: "List[bytes]") -> bool:
-    """Whether one of our children is what core leaves to watch the job: a fork of what started it, by path and job id on the command line.
+    """Whether one of the children is the process that core leaves to watch the job.
 
-    Who is on its way out shows no command line any more, and may still have a child that will be ours: the signal of its end wakes us again.
+    It is a fork of its starter, recognised by path and job id on its command line.
+
+    A process that is exiting shows no command line any more. It may still have a child that becomes
+    a child of this process: the signal of its end wakes this process again.
     """
     try:
         with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
             pids = [int(pid) for pid in children.read().split()]
     except OSError:
-        return False  # a kernel that does not tell: then the job is on its own
+        return False  # a kernel that does not list children: then the job has no supervisor
     for pid in pids:
         try:
             with open("/proc/%d/cmdline" % pid, "rb") as arguments:
                 found = set(words).issubset(arguments.read().split(b"\0"))
-            # Asked afterwards: it begins to end before it loses its command line.
+            # Read afterwards: a process begins to exit before it loses its command line.
             with open("/proc/%d/stat" % pid, "rb") as stat:
                 flags = int(stat.read().rpartition(b") ")[2].split()[6])
         except OSError:
-            continue  # another user's, on a host that hides those
+            continue  # it belongs to another user, on a host that hides those
         if found or flags & PF_EXITING:
             return True
     return False

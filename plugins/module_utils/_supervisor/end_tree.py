@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a supervisor does when its channel has broken: it ends all that is below it, and keeps the report for who may come and ask.
+"""The end of a tree by its supervisor, when the channel has broken.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+The supervisor ends all that is below it, and keeps the report for a kill pass.
 """
 
 import _socket
@@ -44,14 +44,19 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-#: Seconds for which the report can be fetched. A controller that lives asks at once; for one that does not, nobody has to wait.
+#: Seconds for which the report can be fetched. A living controller asks at once. Without one,
+#: nothing has to wait.
 REPORT_SECONDS = 5.0
-#: Seconds to wait for who asked to take it.
+#: Seconds in which the client has to read the report.
 SEND_SECONDS = 5
 
 
 def end_tree(supervisor: "Supervisor") -> "NoReturn":
-    """End what is below the supervisor, and then itself. What only the report and the last words of the tree need is done without where it is missing."""
+    """End what is below the supervisor, and then the supervisor itself.
+
+    The report and the tree's last output need sockets and pipes. Without these, the tree is ended
+    anyway.
+    """
     if supervisor.listener is None:
         supervisor.listener = listen_for(supervisor.options["run"], supervisor.options["lease"])
     detach()
@@ -71,15 +76,19 @@ def end_tree(supervisor: "Supervisor") -> "NoReturn":
 
 
 def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> None:
-    """Have a kill pass end the tree. pipes: what holds the output of the tree open meanwhile."""
-    # The pass can't do without a descriptor, and the last ones that were free may have been taken for these.
+    """Let a kill pass end the tree.
+
+    pipes: descriptors that hold the tree's output open meanwhile.
+    """
+    # The pass needs a descriptor. The last free ones may have been used for these.
     supervisor.give_up_taken()
     while pipes and not one_is_free():
         os.close(pipes.pop())
     if supervisor.listener is not None and not one_is_free():
         supervisor.listener.close()
         supervisor.listener = None
-    # A pass that has found us before we had this title does not know that we are at work.
+    # A pass that found this process before it had its present title does not know that it is at
+    # work.
     supervisor.give_way()
     request = read_request("%s=%s" % item for item in supervisor.options.items())
     request.arrival_timeout = 0.0
@@ -93,7 +102,7 @@ def end_by_pass(supervisor: "Supervisor", pipes: "List[int]") -> None:
 
 
 def one_is_free() -> bool:
-    """Whether another descriptor can be had."""
+    """Whether another descriptor is free."""
     try:
         os.close(os.dup(0))
     except OSError:
@@ -102,7 +111,10 @@ def one_is_free() -> bool:
 
 
 def own_root() -> int:
-    """The pid of the root above us, as our cookie tells it; 0 where the task put something else into its place."""
+    """Return the pid of the root above this process, from its cookie.
+
+    Return 0 if the task has put another text in its place.
+    """
     try:
         return parse_cookie(os.environ.get(VARIABLE, "")).root
     except ValueError:
@@ -110,18 +122,21 @@ def own_root() -> int:
 
 
 def held_open() -> "List[int]":
-    """The reading ends of the pipes that our output goes to. While somebody holds them, who still wants to say something while it ends can."""
+    """Open the reading ends of the pipes that the output goes to.
+
+    While they are open, a process can still write while it ends.
+    """
     found = []
     for descriptor in (1, 2):
         try:
             found.append(os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY | os.O_NONBLOCK))
         except OSError:
-            pass  # a socket, a terminal that was hung up; or there are no descriptors for it
+            pass  # a socket, or a terminal that was hung up; or there are no descriptors for it
     return found
 
 
 def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: float) -> None:
-    """Wait so many seconds, or until one of our children has ended; take in what is written."""
+    """Wait so many seconds, or until a child has ended; read what is written meanwhile."""
     poll = select.poll()
     for descriptor in [supervisor.wake, *pipes]:
         poll.register(descriptor, select.POLLIN)
@@ -130,17 +145,17 @@ def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: float)
             try:
                 os.read(descriptor, 65536)
             except OSError:
-                pass  # nothing more for now
+                pass  # nothing more to read for now
     supervisor.reap()
 
 
 def keep_report(supervisor: "Supervisor", report: str) -> None:
-    """Hand the report to whoever asks for it, from a process that is not below the root any more: that may end now."""
+    """Serve the report from a process outside the root's tree, so that the root may end."""
     try:
         if os.fork():
             return
     except OSError:
-        pass  # no process to be had: then it is this one, for which the root has to wait
+        pass  # there is no process: then this one serves it, and the root has to wait
     try:
         serve_report(supervisor, report)
     finally:
@@ -148,15 +163,13 @@ def keep_report(supervisor: "Supervisor", report: str) -> None:
 
 
 def serve_report(supervisor: "Supervisor", report: str) -> None:
-    """Be the process that has the report, for so many seconds."""
+    """Serve the report for so many seconds."""
     until = time.monotonic() + REPORT_SECONDS
-    signal_alarm(
-        int(REPORT_SECONDS + 2 * SEND_SECONDS)
-    )  # whoever connects again and again could keep us here
-    supervisor.listener.listen(
-        8
-    )  # from here on it is this process that others see at the other end
-    # The cookie goes, lest a kill pass take this for a part of the tree.
+    # a client that connects again and again could keep this process here
+    signal_alarm(int(REPORT_SECONDS + 2 * SEND_SECONDS))
+    # from here on, this process appears at the other end of connections
+    supervisor.listener.listen(8)
+    # The cookie goes as well. Otherwise a kill pass would take this process for a part of the tree.
     set_title(
         (
             "treekill: report of run %s, lease %s"
@@ -172,14 +185,14 @@ def serve_report(supervisor: "Supervisor", report: str) -> None:
         connection = _socket.socket(fileno=supervisor.listener._accept()[0])
         if peer_of(connection)[1] in (0, os.geteuid()):
             send_report(connection, report.encode("ascii"))
-            until = 0.0  # who else waits at this moment gets it as well
+            until = 0.0  # a client that waits at this moment gets it as well
         connection.close()
 
 
 def send_report(connection: "_socket.socket", text: bytes) -> None:
-    """Send it all."""
+    """Send the whole text."""
     connection.settimeout(SEND_SECONDS)
     try:
         connection.sendall(text)
     except OSError:
-        pass  # who asked has gone
+        pass  # the client has gone

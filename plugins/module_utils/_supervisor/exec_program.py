@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Starts a module that is no Python script as a shell would have started it, without what Python has changed for itself.
+"""Starts a module that is no Python script, as a shell would have started it.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+What Python has changed for itself is undone first.
 """
 
 import errno
@@ -17,16 +17,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, NoReturn
 
-#: What a shell says with its status.
+#: The status of a shell for such a command.
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
 def execute(words: "List[str]") -> "NoReturn":
     """Become another program."""
     for name in ("SIGPIPE", "SIGXFSZ"):
-        host_signals.signal(
-            getattr(host_signals, name), host_signals.SIG_DFL
-        )  # Python ignores them
+        # Python ignores them
+        host_signals.signal(getattr(host_signals, name), host_signals.SIG_DFL)
     restore_locale()
     try:
         os.execvp(words[0], words)
@@ -36,7 +35,10 @@ def execute(words: "List[str]") -> "NoReturn":
 
 
 def restore_locale() -> None:
-    """Take back what Python has set for itself in place of the C locale, as PEP 538 says. It is not for others than Python."""
+    """Undo what Python has set for itself in place of the C locale, as PEP 538 describes.
+
+    It is meant for Python alone.
+    """
     try:
         with open("/proc/self/environ", "rb") as environment:
             before = dict(word.partition(b"=")[::2] for word in environment.read().split(b"\0"))

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A supervisor gives way to a kill pass: it stays until the pass has ended, and gets every orphan. Where the pass dies, it goes on by itself.
+"""The supervisor gives way to a kill pass: it stays until the pass ends, and gets every orphan.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+If the pass dies, the supervisor goes on by itself.
 
-A pass stops the supervisor as it stops all that it finds, sees by the title what it is, and continues it. CONT is blocked here: it stays pending,
-and tells by whom it was sent. A supervisor that stood still until the pass lets it go would stand still for ever after the death of that.
+A pass stops the supervisor like all that it finds. It recognises the supervisor by the title, and
+continues it. CONT is blocked here: it stays pending, and has the pid of its sender. If the
+supervisor stood still until the pass resumes it, the death of the pass would leave it so for ever.
 """
 
 import os
@@ -24,38 +25,44 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-#: Seconds beyond the grace after which a pass that still lives is not waited for any more: it would be stuck.
+#: Seconds beyond the grace period after which a living pass counts as stuck.
 STAY_SECONDS = 90.0
 #: Seconds between two looks.
 LOOK_SECONDS = 0.02
-#: What a process has sent by kill(2) has this si_code, see sigaction(2); what the kernel sends by itself has a greater one.
+#: The si_code of a signal that a process has sent by kill(2), see sigaction(2). Signals of the
+#: kernel itself have a greater one.
 SI_USER = 0
 
 
 def give_way(supervisor: "Supervisor") -> bool:
-    """Return when the pass lets us go by a second CONT, has ended, or nothing is below us any more. Whether there was one.
+    """Wait until the pass is done. Return whether there was one.
 
-    Anybody may have stopped and continued us: that is no reason to end what would not be ended without it.
+    The pass is done when it sends a second CONT, when it has ended, or when nothing is below this
+    process any more.
+
+    Any process may have stopped and continued this one. That is no reason to end what would not end
+    otherwise.
     """
     until = time.monotonic() + float(supervisor.options.get("timeout", 10.0)) + STAY_SECONDS
     holder: Optional[Tuple[int, bytes]] = None
     gone = False
     while not supervisor.childless and time.monotonic() < until:
-        told = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
-        if told is not None and told.si_code > SI_USER:
-            # The kernel's own, for a process group that lost its session's last parent. It takes the place of one that a pass sends meanwhile.
+        info = host_signals.sigtimedwait([host_signals.SIGCONT], LOOK_SECONDS)
+        if info is not None and info.si_code > SI_USER:
+            # The kernel sends this one to a process group that lost its session's last parent. It
+            # replaces one that a pass sends meanwhile.
             holder = holder or pass_at_work(supervisor.options["run"])
-            told = None
-        if told is not None and not is_pass(told.si_pid, supervisor.options["run"]):
-            # It may have died before we looked.
-            gone = not started_at(told.si_pid)
+            info = None
+        if info is not None and not is_pass(info.si_pid, supervisor.options["run"]):
+            # It may have died before this look.
+            gone = not started_at(info.si_pid)
             break
-        if told is not None:
-            sender = (told.si_pid, started_at(told.si_pid))
+        if info is not None:
+            sender = (info.si_pid, started_at(info.si_pid))
             if sender == holder:
                 break
             holder = sender
-        # Pid 0: it looks into our pid namespace from outside, and can't be looked at from here.
+        # Pid 0 is outside this pid namespace, and can't be looked at from here.
         if holder is None or holder[0] and (not holder[1] or started_at(holder[0]) != holder[1]):
             gone = holder is not None
             break
@@ -64,12 +71,12 @@ def give_way(supervisor: "Supervisor") -> bool:
         try:
             wake_above()
         except (MemoryError, OSError):
-            pass  # there is not enough for it: to end the tree comes first
+            pass  # there is a shortage: ending the tree comes first
     return holder is not None
 
 
 def wake_above() -> None:
-    """Continue the root, and a sudo above it, which a pass that died has left stopped."""
+    """Continue the root, and a sudo above it, that a dead pass has left stopped."""
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
     from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import (
@@ -90,13 +97,14 @@ def wake_above() -> None:
         try:
             os.kill(pid, host_signals.SIGCONT)
         except OSError:
-            pass  # another user's
+            pass  # it belongs to another user
 
 
 def is_pass(pid: int, run: str) -> bool:
-    """Whether it may be a kill pass: its command line names the run, or it looks into our pid namespace from outside.
+    """Whether it may be a kill pass.
 
-    Any other process (htop, a shell, systemd) may have continued us and live on.
+    Its command line names the run. Or it is outside this pid namespace. Any other process (htop, a
+    shell, systemd) may have continued this one, and live on.
     """
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as words:
@@ -106,7 +114,10 @@ def is_pass(pid: int, run: str) -> bool:
 
 
 def pass_at_work(run: str) -> "Optional[Tuple[int, bytes]]":
-    """The pid and start time of a kill pass of this run, or of a shell above it; None if none is at work."""
+    """Return pid and start time of a kill pass of this run, or of a shell above it.
+
+    Return None if none is at work.
+    """
     for name in os.listdir("/proc"):
         if name.isdigit() and is_pass(int(name), run):
             started = started_at(int(name))
@@ -116,7 +127,7 @@ def pass_at_work(run: str) -> "Optional[Tuple[int, bytes]]":
 
 
 def started_at(pid: int) -> bytes:
-    """The start time of a process that lives; empty for any other. See proc_pid_stat(5)."""
+    """Return the start time of a living process; empty for any other. See proc_pid_stat(5)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:
             fields = stat.read().rpartition(b") ")[2].split()

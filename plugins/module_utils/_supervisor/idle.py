@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a supervisor does when it sees that its module takes its time: it makes itself small.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""The idle supervisor: when its module takes long, it gives memory back."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc import call
 
@@ -13,16 +10,22 @@ MADV_DONTNEED = 4
 
 
 def keep_at_hand() -> None:
-    """Have in memory what the end of the tree needs from the disk: the task itself may replace the files of this Python, or use up all descriptors."""
+    """Load what the end of the tree needs from the disk.
+
+    The task may replace the files of this Python, or use up all descriptors.
+    """
     try:
         import _socket  # noqa: F401
         import zlib  # noqa: F401
     except ImportError:
-        pass  # then there is no report, and the tree is ended by less
+        pass  # then there is no report, and the tree is ended with less
 
 
 def give_back_code() -> None:
-    """Have the kernel forget which pages of the interpreter's code we have used. Those that are needed again are mapped again: the file is in memory."""
+    """Let the kernel take back the pages of the interpreter's code.
+
+    Those that are needed again are mapped again: the file is in memory.
+    """
     import _ctypes
 
     # what ctypes calls c_void_p

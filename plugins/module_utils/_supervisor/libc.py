@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a supervisor asks of the C library and the kernel, and which signals it passes on.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later, cheap to import.
-"""
+"""Calls of the C library and the kernel, and the signals that a supervisor forwards."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,17 +9,21 @@ if TYPE_CHECKING:
 
 #: prctl(2), since Linux 3.4.
 PR_SET_CHILD_SUBREAPER = 36
-#: What is sent to the supervisor is meant for the module. (From a terminal nothing comes: the supervisor is in a session of its own.)
+#: Signals to the supervisor are meant for the module. A terminal sends none: the supervisor is in a
+#: session of its own.
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 
 def is_subreaper() -> bool:
-    """Whether this process has become the parent of every orphan below it."""
+    """Make this process the parent of every orphan below it. Return whether it is."""
     return call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def call(name: str, *arguments: "Any") -> "Optional[int]":
-    """What a function of the C library answers; None where it can't be called. ctypes would say the same in a more legible way, and take 5 ms."""
+    """Return the result of a function of the C library; None if it can't be called.
+
+    ctypes would be easier to read, but takes 5 ms.
+    """
     try:
         import _ctypes
 
@@ -34,7 +35,10 @@ def call(name: str, *arguments: "Any") -> "Optional[int]":
 
 
 def is_broken() -> bool:
-    """Whether nobody is at the other end of standard output or error. Standard input says nothing: in ordinary use it is at its end."""
+    """Whether standard output or error has no reader any more.
+
+    Standard input is no evidence: usually it has reached its end.
+    """
     import select
 
     poll = select.poll()

@@ -1,12 +1,11 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a supervisor does when its module was ended by a signal and has left something: it waits for a kill order.
+"""The wait for a kill order, when a signal has ended the module and something of it is left.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-
-A module over a local connection is in the process group of the controller, before ansible-core 2.19. What interrupts
-the run by a signal to the group ends the module by the same signal. The supervisor alone still knows what it has left.
+Before ansible-core 2.19, a module over a local connection is in the process group of the
+controller. A signal to that group interrupts the run, and ends the module as well. Then only the
+supervisor knows what the module has left.
 """
 
 import os
@@ -25,16 +24,18 @@ if TYPE_CHECKING:
         Supervisor,
     )
 
-#: Seconds. An order for this machine comes within half a second, and later where it has much to do. A module that was
-#: ended for reasons of its own has its result so much later, if it has left something. While whoever waits for the result
-#: stands still, the order is still to come, and nobody is held up.
+#: Seconds. An order for this machine comes within half a second, or later if the machine is busy.
+#: If the module ended for another reason and has left something, its result is late by these
+#: seconds. If the reader of the result stands still, the order is still to come, and the wait
+#: delays nothing.
 ORDER_SECONDS = 5.0
-#: Milliseconds between two looks: a pass that stops us and continues us wakes nobody.
+#: Milliseconds between two looks: a pass that stops and continues this process does not interrupt a
+#: wait.
 ORDER_LOOK_MILLISECONDS = 20
 
 
 def await_order(supervisor: "Supervisor") -> bool:
-    """Let a kill pass do its work, if one comes in time. Whether the channel has broken instead."""
+    """Let a kill pass do its work, if it comes in time. Return whether the channel has broken."""
     until = time.monotonic() + ORDER_SECONDS
     while not supervisor.childless and (time.monotonic() < until or is_reader_stopped()):
         supervisor.rest(ORDER_LOOK_MILLISECONDS)
@@ -44,7 +45,10 @@ def await_order(supervisor: "Supervisor") -> bool:
 
 
 def is_reader_stopped() -> bool:
-    """Whether a process is stopped that has started our root, or one above it. A guardian stops its workers until their orders were carried out."""
+    """Whether the starter of the root, or a process above it, is stopped.
+
+    A guardian stops its workers until their orders were carried out.
+    """
     table = ProcTable()
     try:
         process = table.process(parse_cookie(os.environ.get(VARIABLE, "")).ppid)

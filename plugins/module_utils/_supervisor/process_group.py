@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Takes a supervisor that is the first of a process group out of it: what the group gets, the module would get a second time from us.
+"""Moves the supervisor out of a process group that it leads.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+Otherwise a signal to the group reaches the module twice, the second time forwarded by the
+supervisor.
 """
 
 import os
@@ -14,11 +15,15 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.fast_sign
 
 
 def leave_group() -> None:
-    """Into a session of our own, by way of a group that a process begins which need not stay. The first of a session can't leave."""
+    """Move this process into a session of its own.
+
+    The leader of a group can't begin a session. So it joins a group that a temporary process leads.
+    The leader of a session can't leave it.
+    """
     try:
         first = os.fork()
     except OSError:
-        return  # the user may have no more processes: it gets what the group gets
+        return  # the user has no more processes: this one keeps getting the signals to its group
     if not first:
         while True:
             host_signals.pause()
@@ -27,6 +32,6 @@ def leave_group() -> None:
         os.setpgid(0, first)
         os.setsid()
     except OSError:
-        pass  # the first of a session: it gets what the group gets
+        pass  # it leads a session, and keeps getting the signals to its group
     os.kill(first, host_signals.SIGKILL)
     os.waitpid(first, 0)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Ends what an earlier run of the same command has left: a connection plugin lost its connection, and has sent the command again.
+"""Ends what an earlier run of the same command has left.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A connection plugin lost its connection, and has sent the command again.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import (
@@ -31,12 +31,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
-#: What the words of a supervisor say besides: it takes them out itself, but only later.
+#: Words of a supervisor that are not part of a request. It removes them itself, but only later.
 NOT_OF_THE_REQUEST = ("task", "async", "watch", "again", "session")
 
 
 def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
-    """The socket of the lease, from the start: by that an earlier run of the same command is noticed, and ended."""
+    """Return the socket of the lease, from the start of the run.
+
+    If the socket is taken, an earlier run of the same command is found and ended.
+    """
     run, lease = options["run"], options["lease"]
     try:
         return listen_at(socket_name(run, lease))
@@ -45,13 +48,18 @@ def claim(options: "Dict[str, str]", program: "Callable[[], str]") -> "Any":
         try:
             end_earlier_run(options, program)
         except OSError:
-            pass  # this host does not show its processes: the command runs as it would without us
+            # this host does not show its processes: the command runs as it would without a
+            # supervisor
+            pass
         host_signals.signal(SKIP_GRACE, on_signal)
     return listen_for(run, lease)
 
 
 def end_earlier_run(options: "Dict[str, str]", program: "Callable[[], str]") -> None:
-    """Return when nothing of the earlier run is alive, or what is can't be ended. What stands above this process is not touched."""
+    """Return when nothing of the earlier run is alive, or what is left can't be ended.
+
+    What stands above this process is not touched.
+    """
     request = read_request(
         "%s=%s" % item for item in options.items() if item[0] not in NOT_OF_THE_REQUEST
     )

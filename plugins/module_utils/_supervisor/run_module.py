@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs a script in this interpreter as if the interpreter had been started for it.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""Runs a script in this interpreter as if the interpreter had been started for it."""
 
 import os
 import sys
@@ -15,9 +12,10 @@ if TYPE_CHECKING:
 
 
 def run_module(arguments: "Sequence[str]") -> None:
-    """Run the script in arguments[0], the rest being its arguments; without any, the script that standard input brings.
+    """Run the script in arguments[0]; without arguments, the script on standard input.
 
-    Another program than a Python script (C(exec) before its words) takes the place of this process.
+    The rest of the arguments are those of the script. If the first one is `exec`, the rest is
+    another program, which takes the place of this process.
     """
     if arguments and arguments[0] == "exec":
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exec_program import (
@@ -38,7 +36,8 @@ def run_module(arguments: "Sequence[str]") -> None:
         import _frozen_importlib_external as loaders
 
         main["__loader__"] = loaders.SourceFileLoader("__main__", name)
-        # Python does the same, unless it was told to be safe: then the path does not begin with the current directory.
+        # Python does this too, except in its safe mode: then the path does not begin with the
+        # current directory.
         if sys.path and sys.path[0] == "":
             sys.path[0] = os.path.dirname(os.path.realpath(name))
     with open(name if arguments else os.dup(0), "rb") as script:
@@ -47,7 +46,7 @@ def run_module(arguments: "Sequence[str]") -> None:
 
 
 def run(text: bytes, name: str, main: "Dict[str, Any]") -> None:
-    """Run it. Of an exception the interpreter itself tells, without a word of the lines here."""
+    """Run the text. The interpreter itself prints an exception, without the lines of this file."""
     try:
         exec(compile(text, name, "exec", 0, True), main)  # noqa: S102 - what an interpreter does
     except SystemExit:

@@ -1,12 +1,14 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The start of a supervisor: the module's parent on the host, which keeps its orphans in the tree and ends them when the channel breaks.
+"""The start of a supervisor: the module's parent on the host.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later. What is not Linux runs the module without.
+It keeps the module's orphans in the tree, and ends the tree when the channel breaks. Where there is
+no Linux, the module runs without a supervisor.
 
-The module runs in a fork of the interpreter that is up already: a second one would cost each task some 20 ms. Every module run pays for
-every line that is compiled here, and then the supervisor and the module, at the same time, for the file of their own.
+The module runs in a fork of the running interpreter: a second interpreter would cost each task some
+20 ms. Every run of a module pays for every line that is compiled here. After that, supervisor and
+module each compile a file of their own, at the same time.
 """
 
 import os
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
 
 
 def supervise(words: str, arguments: "Sequence[str]", program: "Callable[[], str]") -> None:
-    """Run a module below a supervisor, in a child of this process; the supervisor ends with its status.
+    """Run a module below a supervisor, in a child; the supervisor ends with the module's status.
 
-    words: the kill request for the day that the channel breaks, C(key=value) with blanks between, and C(task), C(async), C(watch), C(again), C(session).
+    words: the kill request for a broken channel, `key=value` separated by blanks, and the words
+    `task`, `async`, `watch`, `again` and `session`.
     arguments: the path and the arguments of the module; none if the script comes on standard input.
-    program: tells the text of a kill pass, for a root that takes over.
+    program: returns the text of a kill pass, to be run as root.
     """
     if is_subreaper():
         keep_apart(dict(word.partition("=")[::2] for word in words.split(" ")), arguments, program)
@@ -45,17 +48,20 @@ def supervise(words: str, arguments: "Sequence[str]", program: "Callable[[], str
 def keep_apart(
     options: "Dict[str, str]", arguments: "Sequence[str]", program: "Callable[[], str]"
 ) -> None:
-    """Fork. Returns in the child, which is to run the module; the parent ends as the supervisor.
+    """Fork. Return in the child, which is to run the module. The parent ends as the supervisor.
 
-    Where it can't have what it needs (descriptors, a process, memory), the module runs without it.
+    If something that it needs is missing (descriptors, a process, memory), the module runs without
+    it.
     """
     if options.get("watch") != "0" and is_broken():
-        os._exit(1)  # nobody is there any more who would want the module to run
+        os._exit(1)  # the channel is broken already: the result of the module would reach no reader
     taken: List[int] = []
     try:
         while (
             not taken or taken[-1] < 3
-        ):  # where standard input or output is closed, what we open must not become it
+            # standard input or output may be closed: no descriptor that is opened here may take its
+            # place
+        ):
             taken.append(os.open(os.devnull, os.O_RDWR))
         wake = os.pipe()
     except OSError:
@@ -69,9 +75,8 @@ def keep_apart(
     mask = host_signals.pthread_sigmask(
         host_signals.SIG_BLOCK, [getattr(host_signals, name) for name in (*FORWARDED, "SIGCHLD")]
     )
-    on_child = host_signals.signal(
-        host_signals.SIGCHLD, host_signals.SIG_DFL
-    )  # where it is ignored nobody learns a status
+    # if it were ignored, there would be no status
+    on_child = host_signals.signal(host_signals.SIGCHLD, host_signals.SIG_DFL)
     relay = None
     if options.pop("async", ""):
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import (
@@ -82,7 +87,7 @@ def keep_apart(
     try:
         child = os.fork()
     except OSError:
-        child = 0  # the user may have no more processes: then the module takes this one
+        child = 0  # the user has no more processes: then the module takes this one
     if child:
         try:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor.watch import (
@@ -107,13 +112,16 @@ def close_all(descriptors: "Iterable[int]") -> None:
 
 
 def wait_like_a_shell(child: int) -> "NoReturn":
-    """End with the status of the module, by nothing that could fail for want of memory: a module must not suffer from that."""
+    """End with the status of the module.
+
+    Nothing here fails for want of memory: the module must not suffer from that.
+    """
     status = os.waitpid(child, 0)[1]
     os._exit(128 + status % 128 if status % 128 else status // 256)
 
 
 def started_as() -> bytes:
-    """What this interpreter was started with, up to the C(-c) of our start."""
+    """Return the words that started this interpreter, up to `-c`."""
     try:
         with open("/proc/self/cmdline", "rb") as words:
             return words.read().partition(b"\0-c\0")[0]

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The life of a supervisor: it waits for the module to end, or for the channel to break.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""The life of a supervisor: it waits until the module ends or the channel breaks."""
 
 import os
 import select
@@ -27,21 +24,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
-#: A module that takes so many milliseconds may take hours.
+#: A module that has run for so many milliseconds may run for hours.
 IDLE_MILLISECONDS = 300
-#: Milliseconds until what could not be had is tried for again, and seconds beyond the grace after which it is given up.
+#: Milliseconds between two tries in a shortage, and seconds beyond the grace period after which it
+#: gives up.
 RETRY_MILLISECONDS, GIVE_UP_SECONDS = 100, 60.0
-#: What a whole process group gets from a terminal, or from who ends it in good order.
+#: Signals that a whole process group gets, from a terminal or from an orderly end.
 OF_A_GROUP = (host_signals.SIGHUP, host_signals.SIGINT, host_signals.SIGQUIT, host_signals.SIGTERM)
 
 
 class Supervisor:
     """The supervisor of one module run.
 
-    options: of the kill request. arguments: of the module. program: tells the text of a kill pass. child: the module. status: of the module when
-    it has ended, as waitpid tells it. listener: the socket of the lease, if it is there already. wake: readable when a signal came.
-    relay: the end of a pipe where the process that the shell waits for reads the status, if that is another one.
-    taken: descriptors of /dev/null, which are given up where no others are free. childless: whether nothing is below it any more.
+    options: of the kill request.
+    arguments: of the module.
+    program: returns the text of a kill pass.
+    child: the module.
+    status: of the module, in the format of waitpid; None until it has ended.
+    listener: the socket of the lease, if it exists already.
+    wake: becomes readable when a signal comes.
+    relay: the end of a pipe, if the shell waits for another process, which reads the status from
+        it.
+    taken: descriptors of /dev/null, which are given up in a shortage of descriptors.
+    childless: whether nothing is below this process any more.
     """
 
     def __init__(  # noqa: PLR0917 - all that was made before the fork
@@ -56,7 +61,7 @@ class Supervisor:
         taken: "List[int]",
     ) -> None:
         self.task = options.pop("task", "")
-        # Where the task cuts its own connection, the end of the channel says nothing.
+        # If the task cuts its own connection, a broken channel means nothing.
         self._channel = () if options.pop("watch", "") == "0" else (1, 2)
         self._session = bool(options.pop("session", "") and self._channel)
         self.options = options
@@ -76,7 +81,10 @@ class Supervisor:
         self.wake, self._woken = wake
 
     def watch(self, mask: "Any") -> "NoReturn":
-        """Until the module ends, or the channel breaks. mask: of the signals, as it was before they were blocked."""
+        """Wait until the module ends or the channel breaks; end the tree if it does.
+
+        mask: of the signals, from before they were blocked.
+        """
         try:
             os.setsid()
         except OSError:
@@ -103,7 +111,8 @@ class Supervisor:
             broken = self.channel_breaks()
             self.reap()
         ordered = self.give_way()
-        # A terminal that was hung up may have ended the module before we get our turn: then nothing was left behind on purpose.
+        # The hang-up of a terminal may have ended the module first. Then nothing was left behind on
+        # purpose.
         if (
             self.status is None
             or self.relay is None
@@ -123,9 +132,13 @@ class Supervisor:
         return bool(self._channel) and is_broken()
 
     def _is_cut_off_in_time(self) -> bool:
-        """Whether the channel breaks before a kill order has come, where one may be on its way for what is left."""
+        """Whether the channel breaks before a kill order comes.
+
+        An order may be on its way for what is left.
+        """
         ended = os.WIFSIGNALED(self.status or 0) and os.WTERMSIG(self.status or 0) in OF_A_GROUP
-        # What interrupts a run has ended the module, or the shell that waits for us.
+        # A run is interrupted by a signal that also ends the module, or the shell that waits for
+        # this process.
         if self.childless or not ended and os.getppid() == self._parent:
             return False
         from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import (
@@ -135,9 +148,10 @@ class Supervisor:
         return await_order(self)
 
     def give_way(self) -> bool:
-        """Let a kill pass do its work, which stops and continues the supervisor that it finds. If it dies, we go on as if it had not been there.
+        """Let a kill pass do its work. Return whether there was one.
 
-        Whether there was one.
+        The pass stops and continues the supervisor that it finds. If the pass dies, the supervisor
+        goes on as before.
         """
         if host_signals.SIGCONT not in host_signals.sigpending():
             return False
@@ -148,9 +162,9 @@ class Supervisor:
         return give_way(self)
 
     def _end(self) -> "NoReturn":
-        """End the tree by a kill pass; by less where that lacks something, until it does not any more."""
+        """End the tree by a kill pass. In a shortage, signal the children until it is over."""
         first = time.monotonic()
-        told: Dict[int, int] = {}
+        sent: Dict[int, int] = {}
         left = True
         while True:
             try:
@@ -162,7 +176,7 @@ class Supervisor:
             except Exception:  # noqa: BLE001 - whatever is missing: memory, descriptors, processes, a file of Python's, all of /proc
                 self.give_up_taken()
                 left = self._signal_children(
-                    told, time.monotonic() - first >= float(self.options.get("timeout", 10.0))
+                    sent, time.monotonic() - first >= float(self.options.get("timeout", 10.0))
                 )
             self.rest(RETRY_MILLISECONDS)
             if (
@@ -174,14 +188,17 @@ class Supervisor:
                 os._exit(1)
 
     def give_up_taken(self) -> None:
-        """Let go of the descriptors that were kept for a host that has no others."""
+        """Close the descriptors that were kept for a shortage."""
         while self.taken:
             os.close(self.taken.pop())
 
-    def _signal_children(self, told: "Dict[int, int]", late: bool) -> bool:
-        """The signal, and after the grace KILL, once to each child: the module, and the orphans that /proc shows. Whether anything may be left.
+    def _signal_children(self, sent: "Dict[int, int]", late: bool) -> bool:
+        """Signal each child once, and send KILL after the grace period.
 
-        Until it is reaped, the pid of a child is its own.
+        The children are the module, and the orphans that /proc shows. Return whether anything may
+        be left.
+
+        Until a child is reaped, its pid belongs to it.
         """
         number = 9 if late else int(self.options.get("signal", 15))
         found = orphans()
@@ -189,13 +206,14 @@ class Supervisor:
         if self.status is None:
             pids.append(self.child)
         for pid in pids:
-            if told.get(pid) != number:
-                told[pid] = number
+            if sent.get(pid) != number:
+                sent[pid] = number
                 for one in (number, host_signals.SIGCONT):
                     try:
                         os.kill(pid, one)
                     except OSError:
-                        pass  # another user's: the kill order may have the right
+                        # it belongs to another user: the kill order may be allowed to signal it
+                        pass
         return bool(pids) or found is None
 
     def _take_signals(self) -> None:
@@ -207,21 +225,24 @@ class Supervisor:
         except TypeError:
             host_signals.set_wakeup_fd(self._woken)  # Python 3.6
         for name in (*FORWARDED, "SIGCHLD"):
-            # No function of Python's: that would be interrupted by the next signal, a storm of which would be too deep a recursion.
+            # Not a Python function: the next signal would interrupt it, and a storm of signals
+            # would become too deep a recursion.
             host_signals.signal(getattr(host_signals, name), self._came.setdefault)
 
     def _forward(self) -> None:
-        """Pass on what came. The module's pid is its own until its status is read."""
+        """Pass on the signals that came. The module has its pid until its status is read."""
         for number in list(self._came):
             del self._came[number]
             if self.status is None and number != host_signals.SIGCHLD:
                 try:
                     os.kill(self.child, number)
                 except PermissionError:
-                    pass  # it has become another user's, as sudo does: the signal is lost, and the module is still to be waited for
+                    # it belongs to another user by now, as sudo does: the signal is lost, and the
+                    # module is still waited for
+                    pass
 
     def channel_breaks(self) -> bool:
-        """Wait for the channel to break, or for a signal. Whether it was the channel."""
+        """Wait for the channel to break, or for a signal. Return whether the channel broke."""
         events = self._poll.poll(self._patience)
         # Orphans that come and go all the time leave no moment without an event.
         if self._patience is not None and (not events or time.monotonic() >= self._idle_at):
@@ -236,11 +257,11 @@ class Supervisor:
                 keep_at_hand()
                 give_back_code()
             except (MemoryError, OSError):
-                pass  # there is not enough for it
+                pass  # there is a shortage
         return any(descriptor != self.wake for descriptor, dummy in events)
 
     def _watch_session(self) -> None:
-        """The end of the ssh session is one of the channel, whoever holds the other end of our output."""
+        """Treat the end of the ssh session as one of the channel, if the output is held open."""
         if self._session:
             from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import (
                 session_end,
@@ -252,7 +273,7 @@ class Supervisor:
             self._session = False
 
     def watch_nothing(self) -> None:
-        """The channel is not ours any more."""
+        """Stop watching the channel."""
         self._session = False
         for descriptor in self._channel:
             self._poll.unregister(descriptor)
@@ -265,7 +286,7 @@ class Supervisor:
         self.reap()
 
     def reap(self) -> None:
-        """Read the status of whoever has ended: the module, or an orphan of its."""
+        """Read the status of each child that has ended: the module, or an orphan."""
         try:
             while os.read(self.wake, 65536):
                 pass
@@ -283,17 +304,24 @@ class Supervisor:
 
 
 def orphans() -> "Optional[List[int]]":
-    """Our children but ssh servers of root's and what C(TREEKILL=spare) takes out, or does not show whether it does; None where /proc shows none."""
+    """Return the children that are to be ended; None if /proc shows none.
+
+    They are not ssh servers of root's. They show an environment without `TREEKILL=spare`.
+    """
     try:
         with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
             pids = [int(pid) for pid in children.read().split()]
     except (OSError, MemoryError):
         return None
-    return [pid for pid in pids if shows_no_spare(pid)]
+    return [pid for pid in pids if is_not_exempt(pid)]
 
 
-def shows_no_spare(pid: int) -> bool:
-    """Whether a process shows an environment that does not take it out, and is no ssh server of root's: other people's logins are below that."""
+def is_not_exempt(pid: int) -> bool:
+    """Whether a process shows that it is not exempt.
+
+    Its environment can be read and has no `TREEKILL=spare`. It is no ssh server of root's: logins
+    of other people are below that.
+    """
     try:
         with open("/proc/%d/environ" % pid, "rb") as environment:
             if b"TREEKILL=spare" in environment.read().split(b"\0"):
@@ -302,7 +330,7 @@ def shows_no_spare(pid: int) -> bool:
             lines = status.read().split(b"\n")
     except (OSError, MemoryError):
         return False
-    # The names are those of _tree/search.py, which a supervisor without memory can't import.
+    # The names are those of _tree/search.py. A supervisor without memory can't import that.
     named = lines[0][6:].rstrip(b":") in (b"sshd", b"sshd-session", b"sshd-auth", b"dropbear")
     return not named or not any(
         line.startswith(b"Uid:") and line.split()[2] == b"0" for line in lines

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import ansible
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import say_ended
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import mark_as_ended
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillRequest, kill_command, parse_report
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace
@@ -86,7 +86,7 @@ def test_any_other_file_stays_as_it_is(tmp_path, name, content):
     (tmp_path / name).write_text(json.dumps(content))
     before = (tmp_path / name).stat()
     try:
-        say_ended(str(tmp_path), "j7")
+        mark_as_ended(str(tmp_path), "j7")
     except (ValueError, KeyError, TypeError):
         pass
     assert json.loads((tmp_path / name).read_text()) == content
@@ -101,13 +101,13 @@ def test_nothing_is_written_through_a_link(tmp_path):
     place.mkdir()
     (place / "j7.5").symlink_to(other / "j7.5")
     with pytest.raises(OSError, match="symbolic links"):
-        say_ended(str(place), "j7")
+        mark_as_ended(str(place), "j7")
     assert json.loads((other / "j7.5").read_text()) == STARTED
 
 
 def test_the_file_is_replaced_whole(tmp_path):
     (tmp_path / "j7.5").write_text(json.dumps(STARTED))
     before = (tmp_path / "j7.5").stat().st_ino
-    say_ended(str(tmp_path), "j7")
+    mark_as_ended(str(tmp_path), "j7")
     assert (tmp_path / "j7.5").stat().st_ino != before
     assert json.loads((tmp_path / "j7.5").read_text())["finished"] == 1
