@@ -1,12 +1,11 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The commands of all runs that have something alive on a host, each with its tree, its supervisor and its task.
+"""The commands of all runs that are alive on a host, each with its tree, supervisor and task.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-
-Any user can write the cookie of any command into an environment. So the processes of one lease are told apart by what can't be written:
-which of its roots a process stands below, and whose the process is. See docs/how_it_kills.md.
+Any user can write the cookie of any command into an environment. So the processes of one lease are
+sorted by what can't be written: the root above each process, and the user of the process. See
+docs/how_it_kills.md.
 """
 
 import base64
@@ -37,20 +36,29 @@ if TYPE_CHECKING:
         ProcessId,
     )
 
-#: Names a run and a lease anywhere in a text: the script of the root, and the command lines of the shells and of the sudo above it.
+#: Finds a run and a lease anywhere in a text: the script of the root, and the command lines of the
+#: shells and of the sudo above it.
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
-#: What an environment or a command line may say is up to any user, and each command named is looked for. So of each process one word counts: its first
-#: cookie, and the first claim among so many mentions. A command of ours has one of each.
+#: Any user decides what an environment or a command line says, and each command named there is
+#: looked for. So only one cookie and one claim of each process count: its first cookie, and the
+#: first claim among so many mentions. A real command has one of each.
 _MOST_MENTIONS = 4
 
 
 class CommandTree:
-    """What is alive of one command, one lease of one run, as one user's roots began it; or what is left of one without a root, of one user.
+    """The living processes of one command, which is one lease of one run.
 
-    user: the user id of the roots, or of what is left. members: all its processes, parents before children.
-    roots: those of them that began the command: none where it has returned, two where it was sent twice. cookies: what its processes carry.
-    supervisor: the member that is one; ending: whether it is ending the tree. task: as the supervisor tells it.
-    kept: whether its task may lose its connection and go on. spared: how many processes C(TREEKILL=spare) takes out, and ssh servers.
+    They are those of one user's roots. Processes without a root are those of one user.
+
+    user: the user id of the roots, or of the processes without a root.
+    members: all its processes, parents before children.
+    roots: those members that began the command: none if it has returned, two if it was sent twice.
+    cookies: the cookies of its processes.
+    supervisor: the member that is one.
+    ending: whether the supervisor is ending the tree.
+    task: its name in the supervisor's title.
+    kept: whether its task may lose its connection and go on.
+    spared: number of exempt processes and ssh servers.
     """
 
     def __init__(self, run: str, lease: str, user: "Optional[int]") -> None:
@@ -70,11 +78,18 @@ class CommandTree:
 
     @property
     def secret(self) -> bool:
-        """Whether its command lines are not to be told: a supervisor that does not name its task has one with C(no_log)."""
+        """Whether its command lines must not be shown.
+
+        A supervisor that does not name its task has a task with `no_log`.
+        """
         return self.supervisor is not None and self.task is None
 
     def meet_supervisor(self, snapshot: "Snapshot") -> None:
-        """Find it among the members: by its title, which has to name this very command, and by its user. What stands below it is none."""
+        """Find the supervisor among the members.
+
+        Its title has to name this very command, and its user has to be that of the roots. A
+        supervisor below it is not this one.
+        """
         for process in self.members:
             if self.supervisor is not None or snapshot.effective_uid(process.id.pid) != self.user:
                 continue
@@ -88,7 +103,10 @@ class CommandTree:
 
 
 def task_name(word: str) -> str:
-    """The name of a task as its supervisor's title has it: in base64, so that no pattern for other processes matches it."""
+    """Return the name of a task from its supervisor's title.
+
+    It is in base64 there, so that no pattern for other processes matches it.
+    """
     try:
         return base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode("utf-8")
     except ValueError:
@@ -96,7 +114,10 @@ def task_name(word: str) -> str:
 
 
 def command_trees(snapshot: "Snapshot", own_pid: int) -> "List[CommandTree]":
-    """Every command with something alive, but this process and what stands above it. Ordered by run, and then by age."""
+    """Return every command with living processes, ordered by run, and then by age.
+
+    This process and what stands above it are left out.
+    """
     part = _Part(snapshot)
     trees: List[CommandTree] = []
     for run, lease in part.named:
@@ -111,9 +132,12 @@ def command_trees(snapshot: "Snapshot", own_pid: int) -> "List[CommandTree]":
 
 
 class _Part(Snapshot):
-    """A snapshot that lists only what concerns one command at a time: a look at all for each would take hours where a user names thousands.
+    """A snapshot that lists only the processes of one command at a time.
 
-    named: the processes that name each command. cookies, claims: the first of each process.
+    A scan of all processes for each command would take hours if a user names thousands of commands.
+
+    named: the processes that name each command.
+    cookies, claims: the first one of each process.
     """
 
     def __init__(self, whole: "Snapshot") -> None:
@@ -121,12 +145,12 @@ class _Part(Snapshot):
         self.named: Dict[Tuple[str, str], Dict[int, None]] = {}
         self.cookies: Dict[int, Cookie] = {}
         self.claims: Dict[int, Tuple[str, str]] = {}
-        self._spares: Set[int] = set()
+        self._exempt: Set[int] = set()
         self._listed: List[int] = []
         for pid in whole.pids():
             environment = whole.environment(pid)
             if is_exempt(environment):
-                self._spares.add(pid)
+                self._exempt.add(pid)
             for cookie in islice(cookies_in(environment), 1):
                 self.cookies[pid] = cookie
                 self.named.setdefault((cookie.run, cookie.lease), {})[pid] = None
@@ -135,26 +159,29 @@ class _Part(Snapshot):
                 self.named.setdefault(claim, {})[pid] = None
 
     def show(self, run: str, lease: str) -> None:
-        """List what names this command, and what stands above that and says that it takes itself out."""
+        """List what names this command, and the exempt processes above that."""
         pids = dict(self.named[run, lease])
-        for process in map(self.process, self.named[run, lease] if self._spares else ()):
+        for process in map(self.process, self.named[run, lease] if self._exempt else ()):
             if process is not None:
                 pids.update(
                     dict.fromkeys(
                         one.id.pid
                         for one in ancestors(process, self.process)
-                        if one.id.pid in self._spares
+                        if one.id.pid in self._exempt
                     )
                 )
         self._listed = list(pids)
 
     def pids(self) -> "List[int]":
-        """Those that concern the command."""
+        """Return the pids of the present command."""
         return self._listed
 
 
 def _by_root(run: str, lease: str, search: "TreeSearch", snapshot: "_Part") -> "List[CommandTree]":
-    """The processes of a lease, told apart: by the user of the root that each belongs to, or by its own where it belongs to none."""
+    """Sort the processes of a lease by the user of each one's root.
+
+    Processes without a root are sorted by their own user.
+    """
     trees: Dict[Tuple[bool, Optional[int]], CommandTree] = {}
     place: Dict[ProcessId, CommandTree] = {}
     roots = {
@@ -188,14 +215,18 @@ def _by_root(run: str, lease: str, search: "TreeSearch", snapshot: "_Part") -> "
 def _nearest(
     process: "Process", place: "Dict[ProcessId, CommandTree]", snapshot: "Snapshot"
 ) -> "Optional[ProcessId]":
-    """The nearest process above that has its place in a tree."""
+    """Return the nearest process above that is already sorted into a tree."""
     return next((one.id for one in ancestors(process, snapshot.process) if one.id in place), None)
 
 
 def _root_named(
     process: "Process", roots: "Dict[int, Process]", search: "TreeSearch", snapshot: "Snapshot"
 ) -> "Optional[Process]":
-    """The living root that the cookie of an orphan names: not a younger one, and of the same user, or of root's, who can become any user."""
+    """Return the living root that the cookie of an orphan names.
+
+    The root must not be younger than the orphan. Its user must be the same, or root, which can
+    become any user.
+    """
     pid = process.id.pid
     root = roots.get(search.named_root(pid) or 0)
     if root is None or root.id.start > process.id.start:
@@ -204,7 +235,10 @@ def _root_named(
 
 
 def _take_evidence(tree: "CommandTree", process: "Process", below: bool, snapshot: "_Part") -> None:
-    """What a process says about its tree. below: whether it stands in it; of what does not, only the same user's word counts."""
+    """Record what a process shows about its tree.
+
+    below: whether the process stands in the tree. Otherwise it counts only if its user is the same.
+    """
     pid = process.id.pid
     if not below and snapshot.effective_uid(pid) != tree.user:
         return
@@ -226,18 +260,18 @@ def _take_evidence(tree: "CommandTree", process: "Process", below: bool, snapsho
 
 
 def cookies_in(environment: bytes) -> "Iterator[Cookie]":
-    """The cookies of an environment: one, unless somebody has set the variable twice."""
+    """Yield the cookies of an environment: more than one if the variable was set twice."""
     if b"TREEKILL=" in environment:
         for entry in environment.split(b"\0"):
             if entry.startswith(b"TREEKILL="):
                 try:
                     yield parse_cookie(entry[9:].decode("ascii", "replace"))
                 except ValueError:
-                    pass  # C(spare), or whatever somebody has put there
+                    pass  # `spare`, or any other text
 
 
 def claims_in(arguments: "List[bytes]") -> "Iterator[Tuple[str, str]]":
-    """(run, lease) of the commands whose root a command line claims to be."""
+    """Yield (run, lease) of the commands whose root has this command line."""
     if len(arguments) == 3:
         for found in islice(_NAMED.finditer(arguments[2]), _MOST_MENTIONS):
             run, lease = found.group(1).decode(), found.group(2).decode()
@@ -246,9 +280,13 @@ def claims_in(arguments: "List[bytes]") -> "Iterator[Tuple[str, str]]":
 
 
 def runs_above(snapshot: "Snapshot", own_pid: int, own_environment: bytes) -> "Set[str]":
-    """The ids of the runs that this process works for: its own, and where that is run by another run's task, that one.
+    """Return the ids of the runs that this process works for.
 
-    Told by its own environment, and by environment and command line of everybody above it.
+    That is its own run. If a task of another run runs that run, the other one belongs to them as
+    well.
+
+    They are found in its own environment, and in environments and command lines of all processes
+    above it.
     """
     runs = {cookie.run for cookie in cookies_in(own_environment)}
     own = snapshot.process(own_pid)

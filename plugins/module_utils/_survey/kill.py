@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A kill pass that a module asks for: what was selected is found again, and ended as a kill order would end it.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""The kill pass of a module: finds the selection again, and ends it as a kill order would."""
 
 import os
 import time
@@ -59,10 +56,13 @@ _LOOK_SECONDS = 0.05
 
 
 class SelectedSearch(TreeSearch):
-    """Finds what belongs to the commands that were selected, and is not of another root or user with the same lease."""
+    """Finds the processes of the selected commands.
+
+    Processes of another root or user with the same lease are left out.
+    """
 
     def take_holder(self, pid: int) -> None:
-        """Take a holder, if it is one of theirs."""
+        """Take a holder, if it belongs to one of the selected roots."""
         process = self._table.process(pid)
         environment = self._table.environment(pid)
         match: CommandsMatch = self.match  # type: ignore[assignment]
@@ -75,8 +75,8 @@ class SelectedSearch(TreeSearch):
 def control_of(
     selection: "Selection", request: "KillRequest", table: "ProcessTable"
 ) -> "TreeControl":
-    """What was selected and is still the same, in our hands; nobody was signalled yet."""
-    # Recognises several commands, where the search of a kill order knows one.
+    """Return the control of what was selected and is still the same. It has signalled nothing."""
+    # It recognises several commands. The search of a kill order knows only one.
     search = SelectedSearch(selection.match(), table, os.getpid())  # type: ignore[arg-type]
     roots = {process.id for process in selection.roots}
     for process in selection.tops:
@@ -95,14 +95,17 @@ def control_of(
 
 
 def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
-    """What end_selection() would begin with, and whom it could not end. Nobody is touched: signal 0 asks whether we might."""
+    """Return what end_selection() would signal first, and what it could not end.
+
+    No process is touched: signal 0 only asks whether it may be signalled.
+    """
     found: List[Dict[str, Any]] = []
     survivors: List[Dict[str, Any]] = []
     for process in control.search.members.values():
         tracked = TrackedProcess(process, "root" if process.id in control.search.roots else "child")
         tracked.describe(control.table, request.arguments)
         if tracked.role == SUPERVISOR:
-            continue  # it goes by itself when nobody is left
+            continue  # it ends by itself when nothing is left
         control.signal(tracked, 0)
         row = {
             "pid": process.id.pid,
@@ -131,8 +134,8 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
 
 
 def end_selection(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]":
-    """End it; the report of the pass, its command lines masked."""
-    # Whoever interrupts the run meanwhile must not leave processes behind that stand still because of us.
+    """End the selection. Return the report of the pass, with its command lines masked."""
+    # An interruption of the run must not leave processes that this pass has stopped.
     ignore_signals()
     kill_pass = KillPass(request, control)
     try:
@@ -152,7 +155,10 @@ def _masked(command: str) -> str:
 
 
 def await_supervisors(trees: "List[CommandTree]", table: "ProcessTable", timeout: float) -> bool:
-    """Wait for supervisors that are ending their trees: they know orphans that nobody else can find. Whether there was one."""
+    """Wait for supervisors that are ending their trees. Return whether there were any.
+
+    Only they can find some orphans.
+    """
     working = [tree.supervisor for tree in trees if tree.ending and tree.supervisor is not None]
     waiting = working
     until = time.monotonic() + timeout + PATIENCE_SECONDS

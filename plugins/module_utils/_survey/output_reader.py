@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who is at the other end of what a process writes: the same question that a supervisor asks about its own output, asked from outside.
+"""The reader of a process's output: what is at the other end of its descriptors.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A supervisor asks the same about its own output. Here the question comes from another process.
 """
 
 import errno
@@ -13,24 +13,30 @@ import stat
 
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import (
     NEUTRAL,
-    NOBODY,
-    SOMEBODY,
+    NO_READER,
+    READER,
     UNREADABLE,
 )
 
-#: See admin-guide/devices.txt of the kernel: terminals of ssh, sudo and the like.
+#: See admin-guide/devices.txt of the kernel: terminals of ssh, sudo and others.
 _PTS_MAJORS = range(136, 144)
 _NULL_DEVICE = os.makedev(1, 3)
 
 
 def reader_of(pid: int, descriptor: int) -> str:
-    """nobody (a pipe without a reader, a terminal that was hung up), somebody, neutral (a file, /dev/null, closed), or unreadable.
+    """Return whether the output has a reader.
 
-    Takes the right to trace the process: its user, or root.
+    NO_READER: a pipe without a reader, or a terminal that was hung up.
+    READER: it has one.
+    NEUTRAL: a file, /dev/null, or a closed descriptor.
+    UNREADABLE: it can't be seen.
+
+    This process needs the right to trace the other one: it runs as the same user, or as root.
     """
     path = "/proc/%d/fd/%d" % (pid, descriptor)
     try:
-        # O_PATH opens nothing: it pins what is there, so that nobody can put a device into its place.
+        # O_PATH opens nothing. It pins what is there, so that no other process can put a device in
+        # its place.
         pinned = os.open(path, os.O_PATH)
     except FileNotFoundError:
         return NEUTRAL if os.path.isdir("/proc/%d/fd" % pid) else UNREADABLE
@@ -55,22 +61,21 @@ def _other_end(pinned: int) -> str:
         try:
             return _asked(path, os.O_RDWR)
         except OSError as error:
-            return (
-                NOBODY if error.errno == errno.EIO else UNREADABLE
-            )  # EIO: the terminal's other side is closed
+            # EIO: the terminal's other side is closed
+            return NO_READER if error.errno == errno.EIO else UNREADABLE
     return UNREADABLE
 
 
 def _asked(path: str, way: int) -> str:
-    """Opened for a moment, and not written to."""
+    """Open it for a moment without writing, and return whether it has a reader."""
     opened = os.open(path, way | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         poll = select.poll()
         poll.register(opened, 0)
         return (
-            NOBODY
+            NO_READER
             if any(what & (select.POLLERR | select.POLLHUP) for dummy, what in poll.poll(0))
-            else SOMEBODY
+            else READER
         )
     finally:
         os.close(opened)

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Processes as modules tell of them: who they are, what they have used, and how deep in the tree they stand.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""The rows of processes in the results of modules: identity, resources, depth in the tree."""
 
 import os
 import time
@@ -33,10 +30,13 @@ if TYPE_CHECKING:
 
 
 def command_line(process: "Process", table: "ProcessTable", arguments: bool) -> str:
-    """What a process runs; its name alone, in brackets, where it shows no more or no more is wanted."""
+    """Return the command line of a process.
+
+    Return its name in brackets if it shows no command line, or if arguments are not wanted.
+    """
     words = joined(table.arguments(process.id.pid)) if arguments else b""
     text = words[: 4 * COMMAND_CHARACTERS].decode("utf-8", "replace")
-    # Masked before it is cut: half of a secret has no form any more by which it could be known.
+    # Mask it before it is cut: half of a secret has no form by which it could be recognised.
     return (
         mask_command(text, len(words) > 4 * COMMAND_CHARACTERS)[:COMMAND_CHARACTERS]
         or "[%s]" % process.comm
@@ -44,7 +44,10 @@ def command_line(process: "Process", table: "ProcessTable", arguments: bool) -> 
 
 
 def resources_used(pid: int) -> "Tuple[Optional[float], Optional[int]]":
-    """(seconds of processor time, bytes of resident memory) of a process; None where /proc does not tell. See proc_pid_stat(5)."""
+    """Return (seconds of processor time, bytes of resident memory) of a process.
+
+    Both are None if /proc does not show them. See proc_pid_stat(5).
+    """
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:
             field = stat.read().rpartition(b") ")[2].split()
@@ -56,11 +59,11 @@ def resources_used(pid: int) -> "Tuple[Optional[float], Optional[int]]":
 
 
 def age(process: "Process", table: "ProcessTable") -> float:
-    """Seconds since a process was started, 0 or more."""
+    """Return the seconds since a process was started, 0 or more."""
     start, now = process.id.start, table.now()
     if table.method == "proc":
         return max((now - start) / float(os.sysconf("SC_CLK_TCK")), 0.0)
-    # ps tells digits of date and time
+    # start times of ps hold the digits of date and time
     return max(
         time.mktime(time.strptime(str(now), "%Y%m%d%H%M%S"))
         - time.mktime(time.strptime(str(start), "%Y%m%d%H%M%S")),
@@ -69,12 +72,15 @@ def age(process: "Process", table: "ProcessTable") -> float:
 
 
 def age_of(tree: "CommandTree", table: "ProcessTable") -> float:
-    """The age of a command: that of its oldest process."""
+    """Return the age of a command, which is that of its oldest process."""
     return max(age(process, table) for process in tree.members)
 
 
 def as_result(tree: "CommandTree", table: "ProcessTable", arguments: bool) -> "Dict[str, Any]":
-    """A command in terms that JSON knows. arguments: whether command lines may be told, where they are no secret."""
+    """Return a command in types that JSON has.
+
+    arguments: whether command lines may be shown, if they are not secret.
+    """
     processes = [
         _row(process, depth, tree, table, arguments and not tree.secret)
         for process, depth in in_order(tree.members)
@@ -107,7 +113,10 @@ def as_result(tree: "CommandTree", table: "ProcessTable", arguments: bool) -> "D
 
 
 def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
-    """(process, depth), each below its parent, as a tree is drawn. Who has no parent among them has depth 0."""
+    """Return (process, depth) for each, children below their parents, as a tree is drawn.
+
+    A process without a parent among them has depth 0.
+    """
     by_pid = {process.id.pid: process for process in members}
     below: Dict[int, List[int]] = {}
     for process in members:
@@ -121,12 +130,12 @@ def in_order(members: "List[Process]") -> "List[Tuple[Process, int]]":
         depth[pid] = depth.get(process.ppid, -1) + 1
         order.append((process, depth[pid]))
         stack.extend(below.get(pid, [])[::-1])
-    # A table that was torn while it was read may hold a circle.
+    # The table may have been torn into a circle while it was read.
     return order + [(process, 0) for process in by_pid.values()]
 
 
 def process_and_descendants(process: "Process", table: "ProcessTable") -> "List[Process]":
-    """A process and all that stands below it."""
+    """Return a process and all that stands below it."""
     found = [
         table.process(pid)
         for pid in descendants([process.id.pid], table.children, lambda dummy: False)

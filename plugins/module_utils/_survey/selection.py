@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a module is asked to end, and what of that it may: nothing above itself, nothing of the runs that it works for.
+"""The selection that a module is to end.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+It never contains what stands above the module, or what belongs to the runs that the module works
+for.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
@@ -31,14 +32,16 @@ if TYPE_CHECKING:
 
 
 class Refused(ValueError):
-    """It may not be ended; the text says why."""
+    """The process may not be ended. The text of the error gives the reason."""
 
 
 class CommandsMatch:
-    """Recognises the processes of some commands by their environments, as CookieMatch does those of one.
+    """Recognises the processes of some commands by their environments, as CookieMatch does for one.
 
-    commands: (run, lease) and the pids of the roots that are meant; none for every root. Roots themselves are known by other means.
-    begun: (run, lease, pid of a root), and user id and start time of each process that is or was that root: 0 for a time that is not known.
+    commands: (run, lease), and the pids of the selected roots. No pids stand for every root. The
+        roots themselves are found by other means.
+    begun: (run, lease, pid of a root), and user id and start time of each process that is or was
+        that root. The time is 0 if it is not known.
     """
 
     any_lease = True
@@ -52,12 +55,15 @@ class CommandsMatch:
         self._begun = begun or {}
 
     def named_root(self, environment: bytes) -> "Optional[int]":
-        """The pid that a cookie of one of the commands names as root, None without such a cookie."""
+        """Return the pid that a cookie of one of the commands names as root; None without one."""
         cookie = self._cookie(environment)
         return cookie.root if cookie is not None else None
 
     def believes(self, environment: bytes, start: int, user: "Optional[int]") -> bool:
-        """Whether a process of that start time and user may have been started by one of the roots that are meant: not by a younger one or another user's."""
+        """Whether one of the selected roots may have started a process of that start time and user.
+
+        A younger root did not start it, and neither did the root of another user.
+        """
         cookie = self._cookie(environment)
         if cookie is None or not self._commands[cookie.run, cookie.lease]:
             return cookie is not None
@@ -71,21 +77,25 @@ class CommandsMatch:
                     try:
                         cookie = parse_cookie(entry[9:].decode("ascii", "replace"))
                     except ValueError:
-                        continue  # C(spare), or whatever somebody has put there
+                        continue  # `spare`, or any other text
                     roots = self._commands.get((cookie.run, cookie.lease))
                     if roots is not None and (not roots or cookie.root in roots):
                         return cookie
         return None
 
     def claimed_by(self, dummy: "Sequence[bytes]") -> bool:
-        """Nobody is taken for what only his command line says."""
+        """Return False: a command line alone is not enough."""
         return False
 
 
 class Selection:
-    """What is to be ended. tops: processes that are known, parents before children; roots: those of them that began something. trees: the commands.
+    """The processes and commands that are to be ended.
 
-    left_alone: the commands that were asked for in general and are not touched. secret: whether command lines are not to be told.
+    tops: processes that are known, parents before children.
+    roots: those of them that began a command.
+    trees: the commands.
+    left_alone: commands of the selected runs that are not to be ended.
+    secret: whether command lines must not be shown.
     """
 
     def __init__(self) -> None:
@@ -98,12 +108,16 @@ class Selection:
         self._begun: Dict[Tuple[str, str, int], List[Tuple[Optional[int], int]]] = {}
 
     def add(self, tree: "CommandTree", roots: bool) -> None:
-        """A whole command; with roots, only what belongs to the roots that it has now, lest something else of the same lease be taken for it."""
+        """Add a whole command.
+
+        roots: whether to add only what belongs to its present roots. Other processes may have the
+        same lease.
+        """
         self.trees.append(tree)
         self.secret = self.secret or tree.secret
         self.tops.extend(tree.members)
         self.roots.extend(tree.roots)
-        # Where the root is gone its number is all that is left of it.
+        # If the root is gone, only its number is left.
         begun = {process.id.pid: process.id.start for process in tree.roots} or dict.fromkeys(
             [cookie.root for cookie in tree.cookies] or [0], 0
         )
@@ -113,14 +127,17 @@ class Selection:
             self._begun.setdefault((tree.run, tree.lease, pid), []).append((tree.user, begun[pid]))
 
     def match(self) -> "CommandsMatch":
-        """What belongs to it, whoever is born meanwhile."""
+        """Return a match for all that belongs to the selection, also for what is born later."""
         return CommandsMatch(self._commands, self._begun)
 
 
 def select_runs(
     trees: "List[CommandTree]", params: "Dict[str, Any]", own: "Set[str]"
 ) -> "Selection":
-    """The commands of the runs O(run), of those the leases O(lease). Raises Refused for a run that executes this, ValueError for a name that is none."""
+    """Return the commands of the runs O(run), and only of the leases O(lease) if there are any.
+
+    Raises Refused for a run that executes this module, and ValueError for a malformed name.
+    """
     for run in params["run"]:
         for lease in params["lease"] or [ANY_LEASE]:
             check_names(run, lease)
@@ -143,7 +160,7 @@ def select_runs(
 def select_abandoned(
     trees: "List[CommandTree]", snapshot: "Snapshot", older_than: "Optional[float]", own: "Set[str]"
 ) -> "Selection":
-    """The commands that are abandoned."""
+    """Return the abandoned commands."""
     selection = Selection()
     for tree in trees:
         if (
@@ -162,7 +179,7 @@ def select_process(
     own_pid: int,
     own: "Set[str]",
 ) -> "Selection":
-    """A process and all that stands below it. Raises Refused."""
+    """Return a process and all that stands below it. Raises Refused."""
     check_process(process, snapshot, own_pid)
     selection = Selection()
     members = {one.id for one in process_and_descendants(process, snapshot)}
@@ -180,7 +197,10 @@ def select_process(
 
 
 def check_process(process: "Process", snapshot: "Snapshot", own_pid: int) -> None:
-    """Raises Refused for a process that is never ended: the first one, the kernel's own, this one, what stands above it."""
+    """Raise Refused for a process that is never ended.
+
+    That is the first one, one of the kernel, this one, or one above it.
+    """
     pid = process.id.pid
     if pid <= 1:
         raise Refused("pid %d is never ended" % pid)

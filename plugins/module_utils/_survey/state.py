@@ -1,12 +1,13 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether a command is still somebody's: what its host can know of that, and how surely.
+"""The state of a command, and the evidence that its host has for it.
 
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
+A host can't see whether a controller lives. It can see that no controller will ever hear again from
+a command. Only that makes a command `abandoned`.
 
-A host can't see whether a controller lives. It can see that nobody will ever hear again from a command, and only that makes a command C(abandoned).
-Where one piece of the evidence is missing or can't be read the command is not: who is called dead gets killed, and a false kill is worse than a survivor.
+If any evidence is missing or unreadable, the command is not abandoned: what is reported as dead
+gets killed. Killing a live process is worse than missing a dead one.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
@@ -32,21 +33,24 @@ ABANDONED = "abandoned"
 LEFT = "left"
 UNKNOWN = "unknown"
 
-#: What an end of a process' output can be, see output_reader.
-NOBODY, SOMEBODY, NEUTRAL, UNREADABLE = "nobody", "somebody", "neutral", "unreadable"
+#: The results for one output of a process, see output_reader.
+NO_READER, READER, NEUTRAL, UNREADABLE = "no reader", "reader", "neutral", "unreadable"
 
 
 def judge(
     tree: "CommandTree", table: "ProcessTable", reader_of: "Callable[[int, int], str]"
 ) -> "Tuple[str, str]":
-    """(state, reason) of a command. reader_of: who reads what a process (pid) writes to a descriptor."""
+    """Return (state, reason) of a command.
+
+    reader_of: returns what reads the output of a process (pid) to a descriptor.
+    """
     if tree.supervisor is not None:
         return judge_supervised(tree, tree.supervisor, reader_of)
     if not tree.roots:
         return LEFT, "its root is gone: left behind when the command returned, or by a hang-up"
     if tree.kept:
         return KEPT, "on_disconnect is keep: it may have lost its connection on purpose"
-    # Of a command that was sent twice the later root may be in flight.
+    # If a command was sent twice, the later root may be in flight.
     order = (RUNNING, UNKNOWN, ABANDONED)
     return min(
         (judge_root(root, tree, table, reader_of) for root in tree.roots),
@@ -57,14 +61,14 @@ def judge(
 def judge_supervised(
     tree: "CommandTree", supervisor: "Process", reader_of: "Callable[[int, int], str]"
 ) -> "Tuple[str, str]":
-    """The same for one with a supervisor."""
+    """Return (state, reason) of a command with a supervisor."""
     if tree.ending:
         return ENDING, "its supervisor is ending it"
     pid = supervisor.id.pid
-    if supervisor.stopped and not tree.kept and NOBODY in {reader_of(pid, 1), reader_of(pid, 2)}:
+    if supervisor.stopped and not tree.kept and NO_READER in {reader_of(pid, 1), reader_of(pid, 2)}:
         return (
             ABANDONED,
-            "its supervisor, pid %d, was stopped before it could see that nobody reads its output"
+            "its supervisor, pid %d, was stopped before it could see that its output has no reader"
             % pid,
         )
     if tree.roots:
@@ -78,7 +82,7 @@ def judge_root(
     table: "ProcessTable",
     reader_of: "Callable[[int, int], str]",
 ) -> "Tuple[str, str]":
-    """The same for one root without a supervisor."""
+    """Return (state, reason) of one root without a supervisor."""
     top = highest_of_command(root, tree, table)
     pid = top.id.pid
     above = table.process(top.ppid) if top.ppid > 1 else None
@@ -97,22 +101,26 @@ def judge_root(
 
 
 def judge_output(pid: int, ends: "Set[str]") -> "Tuple[str, str]":
-    """The same for a process whose parent is gone, by who is at the other ends of its output."""
-    if ends <= {NOBODY, NEUTRAL} and NOBODY in ends:
+    """Return (state, reason) of a process whose parent is gone, by the readers of its output."""
+    if ends <= {NO_READER, NEUTRAL} and NO_READER in ends:
         return (
             ABANDONED,
-            "the ssh session that began pid %d is gone, and nobody reads its output" % pid,
+            "the ssh session that began pid %d is gone, and its output has no reader" % pid,
         )
-    if SOMEBODY in ends:
-        return UNKNOWN, "the parent of pid %d is gone, but somebody reads its output" % pid
+    if READER in ends:
+        return UNKNOWN, "the parent of pid %d is gone, but its output has a reader" % pid
     return (
         UNKNOWN,
-        "the parent of pid %d is gone, but there is no telling who reads its output" % pid,
+        "the parent of pid %d is gone, and this host does not show whether its output has a reader"
+        % pid,
     )
 
 
 def highest_of_command(root: "Process", tree: "CommandTree", table: "ProcessTable") -> "Process":
-    """The uppermost of those who only stand there to start the root: login shell, sudo, su. They carry the cookie's text in their command lines."""
+    """Return the uppermost process that only starts the root: a login shell, sudo or su.
+
+    Their command lines contain the text of the cookie.
+    """
     text = ("TREEKILL=%s/%s/" % (tree.run, tree.lease)).encode()
     top = root
     above: List[Process] = ancestors(root, table.process)
@@ -124,6 +132,9 @@ def highest_of_command(root: "Process", tree: "CommandTree", table: "ProcessTabl
 
 
 def was_child_of_init(root: "Process", cookies: "Set[Cookie]") -> bool:
-    """Whether pid 1 may have started the root itself: its cookie says so, as with machinectl, or there is none yet to tell."""
+    """Whether pid 1 may have started the root itself.
+
+    Its cookie says so, as with machinectl, or there is no cookie yet.
+    """
     parents = {cookie.ppid for cookie in cookies if cookie.root == root.id.pid}
     return not parents or 1 in parents

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A look at a whole host: whose commands are alive, what state each is in, and what could not be seen.
-
-Private to the collection treekill.remote. Runs on the hosts: standard library, Python 3.6 and later.
-"""
+"""A survey of a whole host: the living commands, the state of each, and the blind spots."""
 
 import os
 
@@ -26,7 +23,12 @@ if TYPE_CHECKING:
 
 
 class Survey:
-    """snapshot: the host. trees: its commands, judged. own_runs: those that this process works for."""
+    """A survey of this host.
+
+    snapshot: its processes.
+    trees: its commands, with their states.
+    own_runs: the runs that this process works for.
+    """
 
     def __init__(self, table: "ProcessTable") -> None:
         own = os.getpid()
@@ -41,12 +43,15 @@ class Survey:
         )
 
     def _reader_of(self, pid: int, descriptor: int) -> str:
-        """What reads a descriptor of a process; unreadable if the process has ended by now, since another one may have its pid."""
+        """Return what reads a descriptor of a process.
+
+        It is unreadable if the process has ended by now: another one may have its pid.
+        """
         found = reader_of(pid, descriptor)
         return found if self.snapshot.shows(pid) else UNREADABLE
 
     def blind_spots(self, user: int) -> "Dict[str, Any]":
-        """What this user could not see, in terms that JSON knows."""
+        """Return what this user could not see, in types that JSON has."""
         unreadable = sum(
             environment is None
             for dummy, environment in self.snapshot.environments(self.snapshot.pids())
@@ -59,7 +64,8 @@ class Survey:
         }
         if not spots["complete"]:
             spots["msg"] = (
-                "%d processes did not let %s read their environment%s: what runs have there may be missing. With become to root, nothing is."
+                "%d processes did not let %s read their environment%s:"
+                " processes of runs may be missing. With become to root, none is."
                 % (
                     unreadable,
                     user_name(user),

@@ -45,7 +45,7 @@ class StillHost:
 
     def reader_of(self, pid, descriptor):
         """Who reads what it writes."""
-        return self.readers.get((pid, descriptor), "nobody")
+        return self.readers.get((pid, descriptor), "no reader")
 
     def pids(self):
         return sorted(self.lines)

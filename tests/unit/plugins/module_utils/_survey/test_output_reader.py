@@ -40,9 +40,9 @@ def test_a_pipe_has_a_reader_or_none(child):
     reader, writer = os.pipe()
     pid = child(writer)
     os.close(writer)
-    assert reader_of(pid, 1) == "somebody"
+    assert reader_of(pid, 1) == "reader"
     os.close(reader)
-    assert reader_of(pid, 1) == "nobody"
+    assert reader_of(pid, 1) == "no reader"
 
 
 def test_whoever_asks_disturbs_nobody(child):
@@ -59,9 +59,9 @@ def test_a_terminal_lives_or_was_hung_up(child):
     outer, inner = os.openpty()
     pid = child(inner)
     os.close(inner)
-    assert reader_of(pid, 1) == "somebody"
+    assert reader_of(pid, 1) == "reader"
     os.close(outer)
-    assert reader_of(pid, 1) == "nobody"
+    assert reader_of(pid, 1) == "no reader"
 
 
 def test_files_say_nothing(child, tmp_path):

@@ -93,13 +93,13 @@ def test_whose_environment_may_not_be_read_is_not_dead(host):
 @pytest.mark.parametrize(
     ("out", "err", "found"),
     [
-        ("nobody", "nobody", "abandoned"),
-        ("nobody", "neutral", "abandoned"),
+        ("no reader", "no reader", "abandoned"),
+        ("no reader", "neutral", "abandoned"),
         ("neutral", "neutral", "unknown"),
-        ("somebody", "nobody", "unknown"),
-        ("nobody", "somebody", "unknown"),
-        ("unreadable", "nobody", "unknown"),
-        ("nobody", "unreadable", "unknown"),
+        ("reader", "no reader", "unknown"),
+        ("no reader", "reader", "unknown"),
+        ("unreadable", "no reader", "unknown"),
+        ("no reader", "unreadable", "unknown"),
     ],
 )
 def test_nobody_may_be_left_who_reads(host, out, err, found):
@@ -125,10 +125,10 @@ def test_where_a_supervisor_stands_it_decides(host):
 @pytest.mark.parametrize(
     ("readers", "environment", "expected"),
     [
-        (("nobody", "nobody"), cookie(20, 3), "abandoned"),
-        (("somebody", "somebody"), cookie(20, 3), "running"),
+        (("no reader", "no reader"), cookie(20, 3), "abandoned"),
+        (("reader", "reader"), cookie(20, 3), "running"),
         (("neutral", "neutral"), cookie(20, 3), "running"),
-        (("nobody", "nobody"), cookie(20, 3, more="TREEKILL_KEEP=1\0"), "running"),
+        (("no reader", "no reader"), cookie(20, 3, more="TREEKILL_KEEP=1\0"), "running"),
     ],
 )
 def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(host, readers, environment, expected):

@@ -255,7 +255,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     snapshot = Snapshot(host)
     trees = trees_of(snapshot, host.OWN)
     for tree in trees:
-        tree.state, tree.reason = judge(tree, snapshot, lambda pid, descriptor: "nobody")
+        tree.state, tree.reason = judge(tree, snapshot, lambda pid, descriptor: "no reader")
     params = {"run": [RUN], "lease": None, "left_behind": False}
     selection = select_abandoned(trees, snapshot, None, set()) if dead else select_runs(trees, params, set())
     host.events = random.randrange(10)
