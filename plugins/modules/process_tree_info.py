@@ -2,21 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tells what is alive on a host of which run, lease and task."""
+"""Lists the living processes of runs on a host, by run, lease and task."""
 
 DOCUMENTATION = r"""
 module: process_tree_info
-short_description: Tell what runs have alive on a host
+short_description: List what is alive on a host of which run
 version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Lists every command of every run that has something alive on the host, each with its process tree, its root, its task as far as its supervisor tells it,
-    and whether it is still somebody's.
-  - It only looks. It returns no facts. The command that executes the module itself is not told.
+  - Lists every command of every run that has something alive on the host. Each has its process
+    tree, its root, its state, and its task if its supervisor names it.
+  - It only looks. It returns no facts. The command that executes the module itself is left out.
 options:
   run:
-    description: Only the commands of these runs, each sixteen hexadecimal digits in quotes, as the recap tells them.
+    description: Only the commands of these runs, each sixteen hexadecimal digits in quotes, as the
+      recap shows them.
     type: list
     elements: str
   older_than:
@@ -25,20 +26,24 @@ options:
   dead:
     description:
       - Only commands whose RV(trees[].state) is V(abandoned).
-      - A host can't see whether a controller lives. It can see that nobody will ever hear again from a command. The rule is strict, and all of
-        it must hold. Its root is alive. No supervisor stands, which would end it by itself. It was not started with C(on_disconnect=keep). The uppermost
-        process that only stands there to start the root (login shell, C(sudo), C(su); the root itself without them) has lost its parent, so that its
-        parent is pid 1 now. It began in an ssh session, as C(SSH_CONNECTION) in its environment says. And nobody is at the other end of
-        its standard output and standard error.
-      - What can't be read, or is otherwise, is not called dead. Commands over other connections than ssh never are.
-      - What a command has left behind when it returned, and asynchronous jobs, are never called dead, since they may be there on purpose. Where you know that
-        their run is over, name it with O(run).
+      - A host can't see whether a controller lives. It can see that no controller will ever hear
+        again from a command. The rule is strict, and all of these conditions must hold. The root of
+        the command is alive. The command has no supervisor, which would end it by itself. It was
+        not started with C(on_disconnect=keep). The uppermost process that only starts the root
+        (login shell, C(sudo), C(su); the root itself without them) has lost its parent, so that its
+        parent is pid 1 now. That process began in an ssh session, as C(SSH_CONNECTION) in its
+        environment says. Its standard output and standard error have no reader.
+      - A command whose evidence can't be read, or differs, is not dead. A command over another
+        connection than ssh never is.
+      - What a command left behind when it returned is never dead, since it may be there on purpose.
+        Neither is an asynchronous job. If you know that their run is over, name it with O(run).
     type: bool
     default: false
   arguments:
     description:
-      - Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
-      - Those of a supervised task with C(no_log) are not told in any case.
+      - Return command lines. With V(false), return only names of programs, for command lines that
+        hold secrets.
+      - Command lines of a supervised task with C(no_log) are never returned.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -54,8 +59,10 @@ attributes:
     platforms: linux
 notes:
   - Needs Python 3.6 or later on the host.
-  - Without C(become) only what the login user may see is told, see RV(complete). With C(become) to root, all.
-  - Where there is no C(/proc) it reads C(ps), and tells neither processor time nor memory, no dead commands, and no tasks.
+  - Without C(become), it returns only what the login user may see, see RV(complete). With C(become)
+    to root, it returns all.
+  - Where there is no C(/proc) it reads C(ps). Then it returns neither processor time nor memory, no
+    dead commands, and no tasks.
 seealso:
   - module: treekill.remote.process_tree_kill
   - plugin: treekill.remote.guardian
@@ -63,14 +70,16 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look what runs have alive on the host
+- name: List what is alive on the host
   treekill.remote.process_tree_info:
   become: true
   register: alive
 
-- name: Tell it as a list
+- name: Print it as a list
   ansible.builtin.debug:
-    msg: "{{ item.run }} {{ item.task | default('?', true) }}: {{ item.state }}, {{ item.processes | length }} processes, pid {{ item.root.pid }}"
+    msg: >-
+      {{ item.run }} {{ item.task | default('?', true) }}: {{ item.state }},
+      {{ item.processes | length }} processes, pid {{ item.root.pid }}
   loop: "{{ alive.trees }}"
   loop_control:
     label: "{{ item.lease }}"
@@ -82,14 +91,14 @@ EXAMPLES = r"""
       {{ '  ' * process.depth }}{{ process.pid }} {{ process.user }} {{ process.command }}
       {% endfor %}{% endfor %}
 
-- name: Look for commands of more than an hour that nobody will ever hear from again
+- name: List commands of more than an hour that no controller will ever hear from again
   treekill.remote.process_tree_info:
     dead: true
     older_than: 3600
   become: true
   register: abandoned
 
-- name: Look what one run has left, without command lines
+- name: List what one run has left, without command lines
   treekill.remote.process_tree_info:
     run: '8c0e4010f40ee5a5'
     arguments: false
@@ -114,30 +123,34 @@ trees:
       returned: always
       sample: 89abcdef
     task:
-      description: Name of the task as its supervisor tells it, with C(_) for blanks, and cut if it is long; V(null) where no supervisor stands.
+      description: Name of the task in its supervisor's title, with C(_) for blanks, and cut if it
+        is long; V(null) without a supervisor.
       type: str
       returned: always
       sample: Dump_the_database
     state:
       description:
-        - V(running), in flight as far as the host can see. V(abandoned), see O(dead). V(kept), in flight and allowed to lose its connection.
-          V(job), an asynchronous job. V(ending), its supervisor is ending it. V(left), the command has returned, or was hung up, and these are what it left
-          behind, daemons for example. V(unknown), its root is alive, and the evidence says neither that it is in flight nor that it is abandoned.
+        - V(running), in flight as far as the host can see. V(abandoned), see O(dead). V(kept), in
+          flight and allowed to lose its connection. V(job), an asynchronous job. V(ending), its
+          supervisor is ending it. V(left), the command has returned, or was hung up, and has left
+          these processes behind, daemons for example. V(unknown), its root is alive, and the
+          evidence shows neither that it is in flight nor that it is abandoned.
       type: str
       returned: always
       sample: abandoned
     reason:
-      description: What the state is concluded from.
+      description: The evidence for the state.
       type: str
       returned: always
-      sample: "the ssh session that began pid 4711 is gone, and nobody reads its output"
+      sample: "the ssh session that began pid 4711 is gone, and its output has no reader"
     root:
-      description: Pid, parent and start of the command's root. Where it is not C(alive) any more, as its processes remember it.
+      description: Pid, parent and start of the command's root. If it is not C(alive) any more, they
+        come from the cookies of its processes.
       type: dict
       returned: always
       sample: {"pid": 4711, "ppid": 1, "start": 328416, "alive": true}
     supervised:
-      description: Whether its supervisor stands.
+      description: Whether it has a supervisor.
       type: bool
       returned: always
       sample: false
@@ -158,47 +171,52 @@ trees:
       returned: always
       sample: 12.25
     memory:
-      description: Bytes of resident memory, the sum over its processes. What they share counts for each.
+      description: Bytes of resident memory, the sum over its processes. Shared memory counts for
+        each of them.
       type: int
       returned: always
       sample: 4194304
     spared:
-      description: Number of processes that C(TREEKILL=spare) in their environment takes out, and of ssh servers; they are not among the processes.
+      description: Number of processes with C(TREEKILL=spare) in their environment, and of ssh
+        servers. They are not among the processes.
       type: int
       returned: always
       sample: 0
     processes:
       description:
-        - Its processes as a tree is drawn, each below its parent, with the depth of each. C(start) tells processes apart that had the same pid. C(role) is
-          V(root), V(child) or V(supervisor), C(status) the letter that C(ps) shows.
+        - Its processes as a tree is drawn, each below its parent, with the depth of each. C(start)
+          distinguishes processes that had the same pid. C(role) is V(root), V(child) or
+          V(supervisor). C(status) is the letter that C(ps) shows.
       type: list
       elements: dict
       returned: always
-      sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000", "role": "child", "depth": 0, "status": "S", "age": 86400.5,
-        "cpu": 0.01, "memory": 1769472}]
+      sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000",
+        "role": "child", "depth": 0, "status": "S", "age": 86400.5, "cpu": 0.01, "memory": 1769472}]
 complete:
-  description: Whether the environments of all processes could be read. Without that, commands and parts of them may be missing.
+  description: Whether the environments of all processes could be read. If not, commands and parts
+    of them may be missing.
   returned: always
   type: bool
   sample: true
 unreadable:
-  description: Number of processes that are there and did not let their environment be read.
+  description: Number of processes that are listed and did not let their environment be read.
   returned: always
   type: int
   sample: 0
 hidden:
-  description: Whether C(/proc) is mounted with C(hidepid), so that processes of other users do not even show.
+  description: Whether C(/proc) is mounted with C(hidepid), so that processes of other users are not
+    even listed.
   returned: always
   type: bool
   sample: false
 own_runs:
-  description: The runs that execute this very task, as far as their cookies tell.
+  description: The runs that execute this very task, as far as their cookies show.
   returned: always
   type: list
   elements: str
   sample: [0123456789abcdef]
 msg:
-  description: What could not be seen, and what to do about it.
+  description: The processes that could not be read, and what to do about it.
   returned: when RV(complete) is V(false)
   type: str
   sample: "12 processes did not let ansible read their environment: ..."
@@ -220,7 +238,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.survey imp
 
 
 def wanted(tree, params, snapshot):
-    """Whether a task asks for this command."""
+    """Whether the task's options select this command."""
     if params["run"] and tree.run not in params["run"]:
         return False
     if params["dead"] and tree.state != state.ABANDONED:

@@ -11,59 +11,76 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Ends whole process trees in the way in which the guardian does it after an interruption. It stops the tree so that nothing can slip away, signals it,
-    waits for the grace, kills what is left, and tells what became of each process.
-  - What to end is named by a run, by single commands of a run, by a process, by a pid file, or as all that is dead.
-  - The commands of the run that executes the module are never ended, nor is a process that stands above the module.
+  - Ends whole process trees, as the guardian does after an interruption. It stops the tree so that
+    nothing can escape, signals it, waits for the grace period, kills what is left, and returns what
+    became of each process.
+  - Name what to end by a run, by single commands of a run, by a process, by a pid file, or as all
+    that is dead.
+  - The commands of the run that executes the module are never ended, nor is a process that stands
+    above the module.
 options:
   run:
     description:
-      - Ids of runs that are over, each sixteen hexadecimal digits, as the recap tells them. Ends their commands that have not returned.
-      - It is up to you that they are over. A command of a run that is still in flight is ended as well.
+      - Ids of runs that are over, each sixteen hexadecimal digits, as the recap shows them. Ends
+        their commands that have not returned.
+      - Make sure that they are over. A command of a run that is still in flight is ended as well.
       - The run that executes the task is refused.
     type: list
     elements: str
   lease:
     description:
-      - Only these commands of the one run in O(run), each eight hexadecimal digits, with all that they have left behind.
+      - Only these commands of the one run in O(run), each eight hexadecimal digits, with all that
+        they have left behind.
       - Put them in quotes, since YAML takes some of them for numbers. The same goes for O(run).
     type: list
     elements: str
   left_behind:
     description:
-      - End also what commands of O(run) have left behind that have returned, daemons that somebody may have wanted, and asynchronous jobs.
-      - With V(false) they are not touched, and told as RV(left_alone).
+      - End also what returned commands of O(run) have left behind, and asynchronous jobs. They may
+        be daemons that were started on purpose.
+      - With V(false) they are not touched, and are returned as RV(left_alone).
     type: bool
     default: false
   dead:
     description:
-      - End every command of every run that nobody will ever hear from again. The rule is that of O(treekill.remote.process_tree_info#module:dead).
+      - End every command of every run that no controller will ever hear from again. The rule is
+        that of O(treekill.remote.process_tree_info#module:dead).
     type: bool
     default: false
   older_than:
-    description: With O(dead), only commands whose oldest process was started more than so many seconds ago.
+    description: With O(dead), only commands whose oldest process was started more than so many
+      seconds ago.
     type: float
   pid:
     description:
-      - End this process and all that stands below it. What has left its parents does not stand below it any more; O(lease) finds that as well.
-      - Refused for pid 1 and less, for threads and the kernel's own, and for processes that stand above the module.
+      - End this process and all that stands below it. A process that has left its parents does not
+        stand below it any more; O(lease) finds such a process.
+      - Refused for pid 1 and less, for threads and the kernel's own, and for processes that stand
+        above the module.
     type: int
   start:
     description:
-      - When that process was started, in the units of the host, as RV(treekill.remote.process_tree_info#module:trees[].processes) and RV(gone) tell it.
-        Needed with O(pid), since the pid alone may be somebody else's by now. Of a process with another start nothing is ended.
+      - When that process was started, in the units of the host, as
+        RV(treekill.remote.process_tree_info#module:trees[].processes) and RV(gone) have it. Needed
+        with O(pid), since the pid alone may belong to another process by now. A process with
+        another start is not ended.
     type: int
   pid_file:
     description:
-      - End the process that this file names, and all that stands below it, under the rules of O(pid).
-      - The file has to be a regular one with one name, no symbolic link, that nobody but its owner can write, and has to hold nothing but one number. It has to
-        belong to root, or to the user that the process runs as. If it is root's, nobody else may be able to replace files in its directory or in one above it.
-        A symbolic link among the directories of the path has to be root's, the owner's of the file, or of the user that the module runs as.
-      - A file that was written before its process was started is stale, and refused. So is one whose process can't be told to match.
-      - Where there is no such file, or no such process, there is nothing to end.
+      - End the process that this file names, and all that stands below it, under the rules of
+        O(pid).
+      - The file has to be a regular one with one name, and no symbolic link. Only its owner may be
+        able to write it. It has to hold nothing but one number. It has to belong to root, or to the
+        user that the process runs as. If it belongs to root, no other user may be able to replace
+        files in its directory or in one above it. A symbolic link among the directories of the path
+        has to belong to root, to the owner of the file, or to the user that the module runs as.
+      - A file that was written before its process was started is stale, and is refused. A file that
+        can't be compared with its process is refused as well.
+      - If there is no such file, or no such process, there is nothing to end.
     type: path
   kill_signal:
-    description: First signal to the roots of the trees. A name, with or without C(SIG), or a number.
+    description: First signal to the roots of the trees. A name, with or without C(SIG), or a
+      number.
     type: str
     default: TERM
   kill_children:
@@ -76,19 +93,21 @@ options:
     default: TERM
   kill_mode:
     description:
-      - Which processes get the first signal at once. With V(mixed) a program that handles the signal gets it alone, and what it has started when it has gone.
+      - Which processes get the first signal at once. With V(mixed) a program that handles the
+        signal gets it alone, and what it has started when it has gone.
       - With V(tree) all of them.
     type: str
     choices: [mixed, tree]
     default: mixed
   kill_timeout:
-    description: The grace in seconds, from the first signal to SIGKILL for what is left.
+    description: The grace period in seconds, from the first signal to SIGKILL for what is left.
     type: float
     default: 10
   arguments:
     description:
-      - Tell command lines. With V(false), names of programs only, for command lines that hold secrets.
-      - Those of a supervised task with C(no_log) are not told in any case.
+      - Return command lines. With V(false), return only names of programs, for command lines that
+        hold secrets.
+      - Command lines of a supervised task with C(no_log) are never returned.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -96,7 +115,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Returns what would be ended as RV(found), with the first signal of each, and whom it could not end as RV(survivors), and signals nobody.
+    details: Returns what would be ended as RV(found), with the first signal of each, and what it
+      could not end as RV(survivors). It signals no process.
   diff_mode:
     support: none
   platform:
@@ -104,8 +124,10 @@ attributes:
     platforms: linux
 notes:
   - Needs Python 3.6 or later on the host.
-  - Without C(become) only processes of the login user are found and ended, and with it, all.
-  - Processes with C(TREEKILL=spare) in their environment, ssh servers that run as root, and what stands below either of them, are left alone.
+  - Without C(become), it finds and ends only processes of the login user. With C(become) to root,
+    it finds and ends all.
+  - Processes with C(TREEKILL=spare) in their environment, ssh servers that run as root, and what
+    stands below either of them, are left alone.
   - An interruption of the run does not stop a kill that has begun.
 seealso:
   - module: treekill.remote.process_tree_info
@@ -125,7 +147,7 @@ EXAMPLES = r"""
     lease: ['89abcdef', '01234567']
   become: true
 
-- name: End all that nobody will ever hear from again, with a minute to clean up
+- name: End all that no controller will ever hear from again, with a minute to clean up
   treekill.remote.process_tree_kill:
     dead: true
     kill_timeout: 60
@@ -137,7 +159,7 @@ EXAMPLES = r"""
     kill_signal: INT
   become: true
 
-- name: Look for processes that use a lot of memory
+- name: List what is alive
   treekill.remote.process_tree_info:
   become: true
   register: alive
@@ -154,41 +176,47 @@ EXAMPLES = r"""
 
 RETURN = r"""
 found:
-  description: In check mode, the processes that would be ended, parents before children, each with the first signal that it would get.
+  description: In check mode, the processes that would be ended, parents before children, each with
+    the first signal that it would get.
   returned: in check mode
   type: list
   elements: dict
-  sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000", "role": "child", "signal": "TERM"}]
+  sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000",
+    "role": "child", "signal": "TERM"}]
 gone:
-  description: The processes that were ended, each with C(ended), the last signal that it got, or V(exited) if it went without one.
+  description: The processes that were ended, each with C(ended), the last signal that it got, or
+    V(exited) if it went without one.
   returned: always; empty in check mode
   type: list
   elements: dict
-  sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000", "role": "child", "ended": "TERM", "seconds": 0.02}]
+  sample: [{"pid": 4711, "start": 328416, "ppid": 1, "user": "root", "command": "sleep 1000",
+    "role": "child", "ended": "TERM", "seconds": 0.02}]
 survivors:
-  description: The processes that are still alive, each with the reason; in check mode, those that could not be ended.
+  description: The processes that are still alive, each with the reason; in check mode, those that
+    could not be ended.
   returned: always
   type: list
   elements: dict
   sample: []
 spared:
   description:
-    - The processes that C(TREEKILL=spare) in their environment has taken out, and ssh servers of root's.
-    - Those have a C(reason), and what they serve is not listed.
+    - The processes with C(TREEKILL=spare) in their environment, and ssh servers that run as root.
+    - An ssh server has a C(reason), and the logins that it serves are not listed.
   returned: not in check mode
   type: list
   elements: dict
   sample: []
 left_alone:
   description:
-    - The commands of O(run) that were not touched, because they have returned, or are asynchronous jobs. In the form of
-      RV(treekill.remote.process_tree_info#module:trees).
+    - The commands of O(run) that were not touched, because they have returned or are asynchronous
+      jobs. They have the form of RV(treekill.remote.process_tree_info#module:trees).
   returned: always
   type: list
   elements: dict
   sample: []
 complete:
-  description: Whether the environments of all processes could be read. Without that, processes may have been overlooked.
+  description: Whether the environments of all processes could be read. If not, processes may have
+    been overlooked.
   returned: always
   type: bool
   sample: true
@@ -198,13 +226,14 @@ unreadable:
   type: int
   sample: 0
 hidden:
-  description: Whether C(/proc) is mounted with C(hidepid), so that processes of other users do not even show.
+  description: Whether C(/proc) is mounted with C(hidepid), so that processes of other users are not
+    even listed.
   returned: always
   type: bool
   sample: false
 msg:
-  description: Why there was nothing to end, or what could not be seen.
-  returned: when there is something to say
+  description: Why there was nothing to end, or which processes could not be read.
+  returned: when there was nothing to end, or RV(complete) is V(false)
   type: str
   sample: "pid file /run/exampled.pid does not exist"
 """
@@ -229,7 +258,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.survey imp
 
 
 def signal_number(text):
-    """The number of a signal given by name or number. Raises ValueError for one that is none."""
+    """Return the number of a signal given by name or number. Raises ValueError for other texts."""
     name = text.upper()
     if name.isdigit() and 0 < int(name) < signal.NSIG:
         return int(name)
@@ -240,7 +269,10 @@ def signal_number(text):
 
 
 def request_of(params):
-    """How the task asks to end it. Raises ValueError for a signal that is none, or a negative time."""
+    """Return the kill request of the task.
+
+    Raises ValueError for a text that is no signal, and for a negative time.
+    """
     if not 0 <= params["kill_timeout"] < math.inf:
         raise ValueError(
             "kill_timeout is %r; a time to wait is a number of seconds, 0 or more"
@@ -259,7 +291,7 @@ def request_of(params):
 
 
 def check_options(params):
-    """Raises ValueError for options that mean nothing together."""
+    """Raise ValueError for options that mean nothing together."""
     named = [name for name in ("run", "dead", "pid_file") if params[name]] + ["pid"] * (
         params["pid"] is not None
     )
@@ -269,14 +301,16 @@ def check_options(params):
             % (" and ".join(named) + " were given" if named else "none was given")
         )
     if (params["pid"] is None) != (params["start"] is None):
-        raise ValueError("pid and start belong together: a pid alone may be somebody else's by now")
+        raise ValueError(
+            "pid and start belong together: a pid alone may belong to another process by now"
+        )
     for name, needs in (("lease", "run"), ("left_behind", "run"), ("older_than", "dead")):
         if params[name] and not params[needs]:
             raise ValueError("%s makes sense with %s only" % (name, needs))
 
 
 def select(params, survey, table):
-    """(what to end, why there is nothing). Raises ValueError for what is not to be ended."""
+    """Return (selection, why it is empty). Raises ValueError for what is not to be ended."""
     if params["run"]:
         return kill_selection.select_runs(survey.trees, params, survey.own_runs), ""
     if params["dead"]:
@@ -303,7 +337,10 @@ def select(params, survey, table):
 
 
 def run(module):
-    """What the module returns. Raises ValueError, and OSError where processes can't be read at all."""
+    """Return the result of the module.
+
+    Raises ValueError, and OSError if no processes can be read.
+    """
     request = request_of(module.params)
     check_options(module.params)
     table = process_table()

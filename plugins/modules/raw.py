@@ -11,9 +11,11 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Like M(ansible.builtin.raw), and when the run is interrupted the command is ended with all that it has started, as the kill options of the task say.
-  - The result tells the pid of the command's root on the host and that of its parent.
-  - Where the host has a Python of 3.6 or later, a supervisor stays with the command, so that nothing of it can escape. None is needed.
+  - Like M(ansible.builtin.raw). When the run is interrupted, the command is ended with all that it
+    has started, as the kill options of the task say.
+  - The result has the pid of the command's root on the host and that of its parent.
+  - Where the host has a Python of 3.6 or later, a supervisor stays with the command, so that
+    nothing of it can escape. The host needs no Python.
 options:
   cmd:
     description: The command line; there is no free form for modules of collections.
@@ -41,7 +43,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Install Python, and let the package manager finish what it has begun when the run is interrupted
+- name: Install Python, and let an interrupted package manager finish what it has begun
   treekill.remote.raw:
     cmd: apt-get -y install python3
     kill_signal: INT

@@ -6,18 +6,20 @@
 
 DOCUMENTATION = r"""
 module: run_journal
-short_description: Tell what the journal of runs knows, and note what was swept
+short_description: Read the journal of runs, and record what was swept
 version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Reads the journal that guarded runs of this user keep on the controller, see O(treekill.remote.guardian#callback:journal_path).
-  - It tells which runs are over, and on which hosts commands of them may be alive, because the controller was gone, a host could not be reached, or somebody
-    survived.
-  - It runs on the controller, whatever host the task is for, and connects to nobody.
+  - Reads the journal that guarded runs of this user keep on the controller, see
+    O(treekill.remote.guardian#callback:journal_path).
+  - It returns which runs are over, and on which hosts commands of them may be alive. That is so if
+    the controller was gone, a host could not be reached, or a process survived.
+  - It runs on the controller, whatever host the task is for, and connects to no host.
 options:
   host:
-    description: Only runs that had commands under way on this host; RV(runs[].open) tells of it alone.
+    description: Only runs that had commands under way on this host; RV(runs[].open) has only this
+      host.
     type: str
   run:
     description: Only these runs, each sixteen hexadecimal digits.
@@ -29,7 +31,8 @@ options:
     default: false
   swept:
     description:
-      - Note that nothing of these commands (leases) of the one run in O(run) is alive any more on O(host). What is not open there is left as it is.
+      - Record that nothing of these commands (leases) of the one run in O(run) is alive any more on
+        O(host). Leases that are not open there stay as they are.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -37,7 +40,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing is noted.
+    details: Nothing is recorded.
   diff_mode:
     support: none
   platform:
@@ -50,19 +53,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask where commands of runs that are over may be alive
+- name: List where commands of runs that are over may be alive
   treekill.remote.run_journal:
     open: true
   register: journal
 
-- name: Tell it
+- name: Print it
   ansible.builtin.debug:
-    msg: "{{ item.began }} {{ item.user }} {{ item.playbooks | join(' ') }} [{{ item.run }}]: {{ item.open.keys() | join(', ') }}"
+    msg: >-
+      {{ item.began }} {{ item.user }} {{ item.playbooks | join(' ') }} [{{ item.run }}]:
+      {{ item.open.keys() | join(', ') }}
   loop: "{{ journal.runs }}"
   loop_control:
     label: "{{ item.run }}"
 
-- name: Note that a host is clean
+- name: Record that a host is clean
   treekill.remote.run_journal:
     host: web1
     run: 8c0e4010f40ee5a5
@@ -71,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Directory of the journal; empty where none is kept.
+  description: Directory of the journal; empty if there is none.
   returned: always
   type: str
   sample: /home/user/.ansible/treekill/journal
@@ -97,7 +102,7 @@ runs:
       returned: always
       sample: "2026-11-22T10:25:30Z"
     user:
-      description: Who started it.
+      description: The user that started it.
       type: str
       returned: always
       sample: deploy
@@ -107,7 +112,7 @@ runs:
       returned: always
       sample: ci1
     program:
-      description: The command that it was.
+      description: The command that started it.
       type: str
       returned: always
       sample: ansible-playbook
@@ -125,8 +130,10 @@ runs:
       sample: [hosts]
     state:
       description:
-        - V(running), its main process, a worker or its guardian lives. V(finished), it came to its own end. V(interrupted), it did not, and its guardian has
-          done what it could. V(dead), it did not, and nobody was left to do anything. V(elsewhere), it ran on a machine that can't be asked from here.
+        - V(running), its main process, a worker or its guardian lives. V(finished), it came to its
+          own end. V(interrupted), it did not, and its guardian has done what it could. V(dead), it
+          did not, and no guardian was left. V(elsewhere), it ran on another machine, which can't be
+          asked from here.
       type: str
       returned: always
       sample: interrupted
@@ -136,7 +143,8 @@ runs:
       returned: always
       sample: SIGINT
     open:
-      description: The hosts on which something of it may be alive, each with the leases of the commands.
+      description: The hosts on which something of it may be alive, each with the leases of the
+        commands.
       type: dict
       returned: always
       sample: {"web1": [89abcdef]}

@@ -11,12 +11,15 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Like M(ansible.builtin.script), and when the run is interrupted the script is ended with all that it has started, as the kill options of the task say.
-  - The result tells the pid of the command's root on the host and that of its parent.
-  - Where the host has a Python of 3.6 or later, a supervisor stays with the script, so that nothing of it can escape. None is needed.
+  - Like M(ansible.builtin.script). When the run is interrupted, the script is ended with all that
+    it has started, as the kill options of the task say.
+  - The result has the pid of the command's root on the host and that of its parent.
+  - Where the host has a Python of 3.6 or later, a supervisor stays with the script, so that nothing
+    of it can escape. The host needs no Python.
 options:
   cmd:
-    description: Path of the script on the controller, and its arguments; there is no free form for modules of collections.
+    description: Path of the script on the controller, and its arguments; there is no free form for
+      modules of collections.
     type: str
     required: true
   chdir:
@@ -37,7 +40,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: The script is only run when neither O(creates) nor O(removes) is given or they decide it, as with M(ansible.builtin.script).
+    details: The script is only run when neither O(creates) nor O(removes) is given or they decide
+      it, as with M(ansible.builtin.script).
   diff_mode:
     support: none
   platform:

@@ -11,10 +11,12 @@ version_added: 1.0.0
 author:
   - The treekill.remote authors (@treekill)
 description:
-  - Like M(ansible.builtin.shell), and when the run is interrupted the command is ended with all that it has started, as the kill options of the task say.
-  - The result tells the pid of the command's root on the host and that of its parent.
-  - With the callback P(treekill.remote.guardian#callback) the builtin module is guarded as well. This one is for tasks that want their own signal or
-    grace, or want to know the remote process.
+  - Like M(ansible.builtin.shell). When the run is interrupted, the command is ended with all that
+    it has started, as the kill options of the task say.
+  - The result has the pid of the command's root on the host and that of its parent.
+  - With the callback P(treekill.remote.guardian#callback) the builtin module is guarded as well.
+    This one is for tasks with their own signal or grace period, and for tasks that need the pid of
+    the remote process.
 options:
   cmd:
     description: The command line for the shell; there is no free form for modules of collections.
@@ -49,7 +51,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: The command is only run when neither O(creates) nor O(removes) is given or they decide it, as with M(ansible.builtin.shell).
+    details: The command is only run when neither O(creates) nor O(removes) is given or they decide
+      it, as with M(ansible.builtin.shell).
   diff_mode:
     support: none
   platform:
