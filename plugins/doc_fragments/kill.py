@@ -216,7 +216,14 @@ options:
     ARGUMENTS = ""
 
 
-ARGUMENT_NAMES = ("kill_signal", "kill_children", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")
+ARGUMENT_NAMES = (
+    "kill_signal",
+    "kill_children",
+    "kill_children_signal",
+    "kill_mode",
+    "kill_timeout",
+    "kill_retry_for",
+)
 """The options that make sense for one task; the others are the run's."""
 
 
@@ -227,7 +234,11 @@ def _arguments() -> str:
         option = options[name]
         source = f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}), or C({name}) of section C([treekill]) in C(ansible.cfg)."
         choices = {"choices": option["choices"]} if "choices" in option else {}
-        arguments[name] = {"type": option["type"], **choices, "description": [*option["description"], source]}
+        arguments[name] = {
+            "type": option["type"],
+            **choices,
+            "description": [*option["description"], source],
+        }
     return yaml.safe_dump({"options": arguments})
 
 

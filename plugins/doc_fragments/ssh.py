@@ -26,7 +26,11 @@ def _core_options() -> str:
 def _without_versions(options: t.Any) -> t.Any:
     """Core's `version_added` and `deprecated` name versions of core, which in this collection's documentation would be taken for its own."""
     if isinstance(options, dict):
-        return {name: _without_versions(value) for name, value in options.items() if name not in ("version_added", "deprecated")}
+        return {
+            name: _without_versions(value)
+            for name, value in options.items()
+            if name not in ("version_added", "deprecated")
+        }
     if isinstance(options, list):
         return [_without_versions(value) for value in options]
     return options

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One program out of several module_utils files, to be run on a host by Python's -c.
+"""Bundles several files of module_utils into one program, to be run on a host by `python -c`.
 
 Private to the collection treekill.remote.
 
-Every start of an interpreter on every host pays for each line that it compiles, more than for running it. So docstrings, comments,
-annotations and what nothing refers to stay at home, and what a file imports within a function goes along as a part of its own,
-which is compiled when that line is reached. All parts share one namespace.
+Each start of an interpreter on each host pays for every line that it compiles, more than for
+running it. So docstrings, comments, annotations and unused definitions are left out. A file that is
+imported within a function becomes a part of its own, which is compiled when that line is reached.
+All parts share one namespace.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "module_utils"
 
 _STRING = r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\[\s\S])*"|\'(?:[^\'\\\n]|\\[\s\S])*\''
 _LINE_END = r" *(?:#[^\n]*)?\n"
-#: A string, which stays. A line end within brackets. The end of a line with its comment, all lines after it that hold no more than that,
-#: and the indentation of the next. An operator within a line, with the blanks around it.
+#: A string, which stays. A line end within brackets. The end of a line with its comment, all
+#: following lines that hold nothing else, and the indentation of the next line. An operator within
+#: a line, with the blanks around it.
 _SHORTENED = re.compile(
     rf"(?P<string>{_STRING})"
     rf"|(?<=[(\[{{,])(?:{_LINE_END})+ *|(?:{_LINE_END})+ *(?=[)\]}}])"
@@ -34,10 +36,11 @@ _SHORTENED = re.compile(
 )
 _WORDS = re.compile(rf"(?:{_STRING})|#[^\n]*|([^\W\d]\w*)")
 
-#: Only people at a prompt and failed tests see these.
+#: Only a user at a prompt and a failed test see their results.
 _NEVER = frozenset({"__repr__", "__str__"})
 
-#: How a part finds those that it needs. P: the parts, see ProgramTexts.parts(). loaded: the names of those that are there.
+#: Loads a part that another one needs. P: the parts, see ProgramTexts.parts(). loaded: the names of
+#: those that are loaded.
 LOAD = r"""
 def load(name):
  if name not in loaded:
@@ -47,16 +50,17 @@ def load(name):
 
 
 class ProgramTexts:
-    """The texts of all files that some programs consist of."""
+    """The texts of all files of some programs."""
 
     def __init__(self, entries: dict[str, str]) -> None:
         """Read them.
 
         Args:
-            entries: by the name of the file that a program begins with, the function that whoever runs its first part calls.
+            entries: by the name of the file that a program begins with, the function that is called
+                after the program's first part.
 
         Raises:
-            ValueError: two files give something the same name, or import something under another one.
+            ValueError: two files define the same name, or import something under another name.
         """
         self._files: dict[str, _File] = {}
         queue = collections.deque(entries)
@@ -70,11 +74,16 @@ class ProgramTexts:
         self._texts = {this: file.text(used) for this, file in self._files.items()}
 
     def parts(self, name: str, handed_over: str | None = None) -> list[str]:
-        """The parts of one program: first what runs at once, then the name and the text of each part that it may load later, by `LOAD`.
+        """Return the parts of one program.
+
+        First comes the part that runs at once. Then come the name and the text of each part that it
+        may load later, by `LOAD`.
 
         Args:
-            name: of the file that the program begins with. Whoever runs the first part provides the list of all parts as P.
-            handed_over: a file that is to work without the first part as well: what it needs of that comes a second time.
+            name: of the file that the program begins with. The caller of the first part provides
+                the list of all parts as P.
+            handed_over: a file that has to work without the first part as well. What it needs of
+                the first part is contained a second time.
         """
         first = _in_order(name, self._files)
         again = self._reached(handed_over) if handed_over else set()
@@ -85,7 +94,7 @@ class ProgramTexts:
         return parts
 
     def _reached(self, name: str) -> set[str]:
-        """A file and all that it imports, directly or not."""
+        """Return a file and all that it imports, directly or not."""
         reached: set[str] = set()
         queue = [name]
         for this in queue:
@@ -96,7 +105,7 @@ class ProgramTexts:
 
 
 def _check_names(files: dict[str, _File]) -> None:
-    """All parts share one namespace: what two of them define, the later would take from the earlier."""
+    """Raise ValueError if two parts define the same name: all parts share one namespace."""
     owners: dict[str, str] = {}
     for this, file in files.items():
         for name in file.defined():
@@ -105,7 +114,7 @@ def _check_names(files: dict[str, _File]) -> None:
 
 
 def _in_order(name: str, files: dict[str, _File]) -> list[str]:
-    """The files that a file imports at its top, itself last: each after those that it needs."""
+    """Return the files that a file imports at its top, each after those it needs, itself last."""
     order: list[str] = []
 
     def add(this: str) -> None:
@@ -120,21 +129,27 @@ def _in_order(name: str, files: dict[str, _File]) -> list[str]:
 
 @dataclasses.dataclass
 class _Definition:
-    """What defines a name in a file; the file itself defines none. Places are offsets into its text."""
+    """A definition of a name in a file, or the file itself, which has no name.
+
+    Places are offsets into its text.
+    """
 
     name: str
     start: int
     end: int
-    #: Whether it stands at the top of its file, or in a class that does: there it can be left out.
+    #: Whether it stands at the top of its file, or in a class that does: then it can be left out.
     top: bool
-    #: Where within it something else is defined, or stays at home.
+    #: The places within it where another name is defined, or something is left out.
     apart: list[tuple[int, int]] = dataclasses.field(default_factory=list)
 
 
 class _File:
-    """One file, and what of it stays at home. eager and lazy: the names of the files that it imports, at its top and within functions.
+    """One file, and the parts of it that are left out.
 
-    The text is cut at the places that the parser tells. To have the tree written anew would cost each run some 0.1 s of a processor.
+    eager, lazy: the names of the files that it imports, at its top and within functions.
+
+    The text is cut at the places that the parser reports. To generate the text anew from the tree
+    would cost each run some 0.1 s of a processor.
     """
 
     def __init__(self, name: str) -> None:
@@ -143,7 +158,7 @@ class _File:
         # The parser counts bytes.
         self._text = (_FOLDER / (name.replace(".", "/") + ".py")).read_text(encoding="ascii")
         if re.search(r"\bf[\"']", self._text):
-            raise ValueError(f"{name} has a string with names in it, which nobody looks for there")
+            raise ValueError(f"{name} has a string with names in it, which are not found there")
         self._lines = [0, 0, *(match.end() for match in re.finditer("\n", self._text))]
         self._tree = ast.parse(self._text, name)
         self._cuts: list[tuple[int, int, str]] = []
@@ -151,7 +166,7 @@ class _File:
         self._body(self._tree, self._definitions[0], in_function=False)
 
     def defined(self) -> set[str]:
-        """The functions, classes and constants that stand at its top."""
+        """Return the functions, classes and constants that stand at its top."""
         names = set()
         for node in self._tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -166,7 +181,10 @@ class _File:
         return names
 
     def mentions(self) -> Iterator[tuple[str, set[str]]]:
-        """Each name that is defined, empty for what stands outside of all definitions, with the names that occur there."""
+        """Yield each defined name with the names that occur in its definition.
+
+        The name is empty for what stands outside of all definitions.
+        """
         for one in self._definitions:
             words: set[str] = set()
             place = one.start
@@ -176,7 +194,7 @@ class _File:
             yield one.name, words
 
     def text(self, used: set[str]) -> str:
-        """What of it goes to the hosts; definitions of names that are not used do not."""
+        """Return the text for the hosts, without definitions of unused names."""
         dead = [
             (one.start, one.end, "")
             for one in self._definitions
@@ -190,7 +208,7 @@ class _File:
         pieces.append(self._text[place:])
         return _SHORTENED.sub(_shorter, "".join(pieces)).strip("\n")
 
-    # Through the statements; expressions hold nothing that stays at home.
+    # Through the statements. Nothing within an expression is left out.
 
     def _body(
         self, node: ast.Module | ast.stmt | ast.ExceptHandler, owner: _Definition, in_function: bool
@@ -216,7 +234,7 @@ class _File:
         ):
             if node.orelse or not at_top:
                 raise ValueError(
-                    f"TYPE_CHECKING in line {node.lineno} has more to it than imports at the top of a file"
+                    f"TYPE_CHECKING in line {node.lineno} is not only imports at the top of a file"
                 )
             self._cut(owner, self._start(node), self._end(node))
         elif (
@@ -224,7 +242,7 @@ class _File:
             and isinstance(node.value, ast.Constant)
             and isinstance(node.value.value, str)
         ):
-            # A class keeps something even if all its members are left out.
+            # A class keeps a body even if all its members are left out.
             alone = isinstance(parent, ast.ClassDef) or getattr(parent, "body", None) == [node]
             self._cut(owner, self._start(node), self._end(node), "pass" if alone else "")
         elif isinstance(node, ast.AnnAssign) and node.value is None:
@@ -281,7 +299,8 @@ class _File:
     ) -> None:
         if any(alias.asname for alias in node.names):
             raise ValueError(
-                f"import of {node.module} in line {node.lineno}: the parts of a program share one namespace, nothing can have a second name"
+                f"import of {node.module} in line {node.lineno}: the parts of a program share one"
+                " namespace, nothing can have a second name"
             )
         name = str(node.module)[len(_PACKAGE) :]
         (self.lazy if in_function else self.eager).append(name)
@@ -304,7 +323,10 @@ class _File:
 
 
 def _defined_name(node: ast.AST) -> str:
-    """The name that a statement defines; empty where it defines none, or one that the language itself uses."""
+    """Return the name that a statement defines.
+
+    It is empty if the statement defines none, or one that the language itself uses.
+    """
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         name = node.name
     elif (
@@ -321,14 +343,17 @@ def _defined_name(node: ast.AST) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    """A string as it is; one blank is enough of indentation, and none around an operator."""
+    """Return strings unchanged, one blank for each level, and operators without blanks."""
     if match["line"]:
         return "\n" + " " * (len(match["indent"]) // 4)
     return match["string"] or match["operator"] or ""
 
 
 def _used_names(files: Iterable[_File], entries: Iterable[str]) -> set[str]:
-    """The names that occur outside all definitions, or in one whose name is used. Where two have the same name, one being used is enough."""
+    """Return the names that occur outside all definitions, or in the definition of a used name.
+
+    If two definitions have the same name, both count as used when one is.
+    """
     mentioned: dict[str, set[str]] = {"": set(entries)}
     for file in files:
         for name, words in file.mentions():

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs that go to the hosts, made once for a run and shared by all its processes.
+"""The programs for the hosts, made once for a run and shared by all its processes.
 
 Private to the collection treekill.remote.
 
-Made early as well: an update of the collection on the controller can't give half of a run another program.
+They are made early. So an update of the collection on the controller can't give half of a run
+another program.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import os
 import time
 import zlib
 
-#: What the first part of a kill pass ends with. The program does all this again where it is handed
-#: over. The interpreter is not taken down in order: that takes longer than the report, and nothing
-#: is left to be written.
+#: The end of a kill pass's first part. A program that is handed over does all this again. The
+#: interpreter is not shut down in order: that takes longer than the report, and nothing is left to
+#: be written.
 _START_KILL_PASS = r"""
 import gc, os, sys
 gc.enable()
@@ -28,8 +29,9 @@ main(sys.argv[1:], lambda: 'P=%r\nexec(P[0],globals())' % (P,))
 os._exit(0)
 """
 
-#: The same for a supervisor. b: the other parts, as the bootstrap finds them: those that most runs
-#: need as they are, then the rest, compressed. What is handed over is a kill pass.
+#: The end of a supervisor's first part. b: the other parts, as the bootstrap has them. First come
+#: those that most runs need, as plain text, then the rest, compressed. The program that is handed
+#: over is a kill pass.
 _START_SUPERVISOR = r"""
 P = []
 from_list = load
@@ -45,12 +47,13 @@ def load(name):
   from_list(name)
 def program():
  load('_kill_pass.main')
- return 'P=%r\nloaded=set()' % (P,) + LOAD + "\nload('_kill_pass.main')\nimport os,sys\nmain(sys.argv[1:],str)\nos._exit(0)"
+ return 'P=%r\nloaded=set()' % (P,) + LOAD + START_AGAIN
+START_AGAIN = "\nload('_kill_pass.main')\nimport os,sys\nmain(sys.argv[1:],str)\nos._exit(0)"
 import sys
 supervise(sys.argv[1], sys.argv[2:], program)
 """
 
-#: Of none of these may a kill pass need anything: what is handed over to sudo has the rest alone.
+#: Parts that no kill pass may need: the program that is handed over to sudo has only the rest.
 _OFTEN = (
     "_supervisor.run_module",
     "_supervisor.watch",
@@ -60,17 +63,17 @@ _OFTEN = (
 )
 
 _LENGTH_BYTES = 8
-#: Five times what the programs take today.
+#: Five times the present size of the programs.
 _SHARED_BYTES = 256 * 1024
 
 _PUBLISHED_SECONDS = 2.0
-#: Seconds to wait for who makes the programs, and between two looks.
+#: Seconds to wait for the process that makes the programs, and between two looks.
 _LOOK_SECONDS = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """What goes to the hosts."""
+    """The programs for the hosts."""
 
     #: zlib in base64: the parts of the program, separated by NUL. See `ProgramTexts.parts`.
     kill_pass: str
@@ -80,21 +83,28 @@ class Programs:
 
 
 class _Made:
-    """Of this process: the programs, once it has them, and the memory that it shares with those that it was forked from and forks."""
+    """The state of this process: the programs, once it has them, and the shared memory.
+
+    It shares the memory with all processes that it was forked from, and that it forks.
+    """
 
     programs: Programs | None = None
     shared: mmap.mmap | None = None
 
 
 def share() -> None:
-    """Have the forks of this process, from now on, find what one of them makes. Called by the main process before its first fork."""
+    """Let later forks of this process find the programs that one of them makes.
+
+    The main process calls this before its first fork.
+    """
     _Made.shared = mmap.mmap(-1, _SHARED_BYTES)
 
 
 def prepare() -> None:
-    """Have the programs made now, some 150 ms of work, so that this process and those that share with it have them at hand.
+    """Start to make the programs, some 150 ms of work.
 
-    By a process of its own, which takes the 3 MB along that the work needs, and for which nobody waits.
+    After that, this process and those that share its memory have them at hand. A process of its own
+    makes them, so that the 3 MB for it are freed again. No other process waits for it.
     """
     if _Made.shared is None:
         share()
@@ -109,10 +119,11 @@ def prepare() -> None:
 
 
 def programs() -> Programs:
-    """The programs of this run."""
+    """Return the programs of this run."""
     until = time.monotonic() + _PUBLISHED_SECONDS
     while _Made.programs is None:
-        # In the first moments of a run somebody is at it. If nothing comes, it died on the way: then they are made here.
+        # In the first moments of a run another process makes them. If they do not come, it has
+        # died: then they are made here.
         _Made.programs = _published() if _Made.shared and time.monotonic() < until else _assemble()
         if _Made.programs is None:
             time.sleep(_LOOK_SECONDS)
@@ -123,7 +134,7 @@ def _publish(made: Programs) -> None:
     content = json.dumps(dataclasses.asdict(made)).encode("ascii")
     if _Made.shared is not None and _LENGTH_BYTES + len(content) <= _SHARED_BYTES:
         _Made.shared[_LENGTH_BYTES : _LENGTH_BYTES + len(content)] = content
-        # The length comes last: who sees it sees the rest.
+        # The length comes last: a process that sees it sees the rest.
         _Made.shared[:_LENGTH_BYTES] = len(content).to_bytes(_LENGTH_BYTES, "little")
 
 
@@ -157,7 +168,8 @@ def _assemble() -> Programs:
         text = parts.pop(name).encode("utf-8")
         places[name] = (len(plain), len(plain) + len(text))
         plain += text
-    start = f"{first}\nPLAIN = {places!r}\nPACKED = {len(plain)}\nLOAD = {LOAD!r}{LOAD}{_START_SUPERVISOR}".encode()
+    numbers = f"PLAIN = {places!r}\nPACKED = {len(plain)}"
+    start = f"{first}\n{numbers}\nLOAD = {LOAD!r}{LOAD}{_START_SUPERVISOR}".encode()
     rest = zlib.compress(
         "\0".join(word for part in parts.items() for word in part).encode("utf-8"), 9
     )

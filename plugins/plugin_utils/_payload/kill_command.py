@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line that runs a kill pass on a host, and its answer read back.
+"""The command line that runs a kill pass on a host, and the parser of its output.
 
 Private to the collection treekill.remote.
 """
@@ -43,13 +43,13 @@ __all__ = (
     "parse_report",
 )
 
-#: What Python below 3.6 ends with, before it has read anything that it does not understand.
+#: The status of Python before 3.6. It exits before it reads anything that it does not understand.
 _TOO_OLD_STATUS = 97
-#: Characters. A report of 30,000 processes has 16 million, and its supervisor's as many; what is
-#: longer was not written by a kill pass.
+#: Characters. A report of 30,000 processes has 16 million, and that of its supervisor as many. A
+#: longer output was not written by a kill pass.
 _MOST_OUTPUT_CHARACTERS = 32 * 1024 * 1024
 
-#: Characters of one text in a report, of which a kill pass sends some hundred.
+#: Characters of one text in a report. A kill pass sends some hundred.
 _MOST_TEXT_CHARACTERS = 4096
 
 _BOOTSTRAP = (
@@ -62,7 +62,7 @@ _BOOTSTRAP = (
 
 
 class KillReportError(Exception):
-    """The output of a kill pass holds no report, or a broken one."""
+    """The output of a kill pass has no report, or a broken one."""
 
 
 class _OtherVersionError(ValueError):
@@ -71,7 +71,11 @@ class _OtherVersionError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class ReportedProcess:
-    """A process of the tree. start: what tells it from a later one with the same pid. ended: how, None while it lives."""
+    """A process of the tree.
+
+    start: distinguishes it from a later process with the same pid.
+    ended: how; None while it lives.
+    """
 
     pid: int
     start: int
@@ -86,7 +90,10 @@ class ReportedProcess:
 
 @dataclasses.dataclass(frozen=True)
 class KillReport:
-    """What a kill pass did. root: pid and ppid of the first process, None if it was not there."""
+    """The results of a kill pass.
+
+    root: pid and ppid of the first process, None if it was not there.
+    """
 
     method: str
     root: tuple[int, int] | None
@@ -95,13 +102,13 @@ class KillReport:
     spared: tuple[ReportedProcess, ...]
     unreadable: int
     escalated: bool
-    #: Whether a supervisor stood, or had done the work.
+    #: Whether there was a supervisor, or it had done the work.
     supervised: bool
     seconds: float
 
     @classmethod
     def from_mapping(cls, content: t.Mapping[str, t.Any]) -> KillReport:
-        """From what `dataclasses.asdict` made of a report, also after its way through JSON."""
+        """Return the report of which `dataclasses.asdict` made this content, also after JSON."""
         rows = {
             name: tuple(ReportedProcess(**row) for row in content[name])
             for name in ("gone", "survivors", "spared")
@@ -113,7 +120,7 @@ class KillReport:
     def rewritten(
         self, command: t.Callable[[str], str], reason: t.Callable[[str], str]
     ) -> KillReport:
-        """The same report with each command line and each reason put through these functions."""
+        """Return the report with these functions applied to each command line and each reason."""
 
         def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
             return tuple(
@@ -128,29 +135,40 @@ class KillReport:
 
 @functools.lru_cache(maxsize=64)
 def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
-    """What comes before and after the words, as it travels: all that does not change from host to host."""
+    """Return the texts before and after the words: they are the same for all hosts."""
     tries = " ".join(shlex.quote(interpreter) for interpreter in interpreters)
+    python = _BOOTSTRAP.format(too_old=_TOO_OLD_STATUS, text=programs().kill_pass)
     before = "set -- "
     after = (
-        f'; k=1; for p in {tries or "/nonexistent"}; do command -v "$p" >/dev/null 2>&1 || continue; '
-        f'"$p" -I -S -c {shlex.quote(_BOOTSTRAP.format(too_old=_TOO_OLD_STATUS, text=programs().kill_pass))} "$@" </dev/null && k=0 && break; done; '
-        f'[ "$k" = 0 ] || {{ k=$({_saying_shell_text()}); /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }}'
+        f"; k=1; for p in {tries or '/nonexistent'}; do"
+        ' command -v "$p" >/dev/null 2>&1 || continue;'
+        f' "$p" -I -S -c {shlex.quote(python)} "$@" </dev/null && k=0 && break; done;'
+        f' [ "$k" = 0 ] || {{ k=$({_saying_shell_text()});'
+        ' /bin/sh -c "$k" treekill "$k" "$@" </dev/null; }'
     )
     return octal(before), octal(after)
 
 
 def _saying_shell_text() -> str:
-    """The command that prints the shell version: on its way, letters that are not in it stand for the signs that would take four characters each."""
+    """Return the command that prints the shell version.
+
+    In transit, letters that the script does not have stand for characters that would take four
+    characters each.
+    """
     text = shell_text()
     dollar, backslash = [letter for letter in string.ascii_letters if letter not in text][:2]
-    return f"echo {shlex.quote(text.translate({ord('$'): dollar, 92: backslash}))} | tr {dollar}{backslash} '\\044\\134'"
+    changed = shlex.quote(text.translate({ord("$"): dollar, ord("\\"): backslash}))
+    return f"echo {changed} | tr {dollar}{backslash} '\\044\\134'"
 
 
 def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
-    """One POSIX shell command line that runs the pass on a host.
+    """Return one POSIX shell command line that runs the pass on a host.
 
-    interpreters are tried in this order; whichever is missing, older than 3.6 or broken is passed over. The shell version comes last.
-    It stays the same through any number of shells. Signals are ignored from its first word on.
+    The interpreters are tried in this order. One that is missing, older than 3.6 or broken is
+    skipped. The shell version comes last.
+
+    The command line stays the same through any number of shells. From its first word on, signals
+    are ignored.
     """
     before, after = _command_start(tuple(interpreters))
     words = octal(" ".join(shlex.quote(word) for word in request_words(request)))
@@ -158,9 +176,10 @@ def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
 
 
 def parse_report(text: str, nonce: str) -> KillReport:
-    """The report in what a host printed, among banners and whatever a terminal added. Raises KillReportError without a whole one.
+    """Return the report in what a host printed, among banners and the output of a terminal.
 
-    An error quotes nothing of it: nothing there is masked yet.
+    Raises KillReportError if there is no complete one. The error quotes nothing of the output: it
+    is not masked yet.
     """
     mark = f"{MARK} {nonce} "
     if len(text) > _MOST_OUTPUT_CHARACTERS:
@@ -193,10 +212,9 @@ def parse_report(text: str, nonce: str) -> KillReport:
 
 def _to_report(content: dict[str, t.Any]) -> KillReport:
     if content["version"] != VERSION:
-        theirs = content["version"]
-        raise _OtherVersionError(
-            f"version {theirs if isinstance(theirs, int) and theirs in range(1000) else 'unknown'} instead of {VERSION}"
-        )
+        number = content["version"]
+        version = number if isinstance(number, int) and number in range(1000) else "unknown"
+        raise _OtherVersionError(f"version {version} instead of {VERSION}")
     root = content["root"]
     report = KillReport(
         method=_words(content["method"]),
@@ -218,7 +236,10 @@ def _to_report(content: dict[str, t.Any]) -> KillReport:
 
 
 def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
-    """The report of a pass with that of the supervisor which it met. Any process of the tree can answer in the supervisor's place: the pass's own look wins."""
+    """Return the report of a pass combined with that of the supervisor which it met.
+
+    Any process of the tree can answer in the supervisor's place: the report of the pass wins.
+    """
     alive = {(process.pid, process.start) for process in own.survivors}
     return merge(
         dataclasses.replace(
@@ -232,9 +253,10 @@ def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
 
 
 def merge(first: KillReport, second: KillReport) -> KillReport:
-    """One report out of two of the same tree.
+    """Return one report from two of the same tree.
 
-    Each tells what it saw. A process that either of them saw gone is gone; it survived only if it did for all that speak of it.
+    A process that is gone in either report is gone. It has survived if it did so in all reports
+    that contain it.
     """
     gone = {(process.pid, process.start): process for process in first.gone}
     for process in second.gone:
@@ -258,7 +280,7 @@ def merge(first: KillReport, second: KillReport) -> KillReport:
 
 
 def _to_process(row: dict[str, t.Any]) -> ReportedProcess:
-    """Each value as what it has to be: a host that is not to be trusted sends this."""
+    """Return a process from a row. Each value is checked: the host is not trusted."""
     return ReportedProcess(
         pid=int(row["pid"]),
         start=int(row["start"]),

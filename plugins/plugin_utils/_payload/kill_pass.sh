@@ -25,7 +25,7 @@ mark="TREEKILL=$run/"
 case $lease in "*") named="${mark}[0-9a-f]*/";; ????????) mark="$mark$lease/" named=$mark;; *) echo "treekill: not a lease id: $lease" >&2; exit 64;; esac
 all=" " above=" " roots=" " exempt=" " logins=" " blind=0 denied= refusal= late= signalled= cleaning=" " held=" " loose=" " kinds=" " judged=" " front=" " passers=" " pending=1
 
-# centiseconds since boot, into $now: from the start of a process where /proc has no clock (subset=pid)
+# centiseconds since boot, into $now; from the start of a process if /proc has no clock (subset=pid)
 clock() {
   now=
   { read -r now rest </proc/uptime; } 2>/dev/null
@@ -60,7 +60,7 @@ hundredfold() {
 pause() {
   sleep "$1" 2>/dev/null || sleep 1
 }
-# /proc/$1/stat into $state $ppid $start $name; the name may hold anything, so what counts is what follows the last bracket
+# /proc/$1/stat into $state $ppid $start $name; the name may hold any text, so only what follows the last bracket counts
 look() {
   line=
   while IFS= read -r part || [ -n "$part" ]; do line="$line $part"; done 2>/dev/null <"/proc/$1/stat" || return 1
@@ -73,7 +73,7 @@ look() {
   state=$1 ppid=$2 start=${20}
   [ "${18}" -le 1 ] || case $state in Z|X) state=S;; esac
 }
-# is pid_start the same process still, and no zombie? (one whose first thread alone has ended is none)
+# is pid_start still the same process, and no zombie? (a process whose first thread alone has ended is none)
 lives() {
   look "${1%_*}" 2>/dev/null && [ "$start" = "${1#*_}" ] && case $state in Z|X) false;; esac
 }
@@ -88,7 +88,7 @@ send() {
 entries() {
   tr "\n\0" "\1\n" <"$1" 2>/dev/null
 }
-# the pids of whose environments or command lines, the files $2 and on, an entry matches $1
+# the pids of the environments or command lines, the files $2 and on, in which an entry matches $1
 having() {
   what=$1
   shift
@@ -101,7 +101,7 @@ having() {
   fi | sed "s/[^0-9]//g"
 }
 nul=$(printf "a\0b" | grep -z "^b" 2>/dev/null)
-# does $1 say by its command line that it is the root: shell, -c, script?
+# is the command line of $1 that of the root: shell, -c, script?
 claims() {
   entries "/proc/$1/cmdline" 2>/dev/null | {
     IFS= read -r rest; IFS= read -r two; IFS= read -r script; IFS= read -r more && exit 1
@@ -116,7 +116,7 @@ claims() {
   }
 }
 quote=$(printf "\047")
-# is pid $1, of the name $name, an ssh server of root?
+# is pid $1, with the name $name, an ssh server of root's?
 serves() {
   case $name in sshd|sshd-session|sshd-auth|dropbear) grep -qs "^Uid:.[0-9]*.0[^0-9]" "/proc/$1/status";; *) false;; esac
 }
@@ -137,8 +137,8 @@ untouchable=" 0 1 $$ "
 up=$$
 while look "$up" 2>/dev/null && [ "$ppid" -gt 0 ]; do up=$ppid untouchable="$untouchable$up "; done
 
-# take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals, into $cleaning, is let be until
-# the grace is over: who cleans up does it by starting programs. The others into $fresh.
+# take pid $1 of start time $3 into the tree and stop it; $2: is it a root? What was started after the first signals goes into $cleaning, and is left
+# alone until the grace period is over: a process cleans up by starting programs. The others go into $fresh.
 take() {
   case $untouchable in *" $1 "*) return 1;; esac
   look "$1" 2>/dev/null && [ "$start" = "$3" ] || return 1
@@ -156,7 +156,7 @@ take() {
   target "$id" && may_stop "$1" && { send STOP "$id"; [ $? = 2 ] && denied="$denied $id "; }
   return 0
 }
-# has pid $1 had its first signal, or is it none of ours? What has not had it goes on with its work: what that starts cleans up nothing.
+# has pid $1 had its first signal, or is it not of the tree? Without a signal it goes on with its work: what it starts cleans up nothing.
 had_signal() {
   eval "parent=${1}_\$start_$1"
   case $all in *" $parent "*) ;; *) return 0;; esac
@@ -166,7 +166,7 @@ had_signal() {
 target() {
   [ "$children" = 1 ] || case $roots in *" $1 "*) ;; *) false;; esac
 }
-# not if what stands above could stop itself as well and we could not wake it
+# not if what stands above could stop itself as well, and could not be resumed from here
 may_stop() {
   up=$1
   look "$up"
@@ -180,13 +180,13 @@ may_stop() {
   done
 }
 wake() {
-  # a sudo above would continue a root that is held
+  # a sudo above would resume a root that is held
   for id in $roots; do case $held in *" $id "*) return;; esac; done
   for id in $above; do
     lives "$id" && case $state in T|t) kill -CONT "${id%_*}" 2>/dev/null;; esac
   done
 }
-# what the report says about the processes $1, while they still show it
+# the report's rows of the processes $1, while they still show it
 describe() {
   files=
   for id in $1; do
@@ -218,7 +218,7 @@ scan() {
   spare=" $(having "^TREEKILL=spare\$" /proc/[0-9]*/environ | tr "\n" " ")"
   for holder in $(having "^${mark}[0-9a-f/]*\$" /proc/[0-9]*/environ); do
     known "$holder" && continue
-    # seen, and gone before it could be stopped: perhaps on the run
+    # seen, but gone before it could be stopped: it may be escaping
     look "$holder" 2>/dev/null || { fleeting=$holder; continue; }
     ids="$ids ${holder}_$start" files="$files /proc/$holder/environ"
   done
@@ -228,7 +228,7 @@ scan() {
   for id in $ids; do
     holder=${id%_*}
     case $again in *" $holder "*) ;; *) lives "$id" || fleeting=$holder; continue;; esac
-    # stopped first, for it may be on the run, unless something takes it out
+    # stopped first, since it may be escaping, unless it is exempt
     [ "$spare" = " " ] && { look "$holder" 2>/dev/null && serves "$holder" || take "$holder" "" "${id#*_}"; }
     climb "$holder"
     lives "$id" || { fleeting=$holder; continue; }
@@ -263,7 +263,7 @@ EOT
 known() {
   case $all$exempt in *" ${1}_"*) look "$1" 2>/dev/null;; *) false;; esac && case $all$exempt in *" ${1}_$start "*) ;; *) false;; esac
 }
-# take pid $1 if what it says is its parent is a process of the tree, and still the same
+# take pid $1 if the parent that it names is a process of the tree, and still the same
 below() {
   case $untouchable in *" $1 "*) return;; esac
   known "$1" && return
@@ -307,7 +307,7 @@ number_of() {
   number=$children_signal
   case $roots in *" $1 "*) number=$signal;; esac
 }
-# what $1 is to those below it, into $kind: it waits for them (relay, shell), or it may pass its signal on
+# the kind of $1 for those below it, into $kind: it waits for them (relay, shell), or it may pass its signal on
 kind_of() {
   program=$(readlink "/proc/${1%_*}/exe" 2>/dev/null)
   program=${program##*/}
@@ -323,13 +323,13 @@ parent_of() {
   eval "parent=\$up_$1"
   case $left in *" $parent "*) ;; *) parent=;; esac
 }
-# the first signals, to those whose turn it is: what a task runs comes first, what carries it comes last. See _tree/turns.py.
+# the first signals, to the processes that are due: what a task runs comes first, what carries it comes last. See _tree/turns.py.
 first_signals() {
   [ "$signalled" ] || { clock; signalled=$now; }
   check ""
   busy=" " keep=" " pending=
   for id in $left; do
-    # what may not be signalled can be ended by a sudo above it alone
+    # a process that may not be signalled can only be ended by a sudo above it
     case $denied in *" $id "*) continue;; esac
     parent_of "$id"
     [ -z "$parent" ] || case $busy in *" $parent "*) ;; *) busy="$busy$parent ";; esac
@@ -388,7 +388,7 @@ first_signals() {
   for id in $back; do send CONT "$id"; done
   wake
 }
-# does one live of those for which shell $1 waits?
+# is one alive of those for which shell $1 waits?
 awaits() {
   for pair in $front; do
     case $pair in "$1="*) case $left in *" ${pair#*=} "*) return 0;; esac;; esac
@@ -415,7 +415,7 @@ waits() {
     below=$parent
   done
 }
-# who is gone; $left are the living that are to be ended, $still all living. With an empty $1 nothing is woken
+# record what is gone; $left are the living that are to be ended, $still all living. With an empty $1 nothing is resumed
 check() {
   left=" " still=" "
   clock
@@ -456,7 +456,7 @@ await() {
     elif [ "$new" != " " ]; then
       calm=0
     elif [ "$left$fleeting" = " " ]; then
-      # what forks and is gone can fall between the looks of one scan, which takes its time here, but not of three
+      # a process that forks and exits can fall between the looks of one scan, which takes its time here, but not of three
       calm=$((calm + 1))
       [ "$calm" -ge 3 ] && return 0
     fi
@@ -466,7 +466,7 @@ await() {
     nap=0.05
   done
 }
-# those above a living process that must not be signalled, into $shields
+# the processes above a living one that may not be signalled, into $shields
 shielding() {
   shields=" "
   for id in $denied; do
@@ -498,7 +498,7 @@ kill_rest() {
     if [ "$more" ]; then calm=0; else scan; [ "$new$fleeting" = " " ] && calm=$((calm + 1)) && [ "$calm" -ge 3 ] && return; fi
     clock
     if [ "$now" -ge "$last" ]; then
-      # no scan has found the tree empty: that those who are known are gone is no proof
+      # no scan has found the tree empty: it is no proof that all known processes are gone
       [ "$fleeting" ] || [ "$left" != " " ] || read -r fleeting </proc/sys/kernel/ns_last_pid
       [ "$fleeting" ] && eval "ppid_${fleeting}_0=0 name_${fleeting}_0=?" && all="$all${fleeting}_0 "
       return
@@ -527,7 +527,7 @@ user_name() {
   while IFS=: read -r name rest uid rest; do [ "$uid" = "$1" ] && user=$name && break; done </etc/passwd
   eval "name_of_user_$1=\$user"
 }
-# why pid_start $1 of user $user is still there, into $reason
+# the reason why pid_start $1 of user $user is still there, into $reason
 explain() {
   lives "$1"
   if ! target "$1"; then reason="left: kill_children is false"; return; fi

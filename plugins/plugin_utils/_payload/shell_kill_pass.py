@@ -5,9 +5,10 @@
 
 Private to the collection treekill.remote.
 
-The script gathers the same evidence and writes the same report as the Python program, with less: it has no pidfd, so a few
-microseconds lie between the check of a process's start time and the signal. A process that forks and exits faster than a shell
-can look (some 10 ms) gets away, and is named only if it was seen.
+The script gathers the same evidence and writes the same report as the Python program, with fewer
+means. It has no pidfd, so a few microseconds lie between the check of a process's start time and
+the signal. A process that forks and exits faster than a shell can look (some 10 ms) escapes. It is
+reported only if it was seen.
 """
 
 from __future__ import annotations
@@ -20,6 +21,6 @@ _SCRIPT = pathlib.Path(__file__).with_name("kill_pass.sh")
 
 @functools.cache
 def shell_text() -> str:
-    """The script without comments, indentation and empty lines."""
+    """Return the script without comments, indentation and empty lines."""
     lines = (line.strip() for line in _SCRIPT.read_text(encoding="ascii").splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("#"))

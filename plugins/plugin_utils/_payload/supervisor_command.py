@@ -1,12 +1,13 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the supervisor comes to the host: its start on the command line, its program with the module.
+"""The way of the supervisor to the host: its start on the command line, its program elsewhere.
 
 Private to the collection treekill.remote.
 
-On the command line it would be seen in every process list, and sudo would write all of it to the system's log. So the program comes on standard
-input before a pipelined module, and as the last line, a comment, of a module that is a file.
+On the command line, every process list would show the program, and sudo would write all of it to
+the system's log. So the program comes on standard input before a pipelined module. For a module
+that is a file, it is the last line of that file, a comment.
 """
 
 from __future__ import annotations
@@ -30,25 +31,28 @@ if t.TYPE_CHECKING:
 #: Python before 3.6 runs the module without a supervisor.
 _TOO_OLD = "sys.version_info<(3,6)and os.execv(sys.executable,[sys.executable]+sys.argv[2:])"
 
-#: Reads its own bytes and not one more, which are the module's. No single quote: each of them is
-#: four characters on every level of quoting.
+#: Reads exactly its own bytes: the rest belongs to the module. It has no single quote, since each
+#: takes four characters on every level of quoting.
 _FROM_STDIN = (
-    'import os,sys;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or b"";b=r({length});'
+    "import os,sys;r=lambda n:n and(lambda c:c+r(n-len(c)))(os.read(0,n)or os._exit(1))or"
+    ' b"";b=r({length});'
     f"{_TOO_OLD};"
     'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 
 _FROM_FILE = (
     f"import os,sys,binascii;{_TOO_OLD};"
-    'f=open(sys.argv[2],"rb");f.seek(-{length},2);b=binascii.a2b_base64(f.read());f.close();exec(b[:{start}],{{"b":b[{start}:]}})'
-)
-
-_FROM_WORD = (
-    "import os,sys,binascii;b=binascii.a2b_base64(sys.argv.pop(2));sys.version_info<(3,6)and os.execvp(sys.argv[3],sys.argv[3:]);"
+    'f=open(sys.argv[2],"rb");f.seek(-{length},2);b=binascii.a2b_base64(f.read());f.close();'
     'exec(b[:{start}],{{"b":b[{start}:]}})'
 )
 
-#: What a request says of itself when it says nothing.
+_FROM_WORD = (
+    "import os,sys,binascii;b=binascii.a2b_base64(sys.argv.pop(2));"
+    "sys.version_info<(3,6)and os.execvp(sys.argv[3],sys.argv[3:]);"
+    'exec(b[:{start}],{{"b":b[{start}:]}})'
+)
+
+#: The words of a request with only default values.
 _USUAL_WORDS = frozenset(request_words(KillRequest()))
 
 #: Characters of a task's name that ps shows.
@@ -64,12 +68,15 @@ class Supervision:
     task: GuardedTask
     #: Whether the connection plugin may send the command a second time by itself.
     again: bool = False
-    #: Whether it runs below an ssh server of its own and below the program of a become plugin,
-    #: which may keep the broken channel to itself.
+    #: Whether it runs below an ssh server of its own and below the program of a become plugin. That
+    #: program may keep the output open when the channel breaks.
     session: bool = False
 
     def before_stdin(self) -> tuple[str, bytes]:
-        """(words after the interpreter, bytes before the module) for a module that comes on standard input."""
+        """Return the words and the bytes before a module on standard input.
+
+        The words come after the interpreter.
+        """
         made = programs()
         program = base64.b64decode(made.supervisor)
         return self._words(
@@ -77,10 +84,12 @@ class Supervision:
         ), program
 
     def before_file(self, detaches: bool = False) -> str:
-        """The words between the interpreter and a module's path. The file is one that `append_program` has taken.
+        """Return the words between the interpreter and a module's path.
+
+        The file was prepared by `append_program`.
 
         Args:
-            detaches: whether the command is to leave a job behind, with which the supervisor stays.
+            detaches: whether the command leaves a job behind, with which the supervisor stays.
         """
         made = programs()
         return self._words(
@@ -88,18 +97,22 @@ class Supervision:
         )
 
     def before_words(self) -> str:
-        """The words between an interpreter and a command line that is no Python script's."""
+        """Return the words between an interpreter and a command line that is no Python script."""
         made = programs()
         return (
             f"{self._words(_FROM_WORD.format(start=made.supervisor_start))} {made.supervisor} exec"
         )
 
     def around_words(self, environment: str, command: str) -> str:
-        """A command line that is no Python script's, `environment` at its beginning, in a supervisor, if there is a Python on the host to run that."""
+        """Return a command line that is no Python script, in a supervisor if the host has a Python.
+
+        `environment` is at the beginning of the command line.
+        """
         environment = environment.strip()
         words = command.removeprefix(environment).strip()
         search = " || ".join(f"command -v {shlex.quote(name)}" for name in self.task.interpreters)
-        return f'if treekill_python=$({search}); then {environment} "$treekill_python" {self.before_words()} {words}; else {command}; fi'
+        supervised = f'{environment} "$treekill_python" {self.before_words()} {words}'
+        return f"if treekill_python=$({search}); then {supervised}; else {command}; fi"
 
     def _words(self, bootstrap: str, detaches: bool = False) -> str:
         return f"-c {shlex.quote(bootstrap)} {shlex.quote(self._request(detaches))}"
@@ -125,20 +138,20 @@ class Supervision:
         elif self.session:
             words.append("session=1")
         if self.task.show_arguments:
-            # Encoded: a task named "Stop foo" that runs `pkill -f foo` would find this command line, and end itself.
-            words.append(
-                f"task={base64.urlsafe_b64encode(self.task.name[:_TASK_CHARACTERS].encode()).decode().rstrip('=')}"
-            )
+            # Encoded: a task named "Stop foo" that runs `pkill -f foo` would otherwise find this
+            # command line, and end itself.
+            name = base64.urlsafe_b64encode(self.task.name[:_TASK_CHARACTERS].encode()).decode()
+            words.append(f"task={name.rstrip('=')}")
         return " ".join(words)
 
 
 def is_python(interpreter: str) -> bool:
-    """Whether the words that a module is started with are those of a Python interpreter."""
+    """Whether a module's interpreter is Python, by the words that start the module."""
     return bool(python_of(interpreter))
 
 
 def python_of(interpreter: str) -> str:
-    """The word among them that names it; empty where none does."""
+    """Return the word that names the Python interpreter; empty if there is none."""
     return next(
         (
             word
@@ -153,7 +166,8 @@ def append_program(path: str) -> str:
     """Add the program to a module on its way to the host.
 
     Returns:
-        The words that start the module; none where the file is not a copy that core has made of a Python script, and nothing was added.
+        The words that start the module. They are empty if the file is not a copy of a Python script
+        that core has made. Then nothing was added.
     """
     folder = os.path.realpath(str(C.DEFAULT_LOCAL_TMP))
     if os.path.dirname(os.path.realpath(path)) != folder:

@@ -130,7 +130,7 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
         (f"def start():\n    from {PACKAGE}._other import other as another\n", "second name"),
         (f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n    pass\n", "twin is defined in"),
         ("def start(x):\n    return f'{x}'\n", "names in it"),
-        ("TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\ndef start():\n    pass\n", "more to it"),
+        ("TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\ndef start():\n    pass\n", "not only imports"),
         ("def start():\n    return '\u00e4'\n", "ascii"),
     ],
     ids=["second name", "defined twice", "names in a string", "else", "not ASCII"],
