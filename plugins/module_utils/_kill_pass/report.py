@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
         KillRequest,
     )
+    from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
 VERSION = 1
@@ -65,17 +66,9 @@ def report(control: "TreeControl", request: "KillRequest", began: float) -> "Dic
 def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str, Any]]":
     rows = []
     for tracked in processes:
-        process = tracked.process
-        row: Dict[str, Any] = {
-            "pid": process.id.pid,
-            "start": process.id.start,
-            "ppid": process.ppid,
-            "user": user_name(tracked.user),
-            "command": tracked.command,
-            "role": "root" if tracked.role == "root" else "child",
-            "ended": None,
-            "seconds": None,
-        }
+        role = "root" if tracked.role == "root" else "child"
+        row = process_row(tracked.process, tracked.user, tracked.command, role)
+        row.update(ended=None, seconds=None)
         if tracked.ended is not None:
             row["ended"] = signal_name(tracked.sent) if tracked.sent else "exited"
             row["seconds"] = round(tracked.ended - began, 3)
@@ -83,6 +76,20 @@ def _rows(processes: "Iterable[TrackedProcess]", began: float) -> "List[Dict[str
             row["reason"] = tracked.reason
         rows.append(row)
     return rows
+
+
+def process_row(
+    process: "Process", user: "Optional[int]", command: str, role: str
+) -> "Dict[str, Any]":
+    """Return the beginning of a row, which all reports and results have in common."""
+    return {
+        "pid": process.id.pid,
+        "start": process.id.start,
+        "ppid": process.ppid,
+        "user": user_name(user),
+        "command": command,
+        "role": role,
+    }
 
 
 def signal_name(number: int) -> str:

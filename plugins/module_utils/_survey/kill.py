@@ -8,6 +8,7 @@ import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import (
+    process_row,
     signal_name,
     user_name,
 )
@@ -107,14 +108,7 @@ def would_end(control: "TreeControl", request: "KillRequest") -> "Dict[str, Any]
         if tracked.role == SUPERVISOR:
             continue  # it ends by itself when nothing is left
         control.signal(tracked, 0)
-        row = {
-            "pid": process.id.pid,
-            "start": process.id.start,
-            "ppid": process.ppid,
-            "user": user_name(tracked.user),
-            "command": _masked(tracked.command),
-            "role": tracked.role,
-        }
+        row = process_row(process, tracked.user, _masked(tracked.command), tracked.role)
         if not control.is_target(tracked):
             survivors.append(dict(row, reason="left: kill_children is false"))
         elif tracked.denied:

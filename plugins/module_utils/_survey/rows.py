@@ -6,7 +6,7 @@
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import process_row
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
     mask_command,
 )
@@ -150,19 +150,15 @@ def _row(
     role = (
         "supervisor" if process is tree.supervisor else "root" if process in tree.roots else "child"
     )
-    return {
-        "pid": process.id.pid,
-        "start": process.id.start,
-        "ppid": process.ppid,
-        "user": user_name(table.effective_uid(process.id.pid)),
-        "command": command_line(process, table, arguments),
-        "role": role,
-        "depth": depth,
-        "status": process.state,
-        "age": round(age(process, table), 1),
-        "cpu": cpu,
-        "memory": memory,
-    }
+    user = table.effective_uid(process.id.pid)
+    return dict(
+        process_row(process, user, command_line(process, table, arguments), role),
+        depth=depth,
+        status=process.state,
+        age=round(age(process, table), 1),
+        cpu=cpu,
+        memory=memory,
+    )
 
 
 def _sum(numbers: "List[Any]") -> "Any":
