@@ -51,6 +51,9 @@ class Supervisor:
 
 
 works = subprocess.Popen([sys.executable, "-c", %r, "run=" + run], stdin=subprocess.PIPE) if with_pass == "yes" else None
+# It has its command line a moment after its start.
+while works and b"run=" not in open("/proc/%%d/cmdline" %% works.pid, "rb").read():
+    pass
 kernel_continues_us()
 supervisor = Supervisor()
 print(json.dumps([give_way(supervisor), supervisor.looks]))
