@@ -28,7 +28,7 @@ def session_end() -> "Optional[int]":
     """
     pid = os.getppid()
     while pid > 1:
-        found = look(pid)
+        found = identity(pid)
         if found is None:
             return None  # it has just ended, or is hidden: no conclusion is possible
         if found[0] in SERVERS:
@@ -36,7 +36,7 @@ def session_end() -> "Optional[int]":
             if descriptor is None or descriptor < 0:
                 return None
             # Does the process still have the pid, now that there is a descriptor of it?
-            if look(pid) == found:
+            if identity(pid) == found:
                 return descriptor
             os.close(descriptor)
             return None
@@ -44,7 +44,7 @@ def session_end() -> "Optional[int]":
     return None
 
 
-def look(pid: int) -> "Optional[Tuple[bytes, int, bytes]]":
+def identity(pid: int) -> "Optional[Tuple[bytes, int, bytes]]":
     """Return name, parent and start time of a process. See proc_pid_stat(5)."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stat:
