@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill options: the one place where their names, types, defaults and texts stand."""
+"""The kill options: the one place for their names, types, defaults and texts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import yaml
 
 
 class ModuleDocFragment:
-    # For callback and connection plugins: with the sources that ansible-core reads them from.
+    #: For callback and connection plugins: with the sources from which ansible-core reads them.
     DOCUMENTATION = r"""
 options:
   kill_signal:
     description:
-      - First signal to the root, the first process of the command on the host. Most often that is a shell that waits for the command. Then it gets its signal
-        last, and the command gets O(kill_children_signal).
+      - First signal to the root, the first process of the command on the host. Most often it is a
+        shell that waits for the command. Then the shell gets its signal last, and the command gets
+        O(kill_children_signal).
       - A name, with or without C(SIG), or a number.
     type: str
     default: TERM
@@ -30,7 +31,8 @@ options:
   kill_children:
     description:
       - Signal the rest of the tree as well.
-      - With V(false) only the root is signalled; what it leaves behind lives on and is named in the recap.
+      - With V(false) only the root is signalled. What it leaves behind lives on, and the recap
+        lists it.
     type: bool
     default: true
     env:
@@ -55,10 +57,13 @@ options:
       - name: treekill_kill_children_signal
   kill_mode:
     description:
-      - Which processes of a command get the first signal at once. What only carries the command (its module, sudo, su, a shell that waits for it) gets it last.
-      - With V(mixed) a program that handles the signal gets it alone. What it has started gets it when the program has gone, unless the program has ended it.
-        So a wrapper that passes the signal on does not make its command get it twice.
-      - With V(tree) all processes of the command get it at once. It is for programs that handle the signal by waiting for what they have started.
+      - Which processes of a command get the first signal at once. A process that only carries the
+        command (its module, sudo, su, a shell that waits for it) gets the signal last.
+      - With V(mixed) a program that handles the signal gets it alone. What it has started gets it
+        when the program has gone, unless the program has ended it. So a wrapper that passes the
+        signal on does not make its command get it twice.
+      - With V(tree) all processes of the command get it at once. It is for programs that handle the
+        signal by waiting for what they have started.
       - SIGHUP, SIGINT and SIGQUIT always go to all of them, as from a terminal.
     type: str
     choices: [mixed, tree]
@@ -72,7 +77,7 @@ options:
       - name: treekill_kill_mode
   kill_timeout:
     description:
-      - The grace in seconds, from the first signal to SIGKILL for what is left.
+      - The grace period in seconds, from the first signal to SIGKILL for what is left.
     type: float
     default: 10
     env:
@@ -84,9 +89,10 @@ options:
       - name: treekill_kill_timeout
   kill_wait:
     description:
-      - After an interruption, the main process waits for the report of the hosts and prints the recap.
+      - After an interruption, the main process waits for the report of the hosts and prints the
+        recap.
       - With V(false) it ends at once, and the guardian finishes the work alone.
-      - It is the run's own. Of variables, the extra variables alone can set it.
+      - It is an option of the run. Of all variables, only extra variables can set it.
     type: bool
     default: true
     env:
@@ -98,7 +104,8 @@ options:
       - name: treekill_kill_wait
   kill_retry_for:
     description:
-      - Seconds to go on trying a host that can't be reached, with growing pauses, also after the main process has left.
+      - Seconds to go on trying a host that can't be reached, with growing pauses, also after the
+        main process has ended.
     type: float
     default: 60
     env:
@@ -111,7 +118,7 @@ options:
   kill_async:
     description:
       - End jobs with C(poll) 0 as well when the run is interrupted.
-      - With V(false) they are left alone and named in the recap.
+      - With V(false) they are left alone, and the recap lists them.
     type: bool
     default: false
     env:
@@ -123,9 +130,11 @@ options:
       - name: treekill_kill_async
   supervise:
     description:
-      - Put a supervisor around modules, a small process on the host that keeps every orphan of the module in the tree, and ends the tree
-        by itself when the connection breaks, also when the controller is gone as a whole.
-      - It takes Linux and Python 3.6 or later on the host. Elsewhere, and where O(kill_children) is V(false), tasks run without it.
+      - Put a supervisor around modules. This small process on the host keeps every orphan of the
+        module in the tree. It ends the tree by itself when the connection breaks, even if the whole
+        controller is gone.
+      - It needs Linux and Python 3.6 or later on the host. Elsewhere, and if O(kill_children) is
+        V(false), tasks run without it.
     type: bool
     default: true
     env:
@@ -137,9 +146,10 @@ options:
       - name: treekill_supervise
   on_disconnect:
     description:
-      - What becomes of a tree whose connection is lost while the run goes on.
+      - What becomes of a tree that loses its connection while the run goes on.
       - With V(kill) it is ended as soon as its host can be reached again.
-      - With V(keep) it is left alone, for tasks that cut their own connection on purpose, such as network set-up.
+      - With V(keep) it is left alone, for tasks that cut their own connection on purpose, such as
+        network set-up.
     type: str
     choices: [kill, keep]
     default: kill
@@ -154,12 +164,13 @@ options:
     description:
       - Which remote commands are guarded.
       - With V(all) every command on every connection with a POSIX shell, in unedited playbooks.
-      - With V(plugins) only what goes through the connection and action plugins of this collection; nothing in ansible-core is patched.
-        After an interruption the recap names the other tasks in flight.
-      - With V(none) nothing; on a host, play or task it leaves that one alone, and the recap says so. For the run as a whole nothing is started or written,
-        and there is no recap.
-      - Between V(all) and V(plugins) the run chooses; on a host, play or task both say that it is not left alone. Of variables, the extra variables alone
-        choose for the run.
+      - With V(plugins) only what goes through the connection and action plugins of this collection;
+        nothing in ansible-core is patched. After an interruption the recap names the other tasks in
+        flight.
+      - With V(none) nothing. Set on a host, play or task, it leaves that one unguarded, and the
+        recap lists it. Set for the run, nothing is started or written, and there is no recap.
+      - Only the run chooses between V(all) and V(plugins). Set on a host, play or task, both mean
+        that it is guarded. Of all variables, only extra variables choose for the run.
     type: str
     choices: [all, plugins, none]
     default: all
@@ -172,20 +183,23 @@ options:
       - name: treekill_track
 """
 
-    # For the callback alone: what is run once, after everything was ended.
+    #: For the callback alone: the run after everything was ended.
     AFTER_KILL = r"""
 options:
   after_kill:
     description:
-      - What to run on interrupted hosts once nothing of the interrupted tasks is alive there, to release a lock for example, or for C(dpkg --configure -a).
-      - Tasks files, which become one play, or playbooks; all of one sort. Relative paths are looked up beside the interrupted playbook, then in the current
-        directory.
-      - It is a run of its own, with inventory, user, keys, become options, extra variables, vault identities and check mode of the command line that was
-        interrupted, and with the passwords that were typed for it. It is guarded as well, and runs no O(after_kill) itself.
-      - Hosts with survivors, or whose end is not confirmed, are left out, and the recap names them.
-      - It gets the variables C(treekill_run), the id of the interrupted run; C(treekill_cause), such as V(SIGINT); C(treekill_hosts), the hosts that it is
-        run on; C(treekill_interrupted), for each of them C(tasks), the names of the tasks that were ended; and C(treekill_task), the first of these on the host
-        at hand.
+      - What to run on interrupted hosts once nothing of the interrupted tasks is alive there, to
+        release a lock for example, or for C(dpkg --configure -a).
+      - Tasks files, which become one play, or playbooks; all of one sort. Relative paths are looked
+        up beside the interrupted playbook, then in the current directory.
+      - It is a run of its own. It has the inventory, user, keys, become options, extra variables,
+        vault identities and check mode of the interrupted command line, and the passwords that were
+        typed for it. It is guarded as well, and runs no O(after_kill) itself.
+      - A host with survivors, or without a confirmed end, is left out. The recap lists these hosts.
+      - It gets the variables C(treekill_run), the id of the interrupted run; C(treekill_cause),
+        such as V(SIGINT); C(treekill_hosts), the hosts that it is run on; C(treekill_interrupted),
+        for each of them C(tasks), the names of the tasks that were ended; and C(treekill_task), the
+        first of these on the host at hand.
       - Nothing is run by default.
     type: list
     elements: str
@@ -211,11 +225,12 @@ options:
       - name: treekill_after_kill_timeout
 """
 
-    # For actions and modules: the same options as task arguments. Without a default there, since what a task does not say
-    # comes from the variables, the environment and ansible.cfg.
+    #: For actions and modules: the same options as task arguments. They have no default: an option
+    #: that a task does not set comes from the variables, the environment and ansible.cfg.
     ARGUMENTS = ""
 
 
+#: The options that make sense for one task. The others are options of the run.
 ARGUMENT_NAMES = (
     "kill_signal",
     "kill_children",
@@ -224,7 +239,6 @@ ARGUMENT_NAMES = (
     "kill_timeout",
     "kill_retry_for",
 )
-"""The options that make sense for one task; the others are the run's."""
 
 
 def _arguments() -> str:
@@ -232,7 +246,10 @@ def _arguments() -> str:
     arguments = {}
     for name in ARGUMENT_NAMES:
         option = options[name]
-        source = f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}), or C({name}) of section C([treekill]) in C(ansible.cfg)."
+        source = (
+            f"Defaults to the variable C(treekill_{name}), E(TREEKILL_{name.upper()}),"
+            f" or C({name}) of section C([treekill]) in C(ansible.cfg)."
+        )
         choices = {"choices": option["choices"]} if "choices" in option else {}
         arguments[name] = {
             "type": option["type"],

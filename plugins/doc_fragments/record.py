@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of what a run writes down: the one place where their names, types, defaults and texts stand."""
+"""The record options: the one place for their names, types, defaults and texts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ class ModuleDocFragment:
 options:
   report_path:
     description:
-      - Where the report of an interrupted run goes, a JSON file of mode 0600. It tells each process that was ended, with its command line.
-      - C({run}) in it stands for the run's id. For a directory, and a path that ends with a slash, the file is called C(treekill-{run}.json) there.
-      - Empty for none. Command lines may hold what nobody wants on a disk; those of tasks with C(no_log) are left out.
+      - Where the report of an interrupted run goes, a JSON file of mode 0600. It lists each process
+        that was ended, with its command line.
+      - C({run}) in it stands for the run's id. For a directory, and a path that ends with a slash,
+        the file is called C(treekill-{run}.json) there.
+      - Empty for none. Command lines may hold secrets that should not be on a disk. Those of tasks
+        with C(no_log) are left out.
     type: str
     default: ''
     env:
@@ -26,8 +29,10 @@ options:
       - name: treekill_report_path
   journal_path:
     description:
-      - Directory of the journal, a small file for each run. It tells when the run began, who ran which playbook, on which hosts commands were under way when
-        it was interrupted, and whether these are known to be gone. No command line, no task and no reason stands in it.
+      - Directory of the journal, a small file for each run. It has the start of the run, its user
+        and its playbook. It also has the hosts on which commands were under way when the run was
+        interrupted, and whether these are known to be gone. It has no command line, no task and no
+        reason.
       - The default follows E(ANSIBLE_HOME). C(none) for no journal.
     type: str
     default: ~/.ansible/treekill/journal
@@ -51,7 +56,8 @@ options:
       - name: treekill_journal_days
   journal_size:
     description:
-      - Megabytes that the journal may have. The oldest runs are removed from a larger one, those that may need a sweep after all others.
+      - Megabytes that the journal may have. The oldest runs are removed from a larger one, those
+        that may need a sweep after all others.
     type: float
     default: 8
     env:

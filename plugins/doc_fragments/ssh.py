@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of the ssh connection plugin of whatever ansible-core is installed, for the connection plugin that extends it."""
+"""The options of core's ssh connection plugin, for the connection plugin that extends it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ from ansible.utils.plugin_docs import add_fragments
 
 
 def _core_options() -> str:
-    """Core's documentation with the fragments that it extends resolved: a fragment can't extend another."""
+    """Return core's documentation with its fragments resolved.
+
+    A fragment can't extend another one.
+    """
     documentation = yaml.safe_load(core_ssh.DOCUMENTATION)
     add_fragments(documentation, core_ssh.__file__, fragment_loader=fragment_loader)
-    # JSON is YAML too, and takes the tagged strings that some versions of core load, which yaml refuses to dump.
+    # JSON is YAML as well. It accepts the tagged strings that some versions of core load: yaml
+    # refuses to dump them.
     return json.dumps({"options": _without_versions(documentation["options"])}, default=str)
 
 
 def _without_versions(options: t.Any) -> t.Any:
-    """Core's `version_added` and `deprecated` name versions of core, which in this collection's documentation would be taken for its own."""
+    """Return the options without core's `version_added` and `deprecated`.
+
+    They name versions of core, and would look like versions of this collection.
+    """
     if isinstance(options, dict):
         return {
             name: _without_versions(value)
