@@ -26,7 +26,7 @@ FILE_SECONDS = 3.0
 
 
 def report_ended_jobs(processes: "Iterable[TrackedProcess]") -> None:
-    """Write the file of each job whose processes are all gone, one of them by this pass's signal."""
+    """Write the file of each job whose processes are all gone, one by this pass's signal."""
     jobs: Dict[Any, Any] = {}
     for tracked in processes:
         if tracked.job:

@@ -92,7 +92,7 @@ class KillPass:
         try:
             self._first_signals()
             if not self._wait(self._clock() + self.request.timeout):
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (  # noqa: E501
                     kill_the_rest,
                 )
 
@@ -109,7 +109,7 @@ class KillPass:
             # A process that calls itself a supervisor was continued last. It may have started
             # something.
             if supervised and self.control.scan(last=True):
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (  # noqa: E501
                     kill_the_rest,
                 )
 
@@ -117,13 +117,13 @@ class KillPass:
         finally:
             self.control.release()
         if any(tracked.job for tracked in self.control.processes.values()):
-            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import (
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import (  # noqa: E501
                 report_ended_jobs,
             )
 
             report_ended_jobs(self.control.processes.values())
         if self.control.living():
-            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (
+            from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import (  # noqa: E501
                 explain,
             )
 

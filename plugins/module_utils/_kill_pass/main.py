@@ -144,7 +144,7 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
     try:
         if kill_pass.find():
             if request.escalate and kill_pass.denied() and os.geteuid():
-                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import (
+                from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import (  # noqa: E501
                     hand_over,
                 )
 

@@ -56,7 +56,7 @@ class StandingSupervisor:
         The report is empty if the supervisor ends without one, or takes longer than so many
         seconds.
         """
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (  # noqa: E501
             fetch_report,
         )
 

@@ -57,7 +57,10 @@ _VERBS = ("pass", "password", "passwd")
 
 #: Text in quotation marks, also in those of a text within another text; a list; an object; a
 #: number.
-_JSON_VALUE = r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]"'\[{]+)"""
+_JSON_VALUE = (
+    r"""(?:\\+"(?:.*?)(?:\\+"|$)|\\*"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?"""
+    r"""|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]"'\[{]+)"""
+)
 
 _WORDS = [
     (re.compile(r"(?<![\w.-])(-{0,2}%s)=%s" % (_NAME, _VALUE), re.IGNORECASE), r"\1=%s" % MASK),

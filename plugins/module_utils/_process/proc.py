@@ -161,7 +161,7 @@ class ProcTable:
             if content:
                 return content
         if self._threads(pid)[1:]:
-            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (  # noqa: E501
                 thread_environment,
             )
 
@@ -179,7 +179,7 @@ class ProcTable:
             # one
             pass
         if raw or self.hidepid:
-            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+            from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (  # noqa: E501
                 hidden_process,
             )
 
@@ -234,7 +234,7 @@ class ProcTable:
         """Return the children of all threads of a process."""
         if not self._lists_children:
             if self._index is None:
-                from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+                from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (  # noqa: E501
                     children_by_parent,
                 )
 

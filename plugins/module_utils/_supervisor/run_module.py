@@ -18,7 +18,7 @@ def run_module(arguments: "Sequence[str]") -> None:
     another program, which takes the place of this process.
     """
     if arguments and arguments[0] == "exec":
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exec_program import (
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.exec_program import (  # noqa: E501
             execute,
         )
 

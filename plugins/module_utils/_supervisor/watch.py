@@ -88,7 +88,7 @@ class Supervisor:
         try:
             os.setsid()
         except OSError:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.process_group import (
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.process_group import (  # noqa: E501
                 leave_group,
             )
 
@@ -120,7 +120,7 @@ class Supervisor:
         ):
             self._end()
         if self.relay is not None:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import (
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.async_job import (  # noqa: E501
                 stay_with_job,
             )
 
@@ -168,7 +168,7 @@ class Supervisor:
         left = True
         while True:
             try:
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import (
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import (  # noqa: E501
                     end_tree,
                 )
 
@@ -249,7 +249,7 @@ class Supervisor:
             self._patience = None
             try:
                 self._watch_session()
-                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import (
+                from ansible_collections.treekill.remote.plugins.module_utils._supervisor.idle import (  # noqa: E501
                     give_back_code,
                     keep_at_hand,
                 )
@@ -263,7 +263,7 @@ class Supervisor:
     def _watch_session(self) -> None:
         """Treat the end of the ssh session as one of the channel, if the output is held open."""
         if self._session:
-            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import (
+            from ansible_collections.treekill.remote.plugins.module_utils._supervisor.ssh_session import (  # noqa: E501
                 session_end,
             )
 

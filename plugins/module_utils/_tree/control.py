@@ -416,7 +416,7 @@ class TreeControl:
         self.wake()
 
     def thaw(self) -> None:
-        """Resume all that this pass has stopped. It has failed, and another one is to end the tree."""
+        """Resume all that this pass has stopped: it has failed, and another one ends the tree."""
         for tracked in reversed(self.targets()):
             tracked.held = False
             if tracked.sent != SIGKILL:

@@ -125,7 +125,7 @@ class TreeSearch:
         if before:
             self._take_children(pids)
         elif not self.members:
-            from ansible_collections.treekill.remote.plugins.module_utils._tree.roots_by_command_line import (
+            from ansible_collections.treekill.remote.plugins.module_utils._tree.roots_by_command_line import (  # noqa: E501
                 take_roots_by_command_line,
             )
 
