@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
         @property
         def method(self) -> str:
-            """How the table is read: proc or ps."""
+            """Source of the table: proc or ps."""
 
         def pids(self) -> "List[int]":
             """Return every current pid."""

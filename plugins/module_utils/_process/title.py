@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What ps shows of this process: its command line and environment, overwritten in place."""
+"""The title of this process: its command line and environment, overwritten in place."""
 
 import os
 
