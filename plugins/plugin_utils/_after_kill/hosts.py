@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Ledger, Settlement
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTable, Settlement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,22 +29,22 @@ class AfterHosts:
     """Host to the reason."""
 
 
-def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
-    """From a ledger without an order under way.
+def after_hosts(leases: LeaseTable, exempt: t.Container[str]) -> AfterHosts:
+    """Return the hosts, from a table without an order under way.
 
     Args:
-        ledger: of the run.
+        leases: of the run.
         exempt: leases that were not broken by an interruption: a task's C(timeout).
     """
     tasks: dict[str, list[str]] = collections.defaultdict(list)
     left_out: dict[str, str] = {}
-    for lease, settlement in ledger.settled:
+    for lease, settlement in leases.settled:
         reason = _not_clean(settlement)
         if reason:
             left_out[lease.host] = reason
         if settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN) and lease.lease not in exempt and lease.task not in tasks[lease.host]:
             tasks[lease.host].append(lease.task)
-    for lease in ledger.unsettled:
+    for lease in leases.unsettled:
         left_out[lease.host] = "its end is not confirmed"
         tasks[lease.host].append(lease.task)
     interrupted = {host: names for host, names in tasks.items() if names}

@@ -25,7 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoi
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatch
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
@@ -71,8 +71,8 @@ class Guardian:
         self._wake = pipes.wake if pipes else None
         self._watches: list[ProcessWatch] = []
         self._loop = Loop()
-        self._ledger = Ledger()
-        self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
+        self._leases = LeaseTable()
+        self._dispatch = Dispatch(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
         self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
@@ -98,14 +98,14 @@ class Guardian:
         self._page.guardian_reads()
         if self._page.gate_closed:
             # The run was interrupted, and the guardian that knew of it was killed.
-            self._ledger.close_gate()
+            self._leases.close_gate()
         if self._main is not None:
             self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
         self._peers.listen()
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
-        self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy or self._after.busy)
+        self._loop.run_while(lambda: self._main is not None or bool(self._leases.unsettled) or self._local.busy or self._after.busy)
         self._chronicle.report(self._report()["report"], complete=True)
         self._chronicle.over(self._loop)
         if not self._left:
@@ -143,7 +143,7 @@ class Guardian:
             self._reporting.remove(peer)
         if peer.is_main:
             self._step_back()
-        for lease in self._ledger.holder_gone(peer.number):
+        for lease in self._leases.holder_gone(peer.number):
             self._give_order(lease)
 
     def _step_back(self) -> None:
@@ -181,7 +181,7 @@ class Guardian:
         peer.is_worker = True
         if lease.terms.get("polls"):
             peer.polls = (lease.host, str(lease.terms["polls"]).partition(".")[0])
-        granted = self._ledger.take(lease)
+        granted = self._leases.take(lease)
         lease.answered = self._answer(peer, message, {"granted": granted, "late": False, "why": self._cause})
         if granted and lease.answered:
             self._chronicle.opened(lease)
@@ -196,23 +196,23 @@ class Guardian:
         return self._peers.reply(peer, {**answer, "number": message.get("number")})
 
     def _op_done(self, peer: Peer, message: Message) -> None:
-        if self._ledger.done(message["lease"], peer.number):
+        if self._leases.done(message["lease"], peer.number):
             self._local.thaw(message["lease"])
             self._chronicle.done(message["lease"])
-        elif not self._ledger.knows(message["lease"]):
+        elif not self._leases.knows(message["lease"]):
             # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
             self._chronicle.done(message["lease"])
 
     def _op_detach(self, peer: Peer, message: Message) -> None:
-        lease = self._ledger.detach(message["lease"], peer.number)
-        if lease is not None or not self._ledger.knows(message["lease"]):
+        lease = self._leases.detach(message["lease"], peer.number)
+        if lease is not None or not self._leases.knows(message["lease"]):
             self._chronicle.detached(message["lease"])
         if lease is not None and not lease.terms["end_async"]:
             # The order stays: the play may ask for the job later, which is in flight then.
             self._chronicle.done(lease.lease)
 
     def _op_broken(self, peer: Peer, message: Message) -> None:
-        lease = self._ledger.broken(message["lease"], peer.number)
+        lease = self._leases.broken(message["lease"], peer.number)
         if not self._cause and not message["lost"]:
             # Given up by a worker that goes on: the timeout of one task.
             self._after.exempt(message["lease"])
@@ -220,7 +220,7 @@ class Guardian:
             self._answer(peer, message, {"heard": True})
             self._awaiting.setdefault(message["lease"], []).append((peer, message))
         if lease is not None and message["lost"] and lease.terms["keep"]:
-            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+            self._leases.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
             self._write_down()
         elif lease is not None:
             self._give_order(lease)
@@ -273,7 +273,7 @@ class Guardian:
     @property
     def _only_detached(self) -> bool:
         """Whether no task is in flight: only jobs that the run has left may be there."""
-        return all(lease.detached for lease in self._ledger.opened)
+        return all(lease.detached for lease in self._leases.opened)
 
     def _op_leave(self, peer: Peer, message: Message) -> None:
         """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
@@ -320,12 +320,12 @@ class Guardian:
         if self._cause:
             return
         self._cause, self._interrupted_at = cause, self._loop.clock()
-        self._ledger.close_gate()
+        self._leases.close_gate()
         self._page.close_gate()
-        self._local.freeze(self._ledger.opened)
+        self._local.freeze(self._leases.opened)
         if number:
             # Before the main process goes on: it ends its workers, and then nothing leads to what they have started.
-            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._ledger.opened, *self._ledger.unsettled) if not lease.detached})
+            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._leases.opened, *self._leases.unsettled) if not lease.detached})
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()
@@ -342,8 +342,8 @@ class Guardian:
 
     def _break_all(self) -> list[Lease]:
         """Break every open lease. Those that need an order: of the others nothing can have begun."""
-        not_begun = self._local.not_begun(self._ledger.opened, self._page.may_have_begun)
-        broken = self._ledger.break_all()
+        not_begun = self._local.not_begun(self._leases.opened, self._page.may_have_begun)
+        broken = self._leases.break_all()
         for lease in broken:
             if lease.lease in not_begun:
                 self._settle_here(lease, Settlement(Outcome.NOT_BEGUN, "its command had not been sent"))
@@ -352,13 +352,13 @@ class Guardian:
     def _begin_after(self) -> None:
         """What is to be run once after an interruption, when every host has been tried."""
         if self._cause and self._dispatch.in_hand == 0 and self._after.wanted:
-            self._after.begin(self._run, self._cause, after_hosts(self._ledger, self._after.exempted))
+            self._after.begin(self._run, self._cause, after_hosts(self._leases, self._after.exempted))
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
-        self._chronicle.settled(self._ledger.settled)
+        self._chronicle.settled(self._leases.settled)
         if not self._dispatch.in_hand:
-            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._ledger.unsettled)
+            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unsettled)
 
     def _say_frozen(self) -> None:
         for peer in self._peers:
@@ -377,14 +377,14 @@ class Guardian:
             # It was done with when it was detached.
             self._chronicle.opened(lease)
         if lease.detached and not lease.terms["end_async"] and not polled:
-            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
+            self._leases.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
             self._dispatch.send(lease)
 
     def _settle_here(self, lease: Lease, settlement: Settlement) -> None:
         """Without an order: the end of its client is all there is to do."""
         self._local.end(lease)
-        self._ledger.settle(lease.lease, settlement)
+        self._leases.settle(lease.lease, settlement)
 
     def _is_polled(self, lease: Lease) -> bool:
         """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
@@ -421,9 +421,9 @@ class Guardian:
 
     def _progress(self) -> Message:
         """Times in seconds."""
-        unsettled = self._ledger.unsettled
+        unsettled = self._leases.unsettled
         grace = max((lease.terms["timeout"] for lease in unsettled), default=0.0)
-        hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._ledger.settled}
+        hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._leases.settled}
         return {
             "in_hand": self._dispatch.in_hand,
             "grace": grace,
@@ -443,8 +443,8 @@ class Guardian:
         return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
 
     def _results(self) -> list[Message]:
-        results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]
-        for lease in self._ledger.unsettled:
+        results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._leases.settled]
+        for lease in self._leases.unsettled:
             reason = self._dispatch.waiting.get(lease.lease)
             results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
         return results

@@ -14,7 +14,7 @@ import functools
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, Outcome, Settlement
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, merge
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
@@ -49,11 +49,11 @@ class _Errand:
 
 
 class Dispatch:
-    """Sends couriers out for broken leases, and settles the leases in the ledger with what they bring."""
+    """Sends couriers out for broken leases, and settles the leases in their table with what they bring."""
 
-    def __init__(self, ledger: Ledger, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
+    def __init__(self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
         """`on_change` is called with the lease whenever a try has ended, settled or not."""
-        self._ledger = ledger
+        self._leases = leases
         self._loop = loop
         self._on_change = on_change
         self._errands: dict[str, _Errand] = {}
@@ -138,7 +138,7 @@ class Dispatch:
             errand.pause = min(errand.pause * 2, _LONGEST_PAUSE)
             return
         del self._errands[errand.lease.lease]
-        self._ledger.settle(errand.lease.lease, settlement)
+        self._leases.settle(errand.lease.lease, settlement)
 
 
 def _later(settlement: Settlement, seconds: float) -> Settlement:

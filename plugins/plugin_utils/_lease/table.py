@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ledger of a run: which leases are open, which are broken, and how each of those ended. Pure: no socket, no clock.
+"""The leases of a run: which are open, which are broken, and how each of those ended. Pure: no socket, no clock.
 
 This file is private to the collection treekill.remote.
 
@@ -65,11 +65,11 @@ class Lease:
     """Whether its holder can have read that it is granted. Before that, nothing goes out under it."""
 
 
-class LedgerError(Exception):
+class LeaseTableError(Exception):
     """A message that makes no sense for the lease it names. The text says which and why."""
 
 
-class Ledger:
+class LeaseTable:
     """Grants, ends and settles leases; after `close_gate` it grants none."""
 
     def __init__(self) -> None:
@@ -81,9 +81,9 @@ class Ledger:
         self.gate_open = True
 
     def take(self, lease: Lease) -> bool:
-        """Whether the lease is granted. Raises LedgerError when its id was granted before."""
+        """Whether the lease is granted. Raises LeaseTableError when its id was granted before."""
         if lease.lease in self._open or lease.lease in self._broken:
-            raise LedgerError(f"lease {lease.lease} is granted already")
+            raise LeaseTableError(f"lease {lease.lease} is granted already")
         if self.gate_open:
             self._open[lease.lease] = lease
         return self.gate_open
@@ -133,9 +133,9 @@ class Ledger:
         return leases
 
     def settle(self, lease: str, settlement: Settlement) -> None:
-        """What became of a broken lease. Raises LedgerError when it is not broken, or settled before."""
+        """What became of a broken lease. Raises LeaseTableError when it is not broken, or settled before."""
         if lease not in self._broken:
-            raise LedgerError(f"lease {lease} is not broken, so it can't be settled")
+            raise LeaseTableError(f"lease {lease} is not broken, so it can't be settled")
         self._settled.append((self._broken.pop(lease), settlement))
 
     @property
@@ -159,5 +159,5 @@ class Ledger:
         if mine is None:
             return None
         if mine.holder != holder:
-            raise LedgerError(f"lease {lease} belongs to another holder")
+            raise LeaseTableError(f"lease {lease} belongs to another holder")
         return mine

@@ -239,7 +239,7 @@ class SteppedGuardian:
 
     @property
     def is_interrupted(self) -> bool:
-        return not self.guardian._ledger.gate_open
+        return not self.guardian._leases.gate_open
 
     def after(self, seconds: float) -> None:
         """So much later."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts, after_hosts
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, Outcome, Settlement
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,14 +28,14 @@ HISTORIES = st.lists(st.tuples(st.sampled_from(["web1", "web2", "web3"]), st.sam
 
 def chosen(*history: tuple[str, Settlement | None], exempt: tuple[int, ...] = ()) -> AfterHosts:
     """After each of these hosts had a broken lease that was settled like this. `exempt`: numbers of leases, from 0."""
-    ledger = Ledger()
+    leases = LeaseTable()
     for number, (host, settlement) in enumerate(history):
         name = f"{number:08x}"
-        ledger.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms={}, order="{}"))
-        ledger.broken(name, 1)
+        leases.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms={}, order="{}"))
+        leases.broken(name, 1)
         if settlement is not None:
-            ledger.settle(name, settlement)
-    return after_hosts(ledger, {f"{number:08x}" for number in exempt})
+            leases.settle(name, settlement)
+    return after_hosts(leases, {f"{number:08x}" for number in exempt})
 
 
 def test_a_clean_host_is_one_with_the_names_of_its_tasks():

@@ -279,9 +279,9 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def a_lease_is_open_or_ended_as_it_has_to_be(self) -> None:
-        ledger = self.stepped.guardian._ledger
-        assert sorted(lease.lease for lease in ledger.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
-        told = Counter([lease.lease for lease in ledger.unsettled] + [lease.lease for lease, dummy in ledger.settled])
+        leases = self.stepped.guardian._leases
+        assert sorted(lease.lease for lease in leases.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
+        told = Counter([lease.lease for lease in leases.unsettled] + [lease.lease for lease, dummy in leases.settled])
         assert told == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
 
     @invariant()
@@ -292,7 +292,7 @@ class Histories(RuleBasedStateMachine):
     def who_is_not_settled_has_somebody_under_way_or_due(self) -> None:
         """Nothing is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
-        for lease in self.stepped.guardian._ledger.unsettled:
+        for lease in self.stepped.guardian._leases.unsettled:
             assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatch.waiting
 
     def teardown(self) -> None:
@@ -318,8 +318,8 @@ class Histories(RuleBasedStateMachine):
         self.let_couriers_come_back()
         assert not self.stepped.at_work
         self.a_lease_is_open_or_ended_as_it_has_to_be()
-        settled = self.stepped.guardian._ledger.settled
-        assert not self.stepped.guardian._ledger.unsettled
+        settled = self.stepped.guardian._leases.settled
+        assert not self.stepped.guardian._leases.unsettled
         for lease, settlement in settled:
             outcome = settlement.outcome.value
             assert (outcome if outcome in ("left", "broken off") else "") == self.lives[lease.lease].without_order

@@ -63,7 +63,7 @@ def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_en
     worker.pid = 0
     stepped.loop.settle()
     assert stepped.couriers == []
-    assert stepped.guardian._ledger.unsettled == []
+    assert stepped.guardian._leases.unsettled == []
 
 
 def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(stepped):
@@ -97,7 +97,7 @@ def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_ca
     worker.hang_up()
     stepped.loop.settle()
     assert stepped.couriers == []
-    assert stepped.guardian._ledger.opened == []
+    assert stepped.guardian._leases.opened == []
 
 
 def test_a_guardian_that_reads_says_so_to_workers_that_do_not_ask_it_any_more(stepped):
