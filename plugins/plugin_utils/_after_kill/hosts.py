@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTable, Settlement
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseResult, LeaseTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +38,13 @@ def after_hosts(leases: LeaseTable, exempt: t.Container[str]) -> AfterHosts:
     """
     tasks: dict[str, list[str]] = collections.defaultdict(list)
     left_out: dict[str, str] = {}
-    for lease, settlement in leases.settled:
-        reason = _not_clean(settlement)
+    for lease, result in leases.closed:
+        reason = _not_clean(result)
         if reason:
             left_out[lease.host] = reason
-        if settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN) and lease.lease not in exempt and lease.task not in tasks[lease.host]:
+        if result.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN) and lease.lease not in exempt and lease.task not in tasks[lease.host]:
             tasks[lease.host].append(lease.task)
-    for lease in leases.unsettled:
+    for lease in leases.unclosed:
         left_out[lease.host] = "its end is not confirmed"
         tasks[lease.host].append(lease.task)
     interrupted = {host: names for host, names in tasks.items() if names}
@@ -58,9 +58,9 @@ def after_hosts(leases: LeaseTable, exempt: t.Container[str]) -> AfterHosts:
     )
 
 
-def _not_clean(settlement: Settlement) -> str:
-    if settlement.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN):
+def _not_clean(result: LeaseResult) -> str:
+    if result.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN):
         return ""
-    if settlement.report is None:
+    if result.report is None:
         return "its end is not confirmed"
-    return "processes are still alive there" if settlement.report["survivors"] else ""
+    return "processes are still alive there" if result.report["survivors"] else ""

@@ -6,7 +6,7 @@
 
 This file is private to the collection treekill.remote.
 
-It serves until the main process is gone and every broken lease is settled.
+It serves until the main process is gone and every broken lease is closed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoi
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatch
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
@@ -105,7 +105,7 @@ class Guardian:
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
-        self._loop.run_while(lambda: self._main is not None or bool(self._leases.unsettled) or self._local.busy or self._after.busy)
+        self._loop.run_while(lambda: self._main is not None or bool(self._leases.unclosed) or self._local.busy or self._after.busy)
         self._chronicle.report(self._report()["report"], complete=True)
         self._chronicle.over(self._loop)
         if not self._left:
@@ -220,7 +220,7 @@ class Guardian:
             self._answer(peer, message, {"heard": True})
             self._awaiting.setdefault(message["lease"], []).append((peer, message))
         if lease is not None and message["lost"] and lease.terms["keep"]:
-            self._leases.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+            self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
             self._write_down()
         elif lease is not None:
             self._give_order(lease)
@@ -325,7 +325,7 @@ class Guardian:
         self._local.freeze(self._leases.opened)
         if number:
             # Before the main process goes on: it ends its workers, and then nothing leads to what they have started.
-            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._leases.opened, *self._leases.unsettled) if not lease.detached})
+            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._leases.opened, *self._leases.unclosed) if not lease.detached})
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()
@@ -346,7 +346,7 @@ class Guardian:
         broken = self._leases.break_all()
         for lease in broken:
             if lease.lease in not_begun:
-                self._settle_here(lease, Settlement(Outcome.NOT_BEGUN, "its command had not been sent"))
+                self._close_here(lease, LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent"))
         return [lease for lease in broken if lease.lease not in not_begun]
 
     def _begin_after(self) -> None:
@@ -356,9 +356,9 @@ class Guardian:
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
-        self._chronicle.settled(self._leases.settled)
+        self._chronicle.closed(self._leases.closed)
         if not self._dispatch.in_hand:
-            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unsettled)
+            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unclosed)
 
     def _say_frozen(self) -> None:
         for peer in self._peers:
@@ -370,21 +370,21 @@ class Guardian:
 
     def _give_order(self, lease: Lease) -> None:
         if lease.terms["transfer"]:
-            self._settle_here(lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
+            self._close_here(lease, LeaseResult(Outcome.BROKEN_OFF, "a file transfer"))
             return
         polled = self._is_polled(lease)
         if polled:
             # It was done with when it was detached.
             self._chronicle.opened(lease)
         if lease.detached and not lease.terms["end_async"] and not polled:
-            self._leases.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
+            self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
             self._dispatch.send(lease)
 
-    def _settle_here(self, lease: Lease, settlement: Settlement) -> None:
+    def _close_here(self, lease: Lease, result: LeaseResult) -> None:
         """Without an order: the end of its client is all there is to do."""
         self._local.end(lease)
-        self._leases.settle(lease.lease, settlement)
+        self._leases.close(lease.lease, result)
 
     def _is_polled(self, lease: Lease) -> bool:
         """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
@@ -421,16 +421,16 @@ class Guardian:
 
     def _progress(self) -> Message:
         """Times in seconds."""
-        unsettled = self._leases.unsettled
-        grace = max((lease.terms["timeout"] for lease in unsettled), default=0.0)
-        hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._leases.settled}
+        unclosed = self._leases.unclosed
+        grace = max((lease.terms["timeout"] for lease in unclosed), default=0.0)
+        hosts = {lease.host for lease in unclosed} | {lease.host for lease, dummy in self._leases.closed}
         return {
             "in_hand": self._dispatch.in_hand,
             "grace": grace,
             "left": max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
             "hosts": len(hosts),
             # A host that is tried again later is not done.
-            "hosts_done": len(hosts - {lease.host for lease in unsettled}),
+            "hosts_done": len(hosts - {lease.host for lease in unclosed}),
             "hurried": self._hurried,
             "after_kill": self._after.progress(),
         }
@@ -443,8 +443,8 @@ class Guardian:
         return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
 
     def _results(self) -> list[Message]:
-        results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._leases.settled]
-        for lease in self._leases.unsettled:
+        results = [_result(lease, result.outcome.value, result.reason, result.report) for lease, result in self._leases.closed]
+        for lease in self._leases.unclosed:
             reason = self._dispatch.waiting.get(lease.lease)
             results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
         return results

@@ -21,7 +21,7 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
@@ -38,7 +38,7 @@ the controller has memory for. The longest report takes a third of it."""
 class Courier:
     """A running try. Calls `on_end` once, with what came of it; never raises into the loop."""
 
-    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, Settlement], None], at_once: bool = False) -> None:
+    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, LeaseResult], None], at_once: bool = False) -> None:
         self.lease = lease
         self._loop = loop
         self._on_end = on_end
@@ -62,25 +62,25 @@ class Courier:
     def _read(self) -> None:
         chunk = read_ready(self._pipe)
         if chunk is None:
-            self._end(self._settlement())
+            self._end(self._result())
         else:
             self._answer += chunk
 
-    def _settlement(self) -> Settlement:
+    def _result(self) -> LeaseResult:
         try:
             answer = json.loads(self._answer)
-            return Settlement(Outcome(answer["outcome"]), answer["reason"], answer["report"])
+            return LeaseResult(Outcome(answer["outcome"]), answer["reason"], answer["report"])
         except (ValueError, KeyError, TypeError):
             # Killed, by the system for want of memory for example. Nobody knows how far it had come: another one is sent.
-            return Settlement(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
+            return LeaseResult(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
 
     def _give_up(self, limit: float) -> None:
         table = LocalTable()
         passwords = shared_passwords(table, descendants([self._pid], table.children, lambda pid: False))
-        self._end(Settlement(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
+        self._end(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
         forget(passwords)
 
-    def _end(self, settlement: Settlement) -> None:
+    def _end(self, result: LeaseResult) -> None:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
@@ -91,7 +91,7 @@ class Courier:
             pass  # it had not come as far as setsid, or all that is left of the group is a setuid client: the next line ends itself
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
-        self._on_end(self, settlement)
+        self._on_end(self, result)
 
 
 def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:

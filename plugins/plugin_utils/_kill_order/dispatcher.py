@@ -14,7 +14,7 @@ import functools
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, merge
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
@@ -31,13 +31,13 @@ _BREATH = 0.001
 
 @dataclasses.dataclass
 class _Errand:
-    """One broken lease on its way to being settled."""
+    """One broken lease on its way to being closed."""
 
     lease: Lease
     give_up_at: float
     pause: float = _FIRST_PAUSE
     couriers: list[Courier] = dataclasses.field(default_factory=list)
-    results: list[Settlement] = dataclasses.field(default_factory=list)
+    results: list[LeaseResult] = dataclasses.field(default_factory=list)
     waiting: Timer | None = None
     """Set while the host is not reachable and the next try is due later."""
     began: float = 0.0
@@ -49,10 +49,10 @@ class _Errand:
 
 
 class Dispatch:
-    """Sends couriers out for broken leases, and settles the leases in their table with what they bring."""
+    """Sends couriers out for broken leases, and closes the leases in their table with what they bring."""
 
     def __init__(self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
-        """`on_change` is called with the lease whenever a try has ended, settled or not."""
+        """`on_change` is called with the lease whenever a try has ended, closed or not."""
         self._leases = leases
         self._loop = loop
         self._on_change = on_change
@@ -113,14 +113,14 @@ class Dispatch:
             errand.couriers.append(Courier(errand.lease, self._loop, self._ended, at_once))
         except OSError as error:
             # No descriptor, no memory for another process: later perhaps, when other couriers have come back.
-            errand.results.append(Settlement(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
+            errand.results.append(LeaseResult(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
             if not errand.couriers:
                 self._loop.after(0.0, lambda: self._over(errand))
 
-    def _ended(self, courier: Courier, settlement: Settlement) -> None:
+    def _ended(self, courier: Courier, result: LeaseResult) -> None:
         errand = self._errands[courier.lease.lease]
         errand.couriers.remove(courier)
-        errand.results.append(_later(settlement, courier.began - errand.began))
+        errand.results.append(_later(result, courier.began - errand.began))
         if not errand.couriers:
             self._over(errand)
 
@@ -130,32 +130,32 @@ class Dispatch:
         self._on_change(errand.lease)
 
     def _conclude(self, errand: _Errand) -> None:
-        settlement = combine(errand.results)
+        result = combine(errand.results)
         errand.results = []
-        if settlement.outcome is Outcome.UNREACHABLE and self._loop.clock() + errand.pause <= errand.give_up_at:
-            errand.last_reason = settlement.reason
+        if result.outcome is Outcome.UNREACHABLE and self._loop.clock() + errand.pause <= errand.give_up_at:
+            errand.last_reason = result.reason
             errand.waiting = self._loop.after(errand.pause, lambda: self._try(errand))
             errand.pause = min(errand.pause * 2, _LONGEST_PAUSE)
             return
         del self._errands[errand.lease.lease]
-        self._leases.settle(errand.lease.lease, settlement)
+        self._leases.close(errand.lease.lease, result)
 
 
-def _later(settlement: Settlement, seconds: float) -> Settlement:
+def _later(result: LeaseResult, seconds: float) -> LeaseResult:
     """What a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
-    if settlement.report is None or seconds <= 0:
-        return settlement
-    report = KillReport.from_mapping(settlement.report)
+    if result.report is None or seconds <= 0:
+        return result
+    report = KillReport.from_mapping(result.report)
     gone = tuple(dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds) for row in report.gone)
-    return dataclasses.replace(settlement, report=dataclasses.asdict(dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)))
+    return dataclasses.replace(result, report=dataclasses.asdict(dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)))
 
 
-def combine(results: t.Sequence[Settlement]) -> Settlement:
-    """One settlement out of those of couriers that went to the same tree at the same time.
+def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:
+    """One result out of those of couriers that went to the same tree at the same time.
 
     The one with grace knows the whole tree, the one without knows which of it had to be killed.
     """
-    reports = [KillReport.from_mapping(settlement.report) for settlement in results if settlement.report is not None]
+    reports = [KillReport.from_mapping(result.report) for result in results if result.report is not None]
     if not reports:
         return results[-1]
-    return Settlement(Outcome.CONFIRMED, report=dataclasses.asdict(functools.reduce(merge, reports)))
+    return LeaseResult(Outcome.CONFIRMED, report=dataclasses.asdict(functools.reduce(merge, reports)))

@@ -6,7 +6,7 @@
 
 This file is private to the collection treekill.remote.
 
-A lease that was granted ends exactly once: it is done, or it is broken and then settled by what became of its kill order.
+A lease that was granted ends exactly once: it is done, or it is broken and then closed with what became of its kill order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Outcome(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Settlement:
+class LeaseResult:
     """How a broken lease ended."""
 
     outcome: Outcome
@@ -70,12 +70,12 @@ class LeaseTableError(Exception):
 
 
 class LeaseTable:
-    """Grants, ends and settles leases; after `close_gate` it grants none."""
+    """Grants, ends and closes leases; after `close_gate` it grants none."""
 
     def __init__(self) -> None:
         self._open: dict[str, Lease] = {}
         self._broken: dict[str, Lease] = {}
-        self._settled: list[tuple[Lease, Settlement]] = []
+        self._closed: list[tuple[Lease, LeaseResult]] = []
         self._reaches: dict[str, str] = {}
         """One copy of each text for the detached leases of a host: these last until the run ends, and may be thousands."""
         self.gate_open = True
@@ -97,7 +97,7 @@ class LeaseTable:
 
     def knows(self, lease: str) -> bool:
         """Whether it was granted here, and is not done."""
-        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._settled)
+        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._closed)
 
     def detach(self, lease: str, holder: int) -> Lease | None:
         """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
@@ -132,11 +132,11 @@ class LeaseTable:
         self._open.clear()
         return leases
 
-    def settle(self, lease: str, settlement: Settlement) -> None:
-        """What became of a broken lease. Raises LeaseTableError when it is not broken, or settled before."""
+    def close(self, lease: str, result: LeaseResult) -> None:
+        """Close a broken lease with what became of its kill order. Raises LeaseTableError when it is not broken, or closed before."""
         if lease not in self._broken:
-            raise LeaseTableError(f"lease {lease} is not broken, so it can't be settled")
-        self._settled.append((self._broken.pop(lease), settlement))
+            raise LeaseTableError(f"lease {lease} is not broken, so it can't be closed")
+        self._closed.append((self._broken.pop(lease), result))
 
     @property
     def opened(self) -> list[Lease]:
@@ -144,14 +144,14 @@ class LeaseTable:
         return list(self._open.values())
 
     @property
-    def unsettled(self) -> list[Lease]:
+    def unclosed(self) -> list[Lease]:
         """The broken leases whose kill orders have no result yet."""
         return list(self._broken.values())
 
     @property
-    def settled(self) -> list[tuple[Lease, Settlement]]:
+    def closed(self) -> list[tuple[Lease, LeaseResult]]:
         """The broken leases with what became of them."""
-        return list(self._settled)
+        return list(self._closed)
 
     def _of(self, lease: str, holder: int) -> Lease | None:
         """The open lease of that holder; None when it was broken before, which the holder could not know."""

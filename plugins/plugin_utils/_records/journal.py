@@ -61,7 +61,7 @@ class JournalLease:
     """What became of its kill order (C(confirmed), C(unreachable), C(failed), C(left), C(not begun), C(broken off)); empty: not known."""
     ended: int = 0
     survivors: int = 0
-    settled: str = ""
+    closed: str = ""
     """When."""
     detached: bool = False
     """Its task has ended, and left a job that goes on. Where its run comes to its own end, the job is on its own."""
@@ -304,7 +304,7 @@ def records_of(entry: JournalEntry) -> t.Iterator[dict[str, t.Any]]:
         if lease.detached:
             yield {"detached": lease.lease}
         if lease.outcome:
-            yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors, **_at(lease.settled)}
+            yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors, **_at(lease.closed)}
         if lease.swept:
             yield {"swept": lease.lease, "host": lease.host}
     if entry.ended:
@@ -328,9 +328,9 @@ def add(entry: JournalEntry, record: t.Mapping[str, t.Any]) -> None:
     elif "detached" in record:
         entry.leases[str(record["detached"])].detached = True
     elif "settled" in record:
-        settled = entry.leases[str(record["settled"])]
-        settled.outcome, settled.ended, settled.survivors = str(record["outcome"]), int(record["ended"]), int(record["survivors"])
-        settled.settled = str(record.get("at", ""))
+        lease = entry.leases[str(record["settled"])]
+        lease.outcome, lease.ended, lease.survivors = str(record["outcome"]), int(record["ended"]), int(record["survivors"])
+        lease.closed = str(record.get("at", ""))
     elif "swept" in record:
         entry.leases[str(record["swept"])].swept = True
     elif "interrupted" in record:

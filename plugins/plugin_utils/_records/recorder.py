@@ -21,7 +21,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, append
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import WriterQueue
@@ -45,7 +45,7 @@ class Chronicle:
         self._told: set[str] = set()
         self._writer: socket.socket | None = None
         self._queue: WriterQueue | None = None
-        self._settled = 0
+        self._closed = 0
         self._interrupted: str | None = None
         self._complete = False
 
@@ -80,13 +80,13 @@ class Chronicle:
         self._interrupted = _now()
         self._add({"interrupted": cause, "at": self._interrupted})
 
-    def settled(self, settled: t.Sequence[tuple[Lease, Settlement]]) -> None:
-        """All that is settled until now; what is new of it is written."""
-        for lease, settlement in settled[self._settled :]:
-            report = settlement.report or {"gone": (), "survivors": ()}
+    def closed(self, closed: t.Sequence[tuple[Lease, LeaseResult]]) -> None:
+        """Record what became of these leases: all that are closed, of which those are written that are new."""
+        for lease, result in closed[self._closed :]:
+            report = result.report or {"gone": (), "survivors": ()}
             counts = {"ended": len(report["gone"]), "survivors": len(report["survivors"])}
-            self._add({"settled": lease.lease, "outcome": settlement.outcome.value, **counts, "at": _now()})
-        self._settled = len(settled)
+            self._add({"settled": lease.lease, "outcome": result.outcome.value, **counts, "at": _now()})
+        self._closed = len(closed)
 
     def over(self, loop: Loop) -> None:
         """Nothing is left to do, but for the writer to take what is left."""

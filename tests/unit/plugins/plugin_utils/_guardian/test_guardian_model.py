@@ -281,7 +281,7 @@ class Histories(RuleBasedStateMachine):
     def a_lease_is_open_or_ended_as_it_has_to_be(self) -> None:
         leases = self.stepped.guardian._leases
         assert sorted(lease.lease for lease in leases.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
-        told = Counter([lease.lease for lease in leases.unsettled] + [lease.lease for lease, dummy in leases.settled])
+        told = Counter([lease.lease for lease in leases.unclosed] + [lease.lease for lease, dummy in leases.closed])
         assert told == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
 
     @invariant()
@@ -289,14 +289,14 @@ class Histories(RuleBasedStateMachine):
         assert self.told <= self.awaiting
 
     @invariant()
-    def who_is_not_settled_has_somebody_under_way_or_due(self) -> None:
+    def who_is_not_closed_has_somebody_under_way_or_due(self) -> None:
         """Nothing is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
-        for lease in self.stepped.guardian._leases.unsettled:
+        for lease in self.stepped.guardian._leases.unclosed:
             assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatch.waiting
 
     def teardown(self) -> None:
-        """All processes of the run go; the guardian settles what is left within the times that it was given, and then goes as well."""
+        """All processes of the run go; the guardian closes what is left within the times that it was given, and then goes as well."""
         try:
             self.see_it_end()
         finally:
@@ -318,12 +318,12 @@ class Histories(RuleBasedStateMachine):
         self.let_couriers_come_back()
         assert not self.stepped.at_work
         self.a_lease_is_open_or_ended_as_it_has_to_be()
-        settled = self.stepped.guardian._leases.settled
-        assert not self.stepped.guardian._leases.unsettled
-        for lease, settlement in settled:
-            outcome = settlement.outcome.value
+        closed = self.stepped.guardian._leases.closed
+        assert not self.stepped.guardian._leases.unclosed
+        for lease, result in closed:
+            outcome = result.outcome.value
             assert (outcome if outcome in ("left", "broken off") else "") == self.lives[lease.lease].without_order
-            assert settlement.report is not None or settlement.reason
+            assert result.report is not None or result.reason
 
     def let_couriers_come_back(self) -> None:
         for dummy in range(10):

@@ -63,7 +63,7 @@ def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_en
     worker.pid = 0
     stepped.loop.settle()
     assert stepped.couriers == []
-    assert stepped.guardian._leases.unsettled == []
+    assert stepped.guardian._leases.unclosed == []
 
 
 def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(stepped):

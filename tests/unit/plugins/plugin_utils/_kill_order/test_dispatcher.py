@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import combine
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseResult, Outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ..made_up_reports import REPORTS, process, report
 
-CONFIRMED = st.builds(lambda one: Settlement(Outcome.CONFIRMED, report=one), REPORTS)
-OTHERS = st.builds(Settlement, st.sampled_from([Outcome.UNREACHABLE, Outcome.FAILED]), st.text(max_size=5))
+CONFIRMED = st.builds(lambda one: LeaseResult(Outcome.CONFIRMED, report=one), REPORTS)
+OTHERS = st.builds(LeaseResult, st.sampled_from([Outcome.UNREACHABLE, Outcome.FAILED]), st.text(max_size=5))
 
 
 def identities(rows):
@@ -23,7 +23,7 @@ def identities(rows):
 
 @given(st.lists(CONFIRMED | OTHERS, min_size=1, max_size=4))
 def test_one_confirmation_is_enough(results):
-    confirmed = any(settlement.outcome is Outcome.CONFIRMED for settlement in results)
+    confirmed = any(result.outcome is Outcome.CONFIRMED for result in results)
     assert (combine(results).outcome is Outcome.CONFIRMED) == confirmed
 
 
@@ -60,16 +60,16 @@ def test_what_was_given_is_not_changed(results):
 
 
 def test_who_had_to_be_killed_is_told_so_whoever_reports_first():
-    patient, hurried = (Settlement(Outcome.CONFIRMED, report=report(gone=[process(2, ended=ended)])) for ended in ("exited", "KILL"))
+    patient, hurried = (LeaseResult(Outcome.CONFIRMED, report=report(gone=[process(2, ended=ended)])) for ended in ("exited", "KILL"))
     for results in ([patient, hurried], [hurried, patient]):
         assert [row["ended"] for row in combine(results).report["gone"]] == ["KILL"]
 
 
 def test_a_pid_that_was_used_again_is_another_process():
-    one, two = (Settlement(Outcome.CONFIRMED, report=report(gone=[process(2, start)])) for start in (1, 2))
+    one, two = (LeaseResult(Outcome.CONFIRMED, report=report(gone=[process(2, start)])) for start in (1, 2))
     assert len(combine([one, two]).report["gone"]) == 2
 
 
 def test_the_root_is_that_of_whoever_saw_it():
-    blind, seeing = Settlement(Outcome.CONFIRMED, report=report()), Settlement(Outcome.CONFIRMED, report=report(root=[5, 4]))
+    blind, seeing = LeaseResult(Outcome.CONFIRMED, report=report()), LeaseResult(Outcome.CONFIRMED, report=report(root=[5, 4]))
     assert combine([blind, seeing]).report["root"] == (5, 4)

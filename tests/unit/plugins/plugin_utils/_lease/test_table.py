@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of leases: every lease that was granted ends in done, or in exactly one settlement, whatever happens in whatever order."""
+"""The table of leases: every lease that was granted ends in done, or in exactly one result, whatever happens in whatever order."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, LeaseTableError, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, LeaseTableError, Outcome
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
@@ -29,7 +29,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.leases = LeaseTable()
         self.number = 0
-        self.state: dict[str, str] = {}  # open, detached, broken, settled, done
+        self.state: dict[str, str] = {}  # open, detached, broken, closed, done
         self.holder: dict[str, int] = {}
         self.closed = False
 
@@ -98,13 +98,13 @@ class Histories(RuleBasedStateMachine):
         self.state.update(dict.fromkeys(expected, "broken"))
 
     @rule(name=names, outcome=OUTCOMES)
-    def settle(self, name, outcome):
+    def close(self, name, outcome):
         if self.state[name] == "broken":
-            self.leases.settle(name, Settlement(outcome))
-            self.state[name] = "settled"
+            self.leases.close(name, LeaseResult(outcome))
+            self.state[name] = "closed"
         else:
             with pytest.raises(LeaseTableError, match=name):
-                self.leases.settle(name, Settlement(outcome))
+                self.leases.close(name, LeaseResult(outcome))
 
     @invariant()
     def the_ledger_says_what_happened(self):
@@ -112,21 +112,21 @@ class Histories(RuleBasedStateMachine):
             return sorted(name for name, state in self.state.items() if state in states)
 
         assert sorted(lease.lease for lease in self.leases.opened) == in_state("open", "detached")
-        assert sorted(lease.lease for lease in self.leases.unsettled) == in_state("broken")
-        assert sorted(lease.lease for lease, dummy in self.leases.settled) == in_state("settled")
+        assert sorted(lease.lease for lease in self.leases.unclosed) == in_state("broken")
+        assert sorted(lease.lease for lease, dummy in self.leases.closed) == in_state("closed")
         assert sorted(lease.lease for lease in self.leases.opened if lease.detached) == in_state("detached")
 
     def teardown(self):
-        """The end of every run: what is open breaks, what is broken is settled, and then each lease has ended once."""
+        """The end of every run: what is open breaks, what is broken is closed, and then each lease has ended once."""
         self.leases.close_gate()
         self.leases.break_all()
-        for lease in self.leases.unsettled:
-            self.leases.settle(lease.lease, Settlement(Outcome.LEFT))
-        settled = [lease.lease for lease, dummy in self.leases.settled]
-        assert len(settled) == len(set(settled))
-        assert {*settled} | {name for name, state in self.state.items() if state == "done"} == {*self.state}
+        for lease in self.leases.unclosed:
+            self.leases.close(lease.lease, LeaseResult(Outcome.LEFT))
+        closed = [lease.lease for lease, dummy in self.leases.closed]
+        assert len(closed) == len(set(closed))
+        assert {*closed} | {name for name, state in self.state.items() if state == "done"} == {*self.state}
         assert not self.leases.opened
-        assert not self.leases.unsettled
+        assert not self.leases.unclosed
 
 
 TestHistories = Histories.TestCase
