@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client i
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
-    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 
 _SSH = ("ansible.plugins.connection.ssh", "ansible_collections.treekill.remote.plugins.connection.ssh")
 """Modules of the plugins that start clients by the method below, and by no other. What another plugin does is not known."""
@@ -36,7 +36,7 @@ _SEND = "before_command"
 class Departure:
     """Watches one connection object, whose commands go out one after the other."""
 
-    def __init__(self, connection: ConnectionBase, link: Link) -> None:
+    def __init__(self, connection: ConnectionBase, link: GuardianClient) -> None:
         self._connection = connection
         self._link = link
         self._lease = ""

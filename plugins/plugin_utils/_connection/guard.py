@@ -30,7 +30,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_s
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import in_first_shell
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole, missing
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import has_ways_of_its_own, is_for_devices, is_ssh, runs_here
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import Reach
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command, terms_of_transfer
@@ -91,7 +91,7 @@ class Recording:
     """The root of the last one."""
 
 
-def leash(connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable[[], GuardedTask]) -> Leash | None:
+def leash(connection: ConnectionBase, link: GuardianClient, task: GuardedTask | t.Callable[[], GuardedTask]) -> Leash | None:
     """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
 
     Args:
@@ -136,7 +136,7 @@ def _bytes(output: bytes | str) -> bytes:
 class Leash:
     """Stands between an action and its connection."""
 
-    def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
+    def __init__(self, connection: ConnectionBase, link: GuardianClient, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
         self._task = task
         self._connection = connection
         self._link = link

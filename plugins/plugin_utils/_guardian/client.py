@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process's link to its guardian: leases are taken and given back here.
+"""A process's client of its guardian: leases are taken and given back here.
 
 This file is private to the collection treekill.remote.
 """
@@ -55,7 +55,7 @@ class Interrupted(AnsibleError):
 
 
 @dataclasses.dataclass
-class Link:
+class GuardianClient:
     """One for each process. Survives a guardian that dies: another one is started, and the user is warned."""
 
     run: str
@@ -77,7 +77,7 @@ class Link:
     _warned: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
-    def of_parent(cls) -> Link:
+    def of_parent(cls) -> GuardianClient:
         """For a worker of a run whose main process has not started a guardian: the callback is not enabled."""
         main = identify(os.getppid())
         # All workers of the run have to come to the same id without having spoken to each other; no other run may.
@@ -325,38 +325,38 @@ class Link:
 
 
 class _Announced:
-    """The link of this process: set in the main process, inherited by its forks."""
+    """The client of this process: set in the main process, inherited by its forks."""
 
-    link: Link | None = None
+    client: GuardianClient | None = None
 
 
 def _in_child() -> None:
     """In each fork: another thread of the parent may have held the lock."""
-    if _Announced.link is not None:
-        _Announced.link._lock = threading.RLock()
+    if _Announced.client is not None:
+        _Announced.client._lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_in_child)
 
 
-def announce(link: Link) -> None:
-    """Make `link` the one that this process and its forks use."""
-    _Announced.link = link
+def announce(client: GuardianClient) -> None:
+    """Make `client` the one that this process and its forks use."""
+    _Announced.client = client
 
 
-def withdraw(link: Link) -> None:
-    """The run of `link` is over, and this process goes on."""
-    if _Announced.link is link:
-        _Announced.link = None
+def withdraw(client: GuardianClient) -> None:
+    """The run of `client` is over, and this process goes on."""
+    if _Announced.client is client:
+        _Announced.client = None
 
 
 def is_announced() -> bool:
     """Whether the main process of this run has a guardian: its callback is there."""
-    return _Announced.link is not None and _Announced.link.announced
+    return _Announced.client is not None and _Announced.client.announced
 
 
-def current() -> Link:
-    """The link of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
-    if _Announced.link is None:
-        _Announced.link = Link.of_parent()
-    return _Announced.link
+def current() -> GuardianClient:
+    """The client of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
+    if _Announced.client is None:
+        _Announced.client = GuardianClient.of_parent()
+    return _Announced.client

@@ -28,7 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan i
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions, RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link, announce, withdraw
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient, announce, withdraw
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message, WireError
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
@@ -72,7 +72,7 @@ class GuardedRun:
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
         self._pipes = RunPipes(lifeline, wake)
-        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
+        self.client = GuardianClient(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
         self._after: AfterPlan | None = None
         self._after_said: Message | None = None
         self._guardian: socket.socket | None = None
@@ -99,11 +99,11 @@ class GuardedRun:
         except BaseException:
             at_fork(None)
             self._close_pipes()
-            process.let_go(self.link.run)
+            process.let_go(self.client.run)
             raise
         for descriptor in (self._wake_end, self._held_end):
             os.set_blocking(descriptor, False)
-        announce(self.link)
+        announce(self.client)
         # Later than what is called at the fork itself: there asyncio takes away what was set.
         multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
         if is_whole(Part.WORKERS):
@@ -118,7 +118,7 @@ class GuardedRun:
         _at_exit(self._end_with_process)
 
     def _meet_guardian(self) -> None:
-        path = process.ensure(self.link.run, self._main, self.link.pipes, self.link.records, self.link.page)
+        path = process.ensure(self.client.run, self._main, self.client.pipes, self.client.records, self.client.page)
         os.environ[endpoint.ENVIRONMENT] = path
         connection = endpoint.connect(path, timeout=5.0)
         before, self._guardian, self._met_at = self._guardian, connection, endpoint.identity(path)
@@ -195,8 +195,8 @@ class GuardedRun:
         if kind is Fork.STRANGER:
             if self._tells_signals:
                 signal.set_wakeup_fd(-1)
-            process.let_go(self.link.run)
-            self.link.pipes = None
+            process.let_go(self.client.run)
+            self.client.pipes = None
             self._close_pipes()
         self._tells_signals = kind is Fork.WORKER and self._workers is not None and self._workers.share_our_group
 
@@ -254,12 +254,12 @@ class GuardedRun:
             at_fork(None)
             if self._workers is not None:
                 self._workers.forget()
-            withdraw(self.link)
+            withdraw(self.client)
             try:
                 self._leave_guardian()
             finally:
                 self._close_pipes()
-                process.let_go(self.link.run)
+                process.let_go(self.client.run)
         if self._signals.fatal:
             # What the signal has raised unwinds the program, which ends as if the signal had ended it.
             # Unless it goes on to another run.
@@ -278,7 +278,7 @@ class GuardedRun:
         if path is None:
             return
         try:
-            channel = Channel(endpoint.connect(path, timeout=_LATE_REPLY_SECONDS if self.link.is_late else _REPLY_SECONDS))
+            channel = Channel(endpoint.connect(path, timeout=_LATE_REPLY_SECONDS if self.client.is_late else _REPLY_SECONDS))
             channel.send({"op": "leave"})
             channel.receive()
             channel.close()
@@ -300,7 +300,7 @@ class GuardedRun:
         if self._guardian is not None:
             self._is_another(_has_hung_up(self._guardian))
         if not self.interrupted:
-            self.link.page.end_run()
+            self.client.page.end_run()
         try:
             report = self._await_report()
         except (OSError, WireError, endpoint.WrongPeer) as error:
@@ -309,8 +309,8 @@ class GuardedRun:
             if not isinstance(error, GuardianSilent):
                 # Nobody listens there any more, so nobody else takes it away.
                 endpoint.remove(os.environ[endpoint.ENVIRONMENT])
-                if self.link.records is not None and not self.interrupted:
-                    end_without_guardian(self.link.records, self.link.run)
+                if self.client.records is not None and not self.interrupted:
+                    end_without_guardian(self.client.records, self.client.run)
                 if self._workers is not None:
                     self._workers.wake()
             return
@@ -336,7 +336,7 @@ class GuardedRun:
             OSError, WireError, WrongPeer: there is none to be had.
         """
         path = os.environ[endpoint.ENVIRONMENT]
-        patience = _LATE_REPLY_SECONDS if self.link.is_late and not self.interrupted else _REPLY_SECONDS
+        patience = _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
         channel = Channel(endpoint.connect(path, timeout=patience))
         channel.send({"op": "report", "wait": self.options.wait})
         silence = Silence(channel, path, self._say)
