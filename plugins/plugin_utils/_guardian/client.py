@@ -28,7 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core import missi
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions, resolve_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message, WireError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import note_without_guardian
@@ -118,7 +118,7 @@ class GuardianClient:
                 # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
                 self._tell({"op": "done", "lease": lease})
                 return None, f"{attempt} did not answer for {_PATIENCE:g} s"
-            except (OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer) as error:
+            except (OSError, FrameError, endpoint.RendezvousError, endpoint.WrongPeer) as error:
                 self._drop()
                 reason = f"{attempt}: {error}"
         return None, reason
@@ -135,7 +135,7 @@ class GuardianClient:
                 first = bool(self._ask({"op": "unguarded", "host": host, "connection": connection, "reason": reason})["first"])
             except TimeoutError:
                 pass  # it is told later, when it reads
-            except (OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer):
+            except (OSError, FrameError, endpoint.RendezvousError, endpoint.WrongPeer):
                 self._drop()
         if first:
             self._show(
@@ -171,7 +171,7 @@ class GuardianClient:
             answer = self._awaited(self._ask(message)["number"], time.monotonic() + wait)
         except TimeoutError:
             return None
-        except (OSError, WireError):
+        except (OSError, FrameError):
             self._drop()
             return None
         return t.cast("Message | None", answer["tried"])
@@ -187,7 +187,7 @@ class GuardianClient:
         if not mine or self._channel is not None or self.page.gate_closed:
             return
         if not self.is_late:
-            with contextlib.suppress(OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer):
+            with contextlib.suppress(OSError, FrameError, endpoint.RendezvousError, endpoint.WrongPeer):
                 self._connected(time.monotonic() + _PATIENCE)
                 self._tell(message)
         if self._channel is None:

@@ -16,7 +16,7 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, WireError, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, Message, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
@@ -149,7 +149,7 @@ class Peers:
                 for message in peer.reader.feed(chunk):
                     if peer.number in self._connected:
                         self._take(peer, message)
-        except (WireError, LeaseTableError, KeyError, TypeError, ValueError, AttributeError):
+        except (FrameError, LeaseTableError, KeyError, TypeError, ValueError, AttributeError):
             # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
             self._hang_up(peer)
 

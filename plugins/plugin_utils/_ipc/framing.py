@@ -25,7 +25,7 @@ REPORT_LIMIT = 1024 * 1024 * 1024
 """Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts, each with a thousand processes, has a hundred million."""
 
 
-class WireError(Exception):
+class FrameError(Exception):
     """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
 
 
@@ -65,14 +65,14 @@ class FrameReader:
         """The messages that `chunk` completes, in order.
 
         Raises:
-            WireError: the stream is not frames. Nothing after that can be trusted: close the connection.
+            FrameError: the stream is not frames. Nothing after that can be trusted: close the connection.
         """
         self._pending += chunk
         messages = []
         while len(self._pending) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._pending)
             if length > self._limit:
-                raise WireError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
+                raise FrameError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
             start, end = _LENGTH.size, _LENGTH.size + length
             if len(self._pending) < end:
                 break
@@ -85,9 +85,9 @@ def _decode(payload: bytes) -> Message:
     try:
         message = json.loads(payload.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
-        raise WireError(f"a frame of {len(payload)} bytes is not JSON: {error}") from error
+        raise FrameError(f"a frame of {len(payload)} bytes is not JSON: {error}") from error
     if not isinstance(message, dict):
-        raise WireError(f"a frame holds a JSON {type(message).__name__}, not an object")
+        raise FrameError(f"a frame holds a JSON {type(message).__name__}, not an object")
     return message
 
 
@@ -117,7 +117,7 @@ class Channel:
         Raises:
             ConnectionError: the guardian closed the connection.
             TimeoutError: nothing came for the socket's timeout.
-            WireError: what came is not a frame.
+            FrameError: what came is not a frame.
         """
         while not self._messages:
             chunk = self.socket.recv(65536)

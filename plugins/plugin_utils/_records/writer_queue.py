@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, Message, WireError, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, Message, encode
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -116,7 +116,7 @@ class WriterQueue:
                 self._take(message)
         except BlockingIOError:
             return
-        except (OSError, WireError, KeyError):
+        except (OSError, FrameError, KeyError):
             chunk = b""
         if not chunk:
             self._end()

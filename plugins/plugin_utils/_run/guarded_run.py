@@ -30,7 +30,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.options impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient, announce, withdraw
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message, WireError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
@@ -282,7 +282,7 @@ class GuardedRun:
             channel.send({"op": "leave"})
             channel.receive()
             channel.close()
-        except (OSError, WireError, endpoint.WrongPeer):
+        except (OSError, FrameError, endpoint.WrongPeer):
             endpoint.remove(path)  # It is gone already.
 
     def _conclude(self) -> None:
@@ -303,7 +303,7 @@ class GuardedRun:
             self.client.page.end_run()
         try:
             report = self._await_report()
-        except (OSError, WireError, endpoint.WrongPeer) as error:
+        except (OSError, FrameError, endpoint.WrongPeer) as error:
             if self.interrupted:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
             if not isinstance(error, GuardianSilent):
@@ -333,7 +333,7 @@ class GuardedRun:
         """The guardian's report: whole, or as far as it is there when the wait is over.
 
         Raises:
-            OSError, WireError, WrongPeer: there is none to be had.
+            OSError, FrameError, WrongPeer: there is none to be had.
         """
         path = os.environ[endpoint.ENVIRONMENT]
         patience = _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS

@@ -50,7 +50,7 @@ class Silence:
 
         Raises:
             GuardianSilent: it is stopped, or has not answered for very long.
-            OSError, WireError: as `Channel.receive`; a guardian that is dead has closed the connection.
+            OSError, FrameError: as `Channel.receive`; a guardian that is dead has closed the connection.
         """
         began = self._clock()
         still_since: float | None = None
