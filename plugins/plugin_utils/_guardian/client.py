@@ -118,7 +118,7 @@ class GuardianClient:
                 # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
                 self._tell({"op": "done", "lease": lease})
                 return None, f"{attempt} did not answer for {_PATIENCE:g} s"
-            except (OSError, FrameError, endpoint.RendezvousError, endpoint.WrongPeer) as error:
+            except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer) as error:
                 self._drop()
                 reason = f"{attempt}: {error}"
         return None, reason
@@ -135,7 +135,7 @@ class GuardianClient:
                 first = bool(self._ask({"op": "unguarded", "host": host, "connection": connection, "reason": reason})["first"])
             except TimeoutError:
                 pass  # it is told later, when it reads
-            except (OSError, FrameError, endpoint.RendezvousError, endpoint.WrongPeer):
+            except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
                 self._drop()
         if first:
             self._show(
@@ -187,7 +187,7 @@ class GuardianClient:
         if not mine or self._channel is not None or self.page.gate_closed:
             return
         if not self.is_late:
-            with contextlib.suppress(OSError, FrameError, endpoint.RendezvousError, endpoint.WrongPeer):
+            with contextlib.suppress(OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
                 self._connected(time.monotonic() + _PATIENCE)
                 self._tell(message)
         if self._channel is None:

@@ -30,7 +30,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.guardian import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import RendezvousError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import share
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
@@ -70,7 +70,7 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
         page: the memory that all processes of the run share.
 
     Raises:
-        RendezvousError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
+        EndpointError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
     """
     path = endpoint.socket_path(main)
     lock = os.open(endpoint.lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -90,7 +90,7 @@ def _take_turn(lock: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise RendezvousError("another process of this run is starting a guardian, and does not come to an end") from None
+                raise EndpointError("another process of this run is starting a guardian, and does not come to an end") from None
             time.sleep(_TURN_PAUSE)
         else:
             return

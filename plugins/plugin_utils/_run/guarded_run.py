@@ -90,7 +90,7 @@ class GuardedRun:
         """Start the guardian, and listen for signals.
 
         Raises:
-            RendezvousError, OSError: there can be no guardian.
+            EndpointError, OSError: there can be no guardian.
         """
         # First: what another thread of the program forks meanwhile has our pipes as well, and would be taken for a worker.
         at_fork(self._in_child)
@@ -164,7 +164,7 @@ class GuardedRun:
         word = endpoint.word_of_crash(os.environ[endpoint.ENVIRONMENT])
         try:
             self._meet_guardian()
-        except (OSError, endpoint.RendezvousError, endpoint.WrongPeer) as error:
+        except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:
             self._guardian = None
             display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
         else:
