@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import after_hosts
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import Peer, Peers
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import ClientConnection, ClientConnections
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
@@ -75,9 +75,9 @@ class Guardian:
         self._dispatch = Dispatch(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
-        self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
-        self._reporting: list[Peer] = []
-        self._awaiting: dict[str, list[tuple[Peer, Message]]] = {}
+        self._clients = ClientConnections(self._loop, listener, self._take_message, self._client_gone)
+        self._reporting: list[ClientConnection] = []
+        self._awaiting: dict[str, list[tuple[ClientConnection, Message]]] = {}
         """Workers that wait for the kill order of their own lease to have been tried."""
         self._unguarded: dict[tuple[str, str], str] = {}
         """(host, connection) to the reason why what runs there can't be guarded."""
@@ -101,7 +101,7 @@ class Guardian:
             self._leases.close_gate()
         if self._main is not None:
             self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
-        self._peers.listen()
+        self._clients.listen()
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
@@ -127,7 +127,7 @@ class Guardian:
         self._local.lose_main()
         if not self._over and not (self._page.run_ended and self._only_detached):
             self._interrupt("the main process is gone")
-        self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)
+        self._local.end_orphans(client.pid for client in self._clients if client.is_worker and client.pid != gone)
 
     def _front_gone(self, name: str) -> None:
         self._catch_up()
@@ -138,12 +138,12 @@ class Guardian:
 
     # Connections.
 
-    def _peer_gone(self, peer: Peer) -> None:
-        if peer in self._reporting:
-            self._reporting.remove(peer)
-        if peer.is_main:
+    def _client_gone(self, client: ClientConnection) -> None:
+        if client in self._reporting:
+            self._reporting.remove(client)
+        if client.is_main:
             self._step_back()
-        for lease in self._leases.holder_gone(peer.number):
+        for lease in self._leases.holder_gone(client.number):
             self._give_order(lease)
 
     def _step_back(self) -> None:
@@ -154,9 +154,9 @@ class Guardian:
 
     # Messages.
 
-    def _take_message(self, peer: Peer, message: Message) -> None:
+    def _take_message(self, client: ClientConnection, message: Message) -> None:
         self._page.guardian_reads()
-        operations: dict[str, t.Callable[[Peer, Message], None]] = {
+        operations: dict[str, t.Callable[[ClientConnection, Message], None]] = {
             "take": self._op_take,
             "done": self._op_done,
             "detach": self._op_detach,
@@ -167,22 +167,22 @@ class Guardian:
             "leave": self._op_leave,
             "after": self._op_after,
         }
-        operations[message["op"]](peer, message)
+        operations[message["op"]](client, message)
 
-    def _op_take(self, peer: Peer, message: Message) -> None:
+    def _op_take(self, client: ClientConnection, message: Message) -> None:
         _check(message, _TAKE)
         _check(message["terms"], _TERMS)
         if self._is_too_late(message):
-            self._answer(peer, message, {"granted": False, "late": True, "why": self._cause})
+            self._answer(client, message, {"granted": False, "late": True, "why": self._cause})
             return
-        lease = Lease(holder=peer.number, **{name: message[name] for name in _TAKE})
-        lease.terms["worker"] = peer.pid
+        lease = Lease(holder=client.number, **{name: message[name] for name in _TAKE})
+        lease.terms["worker"] = client.pid
         lease.answered = False
-        peer.is_worker = True
+        client.is_worker = True
         if lease.terms.get("polls"):
-            peer.polls = (lease.host, str(lease.terms["polls"]).partition(".")[0])
+            client.polls = (lease.host, str(lease.terms["polls"]).partition(".")[0])
         granted = self._leases.take(lease)
-        lease.answered = self._answer(peer, message, {"granted": granted, "late": False, "why": self._cause})
+        lease.answered = self._answer(client, message, {"granted": granted, "late": False, "why": self._cause})
         if granted and lease.answered:
             self._chronicle.opened(lease)
 
@@ -191,34 +191,34 @@ class Guardian:
         deadline = message.get("deadline")
         return deadline is not None and self._loop.clock() >= float(deadline)
 
-    def _answer(self, peer: Peer, message: Message, answer: Message) -> bool:
+    def _answer(self, client: ClientConnection, message: Message, answer: Message) -> bool:
         """Reply to one request among several: the worker passes over answers to those that it has given up."""
-        return self._peers.reply(peer, {**answer, "number": message.get("number")})
+        return self._clients.reply(client, {**answer, "number": message.get("number")})
 
-    def _op_done(self, peer: Peer, message: Message) -> None:
-        if self._leases.done(message["lease"], peer.number):
+    def _op_done(self, client: ClientConnection, message: Message) -> None:
+        if self._leases.done(message["lease"], client.number):
             self._local.thaw(message["lease"])
             self._chronicle.done(message["lease"])
         elif not self._leases.knows(message["lease"]):
             # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
             self._chronicle.done(message["lease"])
 
-    def _op_detach(self, peer: Peer, message: Message) -> None:
-        lease = self._leases.detach(message["lease"], peer.number)
+    def _op_detach(self, client: ClientConnection, message: Message) -> None:
+        lease = self._leases.detach(message["lease"], client.number)
         if lease is not None or not self._leases.knows(message["lease"]):
             self._chronicle.detached(message["lease"])
         if lease is not None and not lease.terms["end_async"]:
             # The order stays: the play may ask for the job later, which is in flight then.
             self._chronicle.done(lease.lease)
 
-    def _op_broken(self, peer: Peer, message: Message) -> None:
-        lease = self._leases.broken(message["lease"], peer.number)
+    def _op_broken(self, client: ClientConnection, message: Message) -> None:
+        lease = self._leases.broken(message["lease"], client.number)
         if not self._cause and not message["lost"]:
             # Given up by a worker that goes on: the timeout of one task.
             self._after.exempt(message["lease"])
         if message["wait"]:
-            self._answer(peer, message, {"heard": True})
-            self._awaiting.setdefault(message["lease"], []).append((peer, message))
+            self._answer(client, message, {"heard": True})
+            self._awaiting.setdefault(message["lease"], []).append((client, message))
         if lease is not None and message["lost"] and lease.terms["keep"]:
             self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
             self._write_down()
@@ -228,35 +228,35 @@ class Guardian:
             self._tell_awaiting(message["lease"])
 
     def _tell_awaiting(self, lease: str) -> None:
-        for peer, message in self._awaiting.pop(lease, []):
-            self._answer(peer, message, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
+        for client, message in self._awaiting.pop(lease, []):
+            self._answer(client, message, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
 
-    def _op_unguarded(self, peer: Peer, message: Message) -> None:
+    def _op_unguarded(self, client: ClientConnection, message: Message) -> None:
         _check(message, _UNGUARDED)
         where = (message["host"], message["connection"])
-        self._answer(peer, message, {"first": where not in self._unguarded})
+        self._answer(client, message, {"first": where not in self._unguarded})
         self._unguarded.setdefault(where, message["reason"])
 
-    def _op_main(self, peer: Peer, message: Message) -> None:
-        self._check_main(peer)
-        peer.is_main = True
-        self._op_after(peer, message)
+    def _op_main(self, client: ClientConnection, message: Message) -> None:
+        self._check_main(client)
+        client.is_main = True
+        self._op_after(client, message)
         front = message.get("front")
         if front is not None:
             name, process = str(front["name"]), ProcessId(int(front["pid"]), int(front["start"]))
             self._watches.append(ProcessWatch(self._loop, process, lambda: self._front_gone(name)))
 
-    def _op_after(self, peer: Peer, message: Message) -> None:
-        self._check_main(peer)
+    def _op_after(self, client: ClientConnection, message: Message) -> None:
+        self._check_main(client)
         self._after.intend(message.get("after_kill"))
 
-    def _check_main(self, peer: Peer) -> None:
+    def _check_main(self, client: ClientConnection) -> None:
         """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
-        if self._main is None or peer.pid not in (0, self._main.pid):
-            raise ValueError(f"process {peer.pid} is not the main process")
+        if self._main is None or client.pid not in (0, self._main.pid):
+            raise ValueError(f"process {client.pid} is not the main process")
 
-    def _op_report(self, peer: Peer, message: Message) -> None:
-        self._check_main(peer)
+    def _op_report(self, client: ClientConnection, message: Message) -> None:
+        self._check_main(client)
         wait = bool(message["wait"])
         # What workers have said before the run ended may be in other connections.
         self._catch_up()
@@ -265,27 +265,27 @@ class Guardian:
         # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
         self._over = True
         if wait:
-            self._reporting.append(peer)
+            self._reporting.append(client)
             self._tell_progress()
         else:
-            self._peers.reply(peer, self._report())
+            self._clients.reply(client, self._report())
 
     @property
     def _only_detached(self) -> bool:
         """Whether no task is in flight: only jobs that the run has left may be there."""
         return all(lease.detached for lease in self._leases.opened)
 
-    def _op_leave(self, peer: Peer, message: Message) -> None:
+    def _op_leave(self, client: ClientConnection, message: Message) -> None:
         """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
-        self._check_main(peer)
+        self._check_main(client)
         self._over = self._left = True
         self._main = None
         for watch in self._watches:
             watch.stop()
-        self._peers.close()
+        self._clients.close()
         # Before the answer: the guardian of the next run comes to the same place.
         endpoint.remove(self._path)
-        self._peers.reply(peer, {"left": True})
+        self._clients.reply(client, {"left": True})
 
     # The interruption.
 
@@ -361,10 +361,10 @@ class Guardian:
             self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unclosed)
 
     def _say_frozen(self) -> None:
-        for peer in self._peers:
-            if peer.is_main:
+        for client in self._clients:
+            if client.is_main:
                 try:
-                    peer.socket.send(FROZEN)
+                    client.socket.send(FROZEN)
                 except OSError:
                     pass  # main is gone or does not listen: it waits for this for a moment only
 
@@ -389,7 +389,7 @@ class Guardian:
     def _is_polled(self, lease: Lease) -> bool:
         """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
         job = (lease.host, str(lease.terms.get("job", "")))
-        return lease.detached and job[1] != "" and any(peer.polls == job for peer in self._peers)
+        return lease.detached and job[1] != "" and any(client.polls == job for client in self._clients)
 
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)
@@ -405,8 +405,8 @@ class Guardian:
             # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
             self._chronicle.when_written(self._tell_report)
             return
-        for peer in list(self._reporting):
-            self._peers.reply(peer, self._progress())
+        for client in list(self._reporting):
+            self._clients.reply(client, self._progress())
 
     @property
     def _is_tried(self) -> bool:
@@ -416,8 +416,8 @@ class Guardian:
         if not self._is_tried:
             return
         reporting, self._reporting = self._reporting, []
-        for peer in reporting:
-            self._peers.reply(peer, self._report())
+        for client in reporting:
+            self._clients.reply(client, self._report())
 
     def _progress(self) -> Message:
         """Times in seconds."""

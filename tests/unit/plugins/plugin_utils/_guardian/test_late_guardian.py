@@ -212,7 +212,7 @@ def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardia
     """It is taken when there is room again."""
     looks = []
     refused = OSError(24, "Too many open files")
-    peers, listener = stepped.guardian._peers, stepped.guardian._peers._listener
+    clients, listener = stepped.guardian._clients, stepped.guardian._clients._listener
 
     class Full:
         def fileno(self) -> int:
@@ -222,13 +222,13 @@ def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardia
             looks.append(1)
             raise refused
 
-    peers._listener = Full()
+    clients._listener = Full()
     worker = Peer(stepped.path)
     stepped.peers.append(worker)
     for dummy in range(20):
         stepped.loop.poll()
     assert len(looks) == 1
-    peers._listener = listener
+    clients._listener = listener
     worker.send(take("00000001"))
     stepped.after(1.0)
     assert worker.read()[0]["granted"]
