@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_pr
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatch
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatcher
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
@@ -72,7 +72,7 @@ class Guardian:
         self._watches: list[ProcessWatch] = []
         self._loop = Loop()
         self._leases = LeaseTable()
-        self._dispatch = Dispatch(self._leases, self._loop, self._order_tried)
+        self._dispatcher = Dispatcher(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
         self._clients = ClientConnections(self._loop, listener, self._take_message, self._client_gone)
@@ -224,7 +224,7 @@ class Guardian:
             self._write_down()
         elif lease is not None:
             self._give_order(lease)
-        if not self._dispatch.in_hand_for(message["lease"]):
+        if not self._dispatcher.in_hand_for(message["lease"]):
             self._tell_awaiting(message["lease"])
 
     def _tell_awaiting(self, lease: str) -> None:
@@ -312,7 +312,7 @@ class Guardian:
 
     def _hurry(self) -> None:
         self._hurried = True
-        self._dispatch.hurry()
+        self._dispatcher.hurry()
         self._tell_progress()
 
     def _interrupt(self, cause: str, number: int = 0) -> None:
@@ -351,13 +351,13 @@ class Guardian:
 
     def _begin_after(self) -> None:
         """What is to be run once after an interruption, when every host has been tried."""
-        if self._cause and self._dispatch.in_hand == 0 and self._after.wanted:
+        if self._cause and self._dispatcher.in_hand == 0 and self._after.wanted:
             self._after.begin(self._run, self._cause, after_hosts(self._leases, self._after.exempted))
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
         self._chronicle.closed(self._leases.closed)
-        if not self._dispatch.in_hand:
+        if not self._dispatcher.in_hand:
             self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unclosed)
 
     def _say_frozen(self) -> None:
@@ -379,7 +379,7 @@ class Guardian:
         if lease.detached and not lease.terms["end_async"] and not polled:
             self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
-            self._dispatch.send(lease)
+            self._dispatcher.send(lease)
 
     def _close_here(self, lease: Lease, result: LeaseResult) -> None:
         """Without an order: the end of its client is all there is to do."""
@@ -410,7 +410,7 @@ class Guardian:
 
     @property
     def _is_tried(self) -> bool:
-        return self._dispatch.in_hand == 0 and not self._after.busy
+        return self._dispatcher.in_hand == 0 and not self._after.busy
 
     def _tell_report(self) -> None:
         if not self._is_tried:
@@ -425,7 +425,7 @@ class Guardian:
         grace = max((lease.terms["timeout"] for lease in unclosed), default=0.0)
         hosts = {lease.host for lease in unclosed} | {lease.host for lease, dummy in self._leases.closed}
         return {
-            "in_hand": self._dispatch.in_hand,
+            "in_hand": self._dispatcher.in_hand,
             "grace": grace,
             "left": max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
             "hosts": len(hosts),
@@ -445,7 +445,7 @@ class Guardian:
     def _results(self) -> list[Message]:
         results = [_result(lease, result.outcome.value, result.reason, result.report) for lease, result in self._leases.closed]
         for lease in self._leases.unclosed:
-            reason = self._dispatch.waiting.get(lease.lease)
+            reason = self._dispatcher.waiting.get(lease.lease)
             results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
         return results
 

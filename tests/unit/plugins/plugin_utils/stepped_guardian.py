@@ -128,13 +128,13 @@ class Sent:
     at_once: bool
     answer_by: int
     """The write end of its pipe."""
-    errand: Any
+    pending: Any
     courier: Any
 
     @property
     def ended(self) -> bool:
         """Whether the guardian has lost patience with it."""
-        return self.courier not in self.errand.couriers
+        return self.courier not in self.pending.couriers
 
 
 class _CourierSystem:
@@ -187,8 +187,8 @@ class SteppedGuardian:
         run = secrets.token_hex(8)
         chronicle = Chronicle(run, self.main.pid, RecordOptions())
         self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), chronicle)
-        self._send = self.guardian._dispatch._try
-        self._patch.setattr(self.guardian._dispatch, "_try", self._note)
+        self._send = self.guardian._dispatcher._try
+        self._patch.setattr(self.guardian._dispatcher, "_try", self._note)
         self.loop: Any = self.guardian._loop
         with pytest.raises(_Begun):
             self.guardian.serve()
@@ -208,11 +208,11 @@ class SteppedGuardian:
         finally:
             os._exit(0)
 
-    def _note(self, errand: Any, at_once: bool = False) -> None:
-        before = len(errand.couriers)
-        self._send(errand, at_once)
-        if len(errand.couriers) > before:
-            self._couriers.append(Sent(errand.lease.lease, at_once, self.system.write_end, errand, errand.couriers[-1]))
+    def _note(self, pending: Any, at_once: bool = False) -> None:
+        before = len(pending.couriers)
+        self._send(pending, at_once)
+        if len(pending.couriers) > before:
+            self._couriers.append(Sent(pending.lease.lease, at_once, self.system.write_end, pending, pending.couriers[-1]))
 
     @property
     def couriers(self) -> list[Sent]:

@@ -293,7 +293,7 @@ class Histories(RuleBasedStateMachine):
         """Nothing is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
         for lease in self.stepped.guardian._leases.unclosed:
-            assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatch.waiting
+            assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatcher.waiting
 
     def teardown(self) -> None:
         """All processes of the run go; the guardian closes what is left within the times that it was given, and then goes as well."""
