@@ -27,7 +27,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatcher
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS, RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch
@@ -61,10 +61,10 @@ class Guardian:
     """Serves one run. Every method is called from its loop."""
 
     def __init__(
-        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle, *, page: RunPage | None = None
+        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, recorder: RunRecorder, *, page: RunPage | None = None
     ) -> None:
         self._run = run
-        self._chronicle = chronicle
+        self._recorder = recorder
         self._page = RunPage() if page is None else page
         self._main: ProcessId | None = main
         self._path = path
@@ -94,7 +94,7 @@ class Guardian:
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
         prepare()
-        self._chronicle.serve(self._loop)
+        self._recorder.serve(self._loop)
         self._page.guardian_reads()
         if self._page.gate_closed:
             # The run was interrupted, and the guardian that knew of it was killed.
@@ -106,8 +106,8 @@ class Guardian:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
         self._loop.run_while(lambda: self._main is not None or bool(self._leases.unclosed) or self._local.busy or self._after.busy)
-        self._chronicle.report(self._report()["report"], complete=True)
-        self._chronicle.over(self._loop)
+        self._recorder.report(self._report()["report"], complete=True)
+        self._recorder.over(self._loop)
         if not self._left:
             endpoint.remove(self._path)
 
@@ -184,7 +184,7 @@ class Guardian:
         granted = self._leases.take(lease)
         lease.answered = self._answer(client, message, {"granted": granted, "late": False, "why": self._cause})
         if granted and lease.answered:
-            self._chronicle.opened(lease)
+            self._recorder.opened(lease)
 
     def _is_too_late(self, message: Message) -> bool:
         """Whether the worker waits no longer: its command has gone out without a lease, and nothing may end it."""
@@ -198,18 +198,18 @@ class Guardian:
     def _op_done(self, client: ClientConnection, message: Message) -> None:
         if self._leases.done(message["lease"], client.number):
             self._local.thaw(message["lease"])
-            self._chronicle.done(message["lease"])
+            self._recorder.done(message["lease"])
         elif not self._leases.knows(message["lease"]):
             # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
-            self._chronicle.done(message["lease"])
+            self._recorder.done(message["lease"])
 
     def _op_detach(self, client: ClientConnection, message: Message) -> None:
         lease = self._leases.detach(message["lease"], client.number)
         if lease is not None or not self._leases.knows(message["lease"]):
-            self._chronicle.detached(message["lease"])
+            self._recorder.detached(message["lease"])
         if lease is not None and not lease.terms["end_async"]:
             # The order stays: the play may ask for the job later, which is in flight then.
-            self._chronicle.done(lease.lease)
+            self._recorder.done(lease.lease)
 
     def _op_broken(self, client: ClientConnection, message: Message) -> None:
         lease = self._leases.broken(message["lease"], client.number)
@@ -336,7 +336,7 @@ class Guardian:
                 self._local.cut(lease)
         for lease in broken:
             self._give_order(lease)
-        self._chronicle.interrupted(cause)
+        self._recorder.interrupted(cause)
         self._write_down()
         self._begin_after()
 
@@ -356,9 +356,9 @@ class Guardian:
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
-        self._chronicle.closed(self._leases.closed)
+        self._recorder.closed(self._leases.closed)
         if not self._dispatcher.in_hand:
-            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unclosed)
+            self._recorder.report(self._report()["report"], complete=bool(self._cause) and not self._leases.unclosed)
 
     def _say_frozen(self) -> None:
         for client in self._clients:
@@ -375,7 +375,7 @@ class Guardian:
         polled = self._is_polled(lease)
         if polled:
             # It was done with when it was detached.
-            self._chronicle.opened(lease)
+            self._recorder.opened(lease)
         if lease.detached and not lease.terms["end_async"] and not polled:
             self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
@@ -403,7 +403,7 @@ class Guardian:
             return
         if self._is_tried:
             # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
-            self._chronicle.when_written(self._tell_report)
+            self._recorder.when_written(self._tell_report)
             return
         for client in list(self._reporting):
             self._clients.reply(client, self._progress())
@@ -436,7 +436,7 @@ class Guardian:
         }
 
     def _report(self) -> Message:
-        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings, "after_kill": self._after.told()}
+        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._recorder.warnings, "after_kill": self._after.told()}
         return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
 
     def _unprotected(self) -> list[Message]:

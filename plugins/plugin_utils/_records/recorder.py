@@ -34,7 +34,7 @@ _LAST_SECONDS = 300.0
 """How long a guardian that has nothing else to do waits for the writer to take what is left."""
 
 
-class Chronicle:
+class RunRecorder:
     """One for each run. Made in the process that starts the guardian, and used by the guardian."""
 
     def __init__(self, run: str, pid: int, options: RecordOptions) -> None:

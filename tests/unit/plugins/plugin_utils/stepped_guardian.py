@@ -26,7 +26,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoi
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
@@ -185,8 +185,8 @@ class SteppedGuardian:
         lifeline, self._held_end = os.pipe()
         wake, self.wake = os.pipe()
         run = secrets.token_hex(8)
-        chronicle = Chronicle(run, self.main.pid, RecordOptions())
-        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), chronicle)
+        recorder = RunRecorder(run, self.main.pid, RecordOptions())
+        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder)
         self._send = self.guardian._dispatcher._try
         self._patch.setattr(self.guardian._dispatcher, "_try", self._note)
         self.loop: Any = self.guardian._loop
