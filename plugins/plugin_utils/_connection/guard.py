@@ -32,7 +32,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import P
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import has_ways_of_its_own, is_for_devices, is_ssh, runs_here
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import Reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command, terms_of_transfer
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
@@ -440,7 +440,7 @@ class Leash:
         made_of = (connection._options, connection._shell._options, become, become._options if become else None, connection._play_context)
         if len(self._reach_of) != len(made_of) or any(mine is not now for mine, now in zip(self._reach_of, made_of, strict=True)):
             self._reach_of = made_of
-            self._reach_text = to_json(dataclasses.asdict(Reach.of(connection)))
+            self._reach_text = to_json(dataclasses.asdict(ConnectionSpec.from_connection(connection)))
         return self._reach_text
 
     def _signals_held(self, lease: str) -> contextlib.AbstractContextManager[None]:

@@ -39,7 +39,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core import optio
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import Reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
@@ -299,7 +299,7 @@ def _terms(client: Any, lease: str, end_async: bool = False) -> dict[str, Any]:
     if client is None:
         return {}
     connection = _connection()
-    reach = to_json(dataclasses.asdict(Reach.of(connection)))
+    reach = to_json(dataclasses.asdict(ConnectionSpec.from_connection(connection)))
     command = Command(lease, becomes=False, pipelined=False, supervised=False)
     terms = terms_of_command(client.run, _task(), connection, command, reach)
     terms["terms"]["end_async"] = end_async
