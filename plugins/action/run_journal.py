@@ -45,7 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except (OSError, ValueError) as error:
             raise AnsibleActionFail(f"the journal in {directory}: {error}") from error
         wanted = [entry for entry in found if journal.concerns(entry, arguments["run"], arguments["host"], arguments["open"])]
-        return {**result, "changed": changed, "path": directory, "runs": [journal.told(entry, arguments["host"]) for entry in wanted]}
+        return {**result, "changed": changed, "path": directory, "runs": [journal.as_result(entry, arguments["host"]) for entry in wanted]}
 
     def _mark(self, directory: str, arguments: t.Mapping[str, t.Any]) -> bool:
         """Note what was swept; whether anything was new."""

@@ -98,8 +98,8 @@ class AfterRun:
         """Ctrl-C, passed on: also the second one, by which it skips its own grace."""
         self._end_early(INTERRUPTED)
 
-    def told(self) -> Message | None:
-        """Files, hosts and how it went; None where there is nothing to tell. Times in seconds."""
+    def as_result(self) -> Message | None:
+        """Return files, hosts and how it went; None where nothing was to be run. Times in seconds."""
         if self._plan is None or (self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out):
             return None
         hosts = self._hosts or AfterHosts({}, {})

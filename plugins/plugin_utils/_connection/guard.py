@@ -38,7 +38,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import carried
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import Supervision, append_program, is_python, python_of
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import told
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import in_one_line
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
@@ -377,7 +377,7 @@ class Leash:
         tried = self._break(lease, lost)
         if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
             # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
-            display.warning(f"treekill.remote: {told(tried)}")
+            display.warning(f"treekill.remote: {in_one_line(tried)}")
 
     def _break(self, lease: str, lost: bool) -> dict[str, t.Any] | None:
         """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""

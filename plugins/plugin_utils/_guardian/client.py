@@ -77,7 +77,7 @@ class GuardianClient:
     _warned: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
-    def of_parent(cls) -> GuardianClient:
+    def from_parent(cls) -> GuardianClient:
         """For a worker of a run whose main process has not started a guardian: the callback is not enabled."""
         main = identify(os.getppid())
         # All workers of the run have to come to the same id without having spoken to each other; no other run may.
@@ -358,5 +358,5 @@ def is_announced() -> bool:
 def current() -> GuardianClient:
     """The client of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
     if _Announced.client is None:
-        _Announced.client = GuardianClient.of_parent()
+        _Announced.client = GuardianClient.from_parent()
     return _Announced.client

@@ -436,7 +436,7 @@ class Guardian:
         }
 
     def _report(self) -> Message:
-        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._recorder.warnings, "after_kill": self._after.told()}
+        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._recorder.warnings, "after_kill": self._after.as_result()}
         return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
 
     def _unprotected(self) -> list[Message]:

@@ -188,14 +188,14 @@ class KillOrder:
         """The masks for these texts. The source of the module is read only if a value of the task stands in one of them."""
         values = [value for dummy, value in self.arguments]
         hidden: t.Collection[str] = ()
-        if Masks.of(values).concern(texts):
+        if Masks.from_secrets(values).concern(texts):
             try:
                 hidden = hidden_parameters(self.action)
             except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
                 hidden = {part for name, dummy in self.arguments for part in name.split(".")}
         options = (self.connection.connection_options, self.connection.become_options, self.connection.play_context)
         secrets_of_connection = [secret for one in options for secret in secrets_of_options(one)]
-        return Masks.of([*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)])
+        return Masks.from_secrets([*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)])
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
         connection = self.connection.connect(no_log=not self.show_arguments)

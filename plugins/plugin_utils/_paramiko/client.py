@@ -93,10 +93,10 @@ class Client:
         try:
             self._connect()
         except BaseException as error:
-            said = self._proxy.said if self._proxy is not None else ""
+            stderr_tail = self._proxy.stderr_tail if self._proxy is not None else ""
             self.close()
             if isinstance(error, Exception):
-                raise self._failure(error, said) from error
+                raise self._failure(error, stderr_tail) from error
             raise
 
     def _connect(self) -> None:
@@ -124,7 +124,7 @@ class Client:
         )
         t.cast(paramiko.Transport, client.get_transport()).set_keepalive(_KEEPALIVE)
 
-    def _failure(self, error: Exception, proxy_said: str) -> AnsibleConnectionFailure:
+    def _failure(self, error: Exception, proxy_stderr: str) -> AnsibleConnectionFailure:
         to, told = self._destination, _told(error)
         text = f"{NOTHING_STARTED}, {to.host} port {to.port}: "
         if isinstance(error, paramiko.BadHostKeyException):
@@ -140,8 +140,8 @@ class Client:
                 f": {to.private_key_file} is opened by another passphrase than the option password, or holds no key that this paramiko and the host both take"
             )
             return AnsibleAuthenticationFailure(text + told)
-        if proxy_said:
-            told += f" (the proxy command said: {proxy_said})"
+        if proxy_stderr:
+            told += f" (the proxy command said: {proxy_stderr})"
         return AnsibleConnectionFailure(text + told)
 
     def execute(

@@ -72,8 +72,8 @@ class Proxy:
             theirs.close()
 
     @property
-    def said(self) -> str:
-        """The last of what it wrote to its standard error."""
+    def stderr_tail(self) -> str:
+        """The last 1000 bytes of its standard error, as text."""
         size = self._messages.seek(0, os.SEEK_END)
         self._messages.seek(max(0, size - 1000))
         return self._messages.read().decode("utf-8", "replace").strip()

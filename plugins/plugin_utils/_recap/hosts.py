@@ -96,8 +96,8 @@ def _with_reason(host: str, before: str, reason: str, after: str, color: str | N
     return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
 
 
-def told(result: Message) -> str:
-    """One result of a report on one line, for a warning. Warnings go to the log as well."""
+def in_one_line(result: Message) -> str:
+    """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
     block = _Block((escaped(result["host"]),), tuple(_said([result])))
     return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
 

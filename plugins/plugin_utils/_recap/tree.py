@@ -67,7 +67,7 @@ class Kinds:
     def __init__(self) -> None:
         self._numbers: dict[t.Hashable, int] = {}
 
-    def of(self, group: Group) -> int:
+    def number_of(self, group: Group) -> int:
         """The number of a group whose groups below have theirs. Times and pids count for nothing."""
         below = tuple(sorted((one.kind, len(one.pids)) for one in group.below))
         return self._numbers.setdefault((group.command, group.user, group.state, group.ended, group.reason, below), len(self._numbers) + 1)
@@ -98,7 +98,7 @@ def trees(report: Message, kinds: Kinds, apart: bool = False) -> list[Group]:
         group.below.reverse()
         if not apart:
             group.below = together(group.below)
-        group.kind = kinds.of(group)
+        group.kind = kinds.number_of(group)
         (topmost if parent is None else groups[parent].below).append(group)
     topmost.reverse()
     return topmost if apart else together(topmost)

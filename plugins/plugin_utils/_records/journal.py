@@ -151,8 +151,8 @@ def concerns(entry: JournalEntry, runs: t.Collection[str] | None, host: str | No
     return not only_open or bool(_open_on(entry, host))
 
 
-def told(entry: JournalEntry, host: str | None) -> dict[str, t.Any]:
-    """The entry as the module run_journal returns it; of one host alone, if it is named."""
+def as_result(entry: JournalEntry, host: str | None) -> dict[str, t.Any]:
+    """Return the entry as the module run_journal returns it; of one host alone, if it is named."""
     names = ("run", "began", "ended", "user", "program", "state", "cause")
     words: dict[str, t.Any] = {name: getattr(entry, name) for name in names}
     lists = {"playbooks": list(entry.playbooks), "inventory": list(entry.inventory)}

@@ -79,9 +79,9 @@ def _guard(action: ActionBase) -> None:
         if not needs_connection(action):
             note(Guard.NOT_NEEDED)
             # Thousands of items of set_fact cost what they cost without us. What such an action sends all the same is looked at then.
-            leash(connection, client, lambda: GuardedTask.of(action))
+            leash(connection, client, lambda: GuardedTask.from_action(action))
             return
-        task = GuardedTask.of(action)
+        task = GuardedTask.from_action(action)
         note(guard_of(leash(connection, client, task), task))
     except AnsibleOptionsError:
         raise

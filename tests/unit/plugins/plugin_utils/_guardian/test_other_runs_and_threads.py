@@ -37,7 +37,7 @@ def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started
     monkeypatch.setattr(process, "ensure", lambda *arguments: "its own")
     try:
         assert endpoint.answers(path)
-        client = GuardianClient.of_parent()
+        client = GuardianClient.from_parent()
         monkeypatch.setattr(client, "_warn", lambda text: None)
         assert client._find() == "its own"
     finally:

@@ -38,7 +38,7 @@ SECRET = "sesame's hunter2/ü"
 
 @pytest.mark.parametrize("form", [str, shlex.quote, lambda text: urllib.parse.quote(text, safe=""), json.dumps, repr])
 def test_a_value_is_masked_in_each_form_that_a_command_line_may_have(form):
-    masked = Masks.of([SECRET]).command(f"tool {form(SECRET)} --level 5")
+    masked = Masks.from_secrets([SECRET]).command(f"tool {form(SECRET)} --level 5")
     assert "hunter2" not in masked
     assert masked.startswith("tool ")
     assert masked.endswith(" --level 5")
@@ -49,12 +49,12 @@ def test_a_value_that_the_host_has_cut_off_is_masked_as_far_as_it_is_there(secre
     """The host cuts a command line wherever it is long enough, in the middle of a secret too."""
     command = f"{' ' * (239 - length % 6)}{secret}"[:240]
     if len(command) == 240:
-        assert Masks.of([secret]).command(command).rstrip("*").strip() == ""
+        assert Masks.from_secrets([secret]).command(command).rstrip("*").strip() == ""
 
 
 def test_each_line_of_a_key_is_masked():
     key = "-----BEGIN KEY-----\nMIIBVAIBADAN\nBgkqhkiG9w0B\n-----END KEY-----\n"
-    masked = Masks.of([key]).command("sh -c cat > k <<E MIIBVAIBADAN BgkqhkiG9w0B E")
+    masked = Masks.from_secrets([key]).command("sh -c cat > k <<E MIIBVAIBADAN BgkqhkiG9w0B E")
     assert "MIIB" not in masked
     assert "Bgkq" not in masked
 
@@ -138,7 +138,7 @@ def test_passwords_of_the_connection_are_masked_in_reports_and_reasons():
 @pytest.mark.parametrize("word", ["a" * 4000, "pass" * 1000, "a:" * 2000, "a@" * 2000, "https://" * 500, "token='" * 500])
 def test_a_host_that_sends_long_command_lines_is_not_waited_for(word):
     began = time.process_time()
-    Masks.of(["secret" * 3]).command(word)
+    Masks.from_secrets(["secret" * 3]).command(word)
     assert time.process_time() - began < 2
 
 
@@ -171,14 +171,14 @@ def test_of_a_task_with_more_values_than_are_sent_no_command_line_is_shown(other
 
 def test_a_long_value_is_masked_by_its_beginning():
     order = order_of({"magic": "hunter2" * 1200})
-    masks = Masks.of(secrets_of_arguments(list(map(tuple, order["arguments"])), {"magic"}))
+    masks = Masks.from_secrets(secrets_of_arguments(list(map(tuple, order["arguments"])), {"magic"}))
     assert order["show_arguments"]
     assert masks.command(("tool " + "hunter2" * 1200)[:240]) == "tool ********"
 
 
 @pytest.mark.parametrize("command", ["tool\0opens esame\0--level 5", "tool\0opens\0esame\0--level 5", "tool\0a b\0--db-password\0opens esame\0--level 5"])
 def test_a_value_is_masked_within_a_word_and_over_several_words(command):
-    shown = Masks.of(["opens esame"]).command(command)
+    shown = Masks.from_secrets(["opens esame"]).command(command)
     assert "esame" not in shown
     assert shown.endswith("******** --level 5")
     assert "\0" not in shown
