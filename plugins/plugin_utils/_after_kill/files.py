@@ -16,7 +16,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import PRIVATE
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 
 _PROGRAM = '''\
 """ansible-playbook of the very ansible-core that was interrupted, run by treekill.remote after the kill."""
@@ -52,7 +52,7 @@ sys.exit(main())
 class AfterFiles:
     """The directory, mode 0700, and what is in it. To be removed when the run has ended."""
 
-    def __init__(self, parent: str, plan: Message) -> None:
+    def __init__(self, parent: str, plan: JsonObject) -> None:
         """Make it. Raises OSError when there is no room."""
         self._plan = plan
         self.directory = tempfile.mkdtemp(prefix="after-", dir=parent if os.path.isdir(parent) else None)

@@ -13,10 +13,11 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import Outcome
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseResult, LeaseTable
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,4 +64,4 @@ def _not_clean(result: LeaseResult) -> str:
         return ""
     if result.report is None:
         return "its end is not confirmed"
-    return "processes are still alive there" if result.report["survivors"] else ""
+    return "processes are still alive there" if result.report.survivors else ""

@@ -24,7 +24,7 @@ from ansible.errors import AnsibleError, AnsibleOptionsError
 from ansible.parsing.vault import PromptVaultSecret
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import is_after_run
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import AfterOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
@@ -91,7 +91,7 @@ class AfterPlan:
         if context.CLIARGS.get("become_ask_pass"):
             self.secrets["become"] = str(play_context.become_pass or "")
 
-    def to_message(self) -> Message:
+    def to_message(self) -> JsonObject:
         """For the guardian, which knows nothing of this process but what is said."""
         return {**dataclasses.asdict(self), "python": sys.executable, "path": [*sys.path], "directory": os.getcwd()}
 

@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import ENVIRONMENT, read_outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import AfterProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -45,7 +45,7 @@ class AfterRun:
         self._loop = loop
         self._parent = parent
         self._on_end = on_end
-        self._plan: Message | None = None
+        self._plan: JsonObject | None = None
         self._exempt: set[str] = set()
         self._hosts: AfterHosts | None = None
         self._files: AfterFiles | None = None
@@ -53,9 +53,9 @@ class AfterRun:
         self._limit: Timer | None = None
         self._started_at = 0.0
         self._ended_by = ""
-        self._told: Message = {}
+        self._told: JsonObject = {}
 
-    def intend(self, plan: Message | None) -> None:
+    def intend(self, plan: JsonObject | None) -> None:
         """What to run, or that there is nothing to run any more: said by the main process, as often as it likes."""
         self._plan = plan
 
@@ -98,7 +98,7 @@ class AfterRun:
         """Ctrl-C, passed on: also the second one, by which it skips its own grace."""
         self._end_early(INTERRUPTED)
 
-    def as_result(self) -> Message | None:
+    def as_result(self) -> JsonObject | None:
         """Return files, hosts and how it went; None where nothing was to be run. Times in seconds."""
         if self._plan is None or (self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out):
             return None
@@ -106,7 +106,7 @@ class AfterRun:
         state = "wanted" if self.wanted else "under way" if self.busy else "ended" if self._told else "nowhere"
         return {"state": state, "files": [*self._plan["files"]], "hosts": dict.fromkeys(hosts.tasks, ""), "left_out": hosts.left_out, **self._told}
 
-    def progress(self) -> Message | None:
+    def progress(self) -> JsonObject | None:
         """For who waits: where it runs, and for how many seconds at most; None when it does not run."""
         if self._plan is None or self._hosts is None or not self.busy:
             return None
@@ -139,7 +139,7 @@ class AfterRun:
         hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
         self._conclude({"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]})
 
-    def _conclude(self, told: Message) -> None:
+    def _conclude(self, told: JsonObject) -> None:
         if self._limit is not None:
             self._limit.cancel()
         if self._files is not None:

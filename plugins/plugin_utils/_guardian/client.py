@@ -28,7 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core import missi
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions, resolve_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import note_without_guardian
@@ -69,7 +69,7 @@ class GuardianClient:
     _owner: int = 0
     _channel: Channel | None = None
     _asked: int = 0
-    _answers: dict[int, Message] = dataclasses.field(default_factory=dict)
+    _answers: dict[int, JsonObject] = dataclasses.field(default_factory=dict)
     """Answers that came while another thread waited for its own, by the number of the request."""
     _given_up: set[int] = dataclasses.field(default_factory=set)
     """Numbers of requests that nothing waits for any more: an answer that comes late is dropped."""
@@ -84,7 +84,7 @@ class GuardianClient:
         seed = f"{uuid.getnode()}/{socket.gethostname()}/{os.stat('/').st_ctime_ns}/{main.pid}/{main.start}"
         return cls(run=hashlib.sha256(seed.encode()).hexdigest()[:16], main=main, announced=False)
 
-    def take(self, lease: str, terms: Message) -> bool:
+    def take(self, lease: str, terms: JsonObject) -> bool:
         """Take a lease before its command goes out. False when no guardian can be had; the user was warned.
 
         Args:
@@ -105,7 +105,7 @@ class GuardianClient:
         self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
         return False
 
-    def _granted(self, lease: str, terms: Message) -> tuple[Message | None, str]:
+    def _granted(self, lease: str, terms: JsonObject) -> tuple[JsonObject | None, str]:
         """The guardian's answer to a request for a lease; None, with the reason, where there is none in time."""
         reason = "it was late before, and has not read since"
         if self.is_late:
@@ -151,7 +151,7 @@ class GuardianClient:
         """The command has returned, having started a job that goes on by itself."""
         self._tell_any({"op": "detach", "lease": lease})
 
-    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> Message | None:
+    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> JsonObject | None:
         """The command has not returned.
 
         Args:
@@ -174,13 +174,13 @@ class GuardianClient:
         except (OSError, FrameError):
             self._drop()
             return None
-        return t.cast("Message | None", answer["tried"])
+        return t.cast("JsonObject | None", answer["tried"])
 
     def done_at_exit(self, lease: str) -> None:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
-    def _tell_any(self, message: Message) -> None:
+    def _tell_any(self, message: JsonObject) -> None:
         """Tell the guardian, or where it is gone the next one: the journal is to know it. Where there is none either, it is written down here."""
         mine = self._channel is not None and self._owner == os.getpid()
         self._tell(message)
@@ -193,7 +193,7 @@ class GuardianClient:
         if self._channel is None:
             note_without_guardian(self.records or resolve_records(), self.run, {_RECORDED_AS[message["op"]]: message["lease"]})
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, message: JsonObject) -> None:
         with self._lock:
             if self._channel is None or self._owner != os.getpid():
                 return
@@ -205,7 +205,7 @@ class GuardianClient:
                 # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
                 self._drop()
 
-    def _ask(self, message: Message, deadline: float | None = None) -> Message:
+    def _ask(self, message: JsonObject, deadline: float | None = None) -> JsonObject:
         """Send a request, and return its answer. Raises TimeoutError, after which the connection is as good as before."""
         deadline = time.monotonic() + _PATIENCE if deadline is None else deadline
         with self._lock:
@@ -220,7 +220,7 @@ class GuardianClient:
                 self._note_late()
                 raise
 
-    def _awaited(self, number: int, deadline: float) -> Message:
+    def _awaited(self, number: int, deadline: float) -> JsonObject:
         """A later answer to the request of that number. Other threads of this process ask meanwhile."""
         while True:
             with self._lock:
@@ -231,7 +231,7 @@ class GuardianClient:
                         self._given_up.add(number)
                         raise
 
-    def _send(self, channel: Channel, message: Message, deadline: float) -> None:
+    def _send(self, channel: Channel, message: JsonObject, deadline: float) -> None:
         channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0)
         try:
             channel.send(message)
@@ -239,7 +239,7 @@ class GuardianClient:
             self._note_late()
             raise TimeoutError("the guardian does not read") from error
 
-    def _next(self, number: int, deadline: float) -> Message:
+    def _next(self, number: int, deadline: float) -> JsonObject:
         """The next answer to the request of that number; an answer to another request is kept for the thread that waits for it."""
         if self._channel is None:
             raise ConnectionResetError("the connection to the guardian was lost")

@@ -16,7 +16,7 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, JsonObject, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
@@ -53,7 +53,7 @@ class ClientConnections:
     """All of them, from when each connects until it hangs up, or says what makes no sense."""
 
     def __init__(
-        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, Message], None], gone: t.Callable[[ClientConnection], None]
+        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, JsonObject], None], gone: t.Callable[[ClientConnection], None]
     ) -> None:
         """`take` gets each message; it raises for one that is garbage. `gone` is told who has hung up, or was hung up on."""
         self._loop = loop
@@ -82,7 +82,7 @@ class ClientConnections:
             self._listening = False
             self._loop.unwatch(self._listener.fileno())
 
-    def reply(self, client: ClientConnection, message: Message) -> bool:
+    def reply(self, client: ClientConnection, message: JsonObject) -> bool:
         """Send a reply. Whether the client can still read it.
 
         What the kernel does not take is sent when the client has read: nothing waits for a client that stands still.

@@ -22,10 +22,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run im
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import ClientConnection, ClientConnections
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatcher
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
@@ -51,7 +52,7 @@ _TERMS: dict[str, t.Any] = {
 _UNGUARDED = {"host": str, "connection": str, "reason": str}
 
 
-def _check(message: Message, members: dict[str, t.Any]) -> None:
+def _check(message: JsonObject, members: dict[str, t.Any]) -> None:
     for name, kind in members.items():
         if not isinstance(message[name], kind):
             raise TypeError(f"{name} is a {type(message[name]).__name__}")
@@ -77,7 +78,7 @@ class Guardian:
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
         self._clients = ClientConnections(self._loop, listener, self._take_message, self._client_gone)
         self._reporting: list[ClientConnection] = []
-        self._awaiting: dict[str, list[tuple[ClientConnection, Message]]] = {}
+        self._awaiting: dict[str, list[tuple[ClientConnection, JsonObject]]] = {}
         """Workers that wait for the kill order of their own lease to have been tried."""
         self._unguarded: dict[tuple[str, str], str] = {}
         """(host, connection) to the reason why what runs there can't be guarded."""
@@ -154,9 +155,9 @@ class Guardian:
 
     # Messages.
 
-    def _take_message(self, client: ClientConnection, message: Message) -> None:
+    def _take_message(self, client: ClientConnection, message: JsonObject) -> None:
         self._page.guardian_reads()
-        operations: dict[str, t.Callable[[ClientConnection, Message], None]] = {
+        operations: dict[str, t.Callable[[ClientConnection, JsonObject], None]] = {
             "take": self._op_take,
             "done": self._op_done,
             "detach": self._op_detach,
@@ -169,7 +170,7 @@ class Guardian:
         }
         operations[message["op"]](client, message)
 
-    def _op_take(self, client: ClientConnection, message: Message) -> None:
+    def _op_take(self, client: ClientConnection, message: JsonObject) -> None:
         _check(message, _TAKE)
         _check(message["terms"], _TERMS)
         if self._is_too_late(message):
@@ -186,16 +187,16 @@ class Guardian:
         if granted and lease.answered:
             self._recorder.opened(lease)
 
-    def _is_too_late(self, message: Message) -> bool:
+    def _is_too_late(self, message: JsonObject) -> bool:
         """Whether the worker waits no longer: its command has gone out without a lease, and nothing may end it."""
         deadline = message.get("deadline")
         return deadline is not None and self._loop.clock() >= float(deadline)
 
-    def _answer(self, client: ClientConnection, message: Message, answer: Message) -> bool:
+    def _answer(self, client: ClientConnection, message: JsonObject, answer: JsonObject) -> bool:
         """Reply to one request among several: the worker passes over answers to those that it has given up."""
         return self._clients.reply(client, {**answer, "number": message.get("number")})
 
-    def _op_done(self, client: ClientConnection, message: Message) -> None:
+    def _op_done(self, client: ClientConnection, message: JsonObject) -> None:
         if self._leases.done(message["lease"], client.number):
             self._local.thaw(message["lease"])
             self._recorder.done(message["lease"])
@@ -203,7 +204,7 @@ class Guardian:
             # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
             self._recorder.done(message["lease"])
 
-    def _op_detach(self, client: ClientConnection, message: Message) -> None:
+    def _op_detach(self, client: ClientConnection, message: JsonObject) -> None:
         lease = self._leases.detach(message["lease"], client.number)
         if lease is not None or not self._leases.knows(message["lease"]):
             self._recorder.detached(message["lease"])
@@ -211,7 +212,7 @@ class Guardian:
             # The order stays: the play may ask for the job later, which is in flight then.
             self._recorder.done(lease.lease)
 
-    def _op_broken(self, client: ClientConnection, message: Message) -> None:
+    def _op_broken(self, client: ClientConnection, message: JsonObject) -> None:
         lease = self._leases.broken(message["lease"], client.number)
         if not self._cause and not message["lost"]:
             # Given up by a worker that goes on: the timeout of one task.
@@ -231,13 +232,13 @@ class Guardian:
         for client, message in self._awaiting.pop(lease, []):
             self._answer(client, message, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
 
-    def _op_unguarded(self, client: ClientConnection, message: Message) -> None:
+    def _op_unguarded(self, client: ClientConnection, message: JsonObject) -> None:
         _check(message, _UNGUARDED)
         where = (message["host"], message["connection"])
         self._answer(client, message, {"first": where not in self._unguarded})
         self._unguarded.setdefault(where, message["reason"])
 
-    def _op_main(self, client: ClientConnection, message: Message) -> None:
+    def _op_main(self, client: ClientConnection, message: JsonObject) -> None:
         self._check_main(client)
         client.is_main = True
         self._op_after(client, message)
@@ -246,7 +247,7 @@ class Guardian:
             name, process = str(front["name"]), ProcessId(int(front["pid"]), int(front["start"]))
             self._watches.append(ProcessWatch(self._loop, process, lambda: self._front_gone(name)))
 
-    def _op_after(self, client: ClientConnection, message: Message) -> None:
+    def _op_after(self, client: ClientConnection, message: JsonObject) -> None:
         self._check_main(client)
         self._after.intend(message.get("after_kill"))
 
@@ -255,7 +256,7 @@ class Guardian:
         if self._main is None or client.pid not in (0, self._main.pid):
             raise ValueError(f"process {client.pid} is not the main process")
 
-    def _op_report(self, client: ClientConnection, message: Message) -> None:
+    def _op_report(self, client: ClientConnection, message: JsonObject) -> None:
         self._check_main(client)
         wait = bool(message["wait"])
         # What workers have said before the run ended may be in other connections.
@@ -275,7 +276,7 @@ class Guardian:
         """Whether no task is in flight: only jobs that the run has left may be there."""
         return all(lease.detached for lease in self._leases.opened)
 
-    def _op_leave(self, client: ClientConnection, message: Message) -> None:
+    def _op_leave(self, client: ClientConnection, message: JsonObject) -> None:
         """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
         self._check_main(client)
         self._over = self._left = True
@@ -419,7 +420,7 @@ class Guardian:
         for client in reporting:
             self._clients.reply(client, self._report())
 
-    def _progress(self) -> Message:
+    def _progress(self) -> JsonObject:
         """Times in seconds."""
         unclosed = self._leases.unclosed
         grace = max((lease.terms["timeout"] for lease in unclosed), default=0.0)
@@ -435,23 +436,23 @@ class Guardian:
             "after_kill": self._after.progress(),
         }
 
-    def _report(self) -> Message:
+    def _report(self) -> JsonObject:
         told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._recorder.warnings, "after_kill": self._after.as_result()}
         return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
 
-    def _unprotected(self) -> list[Message]:
+    def _unprotected(self) -> list[JsonObject]:
         return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
 
-    def _results(self) -> list[Message]:
-        results = [_result(lease, result.outcome.value, result.reason, result.report) for lease, result in self._leases.closed]
+    def _results(self) -> list[JsonObject]:
+        results = [_result(lease, result) for lease, result in self._leases.closed]
         for lease in self._leases.unclosed:
             reason = self._dispatcher.waiting.get(lease.lease)
-            results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
+            results.append(_result(lease, LeaseResult(Outcome.UNDER_WAY, "no answer yet") if reason is None else LeaseResult(Outcome.TRYING, reason)))
         return results
 
 
-def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | None) -> Message:
+def _result(lease: Lease, result: LeaseResult) -> JsonObject:
     return {
-        "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
+        "host": lease.host, "task": lease.task, "lease": lease.lease, **result.to_message(),
         "retry_for": lease.terms["retry_for"], "payload": bool(lease.terms.get("payload", True)),
     }  # fmt: skip

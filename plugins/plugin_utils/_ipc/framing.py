@@ -14,7 +14,8 @@ import socket
 import struct
 import typing as t
 
-Message = dict[str, t.Any]
+JsonObject = dict[str, t.Any]
+"""What a frame holds. Outside of the files that read and write frames it is one of the dataclasses of `messages.py`."""
 
 _LENGTH = struct.Struct("!I")
 
@@ -29,7 +30,7 @@ class FrameError(Exception):
     """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
 
 
-def encode(message: Message) -> bytes:
+def encode(message: JsonObject) -> bytes:
     """One frame."""
     payload = to_json(message).encode("utf-8", "surrogatepass")
     return _LENGTH.pack(len(payload)) + payload
@@ -61,7 +62,7 @@ class FrameReader:
         self._limit = limit
         self._pending = bytearray()
 
-    def feed(self, chunk: bytes) -> list[Message]:
+    def feed(self, chunk: bytes) -> list[JsonObject]:
         """The messages that `chunk` completes, in order.
 
         Raises:
@@ -81,7 +82,7 @@ class FrameReader:
         return messages
 
 
-def _decode(payload: bytes) -> Message:
+def _decode(payload: bytes) -> JsonObject:
     try:
         message = json.loads(payload.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -97,10 +98,10 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         self._reader = FrameReader(REPORT_LIMIT)
-        self._messages: list[Message] = []
+        self._messages: list[JsonObject] = []
         self._unsent = bytearray()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: JsonObject) -> None:
         """Send one message whole.
 
         Raises:
@@ -111,7 +112,7 @@ class Channel:
             sent = self.socket.send(self._unsent)
             del self._unsent[:sent]
 
-    def receive(self) -> Message:
+    def receive(self) -> JsonObject:
         """The next message.
 
         Raises:

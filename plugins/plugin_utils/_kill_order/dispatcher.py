@@ -13,9 +13,10 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import merge
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, merge
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
 _FIRST_PAUSE = 1.0
@@ -142,12 +143,12 @@ class Dispatcher:
 
 
 def _later(result: LeaseResult, seconds: float) -> LeaseResult:
-    """What a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
-    if result.report is None or seconds <= 0:
+    """Return what a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
+    report = result.report
+    if report is None or seconds <= 0:
         return result
-    report = KillReport.from_mapping(result.report)
     gone = tuple(dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds) for row in report.gone)
-    return dataclasses.replace(result, report=dataclasses.asdict(dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)))
+    return dataclasses.replace(result, report=dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds))
 
 
 def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:
@@ -155,7 +156,7 @@ def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:
 
     The one with grace knows the whole tree, the one without knows which of it had to be killed.
     """
-    reports = [KillReport.from_mapping(result.report) for result in results if result.report is not None]
+    reports = [result.report for result in results if result.report is not None]
     if not reports:
         return results[-1]
-    return LeaseResult(Outcome.CONFIRMED, report=dataclasses.asdict(functools.reduce(merge, reports)))
+    return LeaseResult(Outcome.CONFIRMED, report=functools.reduce(merge, reports))

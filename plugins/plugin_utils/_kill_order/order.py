@@ -23,12 +23,14 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Part, is_whole
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, secrets_of_arguments, secrets_of_options
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase

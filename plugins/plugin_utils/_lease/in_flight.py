@@ -19,7 +19,7 @@ import mmap
 import typing as t
 
 from ansible.plugins.loader import action_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import name_of, needs_connection
 
 if t.TYPE_CHECKING:
@@ -104,7 +104,7 @@ class InFlight:
         """Of the task of this worker."""
         self._notes[self._number % _PLACES] = guard
 
-    def unguarded(self) -> list[Message]:
+    def unguarded(self) -> list[JsonObject]:
         """What is in flight and may run without a lease: host, task, reason, and whether that is as the user wants it."""
         rows = []
         for host, one in self._started.items():

@@ -12,36 +12,9 @@ A lease that was granted ends exactly once: it is done, or it is broken and then
 from __future__ import annotations
 
 import dataclasses
-import enum
 import typing as t
 
-
-class Outcome(enum.Enum):
-    """What became of a kill order."""
-
-    CONFIRMED = "confirmed"
-    """The host reported."""
-    UNREACHABLE = "unreachable"
-    """No try reached the host."""
-    FAILED = "failed"
-    """The host was reached, or never can be, and the kill pass did not run or did not report."""
-    LEFT = "left"
-    """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
-    NOT_BEGUN = "not begun"
-    """No order was needed: its command had not been sent, so nothing can have been started."""
-    BROKEN_OFF = "broken off"
-    """The transfer of a file: its client was ended here, and its server with it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LeaseResult:
-    """How a broken lease ended."""
-
-    outcome: Outcome
-    reason: str = ""
-    """Why it is not confirmed, in words for the user."""
-    report: dict[str, t.Any] | None = None
-    """The kill report as its JSON object, when confirmed."""
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult
 
 
 @dataclasses.dataclass

@@ -20,11 +20,10 @@ from collections.abc import Sequence
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK, KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import request_words
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport, ReportedProcess, merge
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import becoming_shell, octal
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_kill_pass import shell_text
-
-__all__ = ("KillReport", "KillReportError", "KillRequest", "ReportedProcess", "kill_command", "parse_report")
 
 # What Python below 3.6 ends with, before it has read anything that it does not understand.
 _TOO_OLD = 97
@@ -49,51 +48,6 @@ class KillReportError(Exception):
 
 class _OtherVersionError(ValueError):
     """A report of another version of the collection."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportedProcess:
-    """A process of the tree. start: what tells it from a later one with the same pid. ended: how, None while it lives."""
-
-    pid: int
-    start: int
-    ppid: int
-    user: str
-    command: str
-    role: str
-    ended: str | None
-    seconds: float | None
-    reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class KillReport:
-    """What a kill pass did. root: pid and ppid of the first process, None if it was not there."""
-
-    method: str
-    root: tuple[int, int] | None
-    gone: tuple[ReportedProcess, ...]
-    survivors: tuple[ReportedProcess, ...]
-    spared: tuple[ReportedProcess, ...]
-    unreadable: int
-    escalated: bool
-    supervised: bool
-    """Whether a supervisor stood, or had done the work."""
-    seconds: float
-
-    @classmethod
-    def from_mapping(cls, content: t.Mapping[str, t.Any]) -> KillReport:
-        """From what `dataclasses.asdict` made of a report, also after its way through JSON."""
-        rows = {name: tuple(ReportedProcess(**row) for row in content[name]) for name in ("gone", "survivors", "spared")}
-        return cls(**{**content, **rows, "root": tuple(content["root"]) if content["root"] else None})
-
-    def rewritten(self, command: t.Callable[[str], str], reason: t.Callable[[str], str]) -> KillReport:
-        """The same report with each command line and each reason put through these functions."""
-
-        def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
-            return tuple(dataclasses.replace(one, command=command(one.command), reason=reason(one.reason)) for one in of)
-
-        return dataclasses.replace(self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared))
 
 
 @functools.lru_cache(maxsize=64)
@@ -170,30 +124,6 @@ def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
     """The report of a pass with that of the supervisor which it met. Any process of the tree can answer in the supervisor's place: the pass's own look wins."""
     alive = {(process.pid, process.start) for process in own.survivors}
     return merge(dataclasses.replace(theirs, gone=tuple(process for process in theirs.gone if (process.pid, process.start) not in alive)), own)
-
-
-def merge(first: KillReport, second: KillReport) -> KillReport:
-    """One report out of two of the same tree.
-
-    Each tells what it saw. A process that either of them saw gone is gone; it survived only if it did for all that speak of it.
-    """
-    gone = {(process.pid, process.start): process for process in first.gone}
-    for process in second.gone:
-        if (process.pid, process.start) not in gone or process.ended == "KILL":
-            gone[process.pid, process.start] = process
-    survivors = {(process.pid, process.start): process for process in first.survivors + second.survivors}
-    spared = {(process.pid, process.start): process for process in first.spared + second.spared}
-    return KillReport(
-        method=first.method,
-        root=first.root or second.root,
-        gone=tuple(gone.values()),
-        survivors=tuple(process for identity, process in survivors.items() if identity not in gone),
-        spared=tuple(spared.values()),
-        unreadable=max(first.unreadable, second.unreadable),
-        escalated=first.escalated or second.escalated,
-        supervised=first.supervised or second.supervised,
-        seconds=max(first.seconds, second.seconds),
-    )
 
 
 def _to_process(row: dict[str, t.Any]) -> ReportedProcess:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 
 _NAMES = 10
 """Hosts that are named for each ending; of more, the rest is counted."""
@@ -28,7 +28,7 @@ class AfterLine(t.NamedTuple):
     bad: bool
 
 
-def after_lines(told: Message | None) -> list[AfterLine]:
+def after_lines(told: JsonObject | None) -> list[AfterLine]:
     """From what the guardian reports of it; nothing, where nothing was to be run."""
     if told is None:
         return []
@@ -41,7 +41,7 @@ def after_lines(told: Message | None) -> list[AfterLine]:
     return lines
 
 
-def _course(name: str, told: Message) -> AfterLine | None:
+def _course(name: str, told: JsonObject) -> AfterLine | None:
     if told["state"] == "wanted":
         return AfterLine(f"{name} is run when all kill orders have been tried; nobody waits for it", True)
     if told["state"] == "under way":

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, escaped, seconds, shortened
 
@@ -69,7 +69,7 @@ class _Block:
         return lines
 
 
-def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequence[Message], screen: Screen) -> list[Line]:
+def host_lines(results: t.Mapping[str, t.Sequence[JsonObject]], unguarded: t.Sequence[JsonObject], screen: Screen) -> list[Line]:
     """A line a host, by what the guardian tells of its leases and of who could have none; with many hosts, a line for those with the same ending."""
     said = {host: list(_said(of_host)) for host, of_host in results.items()}
     for entry in unguarded:
@@ -82,7 +82,7 @@ def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequen
     return [line for block in blocks for line in block.lines(width)]
 
 
-def _unguarded(entry: Message) -> _Said:
+def _unguarded(entry: JsonObject) -> _Said:
     """A connection that can't be guarded, or a task that was in flight without a lease."""
     if "task" not in entry:
         return _with_reason(entry["host"], f"NOT PROTECTED over {entry['connection']}: ", entry["reason"], "", C.COLOR_ERROR)
@@ -96,7 +96,7 @@ def _with_reason(host: str, before: str, reason: str, after: str, color: str | N
     return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
 
 
-def in_one_line(result: Message) -> str:
+def in_one_line(result: JsonObject) -> str:
     """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
     block = _Block((escaped(result["host"]),), tuple(_said([result])))
     return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
@@ -149,7 +149,7 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
     return f"{shortened(names, width)} ({len(hosts)} hosts)"
 
 
-def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
+def _said(results: t.Sequence[JsonObject]) -> t.Iterator[_Said]:
     reports = [result["report"] for result in results if result["report"]]
     blind_spots = _blind_spots(results)
     if reports:
@@ -167,7 +167,7 @@ def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
             yield _with_reason(result["host"], f"NOT CONFIRMED (task: {result['task']}): ", _unconfirmed(result), "", C.COLOR_ERROR)
 
 
-def _blind_spots(results: t.Sequence[Message]) -> list[str]:
+def _blind_spots(results: t.Sequence[JsonObject]) -> list[str]:
     """What could not have been found, if it was there."""
     with_report = [result for result in results if result["report"]]
     if any(result["report"]["method"] == "shell" for result in with_report):
@@ -179,7 +179,7 @@ def _blind_spots(results: t.Sequence[Message]) -> list[str]:
     return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
 
 
-def _confirmed(reports: t.Sequence[Message], blind: bool) -> t.Iterator[_Said]:
+def _confirmed(reports: t.Sequence[JsonObject], blind: bool) -> t.Iterator[_Said]:
     """What was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
     gone = [process for report in reports for process in report["gone"]]
     survivors = [process for report in reports for process in report["survivors"]]
@@ -201,7 +201,7 @@ def _confirmed(reports: t.Sequence[Message], blind: bool) -> t.Iterator[_Said]:
         yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)
 
 
-def _unconfirmed(result: Message) -> str:
+def _unconfirmed(result: JsonObject) -> str:
     reason = " ".join(result["reason"].split())
     if result["outcome"] == "trying":
         return f"{reason}. Tried again for {result['retry_for']:g} s in all, also after this command has ended."

@@ -15,7 +15,7 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 
 TICK = 0.5
 """Seconds between two looks at the clock."""
@@ -31,11 +31,11 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._wanted = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self._message: Message = {}
+        self._message: JsonObject = {}
         self._until = 0.0
         self._shown = ""
 
-    def take(self, message: Message) -> None:
+    def take(self, message: JsonObject) -> None:
         """What the guardian tells: C(hosts), C(hosts_done), C(left) seconds of the grace, C(hurried)."""
         self._message = message
         self._until = self._clock() + message["left"]

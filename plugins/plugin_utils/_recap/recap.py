@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C, command_line
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.after_kill import after_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen, draw
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import folded, host_lines, natural
@@ -37,7 +37,7 @@ _HEADING = 79
 class Recap:
     """A report of the guardian as text. Nothing to say is said with no line at all."""
 
-    def __init__(self, report: Message, interrupted: bool, screen: Screen | None = None) -> None:
+    def __init__(self, report: JsonObject, interrupted: bool, screen: Screen | None = None) -> None:
         """`report` as the guardian sends it; `interrupted`: whether the main process got a signal."""
         self._report = report
         self._interrupted = interrupted
@@ -54,7 +54,7 @@ class Recap:
         return [Line(escaped(line.text), line.color, None if line.log is None else escaped(line.log)) for line in self._lines()]
 
     def _lines(self) -> list[Line]:
-        hosts: dict[str, list[Message]] = collections.defaultdict(list)
+        hosts: dict[str, list[JsonObject]] = collections.defaultdict(list)
         for result in self._report["results"]:
             if self._interrupted or _is_news(result):
                 hosts[result["host"]].append(result)
@@ -69,7 +69,7 @@ class Recap:
         lines += [Line(text, C.COLOR_ERROR if bad else None) for text, bad in after_lines(self._report.get("after_kill"))]
         return lines + self._drawn([result for results in hosts.values() for result in results]) + self._to_finish()
 
-    def _drawn(self, results: t.Sequence[Message]) -> list[Line]:
+    def _drawn(self, results: t.Sequence[JsonObject]) -> list[Line]:
         """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
         kinds = Kinds()
         alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}
@@ -128,11 +128,11 @@ def _title(task: str, hosts: t.Sequence[str]) -> str:
     return f"TASK [{task}] on {hosts[0]}, the same on {folded(hosts[1:])}"
 
 
-def _needs_sweep(result: Message) -> bool:
+def _needs_sweep(result: JsonObject) -> bool:
     return result["outcome"] in ("trying", "unreachable", "failed", "under way") or bool(result["report"] and result["report"]["survivors"])
 
 
-def _is_news(result: Message) -> bool:
+def _is_news(result: JsonObject) -> bool:
     """Whether somebody whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
     report = result["report"]
     return bool(report["gone"] or report["survivors"]) if report else result["outcome"] != "left"

@@ -16,7 +16,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 
 _OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
@@ -73,7 +73,7 @@ class Kinds:
         return self._numbers.setdefault((group.command, group.user, group.state, group.ended, group.reason, below), len(self._numbers) + 1)
 
 
-def trees(report: Message, kinds: Kinds, apart: bool = False) -> list[Group]:
+def trees(report: JsonObject, kinds: Kinds, apart: bool = False) -> list[Group]:
     """The topmost groups of a report, each with its tree.
 
     Args:
@@ -104,7 +104,7 @@ def trees(report: Message, kinds: Kinds, apart: bool = False) -> list[Group]:
     return topmost if apart else together(topmost)
 
 
-def _rows(report: Message) -> list[tuple[str, Message]]:
+def _rows(report: JsonObject) -> list[tuple[str, JsonObject]]:
     """(state, row) of each process, the supervisor included where its orphans tell of it."""
     rows = [(state, row) for state in ("gone", "survivors", "spared") for row in report[state]]
     known = {row["pid"] for dummy, row in rows}
@@ -133,7 +133,7 @@ def _walk(count: int, top: list[int], below: t.Mapping[int, list[int]]) -> dict[
     return reached
 
 
-def _group(state: str, row: Message) -> Group:
+def _group(state: str, row: JsonObject) -> Group:
     seconds = float(row.get("seconds") or 0.0)
     command = row["command"]
     if _OUR_WORDS.search(command):

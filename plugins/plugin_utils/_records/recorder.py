@@ -20,8 +20,9 @@ import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, append
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import WriterQueue
@@ -83,8 +84,8 @@ class RunRecorder:
     def closed(self, closed: t.Sequence[tuple[Lease, LeaseResult]]) -> None:
         """Record what became of these leases: all that are closed, of which those are written that are new."""
         for lease, result in closed[self._closed :]:
-            report = result.report or {"gone": (), "survivors": ()}
-            counts = {"ended": len(report["gone"]), "survivors": len(report["survivors"])}
+            report = result.report
+            counts = {"ended": len(report.gone) if report else 0, "survivors": len(report.survivors) if report else 0}
             self._add({"settled": lease.lease, "outcome": result.outcome.value, **counts, "at": _now()})
         self._closed = len(closed)
 
@@ -104,7 +105,7 @@ class RunRecorder:
 
     # The report.
 
-    def report(self, report: Message, complete: bool) -> None:
+    def report(self, report: JsonObject, complete: bool) -> None:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
         # An ordinary run of network devices, which nothing has interrupted, has nothing to tell.
         news = report["results"] or self._interrupted and report["unguarded"]
@@ -152,7 +153,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def note_without_guardian(options: RecordOptions, run: str, record: Message) -> None:
+def note_without_guardian(options: RecordOptions, run: str, record: JsonObject) -> None:
     """Add a line to the journal where there is no guardian that could. What can't be written is not known of the run.
 
     Directly, and not by another process: where no guardian can be had, it is mostly since there can be no other process.

@@ -13,14 +13,14 @@ import json
 import os
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 
 SCHEMA = "https://raw.githubusercontent.com/treekill/remote/main/docs/report.schema.json"
 
 VERSION = 1
 
 
-def content(head: t.Mapping[str, t.Any], report: Message, complete: bool, interrupted: str | None, written: str) -> bytes:
+def content(head: t.Mapping[str, t.Any], report: JsonObject, complete: bool, interrupted: str | None, written: str) -> bytes:
     """The file's content.
 
     Args:
@@ -39,7 +39,7 @@ def content(head: t.Mapping[str, t.Any], report: Message, complete: bool, interr
     return json.dumps(whole, indent=1).encode("ascii") + b"\n"
 
 
-def _tree(result: Message) -> dict[str, t.Any]:
+def _tree(result: JsonObject) -> dict[str, t.Any]:
     """One command of one task on one host."""
     tree: dict[str, t.Any] = {name: result[name] for name in ("host", "task", "lease", "outcome", "reason")}
     report = result["report"]
@@ -51,7 +51,7 @@ def _tree(result: Message) -> dict[str, t.Any]:
     return {**tree, "report": {"root": root, **told, "processes": processes}}
 
 
-def _process(row: Message, state: str) -> dict[str, t.Any]:
+def _process(row: JsonObject, state: str) -> dict[str, t.Any]:
     named = {name: row[name] for name in ("pid", "start", "ppid", "user", "command", "role")}
     return {**named, "state": state, "ended": row["ended"], "seconds": row["seconds"], "reason": row.get("reason", "")}
 

@@ -18,7 +18,7 @@ import signal
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, JsonObject, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import report
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
@@ -152,7 +152,7 @@ class Writer:
             for message in reader.feed(chunk):
                 self._carry_out(message)
 
-    def _carry_out(self, message: Message) -> None:
+    def _carry_out(self, message: JsonObject) -> None:
         journal = self._journal
         if "sync" in message:
             self._tell({"synced": message["sync"]})
@@ -163,7 +163,7 @@ class Writer:
         elif journal is not None and "end" in message:
             self._try("journal", lambda: journal.end(message["end"]))
 
-    def _write_report(self, told: Message) -> None:
+    def _write_report(self, told: JsonObject) -> None:
         content = report.content(self._records.head, told["report"], told["complete"], told["interrupted"], told["written"])
         replace(report.path_for(self._records.options.report_path, self._records.run), content)
 
@@ -172,7 +172,7 @@ class Writer:
         if reason:
             self._tell({"failed": what, "reason": reason})
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, message: JsonObject) -> None:
         try:
             self._orders.sendall(encode(message))
         except OSError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, JsonObject, encode
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -32,7 +32,7 @@ class WriterQueue:
         self._connection = connection
         self._failed = failed
         self._reader = FrameReader(REPORT_LIMIT)
-        self._pending: dict[str, Message] = {}
+        self._pending: dict[str, JsonObject] = {}
         """By a name that says which later one takes its place; in the order in which they are sent."""
         self._partial = bytearray()
         self._number = 0
@@ -52,7 +52,7 @@ class WriterQueue:
         """Whether the writer has all of it, or never will."""
         return self._gone or not (self._pending or self._partial)
 
-    def add(self, record: Message) -> None:
+    def add(self, record: JsonObject) -> None:
         """A line of the journal. Opened and done while the disk stood still, a lease leaves only the name of its host."""
         opened = self._pending.pop(f"opened/{record['done']}", None) if "done" in record else None
         if opened is not None:
@@ -63,12 +63,12 @@ class WriterQueue:
         else:
             self._put("", {"add": record})
 
-    def report(self, message: Message) -> None:
+    def report(self, message: JsonObject) -> None:
         """The report as it is now: one that is not sent yet is not sent any more."""
         self._pending.pop("report", None)
         self._put("report", {"report": message})
 
-    def end(self, record: Message) -> None:
+    def end(self, record: JsonObject) -> None:
         """The last line of the journal."""
         self._put("", {"end": record})
 
@@ -83,7 +83,7 @@ class WriterQueue:
             self._limit = self._loop.after(DISK_SECONDS, self._give_up)
         self._put("sync", {"sync": 0})
 
-    def _put(self, name: str, message: Message) -> None:
+    def _put(self, name: str, message: JsonObject) -> None:
         if self._gone:
             return
         self._number += 1
@@ -121,7 +121,7 @@ class WriterQueue:
         if not chunk:
             self._end()
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: JsonObject) -> None:
         if "failed" in message:
             self._failed(message["failed"], message["reason"])
         else:

@@ -30,7 +30,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.options impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient, announce, withdraw
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
@@ -74,7 +74,7 @@ class GuardedRun:
         self._pipes = RunPipes(lifeline, wake)
         self.client = GuardianClient(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
         self._after: AfterPlan | None = None
-        self._after_said: Message | None = None
+        self._after_said: JsonObject | None = None
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
@@ -141,10 +141,10 @@ class GuardedRun:
                 # It is gone: the next one that is met is told.
                 Channel(self._guardian).send({"op": "after", "after_kill": message})
 
-    def _after_message(self) -> Message | None:
+    def _after_message(self) -> JsonObject | None:
         return self._after.to_message() if self._after is not None else None
 
-    def _front(self) -> Message | None:
+    def _front(self) -> JsonObject | None:
         """The program whose end is the end of the run, as the guardian is told."""
         front = launcher.find(self._main.pid)
         return None if front is None else {"name": front.name, "pid": front.process.pid, "start": front.process.start}
@@ -329,7 +329,7 @@ class GuardedRun:
         if self.interrupted and self._workers is not None:
             self._workers.kill()
 
-    def _await_report(self) -> Message:
+    def _await_report(self) -> JsonObject:
         """The guardian's report: whole, or as far as it is there when the wait is over.
 
         Raises:
@@ -347,9 +347,9 @@ class GuardedRun:
         if "report" not in message:
             self._say(f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s. {self._signals.effects}")
             message = self._await_orders(channel, silence, message)
-        return t.cast(Message, message["report"])
+        return t.cast(JsonObject, message["report"])
 
-    def _await_orders(self, channel: Channel, silence: Silence, message: Message) -> Message:
+    def _await_orders(self, channel: Channel, silence: Silence, message: JsonObject) -> JsonObject:
         """The message with the report, asked for as it is when the wait is over. It is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
         deadline = time.monotonic() + message["grace"] + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
@@ -368,7 +368,7 @@ class GuardedRun:
             progress.clear()
         return message
 
-    def _announce_after(self, after: Message) -> float:
+    def _announce_after(self, after: JsonObject) -> float:
         """The moment when it is over at the latest. From here on a Ctrl-C is passed on to it, and the next one ends the wait."""
         self._signals.allow_one_more()
         self._say(
@@ -378,13 +378,13 @@ class GuardedRun:
         return time.monotonic() + t.cast(float, after["seconds"])
 
     @staticmethod
-    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> Message:
+    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> JsonObject:
         message = silence.end(progress.tick, deadline)
         if message is None:
             channel.send({"op": "report", "wait": False})
-            message = t.cast(Message, silence.end(progress.tick))
+            message = t.cast(JsonObject, silence.end(progress.tick))
             while "report" not in message:
-                message = t.cast(Message, silence.end(progress.tick))
+                message = t.cast(JsonObject, silence.end(progress.tick))
         return message
 
     @staticmethod

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
@@ -45,7 +45,7 @@ class Silence:
         self._clock = clock
         self._told = ""
 
-    def end(self, tick: t.Callable[[], None] = lambda: None, until: float | None = None) -> Message | None:
+    def end(self, tick: t.Callable[[], None] = lambda: None, until: float | None = None) -> JsonObject | None:
         """The next message; None at the moment `until`. `tick` is called now and then.
 
         Raises:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from hypothesis import strategies as st
 
 #: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
@@ -35,6 +36,11 @@ def report(**more: Any) -> dict[str, Any]:
         "seconds": 0.25,
         **more,
     }
+
+
+def kill_report(**more: Any) -> KillReport:
+    """The same as the guardian has it."""
+    return KillReport.from_message(report(**more))
 
 
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
@@ -68,6 +74,8 @@ REPORTS = st.builds(
     unreadable=st.integers(0, 3),
     escalated=st.booleans(),
 )
+
+KILL_REPORTS = REPORTS.map(KillReport.from_message)
 
 OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "trying", "under way"])
 

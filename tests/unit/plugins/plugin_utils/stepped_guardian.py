@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, JsonObject, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
@@ -73,13 +73,13 @@ class Peer:
         assert here.recv(1) == b""
         here.close()
         self.reader = FrameReader()
-        self.received: list[Message] = []
+        self.received: list[JsonObject] = []
         self.gone = False
 
-    def send(self, message: Message) -> None:
+    def send(self, message: JsonObject) -> None:
         self.socket.sendall(encode(message))
 
-    def read(self) -> list[Message]:
+    def read(self) -> list[JsonObject]:
         """What has come since the last time."""
         try:
             while True:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts, after_hosts
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import process, report
+from ..made_up_reports import kill_report, process
 
-CLEAN = LeaseResult(Outcome.CONFIRMED, report=report(gone=[process(2)]))
-SURVIVED = LeaseResult(Outcome.CONFIRMED, report=report(survivors=[process(2, ended=None)]))
+CLEAN = LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2)]))
+SURVIVED = LeaseResult(Outcome.CONFIRMED, report=kill_report(survivors=[process(2, ended=None)]))
 LEFT = LeaseResult(Outcome.LEFT, "kill_async is false")
 BROKEN_OFF = LeaseResult(Outcome.BROKEN_OFF, "a file transfer")
 NOT_BEGUN = LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent")

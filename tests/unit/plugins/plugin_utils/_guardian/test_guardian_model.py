@@ -9,7 +9,7 @@ import signal
 from collections import Counter
 from typing import Any
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -39,7 +39,7 @@ CHOICE = st.integers(0, 1000)
 class Life:
     """What the model knows of one lease."""
 
-    def __init__(self, holder: Peer, terms: Message) -> None:
+    def __init__(self, holder: Peer, terms: JsonObject) -> None:
         self.holder = holder
         self.terms = terms
         self.state = "open"  # open, detached, done, broken
@@ -231,11 +231,11 @@ class Histories(RuleBasedStateMachine):
                 if life.state in ("open", "detached"):
                     self.breaks(life, lost=False)
 
-    def say(self, peer: Peer, message: Message) -> None:
+    def say(self, peer: Peer, message: JsonObject) -> None:
         peer.send(message)
         self.settle()
 
-    def hear(self, peer: Peer) -> list[Message]:
+    def hear(self, peer: Peer) -> list[JsonObject]:
         """What it was told, but for what came of its broken leases."""
         others = []
         for message in peer.read():
@@ -254,12 +254,12 @@ class Histories(RuleBasedStateMachine):
             if not worker.gone:
                 assert all("granted" in message for message in self.keep(worker))
 
-    def keep(self, worker: Peer) -> list[Message]:
+    def keep(self, worker: Peer) -> list[JsonObject]:
         others = self.hear(worker)
         worker.received += others
         return others
 
-    def assert_tells_all(self, told: Message) -> None:
+    def assert_tells_all(self, told: JsonObject) -> None:
         """Each lease that is broken is told of, once, as what it is; no other is."""
         results = Counter(result["lease"] for result in told["results"])
         assert results == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})

@@ -23,12 +23,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order 
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, arguments_of, secrets_of_arguments
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask, name_of
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ..local_play import playing
-from ..made_up_reports import process, report
+from ..made_up_reports import kill_report, process
 
 CONNECTION = ConnectionSpec("ssh", {"password": "connectme", "port": 22}, "sh", {}, "sudo", {"become_pass": "becomeme"}, {"password": None})
 OPTIONS = kill_options.resolve()
@@ -124,14 +123,14 @@ def test_what_cannot_be_read_of_a_module_hides_all_values_and_loses_no_report(mo
 
     monkeypatch.setattr(kill_order, "hidden_parameters", fail)
     order = KillOrder("r", "l", CONNECTION, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True, action="x", arguments=(("a", "openses"),))
-    told = order.masked(KillReport.from_mapping(report(gone=[process(2, command="tool openses")])))
+    told = order.masked(kill_report(gone=[process(2, command="tool openses")]))
     assert [row.command for row in told.gone] == ["tool ********"]
 
 
 def test_passwords_of_the_connection_are_masked_in_reports_and_reasons():
     order = KillOrder("r", "l", CONNECTION, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True)
     assert order.masked_reason("login as connectme, becomeme failed at https://a:b@c/") == "login as ********, ******** failed at https://a:********@c/"
-    told = order.masked(KillReport.from_mapping(report(survivors=[process(2, command="sshpass -pconnectme", ended=None, reason="becomeme")])))
+    told = order.masked(kill_report(survivors=[process(2, command="sshpass -pconnectme", ended=None, reason="becomeme")]))
     assert [(row.command, row.reason) for row in told.survivors] == [("sshpass -p********", "********")]
 
 
@@ -187,5 +186,5 @@ def test_a_value_is_masked_within_a_word_and_over_several_words(command):
 def test_the_words_of_a_report_are_masked_one_by_one():
     command = "tool\0--db-password\0correct horse battery\0--level\x005"
     order = KillOrder("r", "l", CONNECTION, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True)
-    told = order.masked(KillReport.from_mapping(report(gone=[process(2, command=command)])))
+    told = order.masked(kill_report(gone=[process(2, command=command)]))
     assert [row.command for row in told.gone] == ["tool --db-password ******** --level 5"]

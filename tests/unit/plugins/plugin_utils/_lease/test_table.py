@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseResult, LeaseTable, LeaseTableError, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, LeaseTableError
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
