@@ -16,7 +16,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import PRIVATE
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
 
 _PROGRAM = '''\
 """ansible-playbook of the very ansible-core that was interrupted, run by treekill.remote after the kill."""
@@ -52,13 +52,13 @@ sys.exit(main())
 class AfterFiles:
     """The directory, mode 0700, and what is in it. To be removed when the run has ended."""
 
-    def __init__(self, parent: str, plan: JsonObject) -> None:
+    def __init__(self, parent: str, plan: AfterKillPlan) -> None:
         """Make it. Raises OSError when there is no room."""
         self._plan = plan
         self.directory = tempfile.mkdtemp(prefix="after-", dir=parent if os.path.isdir(parent) else None)
         self.program = self._write("ansible-playbook", _PROGRAM)
         self.outcome = os.path.join(self.directory, "outcome.json")
-        for name in plan["secrets"]:
+        for name in plan.secrets:
             os.mkfifo(os.path.join(self.directory, name), 0o600)
 
     def remove(self) -> None:
@@ -68,22 +68,22 @@ class AfterFiles:
     def arguments(self, run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> list[str]:
         """The words behind the program's name, with the files that they name."""
         variables = self._write("variables.yml", _variables(run, cause, tasks))
-        words = [word.replace(PRIVATE, self.directory) for word in self._plan["arguments"]]
+        words = [word.replace(PRIVATE, self.directory) for word in self._plan.arguments]
         words.append(f"--extra-vars=@{variables}")
-        if self._plan["are_playbooks"]:
+        if self._plan.are_playbooks:
             hosts = self._write("hosts", "".join(f"{host}\n" for host in tasks))
-            return [*words, f"--limit=@{hosts}", *self._plan["paths"]]
+            return [*words, f"--limit=@{hosts}", *self._plan.paths]
         self._link_neighbours()
-        return [*words, self._write("after_kill.yml", _play(self._plan["paths"]))]
+        return [*words, self._write("after_kill.yml", _play(self._plan.paths))]
 
     def environment(self) -> dict[str, str]:
         """What it has besides the run's own."""
-        return {name: value.replace(PRIVATE, self.directory) for name, value in self._plan["environment"].items()}
+        return {name: value.replace(PRIVATE, self.directory) for name, value in self._plan.environment.items()}
 
     def order(self, seconds: float) -> bytes:
         """What its program reads before everything else, from a pipe."""
-        secrets = {os.path.join(self.directory, name): secret for name, secret in self._plan["secrets"].items()}
-        return json.dumps({"path": self._plan["path"], "seconds": seconds, "secrets": secrets}).encode()
+        secrets = {os.path.join(self.directory, name): secret for name, secret in self._plan.secrets.items()}
+        return json.dumps({"path": self._plan.path, "seconds": seconds, "secrets": secrets}).encode()
 
     def _write(self, name: str, text: str) -> str:
         path = os.path.join(self.directory, name)
@@ -93,7 +93,7 @@ class AfterFiles:
 
     def _link_neighbours(self) -> None:
         """The folders beside the interrupted playbook, which core looks for beside a playbook: group_vars, host_vars, roles, plugins."""
-        with os.scandir(self._plan["basedir"]) as entries:
+        with os.scandir(self._plan.basedir) as entries:
             for entry in entries:
                 if entry.is_dir() and not entry.name.startswith("."):
                     os.symlink(entry.path, os.path.join(self.directory, entry.name))

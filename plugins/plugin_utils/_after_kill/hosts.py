@@ -13,10 +13,10 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTable
 
 

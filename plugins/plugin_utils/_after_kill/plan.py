@@ -24,7 +24,7 @@ from ansible.errors import AnsibleError, AnsibleOptionsError
 from ansible.parsing.vault import PromptVaultSecret
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import is_after_run
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import AfterOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
@@ -91,9 +91,22 @@ class AfterPlan:
         if context.CLIARGS.get("become_ask_pass"):
             self.secrets["become"] = str(play_context.become_pass or "")
 
-    def to_message(self) -> JsonObject:
-        """For the guardian, which knows nothing of this process but what is said."""
-        return {**dataclasses.asdict(self), "python": sys.executable, "path": [*sys.path], "directory": os.getcwd()}
+    def as_message(self) -> AfterKillPlan:
+        """Return the plan as the guardian gets it, which knows nothing else of this process."""
+        return AfterKillPlan(
+            files=self.files,
+            paths=self.paths,
+            are_playbooks=self.are_playbooks,
+            basedir=self.basedir,
+            arguments=self.arguments,
+            environment={**self.environment},
+            secrets={**self.secrets},
+            timeout=self.timeout,
+            grace=self.grace,
+            python=sys.executable,
+            path=tuple(sys.path),
+            directory=os.getcwd(),
+        )
 
 
 def plan_of(options: AfterOptions, loader: DataLoader, basedir: str, grace: float) -> AfterPlan | None:

@@ -12,6 +12,7 @@ An ansible-playbook of its own, guarded by a guardian of its own: when it is int
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import signal
 import typing as t
@@ -21,7 +22,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import ENVIRONMENT, read_outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import AfterProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, AfterKillReport, AfterKillState
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -45,7 +47,7 @@ class AfterRun:
         self._loop = loop
         self._parent = parent
         self._on_end = on_end
-        self._plan: JsonObject | None = None
+        self._plan: AfterKillPlan | None = None
         self._exempt: set[str] = set()
         self._hosts: AfterHosts | None = None
         self._files: AfterFiles | None = None
@@ -53,9 +55,10 @@ class AfterRun:
         self._limit: Timer | None = None
         self._started_at = 0.0
         self._ended_by = ""
-        self._told: JsonObject = {}
+        self._end: AfterKillReport | None = None
+        """How it went, once it has ended or could not be started."""
 
-    def intend(self, plan: JsonObject | None) -> None:
+    def intend(self, plan: AfterKillPlan | None) -> None:
         """What to run, or that there is nothing to run any more: said by the main process, as often as it likes."""
         self._plan = plan
 
@@ -84,34 +87,42 @@ class AfterRun:
         if self._plan is None or not hosts.tasks:
             return
         self._started_at = self._loop.clock()
-        bound = self._plan["timeout"] + self._plan["grace"] + _TO_END
+        bound = self._plan.timeout + self._plan.grace + _TO_END
         try:
             self._files = AfterFiles(self._parent, self._plan)
-            words = [self._plan["python"], self._files.program, *self._files.arguments(run, cause, hosts.tasks)]
-            self._process = AfterProcess(self._loop, words, self._environment(), self._plan["directory"], self._files.order(bound + _TO_END), self._ended)
+            words = [self._plan.python, self._files.program, *self._files.arguments(run, cause, hosts.tasks)]
+            self._process = AfterProcess(self._loop, words, self._environment(), self._plan.directory, self._files.order(bound + _TO_END), self._ended)
         except OSError as error:
-            self._conclude({"error": f"it could not be started: {error.strerror or error}"})
+            self._conclude(
+                AfterKillReport(AfterKillState.ENDED, self._plan.files, self._not_told(), {}, error=f"it could not be started: {error.strerror or error}")
+            )
             return
-        self._limit = self._loop.after(self._plan["timeout"], lambda: self._end_early(TIMED_OUT))
+        self._limit = self._loop.after(self._plan.timeout, lambda: self._end_early(TIMED_OUT))
 
     def interrupt(self) -> None:
         """Ctrl-C, passed on: also the second one, by which it skips its own grace."""
         self._end_early(INTERRUPTED)
 
-    def as_result(self) -> JsonObject | None:
-        """Return files, hosts and how it went; None where nothing was to be run. Times in seconds."""
+    def report(self) -> AfterKillReport | None:
+        """Return files, hosts and how it went; None where nothing was to be run."""
         if self._plan is None or (self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out):
             return None
         hosts = self._hosts or AfterHosts({}, {})
-        state = "wanted" if self.wanted else "under way" if self.busy else "ended" if self._told else "nowhere"
-        return {"state": state, "files": [*self._plan["files"]], "hosts": dict.fromkeys(hosts.tasks, ""), "left_out": hosts.left_out, **self._told}
+        if self._end is not None:
+            return dataclasses.replace(self._end, left_out=hosts.left_out)
+        state = AfterKillState.WANTED if self.wanted else AfterKillState.UNDER_WAY if self.busy else AfterKillState.NOWHERE
+        return AfterKillReport(state, self._plan.files, self._not_told(), hosts.left_out)
 
-    def progress(self) -> JsonObject | None:
-        """For who waits: where it runs, and for how many seconds at most; None when it does not run."""
+    def _not_told(self) -> dict[str, str]:
+        """Return its hosts before it has told anything of them."""
+        return dict.fromkeys(self._hosts.tasks if self._hosts else (), "")
+
+    def progress(self) -> AfterKillProgress | None:
+        """Return where it runs, and for how many seconds at most; None when it does not run."""
         if self._plan is None or self._hosts is None or not self.busy:
             return None
-        bound = self._plan["timeout"] + self._plan["grace"] + 2 * _TO_END
-        return {"files": [*self._plan["files"]], "hosts": [*self._hosts.tasks], "timeout": self._plan["timeout"], "seconds": bound}
+        bound = self._plan.timeout + self._plan.grace + 2 * _TO_END
+        return AfterKillProgress(self._plan.files, tuple(self._hosts.tasks), self._plan.timeout, bound)
 
     def _environment(self) -> dict[str, str]:
         files = t.cast(AfterFiles, self._files)
@@ -126,7 +137,7 @@ class AfterRun:
             self._ended_by = why
             if self._limit is not None:
                 self._limit.cancel()
-            self._limit = self._loop.after(self._plan["grace"] + _TO_END, self._kill)
+            self._limit = self._loop.after(self._plan.grace + _TO_END, self._kill)
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -137,12 +148,13 @@ class AfterRun:
         lines = collections.deque(output.decode(errors="replace").splitlines(), maxlen=_LINES)
         outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
         hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
-        self._conclude({"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]})
+        plan = t.cast(AfterKillPlan, self._plan)
+        self._conclude(AfterKillReport(AfterKillState.ENDED, plan.files, hosts, {}, status=status, ended_by=self._ended_by, output=tuple(lines)))
 
-    def _conclude(self, told: JsonObject) -> None:
+    def _conclude(self, end: AfterKillReport) -> None:
         if self._limit is not None:
             self._limit.cancel()
         if self._files is not None:
             self._files.remove()
-        self._told = {"seconds": self._loop.clock() - self._started_at, **told}
+        self._end = dataclasses.replace(end, seconds=self._loop.clock() - self._started_at)
         self._on_end()

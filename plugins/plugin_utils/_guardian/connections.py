@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, JsonObject, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import Request, read_request
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
@@ -27,6 +28,10 @@ _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _ROOM_PAUSE = 0.1
 """Seconds until it is tried again to take a connection for which there was no room."""
+
+
+class NotTheMainProcess(Exception):
+    """A worker, or a stranger, has sent a request that the main process alone may send."""
 
 
 class ClientConnection:
@@ -53,9 +58,9 @@ class ClientConnections:
     """All of them, from when each connects until it hangs up, or says what makes no sense."""
 
     def __init__(
-        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, JsonObject], None], gone: t.Callable[[ClientConnection], None]
+        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, Request, int | None], None], gone: t.Callable[[ClientConnection], None]
     ) -> None:
-        """`take` gets each message; it raises for one that is garbage. `gone` is told who has hung up, or was hung up on."""
+        """`take` gets each request with its number; it raises for one that makes no sense. `gone` gets what has hung up, or was hung up on."""
         self._loop = loop
         self._listener = listener
         self._take = take
@@ -82,14 +87,14 @@ class ClientConnections:
             self._listening = False
             self._loop.unwatch(self._listener.fileno())
 
-    def reply(self, client: ClientConnection, message: JsonObject) -> bool:
+    def reply(self, client: ClientConnection, frame: JsonObject) -> bool:
         """Send a reply. Whether the client can still read it.
 
         What the kernel does not take is sent when the client has read: nothing waits for a client that stands still.
         """
         if client.number not in self._connected or client.is_deaf:
             return False
-        client.unsent += encode(message)
+        client.unsent += encode(frame)
         self._send(client)
         return not client.is_deaf
 
@@ -151,11 +156,11 @@ class ClientConnections:
             if not chunk:
                 self._hang_up(client)
             else:
-                for message in client.reader.feed(chunk):
+                for frame in client.reader.feed(chunk):
                     if client.number in self._connected:
-                        self._take(client, message)
-        except (FrameError, LeaseTableError, KeyError, TypeError, ValueError, AttributeError):
-            # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
+                        self._take(client, *read_request(frame))
+        except (FrameError, LeaseTableError, NotTheMainProcess, UnicodeError):
+            # Garbage, a request that makes no sense here, or a name that is no Unicode: its sender is no worker of ours. What it holds is broken.
             self._hang_up(client)
 
     def _hang_up(self, client: ClientConnection) -> None:

@@ -34,7 +34,7 @@ class MessageError(FrameError):
 class JsonRecord:
     """Base of the frozen dataclasses that go from process to process.
 
-    Fields may be str, bool, int, float, None, an enum, another dataclass, a tuple of these, a dict from str to these, or Any, which is not checked.
+    Fields may be str, bool, int, float, None, an enum, another dataclass, a tuple of these, or a dict from str to these. Any is not checked.
     """
 
     @classmethod
@@ -71,7 +71,8 @@ def decode(kind: type[T], content: object) -> T:
 
 def encode(record: object) -> JsonObject:
     """Return a dataclass as a JSON object."""
-    return {field.name: _encoded(getattr(record, field.name)) for field in _fields_of(type(record))}
+    values = [(field, getattr(record, field.name)) for field in _fields_of(type(record))]
+    return {field.name: value if field.free else _encoded(value) for field, value in values}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +84,16 @@ class _Field:
     as_they_are: frozenset[type]
     """Types whose values need no check and no conversion."""
     decode: _Decode
+    free: bool
+    """Whether anything may stand there, which is written as it is."""
 
 
 _AS_THEY_ARE: dict[object, frozenset[type]] = {
     str: frozenset({str}),
     bool: frozenset({bool}),
     int: frozenset({int}),
-    # A float may be no number: it is looked at.
-    float: frozenset({int}),
+    # A float may be no number, and an int too large for one.
+    float: frozenset(),
     type(None): frozenset({type(None)}),
 }
 
@@ -110,7 +113,8 @@ def _field_of(kind: type, field: dataclasses.Field[t.Any], hint: t.Any) -> _Fiel
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     alternatives = t.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     as_they_are: set[type] = set().union(*(_AS_THEY_ARE.get(one, ()) for one in alternatives))
-    return _Field(field.name, required, frozenset(as_they_are), _decoder_of(hint, f"{kind.__name__}.{field.name}"))
+    free = hint is t.Any or t.Any in t.get_args(hint)
+    return _Field(field.name, required, frozenset(as_they_are), _decoder_of(hint, f"{kind.__name__}.{field.name}"), free)
 
 
 def _decoder_of(hint: t.Any, where: str) -> _Decode:
@@ -153,11 +157,18 @@ def _decoder_of_tuple(hints: tuple[t.Any, ...], where: str) -> _Decode:
 
 def _plain(kind: type, where: str, value: object) -> object:
     # True is an int to isinstance.
-    if type(value) is kind or (kind is float and type(value) is int):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise MessageError(f"{where} is no finite number")
-        return value
-    raise MessageError(f"{where} is {_kind_of(value)}, and no {kind.__name__}")
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise MessageError(f"{where} is {_kind_of(value)}, and no {kind.__name__}")
+    if kind is float and not _is_finite(t.cast(float, value)):
+        raise MessageError(f"{where} is no finite number")
+    return value
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False  # an int that no float holds
 
 
 def _list(value: object, where: str) -> list[t.Any] | tuple[t.Any, ...]:

@@ -20,7 +20,7 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import MessageError
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
@@ -56,7 +56,7 @@ class Courier:
             _be_courier(lease, write_end, at_once)
         os.close(write_end)
         os.set_blocking(self._pipe, False)
-        limit = PATIENCE + (0.0 if at_once else lease.terms["timeout"])
+        limit = PATIENCE + (0.0 if at_once else lease.terms.timeout)
         self._limit = loop.after(limit, lambda: self._give_up(limit))
         loop.watch(self._pipe, self._read)
 

@@ -14,7 +14,7 @@ import functools
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import merge
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -64,7 +64,7 @@ class Dispatcher:
 
     def send(self, lease: Lease) -> None:
         """Give the kill order for a lease that has just broken."""
-        pending = _PendingOrder(lease, give_up_at=self._loop.clock() + lease.terms["retry_for"])
+        pending = _PendingOrder(lease, give_up_at=self._loop.clock() + lease.terms.retry_for)
         self._pending[lease.lease] = pending
         self._started += 1
         if self._started <= _AT_ONCE:

@@ -28,7 +28,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import P
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, secrets_of_arguments, secrets_of_options
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
 
@@ -59,7 +61,7 @@ def carries_order(connection: ConnectionBase) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConnectionSpec:
+class ConnectionSpec(JsonRecord):
     """How to make one connection anew: names and resolved options of its plugins."""
 
     connection: str
@@ -148,10 +150,21 @@ class KillOrder:
     """Of the task: those that its module declares with no_log are masked in what the host reports."""
 
     @classmethod
-    def from_message(cls, order: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> KillOrder:
-        """From what `dataclasses.asdict` made of an order, its connection apart."""
-        lists: dict[str, t.Any] = {"interpreters": tuple(order["interpreters"]), "arguments": tuple((name, text) for name, text in order.get("arguments", ()))}
-        return cls(**{**order, "connection": ConnectionSpec(**connection), "options": KillOptions(**order["options"]), **lists})
+    def from_message(cls, order: object, connection: object) -> KillOrder:
+        """Make one from the JSON objects of `KillOrderTerms` and `ConnectionSpec`. Raises MessageError where one of them is none."""
+        terms = KillOrderTerms.from_message(order)
+        return cls(
+            run=terms.run,
+            lease=terms.lease,
+            connection=ConnectionSpec.from_message(connection),
+            options=terms.options,
+            interpreters=terms.interpreters,
+            becomes=terms.becomes,
+            pipelined=terms.pipelined,
+            show_arguments=terms.show_arguments,
+            action=terms.action,
+            arguments=terms.arguments,
+        )
 
     def carry_out(self, at_once: bool = False) -> KillReport:
         """Reach the host, run the kill pass there inside the task's become, and return what it reports.

@@ -12,9 +12,9 @@ A lease that was granted ends exactly once: it is done, or it is broken and then
 from __future__ import annotations
 
 import dataclasses
-import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult
 
 
 @dataclasses.dataclass
@@ -26,12 +26,13 @@ class Lease:
     """Which connection to the guardian took it."""
     host: str
     task: str
-    terms: dict[str, t.Any]
-    """What the guardian must know without opening the order: timeout and retry_for in seconds, local, and so on."""
+    terms: LeaseTerms
     order: str
-    """The kill order as JSON, with secrets in it; opened only by the courier."""
+    """`KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it."""
     reach: str = ""
-    """How to reach the host as JSON, with secrets in it; opened only by the courier."""
+    """`ConnectionSpec` as JSON text, likewise."""
+    worker: int = 0
+    """The pid of the worker that holds it."""
     detached: bool = False
     """The task has ended, the job goes on by itself: async with poll 0."""
     answered: bool = True

@@ -21,7 +21,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, RunReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, append
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
@@ -105,13 +105,13 @@ class RunRecorder:
 
     # The report.
 
-    def report(self, report: JsonObject, complete: bool) -> None:
+    def report(self, report: RunReport, complete: bool) -> None:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
         # An ordinary run of network devices, which nothing has interrupted, has nothing to tell.
-        news = report["results"] or self._interrupted and report["unguarded"]
+        news = report.results or self._interrupted and report.unguarded
         if self._queue is not None and self.records.options.report_path and news and not (complete and self._complete):
             self._complete = complete
-            self._queue.report({"report": report, "complete": complete, "interrupted": self._interrupted, "written": _now()})
+            self._queue.report({"report": report.to_message(), "complete": complete, "interrupted": self._interrupted, "written": _now()})
 
     def when_written(self, call: t.Callable[[], None]) -> None:
         """Call once, when all until now is on the disk or the disk has not answered in time."""

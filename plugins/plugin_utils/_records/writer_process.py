@@ -18,7 +18,8 @@ import signal
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, JsonObject, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, JsonObject, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import report
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
@@ -164,7 +165,7 @@ class Writer:
             self._try("journal", lambda: journal.end(message["end"]))
 
     def _write_report(self, told: JsonObject) -> None:
-        content = report.content(self._records.head, told["report"], told["complete"], told["interrupted"], told["written"])
+        content = report.content(self._records.head, RunReport.from_message(told["report"]), told["complete"], told["interrupted"], told["written"])
         replace(report.path_for(self._records.options.report_path, self._records.run), content)
 
     def _try(self, what: str, write: t.Callable[[], object]) -> None:
@@ -183,7 +184,7 @@ def _tried(write: t.Callable[[], object]) -> str:
     """Why it could not be written; empty when it was."""
     try:
         write()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, FrameError) as error:
         # A host may have sent what can't be written down.
         return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
     return ""

@@ -39,8 +39,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core import optio
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
@@ -274,8 +275,7 @@ def _leaves_a_process(run: Runner, client: Any) -> list[Any]:
 def _has_a_job(run: Runner, client: Any) -> list[Any]:
     """The lease of an asynchronous job that is polled lasts while other commands come and go."""
     lease = secrets.token_hex(4)
-    terms = _terms(client, lease)
-    held = client is not None and client.take(lease, terms)
+    held = client is not None and client.take(_request(client, lease))
     # Whoever carries out the order of that lease ends it.
     first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     polls = [run("echo not yet") for dummy in range(3)]
@@ -286,8 +286,7 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
 
 def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
-    terms = _terms(client, lease, end_async=True)
-    held = client is not None and client.take(lease, terms)
+    held = client is not None and client.take(_request(client, lease, end_async=True))
     # Whoever carries out the order of that lease ends it.
     first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     if held:
@@ -295,15 +294,12 @@ def _detaches(run: Runner, client: Any) -> list[Any]:
     return first
 
 
-def _terms(client: Any, lease: str, end_async: bool = False) -> dict[str, Any]:
-    if client is None:
-        return {}
+def _request(client: Any, lease: str, end_async: bool = False) -> LeaseRequest:
     connection = _connection()
-    reach = to_json(dataclasses.asdict(ConnectionSpec.from_connection(connection)))
+    reach = to_json(ConnectionSpec.from_connection(connection).to_message())
     command = Command(lease, becomes=False, pipelined=False, supervised=False)
-    terms = terms_of_command(client.run, _task(), connection, command, reach)
-    terms["terms"]["end_async"] = end_async
-    return terms
+    request = request_for_command(client.run, _task(), connection, command, reach)
+    return dataclasses.replace(request, terms=dataclasses.replace(request.terms, end_async=end_async))
 
 
 def _many(run: Runner, client: Any) -> list[Any]:

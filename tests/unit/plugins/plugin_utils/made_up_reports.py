@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 from hypothesis import strategies as st
 
 #: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
@@ -48,6 +50,12 @@ def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     return {
         "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "payload": False, **more,
     }  # fmt: skip
+
+
+def run_report(results: Sequence[dict[str, Any]] = (), cause: str = "SIGINT", unguarded: Sequence[dict[str, str]] = ()) -> RunReport:
+    """What the main process has of a guardian that tells these results."""
+    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": [*results], "unguarded": [*unguarded], "warnings": [], "after_kill": None}
+    return RunReport.from_message(message)
 
 
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:

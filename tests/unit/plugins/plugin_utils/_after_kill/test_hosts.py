@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts, after_hosts
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ..made_up_leases import terms
 from ..made_up_reports import kill_report, process
 
 CLEAN = LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2)]))
@@ -32,7 +33,7 @@ def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = (
     leases = LeaseTable()
     for number, (host, result) in enumerate(history):
         name = f"{number:08x}"
-        leases.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms={}, order="{}"))
+        leases.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}"))
         leases.broken(name, 1)
         if result is not None:
             leases.close(name, result)

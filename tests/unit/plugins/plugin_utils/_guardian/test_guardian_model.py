@@ -133,9 +133,9 @@ class Histories(RuleBasedStateMachine):
         if strangers:
             stranger = strangers[choice % len(strangers)]
             self.goes(stranger)
-            terms = self.lives[name].terms
-            message = {"op": operation, "lease": name, "lost": False, "wait": False, "host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": terms}
-            self.say(stranger, message)
+            taking = {"host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": self.lives[name].terms}
+            more = {"take": taking, "broken": {"lost": False, "wait": False}}.get(operation, {})
+            self.say(stranger, {"op": operation, "lease": name, **more})
             assert stranger.gone
 
     @rule(choice=CHOICE, garbage=st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\1x", None]))

@@ -22,10 +22,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import p
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import FirstWarning, UnguardedRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
+
+from .. import made_up_leases
 
 THREADS, EACH = 8, 60
 
@@ -50,14 +53,14 @@ def test_threads_of_a_worker_share_its_connection():
 
     def answer() -> None:
         for dummy in range(THREADS * EACH):
-            request = guardian.receive()
-            guardian.send({"granted": True, "late": False, "why": "", "number": request["number"]})
+            number = guardian.receive()["number"]
+            guardian.send({"granted": True, "late": False, "why": "", "number": number})
 
     client = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True)
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
-    terms = {"order": "x" * 20000}
-    threads = [threading.Thread(target=lambda: granted.extend(client.take("00000000", terms) for dummy in range(EACH))) for dummy in range(THREADS)]
+    request = made_up_leases.request(order="x" * 20000)
+    threads = [threading.Thread(target=lambda: granted.extend(client.take(request) for dummy in range(EACH))) for dummy in range(THREADS)]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
@@ -72,14 +75,15 @@ def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     here, there = socket.socketpair()
     client, guardian = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True), Channel(there)
     client._channel, client._owner = Channel(here), os.getpid()
+    asked = UnguardedRequest("web1", "a connection", "why")
     with pytest.raises(TimeoutError):
-        client._ask({"op": "unguarded"}, time.monotonic() + 0.01)
+        client._ask(asked, FirstWarning, time.monotonic() + 0.01)
     late = guardian.receive()["number"]
     # It reads again, and the worker asks for something else.
     client.page.ask_again_at = 0.0
     guardian.send({"first": True, "number": late})
     guardian.send({"first": False, "number": late + 1})
-    assert client._ask({"op": "unguarded"})["first"] is False
+    assert client._ask(asked, FirstWarning) == (FirstWarning(False), late + 1)
     assert client._answers == {}
     here.close()
     there.close()

@@ -12,10 +12,10 @@ import typing
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import kill_report, messages
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import kill_report, messages, run_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,9 @@ from ..made_up_reports import HOSTILE, process, report
 
 def kinds() -> list[type[JsonRecord]]:
     """All messages, and what they consist of."""
-    found = [kind for module in (messages, kill_report) for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, JsonRecord)]
+    found = [
+        kind for module in (messages, run_report, kill_report) for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, JsonRecord)
+    ]
     return sorted({kind for kind in found if dataclasses.is_dataclass(kind)}, key=lambda kind: kind.__name__)
 
 

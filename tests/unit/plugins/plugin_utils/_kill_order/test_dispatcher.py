@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import combine
 from hypothesis import given
 from hypothesis import strategies as st

@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_param
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import order as kill_order
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec, KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, arguments_of, secrets_of_arguments
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask, name_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,14 +148,14 @@ def test_arguments_that_cannot_be_looked_at_leave_the_task_guarded_and_its_comma
 
     task = GuardedTask("web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: {"a": Broken()})
     connection: Any = types.SimpleNamespace(transport="ssh")
-    order = json.loads(terms_of_command("r", task, connection, Command("l", becomes=False, pipelined=False, supervised=False), "{}")["order"])
+    order = json.loads(request_for_command("r", task, connection, Command("l", becomes=False, pipelined=False, supervised=False), "{}").order)
     assert (order["show_arguments"], order["arguments"]) == (False, [])
 
 
 def order_of(arguments: dict[str, Any]) -> dict[str, Any]:
     task = GuardedTask("web1", "a task", OPTIONS, (), show_arguments=True, arguments=lambda: arguments)
     connection: Any = types.SimpleNamespace(transport="ssh")
-    order: dict[str, Any] = json.loads(terms_of_command("r", task, connection, Command("l", False, False, False), "{}")["order"])
+    order: dict[str, Any] = json.loads(request_for_command("r", task, connection, Command("l", False, False, False), "{}").order)
     return order
 
 

@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, LeaseTableError
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from ..made_up_leases import terms
 
 HOLDERS = st.integers(1, 4)
 OUTCOMES = st.sampled_from(Outcome)
 
 
 def lease_of(name: str, holder: int) -> Lease:
-    return Lease(lease=name, holder=holder, host="web1", task="a task", terms={}, order="{}")
+    return Lease(lease=name, holder=holder, host="web1", task="a task", terms=terms(), order="{}")
 
 
 class Histories(RuleBasedStateMachine):

@@ -180,7 +180,7 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
         "            assert len(said) < 4096\n"
         "courier.KillOrder = Flooded\n"
         "courier._bound_memory()\n"
-        "lease = courier.Lease('00000001', 1, 'web1', 'a task', {}, '1', '1')\n"
+        "lease = courier.Lease('00000001', 1, 'web1', 'a task', None, '1', '1')\n"
         "print(json.dumps(courier._carry_out(lease, False).to_message()))\n"
     )
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"}
