@@ -46,6 +46,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Detached, Done
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import note_without_guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
@@ -198,7 +199,7 @@ class GuardianClient:
                 self._connected(time.monotonic() + _PATIENCE)
                 self._tell(request)
         if self._channel is None:
-            record = {"done" if isinstance(request, LeaseDone) else "detached": request.lease}
+            record = Done(request.lease) if isinstance(request, LeaseDone) else Detached(request.lease)
             note_without_guardian(self.records or resolve_records(), self.run, record)
 
     def _tell(self, request: Request) -> None:

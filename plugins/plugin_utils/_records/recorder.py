@@ -20,10 +20,21 @@ import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, RunReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, append
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import append
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Closed,
+    Controller,
+    Detached,
+    Done,
+    Interrupted,
+    JournalRecord,
+    Opened,
+    Over,
+    RunHead,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import WriterQueue
 
@@ -66,27 +77,27 @@ class RunRecorder:
 
     def opened(self, lease: Lease) -> None:
         """Right after the answer: what is written down late is not known of a controller that was lost."""
-        self._add({"opened": lease.lease, "host": lease.host})
+        self._add(Opened(lease.lease, lease.host))
 
     def done(self, lease: str) -> None:
         """Record that the command of a lease has returned."""
-        self._add({"done": lease})
+        self._add(Done(lease))
 
     def detached(self, lease: str) -> None:
         """Record that an asynchronous job outlives its task."""
-        self._add({"detached": lease})
+        self._add(Detached(lease))
 
     def interrupted(self, cause: str) -> None:
         """Record the interruption of the run."""
         self._interrupted = _now()
-        self._add({"interrupted": cause, "at": self._interrupted})
+        self._add(Interrupted(cause, self._interrupted))
 
     def closed(self, closed: t.Sequence[tuple[Lease, LeaseResult]]) -> None:
         """Record what became of these leases: all that are closed, of which those are written that are new."""
         for lease, result in closed[self._closed :]:
             report = result.report
-            counts = {"ended": len(report.gone) if report else 0, "survivors": len(report.survivors) if report else 0}
-            self._add({"settled": lease.lease, "outcome": result.outcome.value, **counts, "at": _now()})
+            ended, survivors = (len(report.gone), len(report.survivors)) if report else (0, 0)
+            self._add(Closed(lease.lease, result.outcome, ended, survivors, _now()))
         self._closed = len(closed)
 
     def over(self, loop: Loop) -> None:
@@ -94,12 +105,12 @@ class RunRecorder:
         queue = self._queue
         if queue is not None:
             if self.records.options.journal_path:
-                queue.end({"over": "interrupted" if self._interrupted else "finished", "at": _now()})
+                queue.end(Over("interrupted" if self._interrupted else "finished", _now()))
             deadline = loop.clock() + _LAST_SECONDS
             loop.after(_LAST_SECONDS, lambda: None)
             loop.run_while(lambda: not queue.empty and loop.clock() < deadline)
 
-    def _add(self, record: dict[str, t.Any]) -> None:
+    def _add(self, record: JournalRecord) -> None:
         if self._queue is not None and self.records.options.journal_path:
             self._queue.add(record)
 
@@ -111,7 +122,7 @@ class RunRecorder:
         news = report.results or self._interrupted and report.unguarded
         if self._queue is not None and self.records.options.report_path and news and not (complete and self._complete):
             self._complete = complete
-            self._queue.report({"report": report.to_message(), "complete": complete, "interrupted": self._interrupted, "written": _now()})
+            self._queue.report(ReportOrder(report, complete, self._interrupted, _now()))
 
     def when_written(self, call: t.Callable[[], None]) -> None:
         """Call once, when all until now is on the disk or the disk has not answered in time."""
@@ -126,20 +137,20 @@ class RunRecorder:
             self.warnings.append(self.records.warning(what, reason))
 
 
-def _head(pid: int) -> dict[str, t.Any]:
-    """Who runs what. Of the command line only what names files: the rest may hold secrets."""
-    controller = Controller.here()
+def _head(pid: int) -> RunHead:
+    """Return who runs what. Of the command line only what names files: the rest may hold secrets."""
     program = os.path.basename(sys.argv[0])
     playbooks = command_line().get("args") or () if program == "ansible-playbook" else ()
-    return {
-        "began": _now(),
-        "user": _user(),
-        "controller": {"host": controller.host, "boot": controller.boot},
-        "pid": pid,
-        "program": program,
-        "playbooks": [os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook) for playbook in _listed(playbooks)],
-        "inventory": [str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(command_line().get("inventory") or ())],
-    }
+    inventory = command_line().get("inventory") or ()
+    return RunHead(
+        began=_now(),
+        user=_user(),
+        controller=Controller.here(),
+        pid=pid,
+        program=program,
+        playbooks=tuple(os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook) for playbook in _listed(playbooks)),
+        inventory=tuple(str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(inventory)),
+    )
 
 
 def _listed(value: object) -> list[object]:
@@ -153,7 +164,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def note_without_guardian(options: RecordOptions, run: str, record: JsonObject) -> None:
+def note_without_guardian(options: RecordOptions, run: str, record: JournalRecord) -> None:
     """Add a line to the journal where there is no guardian that could. What can't be written is not known of the run.
 
     Directly, and not by another process: where no guardian can be had, it is mostly since there can be no other process.
@@ -165,7 +176,7 @@ def note_without_guardian(options: RecordOptions, run: str, record: JsonObject) 
 
 def end_without_guardian(options: RecordOptions, run: str) -> None:
     """Note that the run has come to its own end. What is open in the journal by then has not returned, as far as anybody knows."""
-    note_without_guardian(options, run, {"over": "finished", "at": _now()})
+    note_without_guardian(options, run, Over("finished", _now()))
 
 
 def _now() -> str:

@@ -11,29 +11,23 @@ from __future__ import annotations
 
 import json
 import os
-import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import ReportedProcess
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease, RunReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import RunHead
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
 
 SCHEMA = "https://raw.githubusercontent.com/treekill/remote/main/docs/report.schema.json"
 
 VERSION = 1
 
 
-def content(head: t.Mapping[str, t.Any], report: RunReport, complete: bool, interrupted: str | None, written: str) -> bytes:
-    """The file's content.
-
-    Args:
-        head: of the run, as in the journal: began, user, controller, pid, program, playbooks, inventory.
-        report: what the guardian tells the main process.
-        complete: whether nothing more will come.
-        interrupted: when the run was interrupted, in UTC; None if it was not, and commands did not return.
-        written: now.
-    """
-    run = {"run": report.run, "cause": report.cause or None, **head}
-    times = {"interrupted": interrupted, "written": written, "complete": complete}
+def content(head: RunHead, order: ReportOrder) -> bytes:
+    """Return the content of the file."""
+    report = order.report
+    run = {"run": report.run, "cause": report.cause or None, **head.to_message()}
+    times = {"interrupted": order.interrupted, "written": order.written, "complete": order.complete}
     unprotected = [entry.to_message() for entry in report.unguarded]
     trees = [_tree(result) for result in report.results]
     whole = {"$schema": SCHEMA, "version": VERSION, **run, **times, "unprotected": unprotected, "trees": trees}

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import report as report_file
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def written(results, cause="SIGINT", complete=True, interrupted="2026-01-01T00:00:01Z", unguarded=()) -> dict:
-    return json.loads(report_file.content(HEAD, run_report(results, cause, unguarded), complete, interrupted, "2026-01-01T00:00:02Z"))
+    return json.loads(report_file.content(HEAD, ReportOrder(run_report(results, cause, unguarded), complete, interrupted, "2026-01-01T00:00:02Z")))
 
 
 def test_the_schema_is_one_and_says_where_it_is_published():
