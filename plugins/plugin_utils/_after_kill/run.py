@@ -23,7 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcom
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import AfterProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, AfterKillReport, AfterKillState
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, AfterKillReport, AfterKillState, HostEnding
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -113,9 +113,9 @@ class AfterRun:
         state = AfterKillState.WANTED if self.wanted else AfterKillState.UNDER_WAY if self.busy else AfterKillState.NOWHERE
         return AfterKillReport(state, self._plan.files, self._not_told(), hosts.left_out)
 
-    def _not_told(self) -> dict[str, str]:
+    def _not_told(self) -> dict[str, HostEnding]:
         """Return its hosts before it has told anything of them."""
-        return dict.fromkeys(self._hosts.tasks if self._hosts else (), "")
+        return dict.fromkeys(self._hosts.tasks if self._hosts else (), HostEnding.NOT_TOLD)
 
     def progress(self) -> AfterKillProgress | None:
         """Return where it runs, and for how many seconds at most; None when it does not run."""
@@ -147,7 +147,7 @@ class AfterRun:
         self._process = None
         lines = collections.deque(output.decode(errors="replace").splitlines(), maxlen=_LINES)
         outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
-        hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
+        hosts = {host: outcome.get(host, HostEnding.NOT_TOLD) for host in t.cast(AfterHosts, self._hosts).tasks}
         plan = t.cast(AfterKillPlan, self._plan)
         self._conclude(AfterKillReport(AfterKillState.ENDED, plan.files, hosts, {}, status=status, ended_by=self._ended_by, output=tuple(lines)))
 

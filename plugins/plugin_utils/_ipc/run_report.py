@@ -110,14 +110,23 @@ class AfterKillState(enum.Enum):
     """There is no host for it."""
 
 
+class HostEnding(enum.Enum):
+    """How the run after the kill ended on a host."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    NOT_TOLD = ""
+    """No play of it came to the host, or it was ended before it could tell."""
+
+
 @dataclasses.dataclass(frozen=True)
 class AfterKillReport(JsonRecord):
     """The run after the kill as the report of a run has it."""
 
     state: AfterKillState
     files: tuple[str, ...]
-    hosts: dict[str, str]
-    """Host to how it ended there: C(ok), C(failed) or C(unreachable); empty where that is not known."""
+    hosts: dict[str, HostEnding]
     left_out: dict[str, str]
     """Host to the reason why it is not run there."""
     seconds: float = 0.0

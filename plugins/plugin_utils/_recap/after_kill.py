@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState, HostEnding
 
 _NAMES = 10
 """Hosts that are named for each ending; of more, the rest is counted."""
@@ -50,9 +50,10 @@ def _course(name: str, report: AfterKillReport) -> AfterLine | None:
         return None
     if report.error:
         return AfterLine(f"{name} was not run on {_named(report.hosts)}: {report.error}", True)
-    good = report.status == 0 and not report.ended_by and all(ending == "ok" for ending in report.hosts.values())
+    good = report.status == 0 and not report.ended_by and all(ending is HostEnding.OK for ending in report.hosts.values())
     how = f"was interrupted ({report.ended_by})" if report.ended_by else "ended" if report.status == 0 else f"FAILED ({_status(report.status)})"
-    endings = "; ".join(f"{ending or 'not told'}: {_named(hosts)}" for ending, hosts in sorted(_grouped(report.hosts).items()))
+    texts = {host: ending.value for host, ending in report.hosts.items()}
+    endings = "; ".join(f"{text or 'not told'}: {_named(hosts)}" for text, hosts in sorted(_grouped(texts).items()))
     return AfterLine(f"{name} {how} after {report.seconds:.1f} s, {endings}", not good)
 
 

@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.files 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import PRIVATE
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import AfterOptions, resolve_after
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState, HostEnding
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.after_kill import after_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -123,7 +123,7 @@ def test_the_names_of_tasks_arrive_as_they_are(tmp_path, names):
 
 
 def told(**more):
-    known = {"state": AfterKillState.ENDED, "files": ("after.yml",), "hosts": {"web1": "ok"}, "left_out": {}, "seconds": 1.0, "output": ("PLAY",)}
+    known = {"state": AfterKillState.ENDED, "files": ("after.yml",), "hosts": {"web1": HostEnding.OK}, "left_out": {}, "seconds": 1.0, "output": ("PLAY",)}
     return AfterKillReport(**{**known, **more})
 
 
@@ -142,8 +142,8 @@ def test_what_went_well_is_one_line():
         ({"status": 2}, "FAILED (exit status 2)"),
         ({"status": -9}, "FAILED (signal 9)"),
         ({"ended_by": "Ctrl-C", "status": 99}, "was interrupted (Ctrl-C)"),
-        ({"hosts": {"web1": ""}}, "not told: web1"),
-        ({"hosts": {"web1": "failed"}}, "failed: web1"),
+        ({"hosts": {"web1": HostEnding.NOT_TOLD}}, "not told: web1"),
+        ({"hosts": {"web1": HostEnding.FAILED}}, "failed: web1"),
     ],
 )
 def test_what_did_not_is_bad_news_with_its_output(more, says):
@@ -164,6 +164,6 @@ def test_who_is_left_out_is_named():
 
 
 def test_of_many_hosts_some_are_named():
-    line = after_lines(told(hosts={f"web{number:03}": "ok" for number in range(200)}))[0].text
+    line = after_lines(told(hosts={f"web{number:03}": HostEnding.OK for number in range(200)}))[0].text
     assert "web009 and 190 more" in line
     assert "web010" not in line
