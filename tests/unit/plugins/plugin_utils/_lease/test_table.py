@@ -110,7 +110,7 @@ class Histories(RuleBasedStateMachine):
                 self.leases.close(name, LeaseResult(outcome))
 
     @invariant()
-    def the_ledger_says_what_happened(self):
+    def the_table_says_what_happened(self):
         def in_state(*states: str) -> list[str]:
             return sorted(name for name, state in self.state.items() if state in states)
 
