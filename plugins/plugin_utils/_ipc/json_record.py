@@ -57,13 +57,13 @@ def decode(kind: type[T], content: object) -> T:
     if not isinstance(content, dict):
         raise MessageError(f"{name} is {_kind_of(content)}, and no object")
     values: dict[str, t.Any] = {}
-    for field in _fields_of(kind):
-        if field.name in content:
-            value = content[field.name]
-            # A report has thousands of processes: most members are what they are, and need no call.
-            values[field.name] = value if type(value) in field.as_they_are else field.decode(value)
-        elif field.required:
-            raise MessageError(f"{name} has no {field.name}")
+    # A report has thousands of processes: most members are what they are, and need no call.
+    for key, required, as_they_are, decode_value, dummy in _fields_of(kind):
+        if key in content:
+            value = content[key]
+            values[key] = value if type(value) in as_they_are else decode_value(value)
+        elif required:
+            raise MessageError(f"{name} has no {key}")
     if len(values) < len(content):
         raise MessageError(f"{name} has the unknown key {min(map(str, content.keys() - values.keys()))!r}")
     return kind(**values)
@@ -75,8 +75,7 @@ def encode(record: object) -> JsonObject:
     return {field.name: value if field.free else _encoded(value) for field, value in values}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Field:
+class _Field(t.NamedTuple):
     """One field of a dataclass, and the key of that name."""
 
     name: str
