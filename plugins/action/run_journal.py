@@ -65,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             **result,
             "changed": changed,
             "path": directory,
-            "runs": [journal.told(entry, arguments["host"]) for entry in wanted],
+            "runs": [journal.as_result(entry, arguments["host"]) for entry in wanted],
         }
 
     def _mark(self, directory: str, arguments: t.Mapping[str, t.Any]) -> bool:

@@ -90,7 +90,7 @@ def _who_listens(path: Path, row: str) -> int:
 
 def _orders(lab: Lab) -> list[dict[str, Any]]:
     """What workers send, made as they make it: all options of an ssh connection, its shell and sudo."""
-    reach_of, options, orders = product("_kill_order.order").Reach.of, product("_core.options").resolve(), []
+    spec_of, options, orders = product("_kill_order.order").ConnectionSpec.from_connection, product("_core.options").resolve(), []
     for number in range(_LEASES):
         lease, name = secrets.token_hex(4), f"host{number}"
         order = {
@@ -102,7 +102,7 @@ def _orders(lab: Lab) -> list[dict[str, Any]]:
             "pipelined": False,
             "show_arguments": True,
         }
-        reach = product("_ipc.framing").to_json(dataclasses.asdict(reach_of(_connection(lab, name))))
+        reach = product("_ipc.framing").to_json(dataclasses.asdict(spec_of(_connection(lab, name))))
         terms = {"run": order["run"], "timeout": options.timeout, "retry_for": options.retry_for, "keep": False, "end_async": False, "local": False}
         terms.update(cut=False, supervised=True, transfer=False)
         texts = {"order": json.dumps(order), "reach": reach}

@@ -16,7 +16,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import PRIVATE
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
 
 _PROGRAM = '''\
 """ansible-playbook of the interrupted ansible-core, run by treekill.remote after the kill."""
@@ -54,7 +54,7 @@ sys.exit(main())
 class AfterFiles:
     """The directory, mode 0700, and its content. Remove it when the run has ended."""
 
-    def __init__(self, parent: str, plan: Message) -> None:
+    def __init__(self, parent: str, plan: AfterKillPlan) -> None:
         """Make the directory. Raises OSError if the disk is full."""
         self._plan = plan
         self.directory = tempfile.mkdtemp(
@@ -62,7 +62,7 @@ class AfterFiles:
         )
         self.program = self._write("ansible-playbook", _PROGRAM)
         self.outcome = os.path.join(self.directory, "outcome.json")
-        for name in plan["secrets"]:
+        for name in plan.secrets:
             os.mkfifo(os.path.join(self.directory, name), 0o600)
 
     def remove(self) -> None:
@@ -72,29 +72,29 @@ class AfterFiles:
     def arguments(self, run: str, cause: str, tasks: t.Mapping[str, t.Sequence[str]]) -> list[str]:
         """Return the program's arguments, and write the files that they name."""
         variables = self._write("variables.yml", _variables(run, cause, tasks))
-        words = [word.replace(PRIVATE, self.directory) for word in self._plan["arguments"]]
+        words = [word.replace(PRIVATE, self.directory) for word in self._plan.arguments]
         words.append(f"--extra-vars=@{variables}")
-        if self._plan["are_playbooks"]:
+        if self._plan.are_playbooks:
             hosts = self._write("hosts", "".join(f"{host}\n" for host in tasks))
-            return [*words, f"--limit=@{hosts}", *self._plan["paths"]]
+            return [*words, f"--limit=@{hosts}", *self._plan.paths]
         self._link_neighbours()
-        return [*words, self._write("after_kill.yml", _play(self._plan["paths"]))]
+        return [*words, self._write("after_kill.yml", _play(self._plan.paths))]
 
     def environment(self) -> dict[str, str]:
         """Return the variables that it gets besides those of the interrupted run."""
         return {
             name: value.replace(PRIVATE, self.directory)
-            for name, value in self._plan["environment"].items()
+            for name, value in self._plan.environment.items()
         }
 
     def order(self, seconds: float) -> bytes:
         """Return the order that its program reads first, from a pipe."""
         secrets = {
             os.path.join(self.directory, name): secret
-            for name, secret in self._plan["secrets"].items()
+            for name, secret in self._plan.secrets.items()
         }
         return json.dumps(
-            {"path": self._plan["path"], "seconds": seconds, "secrets": secrets}
+            {"path": self._plan.path, "seconds": seconds, "secrets": secrets}
         ).encode()
 
     def _write(self, name: str, text: str) -> str:
@@ -108,7 +108,7 @@ class AfterFiles:
 
         Core looks for group_vars, host_vars, roles and plugins beside a playbook.
         """
-        with os.scandir(self._plan["basedir"]) as entries:
+        with os.scandir(self._plan.basedir) as entries:
             for entry in entries:
                 if entry.is_dir() and not entry.name.startswith("."):
                     os.symlink(entry.path, os.path.join(self.directory, entry.name))

@@ -13,13 +13,11 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import (
-        Ledger,
-        Settlement,
-    )
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,26 +30,26 @@ class AfterHosts:
     left_out: dict[str, str]
 
 
-def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
-    """Return the hosts, from a ledger without pending orders.
+def after_hosts(leases: LeaseTable, exempt: t.Container[str]) -> AfterHosts:
+    """Return the hosts, from a table without pending orders.
 
     Args:
-        ledger: of the run.
+        leases: of the run.
         exempt: leases that no interruption has broken, but a task's C(timeout).
     """
     tasks: dict[str, list[str]] = collections.defaultdict(list)
     left_out: dict[str, str] = {}
-    for lease, settlement in ledger.settled:
-        reason = _not_clean(settlement)
+    for lease, result in leases.closed:
+        reason = _not_clean(result)
         if reason:
             left_out[lease.host] = reason
         if (
-            settlement.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN)
+            result.outcome not in (Outcome.LEFT, Outcome.NOT_BEGUN)
             and lease.lease not in exempt
             and lease.task not in tasks[lease.host]
         ):
             tasks[lease.host].append(lease.task)
-    for lease in ledger.unsettled:
+    for lease in leases.unclosed:
         left_out[lease.host] = "its end is not confirmed"
         tasks[lease.host].append(lease.task)
     interrupted = {host: names for host, names in tasks.items() if names}
@@ -65,9 +63,9 @@ def after_hosts(ledger: Ledger, exempt: t.Container[str]) -> AfterHosts:
     )
 
 
-def _not_clean(settlement: Settlement) -> str:
-    if settlement.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN):
+def _not_clean(result: LeaseResult) -> str:
+    if result.outcome in (Outcome.LEFT, Outcome.BROKEN_OFF, Outcome.NOT_BEGUN):
         return ""
-    if settlement.report is None:
+    if result.report is None:
         return "its end is not confirmed"
-    return "processes are still alive there" if settlement.report["survivors"] else ""
+    return "processes are still alive there" if result.report.survivors else ""

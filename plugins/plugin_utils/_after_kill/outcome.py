@@ -14,6 +14,8 @@ import json
 import os
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import HostEnding
+
 if t.TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
 
@@ -44,19 +46,20 @@ def leave_outcome(path: str, stats: AggregateStats) -> None:
     for host in stats.processed:
         counts = stats.summarize(host)
         outcome[str(host)] = (
-            "unreachable" if counts["unreachable"] else "failed" if counts["failures"] else "ok"
+            HostEnding.UNREACHABLE
+            if counts["unreachable"]
+            else HostEnding.FAILED
+            if counts["failures"]
+            else HostEnding.OK
         )
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(outcome, file)
+        json.dump({host: ending.value for host, ending in outcome.items()}, file)
 
 
-def read_outcome(path: str) -> dict[str, str]:
-    """Return host to C(ok), C(failed) or C(unreachable).
-
-    Hosts that no play has reached are missing.
-    """
+def read_outcome(path: str) -> dict[str, HostEnding]:
+    """Return how each host ended. Hosts that no play has reached are missing."""
     try:
         with open(path, encoding="utf-8") as file:
-            return {str(host): str(ending) for host, ending in json.load(file).items()}
+            return {str(host): HostEnding(ending) for host, ending in json.load(file).items()}
     except (OSError, ValueError):
         return {}  # the run was ended early

@@ -27,7 +27,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcom
     is_after_run,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import AfterOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
@@ -100,14 +100,22 @@ class AfterPlan:
         if context.CLIARGS.get("become_ask_pass"):
             self.secrets["become"] = str(play_context.become_pass or "")
 
-    def to_message(self) -> Message:
+    def as_message(self) -> AfterKillPlan:
         """Return the plan for the guardian, with all that it needs of this process."""
-        return {
-            **dataclasses.asdict(self),
-            "python": sys.executable,
-            "path": [*sys.path],
-            "directory": os.getcwd(),
-        }
+        return AfterKillPlan(
+            files=self.files,
+            paths=self.paths,
+            are_playbooks=self.are_playbooks,
+            basedir=self.basedir,
+            arguments=self.arguments,
+            environment={**self.environment},
+            secrets={**self.secrets},
+            timeout=self.timeout,
+            grace=self.grace,
+            python=sys.executable,
+            path=tuple(sys.path),
+            directory=os.getcwd(),
+        )
 
 
 def make_plan(

@@ -13,6 +13,7 @@ ends what it has started on hosts.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import signal
 import typing as t
@@ -27,7 +28,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.proces
     AfterProcess,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AfterKillProgress,
+    AfterKillReport,
+    AfterKillState,
+    HostEnding,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
@@ -59,7 +66,7 @@ class AfterRun:
         self._loop = loop
         self._parent = parent
         self._on_end = on_end
-        self._plan: Message | None = None
+        self._plan: AfterKillPlan | None = None
         self._exempt: set[str] = set()
         self._hosts: AfterHosts | None = None
         self._files: AfterFiles | None = None
@@ -67,9 +74,10 @@ class AfterRun:
         self._limit: Timer | None = None
         self._started_at = 0.0
         self._ended_by = ""
-        self._outcome: Message = {}
+        #: How it went, once it has ended or could not be started.
+        self._end: AfterKillReport | None = None
 
-    def intend(self, plan: Message | None) -> None:
+    def intend(self, plan: AfterKillPlan | None) -> None:
         """Set the plan; None cancels it. The main process may do so repeatedly."""
         self._plan = plan
 
@@ -98,11 +106,11 @@ class AfterRun:
         if self._plan is None or not hosts.tasks:
             return
         self._started_at = self._loop.clock()
-        bound = self._plan["timeout"] + self._plan["grace"] + _END_SECONDS
+        bound = self._plan.timeout + self._plan.grace + _END_SECONDS
         try:
             self._files = AfterFiles(self._parent, self._plan)
             words = [
-                self._plan["python"],
+                self._plan.python,
                 self._files.program,
                 *self._files.arguments(run, cause, hosts.tasks),
             ]
@@ -110,52 +118,57 @@ class AfterRun:
                 self._loop,
                 words,
                 self._environment(),
-                self._plan["directory"],
+                self._plan.directory,
                 self._files.order(bound + _END_SECONDS),
                 self._ended,
             )
         except OSError as error:
-            self._conclude({"error": f"it could not be started: {error.strerror or error}"})
+            self._conclude(
+                AfterKillReport(
+                    AfterKillState.ENDED,
+                    self._plan.files,
+                    self._not_told(),
+                    {},
+                    error=f"it could not be started: {error.strerror or error}",
+                )
+            )
             return
-        self._limit = self._loop.after(self._plan["timeout"], lambda: self._end_early(TIMED_OUT))
+        self._limit = self._loop.after(self._plan.timeout, lambda: self._end_early(TIMED_OUT))
 
     def interrupt(self) -> None:
         """Pass on Ctrl-C. A second one makes it skip its own grace."""
         self._end_early(INTERRUPTED)
 
-    def told(self) -> Message | None:
-        """Return files, hosts and how it went; None where nothing was to be run. In seconds."""
+    def report(self) -> AfterKillReport | None:
+        """Return files, hosts and how it went; None where nothing was to be run."""
         if self._plan is None or (
             self._hosts is not None and not self._hosts.tasks and not self._hosts.left_out
         ):
             return None
         hosts = self._hosts or AfterHosts({}, {})
-        return {
-            "state": self._state(),
-            "files": [*self._plan["files"]],
-            "hosts": dict.fromkeys(hosts.tasks, ""),
-            "left_out": hosts.left_out,
-            **self._outcome,
-        }
+        if self._end is not None:
+            return dataclasses.replace(self._end, left_out=hosts.left_out)
+        state = (
+            AfterKillState.WANTED
+            if self.wanted
+            else AfterKillState.UNDER_WAY
+            if self.busy
+            else AfterKillState.NOWHERE
+        )
+        return AfterKillReport(state, self._plan.files, self._not_told(), hosts.left_out)
 
-    def progress(self) -> Message | None:
+    def _not_told(self) -> dict[str, HostEnding]:
+        """Return its hosts before it has reported any of them."""
+        return dict.fromkeys(self._hosts.tasks if self._hosts else (), HostEnding.NOT_TOLD)
+
+    def progress(self) -> AfterKillProgress | None:
         """Return where it runs, and its limit in seconds; None if it is not running."""
         if self._plan is None or self._hosts is None or not self.busy:
             return None
-        bound = self._plan["timeout"] + self._plan["grace"] + 2 * _END_SECONDS
-        return {
-            "files": [*self._plan["files"]],
-            "hosts": [*self._hosts.tasks],
-            "timeout": self._plan["timeout"],
-            "seconds": bound,
-        }
-
-    def _state(self) -> str:
-        if self.wanted:
-            return "wanted"
-        if self.busy:
-            return "under way"
-        return "ended" if self._outcome else "nowhere"
+        bound = self._plan.timeout + self._plan.grace + 2 * _END_SECONDS
+        return AfterKillProgress(
+            self._plan.files, tuple(self._hosts.tasks), self._plan.timeout, bound
+        )
 
     def _environment(self) -> dict[str, str]:
         files = t.cast(AfterFiles, self._files)
@@ -172,7 +185,7 @@ class AfterRun:
             self._ended_by = why
             if self._limit is not None:
                 self._limit.cancel()
-            self._limit = self._loop.after(self._plan["grace"] + _END_SECONDS, self._kill)
+            self._limit = self._loop.after(self._plan.grace + _END_SECONDS, self._kill)
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -184,15 +197,27 @@ class AfterRun:
             output.decode(errors="replace").splitlines(), maxlen=_MAX_OUTPUT_LINES
         )
         outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
-        hosts = {host: outcome.get(host, "") for host in t.cast(AfterHosts, self._hosts).tasks}
+        hosts = {
+            host: outcome.get(host, HostEnding.NOT_TOLD)
+            for host in t.cast(AfterHosts, self._hosts).tasks
+        }
+        plan = t.cast(AfterKillPlan, self._plan)
         self._conclude(
-            {"hosts": hosts, "status": status, "ended_by": self._ended_by, "output": [*lines]}
+            AfterKillReport(
+                AfterKillState.ENDED,
+                plan.files,
+                hosts,
+                {},
+                status=status,
+                ended_by=self._ended_by,
+                output=tuple(lines),
+            )
         )
 
-    def _conclude(self, outcome: Message) -> None:
+    def _conclude(self, end: AfterKillReport) -> None:
         if self._limit is not None:
             self._limit.cancel()
         if self._files is not None:
             self._files.remove()
-        self._outcome = {"seconds": self._loop.clock() - self._started_at, **outcome}
+        self._end = dataclasses.replace(end, seconds=self._loop.clock() - self._started_at)
         self._on_end()

@@ -14,6 +14,7 @@ the gate; the guardian closes the gate, stops the worker, then looks for the not
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import typing as t
 
@@ -21,7 +22,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client i
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
-    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 
 _SSH = ("ansible.plugins.connection.ssh", "ansible_collections.treekill.remote.plugins.connection.ssh")
 """Modules of the plugins that start clients by the method below, and by no other. What another plugin does is not known."""
@@ -36,7 +38,7 @@ _SEND = "before_command"
 class Departure:
     """Watches one connection object, whose commands go out one after the other."""
 
-    def __init__(self, connection: ConnectionBase, link: Link) -> None:
+    def __init__(self, connection: ConnectionBase, link: GuardianClient) -> None:
         self._connection = connection
         self._link = link
         self._lease = ""
@@ -49,12 +51,12 @@ class Departure:
             self._start = getattr(connection, _START)
             vars(connection)[_START] = self._starting
 
-    def terms(self) -> dict[str, t.Any]:
-        """What the guardian has to know of it when a lease is taken."""
+    def added_to(self, command: Command) -> Command:
+        """Return the command with what the guardian has to know of its departure."""
         # Without a callback, each worker has a page of its own.
         if not self._link.announced:
-            return {}
-        return {"notes": _SEND in vars(self._connection), "client": self._client()}
+            return command
+        return dataclasses.replace(command, notes=_SEND in vars(self._connection), client=self._client())
 
     @contextlib.contextmanager
     def noted(self, lease: str) -> t.Iterator[None]:

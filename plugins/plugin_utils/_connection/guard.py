@@ -30,19 +30,21 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_s
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import in_first_shell
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported, missing
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import has_ways_of_its_own, is_for_devices, is_ssh, runs_here
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import Reach
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command, terms_of_transfer
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command, request_for_transfer
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import carried
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import Supervision, append_program, is_python, python_of
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import told
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import in_one_line
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
 
 Result = tuple[int, "bytes | str", "bytes | str"]
 """Core says bytes. There are plugins that return text (lxd, incus), and core takes it."""
@@ -91,7 +93,7 @@ class Recording:
     """The root of the last one."""
 
 
-def leash(connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable[[], GuardedTask]) -> Leash | None:
+def leash(connection: ConnectionBase, link: GuardianClient, task: GuardedTask | t.Callable[[], GuardedTask]) -> Leash | None:
     """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
 
     Args:
@@ -136,7 +138,7 @@ def _bytes(output: bytes | str) -> bytes:
 class Leash:
     """Stands between an action and its connection."""
 
-    def __init__(self, connection: ConnectionBase, link: Link, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
+    def __init__(self, connection: ConnectionBase, link: GuardianClient, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
         self._task = task
         self._connection = connection
         self._link = link
@@ -305,10 +307,9 @@ class Leash:
         if supervised and in_data and self._before_stdin:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
         job = _STARTS_JOB.search(cmd) if self.task.detaches else None
-        terms = self._terms_or_warning(Command(lease, becomes, bool(in_data), supervised, job[1] if job else "", payload=sudoable or supervised))
-        if terms is not None:
-            terms["terms"].update(self._departure.terms())
-        if terms is None or not self._link.take(lease, terms):
+        command = Command(lease, becomes, bool(in_data), supervised, job[1] if job else "", payload=sudoable or supervised)
+        request = self._request_or_warning(self._departure.added_to(command))
+        if request is None or not self._link.take(request):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
         if self._job and _JOB_HAS_ENDED.search(_bytes(result[1])):
@@ -334,7 +335,7 @@ class Leash:
         if not self._guarded or self._connection.transport == "local":
             return move(in_path, out_path, **more)
         lease = secrets.token_hex(4)
-        if not self._link.take(lease, terms_of_transfer(self._link.run, self.task.host, self.task.name)):
+        if not self._link.take(request_for_transfer(self._link.run, lease, self.task.host, self.task.name)):
             return move(in_path, out_path, **more)
         try:
             with self._signals_held(lease), transferring(lease):
@@ -377,9 +378,9 @@ class Leash:
         tried = self._break(lease, lost)
         if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
             # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
-            display.warning(f"treekill.remote: {told(tried)}")
+            display.warning(f"treekill.remote: {in_one_line(tried)}")
 
-    def _break(self, lease: str, lost: bool) -> dict[str, t.Any] | None:
+    def _break(self, lease: str, lost: bool) -> ReportedLease | None:
         """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
         return self._link.broken(lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS)
 
@@ -425,10 +426,10 @@ class Leash:
         options = self.task.options
         return self._guarded and options.supervise and options.children
 
-    def _terms_or_warning(self, command: Command) -> dict[str, t.Any] | None:
-        """The terms of the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
+    def _request_or_warning(self, command: Command) -> LeaseRequest | None:
+        """Return the request for the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
         try:
-            return terms_of_command(self._link.run, self.task, self._connection, command, self._reach())
+            return request_for_command(self._link.run, self.task, self._connection, command, self._reach())
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"there is no telling how to reach it again: {type(error).__name__}: {error}"
             self._link.unguarded(self.task.host, self._connection._load_name, reason)
@@ -440,7 +441,7 @@ class Leash:
         made_of = (connection._options, connection._shell._options, become, become._options if become else None, connection._play_context)
         if len(self._reach_of) != len(made_of) or any(mine is not now for mine, now in zip(self._reach_of, made_of, strict=True)):
             self._reach_of = made_of
-            self._reach_text = to_json(dataclasses.asdict(Reach.of(connection)))
+            self._reach_text = to_json(ConnectionSpec.from_connection(connection).to_message())
         return self._reach_text
 
     def _signals_held(self, lease: str) -> contextlib.AbstractContextManager[None]:

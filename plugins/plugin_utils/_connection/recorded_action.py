@@ -43,7 +43,7 @@ class RecordedAction(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""
-        task = GuardedTask.of(self, self._kill_arguments)
+        task = GuardedTask.from_action(self, self._kill_arguments)
         leashed = leash(self._connection, current(), task)
         note(guard_of(leashed, task))
         if leashed is None:

@@ -36,6 +36,6 @@ def guard_itself(connection: ConnectionBase) -> None:
 
     if carries_order(connection):
         return
-    task = GuardedTask.of_connection(connection)
+    task = GuardedTask.from_connection(connection)
     if task is not None:
         note(guard_of(leash(connection, current(), task), task))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process's link to its guardian: leases are taken and given back here.
+"""A process's client of its guardian: leases are taken and given back here.
 
 This file is private to the collection treekill.remote.
 """
@@ -17,7 +17,6 @@ import os
 import socket
 import threading
 import time
-import typing as t
 import uuid
 
 from ansible import constants as C
@@ -28,9 +27,26 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core import missi
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions, resolve_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message, WireError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    Answer,
+    FirstWarning,
+    Heard,
+    LeaseAnswer,
+    LeaseBroken,
+    LeaseDetached,
+    LeaseDone,
+    LeaseRequest,
+    Request,
+    Tried,
+    UnguardedRequest,
+    read_answer,
+    request_frame,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Detached, Done
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import note_without_guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
@@ -44,9 +60,6 @@ _LATE_SECONDS = 30.0
 _TURN = 0.1
 """Seconds for which one thread waits for its answer before another one may ask."""
 
-_RECORDED_AS = {"done": "done", "detach": "detached"}
-"""What is said of a lease, and the name of the line in the journal."""
-
 display = Display()
 
 
@@ -55,7 +68,7 @@ class Interrupted(AnsibleError):
 
 
 @dataclasses.dataclass
-class Link:
+class GuardianClient:
     """One for each process. Survives a guardian that dies: another one is started, and the user is warned."""
 
     run: str
@@ -69,35 +82,31 @@ class Link:
     _owner: int = 0
     _channel: Channel | None = None
     _asked: int = 0
-    _answers: dict[int, Message] = dataclasses.field(default_factory=dict)
-    """Answers that came while another thread waited for its own, by the number of the request."""
+    _answers: dict[int, JsonObject] = dataclasses.field(default_factory=dict)
+    """Frames of answers that came while another thread waited for its own, by the number of the request. That thread knows what its answer has to be."""
     _given_up: set[int] = dataclasses.field(default_factory=set)
     """Numbers of requests that nothing waits for any more: an answer that comes late is dropped."""
     _lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
     _warned: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
-    def of_parent(cls) -> Link:
+    def from_parent(cls) -> GuardianClient:
         """For a worker of a run whose main process has not started a guardian: the callback is not enabled."""
         main = identify(os.getppid())
         # All workers of the run have to come to the same id without having spoken to each other; no other run may.
         seed = f"{uuid.getnode()}/{socket.gethostname()}/{os.stat('/').st_ctime_ns}/{main.pid}/{main.start}"
         return cls(run=hashlib.sha256(seed.encode()).hexdigest()[:16], main=main, announced=False)
 
-    def take(self, lease: str, terms: Message) -> bool:
+    def take(self, request: LeaseRequest) -> bool:
         """Take a lease before its command goes out. False when no guardian can be had; the user was warned.
-
-        Args:
-            lease: the lease's id.
-            terms: the other members of the message, as `Guardian` reads them.
 
         Raises:
             Interrupted: the gate is closed.
         """
-        answer, reason = self._granted(lease, terms)
-        if answer is not None and not answer["granted"] and not answer["late"]:
-            raise Interrupted(f"The run was interrupted ({answer['why']}): nothing new is started on any host.")
-        if answer is not None and answer["granted"]:
+        answer, reason = self._granted(request)
+        if answer is not None and not answer.granted and not answer.late:
+            raise Interrupted(f"The run was interrupted ({answer.why}): nothing new is started on any host.")
+        if answer is not None and answer.granted:
             return True
         if self.page.gate_closed:
             raise Interrupted("The run was interrupted: nothing new is started on any host.")
@@ -105,20 +114,20 @@ class Link:
         self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
         return False
 
-    def _granted(self, lease: str, terms: Message) -> tuple[Message | None, str]:
-        """The guardian's answer to a request for a lease; None, with the reason, where there is none in time."""
+    def _granted(self, request: LeaseRequest) -> tuple[LeaseAnswer | None, str]:
+        """Return the guardian's answer to a request for a lease; None, with the reason, where there is none in time."""
         reason = "it was late before, and has not read since"
         if self.is_late:
             return None, reason
         deadline = time.monotonic() + _PATIENCE
         for attempt in ("the guardian at hand", "a new one"):
             try:
-                return self._ask({"op": "take", "lease": lease, "deadline": deadline, **terms}, deadline), "too late"
+                return self._ask(dataclasses.replace(request, deadline=deadline), LeaseAnswer, deadline)[0], "too late"
             except TimeoutError:
                 # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
-                self._tell({"op": "done", "lease": lease})
+                self._tell(LeaseDone(request.lease))
                 return None, f"{attempt} did not answer for {_PATIENCE:g} s"
-            except (OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer) as error:
+            except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer) as error:
                 self._drop()
                 reason = f"{attempt}: {error}"
         return None, reason
@@ -132,10 +141,10 @@ class Link:
         first = True
         if not self.is_late:
             try:
-                first = bool(self._ask({"op": "unguarded", "host": host, "connection": connection, "reason": reason})["first"])
+                first = self._ask(UnguardedRequest(host, connection, reason), FirstWarning)[0].first
             except TimeoutError:
                 pass  # it is told later, when it reads
-            except (OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer):
+            except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
                 self._drop()
         if first:
             self._show(
@@ -145,13 +154,13 @@ class Link:
 
     def done(self, lease: str) -> None:
         """The command has returned. Does not wait for an answer."""
-        self._tell_any({"op": "done", "lease": lease})
+        self._tell_any(LeaseDone(lease))
 
     def detach(self, lease: str) -> None:
         """The command has returned, having started a job that goes on by itself."""
-        self._tell_any({"op": "detach", "lease": lease})
+        self._tell_any(LeaseDetached(lease))
 
-    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> Message | None:
+    def broken(self, lease: str, lost: bool, wait: float = 0.0) -> ReportedLease | None:
         """The command has not returned.
 
         Args:
@@ -162,85 +171,85 @@ class Link:
         Returns:
             What came of the order, as the guardian reports it; None if that is not known yet.
         """
-        message = {"op": "broken", "lease": lease, "lost": lost, "wait": wait > 0}
         if wait <= 0 or self._channel is None or self.is_late:
-            self._tell({**message, "wait": False})
+            self._tell(LeaseBroken(lease, lost, wait=False))
             return None
         try:
             # One that does not even read is not waited for.
-            answer = self._awaited(self._ask(message)["number"], time.monotonic() + wait)
+            dummy, number = self._ask(LeaseBroken(lease, lost, wait=True), Heard)
+            return self._awaited(number, Tried, time.monotonic() + wait).tried
         except TimeoutError:
             return None
-        except (OSError, WireError):
+        except (OSError, FrameError):
             self._drop()
             return None
-        return t.cast("Message | None", answer["tried"])
 
     def done_at_exit(self, lease: str) -> None:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
-    def _tell_any(self, message: Message) -> None:
+    def _tell_any(self, request: LeaseDone | LeaseDetached) -> None:
         """Tell the guardian, or where it is gone the next one: the journal is to know it. Where there is none either, it is written down here."""
         mine = self._channel is not None and self._owner == os.getpid()
-        self._tell(message)
+        self._tell(request)
         if not mine or self._channel is not None or self.page.gate_closed:
             return
         if not self.is_late:
-            with contextlib.suppress(OSError, WireError, endpoint.RendezvousError, endpoint.WrongPeer):
+            with contextlib.suppress(OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
                 self._connected(time.monotonic() + _PATIENCE)
-                self._tell(message)
+                self._tell(request)
         if self._channel is None:
-            note_without_guardian(self.records or resolve_records(), self.run, {_RECORDED_AS[message["op"]]: message["lease"]})
+            record = Done(request.lease) if isinstance(request, LeaseDone) else Detached(request.lease)
+            note_without_guardian(self.records or resolve_records(), self.run, record)
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, request: Request) -> None:
         with self._lock:
             if self._channel is None or self._owner != os.getpid():
                 return
             try:
-                self._send(self._channel, message, time.monotonic() + _PATIENCE)
+                self._send(self._channel, request_frame(request), time.monotonic() + _PATIENCE)
             except TimeoutError:
                 pass  # what is left of it goes before the next message
             except OSError:
                 # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
                 self._drop()
 
-    def _ask(self, message: Message, deadline: float | None = None) -> Message:
-        """Send a request, and return its answer. Raises TimeoutError, after which the connection is as good as before."""
+    def _ask(self, request: Request, kind: type[Answer], deadline: float | None = None) -> tuple[Answer, int]:
+        """Send a request, and return its answer and its number. Raises TimeoutError, after which the connection is as good as before."""
         deadline = time.monotonic() + _PATIENCE if deadline is None else deadline
         with self._lock:
             channel = self._connected(deadline)
             self._asked += 1
             number = self._asked
-            self._send(channel, {**message, "number": number}, deadline)
+            self._send(channel, request_frame(request, number), deadline)
             try:
-                return self._next(number, deadline)
+                return read_answer(kind, self._next(number, deadline)), number
             except TimeoutError:
                 self._given_up.add(number)
                 self._note_late()
                 raise
 
-    def _awaited(self, number: int, deadline: float) -> Message:
-        """A later answer to the request of that number. Other threads of this process ask meanwhile."""
+    def _awaited(self, number: int, kind: type[Answer], deadline: float) -> Answer:
+        """Return a later answer to the request of that number. Other threads of this process ask meanwhile."""
         while True:
             with self._lock:
                 try:
-                    return self._next(number, min(deadline, time.monotonic() + _TURN))
+                    return read_answer(kind, self._next(number, min(deadline, time.monotonic() + _TURN)))
                 except TimeoutError:
                     if time.monotonic() >= deadline:
                         self._given_up.add(number)
                         raise
 
-    def _send(self, channel: Channel, message: Message, deadline: float) -> None:
+    def _send(self, channel: Channel, frame: JsonObject, deadline: float) -> None:
         channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0)
         try:
-            channel.send(message)
+            channel.send(frame)
         except (BlockingIOError, TimeoutError) as error:
             self._note_late()
             raise TimeoutError("the guardian does not read") from error
 
-    def _next(self, number: int, deadline: float) -> Message:
-        """The next answer to the request of that number; an answer to another request is kept for the thread that waits for it."""
+    def _next(self, number: int, deadline: float) -> JsonObject:
+        """Return the frame of the next answer to the request of that number; that to another request is kept for the thread that waits for it."""
         if self._channel is None:
             raise ConnectionResetError("the connection to the guardian was lost")
         channel = self._channel
@@ -325,38 +334,38 @@ class Link:
 
 
 class _Announced:
-    """The link of this process: set in the main process, inherited by its forks."""
+    """The client of this process: set in the main process, inherited by its forks."""
 
-    link: Link | None = None
+    client: GuardianClient | None = None
 
 
 def _in_child() -> None:
     """In each fork: another thread of the parent may have held the lock."""
-    if _Announced.link is not None:
-        _Announced.link._lock = threading.RLock()
+    if _Announced.client is not None:
+        _Announced.client._lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_in_child)
 
 
-def announce(link: Link) -> None:
-    """Make `link` the one that this process and its forks use."""
-    _Announced.link = link
+def announce(client: GuardianClient) -> None:
+    """Make `client` the one that this process and its forks use."""
+    _Announced.client = client
 
 
-def withdraw(link: Link) -> None:
-    """The run of `link` is over, and this process goes on."""
-    if _Announced.link is link:
-        _Announced.link = None
+def withdraw(client: GuardianClient) -> None:
+    """The run of `client` is over, and this process goes on."""
+    if _Announced.client is client:
+        _Announced.client = None
 
 
 def is_announced() -> bool:
     """Whether the main process of this run has a guardian: its callback is there."""
-    return _Announced.link is not None and _Announced.link.announced
+    return _Announced.client is not None and _Announced.client.announced
 
 
-def current() -> Link:
-    """The link of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
-    if _Announced.link is None:
-        _Announced.link = Link.of_parent()
-    return _Announced.link
+def current() -> GuardianClient:
+    """The client of this run: the announced one, or in a worker of a run without callback one to a guardian that its first lease starts."""
+    if _Announced.client is None:
+        _Announced.client = GuardianClient.from_parent()
+    return _Announced.client

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is connected to a guardian: workers, and the main process.
+"""The connections to a guardian: of workers, and of the main process.
 
 This file is private to the collection treekill.remote.
 """
@@ -16,8 +16,9 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, WireError, encode
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LedgerError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, JsonObject, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import Request, read_request
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
 _SPARE = 64
@@ -29,7 +30,11 @@ _ROOM_PAUSE = 0.1
 """Seconds until it is tried again to take a connection for which there was no room."""
 
 
-class Peer:
+class NotTheMainProcess(Exception):
+    """A worker, or a stranger, has sent a request that the main process alone may send."""
+
+
+class ClientConnection:
     """One connection: a worker, or the main process."""
 
     def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
@@ -49,20 +54,22 @@ class Peer:
         """The host and the id of the asynchronous job that it waits for, started by another task with poll 0."""
 
 
-class Peers:
+class ClientConnections:
     """All of them, from when each connects until it hangs up, or says what makes no sense."""
 
-    def __init__(self, loop: Loop, listener: socket.socket, take: t.Callable[[Peer, Message], None], gone: t.Callable[[Peer], None]) -> None:
-        """`take` gets each message; it raises for one that is garbage. `gone` is told who has hung up, or was hung up on."""
+    def __init__(
+        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, Request, int | None], None], gone: t.Callable[[ClientConnection], None]
+    ) -> None:
+        """`take` gets each request with its number; it raises for one that makes no sense. `gone` gets what has hung up, or was hung up on."""
         self._loop = loop
         self._listener = listener
         self._take = take
         self._gone = gone
-        self._connected: dict[int, Peer] = {}
+        self._connected: dict[int, ClientConnection] = {}
         self._last_number = 0
         self._listening = False
 
-    def __iter__(self) -> t.Iterator[Peer]:
+    def __iter__(self) -> t.Iterator[ClientConnection]:
         return iter([*self._connected.values()])
 
     def listen(self) -> None:
@@ -80,33 +87,36 @@ class Peers:
             self._listening = False
             self._loop.unwatch(self._listener.fileno())
 
-    def reply(self, peer: Peer, message: Message) -> bool:
-        """Whether the peer can still read the reply. What the kernel does not take is sent when the peer has read: nothing waits for one that stands still."""
-        if peer.number not in self._connected or peer.is_deaf:
-            return False
-        peer.unsent += encode(message)
-        self._send(peer)
-        return not peer.is_deaf
+    def reply(self, client: ClientConnection, frame: JsonObject) -> bool:
+        """Send a reply. Whether the client can still read it.
 
-    def _send(self, peer: Peer) -> None:
-        if peer.number not in self._connected:
+        What the kernel does not take is sent when the client has read: nothing waits for a client that stands still.
+        """
+        if client.number not in self._connected or client.is_deaf:
+            return False
+        client.unsent += encode(frame)
+        self._send(client)
+        return not client.is_deaf
+
+    def _send(self, client: ClientConnection) -> None:
+        if client.number not in self._connected:
             return
         try:
-            while peer.unsent:
-                sent = peer.socket.send(peer.unsent)
-                del peer.unsent[:sent]
+            while client.unsent:
+                sent = client.socket.send(client.unsent)
+                del client.unsent[:sent]
         except BlockingIOError:
-            self._loop.when_writable(peer.socket.fileno(), functools.partial(self._send, peer))
+            self._loop.when_writable(client.socket.fileno(), functools.partial(self._send, client))
         except OSError as error:
             if error.errno in _NO_ROOM:
-                self._loop.after(_ROOM_PAUSE, functools.partial(self._send, peer))
+                self._loop.after(_ROOM_PAUSE, functools.partial(self._send, client))
                 return
             # It has hung up, which is heard after what it said last: its commands may have returned.
-            peer.is_deaf = True
-            peer.unsent.clear()
-            self._loop.when_writable(peer.socket.fileno(), None)
+            client.is_deaf = True
+            client.unsent.clear()
+            self._loop.when_writable(client.socket.fileno(), None)
         else:
-            self._loop.when_writable(peer.socket.fileno(), None)
+            self._loop.when_writable(client.socket.fileno(), None)
 
     def _accept(self) -> None:
         try:
@@ -126,39 +136,39 @@ class Peers:
             connection.close()
             return
         self._last_number += 1
-        peer = Peer(self._last_number, connection, pid)
+        client = ClientConnection(self._last_number, connection, pid)
         connection.setblocking(False)
-        self._connected[peer.number] = peer
-        self._loop.watch(connection.fileno(), lambda: self._read(peer))
+        self._connected[client.number] = client
+        self._loop.watch(connection.fileno(), lambda: self._read(client))
 
     def _listen_again(self) -> None:
         if self._listener.fileno() >= 0:
             self.listen()
 
-    def _read(self, peer: Peer) -> None:
+    def _read(self, client: ClientConnection) -> None:
         try:
-            chunk = peer.socket.recv(262144)
+            chunk = client.socket.recv(262144)
         except BlockingIOError:
             return
         except OSError:
             chunk = b""
         try:
             if not chunk:
-                self._hang_up(peer)
+                self._hang_up(client)
             else:
-                for message in peer.reader.feed(chunk):
-                    if peer.number in self._connected:
-                        self._take(peer, message)
-        except (WireError, LedgerError, KeyError, TypeError, ValueError, AttributeError):
-            # Garbage, or a message that makes no sense here: whoever sends that is not a worker of ours. What it holds is broken.
-            self._hang_up(peer)
+                for frame in client.reader.feed(chunk):
+                    if client.number in self._connected:
+                        self._take(client, *read_request(frame))
+        except (FrameError, LeaseTableError, NotTheMainProcess, UnicodeError):
+            # Garbage, a request that makes no sense here, or a name that is no Unicode: its sender is no worker of ours. What it holds is broken.
+            self._hang_up(client)
 
-    def _hang_up(self, peer: Peer) -> None:
-        if self._connected.pop(peer.number, None) is None:
+    def _hang_up(self, client: ClientConnection) -> None:
+        if self._connected.pop(client.number, None) is None:
             return
-        self._loop.unwatch(peer.socket.fileno())
-        peer.socket.close()
-        self._gone(peer)
+        self._loop.unwatch(client.socket.fileno())
+        client.socket.close()
+        self._gone(client)
 
 
 def _leaves_room(descriptor: int) -> bool:

@@ -6,7 +6,7 @@
 
 This file is private to the collection treekill.remote.
 
-It serves until the main process is gone and every broken lease is settled.
+It serves until the main process is gone and every broken lease is closed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,42 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import after_hosts
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import Peer, Peers
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import ClientConnection, ClientConnections, NotTheMainProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    AfterKillRequest,
+    FirstWarning,
+    Heard,
+    LeaseAnswer,
+    LeaseBroken,
+    LeaseDetached,
+    LeaseDone,
+    LeaseRequest,
+    LeaveRequest,
+    Left,
+    MainProcess,
+    ReportRequest,
+    Request,
+    Tried,
+    UnguardedRequest,
+    answer_frame,
+    report_frame,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatch
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    KillProgress,
+    LeaseResult,
+    Outcome,
+    ReportedLease,
+    RunReport,
+    UnguardedConnection,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatcher
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS, RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch
@@ -42,43 +69,29 @@ _SAME_SIGNAL = 0.2
 _CATCH_UP = 10_000
 """The most looks at what can be read. Each serves all connections at which there is something."""
 
-_TAKE = {"lease": str, "host": str, "task": str, "order": str, "reach": str, "terms": dict}
-_TERMS: dict[str, t.Any] = {
-    "run": str, "timeout": (int, float), "retry_for": (int, float), "keep": bool, "end_async": bool, "local": bool, "cut": bool, "supervised": bool,
-    "transfer": bool,
-}  # fmt: skip
-"""What a worker has to say when it takes a lease, by name and type. Found wrong only when the lease breaks, it would cost all others their report."""
-_UNGUARDED = {"host": str, "connection": str, "reason": str}
-
-
-def _check(message: Message, members: dict[str, t.Any]) -> None:
-    for name, kind in members.items():
-        if not isinstance(message[name], kind):
-            raise TypeError(f"{name} is a {type(message[name]).__name__}")
-
 
 class Guardian:
     """Serves one run. Every method is called from its loop."""
 
     def __init__(
-        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, chronicle: Chronicle, *, page: RunPage | None = None
+        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, recorder: RunRecorder, *, page: RunPage | None = None
     ) -> None:
         self._run = run
-        self._chronicle = chronicle
+        self._recorder = recorder
         self._page = RunPage() if page is None else page
         self._main: ProcessId | None = main
         self._path = path
         self._wake = pipes.wake if pipes else None
         self._watches: list[ProcessWatch] = []
         self._loop = Loop()
-        self._ledger = Ledger()
-        self._dispatch = Dispatch(self._ledger, self._loop, self._order_tried)
+        self._leases = LeaseTable()
+        self._dispatcher = Dispatcher(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
-        self._peers = Peers(self._loop, listener, self._take_message, self._peer_gone)
-        self._reporting: list[Peer] = []
-        self._awaiting: dict[str, list[tuple[Peer, Message]]] = {}
-        """Workers that wait for the kill order of their own lease to have been tried."""
+        self._clients = ClientConnections(self._loop, listener, self._take_request, self._client_gone)
+        self._reporting: list[ClientConnection] = []
+        self._awaiting: dict[str, list[tuple[ClientConnection, int | None]]] = {}
+        """Workers that wait for the kill order of their own lease to have been tried, with the numbers of their requests."""
         self._unguarded: dict[tuple[str, str], str] = {}
         """(host, connection) to the reason why what runs there can't be guarded."""
         self._cause = ""
@@ -94,20 +107,20 @@ class Guardian:
     def serve(self) -> None:
         """Until the main process is gone and nothing is left to do."""
         prepare()
-        self._chronicle.serve(self._loop)
+        self._recorder.serve(self._loop)
         self._page.guardian_reads()
         if self._page.gate_closed:
             # The run was interrupted, and the guardian that knew of it was killed.
-            self._ledger.close_gate()
+            self._leases.close_gate()
         if self._main is not None:
             self._watches.append(ProcessWatch(self._loop, self._main, self._main_gone))
-        self._peers.listen()
+        self._clients.listen()
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
-        self._loop.run_while(lambda: self._main is not None or bool(self._ledger.unsettled) or self._local.busy or self._after.busy)
-        self._chronicle.report(self._report()["report"], complete=True)
-        self._chronicle.over(self._loop)
+        self._loop.run_while(lambda: self._main is not None or bool(self._leases.unclosed) or self._local.busy or self._after.busy)
+        self._recorder.report(self._report(), complete=True)
+        self._recorder.over(self._loop)
         if not self._left:
             endpoint.remove(self._path)
 
@@ -127,7 +140,7 @@ class Guardian:
         self._local.lose_main()
         if not self._over and not (self._page.run_ended and self._only_detached):
             self._interrupt("the main process is gone")
-        self._local.end_orphans(peer.pid for peer in self._peers if peer.is_worker and peer.pid != gone)
+        self._local.end_orphans(client.pid for client in self._clients if client.is_worker and client.pid != gone)
 
     def _front_gone(self, name: str) -> None:
         self._catch_up()
@@ -138,12 +151,12 @@ class Guardian:
 
     # Connections.
 
-    def _peer_gone(self, peer: Peer) -> None:
-        if peer in self._reporting:
-            self._reporting.remove(peer)
-        if peer.is_main:
+    def _client_gone(self, client: ClientConnection) -> None:
+        if client in self._reporting:
+            self._reporting.remove(client)
+        if client.is_main:
             self._step_back()
-        for lease in self._ledger.holder_gone(peer.number):
+        for lease in self._leases.holder_gone(client.number):
             self._give_order(lease)
 
     def _step_back(self) -> None:
@@ -154,110 +167,111 @@ class Guardian:
 
     # Messages.
 
-    def _take_message(self, peer: Peer, message: Message) -> None:
+    def _take_request(self, client: ClientConnection, request: Request, number: int | None) -> None:
         self._page.guardian_reads()
-        operations: dict[str, t.Callable[[Peer, Message], None]] = {
-            "take": self._op_take,
-            "done": self._op_done,
-            "detach": self._op_detach,
-            "broken": self._op_broken,
-            "unguarded": self._op_unguarded,
-            "main": self._op_main,
-            "report": self._op_report,
-            "leave": self._op_leave,
-            "after": self._op_after,
-        }
-        operations[message["op"]](peer, message)
+        match request:
+            case LeaseRequest():
+                self._op_take(client, request, number)
+            case LeaseDone():
+                self._op_done(client, request.lease)
+            case LeaseDetached():
+                self._op_detach(client, request.lease)
+            case LeaseBroken():
+                self._op_broken(client, request, number)
+            case UnguardedRequest():
+                self._op_unguarded(client, request, number)
+            case _:
+                self._take_from_main(client, request)
 
-    def _op_take(self, peer: Peer, message: Message) -> None:
-        _check(message, _TAKE)
-        _check(message["terms"], _TERMS)
-        if self._is_too_late(message):
-            self._answer(peer, message, {"granted": False, "late": True, "why": self._cause})
-            return
-        lease = Lease(holder=peer.number, **{name: message[name] for name in _TAKE})
-        lease.terms["worker"] = peer.pid
-        lease.answered = False
-        peer.is_worker = True
-        if lease.terms.get("polls"):
-            peer.polls = (lease.host, str(lease.terms["polls"]).partition(".")[0])
-        granted = self._ledger.take(lease)
-        lease.answered = self._answer(peer, message, {"granted": granted, "late": False, "why": self._cause})
-        if granted and lease.answered:
-            self._chronicle.opened(lease)
+    def _take_from_main(self, client: ClientConnection, request: Request) -> None:
+        """Do what the main process alone may ask for: it ends a run. Where the system does not tell pids (0), any process of this user may."""
+        if self._main is None or client.pid not in (0, self._main.pid):
+            raise NotTheMainProcess(f"process {client.pid} is not the main process")
+        match request:
+            case MainProcess():
+                self._op_main(client, request)
+            case AfterKillRequest():
+                self._after.intend(request.after_kill)
+            case ReportRequest():
+                self._op_report(client, request.wait)
+            case LeaveRequest():
+                self._op_leave(client)
 
-    def _is_too_late(self, message: Message) -> bool:
-        """Whether the worker waits no longer: its command has gone out without a lease, and nothing may end it."""
-        deadline = message.get("deadline")
-        return deadline is not None and self._loop.clock() >= float(deadline)
-
-    def _answer(self, peer: Peer, message: Message, answer: Message) -> bool:
+    def _answer(self, client: ClientConnection, answer: JsonRecord, number: int | None) -> bool:
         """Reply to one request among several: the worker passes over answers to those that it has given up."""
-        return self._peers.reply(peer, {**answer, "number": message.get("number")})
+        return self._clients.reply(client, answer_frame(answer, number))
 
-    def _op_done(self, peer: Peer, message: Message) -> None:
-        if self._ledger.done(message["lease"], peer.number):
-            self._local.thaw(message["lease"])
-            self._chronicle.done(message["lease"])
-        elif not self._ledger.knows(message["lease"]):
+    # Workers.
+
+    def _op_take(self, client: ClientConnection, request: LeaseRequest, number: int | None) -> None:
+        if self._is_too_late(request):
+            self._answer(client, LeaseAnswer(granted=False, late=True, why=self._cause), number)
+            return
+        lease = Lease(request.lease, client.number, request.host, request.task, request.terms, request.order, request.reach, worker=client.pid, answered=False)
+        client.is_worker = True
+        if lease.terms.polls:
+            client.polls = (lease.host, lease.terms.polls.partition(".")[0])
+        granted = self._leases.take(lease)
+        lease.answered = self._answer(client, LeaseAnswer(granted=granted, late=False, why=self._cause), number)
+        if granted and lease.answered:
+            self._recorder.opened(lease)
+
+    def _is_too_late(self, request: LeaseRequest) -> bool:
+        """Whether the worker waits no longer: its command has gone out without a lease, and nothing may end it."""
+        return request.deadline is not None and self._loop.clock() >= request.deadline
+
+    def _op_done(self, client: ClientConnection, name: str) -> None:
+        if self._leases.done(name, client.number):
+            self._local.thaw(name)
+            self._recorder.done(name)
+        elif not self._leases.knows(name):
             # A guardian before this one has granted it, and was lost. In the journal it would stay open, and a sweep would end what it has left on purpose.
-            self._chronicle.done(message["lease"])
+            self._recorder.done(name)
 
-    def _op_detach(self, peer: Peer, message: Message) -> None:
-        lease = self._ledger.detach(message["lease"], peer.number)
-        if lease is not None or not self._ledger.knows(message["lease"]):
-            self._chronicle.detached(message["lease"])
-        if lease is not None and not lease.terms["end_async"]:
+    def _op_detach(self, client: ClientConnection, name: str) -> None:
+        lease = self._leases.detach(name, client.number)
+        if lease is not None or not self._leases.knows(name):
+            self._recorder.detached(name)
+        if lease is not None and not lease.terms.end_async:
             # The order stays: the play may ask for the job later, which is in flight then.
-            self._chronicle.done(lease.lease)
+            self._recorder.done(name)
 
-    def _op_broken(self, peer: Peer, message: Message) -> None:
-        lease = self._ledger.broken(message["lease"], peer.number)
-        if not self._cause and not message["lost"]:
+    def _op_broken(self, client: ClientConnection, request: LeaseBroken, number: int | None) -> None:
+        lease = self._leases.broken(request.lease, client.number)
+        if not self._cause and not request.lost:
             # Given up by a worker that goes on: the timeout of one task.
-            self._after.exempt(message["lease"])
-        if message["wait"]:
-            self._answer(peer, message, {"heard": True})
-            self._awaiting.setdefault(message["lease"], []).append((peer, message))
-        if lease is not None and message["lost"] and lease.terms["keep"]:
-            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+            self._after.exempt(request.lease)
+        if request.wait:
+            self._answer(client, Heard(), number)
+            self._awaiting.setdefault(request.lease, []).append((client, number))
+        if lease is not None and request.lost and lease.terms.keep:
+            self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
             self._write_down()
         elif lease is not None:
             self._give_order(lease)
-        if not self._dispatch.in_hand_for(message["lease"]):
-            self._tell_awaiting(message["lease"])
+        if not self._dispatcher.in_hand_for(request.lease):
+            self._tell_awaiting(request.lease)
 
-    def _tell_awaiting(self, lease: str) -> None:
-        for peer, message in self._awaiting.pop(lease, []):
-            self._answer(peer, message, {"tried": next((result for result in self._results() if result["lease"] == lease), None)})
+    def _tell_awaiting(self, name: str) -> None:
+        for client, number in self._awaiting.pop(name, []):
+            self._answer(client, Tried(next((result for result in self._results() if result.lease == name), None)), number)
 
-    def _op_unguarded(self, peer: Peer, message: Message) -> None:
-        _check(message, _UNGUARDED)
-        where = (message["host"], message["connection"])
-        self._answer(peer, message, {"first": where not in self._unguarded})
-        self._unguarded.setdefault(where, message["reason"])
+    def _op_unguarded(self, client: ClientConnection, request: UnguardedRequest, number: int | None) -> None:
+        where = (request.host, request.connection)
+        self._answer(client, FirstWarning(where not in self._unguarded), number)
+        self._unguarded.setdefault(where, request.reason)
 
-    def _op_main(self, peer: Peer, message: Message) -> None:
-        self._check_main(peer)
-        peer.is_main = True
-        self._op_after(peer, message)
-        front = message.get("front")
+    # The main process.
+
+    def _op_main(self, client: ClientConnection, request: MainProcess) -> None:
+        client.is_main = True
+        self._after.intend(request.after_kill)
+        front = request.front
         if front is not None:
-            name, process = str(front["name"]), ProcessId(int(front["pid"]), int(front["start"]))
-            self._watches.append(ProcessWatch(self._loop, process, lambda: self._front_gone(name)))
+            name = front.name
+            self._watches.append(ProcessWatch(self._loop, ProcessId(front.pid, front.start), lambda: self._front_gone(name)))
 
-    def _op_after(self, peer: Peer, message: Message) -> None:
-        self._check_main(peer)
-        self._after.intend(message.get("after_kill"))
-
-    def _check_main(self, peer: Peer) -> None:
-        """What ends a run is taken from its main process alone; where the system does not tell pids (0), from this user's processes."""
-        if self._main is None or peer.pid not in (0, self._main.pid):
-            raise ValueError(f"process {peer.pid} is not the main process")
-
-    def _op_report(self, peer: Peer, message: Message) -> None:
-        self._check_main(peer)
-        wait = bool(message["wait"])
+    def _op_report(self, client: ClientConnection, wait: bool) -> None:
         # What workers have said before the run ended may be in other connections.
         self._catch_up()
         if not self._only_detached:
@@ -265,27 +279,26 @@ class Guardian:
         # From here on the end of the main process is the ordinary one, and asynchronous jobs that the run left are on their own.
         self._over = True
         if wait:
-            self._reporting.append(peer)
+            self._reporting.append(client)
             self._tell_progress()
         else:
-            self._peers.reply(peer, self._report())
+            self._clients.reply(client, report_frame(self._report()))
 
     @property
     def _only_detached(self) -> bool:
         """Whether no task is in flight: only jobs that the run has left may be there."""
-        return all(lease.detached for lease in self._ledger.opened)
+        return all(lease.detached for lease in self._leases.opened)
 
-    def _op_leave(self, peer: Peer, message: Message) -> None:
+    def _op_leave(self, client: ClientConnection) -> None:
         """The run is over, and its main process goes on with another one: an ansible-console. What is left to do for this one is done without it."""
-        self._check_main(peer)
         self._over = self._left = True
         self._main = None
         for watch in self._watches:
             watch.stop()
-        self._peers.close()
+        self._clients.close()
         # Before the answer: the guardian of the next run comes to the same place.
         endpoint.remove(self._path)
-        self._peers.reply(peer, {"left": True})
+        self._clients.reply(client, Left().to_message())
 
     # The interruption.
 
@@ -312,7 +325,7 @@ class Guardian:
 
     def _hurry(self) -> None:
         self._hurried = True
-        self._dispatch.hurry()
+        self._dispatcher.hurry()
         self._tell_progress()
 
     def _interrupt(self, cause: str, number: int = 0) -> None:
@@ -320,76 +333,76 @@ class Guardian:
         if self._cause:
             return
         self._cause, self._interrupted_at = cause, self._loop.clock()
-        self._ledger.close_gate()
+        self._leases.close_gate()
         self._page.close_gate()
-        self._local.freeze(self._ledger.opened)
+        self._local.freeze(self._leases.opened)
         if number:
             # Before the main process goes on: it ends its workers, and then nothing leads to what they have started.
-            self._local.signal_idle(number, {lease.terms["worker"] for lease in (*self._ledger.opened, *self._ledger.unsettled) if not lease.detached})
+            self._local.signal_idle(number, {lease.worker for lease in (*self._leases.opened, *self._leases.unclosed) if not lease.detached})
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()
         broken = self._break_all()
         for lease in broken:
-            if lease.terms["cut"]:
+            if lease.terms.cut:
                 # The fastest order there is: the supervisor sees it a round trip later. What is sent besides looks after it, and fetches the report.
                 self._local.cut(lease)
         for lease in broken:
             self._give_order(lease)
-        self._chronicle.interrupted(cause)
+        self._recorder.interrupted(cause)
         self._write_down()
         self._begin_after()
 
     def _break_all(self) -> list[Lease]:
         """Break every open lease. Those that need an order: of the others nothing can have begun."""
-        not_begun = self._local.not_begun(self._ledger.opened, self._page.may_have_begun)
-        broken = self._ledger.break_all()
+        not_begun = self._local.not_begun(self._leases.opened, self._page.may_have_begun)
+        broken = self._leases.break_all()
         for lease in broken:
             if lease.lease in not_begun:
-                self._settle_here(lease, Settlement(Outcome.NOT_BEGUN, "its command had not been sent"))
+                self._close_here(lease, LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent"))
         return [lease for lease in broken if lease.lease not in not_begun]
 
     def _begin_after(self) -> None:
         """What is to be run once after an interruption, when every host has been tried."""
-        if self._cause and self._dispatch.in_hand == 0 and self._after.wanted:
-            self._after.begin(self._run, self._cause, after_hosts(self._ledger, self._after.exempted))
+        if self._cause and self._dispatcher.in_hand == 0 and self._after.wanted:
+            self._after.begin(self._run, self._cause, after_hosts(self._leases, self._after.exempted))
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
-        self._chronicle.settled(self._ledger.settled)
-        if not self._dispatch.in_hand:
-            self._chronicle.report(self._report()["report"], complete=bool(self._cause) and not self._ledger.unsettled)
+        self._recorder.closed(self._leases.closed)
+        if not self._dispatcher.in_hand:
+            self._recorder.report(self._report(), complete=bool(self._cause) and not self._leases.unclosed)
 
     def _say_frozen(self) -> None:
-        for peer in self._peers:
-            if peer.is_main:
+        for client in self._clients:
+            if client.is_main:
                 try:
-                    peer.socket.send(FROZEN)
+                    client.socket.send(FROZEN)
                 except OSError:
                     pass  # main is gone or does not listen: it waits for this for a moment only
 
     def _give_order(self, lease: Lease) -> None:
-        if lease.terms["transfer"]:
-            self._settle_here(lease, Settlement(Outcome.BROKEN_OFF, "a file transfer"))
+        if lease.terms.transfer:
+            self._close_here(lease, LeaseResult(Outcome.BROKEN_OFF, "a file transfer"))
             return
         polled = self._is_polled(lease)
         if polled:
             # It was done with when it was detached.
-            self._chronicle.opened(lease)
-        if lease.detached and not lease.terms["end_async"] and not polled:
-            self._ledger.settle(lease.lease, Settlement(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
+            self._recorder.opened(lease)
+        if lease.detached and not lease.terms.end_async and not polled:
+            self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
         else:
-            self._dispatch.send(lease)
+            self._dispatcher.send(lease)
 
-    def _settle_here(self, lease: Lease, settlement: Settlement) -> None:
+    def _close_here(self, lease: Lease, result: LeaseResult) -> None:
         """Without an order: the end of its client is all there is to do."""
         self._local.end(lease)
-        self._ledger.settle(lease.lease, settlement)
+        self._leases.close(lease.lease, result)
 
     def _is_polled(self, lease: Lease) -> bool:
         """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
-        job = (lease.host, str(lease.terms.get("job", "")))
-        return lease.detached and job[1] != "" and any(peer.polls == job for peer in self._peers)
+        job = (lease.host, lease.terms.job)
+        return lease.detached and lease.terms.job != "" and any(client.polls == job for client in self._clients)
 
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)
@@ -403,55 +416,66 @@ class Guardian:
             return
         if self._is_tried:
             # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
-            self._chronicle.when_written(self._tell_report)
+            self._recorder.when_written(self._tell_report)
             return
-        for peer in list(self._reporting):
-            self._peers.reply(peer, self._progress())
+        for client in list(self._reporting):
+            self._clients.reply(client, report_frame(self._progress()))
 
     @property
     def _is_tried(self) -> bool:
-        return self._dispatch.in_hand == 0 and not self._after.busy
+        return self._dispatcher.in_hand == 0 and not self._after.busy
 
     def _tell_report(self) -> None:
         if not self._is_tried:
             return
         reporting, self._reporting = self._reporting, []
-        for peer in reporting:
-            self._peers.reply(peer, self._report())
+        for client in reporting:
+            self._clients.reply(client, report_frame(self._report()))
 
-    def _progress(self) -> Message:
-        """Times in seconds."""
-        unsettled = self._ledger.unsettled
-        grace = max((lease.terms["timeout"] for lease in unsettled), default=0.0)
-        hosts = {lease.host for lease in unsettled} | {lease.host for lease, dummy in self._ledger.settled}
-        return {
-            "in_hand": self._dispatch.in_hand,
-            "grace": grace,
-            "left": max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
-            "hosts": len(hosts),
+    def _progress(self) -> KillProgress:
+        unclosed = self._leases.unclosed
+        grace = max((lease.terms.timeout for lease in unclosed), default=0.0)
+        hosts = {lease.host for lease in unclosed} | {lease.host for lease, dummy in self._leases.closed}
+        return KillProgress(
+            in_hand=self._dispatcher.in_hand,
+            grace=grace,
+            left=max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
+            hosts=len(hosts),
             # A host that is tried again later is not done.
-            "hosts_done": len(hosts - {lease.host for lease in unsettled}),
-            "hurried": self._hurried,
-            "after_kill": self._after.progress(),
-        }
+            hosts_done=len(hosts - {lease.host for lease in unclosed}),
+            hurried=self._hurried,
+            after_kill=self._after.progress(),
+        )
 
-    def _report(self) -> Message:
-        told = {"results": self._results(), "unguarded": self._unprotected(), "warnings": self._chronicle.warnings, "after_kill": self._after.told()}
-        return {"report": {"run": self._run, "cause": self._cause, "guardian": os.getpid(), **told}}
+    def _report(self) -> RunReport:
+        return RunReport(
+            run=self._run,
+            cause=self._cause,
+            guardian=os.getpid(),
+            results=self._results(),
+            unguarded=tuple(UnguardedConnection(*where, reason) for where, reason in sorted(self._unguarded.items())),
+            warnings=tuple(self._recorder.warnings),
+            after_kill=self._after.report(),
+        )
 
-    def _unprotected(self) -> list[Message]:
-        return [{"host": host, "connection": connection, "reason": reason} for (host, connection), reason in sorted(self._unguarded.items())]
+    def _results(self) -> tuple[ReportedLease, ...]:
+        open_orders = [(lease, self._without_result(lease)) for lease in self._leases.unclosed]
+        return tuple(_reported(lease, result) for lease, result in (*self._leases.closed, *open_orders))
 
-    def _results(self) -> list[Message]:
-        results = [_result(lease, settlement.outcome.value, settlement.reason, settlement.report) for lease, settlement in self._ledger.settled]
-        for lease in self._ledger.unsettled:
-            reason = self._dispatch.waiting.get(lease.lease)
-            results.append(_result(lease, "under way", "no answer yet", None) if reason is None else _result(lease, "trying", reason, None))
-        return results
+    def _without_result(self, lease: Lease) -> LeaseResult:
+        """Return the state of an order that has no result yet."""
+        reason = self._dispatcher.waiting.get(lease.lease)
+        return LeaseResult(Outcome.UNDER_WAY, "no answer yet") if reason is None else LeaseResult(Outcome.TRYING, reason)
 
 
-def _result(lease: Lease, outcome: str, reason: str, report: dict[str, t.Any] | None) -> Message:
-    return {
-        "host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": outcome, "reason": reason, "report": report,
-        "retry_for": lease.terms["retry_for"], "payload": bool(lease.terms.get("payload", True)),
-    }  # fmt: skip
+def _reported(lease: Lease, result: LeaseResult) -> ReportedLease:
+    return ReportedLease(
+        host=lease.host,
+        task=lease.task,
+        lease=lease.lease,
+        outcome=result.outcome,
+        reason=result.reason,
+        report=result.report,
+        retry_for=lease.terms.retry_for,
+        payload=lease.terms.payload,
+    )

@@ -88,13 +88,13 @@ class LocalProcesses:
         held = [lease for lease in leases if not lease.detached]
         trees = collections.defaultdict(list)
         for lease in held:
-            if lease.terms["local"]:
-                trees[lease.terms["worker"]].append(lease)
+            if lease.terms.local:
+                trees[lease.worker].append(lease)
         for lease in held:
             # Below the main process are all workers, and it is the one that ends the run.
-            worker = self._identify(lease.terms["worker"]) if lease.terms["worker"] != self._main else None
+            worker = self._identify(lease.worker) if lease.worker != self._main else None
             # What a local connection has started is the tree itself: the kill pass freezes that.
-            clients = [] if lease.terms["local"] or worker is None else self._below(worker, trees[worker.pid])
+            clients = [] if lease.terms.local or worker is None else self._below(worker, trees[worker.pid])
             for process in ([worker] if worker else []) + clients:
                 self._send(process, signal.SIGSTOP)
             self._frozen[lease.lease] = _Frozen(worker, clients)
@@ -124,17 +124,17 @@ class LocalProcesses:
         """Ids of those of these frozen leases of which nothing can have begun on the host. `noted`: whether the worker has said that it may have."""
         standing = {}
         leases = [*leases]
-        holders = collections.Counter(lease.terms["worker"] for lease in leases)
+        holders = collections.Counter(lease.worker for lease in leases)
         for lease in leases:
             # The lease of a job stays open while its worker polls the job, by a client that is not the job's.
-            if holders[lease.terms["worker"]] > 1:
+            if holders[lease.worker] > 1:
                 continue
             frozen = self._frozen.get(lease.lease)
             if frozen is not None and frozen.worker is not None and not noted(lease.lease):
-                if lease.terms.get("notes") is True:
+                if lease.terms.notes:
                     standing[lease.lease] = Standing(frozen.worker)
-                elif isinstance(lease.terms.get("client"), str):
-                    standing[lease.lease] = Standing(frozen.worker, tuple(frozen.clients), lease.terms["client"])
+                elif lease.terms.client is not None:
+                    standing[lease.lease] = Standing(frozen.worker, tuple(frozen.clients), lease.terms.client)
         # It may have noted something until it stood still.
         return {lease for lease in without_session(standing, self._table) if not noted(lease)}
 
@@ -150,7 +150,7 @@ class LocalProcesses:
         """The kill order of this lease has been tried: its clients are not needed any more."""
         frozen = self._take_out(lease.lease)
         self._end_clients(frozen.clients)
-        if not lease.terms["local"]:
+        if not lease.terms.local:
             self._look_for_strays_of(lease)
         if frozen.worker is not None and self._alone:
             self._send(frozen.worker, signal.SIGKILL)
@@ -319,7 +319,7 @@ class LocalProcesses:
             words = environment.split(b"\0") if environment else []
             if self._mark not in words:
                 continue
-            moves = not marks.isdisjoint(words) and not self._is_of_a_command(pid, leases[0].terms["run"])
+            moves = not marks.isdisjoint(words) and not self._is_of_a_command(pid, leases[0].terms.run)
             if moves or any(map(cookie.search, self._table.arguments(pid))):
                 process = self._identify(pid)
                 if process is not None and pid != os.getpid():
@@ -343,7 +343,7 @@ class LocalProcesses:
 
 
 def _cookies_of(leases: t.Iterable[Lease]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(re.escape(f"TREEKILL={lease.terms['run']}/{lease.lease}/".encode()) for lease in leases))
+    return re.compile(b"|".join(re.escape(f"TREEKILL={lease.terms.run}/{lease.lease}/".encode()) for lease in leases))
 
 
 def _writes_to(pid: int, pipe: str) -> bool:

@@ -30,10 +30,10 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.guardian import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import RendezvousError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import share
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import await_beginning
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, RunPipes, forking, leave_parent
 
@@ -70,14 +70,14 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
         page: the memory that all processes of the run share.
 
     Raises:
-        RendezvousError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
+        EndpointError, OSError: no guardian can be had. The run is not protected, and its user has to be told.
     """
     path = endpoint.socket_path(main)
     lock = os.open(endpoint.lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take_turn(lock)
         if not endpoint.answers(path):
-            _start(run, main, path, pipes, Chronicle(run, main.pid, records or RecordOptions()), page)
+            _start(run, main, path, pipes, RunRecorder(run, main.pid, records or RecordOptions()), page)
     finally:
         os.close(lock)
     return path
@@ -90,13 +90,13 @@ def _take_turn(lock: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise RendezvousError("another process of this run is starting a guardian, and does not come to an end") from None
+                raise EndpointError("another process of this run is starting a guardian, and does not come to an end") from None
             time.sleep(_TURN_PAUSE)
         else:
             return
 
 
-def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronicle: Chronicle, page: RunPage | None) -> None:
+def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, recorder: RunRecorder, page: RunPage | None) -> None:
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = endpoint.listen(path)
     told, teller = socket.socketpair()
@@ -104,7 +104,7 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronic
     gc.freeze()
     try:
         with forking(Fork.GUARDIAN):
-            _fork_away(lambda: _be_guardian(run, main, listener, path, pipes=pipes, chronicle=chronicle, page=page, teller=teller))
+            _fork_away(lambda: _be_guardian(run, main, listener, path, pipes=pipes, recorder=recorder, page=page, teller=teller))
     except OSError:
         told.close()
         raise
@@ -113,8 +113,8 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, chronic
         teller.close()
         gc.unfreeze()
     with told:
-        if chronicle.records:
-            _await_journal(run, chronicle, told)
+        if recorder.records:
+            _await_journal(run, recorder, told)
 
 
 def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
@@ -142,8 +142,8 @@ def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def _await_journal(run: str, chronicle: Chronicle, told: socket.socket) -> None:
-    warnings, lock = await_beginning(chronicle.records, told)
+def _await_journal(run: str, recorder: RunRecorder, told: socket.socket) -> None:
+    warnings, lock = await_beginning(recorder.records, told)
     for warning in warnings:
         Display().warning(warning)
     if lock is not None:
@@ -187,7 +187,7 @@ def _be_guardian(
     path: str,
     *,
     pipes: RunPipes | None,
-    chronicle: Chronicle,
+    recorder: RunRecorder,
     page: RunPage | None,
     teller: socket.socket,
 ) -> t.NoReturn:
@@ -206,10 +206,10 @@ def _be_guardian(
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         logging.disable(logging.CRITICAL)
         _silence(Display())
-        if chronicle.records:
-            chronicle.start_writer(teller)
+        if recorder.records:
+            recorder.start_writer(teller)
         teller.close()
-        Guardian(run, main, listener, path, pipes, chronicle, page=page).serve()
+        Guardian(run, main, listener, path, pipes, recorder, page=page).serve()
     except BaseException:
         _leave_word(path)
         raise

@@ -27,7 +27,7 @@ _SUN_PATH_BYTES = 100
 """sockaddr_un holds 108 bytes on Linux, 104 on the BSDs and macOS; what is longer can't be bound."""
 
 
-class RendezvousError(Exception):
+class EndpointError(Exception):
     """No private directory for the socket could be made or trusted; the text says which were tried and why not."""
 
 
@@ -42,7 +42,7 @@ def socket_path(main: ProcessId) -> str:
     without having been told, and no later process with that pid does.
 
     Raises:
-        RendezvousError: none of the candidate directories can hold it.
+        EndpointError: none of the candidate directories can hold it.
     """
     refusals = []
     for parent in parents():
@@ -57,7 +57,7 @@ def socket_path(main: ProcessId) -> str:
             refusals.append(f"{directory}: {error.strerror or error}")
             continue
         return path
-    raise RendezvousError("no directory for the guardian's socket: " + "; ".join(refusals))
+    raise EndpointError("no directory for the guardian's socket: " + "; ".join(refusals))
 
 
 def parents() -> t.Iterator[str]:

@@ -14,7 +14,8 @@ import socket
 import struct
 import typing as t
 
-Message = dict[str, t.Any]
+JsonObject = dict[str, t.Any]
+"""What a frame holds. Outside of the files that read and write frames it is one of the dataclasses of `messages.py`."""
 
 _LENGTH = struct.Struct("!I")
 
@@ -25,11 +26,11 @@ REPORT_LIMIT = 1024 * 1024 * 1024
 """Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts, each with a thousand processes, has a hundred million."""
 
 
-class WireError(Exception):
+class FrameError(Exception):
     """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
 
 
-def encode(message: Message) -> bytes:
+def encode(message: JsonObject) -> bytes:
     """One frame."""
     payload = to_json(message).encode("utf-8", "surrogatepass")
     return _LENGTH.pack(len(payload)) + payload
@@ -61,18 +62,18 @@ class FrameReader:
         self._limit = limit
         self._pending = bytearray()
 
-    def feed(self, chunk: bytes) -> list[Message]:
+    def feed(self, chunk: bytes) -> list[JsonObject]:
         """The messages that `chunk` completes, in order.
 
         Raises:
-            WireError: the stream is not frames. Nothing after that can be trusted: close the connection.
+            FrameError: the stream is not frames. Nothing after that can be trusted: close the connection.
         """
         self._pending += chunk
         messages = []
         while len(self._pending) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._pending)
             if length > self._limit:
-                raise WireError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
+                raise FrameError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
             start, end = _LENGTH.size, _LENGTH.size + length
             if len(self._pending) < end:
                 break
@@ -81,13 +82,13 @@ class FrameReader:
         return messages
 
 
-def _decode(payload: bytes) -> Message:
+def _decode(payload: bytes) -> JsonObject:
     try:
         message = json.loads(payload.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
-        raise WireError(f"a frame of {len(payload)} bytes is not JSON: {error}") from error
+        raise FrameError(f"a frame of {len(payload)} bytes is not JSON: {error}") from error
     if not isinstance(message, dict):
-        raise WireError(f"a frame holds a JSON {type(message).__name__}, not an object")
+        raise FrameError(f"a frame holds a JSON {type(message).__name__}, not an object")
     return message
 
 
@@ -97,10 +98,10 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         self._reader = FrameReader(REPORT_LIMIT)
-        self._messages: list[Message] = []
+        self._messages: list[JsonObject] = []
         self._unsent = bytearray()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: JsonObject) -> None:
         """Send one message whole.
 
         Raises:
@@ -111,13 +112,13 @@ class Channel:
             sent = self.socket.send(self._unsent)
             del self._unsent[:sent]
 
-    def receive(self) -> Message:
+    def receive(self) -> JsonObject:
         """The next message.
 
         Raises:
             ConnectionError: the guardian closed the connection.
             TimeoutError: nothing came for the socket's timeout.
-            WireError: what came is not a frame.
+            FrameError: what came is not a frame.
         """
         while not self._messages:
             chunk = self.socket.recv(65536)

@@ -11,7 +11,6 @@ Not a thread: connection plugins block, spawn clients and ask for passwords, and
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import resource
@@ -20,8 +19,10 @@ import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import MessageError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
@@ -38,7 +39,7 @@ the controller has memory for. The longest report takes a third of it."""
 class Courier:
     """A running try. Calls `on_end` once, with what came of it; never raises into the loop."""
 
-    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, Settlement], None], at_once: bool = False) -> None:
+    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, LeaseResult], None], at_once: bool = False) -> None:
         self.lease = lease
         self._loop = loop
         self._on_end = on_end
@@ -55,32 +56,31 @@ class Courier:
             _be_courier(lease, write_end, at_once)
         os.close(write_end)
         os.set_blocking(self._pipe, False)
-        limit = PATIENCE + (0.0 if at_once else lease.terms["timeout"])
+        limit = PATIENCE + (0.0 if at_once else lease.terms.timeout)
         self._limit = loop.after(limit, lambda: self._give_up(limit))
         loop.watch(self._pipe, self._read)
 
     def _read(self) -> None:
         chunk = read_ready(self._pipe)
         if chunk is None:
-            self._end(self._settlement())
+            self._end(self._result())
         else:
             self._answer += chunk
 
-    def _settlement(self) -> Settlement:
+    def _result(self) -> LeaseResult:
         try:
-            answer = json.loads(self._answer)
-            return Settlement(Outcome(answer["outcome"]), answer["reason"], answer["report"])
-        except (ValueError, KeyError, TypeError):
+            return LeaseResult.from_message(json.loads(self._answer))
+        except (ValueError, MessageError):
             # Killed, by the system for want of memory for example. Nobody knows how far it had come: another one is sent.
-            return Settlement(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
+            return LeaseResult(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
 
     def _give_up(self, limit: float) -> None:
         table = LocalTable()
         passwords = shared_passwords(table, descendants([self._pid], table.children, lambda pid: False))
-        self._end(Settlement(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
+        self._end(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
         forget(passwords)
 
-    def _end(self, settlement: Settlement) -> None:
+    def _end(self, result: LeaseResult) -> None:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
@@ -91,7 +91,7 @@ class Courier:
             pass  # it had not come as far as setsid, or all that is left of the group is a setuid client: the next line ends itself
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
-        self._on_end(self, settlement)
+        self._on_end(self, result)
 
 
 def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
@@ -100,7 +100,7 @@ def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
         # The guardian's sockets above all: what a courier held open would hide that a guardian has gone.
         leave_parent(signal.SIG_DFL, write_end)
         _bound_memory()
-        answer = json.dumps(_carry_out(lease, at_once)).encode()
+        answer = json.dumps(_carry_out(lease, at_once).to_message()).encode()
         while answer:
             written = os.write(write_end, answer)
             answer = answer[written:]
@@ -120,17 +120,16 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def _carry_out(lease: Lease, at_once: bool) -> dict[str, t.Any]:
+def _carry_out(lease: Lease, at_once: bool) -> LeaseResult:
     try:
         order = KillOrder.from_message(json.loads(lease.order), json.loads(lease.reach))
     except Exception as error:  # noqa: BLE001  # a worker of a run that is not ours, or a fault of our own: the user is told in either case
-        return {"outcome": Outcome.FAILED.value, "reason": f"no kill order: {type(error).__name__}", "report": None}
+        return LeaseResult(Outcome.FAILED, f"no kill order: {type(error).__name__}")
     try:
-        report = order.masked(order.carry_out(at_once))
-        return {"outcome": Outcome.CONFIRMED.value, "reason": "", "report": dataclasses.asdict(report)}
+        return LeaseResult(Outcome.CONFIRMED, report=order.masked(order.carry_out(at_once)))
     except Exception as error:  # noqa: BLE001  # whatever a plugin raises is told to the user as the reason
         outcome, reason = _failure(error)
-        return {"outcome": outcome.value, "reason": order.masked_reason(reason), "report": None}
+        return LeaseResult(outcome, order.masked_reason(reason))
 
 
 def _failure(error: Exception) -> tuple[Outcome, str]:

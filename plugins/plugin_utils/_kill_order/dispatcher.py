@@ -13,9 +13,10 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import merge
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, merge
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
 _FIRST_PAUSE = 1.0
@@ -30,14 +31,14 @@ _BREATH = 0.001
 
 
 @dataclasses.dataclass
-class _Errand:
-    """One broken lease on its way to being settled."""
+class _PendingOrder:
+    """One broken lease on its way to being closed."""
 
     lease: Lease
     give_up_at: float
     pause: float = _FIRST_PAUSE
     couriers: list[Courier] = dataclasses.field(default_factory=list)
-    results: list[Settlement] = dataclasses.field(default_factory=list)
+    results: list[LeaseResult] = dataclasses.field(default_factory=list)
     waiting: Timer | None = None
     """Set while the host is not reachable and the next try is due later."""
     began: float = 0.0
@@ -48,28 +49,28 @@ class _Errand:
     tries: int = 0
 
 
-class Dispatch:
-    """Sends couriers out for broken leases, and settles the leases in the ledger with what they bring."""
+class Dispatcher:
+    """Sends couriers out for broken leases, and closes the leases in their table with what they bring."""
 
-    def __init__(self, ledger: Ledger, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
-        """`on_change` is called with the lease whenever a try has ended, settled or not."""
-        self._ledger = ledger
+    def __init__(self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
+        """`on_change` is called with the lease whenever a try has ended, closed or not."""
+        self._leases = leases
         self._loop = loop
         self._on_change = on_change
-        self._errands: dict[str, _Errand] = {}
-        self._queue: list[_Errand] = []
+        self._pending: dict[str, _PendingOrder] = {}
+        self._queue: list[_PendingOrder] = []
         self._started = 0
         """Orders of this turn of the loop."""
 
     def send(self, lease: Lease) -> None:
         """Give the kill order for a lease that has just broken."""
-        errand = _Errand(lease, give_up_at=self._loop.clock() + lease.terms["retry_for"])
-        self._errands[lease.lease] = errand
+        pending = _PendingOrder(lease, give_up_at=self._loop.clock() + lease.terms.retry_for)
+        self._pending[lease.lease] = pending
         self._started += 1
         if self._started <= _AT_ONCE:
-            self._try(errand)
+            self._try(pending)
         else:
-            self._queue.append(errand)
+            self._queue.append(pending)
         if self._started == 1:
             self._loop.after(_BREATH, self._next_turn)
 
@@ -77,85 +78,85 @@ class Dispatch:
         """The next of many: between two turns the loop answers whoever asks."""
         now, self._queue = self._queue[:_AT_ONCE], self._queue[_AT_ONCE:]
         self._started = len(now)
-        for errand in now:
-            self._try(errand, errand.at_once)
+        for pending in now:
+            self._try(pending, pending.at_once)
         if now:
             # Not in this turn: what is due when the timers are looked at is called before anybody is answered.
             self._loop.after(_BREATH, self._next_turn)
 
     def hurry(self) -> None:
         """No grace any more: a second courier for every host that is still in its grace."""
-        for errand in list(self._errands.values()):
-            errand.at_once = True
-            if errand.couriers:
-                self._try(errand, at_once=True)
+        for pending in list(self._pending.values()):
+            pending.at_once = True
+            if pending.couriers:
+                self._try(pending, at_once=True)
 
     @property
     def in_hand(self) -> int:
         """Orders whose first try has not ended yet. For the tries after it nobody waits: they may go on for as long as kill_retry_for says."""
-        return sum(1 for errand in self._errands.values() if not errand.tries)
+        return sum(1 for pending in self._pending.values() if not pending.tries)
 
     def in_hand_for(self, lease: str) -> bool:
         """Whether the first try of an order for this lease is under way."""
-        errand = self._errands.get(lease)
-        return errand is not None and not errand.tries
+        pending = self._pending.get(lease)
+        return pending is not None and not pending.tries
 
     @property
     def waiting(self) -> dict[str, str]:
         """Orders whose hosts could not be reached by the first try: lease id to the reason of the last one."""
-        return {name: errand.last_reason for name, errand in self._errands.items() if errand.tries}
+        return {name: pending.last_reason for name, pending in self._pending.items() if pending.tries}
 
-    def _try(self, errand: _Errand, at_once: bool = False) -> None:
-        errand.waiting = None
-        if not errand.couriers:
-            errand.began = self._loop.clock()
+    def _try(self, pending: _PendingOrder, at_once: bool = False) -> None:
+        pending.waiting = None
+        if not pending.couriers:
+            pending.began = self._loop.clock()
         try:
-            errand.couriers.append(Courier(errand.lease, self._loop, self._ended, at_once))
+            pending.couriers.append(Courier(pending.lease, self._loop, self._ended, at_once))
         except OSError as error:
             # No descriptor, no memory for another process: later perhaps, when other couriers have come back.
-            errand.results.append(Settlement(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
-            if not errand.couriers:
-                self._loop.after(0.0, lambda: self._over(errand))
+            pending.results.append(LeaseResult(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
+            if not pending.couriers:
+                self._loop.after(0.0, lambda: self._over(pending))
 
-    def _ended(self, courier: Courier, settlement: Settlement) -> None:
-        errand = self._errands[courier.lease.lease]
-        errand.couriers.remove(courier)
-        errand.results.append(_later(settlement, courier.began - errand.began))
-        if not errand.couriers:
-            self._over(errand)
+    def _ended(self, courier: Courier, result: LeaseResult) -> None:
+        pending = self._pending[courier.lease.lease]
+        pending.couriers.remove(courier)
+        pending.results.append(_later(result, courier.began - pending.began))
+        if not pending.couriers:
+            self._over(pending)
 
-    def _over(self, errand: _Errand) -> None:
-        errand.tries += 1
-        self._conclude(errand)
-        self._on_change(errand.lease)
+    def _over(self, pending: _PendingOrder) -> None:
+        pending.tries += 1
+        self._conclude(pending)
+        self._on_change(pending.lease)
 
-    def _conclude(self, errand: _Errand) -> None:
-        settlement = combine(errand.results)
-        errand.results = []
-        if settlement.outcome is Outcome.UNREACHABLE and self._loop.clock() + errand.pause <= errand.give_up_at:
-            errand.last_reason = settlement.reason
-            errand.waiting = self._loop.after(errand.pause, lambda: self._try(errand))
-            errand.pause = min(errand.pause * 2, _LONGEST_PAUSE)
+    def _conclude(self, pending: _PendingOrder) -> None:
+        result = combine(pending.results)
+        pending.results = []
+        if result.outcome is Outcome.UNREACHABLE and self._loop.clock() + pending.pause <= pending.give_up_at:
+            pending.last_reason = result.reason
+            pending.waiting = self._loop.after(pending.pause, lambda: self._try(pending))
+            pending.pause = min(pending.pause * 2, _LONGEST_PAUSE)
             return
-        del self._errands[errand.lease.lease]
-        self._ledger.settle(errand.lease.lease, settlement)
+        del self._pending[pending.lease.lease]
+        self._leases.close(pending.lease.lease, result)
 
 
-def _later(settlement: Settlement, seconds: float) -> Settlement:
-    """What a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
-    if settlement.report is None or seconds <= 0:
-        return settlement
-    report = KillReport.from_mapping(settlement.report)
+def _later(result: LeaseResult, seconds: float) -> LeaseResult:
+    """Return what a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
+    report = result.report
+    if report is None or seconds <= 0:
+        return result
     gone = tuple(dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds) for row in report.gone)
-    return dataclasses.replace(settlement, report=dataclasses.asdict(dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)))
+    return dataclasses.replace(result, report=dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds))
 
 
-def combine(results: t.Sequence[Settlement]) -> Settlement:
-    """One settlement out of those of couriers that went to the same tree at the same time.
+def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:
+    """One result out of those of couriers that went to the same tree at the same time.
 
     The one with grace knows the whole tree, the one without knows which of it had to be killed.
     """
-    reports = [KillReport.from_mapping(settlement.report) for settlement in results if settlement.report is not None]
+    reports = [result.report for result in results if result.report is not None]
     if not reports:
         return results[-1]
-    return Settlement(Outcome.CONFIRMED, report=dataclasses.asdict(functools.reduce(merge, reports)))
+    return LeaseResult(Outcome.CONFIRMED, report=functools.reduce(merge, reports))

@@ -23,12 +23,16 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, secrets_of_arguments, secrets_of_options
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
@@ -47,7 +51,7 @@ ARRIVAL_TIMEOUT = 2.0
 starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
 
 
-class ReachError(Exception):
+class ReconnectError(Exception):
     """The host could not be reached, or its user could not be become, with what the order holds."""
 
 
@@ -57,7 +61,7 @@ def carries_order(connection: ConnectionBase) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reach:
+class ConnectionSpec(JsonRecord):
     """How to make one connection anew: names and resolved options of its plugins."""
 
     connection: str
@@ -69,7 +73,7 @@ class Reach:
     play_context: dict[str, t.Any]
 
     @classmethod
-    def of(cls, connection: ConnectionBase) -> Reach:
+    def from_connection(cls, connection: ConnectionBase) -> ConnectionSpec:
         """Taken from a connection that has all its options set, as it has when an action plugin is made."""
         become, shell = connection.become if is_supported(Feature.BECOME) else None, connection._shell
         return cls(
@@ -90,7 +94,7 @@ class Reach:
             no_log: whether the plugin is to keep to itself what it knows, the reason of a failure included.
 
         Raises:
-            ReachError: a plugin is not to be found any more.
+            ReconnectError: a plugin is not to be found any more.
         """
         play_context = PlayContext()
         for name, value in self.play_context.items():
@@ -101,7 +105,7 @@ class Reach:
         play_context.connection_lockfd = _lock_file()
         connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
         if connection is None:
-            raise ReachError(f"the connection plugin {self.connection} is not found")
+            raise ReconnectError(f"the connection plugin {self.connection} is not found")
         vars(connection)[_CARRIES_ORDER] = True
         connection.set_options(direct=self.connection_options)
         connection._shell = self._shell(play_context)
@@ -112,7 +116,7 @@ class Reach:
     def _shell(self, play_context: PlayContext) -> t.Any:
         shell = shell_loader.get(self.shell)
         if shell is None:
-            raise ReachError(f"the shell plugin {self.shell} is not found")
+            raise ReconnectError(f"the shell plugin {self.shell} is not found")
         shell.set_options(direct=self.shell_options)
         shell.executable = play_context.executable
         return shell
@@ -120,7 +124,7 @@ class Reach:
     def _become(self, name: str) -> BecomeBase:
         become = become_loader.get(name)
         if become is None:
-            raise ReachError(f"the become plugin {name} is not found")
+            raise ReconnectError(f"the become plugin {name} is not found")
         become.set_options(direct=self.become_options)
         return t.cast("BecomeBase", become)
 
@@ -131,7 +135,7 @@ class KillOrder:
 
     run: str
     lease: str
-    reach: Reach
+    connection: ConnectionSpec
     options: KillOptions
     interpreters: tuple[str, ...]
     """Paths or names of Python interpreters to try on the host, in this order."""
@@ -146,10 +150,21 @@ class KillOrder:
     """Of the task: those that its module declares with no_log are masked in what the host reports."""
 
     @classmethod
-    def from_message(cls, order: t.Mapping[str, t.Any], reach: t.Mapping[str, t.Any]) -> KillOrder:
-        """From what `dataclasses.asdict` made of an order, its reach apart."""
-        lists: dict[str, t.Any] = {"interpreters": tuple(order["interpreters"]), "arguments": tuple((name, text) for name, text in order.get("arguments", ()))}
-        return cls(**{**order, "reach": Reach(**reach), "options": KillOptions(**order["options"]), **lists})
+    def from_message(cls, order: object, connection: object) -> KillOrder:
+        """Make one from the JSON objects of `KillOrderTerms` and `ConnectionSpec`. Raises MessageError where one of them is none."""
+        terms = KillOrderTerms.from_message(order)
+        return cls(
+            run=terms.run,
+            lease=terms.lease,
+            connection=ConnectionSpec.from_message(connection),
+            options=terms.options,
+            interpreters=terms.interpreters,
+            becomes=terms.becomes,
+            pipelined=terms.pipelined,
+            show_arguments=terms.show_arguments,
+            action=terms.action,
+            arguments=terms.arguments,
+        )
 
     def carry_out(self, at_once: bool = False) -> KillReport:
         """Reach the host, run the kill pass there inside the task's become, and return what it reports.
@@ -159,7 +174,7 @@ class KillOrder:
 
         Raises:
             AnsibleConnectionFailure: the host could not be reached; another try may succeed.
-            ReachError, AnsibleError: the kill pass could not be run there; another try will not help.
+            ReconnectError, AnsibleError: the kill pass could not be run there; another try will not help.
             KillReportError: what came back is no report.
         """
         nonce = secrets.token_hex(8)
@@ -188,17 +203,17 @@ class KillOrder:
         """The masks for these texts. The source of the module is read only if a value of the task stands in one of them."""
         values = [value for dummy, value in self.arguments]
         hidden: t.Collection[str] = ()
-        if Masks.of(values).concern(texts):
+        if Masks.from_secrets(values).concern(texts):
             try:
                 hidden = hidden_parameters(self.action)
             except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
                 hidden = {part for name, dummy in self.arguments for part in name.split(".")}
-        options = (self.reach.connection_options, self.reach.become_options, self.reach.play_context)
-        secrets_of_reach = [secret for one in options for secret in secrets_of_options(one)]
-        return Masks.of([*secrets_of_reach, *secrets_of_arguments(self.arguments, hidden)])
+        options = (self.connection.connection_options, self.connection.become_options, self.connection.play_context)
+        secrets_of_connection = [secret for one in options for secret in secrets_of_options(one)]
+        return Masks.from_secrets([*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)])
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
-        connection = self.reach.connect(no_log=not self.show_arguments)
+        connection = self.connection.connect(no_log=not self.show_arguments)
         dummy, stdout, stderr = connection.exec_command(self._command(connection, command), in_data=in_data, sudoable=self.becomes)
         return parse_report(_text(stdout) + _text(stderr), nonce)
 
@@ -222,7 +237,7 @@ class KillOrder:
     def _command(self, connection: ConnectionBase, command: str) -> str:
         if self.becomes:
             if connection.become is None:
-                raise ReachError("the task ran inside become, and its become plugin is not known")
+                raise ReconnectError("the task ran inside become, and its become plugin is not known")
             command = connection.become.build_become_command(command, connection._shell)
         executable = connection._play_context.executable
         if executable == "/bin/sh" and is_ssh(connection):

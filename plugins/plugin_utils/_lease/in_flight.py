@@ -19,7 +19,6 @@ import mmap
 import typing as t
 
 from ansible.plugins.loader import action_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import name_of, needs_connection
 
 if t.TYPE_CHECKING:
@@ -64,6 +63,17 @@ KILLED = "the guardian that guarded it was killed"
 LOST = "the guardian that ends it can't be found any more, and does not report here"
 
 
+@dataclasses.dataclass(frozen=True)
+class UnguardedTask:
+    """A task that is in flight, and may run something on its host without a lease."""
+
+    host: str
+    task: str
+    reason: str
+    wanted: bool
+    """Whether that is as the user wants it."""
+
+
 @dataclasses.dataclass
 class _Started:
     """One task on one host."""
@@ -104,14 +114,14 @@ class InFlight:
         """Of the task of this worker."""
         self._notes[self._number % _PLACES] = guard
 
-    def unguarded(self) -> list[Message]:
-        """What is in flight and may run without a lease: host, task, reason, and whether that is as the user wants it."""
+    def unguarded(self) -> list[UnguardedTask]:
+        """Return the tasks that are in flight and may run without a lease."""
         rows = []
         for host, one in self._started.items():
             guard = Guard(self._notes[one.number % _PLACES])
             reason = self._why(one, guard)
             if reason:
-                rows.append({"host": host, "task": one.task, "reason": reason, "wanted": guard is Guard.UNWANTED})
+                rows.append(UnguardedTask(host, one.task, reason, wanted=guard is Guard.UNWANTED))
         return rows
 
     def _why(self, one: _Started, guard: Guard) -> str:

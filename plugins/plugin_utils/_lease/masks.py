@@ -70,7 +70,7 @@ class Masks:
     """Command lines that were masked before: of many processes they are the same."""
 
     @classmethod
-    def of(cls, secrets: t.Iterable[str]) -> Masks:
+    def from_secrets(cls, secrets: t.Iterable[str]) -> Masks:
         """Masks for these secrets, in each form that they may have on a command line."""
         forms = {form for secret in secrets for form in _forms(secret) if form.strip()}
         # The longest first: one secret may be a part of another.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The terms of a lease: what the guardian has to know of a command, or of a transfer, before it goes out.
+"""The request for a lease: all that the guardian has to know of a command, or of a transfer, before it goes out.
 
 This file is private to the collection treekill.remote.
 """
@@ -14,6 +14,7 @@ import json
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms, LeaseRequest, LeaseTerms
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import arguments_of
 
 if t.TYPE_CHECKING:
@@ -35,11 +36,42 @@ class Command:
     """The id of the asynchronous job that it starts, as core puts it on the command line."""
     payload: bool = True
     """Whether it may run what the task asks for. Core's own handling of files does not."""
+    notes: bool = False
+    """Whether the worker notes the moment at which it is sent."""
+    client: str | None = None
+    """See `LeaseTerms.client`."""
 
 
-def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> dict[str, t.Any]:
-    """Host and task for the user; what the guardian reads; the kill order and the `reach` of the host as JSON, which it hands on unread."""
+def request_for_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> LeaseRequest:
+    """Return the request for the lease of a command. `reach`: the `ConnectionSpec` of its host as JSON text."""
     options = task.options
+    return LeaseRequest(
+        lease=command.lease,
+        host=task.host,
+        task=task.name,
+        order=json.dumps(_order(run, task, command).to_message()),
+        reach=reach,
+        terms=LeaseTerms(
+            run=run,
+            timeout=options.timeout,
+            retry_for=options.retry_for,
+            keep=options.keep_on_disconnect,
+            end_async=options.end_async,
+            local=runs_here(connection),
+            # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
+            cut=command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
+            supervised=command.supervised,
+            transfer=False,
+            payload=command.payload,
+            job=command.job,
+            polls=task.polls,
+            notes=command.notes,
+            client=command.client,
+        ),
+    )
+
+
+def _order(run: str, task: GuardedTask, command: Command) -> KillOrderTerms:
     show = task.show_arguments
     arguments: list[tuple[str, str]] = []
     if show:
@@ -48,41 +80,31 @@ def terms_of_command(run: str, task: GuardedTask, connection: ConnectionBase, co
             arguments, show = arguments_of(task.arguments())
         except Exception:  # noqa: BLE001  # a value that can't be had may raise anything: then no command line can be masked, and none is shown
             show = False
-    order = {
-        "run": run,
-        "lease": command.lease,
-        "options": dataclasses.asdict(options),
-        "interpreters": task.interpreters,
-        "becomes": command.becomes,
-        "pipelined": command.pipelined,
-        "show_arguments": show,
-        "action": task.action,
-        "arguments": arguments,
-    }
-    return {
-        "host": task.host,
-        "task": task.name,
-        "order": json.dumps(order),
-        "reach": reach,
-        "terms": {
-            "run": run,
-            "timeout": options.timeout,
-            "retry_for": options.retry_for,
-            "keep": options.keep_on_disconnect,
-            "end_async": options.end_async,
-            "local": runs_here(connection),
-            # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
-            "cut": command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
-            "supervised": command.supervised,
-            "payload": command.payload,
-            "transfer": False,
-            "job": command.job,
-            "polls": task.polls,
-        },
-    }
+    return KillOrderTerms(
+        run=run,
+        lease=command.lease,
+        options=task.options,
+        interpreters=task.interpreters,
+        becomes=command.becomes,
+        pipelined=command.pipelined,
+        show_arguments=show,
+        action=task.action,
+        arguments=tuple(arguments),
+    )
 
 
-def terms_of_transfer(run: str, host: str, task: str) -> dict[str, t.Any]:
-    """The same of a file on its way, which has no kill order."""
-    never = {"timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": False, "cut": False, "supervised": False, "payload": False}
-    return {"host": host, "task": task, "order": "", "reach": "", "terms": {"run": run, **never, "transfer": True}}
+def request_for_transfer(run: str, lease: str, host: str, task: str) -> LeaseRequest:
+    """Return the request for the lease of a file transfer. A transfer has no kill order."""
+    terms = LeaseTerms(
+        run=run,
+        timeout=0.0,
+        retry_for=0.0,
+        keep=False,
+        end_async=False,
+        local=False,
+        cut=False,
+        supervised=False,
+        transfer=True,
+        payload=False,
+    )
+    return LeaseRequest(lease=lease, host=host, task=task, order="", reach="", terms=terms)

@@ -2,46 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ledger of a run: which leases are open, which are broken, and how each of those ended. Pure: no socket, no clock.
+"""The leases of a run: which are open, which are broken, and how each of those ended. Pure: no socket, no clock.
 
 This file is private to the collection treekill.remote.
 
-A lease that was granted ends exactly once: it is done, or it is broken and then settled by what became of its kill order.
+A lease that was granted ends exactly once: it is done, or it is broken and then closed with what became of its kill order.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
-import typing as t
 
-
-class Outcome(enum.Enum):
-    """What became of a kill order."""
-
-    CONFIRMED = "confirmed"
-    """The host reported."""
-    UNREACHABLE = "unreachable"
-    """No try reached the host."""
-    FAILED = "failed"
-    """The host was reached, or never can be, and the kill pass did not run or did not report."""
-    LEFT = "left"
-    """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
-    NOT_BEGUN = "not begun"
-    """No order was needed: its command had not been sent, so nothing can have been started."""
-    BROKEN_OFF = "broken off"
-    """The transfer of a file: its client was ended here, and its server with it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settlement:
-    """How a broken lease ended."""
-
-    outcome: Outcome
-    reason: str = ""
-    """Why it is not confirmed, in words for the user."""
-    report: dict[str, t.Any] | None = None
-    """The kill report as its JSON object, when confirmed."""
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult
 
 
 @dataclasses.dataclass
@@ -53,37 +26,38 @@ class Lease:
     """Which connection to the guardian took it."""
     host: str
     task: str
-    terms: dict[str, t.Any]
-    """What the guardian must know without opening the order: timeout and retry_for in seconds, local, and so on."""
+    terms: LeaseTerms
     order: str
-    """The kill order as JSON, with secrets in it; opened only by the courier."""
+    """`KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it."""
     reach: str = ""
-    """How to reach the host as JSON, with secrets in it; opened only by the courier."""
+    """`ConnectionSpec` as JSON text, likewise."""
+    worker: int = 0
+    """The pid of the worker that holds it."""
     detached: bool = False
     """The task has ended, the job goes on by itself: async with poll 0."""
     answered: bool = True
     """Whether its holder can have read that it is granted. Before that, nothing goes out under it."""
 
 
-class LedgerError(Exception):
+class LeaseTableError(Exception):
     """A message that makes no sense for the lease it names. The text says which and why."""
 
 
-class Ledger:
-    """Grants, ends and settles leases; after `close_gate` it grants none."""
+class LeaseTable:
+    """Grants, ends and closes leases; after `close_gate` it grants none."""
 
     def __init__(self) -> None:
         self._open: dict[str, Lease] = {}
         self._broken: dict[str, Lease] = {}
-        self._settled: list[tuple[Lease, Settlement]] = []
+        self._closed: list[tuple[Lease, LeaseResult]] = []
         self._reaches: dict[str, str] = {}
         """One copy of each text for the detached leases of a host: these last until the run ends, and may be thousands."""
         self.gate_open = True
 
     def take(self, lease: Lease) -> bool:
-        """Whether the lease is granted. Raises LedgerError when its id was granted before."""
+        """Whether the lease is granted. Raises LeaseTableError when its id was granted before."""
         if lease.lease in self._open or lease.lease in self._broken:
-            raise LedgerError(f"lease {lease.lease} is granted already")
+            raise LeaseTableError(f"lease {lease.lease} is granted already")
         if self.gate_open:
             self._open[lease.lease] = lease
         return self.gate_open
@@ -97,7 +71,7 @@ class Ledger:
 
     def knows(self, lease: str) -> bool:
         """Whether it was granted here, and is not done."""
-        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._settled)
+        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._closed)
 
     def detach(self, lease: str, holder: int) -> Lease | None:
         """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
@@ -132,11 +106,11 @@ class Ledger:
         self._open.clear()
         return leases
 
-    def settle(self, lease: str, settlement: Settlement) -> None:
-        """What became of a broken lease. Raises LedgerError when it is not broken, or settled before."""
+    def close(self, lease: str, result: LeaseResult) -> None:
+        """Close a broken lease with what became of its kill order. Raises LeaseTableError when it is not broken, or closed before."""
         if lease not in self._broken:
-            raise LedgerError(f"lease {lease} is not broken, so it can't be settled")
-        self._settled.append((self._broken.pop(lease), settlement))
+            raise LeaseTableError(f"lease {lease} is not broken, so it can't be closed")
+        self._closed.append((self._broken.pop(lease), result))
 
     @property
     def opened(self) -> list[Lease]:
@@ -144,14 +118,14 @@ class Ledger:
         return list(self._open.values())
 
     @property
-    def unsettled(self) -> list[Lease]:
+    def unclosed(self) -> list[Lease]:
         """The broken leases whose kill orders have no result yet."""
         return list(self._broken.values())
 
     @property
-    def settled(self) -> list[tuple[Lease, Settlement]]:
+    def closed(self) -> list[tuple[Lease, LeaseResult]]:
         """The broken leases with what became of them."""
-        return list(self._settled)
+        return list(self._closed)
 
     def _of(self, lease: str, holder: int) -> Lease | None:
         """The open lease of that holder; None when it was broken before, which the holder could not know."""
@@ -159,5 +133,5 @@ class Ledger:
         if mine is None:
             return None
         if mine.holder != holder:
-            raise LedgerError(f"lease {lease} belongs to another holder")
+            raise LeaseTableError(f"lease {lease} belongs to another holder")
         return mine

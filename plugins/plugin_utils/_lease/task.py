@@ -56,7 +56,7 @@ class GuardedTask:
     """Its arguments, as they are when a command goes out: core adds the defaults of the module when the action was made."""
 
     @classmethod
-    def of(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
+    def from_action(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
         """The task of an action plugin, once core has made the plugin.
 
         Args:
@@ -97,7 +97,7 @@ class GuardedTask:
         return dataclasses.replace(self, interpreters=_interpreters(path, *self.interpreters))
 
     @classmethod
-    def of_connection(cls, connection: ConnectionBase) -> GuardedTask | None:
+    def from_connection(cls, connection: ConnectionBase) -> GuardedTask | None:
         """The task of a connection plugin that has the kill options among its own, in a worker; None elsewhere.
 
         Raises:

@@ -101,10 +101,10 @@ class Client:
         try:
             self._connect()
         except BaseException as error:
-            said = self._proxy.said if self._proxy is not None else ""
+            stderr_tail = self._proxy.stderr_tail if self._proxy is not None else ""
             self.close()
             if isinstance(error, Exception):
-                raise self._failure(error, said) from error
+                raise self._failure(error, stderr_tail) from error
             raise
 
     def _connect(self) -> None:
@@ -135,7 +135,7 @@ class Client:
         )
         t.cast(paramiko.Transport, client.get_transport()).set_keepalive(_KEEPALIVE_SECONDS)
 
-    def _failure(self, error: Exception, proxy_said: str) -> AnsibleConnectionFailure:
+    def _failure(self, error: Exception, proxy_stderr: str) -> AnsibleConnectionFailure:
         to, reason = self._destination, _text(error)
         text = f"{NOTHING_STARTED}, {to.host} port {to.port}: "
         if isinstance(error, paramiko.BadHostKeyException):
@@ -162,8 +162,8 @@ class Client:
                 " or holds no key that both this paramiko and the host accept"
             )
             return AnsibleAuthenticationFailure(text + reason)
-        if proxy_said:
-            reason += f" (the proxy command said: {proxy_said})"
+        if proxy_stderr:
+            reason += f" (the proxy command said: {proxy_stderr})"
         return AnsibleConnectionFailure(text + reason)
 
     def execute(

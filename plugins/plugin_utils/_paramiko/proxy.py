@@ -77,7 +77,7 @@ class Proxy:
             theirs.close()
 
     @property
-    def said(self) -> str:
+    def stderr_tail(self) -> str:
         """The last 1000 bytes of its standard error, as text."""
         size = self._messages.seek(0, os.SEEK_END)
         self._messages.seek(max(0, size - 1000))

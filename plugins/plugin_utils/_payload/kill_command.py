@@ -25,6 +25,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_reques
 from ansible_collections.treekill.remote.plugins.module_utils._lease.request_words import (
     request_words,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
+    KillReport,
+    ReportedProcess,
+    merge,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import (
     becoming_shell,
@@ -32,15 +37,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_enc
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_kill_pass import (
     shell_text,
-)
-
-__all__ = (
-    "KillReport",
-    "KillReportError",
-    "KillRequest",
-    "ReportedProcess",
-    "kill_command",
-    "parse_report",
 )
 
 #: The status of Python before 3.6. It exits before it reads anything that it does not understand.
@@ -67,70 +63,6 @@ class KillReportError(Exception):
 
 class _OtherVersionError(ValueError):
     """A report of another version of the collection."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportedProcess:
-    """A process of the tree.
-
-    start: distinguishes it from a later process with the same pid.
-    ended: how; None while it lives.
-    """
-
-    pid: int
-    start: int
-    ppid: int
-    user: str
-    command: str
-    role: str
-    ended: str | None
-    seconds: float | None
-    reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class KillReport:
-    """The results of a kill pass.
-
-    root: pid and ppid of the first process, None if it was not there.
-    """
-
-    method: str
-    root: tuple[int, int] | None
-    gone: tuple[ReportedProcess, ...]
-    survivors: tuple[ReportedProcess, ...]
-    spared: tuple[ReportedProcess, ...]
-    unreadable: int
-    escalated: bool
-    #: Whether there was a supervisor, or it had done the work.
-    supervised: bool
-    seconds: float
-
-    @classmethod
-    def from_mapping(cls, content: t.Mapping[str, t.Any]) -> KillReport:
-        """Return the report of which `dataclasses.asdict` made this content, also after JSON."""
-        rows = {
-            name: tuple(ReportedProcess(**row) for row in content[name])
-            for name in ("gone", "survivors", "spared")
-        }
-        return cls(
-            **{**content, **rows, "root": tuple(content["root"]) if content["root"] else None}
-        )
-
-    def rewritten(
-        self, command: t.Callable[[str], str], reason: t.Callable[[str], str]
-    ) -> KillReport:
-        """Return the report with these functions applied to each command line and each reason."""
-
-        def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
-            return tuple(
-                dataclasses.replace(one, command=command(one.command), reason=reason(one.reason))
-                for one in of
-            )
-
-        return dataclasses.replace(
-            self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared)
-        )
 
 
 @functools.lru_cache(maxsize=64)
@@ -249,33 +181,6 @@ def _with_supervisors(theirs: KillReport, own: KillReport) -> KillReport:
             ),
         ),
         own,
-    )
-
-
-def merge(first: KillReport, second: KillReport) -> KillReport:
-    """Return one report from two of the same tree.
-
-    A process that is gone in either report is gone. It has survived if it did so in all reports
-    that contain it.
-    """
-    gone = {(process.pid, process.start): process for process in first.gone}
-    for process in second.gone:
-        if (process.pid, process.start) not in gone or process.ended == "KILL":
-            gone[process.pid, process.start] = process
-    survivors = {
-        (process.pid, process.start): process for process in first.survivors + second.survivors
-    }
-    spared = {(process.pid, process.start): process for process in first.spared + second.spared}
-    return KillReport(
-        method=first.method,
-        root=first.root or second.root,
-        gone=tuple(gone.values()),
-        survivors=tuple(process for identity, process in survivors.items() if identity not in gone),
-        spared=tuple(spared.values()),
-        unreadable=max(first.unreadable, second.unreadable),
-        escalated=first.escalated or second.escalated,
-        supervised=first.supervised or second.supervised,
-        seconds=max(first.seconds, second.seconds),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState, HostEnding
 
 _NAMES = 10
 """Hosts that are named for each ending; of more, the rest is counted."""
@@ -28,32 +28,33 @@ class AfterLine(t.NamedTuple):
     bad: bool
 
 
-def after_lines(told: Message | None) -> list[AfterLine]:
-    """From what the guardian reports of it; nothing, where nothing was to be run."""
-    if told is None:
+def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
+    """Return the lines; none, where nothing was to be run."""
+    if report is None:
         return []
-    name = "after_kill: " + ", ".join(told["files"])
-    lines = [line for line in [_course(name, told)] if line is not None]
-    for reason, hosts in sorted(_grouped(told["left_out"]).items()):
+    name = "after_kill: " + ", ".join(report.files)
+    lines = [line for line in [_course(name, report)] if line is not None]
+    for reason, hosts in sorted(_grouped(report.left_out).items()):
         lines.append(AfterLine(f"{name} was not run on {_named(hosts)}: {reason}", True))
     if any(line.bad for line in lines):
-        lines += [AfterLine(f"  | {line}", False) for line in told.get("output", [])[-_OUTPUT_LINES:]]
+        lines += [AfterLine(f"  | {line}", False) for line in report.output[-_OUTPUT_LINES:]]
     return lines
 
 
-def _course(name: str, told: Message) -> AfterLine | None:
-    if told["state"] == "wanted":
+def _course(name: str, report: AfterKillReport) -> AfterLine | None:
+    if report.state is AfterKillState.WANTED:
         return AfterLine(f"{name} is run when all kill orders have been tried; nobody waits for it", True)
-    if told["state"] == "under way":
-        return AfterLine(f"{name} is under way on {_named(told['hosts'])}, and goes on without this command", True)
-    if told["state"] == "nowhere":
+    if report.state is AfterKillState.UNDER_WAY:
+        return AfterLine(f"{name} is under way on {_named(report.hosts)}, and goes on without this command", True)
+    if report.state is AfterKillState.NOWHERE:
         return None
-    if "error" in told:
-        return AfterLine(f"{name} was not run on {_named(told['hosts'])}: {told['error']}", True)
-    good = told["status"] == 0 and not told["ended_by"] and all(ending == "ok" for ending in told["hosts"].values())
-    how = f"was interrupted ({told['ended_by']})" if told["ended_by"] else "ended" if told["status"] == 0 else f"FAILED ({_status(told['status'])})"
-    endings = "; ".join(f"{ending or 'not told'}: {_named(hosts)}" for ending, hosts in sorted(_grouped(told["hosts"]).items()))
-    return AfterLine(f"{name} {how} after {told['seconds']:.1f} s, {endings}", not good)
+    if report.error:
+        return AfterLine(f"{name} was not run on {_named(report.hosts)}: {report.error}", True)
+    good = report.status == 0 and not report.ended_by and all(ending is HostEnding.OK for ending in report.hosts.values())
+    how = f"was interrupted ({report.ended_by})" if report.ended_by else "ended" if report.status == 0 else f"FAILED ({_status(report.status)})"
+    texts = {host: ending.value for host, ending in report.hosts.items()}
+    endings = "; ".join(f"{text or 'not told'}: {_named(hosts)}" for text, hosts in sorted(_grouped(texts).items()))
+    return AfterLine(f"{name} {how} after {report.seconds:.1f} s, {endings}", not good)
 
 
 def _status(status: int) -> str:

@@ -15,9 +15,14 @@ import re
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, escaped, seconds, shortened
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease, UnguardedConnection
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import UnguardedTask
 
 _COMMAND_WIDTH = 60
 """Columns of a survivor's command line; its pid and user tell it apart."""
@@ -69,11 +74,26 @@ class _Block:
         return lines
 
 
-def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequence[Message], screen: Screen) -> list[Line]:
-    """A line a host, by what the guardian tells of its leases and of who could have none; with many hosts, a line for those with the same ending."""
+@dataclasses.dataclass(frozen=True)
+class Unguarded:
+    """What was not guarded of a run."""
+
+    connections: t.Sequence[UnguardedConnection] = ()
+    """Connections whose commands can't be guarded."""
+    tasks: t.Sequence[UnguardedTask] = ()
+    """Tasks that were in flight without a lease."""
+
+    def __bool__(self) -> bool:
+        return bool(self.connections or self.tasks)
+
+
+def host_lines(results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen) -> list[Line]:
+    """Return a line a host, by its broken leases and by what was not guarded there; of many hosts, a line for those with the same ending."""
     said = {host: list(_said(of_host)) for host, of_host in results.items()}
-    for entry in unguarded:
-        said.setdefault(entry["host"], []).append(_unguarded(entry))
+    for connection in unguarded.connections:
+        said.setdefault(connection.host, []).append(_unguarded_connection(connection))
+    for task in unguarded.tasks:
+        said.setdefault(task.host, []).append(_unguarded_task(task))
     blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
     if len(blocks) > _EACH and not screen.verbosity:
         blocks = _grouped(blocks)
@@ -82,13 +102,14 @@ def host_lines(results: t.Mapping[str, t.Sequence[Message]], unguarded: t.Sequen
     return [line for block in blocks for line in block.lines(width)]
 
 
-def _unguarded(entry: Message) -> _Said:
-    """A connection that can't be guarded, or a task that was in flight without a lease."""
-    if "task" not in entry:
-        return _with_reason(entry["host"], f"NOT PROTECTED over {entry['connection']}: ", entry["reason"], "", C.COLOR_ERROR)
-    if entry["wanted"]:
-        return _with_reason(entry["host"], "left alone, and perhaps running: ", entry["reason"], f" (task: {entry['task']})", C.COLOR_WARN)
-    return _with_reason(entry["host"], f"NOT PROTECTED, and perhaps running (task: {entry['task']}): ", entry["reason"], "", C.COLOR_ERROR)
+def _unguarded_connection(one: UnguardedConnection) -> _Said:
+    return _with_reason(one.host, f"NOT PROTECTED over {one.connection}: ", one.reason, "", C.COLOR_ERROR)
+
+
+def _unguarded_task(one: UnguardedTask) -> _Said:
+    if one.wanted:
+        return _with_reason(one.host, "left alone, and perhaps running: ", one.reason, f" (task: {one.task})", C.COLOR_WARN)
+    return _with_reason(one.host, f"NOT PROTECTED, and perhaps running (task: {one.task}): ", one.reason, "", C.COLOR_ERROR)
 
 
 def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _Said:
@@ -96,9 +117,9 @@ def _with_reason(host: str, before: str, reason: str, after: str, color: str | N
     return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
 
 
-def told(result: Message) -> str:
-    """One result of a report on one line, for a warning. Warnings go to the log as well."""
-    block = _Block((escaped(result["host"]),), tuple(_said([result])))
+def in_one_line(result: ReportedLease) -> str:
+    """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
+    block = _Block((escaped(result.host),), tuple(_said([result])))
     return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
 
 
@@ -149,60 +170,60 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
     return f"{shortened(names, width)} ({len(hosts)} hosts)"
 
 
-def _said(results: t.Sequence[Message]) -> t.Iterator[_Said]:
-    reports = [result["report"] for result in results if result["report"]]
+def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_Said]:
+    reports = [result.report for result in results if result.report is not None]
     blind_spots = _blind_spots(results)
     if reports:
         yield from _confirmed(reports, bool(blind_spots))
     for blind in blind_spots:
         yield _Said(blind, C.COLOR_WARN, names=False)
     for result in results:
-        if result["outcome"] == "left":
-            yield _with_reason(result["host"], "left alone: ", result["reason"], f" (task: {result['task']})", C.COLOR_WARN)
-        elif result["outcome"] == "broken off":
-            yield _Said(f"a file transfer was broken off (task: {result['task']})", C.COLOR_CHANGED)
-        elif result["outcome"] == "not begun":
-            yield _with_reason(result["host"], f"nothing had begun (task: {result['task']}): ", result["reason"], "", C.COLOR_OK)
-        elif result["report"] is None:
-            yield _with_reason(result["host"], f"NOT CONFIRMED (task: {result['task']}): ", _unconfirmed(result), "", C.COLOR_ERROR)
+        if result.outcome is Outcome.LEFT:
+            yield _with_reason(result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN)
+        elif result.outcome is Outcome.BROKEN_OFF:
+            yield _Said(f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED)
+        elif result.outcome is Outcome.NOT_BEGUN:
+            yield _with_reason(result.host, f"nothing had begun (task: {result.task}): ", result.reason, "", C.COLOR_OK)
+        elif result.report is None:
+            yield _with_reason(result.host, f"NOT CONFIRMED (task: {result.task}): ", _unconfirmed(result), "", C.COLOR_ERROR)
 
 
-def _blind_spots(results: t.Sequence[Message]) -> list[str]:
-    """What could not have been found, if it was there."""
-    with_report = [result for result in results if result["report"]]
-    if any(result["report"]["method"] == "shell" for result in with_report):
+def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
+    """Return what could not have been found, if it was there."""
+    reports = [(result, result.report) for result in results if result.report is not None]
+    if any(report.method == "shell" for dummy, report in reports):
         return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
-    alone = [result["report"] for result in with_report if result["payload"] and not result["report"]["supervised"]]
+    alone = [report for result, report in reports if result.payload and not report.supervised]
     if not alone:
         return []
-    more = ", or became another user," if any(report["unreadable"] for report in alone) else ""
+    more = ", or became another user," if any(report.unreadable for report in alone) else ""
     return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
 
 
-def _confirmed(reports: t.Sequence[Message], blind: bool) -> t.Iterator[_Said]:
-    """What was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
-    gone = [process for report in reports for process in report["gone"]]
-    survivors = [process for report in reports for process in report["survivors"]]
-    spared = [process for report in reports for process in report["spared"]]
+def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said]:
+    """Yield what was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
+    gone = [process for report in reports for process in report.gone]
+    survivors = [process for report in reports for process in report.survivors]
+    spared = [process for report in reports for process in report.spared]
     if not gone and not survivors and not spared:
         yield _Said("nothing was found running" if blind else "nothing was running any more", C.COLOR_WARN if blind else C.COLOR_OK)
         return
-    took = max(report["seconds"] for report in reports)
-    endings = collections.Counter(process["ended"] or "exited" for process in gone)
+    took = max(report.seconds for report in reports)
+    endings = collections.Counter(process.ended or "exited" for process in gone)
     how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
     text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
     yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
-        command = shortened(escaped(process["command"]), _COMMAND_WIDTH)
-        who = f"survivor {process['pid']} ({process['user']})"
-        yield _Said(f"{who} {command}: {process['reason']}", C.COLOR_ERROR, names=False, log=f"{who}: {process['reason']}")
-    for reason in dict.fromkeys(process["reason"] for process in spared):
-        pids = [str(process["pid"]) for process in spared if process["reason"] == reason]
+        command = shortened(escaped(process.command), _COMMAND_WIDTH)
+        who = f"survivor {process.pid} ({process.user})"
+        yield _Said(f"{who} {command}: {process.reason}", C.COLOR_ERROR, names=False, log=f"{who}: {process.reason}")
+    for reason in dict.fromkeys(process.reason for process in spared):
+        pids = [str(process.pid) for process in spared if process.reason == reason]
         yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)
 
 
-def _unconfirmed(result: Message) -> str:
-    reason = " ".join(result["reason"].split())
-    if result["outcome"] == "trying":
-        return f"{reason}. Tried again for {result['retry_for']:g} s in all, also after this command has ended."
+def _unconfirmed(result: ReportedLease) -> str:
+    reason = " ".join(result.reason.split())
+    if result.outcome is Outcome.TRYING:
+        return f"{reason}. Tried again for {result.retry_for:g} s in all, also after this command has ended."
     return reason

@@ -15,7 +15,8 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress
 
 TICK = 0.5
 """Seconds between two looks at the clock."""
@@ -31,19 +32,19 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._wanted = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self._message: Message = {}
+        self._state: KillProgress | None = None
         self._until = 0.0
         self._shown = ""
 
-    def take(self, message: Message) -> None:
-        """What the guardian tells: C(hosts), C(hosts_done), C(left) seconds of the grace, C(hurried)."""
-        self._message = message
-        self._until = self._clock() + message["left"]
+    def take(self, state: KillProgress) -> None:
+        """Show this state of the kill orders."""
+        self._state = state
+        self._until = self._clock() + state.left
         self.tick()
 
     def tick(self) -> None:
         """Write the line, if it would be another one."""
-        if not self._wanted or not self._message:
+        if not self._wanted or self._state is None:
             return
         text = self.text()[: max(self._columns() - 1, 0)]
         if text != self._shown:
@@ -51,10 +52,13 @@ class Progress:
             self._shown = text
 
     def text(self) -> str:
-        """The line."""
+        """Return the line; empty before there is a state to show."""
+        state = self._state
+        if state is None:
+            return ""
         left = math.ceil(self._until - self._clock())
-        grace = "the grace is over" if self._message["hurried"] or left <= 0 else f"{left} s of the grace left"
-        return f"treekill: {self._message['hosts_done']} of {self._message['hosts']} hosts done, {grace}"
+        grace = "the grace is over" if state.hurried or left <= 0 else f"{left} s of the grace left"
+        return f"treekill: {state.hosts_done} of {state.hosts} hosts done, {grace}"
 
     def clear(self) -> None:
         """Take the line away."""

@@ -16,10 +16,10 @@ import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C, command_line
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome, ReportedLease, RunReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.after_kill import after_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen, draw
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import folded, host_lines, natural
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import Unguarded, folded, host_lines, natural
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.sweep_command import words_of_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
@@ -27,6 +27,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import
 
 if t.TYPE_CHECKING:
     from ansible.utils.display import Display
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import UnguardedTask
 
 _TREES = 5
 """Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they share one."""
@@ -37,10 +38,22 @@ _HEADING = 79
 class Recap:
     """A report of the guardian as text. Nothing to say is said with no line at all."""
 
-    def __init__(self, report: Message, interrupted: bool, screen: Screen | None = None) -> None:
-        """`report` as the guardian sends it; `interrupted`: whether the main process got a signal."""
+    def __init__(
+        self, report: RunReport, interrupted: bool, screen: Screen | None = None, *, tasks: t.Sequence[UnguardedTask] = (), lost: bool = False
+    ) -> None:
+        """Make the recap; nothing is shown yet.
+
+        Args:
+            report: of the guardian.
+            interrupted: whether the main process got a signal.
+            screen: to draw on.
+            tasks: those that were in flight without a lease, as the main process knows them.
+            lost: whether an earlier guardian of the run was lost.
+        """
         self._report = report
         self._interrupted = interrupted
+        self._unguarded = Unguarded(report.unguarded, tasks) if interrupted else Unguarded()
+        self._lost = lost and interrupted
         self._screen = screen or Screen()
 
     def show(self, display: Display) -> None:
@@ -54,31 +67,29 @@ class Recap:
         return [Line(escaped(line.text), line.color, None if line.log is None else escaped(line.log)) for line in self._lines()]
 
     def _lines(self) -> list[Line]:
-        hosts: dict[str, list[Message]] = collections.defaultdict(list)
-        for result in self._report["results"]:
+        hosts: dict[str, list[ReportedLease]] = collections.defaultdict(list)
+        for result in self._report.results:
             if self._interrupted or _is_news(result):
-                hosts[result["host"]].append(result)
-        unguarded = self._report["unguarded"] if self._interrupted else []
-        lost = self._interrupted and bool(self._report.get("lost"))
-        if not hosts and not unguarded and not lost:
+                hosts[result.host].append(result)
+        if not hosts and not self._unguarded and not self._lost:
             return [Line("treekill: nothing was running on any host.", C.COLOR_OK)] if self._interrupted else []
-        heading = f"TREEKILL RECAP [{self._report['cause'] or 'commands that did not return'}] ".ljust(min(_HEADING, self._screen.width), "*")
-        lines = [Line(""), Line(heading, C.COLOR_HIGHLIGHT), *host_lines(hosts, unguarded, self._screen)]
-        if lost:
+        heading = f"TREEKILL RECAP [{self._report.cause or 'commands that did not return'}] ".ljust(min(_HEADING, self._screen.width), "*")
+        lines = [Line(""), Line(heading, C.COLOR_HIGHLIGHT), *host_lines(hosts, self._unguarded, self._screen)]
+        if self._lost:
             lines.append(Line("A guardian of this run was lost. What it held is not known, and may be alive.", C.COLOR_ERROR))
-        lines += [Line(text, C.COLOR_ERROR if bad else None) for text, bad in after_lines(self._report.get("after_kill"))]
+        lines += [Line(text, C.COLOR_ERROR if bad else None) for text, bad in after_lines(self._report.after_kill)]
         return lines + self._drawn([result for results in hosts.values() for result in results]) + self._to_finish()
 
-    def _drawn(self, results: t.Sequence[Message]) -> list[Line]:
+    def _drawn(self, results: t.Sequence[ReportedLease]) -> list[Line]:
         """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
         kinds = Kinds()
         alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}
-        for result in sorted(results, key=lambda result: natural(result["host"])):
-            report = result["report"]
-            if report and (report["gone"] or report["survivors"]):
+        for result in sorted(results, key=lambda result: natural(result.host)):
+            report = result.report
+            if report and (report.gone or report.survivors):
                 top = trees(report, kinds, apart=self._screen.verbosity > 1)
-                key = (str(result["task"]), tuple(sorted((group.kind, len(group.pids)) for group in top)))
-                alike.setdefault(key, (top, []))[1].append(escaped(result["host"]))
+                key = (result.task, tuple(sorted((group.kind, len(group.pids)) for group in top)))
+                alike.setdefault(key, (top, []))[1].append(escaped(result.host))
         lines = []
         drawn = sorted(alike.items(), key=lambda entry: not any(group.state == "survivors" for top in entry[1][0] for group in top.everybody()))
         limit = len(drawn) if self._screen.verbosity else _TREES
@@ -92,17 +103,16 @@ class Recap:
 
     def _to_finish(self) -> list[Line]:
         """The command that finishes the job on the hosts that are not confirmed."""
-        lost = self._interrupted and bool(self._report.get("lost"))
-        open_hosts = sorted({result["host"] for result in self._report["results"] if _needs_sweep(result)})
-        if not open_hosts and not lost:
+        open_hosts = sorted({result.host for result in self._report.results if _needs_sweep(result)})
+        if not open_hosts and not self._lost:
             return []
         # What a lost guardian held may be on any host.
-        limit = [] if lost else ["--limit", ",".join(open_hosts)]
+        limit = [] if self._lost else ["--limit", ",".join(open_hosts)]
         told = [self._sweep(limit, words_of_connection(command_line(), log=log)) for log in (False, True)]
         return [Line(""), Line(told[0], C.COLOR_HIGHLIGHT, log=told[1])]
 
     def _sweep(self, limit: list[str], connection: list[str]) -> str:
-        words = ["ansible-playbook", "treekill.remote.sweep", *connection, *limit, "--become", "-e", f"sweep_run={self._report['run']}"]
+        words = ["ansible-playbook", "treekill.remote.sweep", *connection, *limit, "--become", "-e", f"sweep_run={self._report.run}"]
         return "To finish it when they can be reached: " + " ".join(map(shlex.quote, words))
 
 
@@ -128,11 +138,13 @@ def _title(task: str, hosts: t.Sequence[str]) -> str:
     return f"TASK [{task}] on {hosts[0]}, the same on {folded(hosts[1:])}"
 
 
-def _needs_sweep(result: Message) -> bool:
-    return result["outcome"] in ("trying", "unreachable", "failed", "under way") or bool(result["report"] and result["report"]["survivors"])
+def _needs_sweep(result: ReportedLease) -> bool:
+    if result.report is not None and result.report.survivors:
+        return True
+    return result.outcome in (Outcome.TRYING, Outcome.UNREACHABLE, Outcome.FAILED, Outcome.UNDER_WAY)
 
 
-def _is_news(result: Message) -> bool:
-    """Whether somebody whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
-    report = result["report"]
-    return bool(report["gone"] or report["survivors"]) if report else result["outcome"] != "left"
+def _is_news(result: ReportedLease) -> bool:
+    """Whether a user whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
+    report = result.report
+    return bool(report.gone or report.survivors) if report else result.outcome is not Outcome.LEFT

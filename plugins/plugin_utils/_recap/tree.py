@@ -16,7 +16,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport, ReportedProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 
 _OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
@@ -67,29 +67,29 @@ class Kinds:
     def __init__(self) -> None:
         self._numbers: dict[t.Hashable, int] = {}
 
-    def of(self, group: Group) -> int:
+    def number_of(self, group: Group) -> int:
         """The number of a group whose groups below have theirs. Times and pids count for nothing."""
         below = tuple(sorted((one.kind, len(one.pids)) for one in group.below))
         return self._numbers.setdefault((group.command, group.user, group.state, group.ended, group.reason, below), len(self._numbers) + 1)
 
 
-def trees(report: Message, kinds: Kinds, apart: bool = False) -> list[Group]:
+def trees(report: KillReport, kinds: Kinds, apart: bool = False) -> list[Group]:
     """The topmost groups of a report, each with its tree.
 
     Args:
-        report: as the guardian passes it on. Its parents may be anything, for a host says them: whose parents go round in a circle is topmost.
+        report: of a host. Its parents may be anything, for a host says them: whose parents go round in a circle is topmost.
         kinds: the numbers of what is alike.
         apart: take nothing together.
     """
     rows = _rows(report)
     groups = [_group(state, row) for state, row in rows]
-    places = {row["pid"]: index for index, (dummy, row) in enumerate(rows)}
+    places = {row.pid: index for index, (dummy, row) in enumerate(rows)}
     below: dict[int, list[int]] = collections.defaultdict(list)
     for index, (dummy, row) in enumerate(rows):
-        parent = places.get(row["ppid"])
+        parent = places.get(row.ppid)
         if parent is not None:
             below[parent].append(index)
-    top = [index for index, (dummy, row) in enumerate(rows) if row["ppid"] not in places]
+    top = [index for index, (dummy, row) in enumerate(rows) if row.ppid not in places]
     parent_of = _walk(len(rows), top, below)
     topmost: list[Group] = []
     # Who was reached last stands lowest: below him everything is in its place already.
@@ -98,22 +98,23 @@ def trees(report: Message, kinds: Kinds, apart: bool = False) -> list[Group]:
         group.below.reverse()
         if not apart:
             group.below = together(group.below)
-        group.kind = kinds.of(group)
+        group.kind = kinds.number_of(group)
         (topmost if parent is None else groups[parent].below).append(group)
     topmost.reverse()
     return topmost if apart else together(topmost)
 
 
-def _rows(report: Message) -> list[tuple[str, Message]]:
-    """(state, row) of each process, the supervisor included where its orphans tell of it."""
-    rows = [(state, row) for state in ("gone", "survivors", "spared") for row in report[state]]
-    known = {row["pid"] for dummy, row in rows}
-    strangers = collections.Counter(row["ppid"] for dummy, row in rows if row["role"] != "root" and row["ppid"] not in known and row["ppid"] != 1)
-    if not report["supervised"] or not strangers:
+def _rows(report: KillReport) -> list[tuple[str, ReportedProcess]]:
+    """Return (state, row) of each process, the supervisor included where its orphans tell of it."""
+    rows = [(state, row) for state, of in (("gone", report.gone), ("survivors", report.survivors), ("spared", report.spared)) for row in of]
+    known = {row.pid for dummy, row in rows}
+    strangers = collections.Counter(row.ppid for dummy, row in rows if row.role != "root" and row.ppid not in known and row.ppid != 1)
+    if not report.supervised or not strangers:
         return rows
     pid = strangers.most_common(1)[0][0]
-    root = next((row for dummy, row in rows if row["role"] == "root" and row["ppid"] != pid), None)
-    return [*rows, (SUPERVISOR, {"pid": pid, "ppid": root["pid"] if root else 0, "user": "", "command": SUPERVISOR, "role": SUPERVISOR, "ended": None})]
+    root = next((row for dummy, row in rows if row.role == "root" and row.ppid != pid), None)
+    supervisor = ReportedProcess(pid=pid, start=0, ppid=root.pid if root else 0, user="", command=SUPERVISOR, role=SUPERVISOR, ended=None, seconds=None)
+    return [*rows, (SUPERVISOR, supervisor)]
 
 
 def _walk(count: int, top: list[int], below: t.Mapping[int, list[int]]) -> dict[int, int | None]:
@@ -133,14 +134,14 @@ def _walk(count: int, top: list[int], below: t.Mapping[int, list[int]]) -> dict[
     return reached
 
 
-def _group(state: str, row: Message) -> Group:
-    seconds = float(row.get("seconds") or 0.0)
-    command = row["command"]
+def _group(state: str, row: ReportedProcess) -> Group:
+    seconds = float(row.seconds or 0.0)
+    command = row.command
     if _OUR_WORDS.search(command):
         command = _OUR_START.sub(" ...", _OUR_WORDS.sub("", command))
     command = _TEMPORARY.sub("ansible-tmp-*", command)
-    ended = "" if state != "gone" else row["ended"] or "exited"
-    return Group(escaped(command.strip()), escaped(row["user"]), state, escaped(ended), escaped(row.get("reason") or ""), [row["pid"]], seconds, seconds)
+    ended = "" if state != "gone" else row.ended or "exited"
+    return Group(escaped(command.strip()), escaped(row.user), state, escaped(ended), escaped(row.reason), [row.pid], seconds, seconds)
 
 
 def together(groups: t.Sequence[Group]) -> list[Group]:

@@ -18,11 +18,29 @@ import fcntl
 import json
 import os
 import re
-import socket
 import stat
 import typing as t
 
-VERSION = 1
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    VERSION,
+    Closed,
+    Controller,
+    Detached,
+    Done,
+    Hosts,
+    Interrupted,
+    JournalRecord,
+    Opened,
+    Over,
+    RunHead,
+    Swept,
+    UnknownOutcome,
+    line_of,
+    read_record,
+    text_of,
+)
 
 SUFFIX = ".jsonl"
 
@@ -33,22 +51,8 @@ _RUN = re.compile("[0-9a-f]{16}")
 _LONGEST = 64 * 1024 * 1024
 """Bytes. What is longer was not written by a guardian."""
 
-OPEN = ("", "unreachable", "failed")
-"""Outcomes after which a tree may be alive: none, since nobody was there to learn it, or no report of the host."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Controller:
-    """Which machine a run was on, as far as one can tell from within."""
-
-    host: str
-    boot: str
-    """The kernel's id of this boot; empty where it has none."""
-
-    @classmethod
-    def here(cls) -> Controller:
-        """This machine."""
-        return cls(socket.gethostname(), _text("/proc/sys/kernel/random/boot_id"))
+OPEN = (None, Outcome.UNREACHABLE, Outcome.FAILED)
+"""Outcomes after which a tree may be alive: none, since no guardian was there to learn it, or no report of the host."""
 
 
 @dataclasses.dataclass
@@ -57,11 +61,11 @@ class JournalLease:
 
     lease: str
     host: str
-    outcome: str = ""
-    """What became of its kill order (C(confirmed), C(unreachable), C(failed), C(left), C(not begun), C(broken off)); empty: not known."""
+    outcome: Outcome | UnknownOutcome | None = None
+    """What became of its kill order; None: not known."""
     ended: int = 0
     survivors: int = 0
-    settled: str = ""
+    closed: str = ""
     """When."""
     detached: bool = False
     """Its task has ended, and left a job that goes on. Where its run comes to its own end, the job is on its own."""
@@ -111,7 +115,7 @@ class JournalEntry:
             return found
         for lease in self.leases.values():
             # Also one without an outcome in a run that came to its own end: the guardian that knew it was lost, and perhaps the kill order with it.
-            if lease.is_open and not (self.state == "finished" and lease.detached and not lease.outcome):
+            if lease.is_open and not (self.state == "finished" and lease.detached and lease.outcome is None):
                 found.setdefault(lease.host, []).append(lease.lease)
         return found
 
@@ -151,12 +155,21 @@ def concerns(entry: JournalEntry, runs: t.Collection[str] | None, host: str | No
     return not only_open or bool(_open_on(entry, host))
 
 
-def told(entry: JournalEntry, host: str | None) -> dict[str, t.Any]:
-    """The entry as the module run_journal returns it; of one host alone, if it is named."""
-    names = ("run", "began", "ended", "user", "program", "state", "cause")
-    words: dict[str, t.Any] = {name: getattr(entry, name) for name in names}
-    lists = {"playbooks": list(entry.playbooks), "inventory": list(entry.inventory)}
-    return {**words, **lists, "controller": entry.controller.host, "open": _open_on(entry, host)}
+def as_result(entry: JournalEntry, host: str | None) -> JsonObject:
+    """Return the entry as the module run_journal returns it; of one host alone, if it is named."""
+    return {
+        "run": entry.run,
+        "began": entry.began,
+        "ended": entry.ended,
+        "user": entry.user,
+        "program": entry.program,
+        "state": entry.state,
+        "cause": entry.cause,
+        "playbooks": list(entry.playbooks),
+        "inventory": list(entry.inventory),
+        "controller": entry.controller.host,
+        "open": _open_on(entry, host),
+    }
 
 
 def _open_on(entry: JournalEntry, host: str | None) -> dict[str, list[str]]:
@@ -170,10 +183,10 @@ def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> 
         OSError: it can't be written.
         ValueError: not a run id.
     """
-    append(directory, run, [{"swept": lease, "host": host} for lease in leases])
+    append(directory, run, [Swept(lease, host) for lease in leases])
 
 
-def append(directory: str, run: str, records: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+def append(directory: str, run: str, records: t.Iterable[JournalRecord]) -> None:
     """Add lines to the file of a run that no guardian writes any more.
 
     Raises:
@@ -202,9 +215,19 @@ def path_of(directory: str, run: str) -> str:
     return os.path.join(directory, run + SUFFIX)
 
 
-def line(record: t.Mapping[str, t.Any]) -> bytes:
-    """One line of a file: ASCII, whatever a host is called."""
-    return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+def first_line(run: str, head: RunHead) -> bytes:
+    """Return the first line of a file."""
+    return _line(head.to_line(run))
+
+
+def line(record: JournalRecord) -> bytes:
+    """Return another line of a file."""
+    return _line(line_of(record))
+
+
+def _line(content: JsonObject) -> bytes:
+    # ASCII, whatever a host is called.
+    return json.dumps(content, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def read(path: str) -> JournalEntry | None:
@@ -254,7 +277,7 @@ def is_locked(path: str) -> bool:
     return False
 
 
-def _records(content: bytes) -> t.Iterator[dict[str, t.Any]]:
+def _records(content: bytes) -> t.Iterator[JsonObject]:
     for text in content.splitlines():
         try:
             record = json.loads(text)
@@ -264,79 +287,68 @@ def _records(content: bytes) -> t.Iterator[dict[str, t.Any]]:
             yield record
 
 
-def _entry(path: str, records: t.Sequence[dict[str, t.Any]]) -> JournalEntry | None:
+def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
+    """Return the run that these lines tell of; None where they do not tell which it was."""
+    head = next((record for record in records if record.get("version") == VERSION), None)
     try:
-        entry = entry_of(path, records)
-    except (StopIteration, KeyError, TypeError, ValueError):
+        entry = None if head is None else new_entry(path, str(head["run"]), RunHead.from_line(head))
+    except (KeyError, TypeError, ValueError):
         return None
-    return entry if os.path.basename(path) == entry.run + SUFFIX else None
-
-
-def entry_of(path: str, records: t.Sequence[t.Mapping[str, t.Any]]) -> JournalEntry:
-    """The run that these lines tell of. Raises StopIteration, KeyError, TypeError or ValueError where none tells who it was."""
-    head = next(record for record in records if record.get("version") == VERSION)
-    entry = JournalEntry(
-        path,
-        str(head["run"]),
-        str(head["began"]),
-        str(head["user"]),
-        Controller(str(head["controller"]["host"]), str(head["controller"]["boot"])),
-        int(head["pid"]),
-        str(head["program"]),
-        tuple(map(str, head["playbooks"])),
-        tuple(map(str, head["inventory"])),
-    )
-    for record in records:
+    if entry is None or os.path.basename(path) != entry.run + SUFFIX:
+        return None
+    for content in records:
         try:
-            add(entry, record)
+            record = read_record(content)
+            if record is not None:
+                add(entry, record)
         except (KeyError, TypeError, ValueError):
             continue  # of a later version, which says more than this one knows
     return entry
 
 
-def records_of(entry: JournalEntry) -> t.Iterator[dict[str, t.Any]]:
-    """The lines after the first that make this entry, and no others."""
-    yield {"hosts": sorted(entry.hosts)}
+def new_entry(path: str, run: str, head: RunHead) -> JournalEntry:
+    """Return the entry of a run before its first lease."""
+    return JournalEntry(path, run, head.began, head.user, head.controller, head.pid, head.program, head.playbooks, head.inventory)
+
+
+def records_of(entry: JournalEntry) -> t.Iterator[JournalRecord]:
+    """Yield the lines after the first that make this entry, and no others."""
+    yield Hosts(tuple(sorted(entry.hosts)))
     if entry.cause:
-        yield {"interrupted": entry.cause, **_at(entry.interrupted)}
+        yield Interrupted(entry.cause, entry.interrupted)
     for lease in entry.leases.values():
-        yield {"opened": lease.lease, "host": lease.host}
+        yield Opened(lease.lease, lease.host)
         if lease.detached:
-            yield {"detached": lease.lease}
-        if lease.outcome:
-            yield {"settled": lease.lease, "outcome": lease.outcome, "ended": lease.ended, "survivors": lease.survivors, **_at(lease.settled)}
+            yield Detached(lease.lease)
+        if lease.outcome is not None:
+            yield Closed(lease.lease, lease.outcome, lease.ended, lease.survivors, lease.closed)
         if lease.swept:
-            yield {"swept": lease.lease, "host": lease.host}
+            yield Swept(lease.lease, lease.host)
     if entry.ended:
-        yield {"over": entry.state, "at": entry.ended}
+        yield Over(entry.state, entry.ended)
 
 
-def _at(moment: str) -> dict[str, str]:
-    return {"at": moment} if moment else {}
-
-
-def add(entry: JournalEntry, record: t.Mapping[str, t.Any]) -> None:
-    """What one line adds to an entry. Raises KeyError, TypeError or ValueError for a line that no guardian wrote."""
-    if "hosts" in record:
-        entry.hosts.update(map(str, record["hosts"]))
-    elif "opened" in record:
-        lease = JournalLease(str(record["opened"]), str(record["host"]))
-        entry.hosts.add(lease.host)
-        entry.leases[lease.lease] = lease
-    elif "done" in record:
-        entry.leases.pop(str(record["done"]), None)
-    elif "detached" in record:
-        entry.leases[str(record["detached"])].detached = True
-    elif "settled" in record:
-        settled = entry.leases[str(record["settled"])]
-        settled.outcome, settled.ended, settled.survivors = str(record["outcome"]), int(record["ended"]), int(record["survivors"])
-        settled.settled = str(record.get("at", ""))
-    elif "swept" in record:
-        entry.leases[str(record["swept"])].swept = True
-    elif "interrupted" in record:
-        entry.cause, entry.interrupted = str(record["interrupted"]), str(record.get("at", ""))
-    elif record.get("over") in ("finished", "interrupted"):
-        entry.state, entry.ended = str(record["over"]), str(record["at"])
+def add(entry: JournalEntry, record: JournalRecord) -> None:
+    """Add to an entry what one line says. Raises KeyError where the entry does not know the lease."""
+    match record:
+        case Hosts():
+            entry.hosts.update(record.hosts)
+        case Opened():
+            entry.hosts.add(record.host)
+            entry.leases[record.lease] = JournalLease(record.lease, record.host)
+        case Done():
+            entry.leases.pop(record.lease, None)
+        case Detached():
+            entry.leases[record.lease].detached = True
+        case Closed():
+            lease = entry.leases[record.lease]
+            lease.outcome, lease.ended, lease.survivors, lease.closed = record.outcome, record.ended, record.survivors, record.at
+        case Swept():
+            entry.leases[record.lease].swept = True
+        case Interrupted():
+            entry.cause, entry.interrupted = record.cause, record.at
+        case Over():
+            entry.state, entry.ended = record.state, record.at
 
 
 def _state(entry: JournalEntry, locked: bool, written: float) -> str:
@@ -353,13 +365,5 @@ def _state(entry: JournalEntry, locked: bool, written: float) -> str:
 
 def _booted() -> float:
     """When this machine was booted, in seconds since the epoch; 0 where that is not known."""
-    match = re.search(r"^btime (\d+)$", _text("/proc/stat"), re.MULTILINE)
+    match = re.search(r"^btime (\d+)$", text_of("/proc/stat"), re.MULTILINE)
     return float(match[1]) if match else 0.0
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

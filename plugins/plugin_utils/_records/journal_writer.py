@@ -23,6 +23,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Done, Hosts, JournalRecord, Opened, RunHead
 
 _GROWTH = 256 * 1024
 """Bytes that a file may have before it is written anew without what is over; then as many more again."""
@@ -49,14 +50,13 @@ class JournalWriter:
     the lock of the file that is at its path at that moment, and whoever writes it anew begins with what it says.
     """
 
-    def __init__(self, directory: str, run: str, head: dict[str, t.Any]) -> None:
-        """`head`: the first line but for version and run."""
+    def __init__(self, directory: str, run: str, head: RunHead) -> None:
         self.directory = directory
         self._path = journal.path_of(directory, run)
-        self._head = {"version": journal.VERSION, "run": run, **head}
-        self._entry = journal.entry_of(self._path, [self._head])
+        self._head = journal.first_line(run, head)
+        self._entry = journal.new_entry(self._path, run, head)
         """What this writer knows: the file may be lost."""
-        self._missed: dict[str, dict[str, t.Any]] = {}
+        self._missed: dict[str, JournalRecord] = {}
         """Records that are not in the file yet, in their order. A lease that was given back meanwhile leaves only the name of its host."""
         self._number = 0
         self._descriptor: int | None = None
@@ -76,7 +76,7 @@ class JournalWriter:
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self._hold()
         if journal.read(self._path) is None:
-            replace(self._path, journal.line(self._head), wait_for_disk=False)
+            replace(self._path, self._head, wait_for_disk=False)
             self._made = True
 
     def abandon(self) -> None:
@@ -99,7 +99,7 @@ class JournalWriter:
             # Shared: the main process, its forks and its guardian hold it beside each other. A reader tries for it alone, for a moment.
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
-    def add(self, record: dict[str, t.Any]) -> None:
+    def add(self, record: JournalRecord) -> None:
         """Append a line."""
         self._note(record)
         with self._file() as descriptor:
@@ -108,15 +108,15 @@ class JournalWriter:
             elif self._append(descriptor) > self._limit:
                 self._compact()
 
-    def _note(self, record: dict[str, t.Any]) -> None:
+    def _note(self, record: JournalRecord) -> None:
         with contextlib.suppress(KeyError):  # of a lease that an earlier guardian has granted, and could not write down
             journal.add(self._entry, record)
         self._number += 1
-        opened = self._missed.pop(f"opened/{record['done']}", None) if "done" in record else None
-        if opened is not None:
-            self._missed[f"host/{opened['host']}"] = {"hosts": [opened["host"]]}
+        opened = self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        if isinstance(opened, Opened):
+            self._missed[f"host/{opened.host}"] = Hosts((opened.host,))
         else:
-            self._missed[f"opened/{record['opened']}" if "opened" in record else f"{self._number}"] = record
+            self._missed[f"opened/{record.lease}" if isinstance(record, Opened) else f"{self._number}"] = record
 
     @contextlib.contextmanager
     def _file(self) -> t.Iterator[int | None]:
@@ -173,7 +173,7 @@ class JournalWriter:
         self._write_anew(entry)
 
     def _write_anew(self, entry: journal.JournalEntry) -> None:
-        content = b"".join(map(journal.line, [self._head, *journal.records_of(entry)]))
+        content = self._head + b"".join(map(journal.line, journal.records_of(entry)))
         replace(self._path, content, wait_for_disk=False)
         # With this goes the lock, for which others may wait.
         self._close()
@@ -186,7 +186,7 @@ class JournalWriter:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def end(self, record: dict[str, t.Any]) -> None:
+    def end(self, record: JournalRecord) -> None:
         """The last line, and the lock taken away, unless another guardian of the run holds it."""
         self._note(record)
         self._rewrite()

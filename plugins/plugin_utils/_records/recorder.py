@@ -20,9 +20,21 @@ import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Settlement
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, append
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, RunReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import append
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Closed,
+    Controller,
+    Detached,
+    Done,
+    Interrupted,
+    JournalRecord,
+    Opened,
+    Over,
+    RunHead,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import WriterQueue
 
@@ -34,7 +46,7 @@ _LAST_SECONDS = 300.0
 """How long a guardian that has nothing else to do waits for the writer to take what is left."""
 
 
-class Chronicle:
+class RunRecorder:
     """One for each run. Made in the process that starts the guardian, and used by the guardian."""
 
     def __init__(self, run: str, pid: int, options: RecordOptions) -> None:
@@ -45,7 +57,7 @@ class Chronicle:
         self._told: set[str] = set()
         self._writer: socket.socket | None = None
         self._queue: WriterQueue | None = None
-        self._settled = 0
+        self._closed = 0
         self._interrupted: str | None = None
         self._complete = False
 
@@ -65,52 +77,52 @@ class Chronicle:
 
     def opened(self, lease: Lease) -> None:
         """Right after the answer: what is written down late is not known of a controller that was lost."""
-        self._add({"opened": lease.lease, "host": lease.host})
+        self._add(Opened(lease.lease, lease.host))
 
     def done(self, lease: str) -> None:
         """Record that the command of a lease has returned."""
-        self._add({"done": lease})
+        self._add(Done(lease))
 
     def detached(self, lease: str) -> None:
         """Record that an asynchronous job outlives its task."""
-        self._add({"detached": lease})
+        self._add(Detached(lease))
 
     def interrupted(self, cause: str) -> None:
         """Record the interruption of the run."""
         self._interrupted = _now()
-        self._add({"interrupted": cause, "at": self._interrupted})
+        self._add(Interrupted(cause, self._interrupted))
 
-    def settled(self, settled: t.Sequence[tuple[Lease, Settlement]]) -> None:
-        """All that is settled until now; what is new of it is written."""
-        for lease, settlement in settled[self._settled :]:
-            report = settlement.report or {"gone": (), "survivors": ()}
-            counts = {"ended": len(report["gone"]), "survivors": len(report["survivors"])}
-            self._add({"settled": lease.lease, "outcome": settlement.outcome.value, **counts, "at": _now()})
-        self._settled = len(settled)
+    def closed(self, closed: t.Sequence[tuple[Lease, LeaseResult]]) -> None:
+        """Record what became of these leases: all that are closed, of which those are written that are new."""
+        for lease, result in closed[self._closed :]:
+            report = result.report
+            ended, survivors = (len(report.gone), len(report.survivors)) if report else (0, 0)
+            self._add(Closed(lease.lease, result.outcome, ended, survivors, _now()))
+        self._closed = len(closed)
 
     def over(self, loop: Loop) -> None:
         """Nothing is left to do, but for the writer to take what is left."""
         queue = self._queue
         if queue is not None:
             if self.records.options.journal_path:
-                queue.end({"over": "interrupted" if self._interrupted else "finished", "at": _now()})
+                queue.end(Over("interrupted" if self._interrupted else "finished", _now()))
             deadline = loop.clock() + _LAST_SECONDS
             loop.after(_LAST_SECONDS, lambda: None)
             loop.run_while(lambda: not queue.empty and loop.clock() < deadline)
 
-    def _add(self, record: dict[str, t.Any]) -> None:
+    def _add(self, record: JournalRecord) -> None:
         if self._queue is not None and self.records.options.journal_path:
             self._queue.add(record)
 
     # The report.
 
-    def report(self, report: Message, complete: bool) -> None:
+    def report(self, report: RunReport, complete: bool) -> None:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
         # An ordinary run of network devices, which nothing has interrupted, has nothing to tell.
-        news = report["results"] or self._interrupted and report["unguarded"]
+        news = report.results or self._interrupted and report.unguarded
         if self._queue is not None and self.records.options.report_path and news and not (complete and self._complete):
             self._complete = complete
-            self._queue.report({"report": report, "complete": complete, "interrupted": self._interrupted, "written": _now()})
+            self._queue.report(ReportOrder(report, complete, self._interrupted, _now()))
 
     def when_written(self, call: t.Callable[[], None]) -> None:
         """Call once, when all until now is on the disk or the disk has not answered in time."""
@@ -125,20 +137,20 @@ class Chronicle:
             self.warnings.append(self.records.warning(what, reason))
 
 
-def _head(pid: int) -> dict[str, t.Any]:
-    """Who runs what. Of the command line only what names files: the rest may hold secrets."""
-    controller = Controller.here()
+def _head(pid: int) -> RunHead:
+    """Return who runs what. Of the command line only what names files: the rest may hold secrets."""
     program = os.path.basename(sys.argv[0])
     playbooks = command_line().get("args") or () if program == "ansible-playbook" else ()
-    return {
-        "began": _now(),
-        "user": _user(),
-        "controller": {"host": controller.host, "boot": controller.boot},
-        "pid": pid,
-        "program": program,
-        "playbooks": [os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook) for playbook in _listed(playbooks)],
-        "inventory": [str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(command_line().get("inventory") or ())],
-    }
+    inventory = command_line().get("inventory") or ()
+    return RunHead(
+        began=_now(),
+        user=_user(),
+        controller=Controller.here(),
+        pid=pid,
+        program=program,
+        playbooks=tuple(os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook) for playbook in _listed(playbooks)),
+        inventory=tuple(str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(inventory)),
+    )
 
 
 def _listed(value: object) -> list[object]:
@@ -152,7 +164,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def note_without_guardian(options: RecordOptions, run: str, record: Message) -> None:
+def note_without_guardian(options: RecordOptions, run: str, record: JournalRecord) -> None:
     """Add a line to the journal where there is no guardian that could. What can't be written is not known of the run.
 
     Directly, and not by another process: where no guardian can be had, it is mostly since there can be no other process.
@@ -164,7 +176,7 @@ def note_without_guardian(options: RecordOptions, run: str, record: Message) -> 
 
 def end_without_guardian(options: RecordOptions, run: str) -> None:
     """Note that the run has come to its own end. What is open in the journal by then has not returned, as far as anybody knows."""
-    note_without_guardian(options, run, {"over": "finished", "at": _now()})
+    note_without_guardian(options, run, Over("finished", _now()))
 
 
 def _now() -> str:

@@ -11,49 +11,64 @@ from __future__ import annotations
 
 import json
 import os
-import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import ReportedProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import RunHead
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
 
 SCHEMA = "https://raw.githubusercontent.com/treekill/remote/main/docs/report.schema.json"
 
 VERSION = 1
 
 
-def content(head: t.Mapping[str, t.Any], report: Message, complete: bool, interrupted: str | None, written: str) -> bytes:
-    """The file's content.
-
-    Args:
-        head: of the run, as in the journal: began, user, controller, pid, program, playbooks, inventory.
-        report: what the guardian tells the main process.
-        complete: whether nothing more will come.
-        interrupted: when the run was interrupted, in UTC; None if it was not, and commands did not return.
-        written: now.
-    """
-    run = {"run": report["run"], "cause": report["cause"] or None, **head}
-    times = {"interrupted": interrupted, "written": written, "complete": complete}
-    unprotected = [{name: entry[name] for name in ("host", "connection", "reason")} for entry in report["unguarded"]]
-    trees = [_tree(result) for result in report["results"]]
+def content(head: RunHead, order: ReportOrder) -> bytes:
+    """Return the content of the file."""
+    report = order.report
+    run = {"run": report.run, "cause": report.cause or None, **head.to_message()}
+    times = {"interrupted": order.interrupted, "written": order.written, "complete": order.complete}
+    unprotected = [entry.to_message() for entry in report.unguarded]
+    trees = [_tree(result) for result in report.results]
     whole = {"$schema": SCHEMA, "version": VERSION, **run, **times, "unprotected": unprotected, "trees": trees}
     # ASCII: what a host calls its processes may be no Unicode at all.
     return json.dumps(whole, indent=1).encode("ascii") + b"\n"
 
 
-def _tree(result: Message) -> dict[str, t.Any]:
-    """One command of one task on one host."""
-    tree: dict[str, t.Any] = {name: result[name] for name in ("host", "task", "lease", "outcome", "reason")}
-    report = result["report"]
+def _tree(lease: ReportedLease) -> JsonObject:
+    """Return one command of one task on one host."""
+    tree = {"host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": lease.outcome.value, "reason": lease.reason}
+    report = lease.report
     if report is None:
         return {**tree, "report": None}
-    processes = [_process(row, state) for name, state in (("gone", "gone"), ("survivors", "survived"), ("spared", "spared")) for row in report[name]]
-    root = {"pid": report["root"][0], "ppid": report["root"][1]} if report["root"] else None
-    told = {name: report[name] for name in ("method", "supervised", "escalated", "unreadable", "seconds")}
-    return {**tree, "report": {"root": root, **told, "processes": processes}}
+    rows = [(row, state) for rows, state in ((report.gone, "gone"), (report.survivors, "survived"), (report.spared, "spared")) for row in rows]
+    return {
+        **tree,
+        "report": {
+            "root": {"pid": report.root[0], "ppid": report.root[1]} if report.root else None,
+            "method": report.method,
+            "supervised": report.supervised,
+            "escalated": report.escalated,
+            "unreadable": report.unreadable,
+            "seconds": report.seconds,
+            "processes": [_process(row, state) for row, state in rows],
+        },
+    }
 
 
-def _process(row: Message, state: str) -> dict[str, t.Any]:
-    named = {name: row[name] for name in ("pid", "start", "ppid", "user", "command", "role")}
-    return {**named, "state": state, "ended": row["ended"], "seconds": row["seconds"], "reason": row.get("reason", "")}
+def _process(row: ReportedProcess, state: str) -> JsonObject:
+    return {
+        "pid": row.pid,
+        "start": row.start,
+        "ppid": row.ppid,
+        "user": row.user,
+        "command": row.command,
+        "role": row.role,
+        "state": state,
+        "ended": row.ended,
+        "seconds": row.seconds,
+        "reason": row.reason,
+    }
 
 
 def path_for(template: str, run: str) -> str:

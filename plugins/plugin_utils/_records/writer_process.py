@@ -18,15 +18,25 @@ import signal
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import report
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import remove_leftovers
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    Failed,
+    LineOrder,
+    ReportOrder,
+    Synced,
+    SyncOrder,
+    WriterOrder,
+    read_order,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
+    from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import RunHead
 
 _BEGIN_SECONDS = 2.0
 """How long the process that starts a guardian waits for the journal to have begun."""
@@ -39,7 +49,7 @@ class Records:
     """What is to be written down of a run, and where."""
 
     run: str
-    head: dict[str, t.Any]
+    head: RunHead
     options: RecordOptions
 
     def __bool__(self) -> bool:
@@ -149,32 +159,31 @@ class Writer:
         """Until the guardian is gone, and all that it has said is done."""
         reader = FrameReader(REPORT_LIMIT)
         while chunk := self._orders.recv(262144):
-            for message in reader.feed(chunk):
-                self._carry_out(message)
+            for frame in reader.feed(chunk):
+                self._carry_out(read_order(frame))
 
-    def _carry_out(self, message: Message) -> None:
+    def _carry_out(self, order: WriterOrder) -> None:
         journal = self._journal
-        if "sync" in message:
-            self._tell({"synced": message["sync"]})
-        elif "report" in message:
-            self._try("report", lambda: self._write_report(message["report"]))
-        elif journal is not None and "add" in message:
-            self._try("journal", lambda: journal.add(message["add"]))
-        elif journal is not None and "end" in message:
-            self._try("journal", lambda: journal.end(message["end"]))
+        if isinstance(order, SyncOrder):
+            self._tell(Synced(order.sync))
+        elif isinstance(order, ReportOrder):
+            self._try("report", lambda: self._write_report(order))
+        elif journal is not None:
+            write = journal.add if isinstance(order, LineOrder) else journal.end
+            self._try("journal", lambda: write(order.record))
 
-    def _write_report(self, told: Message) -> None:
-        content = report.content(self._records.head, told["report"], told["complete"], told["interrupted"], told["written"])
+    def _write_report(self, order: ReportOrder) -> None:
+        content = report.content(self._records.head, order)
         replace(report.path_for(self._records.options.report_path, self._records.run), content)
 
     def _try(self, what: str, write: t.Callable[[], object]) -> None:
         reason = _tried(write)
         if reason:
-            self._tell({"failed": what, "reason": reason})
+            self._tell(Failed(what, reason))
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, answer: Synced | Failed) -> None:
         try:
-            self._orders.sendall(encode(message))
+            self._orders.sendall(encode(answer.to_message()))
         except OSError:
             pass  # the guardian is gone; what it has said is still to be written
 

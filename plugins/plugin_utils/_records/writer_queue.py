@@ -14,7 +14,19 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, Message, WireError, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Done, Hosts, JournalRecord, Opened
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    EndOrder,
+    Failed,
+    LineOrder,
+    ReportOrder,
+    Synced,
+    SyncOrder,
+    WriterOrder,
+    order_frame,
+    read_writer_answer,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -32,7 +44,7 @@ class WriterQueue:
         self._connection = connection
         self._failed = failed
         self._reader = FrameReader(REPORT_LIMIT)
-        self._pending: dict[str, Message] = {}
+        self._pending: dict[str, WriterOrder] = {}
         """By a name that says which later one takes its place; in the order in which they are sent."""
         self._partial = bytearray()
         self._number = 0
@@ -52,25 +64,25 @@ class WriterQueue:
         """Whether the writer has all of it, or never will."""
         return self._gone or not (self._pending or self._partial)
 
-    def add(self, record: Message) -> None:
-        """A line of the journal. Opened and done while the disk stood still, a lease leaves only the name of its host."""
-        opened = self._pending.pop(f"opened/{record['done']}", None) if "done" in record else None
-        if opened is not None:
-            host = opened["add"]["host"]
-            self._put(f"host/{host}", {"add": {"hosts": [host]}})
-        elif "opened" in record:
-            self._put(f"opened/{record['opened']}", {"add": record})
+    def add(self, record: JournalRecord) -> None:
+        """Have a line of the journal written. Opened and done while the disk stood still, a lease leaves only the name of its host."""
+        pending = self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        if isinstance(pending, LineOrder) and isinstance(pending.record, Opened):
+            host = pending.record.host
+            self._put(f"host/{host}", LineOrder(Hosts((host,))))
+        elif isinstance(record, Opened):
+            self._put(f"opened/{record.lease}", LineOrder(record))
         else:
-            self._put("", {"add": record})
+            self._put("", LineOrder(record))
 
-    def report(self, message: Message) -> None:
-        """The report as it is now: one that is not sent yet is not sent any more."""
+    def report(self, order: ReportOrder) -> None:
+        """Have the report written as it is now: one that is not sent yet is not sent any more."""
         self._pending.pop("report", None)
-        self._put("report", {"report": message})
+        self._put("report", order)
 
-    def end(self, record: Message) -> None:
-        """The last line of the journal."""
-        self._put("", {"end": record})
+    def end(self, record: JournalRecord) -> None:
+        """Have the last line of the journal written."""
+        self._put("", EndOrder(record))
 
     def when_written(self, call: t.Callable[[], None]) -> None:
         """Call once, when all until now is on the disk or the disk has not answered in time; at once where that is known."""
@@ -81,25 +93,25 @@ class WriterQueue:
             self._waiting.append(call)
         if self._limit is None:
             self._limit = self._loop.after(DISK_SECONDS, self._give_up)
-        self._put("sync", {"sync": 0})
+        self._put("sync", SyncOrder(0))
 
-    def _put(self, name: str, message: Message) -> None:
+    def _put(self, name: str, order: WriterOrder) -> None:
         if self._gone:
             return
         self._number += 1
         self._unconfirmed = True
-        if "sync" in message:
+        if isinstance(order, SyncOrder):
             # All that was put before goes before.
             self._pending.pop(name, None)
-            message, self._asked = {"sync": self._number}, self._number
-        self._pending[name or f"{self._number}"] = message
+            order, self._asked = SyncOrder(self._number), self._number
+        self._pending[name or f"{self._number}"] = order
         self._send()
 
     def _send(self) -> None:
         try:
             while self._pending or self._partial:
                 if not self._partial:
-                    self._partial += encode(self._pending.pop(next(iter(self._pending))))
+                    self._partial += encode(order_frame(self._pending.pop(next(iter(self._pending)))))
                 sent = self._connection.send(self._partial)
                 del self._partial[:sent]
         except BlockingIOError:
@@ -112,22 +124,22 @@ class WriterQueue:
     def _read(self) -> None:
         try:
             chunk = self._connection.recv(65536)
-            for message in self._reader.feed(chunk):
-                self._take(message)
+            for frame in self._reader.feed(chunk):
+                self._take(read_writer_answer(frame))
         except BlockingIOError:
             return
-        except (OSError, WireError, KeyError):
+        except (OSError, FrameError):
             chunk = b""
         if not chunk:
             self._end()
 
-    def _take(self, message: Message) -> None:
-        if "failed" in message:
-            self._failed(message["failed"], message["reason"])
+    def _take(self, answer: Synced | Failed) -> None:
+        if isinstance(answer, Failed):
+            self._failed(answer.failed, answer.reason)
         else:
-            self._unconfirmed = message["synced"] != self._number
+            self._unconfirmed = answer.synced != self._number
             self._stuck = False
-            if message["synced"] >= self._asked:
+            if answer.synced >= self._asked:
                 self._tell()
 
     def _give_up(self) -> None:

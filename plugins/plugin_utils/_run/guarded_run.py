@@ -28,9 +28,19 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan i
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions, RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link, announce, withdraw
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient, announce, withdraw
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message, WireError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    AfterKillPlan,
+    AfterKillRequest,
+    FrontProgram,
+    LeaveRequest,
+    MainProcess,
+    ReportRequest,
+    request_frame,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, KillProgress, RunReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
@@ -72,9 +82,9 @@ class GuardedRun:
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
         self._pipes = RunPipes(lifeline, wake)
-        self.link = Link(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
+        self.client = GuardianClient(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
         self._after: AfterPlan | None = None
-        self._after_said: Message | None = None
+        self._after_sent: AfterKillPlan | None = None
         self._guardian: socket.socket | None = None
         self._met_at: tuple[int, int] | None = None
         """Which file the guardian's socket was."""
@@ -90,7 +100,7 @@ class GuardedRun:
         """Start the guardian, and listen for signals.
 
         Raises:
-            RendezvousError, OSError: there can be no guardian.
+            EndpointError, OSError: there can be no guardian.
         """
         # First: what another thread of the program forks meanwhile has our pipes as well, and would be taken for a worker.
         at_fork(self._in_child)
@@ -99,11 +109,11 @@ class GuardedRun:
         except BaseException:
             at_fork(None)
             self._close_pipes()
-            process.let_go(self.link.run)
+            process.let_go(self.client.run)
             raise
         for descriptor in (self._wake_end, self._held_end):
             os.set_blocking(descriptor, False)
-        announce(self.link)
+        announce(self.client)
         # Later than what is called at the fork itself: there asyncio takes away what was set.
         multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
         if is_supported(Feature.WORKERS):
@@ -118,16 +128,16 @@ class GuardedRun:
         _at_exit(self._end_with_process)
 
     def _meet_guardian(self) -> None:
-        path = process.ensure(self.link.run, self._main, self.link.pipes, self.link.records, self.link.page)
+        path = process.ensure(self.client.run, self._main, self.client.pipes, self.client.records, self.client.page)
         os.environ[endpoint.ENVIRONMENT] = path
         connection = endpoint.connect(path, timeout=5.0)
         before, self._guardian, self._met_at = self._guardian, connection, endpoint.identity(path)
-        self._after_said = self._after_message()
-        Channel(connection).send({"op": "main", "front": self._front(), "after_kill": self._after_said})
+        self._after_sent = self._after_message()
+        Channel(connection).send(request_frame(MainProcess(self._front(), self._after_sent)))
         if before is not None:
             with contextlib.suppress(OSError):
                 # That one can't be found any more, but may be there: what comes after the kill is not to be run twice.
-                Channel(before).send({"op": "after", "after_kill": None})
+                Channel(before).send(request_frame(AfterKillRequest(None)))
             before.close()
 
     def run_after(self, plan: AfterPlan | None) -> None:
@@ -135,19 +145,19 @@ class GuardedRun:
         self._after = plan
         message = self._after_message()
         # Said once: a guardian that stands still takes so many messages and no more.
-        if self._guardian is not None and message != self._after_said:
-            self._after_said = message
+        if self._guardian is not None and message != self._after_sent:
+            self._after_sent = message
             with contextlib.suppress(OSError):
                 # It is gone: the next one that is met is told.
-                Channel(self._guardian).send({"op": "after", "after_kill": message})
+                Channel(self._guardian).send(request_frame(AfterKillRequest(message)))
 
-    def _after_message(self) -> Message | None:
-        return self._after.to_message() if self._after is not None else None
+    def _after_message(self) -> AfterKillPlan | None:
+        return self._after.as_message() if self._after is not None else None
 
-    def _front(self) -> Message | None:
-        """The program whose end is the end of the run, as the guardian is told."""
+    def _front(self) -> FrontProgram | None:
+        """Return the program whose end is the end of the run."""
         front = launcher.find(self._main.pid)
-        return None if front is None else {"name": front.name, "pid": front.process.pid, "start": front.process.start}
+        return None if front is None else FrontProgram(front.name, front.process.pid, front.process.start)
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
@@ -164,7 +174,7 @@ class GuardedRun:
         word = endpoint.word_of_crash(os.environ[endpoint.ENVIRONMENT])
         try:
             self._meet_guardian()
-        except (OSError, endpoint.RendezvousError, endpoint.WrongPeer) as error:
+        except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:
             self._guardian = None
             display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
         else:
@@ -195,8 +205,8 @@ class GuardedRun:
         if kind is Fork.STRANGER:
             if self._tells_signals:
                 signal.set_wakeup_fd(-1)
-            process.let_go(self.link.run)
-            self.link.pipes = None
+            process.let_go(self.client.run)
+            self.client.pipes = None
             self._close_pipes()
         self._tells_signals = kind is Fork.WORKER and self._workers is not None and self._workers.share_our_group
 
@@ -254,12 +264,12 @@ class GuardedRun:
             at_fork(None)
             if self._workers is not None:
                 self._workers.forget()
-            withdraw(self.link)
+            withdraw(self.client)
             try:
                 self._leave_guardian()
             finally:
                 self._close_pipes()
-                process.let_go(self.link.run)
+                process.let_go(self.client.run)
         if self._signals.fatal:
             # What the signal has raised unwinds the program, which ends as if the signal had ended it.
             # Unless it goes on to another run.
@@ -278,11 +288,11 @@ class GuardedRun:
         if path is None:
             return
         try:
-            channel = Channel(endpoint.connect(path, timeout=_LATE_REPLY_SECONDS if self.link.is_late else _REPLY_SECONDS))
-            channel.send({"op": "leave"})
+            channel = Channel(endpoint.connect(path, timeout=_LATE_REPLY_SECONDS if self.client.is_late else _REPLY_SECONDS))
+            channel.send(request_frame(LeaveRequest()))
             channel.receive()
             channel.close()
-        except (OSError, WireError, endpoint.WrongPeer):
+        except (OSError, FrameError, endpoint.WrongPeer):
             endpoint.remove(path)  # It is gone already.
 
     def _conclude(self) -> None:
@@ -300,26 +310,24 @@ class GuardedRun:
         if self._guardian is not None:
             self._is_another(_has_hung_up(self._guardian))
         if not self.interrupted:
-            self.link.page.end_run()
+            self.client.page.end_run()
         try:
             report = self._await_report()
-        except (OSError, WireError, endpoint.WrongPeer) as error:
+        except (OSError, FrameError, endpoint.WrongPeer) as error:
             if self.interrupted:
                 display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
             if not isinstance(error, GuardianSilent):
                 # Nobody listens there any more, so nobody else takes it away.
                 endpoint.remove(os.environ[endpoint.ENVIRONMENT])
-                if self.link.records is not None and not self.interrupted:
-                    end_without_guardian(self.link.records, self.link.run)
+                if self.client.records is not None and not self.interrupted:
+                    end_without_guardian(self.client.records, self.client.run)
                 if self._workers is not None:
                     self._workers.wake()
             return
-        for warning in report["warnings"]:
+        for warning in report.warnings:
             display.warning(warning)
-        if self.in_flight is not None:
-            report["unguarded"] += self.in_flight.unguarded()
-        report["lost"] = self._has_lost_guardian
-        Recap(report, self.interrupted, screen_of(display)).show(display)
+        tasks = self.in_flight.unguarded() if self.in_flight is not None else []
+        Recap(report, self.interrupted, screen_of(display), tasks=tasks, lost=self._has_lost_guardian).show(display)
 
     def _leave_workers(self) -> None:
         """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
@@ -329,63 +337,62 @@ class GuardedRun:
         if self.interrupted and self._workers is not None:
             self._workers.kill()
 
-    def _await_report(self) -> Message:
+    def _await_report(self) -> RunReport:
         """The guardian's report: whole, or as far as it is there when the wait is over.
 
         Raises:
-            OSError, WireError, WrongPeer: there is none to be had.
+            OSError, FrameError, WrongPeer: there is none to be had.
         """
         path = os.environ[endpoint.ENVIRONMENT]
-        patience = _LATE_REPLY_SECONDS if self.link.is_late and not self.interrupted else _REPLY_SECONDS
+        patience = _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
         channel = Channel(endpoint.connect(path, timeout=patience))
-        channel.send({"op": "report", "wait": self.options.wait})
+        channel.send(request_frame(ReportRequest(self.options.wait)))
         silence = Silence(channel, path, self._say)
         # A run that nothing has interrupted is not held up.
-        message = silence.end(until=None if self.interrupted else time.monotonic() + patience)
-        if message is None:
+        answer = silence.end(until=None if self.interrupted else time.monotonic() + patience)
+        if answer is None:
             raise TimeoutError("timed out")
-        if "report" not in message:
-            self._say(f"{message['in_hand']} kill orders are out, with a grace of {message['grace']:g} s. {self._signals.effects}")
-            message = self._await_orders(channel, silence, message)
-        return t.cast(Message, message["report"])
+        if isinstance(answer, RunReport):
+            return answer
+        self._say(f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s. {self._signals.effects}")
+        return self._await_orders(channel, silence, answer)
 
-    def _await_orders(self, channel: Channel, silence: Silence, message: Message) -> Message:
-        """The message with the report, asked for as it is when the wait is over. It is not while one host after the other gets done."""
+    def _await_orders(self, channel: Channel, silence: Silence, first: KillProgress) -> RunReport:
+        """Return the report. It is asked for as it is when the wait is over, which it is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
-        deadline = time.monotonic() + message["grace"] + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
-        progress, in_hand = Progress(), message["in_hand"]
+        deadline = time.monotonic() + first.grace + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
+        progress, in_hand = Progress(), first.in_hand
+        answer: RunReport | KillProgress = first
         try:
-            while "report" not in message:
-                if message["after_kill"] is None:
-                    progress.take(message)
-                    if message["in_hand"] < in_hand:
-                        in_hand, deadline = message["in_hand"], max(deadline, time.monotonic() + _A_LITTLE)
+            while isinstance(answer, KillProgress):
+                if answer.after_kill is None:
+                    progress.take(answer)
+                    if answer.in_hand < in_hand:
+                        in_hand, deadline = answer.in_hand, max(deadline, time.monotonic() + _A_LITTLE)
                 else:
                     progress.clear()
-                    deadline = self._announce_after(message["after_kill"])
-                message = self._next(channel, silence, progress, deadline)
+                    deadline = self._announce_after(answer.after_kill)
+                answer = self._next(channel, silence, progress, deadline)
         finally:
             progress.clear()
-        return message
+        return answer
 
-    def _announce_after(self, after: Message) -> float:
+    def _announce_after(self, after: AfterKillProgress) -> float:
         """The moment when it is over at the latest. From here on a Ctrl-C is passed on to it, and the next one ends the wait."""
         self._signals.allow_one_more()
         self._say(
-            f"after_kill: {', '.join(after['files'])} runs on {len(after['hosts'])} hosts, for {after['timeout']:g} s at most."
-            " Ctrl-C: interrupt it. Again: do not wait."
+            f"after_kill: {', '.join(after.files)} runs on {len(after.hosts)} hosts, for {after.timeout:g} s at most. Ctrl-C: interrupt it. Again: do not wait."
         )
-        return time.monotonic() + t.cast(float, after["seconds"])
+        return time.monotonic() + after.seconds
 
     @staticmethod
-    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> Message:
-        message = silence.end(progress.tick, deadline)
-        if message is None:
-            channel.send({"op": "report", "wait": False})
-            message = t.cast(Message, silence.end(progress.tick))
-            while "report" not in message:
-                message = t.cast(Message, silence.end(progress.tick))
-        return message
+    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> RunReport | KillProgress:
+        answer = silence.end(progress.tick, deadline)
+        if answer is None:
+            channel.send(request_frame(ReportRequest(wait=False)))
+            while not isinstance(answer, RunReport):
+                answer = silence.end(progress.tick)
+        return answer
 
     @staticmethod
     def _say(text: str) -> None:

@@ -73,20 +73,20 @@ def _looked_at(original: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
 
 def _guard(action: ActionBase) -> None:
-    connection, link = action._connection, current()
+    connection, client = action._connection, current()
     vars(action)[_GUARDED] = connection
     try:
         if not needs_connection(action):
             note(Guard.NOT_NEEDED)
             # Thousands of items of set_fact cost what they cost without us. What such an action sends all the same is looked at then.
-            leash(connection, link, lambda: GuardedTask.of(action))
+            leash(connection, client, lambda: GuardedTask.from_action(action))
             return
-        task = GuardedTask.of(action)
-        note(guard_of(leash(connection, link, task), task))
+        task = GuardedTask.from_action(action)
+        note(guard_of(leash(connection, client, task), task))
     except AnsibleOptionsError:
         raise
     except (AttributeError, TypeError, KeyError) as error:
         # A connection or an action that is not made as core makes them. Its tasks must go on, and its user must know.
         name = getattr(connection, "_load_name", type(connection).__name__)
         host = getattr(getattr(action, "_play_context", None), "remote_addr", "") or "a host"
-        link.unguarded(str(host), name, f"{type(error).__name__}: {error}")
+        client.unguarded(str(host), name, f"{type(error).__name__}: {error}")

@@ -16,9 +16,13 @@ import time
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import read_report
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress, RunReport
 
 _SOON = 5.0
 """Seconds of silence after which the user is told that the guardian is alive."""
@@ -35,7 +39,7 @@ class GuardianSilent(TimeoutError):
 
 
 class Silence:
-    """Waits for the next message on a channel to the guardian at `path`."""
+    """Waits for the next answer to a request for the report, on a channel to the guardian at `path`."""
 
     def __init__(self, channel: Channel, path: str, say: t.Callable[[str], None], clock: t.Callable[[], float] = time.monotonic) -> None:
         """`say` shows a line to the user."""
@@ -45,19 +49,19 @@ class Silence:
         self._clock = clock
         self._told = ""
 
-    def end(self, tick: t.Callable[[], None] = lambda: None, until: float | None = None) -> Message | None:
-        """The next message; None at the moment `until`. `tick` is called now and then.
+    def end(self, tick: t.Callable[[], None] = lambda: None, until: float | None = None) -> RunReport | KillProgress | None:
+        """Return the next answer; None at the moment `until`. `tick` is called now and then.
 
         Raises:
             GuardianSilent: it is stopped, or has not answered for very long.
-            OSError, WireError: as `Channel.receive`; a guardian that is dead has closed the connection.
+            OSError, FrameError: as `Channel.receive`; a guardian that is dead has closed the connection.
         """
         began = self._clock()
         still_since: float | None = None
         while until is None or self._clock() < until:
             self._channel.socket.settimeout(TICK if until is None else max(0.01, min(until - self._clock(), TICK)))
             try:
-                return self._channel.receive()
+                return read_report(self._channel.receive())
             except TimeoutError:
                 tick()
             now = self._clock()

@@ -14,7 +14,7 @@ import typing as t
 from ansible.errors import AnsibleOptionsError
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_callback import decline
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import RendezvousError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError, WrongPeer
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import InFlight, use
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.guarded_run import GuardedRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.run_options import options_of_run
@@ -71,7 +71,7 @@ def begin(options: KillOptions, records: RecordOptions, display: Display, until_
     run = GuardedRun(options, records)
     try:
         run.start()
-    except (OSError, RendezvousError, WrongPeer) as error:
+    except (OSError, EndpointError, WrongPeer) as error:
         display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
         return None
     _Current.run, _Current.shared_by, _Current.until_exit = run, 1, until_exit

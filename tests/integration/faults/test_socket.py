@@ -97,9 +97,9 @@ def refused(*messages: object) -> Thrower:
     return throw
 
 
-def of_the_lease_in_flight(**more: Any) -> Thrower:
-    """A message about the lease that the run's own worker holds."""
-    return lambda scene: refused({**take(scene.lease), **more})(scene)
+def of_the_lease_in_flight(op: str, **more: Any) -> Thrower:
+    """A message about the lease that the run's own worker holds, with all that it takes and no more."""
+    return lambda scene: refused(take(scene.lease) if op == "take" else {"op": op, "lease": scene.lease, **more})(scene)
 
 
 def a_thousand_connections(scene: Scene) -> None:
@@ -158,10 +158,10 @@ GARBAGE: Mapping[str, Thrower] = {
     "a report to somebody who is not the main process": refused({"op": "report"}, {"op": "report", "wait": False}, {"op": "report", "wait": True}),
     "signals of somebody who is not the main process": bytes_of(frame({"op": "signals"}) + b"\x02"),
     "terms of the wrong shape": bytes_of(*map(frame, TERMS)),
-    "done for somebody else's lease": of_the_lease_in_flight(op="done"),
-    "broken for somebody else's lease": of_the_lease_in_flight(op="broken"),
-    "detach for somebody else's lease": of_the_lease_in_flight(op="detach"),
-    "a lease that is granted already": of_the_lease_in_flight(),
+    "done for somebody else's lease": of_the_lease_in_flight("done"),
+    "broken for somebody else's lease": of_the_lease_in_flight("broken", lost=False, wait=False),
+    "detach for somebody else's lease": of_the_lease_in_flight("detach"),
+    "a lease that is granted already": of_the_lease_in_flight("take"),
     "broken leases that nobody can carry out": broken_leases_that_nobody_can_carry_out,
     "a thousand connections": a_thousand_connections,
 }

@@ -20,7 +20,7 @@ from ansible.plugins.loader import connection_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
@@ -47,13 +47,13 @@ def _return_text(connection: Any) -> None:
 
 
 def _results(commands: list[list[str | None]]) -> list[Any]:
-    link = Link(run=RUN, main=identify(os.getpid()), announced=True)
+    client = GuardianClient(run=RUN, main=identify(os.getpid()), announced=True)
     task = GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
     bare, leashed, announcing, texty = _connection(), _connection(), _connection(), _connection()
-    leash(leashed, link, task)
+    leash(leashed, client, task)
     _return_text(texty)
     answers = []
-    with leash(announcing, link, task).recording(commands=False), leash(texty, link, task).recording(commands=False):  # type: ignore[union-attr]
+    with leash(announcing, client, task).recording(commands=False), leash(texty, client, task).recording(commands=False):  # type: ignore[union-attr]
         for command, stdin in commands:
             results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, leashed, announcing)]
             status, out, err = texty.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False)

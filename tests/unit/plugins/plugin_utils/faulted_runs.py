@@ -36,11 +36,12 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import Reach
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, terms_of_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
@@ -254,59 +255,54 @@ def _watch_messages(fault: _Fault) -> None:
 Runner = Callable[..., list[Any]]
 
 
-def _a_command(run: Runner, link: Any) -> list[Any]:
+def _a_command(run: Runner, client: Any) -> list[Any]:
     return run("echo out; echo err >&2; exit 3")
 
 
-def _a_loop(run: Runner, link: Any) -> list[Any]:
+def _a_loop(run: Runner, client: Any) -> list[Any]:
     return [run(f"echo {number}") for number in range(3)]
 
 
-def _reads(run: Runner, link: Any) -> list[Any]:
+def _reads(run: Runner, client: Any) -> list[Any]:
     return run("cat; sleep 0.4", "what it reads\n")
 
 
-def _leaves_a_process(run: Runner, link: Any) -> list[Any]:
+def _leaves_a_process(run: Runner, client: Any) -> list[Any]:
     """A daemon that a task leaves on purpose, and the file that names it."""
     return run("sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left; echo started")
 
 
-def _has_a_job(run: Runner, link: Any) -> list[Any]:
+def _has_a_job(run: Runner, client: Any) -> list[Any]:
     """The lease of an asynchronous job that is polled lasts while other commands come and go."""
     lease = secrets.token_hex(4)
-    terms = _terms(link, lease)
-    held = link is not None and link.take(lease, terms)
+    held = client is not None and client.take(_request(client, lease))
     # Whoever carries out the order of that lease ends it.
-    first = run(f"TREEKILL={link.run if link else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
+    first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     polls = [run("echo not yet") for dummy in range(3)]
     if held:
-        link.done(lease)
+        client.done(lease)
     return [first, polls]
 
 
-def _detaches(run: Runner, link: Any) -> list[Any]:
+def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
-    terms = _terms(link, lease, end_async=True)
-    held = link is not None and link.take(lease, terms)
+    held = client is not None and client.take(_request(client, lease, end_async=True))
     # Whoever carries out the order of that lease ends it.
-    first = run(f"TREEKILL={link.run if link else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
+    first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     if held:
-        link.detach(lease)
+        client.detach(lease)
     return first
 
 
-def _terms(link: Any, lease: str, end_async: bool = False) -> dict[str, Any]:
-    if link is None:
-        return {}
+def _request(client: Any, lease: str, end_async: bool = False) -> LeaseRequest:
     connection = _connection()
-    reach = to_json(dataclasses.asdict(Reach.of(connection)))
+    reach = to_json(ConnectionSpec.from_connection(connection).to_message())
     command = Command(lease, becomes=False, pipelined=False, supervised=False)
-    terms = terms_of_command(link.run, _task(), connection, command, reach)
-    terms["terms"]["end_async"] = end_async
-    return terms
+    request = request_for_command(client.run, _task(), connection, command, reach)
+    return dataclasses.replace(request, terms=dataclasses.replace(request.terms, end_async=end_async))
 
 
-def _many(run: Runner, link: Any) -> list[Any]:
+def _many(run: Runner, client: Any) -> list[Any]:
     return [run(f"echo {number}") for number in range(30)]
 
 
@@ -325,7 +321,7 @@ def _task() -> GuardedTask:
     return GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
 
 
-def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> list[Any]:
+def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[Any]:
     """What it returns."""
     read_end, write_end = os.pipe()
     pid = os.fork()
@@ -333,15 +329,15 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], link: Any) -> list[An
         try:
             os.close(read_end)
             connection = _connection()
-            if link is not None:
-                leash(connection, link, _task())
+            if client is not None:
+                leash(connection, client, _task())
 
             def run(command: str, stdin: str | None = None) -> list[Any]:
                 form = f"/bin/sh -c {shlex.quote(command)}"
                 status, out, err = connection.exec_command(form, in_data=stdin.encode() if stdin else None, sudoable=False)
                 return [status, out.decode(), err.decode()]
 
-            os.write(write_end, json.dumps(task(run, link)).encode())
+            os.write(write_end, json.dumps(task(run, client)).encode())
         except BaseException as error:  # whatever it is, it is no result of the task
             os.write(write_end, json.dumps(f"{type(error).__name__}: {error}").encode())
         finally:
@@ -359,14 +355,14 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
-    fault, guarded, link = _Fault(order), None, None
-    client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    fault, guarded, client = _Fault(order), None, None
+    guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
     # Shorter than the wait for the report, as ever.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
         guarded = guarded_run.GuardedRun(options.resolve(), options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
         guarded.start()
-        link = guarded.link
+        client = guarded.client
         fault.find()
         _watch_messages(fault)
     answers = []
@@ -374,7 +370,7 @@ def _a_run(order: dict[str, Any]) -> dict[str, Any]:
         for task in _tasks(order):
             if guarded is not None:
                 guarded.keep_alive()
-            answers.append(_in_a_worker(task, link))
+            answers.append(_in_a_worker(task, client))
         if guarded is not None and order.get("exits"):
             guarded._conclude()
         elif guarded is not None:

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 from hypothesis import strategies as st
 
 #: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
@@ -37,11 +40,22 @@ def report(**more: Any) -> dict[str, Any]:
     }
 
 
+def kill_report(**more: Any) -> KillReport:
+    """The same as the guardian has it."""
+    return KillReport.from_message(report(**more))
+
+
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     """What the guardian tells of one lease."""
     return {
         "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "payload": False, **more,
     }  # fmt: skip
+
+
+def run_report(results: Sequence[dict[str, Any]] = (), cause: str = "SIGINT", unguarded: Sequence[dict[str, str]] = ()) -> RunReport:
+    """What the main process has of a guardian that tells these results."""
+    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": [*results], "unguarded": [*unguarded], "warnings": [], "after_kill": None}
+    return RunReport.from_message(message)
 
 
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -68,6 +82,8 @@ REPORTS = st.builds(
     unreadable=st.integers(0, 3),
     escalated=st.booleans(),
 )
+
+KILL_REPORTS = REPORTS.map(KillReport.from_message)
 
 OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "trying", "under way"])
 

@@ -23,10 +23,10 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, Message, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, JsonObject, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import Chronicle
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
@@ -73,13 +73,13 @@ class Peer:
         assert here.recv(1) == b""
         here.close()
         self.reader = FrameReader()
-        self.received: list[Message] = []
+        self.received: list[JsonObject] = []
         self.gone = False
 
-    def send(self, message: Message) -> None:
+    def send(self, message: JsonObject) -> None:
         self.socket.sendall(encode(message))
 
-    def read(self) -> list[Message]:
+    def read(self) -> list[JsonObject]:
         """What has come since the last time."""
         try:
             while True:
@@ -128,13 +128,13 @@ class Sent:
     at_once: bool
     answer_by: int
     """The write end of its pipe."""
-    errand: Any
+    pending: Any
     courier: Any
 
     @property
     def ended(self) -> bool:
         """Whether the guardian has lost patience with it."""
-        return self.courier not in self.errand.couriers
+        return self.courier not in self.pending.couriers
 
 
 class _CourierSystem:
@@ -185,10 +185,10 @@ class SteppedGuardian:
         lifeline, self._held_end = os.pipe()
         wake, self.wake = os.pipe()
         run = secrets.token_hex(8)
-        chronicle = Chronicle(run, self.main.pid, RecordOptions())
-        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), chronicle)
-        self._send = self.guardian._dispatch._try
-        self._patch.setattr(self.guardian._dispatch, "_try", self._note)
+        recorder = RunRecorder(run, self.main.pid, RecordOptions())
+        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder)
+        self._send = self.guardian._dispatcher._try
+        self._patch.setattr(self.guardian._dispatcher, "_try", self._note)
         self.loop: Any = self.guardian._loop
         with pytest.raises(_Begun):
             self.guardian.serve()
@@ -208,11 +208,11 @@ class SteppedGuardian:
         finally:
             os._exit(0)
 
-    def _note(self, errand: Any, at_once: bool = False) -> None:
-        before = len(errand.couriers)
-        self._send(errand, at_once)
-        if len(errand.couriers) > before:
-            self._couriers.append(Sent(errand.lease.lease, at_once, self.system.write_end, errand, errand.couriers[-1]))
+    def _note(self, pending: Any, at_once: bool = False) -> None:
+        before = len(pending.couriers)
+        self._send(pending, at_once)
+        if len(pending.couriers) > before:
+            self._couriers.append(Sent(pending.lease.lease, at_once, self.system.write_end, pending, pending.couriers[-1]))
 
     @property
     def couriers(self) -> list[Sent]:
@@ -239,7 +239,7 @@ class SteppedGuardian:
 
     @property
     def is_interrupted(self) -> bool:
-        return not self.guardian._ledger.gate_open
+        return not self.guardian._leases.gate_open
 
     def after(self, seconds: float) -> None:
         """So much later."""

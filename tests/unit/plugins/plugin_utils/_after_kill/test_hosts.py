@@ -8,41 +8,43 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts, after_hosts
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import process, report
+from ..made_up_leases import terms
+from ..made_up_reports import kill_report, process
 
-CLEAN = Settlement(Outcome.CONFIRMED, report=report(gone=[process(2)]))
-SURVIVED = Settlement(Outcome.CONFIRMED, report=report(survivors=[process(2, ended=None)]))
-LEFT = Settlement(Outcome.LEFT, "kill_async is false")
-BROKEN_OFF = Settlement(Outcome.BROKEN_OFF, "a file transfer")
-NOT_BEGUN = Settlement(Outcome.NOT_BEGUN, "its command had not been sent")
-UNREACHABLE = Settlement(Outcome.UNREACHABLE, "no route")
-FAILED = Settlement(Outcome.FAILED, "no shell")
-UNSETTLED = None
+CLEAN = LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2)]))
+SURVIVED = LeaseResult(Outcome.CONFIRMED, report=kill_report(survivors=[process(2, ended=None)]))
+LEFT = LeaseResult(Outcome.LEFT, "kill_async is false")
+BROKEN_OFF = LeaseResult(Outcome.BROKEN_OFF, "a file transfer")
+NOT_BEGUN = LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent")
+UNREACHABLE = LeaseResult(Outcome.UNREACHABLE, "no route")
+FAILED = LeaseResult(Outcome.FAILED, "no shell")
+UNCLOSED = None
 
-HISTORIES = st.lists(st.tuples(st.sampled_from(["web1", "web2", "web3"]), st.sampled_from([CLEAN, SURVIVED, LEFT, UNREACHABLE, FAILED, UNSETTLED])), max_size=8)
+HISTORIES = st.lists(st.tuples(st.sampled_from(["web1", "web2", "web3"]), st.sampled_from([CLEAN, SURVIVED, LEFT, UNREACHABLE, FAILED, UNCLOSED])), max_size=8)
 
 
-def chosen(*history: tuple[str, Settlement | None], exempt: tuple[int, ...] = ()) -> AfterHosts:
-    """After each of these hosts had a broken lease that was settled like this. `exempt`: numbers of leases, from 0."""
-    ledger = Ledger()
-    for number, (host, settlement) in enumerate(history):
+def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = ()) -> AfterHosts:
+    """After each of these hosts had a broken lease that was closed like this. `exempt`: numbers of leases, from 0."""
+    leases = LeaseTable()
+    for number, (host, result) in enumerate(history):
         name = f"{number:08x}"
-        ledger.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms={}, order="{}"))
-        ledger.broken(name, 1)
-        if settlement is not None:
-            ledger.settle(name, settlement)
-    return after_hosts(ledger, {f"{number:08x}" for number in exempt})
+        leases.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}"))
+        leases.broken(name, 1)
+        if result is not None:
+            leases.close(name, result)
+    return after_hosts(leases, {f"{number:08x}" for number in exempt})
 
 
 def test_a_clean_host_is_one_with_the_names_of_its_tasks():
     assert chosen(("web1", CLEAN), ("web1", CLEAN), ("web2", CLEAN)) == AfterHosts({"web1": ["Task 0", "Task 1"], "web2": ["Task 2"]}, {})
 
 
-@pytest.mark.parametrize("bad", [SURVIVED, UNREACHABLE, FAILED, UNSETTLED])
+@pytest.mark.parametrize("bad", [SURVIVED, UNREACHABLE, FAILED, UNCLOSED])
 @pytest.mark.parametrize("first", [True, False])
 def test_one_tree_that_is_not_clean_leaves_its_host_out(bad, first):
     history = [("web1", bad), ("web1", CLEAN)]
@@ -78,10 +80,10 @@ def test_its_survivors_count_nevertheless():
 @given(HISTORIES)
 def test_every_interrupted_host_is_either_chosen_or_left_out_for_a_reason(history):
     found = chosen(*history)
-    assert {*found.tasks} | {*found.left_out} == {host for host, settlement in history if settlement is not LEFT}
+    assert {*found.tasks} | {*found.left_out} == {host for host, result in history if result is not LEFT}
     assert not {*found.tasks} & {*found.left_out}
     for host in found.tasks:
-        assert all(settlement in (CLEAN, LEFT) for one, settlement in history if one == host)
+        assert all(result in (CLEAN, LEFT) for one, result in history if one == host)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "{{ lookup('pipe', 'id') }}", "{% raw %}"])

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
+import sys
 
 import pytest
 from ansible import context
@@ -19,6 +21,8 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.files import AfterFiles
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import PRIVATE
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import AfterOptions, resolve_after
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState, HostEnding
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.after_kill import after_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,11 +67,12 @@ def test_what_is_no_time_is_refused(value):
 def files_of(tmp_path, **more):
     basedir = tmp_path / "site"
     basedir.mkdir(exist_ok=True)
-    plan = {
-        "arguments": [f"--connection-password-file={PRIVATE}/connection"], "environment": {}, "secrets": {"connection": "s3cret"}, "path": [],
-        "paths": ["/somewhere/after.yml"], "are_playbooks": False, "basedir": str(basedir), **more,
-    }  # fmt: skip
-    return AfterFiles(str(tmp_path), plan)
+    plan = AfterKillPlan(
+        files=("after.yml",), paths=("/somewhere/after.yml",), are_playbooks=False, basedir=str(basedir),
+        arguments=(f"--connection-password-file={PRIVATE}/connection",), environment={}, secrets={"connection": "s3cret"}, timeout=1.0, grace=1.0,
+        python=sys.executable, path=(), directory=str(tmp_path),
+    )  # fmt: skip
+    return AfterFiles(str(tmp_path), dataclasses.replace(plan, **more))
 
 
 def test_the_directory_is_private_holds_no_secret_and_goes(tmp_path):
@@ -118,15 +123,13 @@ def test_the_names_of_tasks_arrive_as_they_are(tmp_path, names):
 
 
 def told(**more):
-    return {
-        "state": "ended", "files": ["after.yml"], "hosts": {"web1": "ok"}, "left_out": {}, "seconds": 1.0, "status": 0, "ended_by": "", "output": ["PLAY"],
-        **more,
-    }  # fmt: skip
+    known = {"state": AfterKillState.ENDED, "files": ("after.yml",), "hosts": {"web1": HostEnding.OK}, "left_out": {}, "seconds": 1.0, "output": ("PLAY",)}
+    return AfterKillReport(**{**known, **more})
 
 
 def test_where_nothing_was_to_be_run_nothing_is_said():
     assert after_lines(None) == []
-    assert after_lines(told(state="nowhere", hosts={})) == []
+    assert after_lines(told(state=AfterKillState.NOWHERE, hosts={})) == []
 
 
 def test_what_went_well_is_one_line():
@@ -139,8 +142,8 @@ def test_what_went_well_is_one_line():
         ({"status": 2}, "FAILED (exit status 2)"),
         ({"status": -9}, "FAILED (signal 9)"),
         ({"ended_by": "Ctrl-C", "status": 99}, "was interrupted (Ctrl-C)"),
-        ({"hosts": {"web1": ""}}, "not told: web1"),
-        ({"hosts": {"web1": "failed"}}, "failed: web1"),
+        ({"hosts": {"web1": HostEnding.NOT_TOLD}}, "not told: web1"),
+        ({"hosts": {"web1": HostEnding.FAILED}}, "failed: web1"),
     ],
 )
 def test_what_did_not_is_bad_news_with_its_output(more, says):
@@ -150,7 +153,7 @@ def test_what_did_not_is_bad_news_with_its_output(more, says):
     assert [line.text for line in rest] == ["  | PLAY"]
 
 
-@pytest.mark.parametrize("state", ["wanted", "under way"])
+@pytest.mark.parametrize("state", [AfterKillState.WANTED, AfterKillState.UNDER_WAY])
 def test_what_is_not_over_is_said_to_be_not_over(state):
     assert after_lines(told(state=state))[0].bad
 
@@ -161,6 +164,6 @@ def test_who_is_left_out_is_named():
 
 
 def test_of_many_hosts_some_are_named():
-    line = after_lines(told(hosts={f"web{number:03}": "ok" for number in range(200)}))[0].text
+    line = after_lines(told(hosts={f"web{number:03}": HostEnding.OK for number in range(200)}))[0].text
     assert "web009 and 190 more" in line
     assert "web010" not in line

@@ -18,7 +18,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.depart
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Interrupted
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest, LeaseTerms
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import Client
 
@@ -28,7 +30,7 @@ class Guarded:
 
     def __init__(self, directory: Path, does: str, *, retries: int = 0, announced: bool = True, name: str = "ssh", asynchronous: bool = False) -> None:
         self.page = RunPage()
-        self.taken: list[dict[str, Any]] = []
+        self.taken: list[LeaseTerms] = []
         self.lease = ""
         self.starts = directory / "starts"
         self.client = directory / "client"
@@ -45,9 +47,9 @@ class Guarded:
         task = GuardedTask(host="web1", name="a task", options=options.resolve(), interpreters=(), show_arguments=True, asynchronous=asynchronous)
         assert leash(self.connection, link, task) is not None
 
-    def _take(self, lease: str, terms: dict[str, Any]) -> bool:
-        self.lease = lease
-        self.taken.append(terms["terms"])
+    def _take(self, request: LeaseRequest) -> bool:
+        self.lease = request.lease
+        self.taken.append(request.terms)
         return True
 
     @property
@@ -61,8 +63,8 @@ def test_the_first_client_of_each_command_is_not_noted(tmp_path):
         assert guarded.connection.exec_command("true")[0] == 0
         assert guarded.started == count
         assert not guarded.page.may_have_begun(guarded.lease)
-        assert guarded.taken[-1]["client"] == str(guarded.client)
-        assert guarded.taken[-1]["notes"] is False
+        assert guarded.taken[-1].client == str(guarded.client)
+        assert guarded.taken[-1].notes is False
 
 
 def test_the_second_client_of_a_command_is_noted(tmp_path):
@@ -92,21 +94,22 @@ def test_no_client_is_started_once_the_run_was_interrupted(tmp_path):
 def test_without_a_page_that_all_share_no_client_is_named(tmp_path):
     guarded = Guarded(tmp_path, "exit 0", announced=False)
     guarded.connection.exec_command("true")
-    assert "client" not in guarded.taken[-1]
+    assert guarded.taken[-1].client is None
 
 
 def test_of_other_connections_no_client_is_named(tmp_path):
     guarded = Guarded(tmp_path, "", name="local")
     guarded.connection.exec_command("true")
-    assert guarded.taken[-1]["client"] == ""
-    assert guarded.taken[-1]["notes"] is False
+    assert guarded.taken[-1].client == ""
+    assert guarded.taken[-1].notes is False
 
 
 def test_paramiko_notes_a_command_before_it_is_sent_and_sends_none_once_the_run_was_interrupted(monkeypatch):
     page = RunPage()
     connection: Any = types.SimpleNamespace(before_command=None)
     departure = Departure(connection, types.SimpleNamespace(announced=True, page=page))  # type: ignore[arg-type]
-    assert departure.terms() == {"notes": True, "client": ""}
+    command = departure.added_to(Command("00000001", becomes=False, pipelined=False, supervised=False))
+    assert (command.notes, command.client) == (True, "")
     client = Client(None, None)  # type: ignore[arg-type]
     sent: list[bool] = []
     monkeypatch.setattr(client, "_open_session", lambda dummy: None)

@@ -9,7 +9,7 @@ import signal
 from collections import Counter
 from typing import Any
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Message
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -39,7 +39,7 @@ CHOICE = st.integers(0, 1000)
 class Life:
     """What the model knows of one lease."""
 
-    def __init__(self, holder: Peer, terms: Message) -> None:
+    def __init__(self, holder: Peer, terms: JsonObject) -> None:
         self.holder = holder
         self.terms = terms
         self.state = "open"  # open, detached, done, broken
@@ -133,9 +133,9 @@ class Histories(RuleBasedStateMachine):
         if strangers:
             stranger = strangers[choice % len(strangers)]
             self.goes(stranger)
-            terms = self.lives[name].terms
-            message = {"op": operation, "lease": name, "lost": False, "wait": False, "host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": terms}
-            self.say(stranger, message)
+            taking = {"host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": self.lives[name].terms}
+            more = {"take": taking, "broken": {"lost": False, "wait": False}}.get(operation, {})
+            self.say(stranger, {"op": operation, "lease": name, **more})
             assert stranger.gone
 
     @rule(choice=CHOICE, garbage=st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\1x", None]))
@@ -231,11 +231,11 @@ class Histories(RuleBasedStateMachine):
                 if life.state in ("open", "detached"):
                     self.breaks(life, lost=False)
 
-    def say(self, peer: Peer, message: Message) -> None:
+    def say(self, peer: Peer, message: JsonObject) -> None:
         peer.send(message)
         self.settle()
 
-    def hear(self, peer: Peer) -> list[Message]:
+    def hear(self, peer: Peer) -> list[JsonObject]:
         """What it was told, but for what came of its broken leases."""
         others = []
         for message in peer.read():
@@ -254,12 +254,12 @@ class Histories(RuleBasedStateMachine):
             if not worker.gone:
                 assert all("granted" in message for message in self.keep(worker))
 
-    def keep(self, worker: Peer) -> list[Message]:
+    def keep(self, worker: Peer) -> list[JsonObject]:
         others = self.hear(worker)
         worker.received += others
         return others
 
-    def assert_tells_all(self, told: Message) -> None:
+    def assert_tells_all(self, told: JsonObject) -> None:
         """Each lease that is broken is told of, once, as what it is; no other is."""
         results = Counter(result["lease"] for result in told["results"])
         assert results == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
@@ -279,9 +279,9 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def a_lease_is_open_or_ended_as_it_has_to_be(self) -> None:
-        ledger = self.stepped.guardian._ledger
-        assert sorted(lease.lease for lease in ledger.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
-        told = Counter([lease.lease for lease in ledger.unsettled] + [lease.lease for lease, dummy in ledger.settled])
+        leases = self.stepped.guardian._leases
+        assert sorted(lease.lease for lease in leases.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
+        told = Counter([lease.lease for lease in leases.unclosed] + [lease.lease for lease, dummy in leases.closed])
         assert told == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
 
     @invariant()
@@ -289,14 +289,14 @@ class Histories(RuleBasedStateMachine):
         assert self.told <= self.awaiting
 
     @invariant()
-    def who_is_not_settled_has_somebody_under_way_or_due(self) -> None:
+    def who_is_not_closed_has_somebody_under_way_or_due(self) -> None:
         """Nothing is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
-        for lease in self.stepped.guardian._ledger.unsettled:
-            assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatch.waiting
+        for lease in self.stepped.guardian._leases.unclosed:
+            assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatcher.waiting
 
     def teardown(self) -> None:
-        """All processes of the run go; the guardian settles what is left within the times that it was given, and then goes as well."""
+        """All processes of the run go; the guardian closes what is left within the times that it was given, and then goes as well."""
         try:
             self.see_it_end()
         finally:
@@ -318,12 +318,12 @@ class Histories(RuleBasedStateMachine):
         self.let_couriers_come_back()
         assert not self.stepped.at_work
         self.a_lease_is_open_or_ended_as_it_has_to_be()
-        settled = self.stepped.guardian._ledger.settled
-        assert not self.stepped.guardian._ledger.unsettled
-        for lease, settlement in settled:
-            outcome = settlement.outcome.value
+        closed = self.stepped.guardian._leases.closed
+        assert not self.stepped.guardian._leases.unclosed
+        for lease, result in closed:
+            outcome = result.outcome.value
             assert (outcome if outcome in ("left", "broken off") else "") == self.lives[lease.lease].without_order
-            assert settlement.report is not None or settlement.reason
+            assert result.report is not None or result.reason
 
     def let_couriers_come_back(self) -> None:
         for dummy in range(10):

@@ -63,7 +63,7 @@ def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_en
     worker.pid = 0
     stepped.loop.settle()
     assert stepped.couriers == []
-    assert stepped.guardian._ledger.unsettled == []
+    assert stepped.guardian._leases.unclosed == []
 
 
 def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(stepped):
@@ -97,7 +97,7 @@ def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_ca
     worker.hang_up()
     stepped.loop.settle()
     assert stepped.couriers == []
-    assert stepped.guardian._ledger.opened == []
+    assert stepped.guardian._leases.opened == []
 
 
 def test_a_guardian_that_reads_says_so_to_workers_that_do_not_ask_it_any_more(stepped):
@@ -212,7 +212,7 @@ def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardia
     """It is taken when there is room again."""
     looks = []
     refused = OSError(24, "Too many open files")
-    peers, listener = stepped.guardian._peers, stepped.guardian._peers._listener
+    clients, listener = stepped.guardian._clients, stepped.guardian._clients._listener
 
     class Full:
         def fileno(self) -> int:
@@ -222,13 +222,13 @@ def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardia
             looks.append(1)
             raise refused
 
-    peers._listener = Full()
+    clients._listener = Full()
     worker = Peer(stepped.path)
     stepped.peers.append(worker)
     for dummy in range(20):
         stepped.loop.poll()
     assert len(looks) == 1
-    peers._listener = listener
+    clients._listener = listener
     worker.send(take("00000001"))
     stepped.after(1.0)
     assert worker.read()[0]["granted"]

@@ -27,6 +27,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system import pro
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, is_alive
 
+from .. import made_up_leases
+
 RUN, PATH = "00000000000000ac", "/nowhere/socket"
 
 
@@ -113,7 +115,7 @@ def loop() -> Loop:
 
 
 def lease_of(worker: int, name: str = "00000001", **terms: Any) -> Lease:
-    return Lease(name, 1, "web1", "a task", {"worker": worker, "local": False, "run": RUN, **terms}, "{}")
+    return Lease(name, 1, "web1", "a task", made_up_leases.terms(run=RUN, **terms), "{}", worker=worker)
 
 
 @pytest.fixture

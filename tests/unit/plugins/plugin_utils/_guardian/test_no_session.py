@@ -28,6 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system import tcp
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import silent_connections
 
+from ..made_up_leases import terms
 from ..ssh_servers import DyingMaster, firewalled_port, port
 
 SSH = shutil.which("ssh") or ""
@@ -47,7 +48,7 @@ class Worker:
             ["sh", "-c", f"{script}\n:"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         self.local = LocalProcesses(Loop(), "/nowhere", None)
-        self.lease = Lease(LEASE, 1, "web1", "a task", {"worker": self.process.pid, "local": False, "client": SSH}, "{}")
+        self.lease = Lease(LEASE, 1, "web1", "a task", terms(client=SSH), "{}", worker=self.process.pid)
 
     def clients(self) -> list[int]:
         return ProcTable().children(self.process.pid)
@@ -174,7 +175,7 @@ def test_a_program_around_the_client_may_have_tried_before(tmp_path):
     around.write_text(f'#!/bin/sh\nexec {SSH} "$@"\n')
     around.chmod(0o755)
     with port() as silent, worker(ssh(silent.number, program=str(around))) as one:
-        one.lease.terms["client"] = str(around)
+        one.lease.terms = terms(client=str(around))
         silent.accept()
         assert not one.is_found_without_session()
 
@@ -208,10 +209,10 @@ def test_a_client_that_goes_on_is_not_believed(monkeypatch):
         assert not one.is_found_without_session()
 
 
-@pytest.mark.parametrize("client", ["", None, 7, "/bin/sh", "/nowhere/ssh"], ids=repr)
+@pytest.mark.parametrize("client", ["", None, "/bin/sh", "/nowhere/ssh"], ids=repr)
 def test_a_lease_that_does_not_name_its_client_is_not_known(client: Any):
     with port() as silent, worker(ssh(silent.number)) as one:
-        one.lease.terms["client"] = client
+        one.lease.terms = terms(client=client)
         silent.accept()
         assert not one.is_found_without_session()
 
@@ -220,7 +221,7 @@ def test_of_two_leases_of_a_worker_it_is_not_known_whose_client_it_is():
     """One may be that of a job which it polls by the other."""
     with port() as silent, worker(ssh(silent.number)) as one:
         silent.accept()
-        poll = dataclasses.replace(one.lease, lease="0000000b", terms={**one.lease.terms})
+        poll = dataclasses.replace(one.lease, lease="0000000b")
         one.local.freeze([one.lease, poll])
         assert one.local.not_begun([one.lease, poll], lambda dummy: False) == set()
 

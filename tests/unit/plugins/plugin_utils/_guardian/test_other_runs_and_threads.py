@@ -19,13 +19,16 @@ import pytest
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import _OF_ANOTHER_LEASE, Leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Link
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import FirstWarning, UnguardedRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
+
+from .. import made_up_leases
 
 THREADS, EACH = 8, 60
 
@@ -37,9 +40,9 @@ def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started
     monkeypatch.setattr(process, "ensure", lambda *arguments: "its own")
     try:
         assert endpoint.answers(path)
-        link = Link.of_parent()
-        monkeypatch.setattr(link, "_warn", lambda text: None)
-        assert link._find() == "its own"
+        client = GuardianClient.from_parent()
+        monkeypatch.setattr(client, "_warn", lambda text: None)
+        assert client._find() == "its own"
     finally:
         listener.close()
 
@@ -50,14 +53,14 @@ def test_threads_of_a_worker_share_its_connection():
 
     def answer() -> None:
         for dummy in range(THREADS * EACH):
-            request = guardian.receive()
-            guardian.send({"granted": True, "late": False, "why": "", "number": request["number"]})
+            number = guardian.receive()["number"]
+            guardian.send({"granted": True, "late": False, "why": "", "number": number})
 
-    link = Link(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True)
-    link._channel, link._owner = Channel(here), os.getpid()
+    client = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True)
+    client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
-    terms = {"order": "x" * 20000}
-    threads = [threading.Thread(target=lambda: granted.extend(link.take("00000000", terms) for dummy in range(EACH))) for dummy in range(THREADS)]
+    request = made_up_leases.request(order="x" * 20000)
+    threads = [threading.Thread(target=lambda: granted.extend(client.take(request) for dummy in range(EACH))) for dummy in range(THREADS)]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
@@ -70,17 +73,18 @@ def test_threads_of_a_worker_share_its_connection():
 
 def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     here, there = socket.socketpair()
-    link, guardian = Link(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True), Channel(there)
-    link._channel, link._owner = Channel(here), os.getpid()
+    client, guardian = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True), Channel(there)
+    client._channel, client._owner = Channel(here), os.getpid()
+    asked = UnguardedRequest("web1", "a connection", "why")
     with pytest.raises(TimeoutError):
-        link._ask({"op": "unguarded"}, time.monotonic() + 0.01)
+        client._ask(asked, FirstWarning, time.monotonic() + 0.01)
     late = guardian.receive()["number"]
     # It reads again, and the worker asks for something else.
-    link.page.ask_again_at = 0.0
+    client.page.ask_again_at = 0.0
     guardian.send({"first": True, "number": late})
     guardian.send({"first": False, "number": late + 1})
-    assert link._ask({"op": "unguarded"})["first"] is False
-    assert link._answers == {}
+    assert client._ask(asked, FirstWarning) == (FirstWarning(False), late + 1)
+    assert client._answers == {}
     here.close()
     there.close()
 

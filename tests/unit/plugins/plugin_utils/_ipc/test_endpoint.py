@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import RendezvousError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError, WrongPeer
 
 #: No process: only the name of its directory is made.
 MAIN = ProcessId(2**22 + 1, 7)
@@ -71,7 +71,7 @@ def test_a_place_that_somebody_else_may_have_prepared_is_not_trusted(parent, pre
         prepare(directory_below(parent))
     except PermissionError:
         pytest.skip("only root can make another user's directory")
-    with pytest.raises(RendezvousError, match="not a private directory of this user"):
+    with pytest.raises(EndpointError, match="not a private directory of this user"):
         endpoint.socket_path(MAIN)
 
 
@@ -91,7 +91,7 @@ def test_where_none_will_do_each_is_named_with_the_reason(parent, monkeypatch):
     long.mkdir()
     directory_below(parent).touch()
     monkeypatch.setattr(endpoint, "parents", lambda: iter(map(str, [long, parent, parent / "missing"])))
-    with pytest.raises(RendezvousError, match=r"too long for a socket's name; .*not a private directory of this user; .*No such file"):
+    with pytest.raises(EndpointError, match=r"too long for a socket's name; .*not a private directory of this user; .*No such file"):
         endpoint.socket_path(MAIN)
 
 

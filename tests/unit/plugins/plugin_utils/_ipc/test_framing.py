@@ -13,7 +13,7 @@ import socket
 import struct
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FRAME_LIMIT, Channel, FrameReader, WireError, encode, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FRAME_LIMIT, Channel, FrameError, FrameReader, encode, to_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,25 +57,25 @@ def test_of_any_bytes_it_makes_messages_or_an_error_of_its_own(stream, ends):
     try:
         for chunk in cut(stream, ends):
             assert all(isinstance(message, dict) for message in reader.feed(chunk))
-    except WireError:
+    except FrameError:
         pass  # which is the other thing that it may do
 
 
 @given(st.integers(FRAME_LIMIT + 1, 2**32 - 1), st.binary(max_size=20))
 def test_a_length_above_the_limit_is_refused_before_anything_is_kept_for_it(length, beginning):
-    with pytest.raises(WireError, match=str(length)):
+    with pytest.raises(FrameError, match=str(length)):
         FrameReader().feed(struct.pack("!I", length) + beginning)
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b'"op"', b"1", b"null", b"{", b"{'op': 1}", b"\xff", b'{"a": 1} x', b"[" * 100000])
 def test_what_is_no_object_is_refused(payload):
-    with pytest.raises(WireError):
+    with pytest.raises(FrameError):
         FrameReader().feed(framed(payload))
 
 
 def test_messages_before_the_garbage_do_not_come_late():
     """They were sent by somebody who now sends garbage: nobody gets them, as the connection is closed."""
-    with pytest.raises(WireError):
+    with pytest.raises(FrameError):
         FrameReader().feed(encode({"op": "done"}) + framed(b"garbage"))
 
 

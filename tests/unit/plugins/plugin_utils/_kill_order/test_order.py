@@ -18,7 +18,7 @@ from ansible.plugins.loader import become_loader, connection_loader, shell_loade
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import export_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import resolve
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder, Reach, ReachError, carries_order
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec, KillOrder, ReconnectError, carries_order
 
 RUN, LEASE = "00000000000000ab", "0000cdef"
 SECRETS = {"ansible_password": "pw-login-3141", "ansible_become_password": "pw-become-2718", "ansible_ssh_private_key_passphrase": "pw-key-1618"}
@@ -49,15 +49,15 @@ def a_connection(name: str = "ssh", become: str | None = None):
     return connection
 
 
-def sent(reach: Reach) -> Reach:
-    return Reach(**json.loads(to_json(dataclasses.asdict(reach))))
+def sent(spec: ConnectionSpec) -> ConnectionSpec:
+    return ConnectionSpec(**json.loads(to_json(dataclasses.asdict(spec))))
 
 
-def an_order(reach: Reach, *, becomes: bool = False, **options: object) -> KillOrder:
+def an_order(spec: ConnectionSpec, *, becomes: bool = False, **options: object) -> KillOrder:
     return KillOrder(
         run=RUN,
         lease=LEASE,
-        reach=reach,
+        connection=spec,
         options=resolve(None, options),
         interpreters=("/usr/bin/python3", "python3"),
         becomes=becomes,
@@ -70,7 +70,7 @@ def an_order(reach: Reach, *, becomes: bool = False, **options: object) -> KillO
 @pytest.mark.parametrize("name", ["ssh", "local"])
 def test_a_connection_made_anew_has_the_same_options(name, become):
     connection = a_connection(name, become)
-    anew = sent(Reach.of(connection)).connect(no_log=False)
+    anew = sent(ConnectionSpec.from_connection(connection)).connect(no_log=False)
     assert anew._load_name == connection._load_name
     assert {key: str(value) for key, value in anew.get_options().items()} == {key: str(value) for key, value in connection.get_options().items()}
     assert anew._shell.get_options() == connection._shell.get_options()
@@ -83,12 +83,12 @@ def test_a_connection_made_anew_has_the_same_options(name, become):
 def test_a_connection_that_leashes_itself_is_made_anew_without():
     connection = a_connection()
     connection.kill_order_plugin = "local"
-    assert sent(Reach.of(connection)).connect(no_log=False).transport == "local"
+    assert sent(ConnectionSpec.from_connection(connection)).connect(no_log=False).transport == "local"
 
 
 def test_a_connection_made_anew_knows_that_it_carries_an_order():
     connection = a_connection()
-    assert carries_order(sent(Reach.of(connection)).connect(no_log=False))
+    assert carries_order(sent(ConnectionSpec.from_connection(connection)).connect(no_log=False))
     assert not carries_order(connection)
 
 
@@ -98,20 +98,20 @@ def test_plugins_of_collections_are_named_as_their_loader_finds_them():
     connection._load_name = "ansible_collections.some.where.plugins.connection.below.there"
     connection._shell._load_name = "ansible_collections.some.where.plugins.shell.posix"
     connection.become._load_name = "ansible_collections.community.general.plugins.become.doas"
-    reach = Reach.of(connection)
-    assert (reach.connection, reach.shell, reach.become) == ("some.where.below.there", "some.where.posix", "community.general.doas")
+    spec = ConnectionSpec.from_connection(connection)
+    assert (spec.connection, spec.shell, spec.become) == ("some.where.below.there", "some.where.posix", "community.general.doas")
 
 
 def test_a_plugin_that_is_gone_is_named():
-    reach = dataclasses.replace(sent(Reach.of(a_connection())), connection="no.such.plugin")
-    with pytest.raises(ReachError, match=r"no\.such\.plugin"):
-        reach.connect(no_log=False)
+    spec = dataclasses.replace(sent(ConnectionSpec.from_connection(a_connection())), connection="no.such.plugin")
+    with pytest.raises(ReconnectError, match=r"no\.such\.plugin"):
+        spec.connect(no_log=False)
 
 
 @pytest.mark.parametrize("become", [None, "sudo", "su"])
 def test_what_goes_to_the_host_holds_no_secret(become):
-    order = an_order(sent(Reach.of(a_connection("ssh", become))), becomes=bool(become))
-    command = order._command(order.reach.connect(no_log=False), order._pass("0" * 16, at_once=False))
+    order = an_order(sent(ConnectionSpec.from_connection(a_connection("ssh", become))), becomes=bool(become))
+    command = order._command(order.connection.connect(no_log=False), order._pass("0" * 16, at_once=False))
     assert RUN in command
     assert not [name for name, secret in SECRETS.items() if secret in command]
     # The control: they are in the order.
@@ -119,9 +119,9 @@ def test_what_goes_to_the_host_holds_no_secret(become):
 
 
 def test_an_order_is_the_same_when_it_has_been_sent():
-    order = an_order(sent(Reach.of(a_connection("ssh", "sudo"))))
+    order = an_order(sent(ConnectionSpec.from_connection(a_connection("ssh", "sudo"))))
     message = json.loads(to_json(dataclasses.asdict(order)))
-    assert KillOrder.from_message({name: value for name, value in message.items() if name != "reach"}, message["reach"]) == order
+    assert KillOrder.from_message({name: value for name, value in message.items() if name != "connection"}, message["connection"]) == order
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def tree() -> Iterator[subprocess.Popen[str]]:
 
 
 def test_carried_out_it_ends_the_tree_and_brings_the_report(tree):
-    report = an_order(sent(Reach.of(a_connection("local")))).carry_out()
+    report = an_order(sent(ConnectionSpec.from_connection(a_connection("local")))).carry_out()
     assert tree.wait(10) == -15
     assert report.root[0] == tree.pid
     assert len(report.gone) == 2
@@ -147,7 +147,7 @@ def test_carried_out_it_ends_the_tree_and_brings_the_report(tree):
 
 def test_a_host_that_is_not_there_is_a_connection_failure():
     """Which is tried again, as opposed to all other errors. Nobody listens at port 1 of this machine."""
-    reach = sent(Reach.of(a_connection()))
+    spec = sent(ConnectionSpec.from_connection(a_connection()))
     nowhere = {"host": "127.0.0.1", "port": 1, "password": None, "reconnection_retries": 0}
     with pytest.raises(AnsibleConnectionFailure, match="Connection refused"):
-        an_order(dataclasses.replace(reach, connection_options={**reach.connection_options, **nowhere})).carry_out()
+        an_order(dataclasses.replace(spec, connection_options={**spec.connection_options, **nowhere})).carry_out()

@@ -2,22 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ledger: every lease that was granted ends in done, or in exactly one settlement, whatever happens in whatever order."""
+"""The table of leases: every lease that was granted ends in done, or in exactly one result, whatever happens in whatever order."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, Ledger, LedgerError, Outcome, Settlement
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, LeaseTableError
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from ..made_up_leases import terms
 
 HOLDERS = st.integers(1, 4)
 OUTCOMES = st.sampled_from(Outcome)
 
 
 def lease_of(name: str, holder: int) -> Lease:
-    return Lease(lease=name, holder=holder, host="web1", task="a task", terms={}, order="{}")
+    return Lease(lease=name, holder=holder, host="web1", task="a task", terms=terms(), order="{}")
 
 
 class Histories(RuleBasedStateMachine):
@@ -27,9 +30,9 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
+        self.leases = LeaseTable()
         self.number = 0
-        self.state: dict[str, str] = {}  # open, detached, broken, settled, done
+        self.state: dict[str, str] = {}  # open, detached, broken, closed, done
         self.holder: dict[str, int] = {}
         self.closed = False
 
@@ -41,7 +44,7 @@ class Histories(RuleBasedStateMachine):
     def take(self, holder):
         self.number += 1
         name = f"{self.number:08x}"
-        assert self.ledger.take(lease_of(name, holder)) == (not self.closed)
+        assert self.leases.take(lease_of(name, holder)) == (not self.closed)
         if self.closed:
             return multiple()
         self.state[name], self.holder[name] = "open", holder
@@ -50,25 +53,25 @@ class Histories(RuleBasedStateMachine):
     @rule(name=names, holder=HOLDERS)
     def take_again(self, name, holder):
         if self.state[name] in ("open", "detached", "broken"):
-            with pytest.raises(LedgerError, match=name):
-                self.ledger.take(lease_of(name, holder))
+            with pytest.raises(LeaseTableError, match=name):
+                self.leases.take(lease_of(name, holder))
 
     @rule(name=names)
     def done(self, name):
         was_open = self.state[name] in ("open", "detached")
-        assert self.ledger.done(name, self.holder[name]) == was_open
+        assert self.leases.done(name, self.holder[name]) == was_open
         if was_open:
             self.state[name] = "done"
 
     @rule(name=names)
     def detach(self, name):
-        self.ledger.detach(name, self.holder[name])
+        self.leases.detach(name, self.holder[name])
         if self.state[name] == "open":
             self.state[name] = "detached"
 
     @rule(name=names)
     def broken(self, name):
-        handed_out = self.ledger.broken(name, self.holder[name])
+        handed_out = self.leases.broken(name, self.holder[name])
         assert (handed_out is not None) == (self.state[name] in ("open", "detached"))
         if handed_out is not None:
             assert handed_out.lease == name
@@ -77,56 +80,56 @@ class Histories(RuleBasedStateMachine):
     @rule(name=names, holder=HOLDERS, operation=st.sampled_from(["done", "detach", "broken"]))
     def somebody_else_speaks_of_it(self, name, holder, operation):
         if holder != self.holder[name] and self.state[name] in ("open", "detached"):
-            with pytest.raises(LedgerError, match=name):
-                getattr(self.ledger, operation)(name, holder)
+            with pytest.raises(LeaseTableError, match=name):
+                getattr(self.leases, operation)(name, holder)
 
     @rule(holder=HOLDERS)
     def holder_gone(self, holder):
         expected = {name for name, state in self.state.items() if state == "open" and self.holder[name] == holder}
-        assert {lease.lease for lease in self.ledger.holder_gone(holder)} == expected
+        assert {lease.lease for lease in self.leases.holder_gone(holder)} == expected
         self.state.update(dict.fromkeys(expected, "broken"))
 
     @rule()
     def close_gate(self):
-        self.ledger.close_gate()
+        self.leases.close_gate()
         self.closed = True
 
     @rule()
     def break_all(self):
         expected = {name for name, state in self.state.items() if state in ("open", "detached")}
-        assert {lease.lease for lease in self.ledger.break_all()} == expected
+        assert {lease.lease for lease in self.leases.break_all()} == expected
         self.state.update(dict.fromkeys(expected, "broken"))
 
     @rule(name=names, outcome=OUTCOMES)
-    def settle(self, name, outcome):
+    def close(self, name, outcome):
         if self.state[name] == "broken":
-            self.ledger.settle(name, Settlement(outcome))
-            self.state[name] = "settled"
+            self.leases.close(name, LeaseResult(outcome))
+            self.state[name] = "closed"
         else:
-            with pytest.raises(LedgerError, match=name):
-                self.ledger.settle(name, Settlement(outcome))
+            with pytest.raises(LeaseTableError, match=name):
+                self.leases.close(name, LeaseResult(outcome))
 
     @invariant()
-    def the_ledger_says_what_happened(self):
+    def the_table_says_what_happened(self):
         def in_state(*states: str) -> list[str]:
             return sorted(name for name, state in self.state.items() if state in states)
 
-        assert sorted(lease.lease for lease in self.ledger.opened) == in_state("open", "detached")
-        assert sorted(lease.lease for lease in self.ledger.unsettled) == in_state("broken")
-        assert sorted(lease.lease for lease, dummy in self.ledger.settled) == in_state("settled")
-        assert sorted(lease.lease for lease in self.ledger.opened if lease.detached) == in_state("detached")
+        assert sorted(lease.lease for lease in self.leases.opened) == in_state("open", "detached")
+        assert sorted(lease.lease for lease in self.leases.unclosed) == in_state("broken")
+        assert sorted(lease.lease for lease, dummy in self.leases.closed) == in_state("closed")
+        assert sorted(lease.lease for lease in self.leases.opened if lease.detached) == in_state("detached")
 
     def teardown(self):
-        """The end of every run: what is open breaks, what is broken is settled, and then each lease has ended once."""
-        self.ledger.close_gate()
-        self.ledger.break_all()
-        for lease in self.ledger.unsettled:
-            self.ledger.settle(lease.lease, Settlement(Outcome.LEFT))
-        settled = [lease.lease for lease, dummy in self.ledger.settled]
-        assert len(settled) == len(set(settled))
-        assert {*settled} | {name for name, state in self.state.items() if state == "done"} == {*self.state}
-        assert not self.ledger.opened
-        assert not self.ledger.unsettled
+        """The end of every run: what is open breaks, what is broken is closed, and then each lease has ended once."""
+        self.leases.close_gate()
+        self.leases.break_all()
+        for lease in self.leases.unclosed:
+            self.leases.close(lease.lease, LeaseResult(Outcome.LEFT))
+        closed = [lease.lease for lease, dummy in self.leases.closed]
+        assert len(closed) == len(set(closed))
+        assert {*closed} | {name for name, state in self.state.items() if state == "done"} == {*self.state}
+        assert not self.leases.opened
+        assert not self.leases.unclosed
 
 
 TestHistories = Histories.TestCase
@@ -135,20 +138,20 @@ TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadl
 
 def test_the_lists_are_copies():
     """Who walks over what is open breaks leases meanwhile."""
-    ledger = Ledger()
-    ledger.take(lease_of("00000001", 1))
-    for lease in ledger.opened:
-        ledger.done(lease.lease, 1)
-    ledger.opened.append(lease_of("00000002", 1))
-    assert ledger.opened == []
+    leases = LeaseTable()
+    leases.take(lease_of("00000001", 1))
+    for lease in leases.opened:
+        leases.done(lease.lease, 1)
+    leases.opened.append(lease_of("00000002", 1))
+    assert leases.opened == []
 
 
 def test_the_detached_leases_of_a_host_share_one_text_of_how_to_reach_it():
-    ledger = Ledger()
+    leases = LeaseTable()
     for number in range(100):
         lease = lease_of(f"{number:08x}", 1)
         # Each as a message brings it: equal texts, none of them the same object.
         lease.reach = "".join(['{"password": "', "x" * 5000, '"}'])
-        ledger.take(lease)
-        ledger.detach(lease.lease, 1)
-    assert len({id(lease.reach) for lease in ledger.opened}) == 1
+        leases.take(lease)
+        leases.detach(lease.lease, 1)
+    assert len({id(lease.reach) for lease in leases.opened}) == 1

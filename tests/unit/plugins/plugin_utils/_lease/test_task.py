@@ -44,38 +44,38 @@ def action(variables: dict[str, Any], task: Task | None = None, needs: bool = Tr
 
 
 def test_an_interpreter_that_another_task_finds_is_not_looked_at():
-    known = GuardedTask.of(action({"ansible_python_interpreter": LATER}))
+    known = GuardedTask.from_action(action({"ansible_python_interpreter": LATER}))
     assert known.interpreters == ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
 
 
 def test_an_interpreter_that_is_made_of_something_costs_no_lookup(tmp_path):
     looked = tmp_path / "looked"
-    GuardedTask.of(action({"ansible_python_interpreter": as_template("{{ lookup('pipe', 'touch " + str(looked) + "') }}")}))
+    GuardedTask.from_action(action({"ansible_python_interpreter": as_template("{{ lookup('pipe', 'touch " + str(looked) + "') }}")}))
     assert not looked.exists()
 
 
 def test_a_plain_interpreter_and_a_discovered_one_come_first():
     facts = {"discovered_interpreter_python": "/opt/found"}
-    assert GuardedTask.of(action({"ansible_python_interpreter": "/opt/own", "ansible_facts": facts})).interpreters[:2] == ("/opt/own", "/opt/found")
-    assert GuardedTask.of(action({"ansible_facts": facts})).with_interpreter("/opt/run").interpreters[:2] == ("/opt/run", "/opt/found")
+    assert GuardedTask.from_action(action({"ansible_python_interpreter": "/opt/own", "ansible_facts": facts})).interpreters[:2] == ("/opt/own", "/opt/found")
+    assert GuardedTask.from_action(action({"ansible_facts": facts})).with_interpreter("/opt/run").interpreters[:2] == ("/opt/run", "/opt/found")
 
 
 @pytest.mark.parametrize("variable", options.VARIABLES)
 def test_an_option_that_is_not_known_yet_is_as_if_it_were_not_set_and_is_told(variable, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(task.display, "warning", told.append)
-    assert GuardedTask.of(action({variable: LATER})).options == options.resolve()
+    assert GuardedTask.from_action(action({variable: LATER})).options == options.resolve()
     assert [text for text in told if variable in text and "not known yet" in text] == told
     assert len(told) == 1
 
 
 def test_an_option_that_is_made_of_something_known_counts():
-    assert GuardedTask.of(action({"treekill_kill_timeout": as_template("{{ 2 * half }}"), "half": 3})).options.timeout == 6.0
+    assert GuardedTask.from_action(action({"treekill_kill_timeout": as_template("{{ 2 * half }}"), "half": 3})).options.timeout == 6.0
 
 
 def test_a_wrong_option_is_an_error():
     with pytest.raises(AnsibleOptionsError, match="kill_timeout"):
-        GuardedTask.of(action({"treekill_kill_timeout": as_template("{{ 'soon' }}")}))
+        GuardedTask.from_action(action({"treekill_kill_timeout": as_template("{{ 'soon' }}")}))
 
 
 @pytest.mark.parametrize("needs", [True, False])
@@ -89,6 +89,6 @@ def test_nothing_is_looked_at_for_an_action_that_does_nothing_on_any_host(needs,
 
 
 def test_a_task_says_which_job_it_asks_for():
-    assert GuardedTask.of(action({}, Task("ansible.builtin.async_status", jid="j12.34"))).polls == "j12.34"
-    assert GuardedTask.of(action({}, Task("ansible.builtin.async_status", jid="j12.34", mode="cleanup"))).polls == ""
-    assert GuardedTask.of(action({}, Task("ansible.builtin.command", jid="j12.34"))).polls == ""
+    assert GuardedTask.from_action(action({}, Task("ansible.builtin.async_status", jid="j12.34"))).polls == "j12.34"
+    assert GuardedTask.from_action(action({}, Task("ansible.builtin.async_status", jid="j12.34", mode="cleanup"))).polls == ""
+    assert GuardedTask.from_action(action({}, Task("ansible.builtin.command", jid="j12.34"))).polls == ""

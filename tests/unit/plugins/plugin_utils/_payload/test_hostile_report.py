@@ -18,9 +18,10 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FRAME_LIMIT, Channel, FrameReader, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import kill_command
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, KillReportError, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, parse_report
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,8 +74,8 @@ def assert_report_or_error(text: str) -> None:
         assert row.seconds is None or abs(row.seconds) < float("inf")
     assert abs(got.seconds) < float("inf")
     # It goes through JSON to the guardian, and from there to the main process.
-    (message,) = FrameReader().feed(encode({"report": courier.dataclasses.asdict(got)}))
-    assert KillReport.from_mapping(message["report"]) == got
+    (message,) = FrameReader().feed(encode({"report": got.to_message()}))
+    assert KillReport.from_message(message["report"]) == got
 
 
 @given(contents() | VALUES)
@@ -179,8 +180,8 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
         "            assert len(said) < 4096\n"
         "courier.KillOrder = Flooded\n"
         "courier._bound_memory()\n"
-        "lease = courier.Lease('00000001', 1, 'web1', 'a task', {}, '1', '1')\n"
-        "print(json.dumps(courier._carry_out(lease, False)))\n"
+        "lease = courier.Lease('00000001', 1, 'web1', 'a task', None, '1', '1')\n"
+        "print(json.dumps(courier._carry_out(lease, False).to_message()))\n"
     )
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"}
     done = subprocess.run([sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, check=True, text=True)

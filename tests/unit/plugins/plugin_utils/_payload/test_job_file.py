@@ -17,7 +17,8 @@ from pathlib import Path
 import ansible
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import mark_as_ended
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN

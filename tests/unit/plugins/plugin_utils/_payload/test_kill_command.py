@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import to_json
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import cache
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import ProgramTexts
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, kill_command, parse_report
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end, need

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReport, KillRequest, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
 
 from tests.support.hosts import PASSWORD, Host, Lab
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN

@@ -86,7 +86,7 @@ def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
 def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_open(children):
     script = f"export TREEKILL={RUN}/{LEASE}/$$/$PPID; sleep 7254 >&- 2>&- & echo $!"
     orphan = int(subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
-    records = [{"version": 1, "run": RUN, **HEAD}, {"opened": LEASE, "host": "localhost"}, {"over": "interrupted", "at": "now"}]
+    records = [HEAD.to_line(RUN), {"opened": LEASE, "host": "localhost"}, {"over": "interrupted", "at": "now"}]
     files = {f"{JOURNAL}/{RUN}.jsonl": "".join(json.dumps(record) + "\n" for record in records)}
     role = {"ansible.builtin.include_role": {"name": "treekill.remote.sweep"}}
     options = {"sweep_kill_children": children, "sweep_run": RUN, "sweep_journal": "only"}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import io
 import os
@@ -14,9 +15,10 @@ import termios
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 
-MESSAGE = {"hosts": 20, "hosts_done": 3, "left": 7.2, "hurried": False}
+STATE = KillProgress(in_hand=17, grace=10.0, left=7.2, hosts=20, hosts_done=3, hurried=False, after_kill=None)
 
 
 @pytest.fixture
@@ -35,21 +37,21 @@ def test_it_tells_hosts_and_seconds_and_counts_down(terminal):
     stream, screen = terminal
     now = 100.0
     progress = Progress(stream, lambda: now)
-    progress.take(MESSAGE)
+    progress.take(STATE)
     assert os.read(screen, 1000) == b"\r\x1b[Ktreekill: 3 of 20 hosts done, 8 s of th"
     assert progress.text() == "treekill: 3 of 20 hosts done, 8 s of the grace left"
     now += 5
     assert progress.text() == "treekill: 3 of 20 hosts done, 3 s of the grace left"
     now += 5
     assert progress.text() == "treekill: 3 of 20 hosts done, the grace is over"
-    progress.take({**MESSAGE, "hurried": True})
+    progress.take(dataclasses.replace(STATE, hurried=True))
     assert progress.text() == "treekill: 3 of 20 hosts done, the grace is over"
 
 
 def test_it_writes_only_what_has_changed_and_takes_its_line_away(terminal):
     stream, screen = terminal
     progress = Progress(stream, lambda: 0.0)
-    progress.take(MESSAGE)
+    progress.take(STATE)
     os.read(screen, 1000)
     progress.tick()
     with pytest.raises(BlockingIOError):
@@ -61,11 +63,11 @@ def test_it_writes_only_what_has_changed_and_takes_its_line_away(terminal):
 def test_without_a_terminal_nothing_is_written(terminal, monkeypatch):
     stream = io.StringIO()
     progress = Progress(stream)
-    progress.take(MESSAGE)
+    progress.take(STATE)
     progress.clear()
     assert stream.getvalue() == ""
     monkeypatch.setenv("TERM", "dumb")
     progress = Progress(terminal[0])
-    progress.take(MESSAGE)
+    progress.take(STATE)
     with pytest.raises(BlockingIOError):
         os.read(terminal[1], 1000)

@@ -13,12 +13,13 @@ import pytest
 from ansible import context
 from ansible.module_utils.common.collections import ImmutableDict
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import UnguardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Screen
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import Recap
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import HOSTILE, RESULTS, process, report, result
+from ..made_up_reports import HOSTILE, RESULTS, process, report, result, run_report
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +27,8 @@ def _command_line(monkeypatch):
     monkeypatch.setattr(context, "CLIARGS", ImmutableDict(inventory=("/etc/my hosts", "more.yml")))
 
 
-def recap(results, cause="SIGINT", interrupted=True, unguarded=()) -> list[str]:
-    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": results, "unguarded": list(unguarded)}
-    return [line.text for line in Recap(message, interrupted).lines()]
+def recap(results, cause="SIGINT", interrupted=True, unguarded=(), tasks=()) -> list[str]:
+    return [line.text for line in Recap(run_report(results, cause, unguarded), interrupted, tasks=tasks).lines()]
 
 
 @given(RESULTS, st.booleans())
@@ -37,13 +37,9 @@ def test_every_line_is_one_line_of_printable_characters(results, interrupted):
 
 
 @given(HOSTILE)
-def test_a_host_that_lies_about_types_writes_no_control_characters_either(text):
-    """What a host sends is JSON: nothing says that its numbers are numbers."""
-    lies = process(text, text, user=text, ended=text, reason=text)  # type: ignore[arg-type]
-    try:
-        lines = recap([result(report=report(gone=[lies], survivors=[{**lies, "ended": None}], spared=[lies]))])
-    except (TypeError, ValueError):
-        return
+def test_whatever_a_host_writes_for_a_signal_or_a_role_no_line_has_control_characters(text):
+    row = process(2, user=text, command=text, role=text, ended=text, reason=text)
+    lines = recap([result(report=report(gone=[row], survivors=[{**row, "ended": None}], spared=[row], method=text))])
     assert [line for line in lines if not line.isprintable()] == []
 
 
@@ -75,13 +71,12 @@ def test_nothing_to_say_is_said_only_to_who_interrupted():
 
 @pytest.mark.parametrize("results", [[], [result(report=report())]], ids=["nothing", "a host"])
 def test_after_the_loss_of_a_guardian_there_is_no_all_clear(results):
-    message = {"run": "0123456789abcdef", "cause": "SIGINT", "results": results, "unguarded": [], "lost": True}
-    lines = Recap(message, True).lines()
+    lines = Recap(run_report(results), True, lost=True).lines()
     said = [line.text for line in lines]
     assert not any("nothing was running on any host" in line for line in said)
     assert ("A guardian of this run was lost. What it held is not known, and may be alive.", C.COLOR_ERROR) in [(line.text, line.color) for line in lines]
     assert said[-1].endswith("ansible-playbook treekill.remote.sweep -i '/etc/my hosts' -i more.yml --become -e sweep_run=0123456789abcdef")
-    assert Recap(message, False).lines() == []
+    assert Recap(run_report(results), False, lost=True).lines() == []
 
 
 def test_a_run_that_ended_by_itself_is_not_told_what_was_left_alone_or_was_gone_already():
@@ -165,8 +160,7 @@ def test_a_host_whose_name_is_a_number_keeps_its_counts_among_many():
 
 
 def test_of_many_hosts_with_v_each_has_a_line():
-    message = {"run": "0" * 16, "cause": "SIGINT", "results": many(200), "unguarded": []}
-    lines = [line.text for line in Recap(message, True, Screen(verbosity=1)).lines()]
+    lines = [line.text for line in Recap(run_report(many(200)), True, Screen(verbosity=1)).lines()]
     assert sum(line.startswith("web") for line in lines) == 200
 
 
@@ -208,8 +202,7 @@ def test_the_command_that_finishes_the_job_reaches_its_hosts_as_the_run_did(monk
 )
 def test_arguments_of_ssh_that_may_hold_a_secret_are_left_out_and_never_logged(monkeypatch, option, value, shown):
     monkeypatch.setattr(context, "CLIARGS", ImmutableDict({"connection": "ssh", option: value}))
-    message = {"run": "0123456789abcdef", "cause": "SIGINT", "guardian": 1, "results": [result(outcome="unreachable")], "unguarded": []}
-    line = next(line for line in Recap(message, True).lines() if line.text.startswith("To finish it"))
+    line = next(line for line in Recap(run_report([result(outcome="unreachable")]), True).lines() if line.text.startswith("To finish it"))
     written = f"--{option.replace('_', '-')}"
     words, logged = shlex.split(line.text), shlex.split(line.log or "")
     assert words[words.index(written) + 1] == (value if shown else "...")
@@ -240,8 +233,7 @@ def test_without_a_supervisor_what_could_not_be_looked_into_is_told(found, unrea
     ids=["nothing stood there", "no Python", "a supervisor has reported", "core's own handling of files"],
 )
 def test_a_look_that_can_miss_something_gives_no_all_clear(one, color, text):
-    message = {"run": "0" * 16, "cause": "SIGINT", "results": [one], "unguarded": []}
-    lines = Recap(message, True).lines()
+    lines = Recap(run_report([one]), True).lines()
     assert [(line.text, line.color) for line in lines if line.text.startswith("web1 ")] == [(f"web1 : {text}", color)]
     assert any("would not have been found" in line.text for line in lines) == (color == C.COLOR_WARN)
 
@@ -254,7 +246,7 @@ def test_a_look_that_can_miss_something_gives_no_all_clear(one, color, text):
     ],
 )
 def test_a_task_that_held_no_lease_is_listed_and_there_is_no_all_clear(entry, line):
-    lines = recap([], unguarded=[{"host": "web1", "task": "Dump", **entry}])
+    lines = recap([], tasks=[UnguardedTask("web1", "Dump", **entry)])
     assert line in lines
     assert not any("nothing was running" in one for one in lines)
 
@@ -263,8 +255,7 @@ def test_no_line_of_the_log_has_a_command_line():
     """The file of log_path is readable for others; what the user has set the report aside for does not go there."""
     survivor = process(7, user="root", command="tool hunter2", ended=None, reason="not permitted")
     results = [result(report=report(gone=[process(2, command="tool hunter2")], survivors=[survivor]))]
-    message = {"run": "0123456789abcdef", "cause": "SIGINT", "guardian": 1, "results": results, "unguarded": []}
-    shown = Recap(message, True).lines()
+    shown = Recap(run_report(results), True).lines()
     logged = [line.text if line.log is None else line.log for line in shown]
     assert sum("hunter2" in line.text for line in shown) == 3
     assert not [line for line in logged if "hunter2" in line]

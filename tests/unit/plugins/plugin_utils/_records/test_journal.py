@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -16,29 +17,46 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import Controller, entries, mark_swept, open_hosts, path_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import entries, mark_swept, open_hosts, path_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Closed,
+    Controller,
+    Detached,
+    Done,
+    Hosts,
+    Interrupted,
+    Opened,
+    Over,
+    RunHead,
+    Swept,
+    UnknownOutcome,
+    line_of,
+    read_record,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ..made_up_reports import HOSTILE
 from ..runs import PLACES
 
 RUN = "00000000000000aa"
 
-HEAD = {
-    "began": "2026-01-01T00:00:00Z",
-    "user": "deploy",
-    "controller": {"host": Controller.here().host, "boot": Controller.here().boot},
-    "pid": 4711,
-    "program": "ansible-playbook",
-    "playbooks": ["/srv/site.yml"],
-    "inventory": ["/srv/hosts"],
-}
+HEAD = RunHead(
+    began="2026-01-01T00:00:00Z",
+    user="deploy",
+    controller=Controller.here(),
+    pid=4711,
+    program="ansible-playbook",
+    playbooks=("/srv/site.yml",),
+    inventory=("/srv/hosts",),
+)
 
 
 def writer(directory: Path, run: str = RUN, **head) -> JournalWriter:
-    made = JournalWriter(str(directory), run, {**HEAD, **head})
+    made = JournalWriter(str(directory), run, dataclasses.replace(HEAD, **head))
     made.begin()
     return made
 
@@ -59,15 +77,10 @@ def only(directory: Path) -> journal.JournalEntry:
 LEASES = st.sampled_from(["00000001", "00000002", "00000003", "00000004"])
 STEPS = st.lists(
     st.one_of(
-        st.builds(lambda lease, host: {"opened": lease, "host": host}, LEASES, st.text(max_size=5)),
-        st.builds(lambda lease: {"done": lease}, LEASES),
-        st.builds(
-            lambda lease, outcome, alive: {"settled": lease, "outcome": outcome, "ended": 3, "survivors": alive},
-            LEASES,
-            st.sampled_from(["confirmed", "unreachable", "failed", "left"]),
-            st.integers(0, 1),
-        ),
-        st.just({"interrupted": "SIGINT", "at": "then"}),
+        st.builds(Opened, LEASES, st.text(max_size=5)),
+        st.builds(Done, LEASES),
+        st.builds(Closed, LEASES, st.sampled_from(Outcome), st.just(3), st.integers(0, 1), st.sampled_from(["", "then"])),
+        st.just(Interrupted("SIGINT", "then")),
     ),
     max_size=30,
 )
@@ -82,31 +95,153 @@ def test_the_file_tells_what_the_guardian_knows_also_written_anew(tmp_path_facto
         if index == at:
             made._rewrite()
     if whole:
-        made.end({"over": "interrupted", "at": "now"})
+        made.end(Over("interrupted", "now"))
     let_go(made)
     entry = only(directory)
     expected, hosts = {}, set()
     for step in steps:
-        if "opened" in step:
-            expected[step["opened"]] = (step["host"], "", 0)
-            hosts.add(step["host"])
-        elif "done" in step:
-            expected.pop(step["done"], None)
-        elif step.get("settled") in expected:
-            expected[step["settled"]] = (expected[step["settled"]][0], step["outcome"], step["survivors"])
+        if isinstance(step, Opened):
+            expected[step.lease] = (step.host, None, 0)
+            hosts.add(step.host)
+        elif isinstance(step, Done):
+            expected.pop(step.lease, None)
+        elif isinstance(step, Closed) and step.lease in expected:
+            expected[step.lease] = (expected[step.lease][0], step.outcome, step.survivors)
     assert {lease.lease: (lease.host, lease.outcome, lease.survivors) for lease in entry.leases.values()} == expected
     assert entry.hosts == hosts
     assert entry.state == ("interrupted" if whole else "dead")
-    opened = {lease: host for lease, (host, outcome, alive) in expected.items() if outcome in ("", "unreachable", "failed") or alive}
+    opened = {lease: host for lease, (host, outcome, alive) in expected.items() if outcome in (None, Outcome.UNREACHABLE, Outcome.FAILED) or alive}
     assert {lease: host for host, leases in entry.open_hosts().items() for lease in leases} == opened
+
+
+RECORDS = st.one_of(
+    st.builds(Hosts, st.lists(HOSTILE).map(tuple)),
+    st.builds(Opened, LEASES, HOSTILE),
+    st.builds(Done, LEASES),
+    st.builds(Detached, LEASES),
+    st.builds(Closed, LEASES, st.sampled_from(Outcome) | st.just(UnknownOutcome("of a later version")), st.integers(0), st.integers(0), HOSTILE),
+    st.builds(Swept, LEASES, HOSTILE),
+    st.builds(Interrupted, HOSTILE, HOSTILE),
+    st.builds(Over, st.sampled_from(["finished", "interrupted"]), HOSTILE),
+)
+
+
+@given(RECORDS)
+def test_a_line_is_read_as_it_was_written(record):
+    assert read_record(json.loads(journal.line(record))) == record
+    assert read_record({**line_of(record), "of a later version": 1}) == record
+
+
+@pytest.mark.parametrize("line", [{}, {"version": 1}, {"later": 1}, {"over": "later", "at": ""}])
+def test_a_line_that_is_not_known_says_nothing(line):
+    assert read_record(line) is None
+
+
+@pytest.mark.parametrize(
+    "line", [{"hosts": 1}, {"opened": "00000001"}, {"settled": "00000001"}, {"settled": "1", "outcome": "left", "ended": "x"}, {"over": "finished"}]
+)
+def test_a_line_that_no_guardian_wrote_is_refused(line):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        read_record(line)
+
+
+#: As version 1.0.0 writes it, before the file was written anew and after that.
+FIRST_LINE = (
+    '{"version":1,"run":"00000000000000aa","began":"2026-01-01T00:00:00Z","user":"deploy","controller":{"host":"ctl","boot":"b"},"pid":4711,'
+    '"program":"ansible-playbook","playbooks":["/srv/site.yml"],"inventory":["/srv/hosts"]}\n'
+)
+OLD_JOURNAL = """{"opened":"00000001","host":"web1"}
+{"opened":"00000002","host":"web2"}
+{"opened":"00000003","host":"web3"}
+{"opened":"00000004","host":"web4"}
+{"opened":"00000005","host":"web5"}
+{"opened":"00000006","host":"web6"}
+{"opened":"00000007","host":"web7"}
+{"opened":"00000008","host":"web8"}
+{"done":"00000001"}
+{"detached":"00000008"}
+{"interrupted":"SIGINT","at":"2026-01-01T00:00:01Z"}
+{"settled":"00000002","outcome":"confirmed","ended":2,"survivors":1,"at":"2026-01-01T00:00:02Z"}
+{"settled":"00000003","outcome":"unreachable","ended":3,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"settled":"00000004","outcome":"failed","ended":4,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"settled":"00000005","outcome":"left","ended":5,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"settled":"00000006","outcome":"not begun","ended":6,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"settled":"00000007","outcome":"broken off","ended":7,"survivors":0}
+
+{"swept":"00000003","host":"web3"}
+"""
+WRITTEN_ANEW = """{"hosts":["web1","web2","web3","web4","web5","web6","web7","web8"]}
+{"interrupted":"SIGINT","at":"2026-01-01T00:00:01Z"}
+{"opened":"00000002","host":"web2"}
+{"settled":"00000002","outcome":"confirmed","ended":2,"survivors":1,"at":"2026-01-01T00:00:02Z"}
+{"opened":"00000003","host":"web3"}
+{"settled":"00000003","outcome":"unreachable","ended":3,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"swept":"00000003","host":"web3"}
+{"opened":"00000004","host":"web4"}
+{"settled":"00000004","outcome":"failed","ended":4,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"opened":"00000005","host":"web5"}
+{"settled":"00000005","outcome":"left","ended":5,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"opened":"00000006","host":"web6"}
+{"settled":"00000006","outcome":"not begun","ended":6,"survivors":0,"at":"2026-01-01T00:00:02Z"}
+{"opened":"00000007","host":"web7"}
+{"settled":"00000007","outcome":"broken off","ended":7,"survivors":0}
+{"opened":"00000008","host":"web8"}
+{"detached":"00000008"}
+"""
+
+
+def written_by_another_version(directory: Path, text: str) -> journal.JournalEntry:
+    path = Path(path_of(str(directory), RUN))
+    path.write_text(FIRST_LINE + text)
+    path.chmod(0o600)
+    return only(directory)
+
+
+@pytest.mark.parametrize("text", [OLD_JOURNAL, WRITTEN_ANEW], ids=["appended", "anew"])
+def test_the_journal_of_an_earlier_version_is_read(tmp_path, text):
+    entry = written_by_another_version(tmp_path, text)
+    assert (entry.user, entry.controller, entry.pid, entry.cause, entry.interrupted) == (
+        "deploy",
+        Controller("ctl", "b"),
+        4711,
+        "SIGINT",
+        "2026-01-01T00:00:01Z",
+    )
+    assert {lease.lease[-1]: (lease.outcome, lease.ended, lease.survivors, lease.closed[-3:]) for lease in entry.leases.values()} == {
+        "2": (Outcome.CONFIRMED, 2, 1, "02Z"),
+        "3": (Outcome.UNREACHABLE, 3, 0, "02Z"),
+        "4": (Outcome.FAILED, 4, 0, "02Z"),
+        "5": (Outcome.LEFT, 5, 0, "02Z"),
+        "6": (Outcome.NOT_BEGUN, 6, 0, "02Z"),
+        "7": (Outcome.BROKEN_OFF, 7, 0, ""),
+        "8": (None, 0, 0, ""),
+    }
+    entry.state = "dead"
+    assert entry.open_hosts() == {"web2": ["00000002"], "web4": ["00000004"], "web8": ["00000008"]}
+
+
+def test_this_version_writes_each_line_as_an_earlier_one_does(tmp_path):
+    entry = written_by_another_version(tmp_path, OLD_JOURNAL)
+    assert journal.first_line(RUN, RunHead.from_line(json.loads(FIRST_LINE))).decode() == FIRST_LINE
+    lines = [line for line in OLD_JOURNAL.splitlines(keepends=True) if line.strip()]
+    assert [journal.line(read_record(json.loads(line))).decode() for line in lines] == lines  # type: ignore[arg-type]
+    assert b"".join(map(journal.line, journal.records_of(entry))).decode() == WRITTEN_ANEW
+
+
+def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_open(tmp_path):
+    text = '{"opened":"00000001","host":"web1"}\n{"settled":"00000001","outcome":"later","ended":1,"survivors":%d}\n'
+    entry = written_by_another_version(tmp_path, text % 0)
+    assert [(lease.outcome, lease.is_open) for lease in entry.leases.values()] == [(UnknownOutcome("later"), False)]
+    assert text % 0 in b"".join(map(journal.line, journal.records_of(entry))).decode()
+    assert [lease.is_open for lease in written_by_another_version(tmp_path, text % 1).leases.values()] == [True]
 
 
 def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
-    made.add({"interrupted": "SIGINT", "at": "2026-01-01T00:00:01Z"})
-    made.add({"settled": "00000001", "outcome": "confirmed", "ended": 3, "survivors": 0, "at": "2026-01-01T00:00:02Z"})
-    made.end({"over": "interrupted", "at": "2026-01-01T00:00:03Z"})
+    made.add(Opened("00000001", "web1"))
+    made.add(Interrupted("SIGINT", "2026-01-01T00:00:01Z"))
+    made.add(Closed("00000001", Outcome.CONFIRMED, 3, 0, "2026-01-01T00:00:02Z"))
+    made.end(Over("interrupted", "2026-01-01T00:00:03Z"))
     let_go(made)
     written = [json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()]
     moments = {name: record["at"] for record in written for name in ("interrupted", "settled", "over") if name in record}
@@ -117,13 +252,13 @@ def test_who_ran_what_is_told(tmp_path):
     writer(tmp_path)
     entry = only(tmp_path)
     assert (entry.run, entry.user, entry.program, entry.playbooks, entry.inventory) == (RUN, "deploy", "ansible-playbook", ("/srv/site.yml",), ("/srv/hosts",))
-    assert (entry.pid, entry.began, entry.controller) == (4711, HEAD["began"], Controller.here())
+    assert (entry.pid, entry.began, entry.controller) == (4711, HEAD.began, Controller.here())
 
 
 def test_it_is_for_its_owner_alone(tmp_path):
     directory = tmp_path / "a" / "journal"
     made = writer(directory)
-    made.add({"opened": "00000001", "host": "web1"})
+    made.add(Opened("00000001", "web1"))
     made._rewrite()
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
@@ -139,7 +274,7 @@ def test_a_journal_that_is_not_there_knows_no_runs(tmp_path):
 
 def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
+    made.add(Opened("00000001", "web1"))
     assert only(tmp_path).state == "running"
     assert open_hosts(str(tmp_path)) == {}
     let_go(made)
@@ -150,13 +285,14 @@ def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
 CHILD = """
 import sys, time
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_writer
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Opened, RunHead
 import json
 journal_writer._GROWTH = int(sys.argv[6])
-made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
+made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], RunHead.from_message(json.loads(sys.argv[3])))
 made.begin()
 first = int(sys.argv[5])
 for number in range(first, first + int(sys.argv[4])):
-    made.add({"opened": "%08x" % number, "host": "web%d" % number})
+    made.add(Opened("%08x" % number, "web%d" % number))
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -164,7 +300,7 @@ time.sleep(600)
 
 def child(directory: Path, run: str, leases: int, first: int = 0, growth: int = 1 << 20) -> subprocess.Popen[str]:
     environ = {**os.environ, "PYTHONPATH": PLACES}
-    words = [str(directory), run, json.dumps(HEAD), str(leases), str(first), str(growth)]
+    words = [str(directory), run, json.dumps(HEAD.to_message()), str(leases), str(first), str(growth)]
     return subprocess.Popen([sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True, env=environ)
 
 
@@ -195,8 +331,8 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
     ids=["before this boot", "after this boot, by somebody of the same name", "another machine"],
 )
 def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, state):
-    made = writer(tmp_path, controller={"host": host, "boot": boot})
-    made.add({"opened": "00000001", "host": "web1"})
+    made = writer(tmp_path, controller=Controller(host, boot))
+    made.add(Opened("00000001", "web1"))
     let_go(made)
     if written is not None:
         os.utime(path_of(str(tmp_path), RUN), (written, written))
@@ -206,12 +342,12 @@ def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, s
 
 def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its_own_end(tmp_path):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
-    made.add({"opened": "00000002", "host": "web2"})
-    made.add({"settled": "00000002", "outcome": "unreachable", "ended": 0, "survivors": 0})
-    made.add({"opened": "00000003", "host": "web3"})
-    made.add({"done": "00000003"})
-    made.end({"over": "finished", "at": "now"})
+    made.add(Opened("00000001", "web1"))
+    made.add(Opened("00000002", "web2"))
+    made.add(Closed("00000002", Outcome.UNREACHABLE, 0, 0, ""))
+    made.add(Opened("00000003", "web3"))
+    made.add(Done("00000003"))
+    made.end(Over("finished", "now"))
     let_go(made)
     assert only(tmp_path).open_hosts() == {"web1": ["00000001"], "web2": ["00000002"]}
 
@@ -219,20 +355,20 @@ def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its
 @pytest.mark.parametrize(("over", "hosts"), [("finished", {}), ("interrupted", {"web1": ["00000001"]})])
 def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(tmp_path, over, hosts):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
-    made.add({"detached": "00000001"})
+    made.add(Opened("00000001", "web1"))
+    made.add(Detached("00000001"))
     made._rewrite()
-    made.end({"over": over, "at": "now"})
+    made.end(Over(over, "now"))
     let_go(made)
     assert only(tmp_path).open_hosts() == hosts
 
 
 def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
-    writer(tmp_path).add({"opened": "00000001", "host": "web1"})
+    writer(tmp_path).add(Opened("00000001", "web1"))
     second = writer(tmp_path)
     second.take_over()
-    second.add({"done": "00000001"})
-    second.add({"opened": "00000002", "host": "web2"})
+    second.add(Done("00000001"))
+    second.add(Opened("00000002", "web2"))
     second._rewrite()
     assert list(only(tmp_path).leases) == ["00000002"]
 
@@ -240,7 +376,7 @@ def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
 def test_what_was_swept_is_not_open_any_more(tmp_path):
     made = writer(tmp_path)
     for number in (1, 2):
-        made.add({"opened": f"0000000{number}", "host": f"web{number}"})
+        made.add(Opened(f"0000000{number}", f"web{number}"))
     let_go(made)
     mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
     assert open_hosts(str(tmp_path)) == {RUN: {"web2": ["00000002"]}}
@@ -253,7 +389,7 @@ def test_what_was_swept_is_not_open_any_more(tmp_path):
 
 def test_half_a_line_says_nothing_and_hides_no_other(tmp_path):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
+    made.add(Opened("00000001", "web1"))
     with open(path_of(str(tmp_path), RUN), "a") as file:
         file.write('{"done":"000')
     mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
@@ -286,29 +422,29 @@ def test_a_file_that_others_may_write_a_link_and_one_under_a_wrong_name_are_pass
 
 def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
-    made.add({"opened": "00000002", "host": "web2"})
+    made.add(Opened("00000001", "web1"))
+    made.add(Opened("00000002", "web2"))
     path = path_of(str(tmp_path), RUN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The kernel takes half of the line, as on a disk that gets full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path) + 9, before[1]))
     try:
-        for record in ({"done": "00000001"}, {"opened": "00000003", "host": "web3"}, {"opened": "00000004", "host": "web4"}, {"done": "00000004"}):
+        for record in (Done("00000001"), Opened("00000003", "web3"), Opened("00000004", "web4"), Done("00000004")):
             with pytest.raises(OSError, match="No space left"):
                 made.add(record)
         assert list(only(tmp_path).leases) == ["00000001", "00000002"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    made.add({"opened": "00000005", "host": "web5"})
+    made.add(Opened("00000005", "web5"))
     assert list(only(tmp_path).leases) == ["00000002", "00000003", "00000005"]
     assert only(tmp_path).hosts == {f"web{number}" for number in range(1, 6)}
 
 
 def test_a_file_that_somebody_has_removed_is_written_again(tmp_path):
     made = writer(tmp_path)
-    made.add({"opened": "00000001", "host": "web1"})
+    made.add(Opened("00000001", "web1"))
     os.unlink(path_of(str(tmp_path), RUN))
-    made.add({"opened": "00000002", "host": "web2"})
+    made.add(Opened("00000002", "web2"))
     assert list(only(tmp_path).leases) == ["00000001", "00000002"]
 
 
@@ -335,15 +471,15 @@ def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writ
 
 def test_the_end_of_one_of_two_guardians_is_not_the_end_of_the_run(tmp_path):
     first = writer(tmp_path)
-    first.add({"opened": "00000001", "host": "web1"})
+    first.add(Opened("00000001", "web1"))
     second = writer(tmp_path)
     second.take_over()
-    second.add({"opened": "00000002", "host": "web2"})
-    first.add({"done": "00000001"})
-    first.end({"over": "finished", "at": "now"})
+    second.add(Opened("00000002", "web2"))
+    first.add(Done("00000001"))
+    first.end(Over("finished", "now"))
     let_go(first)
     assert only(tmp_path).state == "running"
-    second.end({"over": "finished", "at": "now"})
+    second.end(Over("finished", "now"))
     let_go(second)
     assert (only(tmp_path).state, only(tmp_path).open_hosts()) == ("finished", {"web2": ["00000002"]})
     assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
@@ -369,12 +505,12 @@ def test_two_guardians_that_write_at_the_same_time_lose_nothing(tmp_path):
 def test_a_long_run_does_not_make_a_long_file(tmp_path):
     made = writer(tmp_path)
     for number in range(20_000):
-        made.add({"opened": f"{number:08x}", "host": "web1"})
-        made.add({"done": f"{number:08x}"})
-    made.add({"opened": "ffffffff", "host": "web1"})
+        made.add(Opened(f"{number:08x}", "web1"))
+        made.add(Done(f"{number:08x}"))
+    made.add(Opened("ffffffff", "web1"))
     assert os.path.getsize(path_of(str(tmp_path), RUN)) < 300_000
     assert list(only(tmp_path).leases) == ["ffffffff"]
-    made.end({"over": "finished", "at": "now"})
+    made.end(Over("finished", "now"))
     assert os.path.getsize(path_of(str(tmp_path), RUN)) < 1000
     let_go(made)
     assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
@@ -386,8 +522,8 @@ def old_runs(directory: Path, number: int) -> list[str]:
     for index, run in enumerate(runs):
         made = writer(directory, run, began=f"2026-01-{index + 1:02}")
         if index % 2:
-            made.add({"opened": "00000001", "host": "web1"})
-        made.end({"over": "interrupted", "at": "now"})
+            made.add(Opened("00000001", "web1"))
+        made.end(Over("interrupted", "now"))
         let_go(made)
         os.utime(path_of(str(directory), run), (index * 86400, index * 86400))
     return runs

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import report as run_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import report as report_file
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import RESULTS, process, report, result
+from ..made_up_reports import RESULTS, process, report, result, run_report
 from .test_journal import HEAD
 
 SCHEMA = json.loads((Path(__file__).parents[5] / "docs/report.schema.json").read_text())
@@ -25,13 +26,12 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def written(results, cause="SIGINT", complete=True, interrupted="2026-01-01T00:00:01Z", unguarded=()) -> dict:
-    message = {"run": "00000000000000aa", "cause": cause, "results": results, "unguarded": list(unguarded), "warnings": []}
-    return json.loads(run_report.content(HEAD, message, complete, interrupted, "2026-01-01T00:00:02Z"))
+    return json.loads(report_file.content(HEAD, ReportOrder(run_report(results, cause, unguarded), complete, interrupted, "2026-01-01T00:00:02Z")))
 
 
 def test_the_schema_is_one_and_says_where_it_is_published():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["$id"] == run_report.SCHEMA
+    assert SCHEMA["$id"] == report_file.SCHEMA
 
 
 @given(RESULTS, st.sampled_from(["SIGINT", ""]), st.booleans(), st.none() | st.just("2026-01-01T00:00:01Z"))
@@ -63,7 +63,7 @@ def test_each_process_is_told_with_how_it_ended():
 
 @pytest.mark.parametrize(("template", "path"), [("{run}.json", "aa.json"), ("reports/", "reports/treekill-aa.json"), ("a/b/c.json", "a/b/c.json")])
 def test_a_directory_gets_a_file_of_its_own_for_each_run(tmp_path, template, path):
-    assert run_report.path_for(f"{tmp_path}/{template}", "aa") == f"{tmp_path}/{path}"
+    assert report_file.path_for(f"{tmp_path}/{template}", "aa") == f"{tmp_path}/{path}"
 
 
 def test_a_file_is_replaced_whole_or_not_at_all_and_is_its_owners_alone(tmp_path):

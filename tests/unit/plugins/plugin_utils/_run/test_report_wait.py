@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import report_frame
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import report_wait
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent, Silence, guardian_at
 
 from .._recap.test_all_clear import guardian_of
 from ..local_play import playing
+from ..made_up_reports import run_report
 
 DEAF: dict[str, Any] = {"name": "Deaf", "ansible.builtin.shell": "trap '' TERM; : > ready; while :; do sleep 0.2; done"}
 
@@ -54,9 +56,9 @@ def test_the_user_is_told_once_that_the_guardian_is_alive_and_its_answer_is_take
 
     def say(text: str) -> None:
         said.append(text)
-        ends[1].sendall(encode({"late": True}))
+        ends[1].sendall(encode(report_frame(run_report())))
 
-    assert Silence(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).end() == {"late": True}
+    assert Silence(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).end() == run_report()
     assert said == [f"no answer from the guardian yet. It is alive and at work (pid {os.getpid()})."]
 
 

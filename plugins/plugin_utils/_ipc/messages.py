@@ -1,0 +1,299 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The messages between the processes of a run: what goes over the guardian's socket, and through the pipes of couriers.
+
+This file is private to the collection treekill.remote.
+
+A worker or the main process sends a `Request`, and the guardian answers it with the record that the request names. A worker numbers its requests, and
+the answer has the number of its request. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError, decode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress, ReportedLease, RunReport, UnguardedConnection
+
+Answer = t.TypeVar("Answer", bound=JsonRecord)
+
+
+# A lease is taken.
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseTerms(JsonRecord):
+    """The part of a lease that the guardian reads without opening the kill order."""
+
+    run: str
+    timeout: float
+    """The grace between the first signal and KILL."""
+    retry_for: float
+    """The time for which a host is tried again that can't be reached."""
+    keep: bool
+    """Whether the tree is left alone where the connection is lost: the option on_disconnect is keep."""
+    end_async: bool
+    """Whether an asynchronous job with poll 0 is ended with the run."""
+    local: bool
+    """Whether the command runs on this machine."""
+    cut: bool
+    """Whether the end of its client is an order to its supervisor."""
+    supervised: bool
+    transfer: bool
+    """Whether this is a file on its way. It has no kill order."""
+    payload: bool = True
+    """Whether the command may run what the task asks for. Core's own handling of files does not."""
+    job: str = ""
+    """The id of the asynchronous job that the command starts."""
+    polls: str = ""
+    """The id of the asynchronous job that the command asks for."""
+    notes: bool = False
+    """Whether the worker notes the moment at which the command is sent."""
+    client: str | None = None
+    """The path of the ssh client whose start that moment is. Empty: one that is not known. None: no client tells it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KillOrderTerms(JsonRecord):
+    """A kill order without its connection, as a worker writes it and a courier reads it."""
+
+    run: str
+    lease: str
+    options: KillOptions
+    interpreters: tuple[str, ...]
+    becomes: bool
+    pipelined: bool
+    show_arguments: bool
+    action: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+class Request(JsonRecord):
+    """Base of what is sent to the guardian."""
+
+    op: t.ClassVar[str]
+    """The name of the operation. It stands beside the fields in the message."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseRequest(Request):
+    """A request for a lease. Nothing is sent to the host before it is answered. Answer: `LeaseAnswer`."""
+
+    op = "take"
+    lease: str
+    host: str
+    task: str
+    order: str
+    """`KillOrderTerms` as JSON text, with secrets in it. The guardian hands it on unread."""
+    reach: str
+    """`ConnectionSpec` as JSON text, likewise."""
+    terms: LeaseTerms
+    deadline: float | None = None
+    """On the monotonic clock. After it the worker has sent its command without a lease."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseAnswer(JsonRecord):
+    """Whether a lease is granted."""
+
+    granted: bool
+    late: bool
+    """Whether the deadline of the request was over."""
+    why: str
+    """The cause of the interruption, if there was one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseDone(Request):
+    """The command has returned. No answer."""
+
+    op = "done"
+    lease: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseDetached(Request):
+    """The command has returned, and has started a job that goes on by itself. No answer."""
+
+    op = "detach"
+    lease: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseBroken(Request):
+    """The command has not returned. Answers where the worker waits: `Heard`, and `Tried` when its kill order has been tried."""
+
+    op = "broken"
+    lease: str
+    lost: bool
+    """Whether the connection was lost, and not given up by the worker."""
+    wait: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard(JsonRecord):
+    """The guardian has read that a lease is broken."""
+
+    heard: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Tried(JsonRecord):
+    """A kill order has been tried."""
+
+    tried: ReportedLease | None
+    """None where the guardian does not know the lease."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UnguardedRequest(UnguardedConnection, Request):
+    """The commands of a connection can't be guarded. Answer: `FirstWarning`."""
+
+    op = "unguarded"
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstWarning(JsonRecord):
+    """Whether the user has not been warned of a connection before."""
+
+    first: bool
+
+
+# The main process.
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontProgram(JsonRecord):
+    """The program that has started the run, and whose end is the end of the run."""
+
+    name: str
+    pid: int
+    start: int
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterKillPlan(JsonRecord):
+    """The run after the kill: its files, its command line, and all that it needs of the main process."""
+
+    files: tuple[str, ...]
+    """As the user names them."""
+    paths: tuple[str, ...]
+    are_playbooks: bool
+    basedir: str
+    """Of the playbook that is being run: variables and roles beside it are the after-run's as well."""
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    secrets: dict[str, str] = dataclasses.field(repr=False)
+    """By the name of the pipe in the private directory through which each is read."""
+    timeout: float
+    grace: float
+    python: str
+    """The interpreter of the main process."""
+    path: tuple[str, ...]
+    """The module search path of the main process."""
+    directory: str
+    """The current directory of the main process."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MainProcess(Request):
+    """The main process is at this connection. No answer, but for a byte when the run is interrupted and its clients are frozen."""
+
+    op = "main"
+    front: FrontProgram | None = None
+    after_kill: AfterKillPlan | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterKillRequest(Request):
+    """The plan of what is run after the kill, or that nothing is. No answer."""
+
+    op = "after"
+    after_kill: AfterKillPlan | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportRequest(Request):
+    """The run has ended. Answer: `RunReport`, and before it `KillProgress` as often as there is some where the main process waits."""
+
+    op = "report"
+    wait: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaveRequest(Request):
+    """The main process goes on without this guardian. Answer: `Left`."""
+
+    op = "leave"
+
+
+@dataclasses.dataclass(frozen=True)
+class Left(JsonRecord):
+    """The place of the socket is free for another guardian."""
+
+    left: bool = True
+
+
+# Frames.
+
+_REQUESTS: dict[object, type[Request]] = {
+    kind.op: kind
+    for kind in (
+        *(LeaseRequest, LeaseDone, LeaseDetached, LeaseBroken, UnguardedRequest),
+        *(MainProcess, AfterKillRequest, ReportRequest, LeaveRequest),
+    )
+}
+
+
+def request_frame(request: Request, number: int | None = None) -> JsonObject:
+    """Return a request as the content of a frame. `number`: of a request whose answer has to be told from others."""
+    return {"op": request.op, **request.to_message(), **({} if number is None else {"number": number})}
+
+
+def read_request(frame: JsonObject) -> tuple[Request, int | None]:
+    """Return the request in a frame, and its number.
+
+    Raises:
+        MessageError: it is none.
+    """
+    content = {**frame}
+    op, number = content.pop("op", None), content.pop("number", None)
+    kind = _REQUESTS.get(op) if isinstance(op, str) else None
+    if kind is None:
+        raise MessageError("a request has no op that is known")
+    if number is not None and type(number) is not int:
+        raise MessageError("a request has a number that is none")
+    return kind.from_message(content), number
+
+
+def answer_frame(answer: JsonRecord, number: int | None) -> JsonObject:
+    """Return an answer to the request of that number as the content of a frame."""
+    return {**answer.to_message(), "number": number}
+
+
+def read_answer(kind: type[Answer], frame: JsonObject) -> Answer:
+    """Return the answer in a frame.
+
+    Raises:
+        MessageError: it is not of that kind.
+    """
+    return decode(kind, {name: value for name, value in frame.items() if name != "number"})
+
+
+def report_frame(report: RunReport | KillProgress) -> JsonObject:
+    """Return the answer to a `ReportRequest` as the content of a frame."""
+    return {"report": report.to_message()} if isinstance(report, RunReport) else report.to_message()
+
+
+def read_report(frame: JsonObject) -> RunReport | KillProgress:
+    """Return the answer to a `ReportRequest` that is in a frame.
+
+    Raises:
+        MessageError: it is none.
+    """
+    return RunReport.from_message(frame["report"]) if "report" in frame else KillProgress.from_message(frame)

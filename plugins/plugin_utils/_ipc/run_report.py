@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report of a run, as it goes from the guardian to the recap and to the report file.
+
+This file is private to the collection treekill.remote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
+
+
+class Outcome(enum.Enum):
+    """The state of a kill order. The texts stand in journals and reports as well."""
+
+    CONFIRMED = "confirmed"
+    """The host reported."""
+    UNREACHABLE = "unreachable"
+    """No try reached the host."""
+    FAILED = "failed"
+    """The host was reached, or never can be, and the kill pass did not run or did not report."""
+    LEFT = "left"
+    """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
+    NOT_BEGUN = "not begun"
+    """No order was needed: its command had not been sent, so nothing can have been started."""
+    BROKEN_OFF = "broken off"
+    """The transfer of a file: its client was ended here, and its server with it."""
+    TRYING = "trying"
+    """The first try did not reach the host, and another one follows. The lease is not closed."""
+    UNDER_WAY = "under way"
+    """The first try has not ended. The lease is not closed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseResult(JsonRecord):
+    """The result of a kill order, as a courier answers."""
+
+    outcome: Outcome
+    reason: str = ""
+    """Why it is not confirmed, in words for the user."""
+    report: KillReport | None = None
+    """Of the host, when confirmed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportedLease(JsonRecord):
+    """A broken lease as the report of a run has it, and what became of its kill order."""
+
+    host: str
+    task: str
+    lease: str
+    outcome: Outcome
+    reason: str
+    report: KillReport | None
+    retry_for: float
+    payload: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class UnguardedConnection(JsonRecord):
+    """A connection whose commands can't be guarded, and why."""
+
+    host: str
+    connection: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterKillProgress(JsonRecord):
+    """A run after the kill that is under way."""
+
+    files: tuple[str, ...]
+    hosts: tuple[str, ...]
+    timeout: float
+    seconds: float
+    """The longest time for which it goes on, its own end included."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KillProgress(JsonRecord):
+    """The state of all kill orders."""
+
+    in_hand: int
+    """Orders whose first try has not ended."""
+    grace: float
+    left: float
+    """What is left of the grace."""
+    hosts: int
+    hosts_done: int
+    hurried: bool
+    """Whether the rest of the grace is skipped."""
+    after_kill: AfterKillProgress | None
+
+
+class AfterKillState(enum.Enum):
+    """The state of the run after the kill."""
+
+    WANTED = "wanted"
+    """It starts when all kill orders have been tried."""
+    UNDER_WAY = "under way"
+    ENDED = "ended"
+    """It has ended, or could not be started."""
+    NOWHERE = "nowhere"
+    """There is no host for it."""
+
+
+class HostEnding(enum.Enum):
+    """How the run after the kill ended on a host."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    NOT_TOLD = ""
+    """No play of it came to the host, or it was ended before it could tell."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterKillReport(JsonRecord):
+    """The run after the kill as the report of a run has it."""
+
+    state: AfterKillState
+    files: tuple[str, ...]
+    hosts: dict[str, HostEnding]
+    left_out: dict[str, str]
+    """Host to the reason why it is not run there."""
+    seconds: float = 0.0
+    error: str = ""
+    """Why it could not be started."""
+    status: int = 0
+    """Its exit status; negative for a signal."""
+    ended_by: str = ""
+    """Why it was ended before its time."""
+    output: tuple[str, ...] = ()
+    """The last lines of its output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunReport(JsonRecord):
+    """The report of a run: all broken leases with what became of their kill orders, and what could not be guarded."""
+
+    run: str
+    cause: str
+    """The signal or event that has interrupted the run; empty if nothing has."""
+    guardian: int
+    """The pid of the guardian."""
+    results: tuple[ReportedLease, ...]
+    unguarded: tuple[UnguardedConnection, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What could not be written down."""
+    after_kill: AfterKillReport | None = None

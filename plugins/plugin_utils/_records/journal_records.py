@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lines of a journal, each as a type.
+
+This file is private to the collection treekill.remote. The format is documented in docs/report.md.
+
+A journal is shared by all versions of the collection that a user has. So reading passes over keys that it does not know, and converts values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
+
+if t.TYPE_CHECKING:
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Controller(JsonRecord):
+    """The machine that a run was on, as far as one can tell from within."""
+
+    host: str
+    boot: str
+    """The kernel's id of this boot; empty where it has none."""
+
+    @classmethod
+    def here(cls) -> Controller:
+        """This machine."""
+        return cls(socket.gethostname(), text_of("/proc/sys/kernel/random/boot_id"))
+
+
+def text_of(path: str) -> str:
+    """Return what a file of /proc holds; nothing where it can't be read."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunHead(JsonRecord):
+    """The first line of a journal, and the head of a report: who runs what. Times are ISO 8601 in UTC."""
+
+    began: str
+    user: str
+    controller: Controller
+    pid: int
+    """Of the main process."""
+    program: str
+    playbooks: tuple[str, ...]
+    inventory: tuple[str, ...]
+
+    @classmethod
+    def from_line(cls, line: t.Mapping[str, t.Any]) -> RunHead:
+        """Read the JSON object of the line. Raises KeyError, TypeError or ValueError where it is none."""
+        return cls(
+            began=str(line["began"]),
+            user=str(line["user"]),
+            controller=Controller(str(line["controller"]["host"]), str(line["controller"]["boot"])),
+            pid=int(line["pid"]),
+            program=str(line["program"]),
+            playbooks=tuple(map(str, line["playbooks"])),
+            inventory=tuple(map(str, line["inventory"])),
+        )
+
+    def to_line(self, run: str) -> JsonObject:
+        """Return the JSON object of the line, for that run."""
+        return {"version": VERSION, "run": run, **self.to_message()}
+
+
+@dataclasses.dataclass(frozen=True)
+class UnknownOutcome:
+    """An outcome that a later version of the collection has written."""
+
+    value: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Hosts:
+    """Hosts on which the run has had leases."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A lease was granted."""
+
+    lease: str
+    host: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A lease was given back."""
+
+    lease: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Detached:
+    """The asynchronous job of a lease outlives its task."""
+
+    lease: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Closed:
+    """A broken lease was closed."""
+
+    lease: str
+    outcome: Outcome | UnknownOutcome
+    ended: int
+    survivors: int
+    at: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Swept:
+    """Nothing of a lease is alive on its host any more: a sweep has looked."""
+
+    lease: str
+    host: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Interrupted:
+    """The run was interrupted. `cause`: the signal or event."""
+
+    cause: str
+    at: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Over:
+    """The run is over. `state`: C(finished) or C(interrupted)."""
+
+    state: str
+    at: str
+
+
+JournalRecord = Hosts | Opened | Done | Detached | Closed | Swept | Interrupted | Over
+"""A line after the first."""
+
+
+def line_of(record: JournalRecord) -> JsonObject:
+    """Return the JSON object of a line. Its first key tells what it is."""
+    line: JsonObject
+    match record:
+        case Hosts():
+            line = {"hosts": [*record.hosts]}
+        case Opened():
+            line = {"opened": record.lease, "host": record.host}
+        case Done():
+            line = {"done": record.lease}
+        case Detached():
+            line = {"detached": record.lease}
+        case Closed():
+            counts = {"ended": record.ended, "survivors": record.survivors}
+            line = {"settled": record.lease, "outcome": record.outcome.value, **counts, **_at(record.at)}
+        case Swept():
+            line = {"swept": record.lease, "host": record.host}
+        case Interrupted():
+            line = {"interrupted": record.cause, **_at(record.at)}
+        case Over():
+            line = {"over": record.state, "at": record.at}
+    return line
+
+
+def _at(moment: str) -> dict[str, str]:
+    return {"at": moment} if moment else {}
+
+
+def read_record(line: t.Mapping[str, t.Any]) -> JournalRecord | None:
+    """Read the JSON object of a line; None for one that this version does not know, the first included.
+
+    Raises:
+        KeyError, TypeError, ValueError: no guardian wrote it.
+    """
+    kind = next((key for key in _READERS if key in line), None)
+    return None if kind is None else _READERS[kind](line)
+
+
+def _read_closed(line: t.Mapping[str, t.Any]) -> Closed:
+    text = str(line["outcome"])
+    outcome = next((one for one in Outcome if one.value == text), None) or UnknownOutcome(text)
+    return Closed(str(line["settled"]), outcome, int(line["ended"]), int(line["survivors"]), str(line.get("at", "")))
+
+
+def _read_over(line: t.Mapping[str, t.Any]) -> Over | None:
+    state = line["over"]
+    return Over(state, str(line["at"])) if state in ("finished", "interrupted") else None
+
+
+_READERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], JournalRecord | None]] = {
+    "hosts": lambda line: Hosts(tuple(map(str, line["hosts"]))),
+    "opened": lambda line: Opened(str(line["opened"]), str(line["host"])),
+    "done": lambda line: Done(str(line["done"])),
+    "detached": lambda line: Detached(str(line["detached"])),
+    "settled": _read_closed,
+    "swept": lambda line: Swept(str(line["swept"]), str(line.get("host", ""))),
+    "interrupted": lambda line: Interrupted(str(line["interrupted"]), str(line.get("at", ""))),
+    "over": _read_over,
+}
+"""By the key that tells what a line is."""
