@@ -70,7 +70,8 @@ class KillOrderTerms(JsonRecord):
     pipelined: bool
     show_arguments: bool
     action: str = ""
-    arguments: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    """Of the task. Some of them are secrets."""
 
 
 class Request(JsonRecord):
@@ -88,9 +89,9 @@ class LeaseRequest(Request):
     lease: str
     host: str
     task: str
-    order: str
+    order: str = dataclasses.field(repr=False)
     """`KillOrderTerms` as JSON text, with secrets in it. The guardian hands it on unread."""
-    reach: str
+    reach: str = dataclasses.field(repr=False)
     """`ConnectionSpec` as JSON text, likewise."""
     terms: LeaseTerms
     deadline: float | None = None
