@@ -38,35 +38,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
     ) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        missing = "" if is_announced() else misconfiguration()
-        if missing:
-            display.warning(f"treekill.remote: this run is not guarded. {missing}.")
+        _warn_without_guard()
         dummy, arguments = self.validate_argument_spec(
             _ARGUMENTS, required_by={"swept": ["host", "run"]}
         )
-        directory = options.resolve_records(
-            {
-                name: value
-                for name, value in (task_vars or {}).items()
-                if name in options.RECORD_VARIABLES
-            }
-        ).journal_path
+        directory = _journal_path(task_vars or {})
         try:
             changed = self._mark(directory, arguments) if arguments["swept"] else False
-            found = journal.entries(directory) if directory else []
+            entries = journal.entries(directory) if directory else []
         except (OSError, ValueError) as error:
             raise AnsibleActionFail(f"the journal in {directory}: {error}") from error
-        wanted = [
-            entry
-            for entry in found
-            if journal.concerns(entry, arguments["run"], arguments["host"], arguments["open"])
-        ]
-        return {
-            **result,
-            "changed": changed,
-            "path": directory,
-            "runs": [journal.as_result(entry, arguments["host"]) for entry in wanted],
-        }
+        runs = _selected(entries, arguments)
+        return {**result, "changed": changed, "path": directory, "runs": runs}
 
     def _mark(self, directory: str, arguments: t.Mapping[str, t.Any]) -> bool:
         """Record the swept leases. Returns whether any is new."""
@@ -82,3 +65,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if swept and not self._task.check_mode:
             journal.mark_swept(directory, arguments["run"][0], arguments["host"], swept)
         return bool(swept)
+
+
+def _warn_without_guard() -> None:
+    missing = "" if is_announced() else misconfiguration()
+    if missing:
+        display.warning(f"treekill.remote: this run is not guarded. {missing}.")
+
+
+def _journal_path(variables: t.Mapping[str, t.Any]) -> str:
+    known = {name: value for name, value in variables.items() if name in options.RECORD_VARIABLES}
+    return options.resolve_records(known).journal_path
+
+
+def _selected(
+    entries: t.Iterable[journal.JournalEntry], arguments: t.Mapping[str, t.Any]
+) -> list[dict[str, t.Any]]:
+    runs, host, is_open = arguments["run"], arguments["host"], arguments["open"]
+    return [
+        journal.as_result(entry, host)
+        for entry in entries
+        if journal.concerns(entry, runs, host, is_open)
+    ]

@@ -105,13 +105,6 @@ def test_what_plugins_share_is_private(path: Path):
     assert path.relative_to(PLUGINS).parts[1].startswith("_"), "a private file stands in a private folder"
 
 
-# In module_utils the underscore of the folder says it alone.
-@pytest.mark.parametrize("path", [path for path in python_files("plugin_utils") if path.name != "__init__.py"], ids=name_of)
-def test_what_plugins_share_on_the_controller_says_that_it_is_private(path: Path):
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    assert "private to the collection" in " ".join(docstring.split()).lower()
-
-
 @pytest.mark.parametrize("path", python_files(*ADAPTERS), ids=name_of)
 def test_plugins_adapt_and_classes_in_plugin_utils_work(path: Path):
     tree = ast.parse(path.read_text(encoding="utf-8"))

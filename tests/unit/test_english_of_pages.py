@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.options_page.__main__ import BEGIN as OPTIONS
+from tools.options_page.__main__ import BEGIN as OPTIONS
 
 from tests.support.coverage.supported import BEGIN as SUPPORTED
 from tests.support.coverage.supported import END as SUPPORTED_END

@@ -246,5 +246,5 @@ def test_what_may_have_begun_is_noted_for_its_lease():
 def test_a_socket_is_not_silent_where_one_of_its_connections_is_not(monkeypatch):
     """Multipath TCP has several for one socket, and the later ones have often received nothing."""
     rows = {socket.AF_INET: [(5, True), (5, False), (6, True)], socket.AF_INET6: [(6, True), (7, False), (8, True)]}
-    monkeypatch.setattr(tcp_connections, "_of", rows.__getitem__)
+    monkeypatch.setattr(tcp_connections, "_query", rows.__getitem__)
     assert silent_connections() == {6, 8}

@@ -348,6 +348,8 @@ def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothin
         with path.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.kill(guardian, signal.SIGKILL)
+            # Until it is dead, the kernel takes what is sent to it, and nothing reads that.
+            program.until(lambda: not os.path.exists(f"/proc/{guardian}"))
             (short_path / "go").touch()
             assert program.wait() == 0, program.told
         (entry,) = journal.entries(str(short_path / "home" / "treekill" / "journal"))
