@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from tools.options_page.__main__ import BEGIN as OPTIONS
 
 from tests.support.coverage.supported import BEGIN as SUPPORTED
 from tests.support.coverage.supported import END as SUPPORTED_END
 from tools.environment._paths import ROOT
+from tools.options_page.__main__ import BEGIN as OPTIONS
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES += sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "roles").glob("*/README.md")])
