@@ -29,7 +29,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 
 from .. import made_up_leases
 
-RUN, PATH = "00000000000000ac", "/nowhere/socket"
+RUN = "00000000000000ac"
+#: Other tests may run at this moment, with processes of their own that look the same.
+PATH = f"/nowhere/{os.getpid()}/socket"
 
 
 class Family:

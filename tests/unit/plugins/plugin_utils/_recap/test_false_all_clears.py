@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import entries
 
-from .._records.test_journal import HEAD, RUN
+from .._records.test_journal import HEAD
 from ..local_play import LocalPlay, playing
 from ..runs import PLACES
 from .test_all_clear import ALL_CLEAR, MITOGEN, SLEEP, WORDS, guardian_of
@@ -84,16 +84,18 @@ def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
 
 @pytest.mark.parametrize("children", [False, True])
 def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_open(children):
-    script = f"export TREEKILL={RUN}/{LEASE}/$$/$PPID; sleep 7254 >&- 2>&- & echo $!"
+    # Its own: the sweep of another test would end what it finds of the same run.
+    run = secrets.token_hex(8)
+    script = f"export TREEKILL={run}/{LEASE}/$$/$PPID; sleep 7254 >&- 2>&- & echo $!"
     orphan = int(subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
-    records = [HEAD.to_line(RUN), {"opened": LEASE, "host": "localhost"}, {"over": "interrupted", "at": "now"}]
-    files = {f"{JOURNAL}/{RUN}.jsonl": "".join(json.dumps(record) + "\n" for record in records)}
+    records = [HEAD.to_line(run), {"opened": LEASE, "host": "localhost"}, {"over": "interrupted", "at": "now"}]
+    files = {f"{JOURNAL}/{run}.jsonl": "".join(json.dumps(record) + "\n" for record in records)}
     role = {"ansible.builtin.include_role": {"name": "treekill.remote.sweep"}}
-    options = {"sweep_kill_children": children, "sweep_run": RUN, "sweep_journal": "only"}
+    options = {"sweep_kill_children": children, "sweep_run": run, "sweep_journal": "only"}
     try:
         with playing([role], files=files, inventory={"localhost": options}) as play:
             said = play.finished()
-            opened = {entry.run: entry.open_hosts() for entry in entries(str(play.directory / JOURNAL))}[RUN]
+            opened = {entry.run: entry.open_hosts() for entry in entries(str(play.directory / JOURNAL))}[run]
             if children:
                 # Where the system hides a process, what may be behind it is open.
                 assert (play.process.returncode, opened) == (0, {} if "did not let" not in said else {"localhost": [LEASE]}), said
