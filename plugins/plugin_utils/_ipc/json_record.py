@@ -93,7 +93,7 @@ _AS_THEY_ARE: dict[object, frozenset[type]] = {
     int: frozenset({int}),
     # A float may be no number, and an int too large for one.
     float: frozenset(),
-    type(None): frozenset({type(None)}),
+    types.NoneType: frozenset({types.NoneType}),
 }
 
 
@@ -120,7 +120,7 @@ def _decoder_of(hint: t.Any, where: str) -> _Decode:
     """Return what checks a member against an annotation. `where`: class and key, for the error."""
     if isinstance(hint, types.UnionType):
         # Only "or None" is used.
-        (one,) = [_decoder_of(other, where) for other in t.get_args(hint) if other is not type(None)]
+        (one,) = [_decoder_of(other, where) for other in t.get_args(hint) if other is not types.NoneType]
         return lambda value: None if value is None else one(value)
     if t.get_origin(hint) is tuple:
         return _decoder_of_tuple(t.get_args(hint), where)
@@ -155,12 +155,16 @@ def _decoder_of_tuple(hints: tuple[t.Any, ...], where: str) -> _Decode:
 
 
 def _plain(kind: type, where: str, value: object) -> object:
-    # True is an int to isinstance.
-    if type(value) is not kind and not (kind is float and type(value) is int):
+    if not is_plain(value, kind) and not (kind is float and is_plain(value, int)):
         raise MessageError(f"{where} is {_kind_of(value)}, and no {kind.__name__}")
     if kind is float and not _is_finite(t.cast(float, value)):
         raise MessageError(f"{where} is no finite number")
     return value
+
+
+def is_plain(value: object, kind: type) -> bool:
+    """Return whether a value is of this kind. True and False are no integers here."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def _is_finite(number: float) -> bool:

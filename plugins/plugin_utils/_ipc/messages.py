@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError, decode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError, decode, is_plain
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress, ReportedLease, RunReport, UnguardedConnection
 
 Answer = t.TypeVar("Answer", bound=JsonRecord)
@@ -267,7 +267,7 @@ def read_request(frame: JsonObject) -> tuple[Request, int | None]:
     kind = _REQUESTS.get(op) if isinstance(op, str) else None
     if kind is None:
         raise MessageError("a request has no op that is known")
-    if number is not None and type(number) is not int:
+    if number is not None and not is_plain(number, int):
         raise MessageError("a request has a number that is none")
     return kind.from_message(content), number
 
