@@ -163,7 +163,11 @@ _POINTS: dict[Feature, tuple[str, ...]] = {
         "ansible.executor.task_queue_manager:TaskQueueManager.cleanup",
         "ansible.executor.task_queue_manager:TaskQueueManager._callback_plugins",
     ),
-    Feature.WORKERS: ("ansible.executor.process.worker:WorkerProcess.start",),
+    Feature.WORKERS: (
+        "ansible.executor.process.worker:WorkerProcess.start",
+        "ansible.executor.process.worker:WorkerProcess._final_q",
+        "ansible.executor.task_queue_manager:FinalQueue._wlock",
+    ),
 }
 
 

@@ -240,6 +240,8 @@ class GuardedRun:
             self.reraise_interrupt()
 
     def _await_freeze(self) -> None:
+        if self._workers is not None:
+            self._workers.expect_deaths()
         if self._guardian is None:
             return
         readable = select.poll()

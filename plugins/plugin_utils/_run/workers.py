@@ -17,8 +17,34 @@ import typing as t
 import weakref
 
 from ansible.executor.process.worker import WorkerProcess
+from ansible.executor.task_queue_manager import FinalQueue
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, forking
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, wake_tree
+
+if t.TYPE_CHECKING:
+    from multiprocessing.synchronize import Lock
+
+_LOCK_SECONDS = 2.0
+"""Seconds to wait for a lock whose holder may have died."""
+
+
+class _PatientLock:
+    """Core's lock of its queue of results, for the main process of an interrupted run.
+
+    From ansible-core 2.19 on a worker dies by the signal at once, also while it holds this lock. The main process puts one last message into the queue, and
+    would wait for the lock for ever.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._held = False
+
+    def __enter__(self) -> None:
+        self._held = self._lock.acquire(timeout=_LOCK_SECONDS)
+
+    def __exit__(self, *error: object) -> None:
+        if self._held:
+            self._lock.release()
 
 
 class OwnWorkers:
@@ -32,6 +58,7 @@ class OwnWorkers:
         """
         # Weak: a worker holds the variables of its task.
         workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+        queues: weakref.WeakSet[FinalQueue] = weakref.WeakSet()
         original: t.Callable[[WorkerProcess], None] = WorkerProcess.start
 
         @functools.wraps(original)
@@ -39,9 +66,10 @@ class OwnWorkers:
             with forking(Fork.WORKER):
                 original(self)
             workers.add(self)
+            queues.add(self._final_q)
             started()
 
-        self._workers, self._original, self._start = workers, original, start
+        self._workers, self._queues, self._original, self._start = workers, queues, original, start
         WorkerProcess.start = start  # type: ignore[method-assign]
 
     def forget(self) -> None:
@@ -49,6 +77,13 @@ class OwnWorkers:
         # Where another plugin has put its own around ours, ours stays and does no harm.
         if WorkerProcess.start is self._start:
             WorkerProcess.start = self._original  # type: ignore[assignment, method-assign]
+
+    def expect_deaths(self) -> None:
+        """Keep this process from waiting for a lock of core's that a dead worker has held. Called when the run is interrupted."""
+        for queue in self._queues:
+            lock = vars(queue)["_wlock"]
+            if not isinstance(lock, _PatientLock):
+                vars(queue)["_wlock"] = _PatientLock(lock)
 
     @property
     def share_our_group(self) -> bool:

@@ -136,6 +136,27 @@ class CallbackModule(CallbackBase):
 """
 
 
+#: A worker that hands something to the main process when the signal comes, and dies of it as core's workers do.
+DIES_AT_WORK = """
+import os, pathlib, time
+from ansible.executor.process.worker import WorkerProcess
+from ansible.plugins.callback import CallbackBase
+
+def run(self):
+    with self._final_q._wlock:
+        pathlib.Path("handing on").touch()
+        while True:
+            time.sleep(0.1)
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "dies_at_work"
+
+    def __init__(self):
+        super().__init__()
+        WorkerProcess._run = run
+"""
+
+
 def until_stubborn(program: Program) -> None:
     program.until(lambda: stubborn(program))
 
@@ -234,6 +255,17 @@ def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_t
         program.signal(number)
         program.until(lambda: not [words for words in program.carriers().values() if words[:1] in (["sleep"], ["/bin/sh"])], 15)
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_path, number):
+    """Core's main process waits for that lock before it ends. Without the collection it waits until it gets another signal, from ansible-core 2.19 on."""
+    play = "- {hosts: all, gather_facts: no, tasks: [{debug: {msg: hello}}]}"
+    with playbook(tmp_path, play, plugins={"dies_at_work": DIES_AT_WORK}) as program:
+        program.until(lambda: (tmp_path / "handing on").exists())
+        program.signal(number)
+        assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
+        assert "nothing was running on any host" in program.flat()
 
 
 #: Notes each signal, and cleans up by what does nothing about a second one. It goes on until it may end.
