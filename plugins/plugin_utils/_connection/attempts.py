@@ -15,7 +15,10 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import client_had_no_session, had_no_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    client_had_no_session,
+    had_no_session,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
@@ -32,7 +35,9 @@ class Attempts:
     def __init__(self, connection: ConnectionBase) -> None:
         self._failures: list[bool] = []
         """Of each attempt that failed, whether it had no session."""
-        run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(connection, "_bare_run", None)
+        run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(
+            connection, "_bare_run", None
+        )
         if run is None:
             return
 

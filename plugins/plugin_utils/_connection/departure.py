@@ -22,10 +22,15 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client i
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
-    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
+    from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import (
+        GuardianClient,
+    )
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 
-_SSH = ("ansible.plugins.connection.ssh", "ansible_collections.treekill.remote.plugins.connection.ssh")
+_SSH = (
+    "ansible.plugins.connection.ssh",
+    "ansible_collections.treekill.remote.plugins.connection.ssh",
+)
 """Modules of the plugins that start clients by the method below, and by no other. What another plugin does is not known."""
 
 _START = "_bare_run"
@@ -56,7 +61,9 @@ class Departure:
         # Without a callback, each worker has a page of its own.
         if not self._link.announced:
             return command
-        return dataclasses.replace(command, notes=_SEND in vars(self._connection), client=self._client())
+        return dataclasses.replace(
+            command, notes=_SEND in vars(self._connection), client=self._client()
+        )
 
     @contextlib.contextmanager
     def noted(self, lease: str) -> t.Iterator[None]:
@@ -72,7 +79,11 @@ class Departure:
     def _client(self) -> str:
         """The path of the ssh client; empty where it is not known when there is a second one."""
         if self._program is None:
-            self._program = "" if self._start is None else shutil.which(str(self._connection.get_option("ssh_executable"))) or ""
+            self._program = (
+                ""
+                if self._start is None
+                else shutil.which(str(self._connection.get_option("ssh_executable"))) or ""
+            )
         return self._program
 
     def _sending(self) -> None:

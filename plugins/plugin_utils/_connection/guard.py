@@ -23,28 +23,57 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import export_command, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    export_command,
+    parse_cookie,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.attempts import Attempts
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_signals import signals_held
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import in_first_shell
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported, missing
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import has_ways_of_its_own, is_for_devices, is_ssh, runs_here
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_signals import (
+    signals_held,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import (
+    in_first_shell,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import (
+    Feature,
+    is_supported,
+    missing,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    has_ways_of_its_own,
+    is_for_devices,
+    is_ssh,
+    runs_here,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command, request_for_transfer
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+    ConnectionSpec,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
+    Command,
+    request_for_command,
+    request_for_transfer,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import carried
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import Supervision, append_program, is_python, python_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
+    Supervision,
+    append_program,
+    is_python,
+    python_of,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import in_one_line
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        ReportedLease,
+    )
 
 Result = tuple[int, "bytes | str", "bytes | str"]
 """Core says bytes. There are plugins that return text (lxd, incus), and core takes it."""
@@ -62,7 +91,9 @@ _STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
 """What a poll says of its job. Whatever the job itself has said is in strings, with its quotation marks escaped."""
 
-_OF_ANOTHER_LEASE = re.compile(r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)")
+_OF_ANOTHER_LEASE = re.compile(
+    r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
+)
 """What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of the task that gathered the facts."""
 
 _LONGEST_WORD, _LONGEST_INNER = 120 * 1024, 80 * 1024
@@ -93,7 +124,11 @@ class Recording:
     """The root of the last one."""
 
 
-def leash(connection: ConnectionBase, link: GuardianClient, task: GuardedTask | t.Callable[[], GuardedTask]) -> Leash | None:
+def leash(
+    connection: ConnectionBase,
+    link: GuardianClient,
+    task: GuardedTask | t.Callable[[], GuardedTask],
+) -> Leash | None:
     """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
 
     Args:
@@ -124,7 +159,9 @@ def _why_not(connection: ConnectionBase) -> str:
     if not is_supported(Feature.EVERYTHING):
         return f"this ansible-core has no {', '.join(missing()[Feature.EVERYTHING])}"
     if is_for_devices(connection):
-        return "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
+        return (
+            "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
+        )
     if has_ways_of_its_own(connection):
         return "it is one of mitogen, which runs modules by a way of its own"
     family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
@@ -138,7 +175,12 @@ def _bytes(output: bytes | str) -> bytes:
 class Leash:
     """Stands between an action and its connection."""
 
-    def __init__(self, connection: ConnectionBase, link: GuardianClient, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
+    def __init__(
+        self,
+        connection: ConnectionBase,
+        link: GuardianClient,
+        task: GuardedTask | t.Callable[[], GuardedTask],
+    ) -> None:
         self._task = task
         self._connection = connection
         self._link = link
@@ -165,7 +207,9 @@ class Leash:
             vars(connection)["put_file"] = self.put_file
             vars(connection)["fetch_file"] = self.fetch_file
         if is_supported(Feature.SUPERVISOR):
-            self._build_module_command: t.Callable[..., t.Any] = connection._shell.build_module_command
+            self._build_module_command: t.Callable[..., t.Any] = (
+                connection._shell.build_module_command
+            )
             vars(connection._shell)["build_module_command"] = self.build_module_command
 
     @property
@@ -212,7 +256,10 @@ class Leash:
             self._inside_become = self._lease_of(cmd)
             # Core builds this for commands that may become somebody, and for no other.
             # Behind become there may be another shell, which reads it first: that of `sudo -i` or of `su -`.
-            inside = carried(self._cookie_and(self._inside_become, cmd, sudoable=True), getattr(shell, "executable", None) or "/bin/sh")
+            inside = carried(
+                self._cookie_and(self._inside_become, cmd, sudoable=True),
+                getattr(shell, "executable", None) or "/bin/sh",
+            )
             line = str(build(inside, shell, **more))
             if self._fits(line, _LONGEST_INNER):
                 return line
@@ -242,12 +289,21 @@ class Leash:
         """The connection's own."""
         return self._transferred(self._fetch_file, in_path, out_path, more)
 
-    def build_module_command(self, env_string: str, shebang: str | None, cmd: str, arg_path: str | None = None, **more: t.Any) -> str:
+    def build_module_command(
+        self,
+        env_string: str,
+        shebang: str | None,
+        cmd: str,
+        arg_path: str | None = None,
+        **more: t.Any,
+    ) -> str:
         """The shell's own, with a supervisor around the module."""
         self._module_next = True
         env_string = _OF_ANOTHER_LEASE.sub("", env_string)
         self._learn((shebang or "").removeprefix("#!"))
-        command = str(self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)).strip()
+        command = str(
+            self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)
+        ).strip()
         if not self._supervises:
             return command
         self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
@@ -265,7 +321,11 @@ class Leash:
 
     def _supervision(self, lease: str) -> Supervision:
         """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
-        retries = self._connection.get_option("reconnection_retries") if "reconnection_retries" in self._connection._options else 0
+        retries = (
+            self._connection.get_option("reconnection_retries")
+            if "reconnection_retries" in self._connection._options
+            else 0
+        )
         # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
         session = is_ssh(self._connection) and self._connection.become is not None
         return Supervision(self._link.run, lease, self.task, again=bool(retries), session=session)
@@ -281,7 +341,9 @@ class Leash:
                     return f"{body[: start.start()]} {words}{body[start.start() :]}"
         return body
 
-    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True, **more: t.Any) -> Result:
+    def exec_command(
+        self, cmd: str, in_data: bytes | None = None, sudoable: bool = True, **more: t.Any
+    ) -> Result:
         """The connection's own, under a lease.
 
         Raises:
@@ -296,21 +358,34 @@ class Leash:
             return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         if lease is None or f"/{lease}/" not in cmd:
             lease, becomes = self._lease_of(cmd), False
-            line = in_first_shell(self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable))
+            line = in_first_shell(
+                self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable)
+            )
             if not self._fits(line, _LONGEST_WORD):
                 return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
             cmd = line
         # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
-        is_module = sudoable and (self._module_next or (self._recording is not None and self._recording.commands))
+        is_module = sudoable and (
+            self._module_next or (self._recording is not None and self._recording.commands)
+        )
         self._module_next = self._module_next and not sudoable
         supervised = f"lease={lease}" in cmd
         if supervised and in_data and self._before_stdin:
             in_data, self._before_stdin = self._before_stdin + in_data, b""
         job = _STARTS_JOB.search(cmd) if self.task.detaches else None
-        command = Command(lease, becomes, bool(in_data), supervised, job[1] if job else "", payload=sudoable or supervised)
+        command = Command(
+            lease,
+            becomes,
+            bool(in_data),
+            supervised,
+            job[1] if job else "",
+            payload=sudoable or supervised,
+        )
         request = self._request_or_warning(self._departure.added_to(command))
         if request is None or not self._link.take(request):
-            return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
+            return self._recorded(
+                self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module
+            )
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
         if self._job and _JOB_HAS_ENDED.search(_bytes(result[1])):
             # Not when this worker ends: core terminates one that is slow to, and what the job left behind would be taken for a tree in flight.
@@ -322,10 +397,16 @@ class Leash:
         """Whether the system takes a command line with what guards it. One that is too long goes out as core has made it, and the user is told."""
         if len(line.encode("utf-8", "surrogateescape")) <= longest:
             return True
-        self._link.unguarded(self.task.host, self._connection._load_name, "with what guards it, a command line would be longer than the system takes")
+        self._link.unguarded(
+            self.task.host,
+            self._connection._load_name,
+            "with what guards it, a command line would be longer than the system takes",
+        )
         return False
 
-    def _transferred(self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]) -> t.Any:
+    def _transferred(
+        self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]
+    ) -> t.Any:
         """Move a file, under a lease.
 
         Raises:
@@ -335,7 +416,9 @@ class Leash:
         if not self._guarded or self._connection.transport == "local":
             return move(in_path, out_path, **more)
         lease = secrets.token_hex(4)
-        if not self._link.take(request_for_transfer(self._link.run, lease, self.task.host, self.task.name)):
+        if not self._link.take(
+            request_for_transfer(self._link.run, lease, self.task.host, self.task.name)
+        ):
             return move(in_path, out_path, **more)
         try:
             with self._signals_held(lease), transferring(lease):
@@ -348,7 +431,14 @@ class Leash:
         finally:
             self._link.done(lease)
 
-    def _held(self, lease: str, cmd: str, in_data: bytes | None, sudoable: bool, more: t.Mapping[str, t.Any]) -> Result:
+    def _held(
+        self,
+        lease: str,
+        cmd: str,
+        in_data: bytes | None,
+        sudoable: bool,
+        more: t.Mapping[str, t.Any],
+    ) -> Result:
         self._attempts.begin()
         try:
             with self._signals_held(lease), self._departure.noted(lease):
@@ -382,13 +472,19 @@ class Leash:
 
     def _break(self, lease: str, lost: bool) -> ReportedLease | None:
         """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
-        return self._link.broken(lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS)
+        return self._link.broken(
+            lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS
+        )
 
     # The cookie.
 
     def _lease_of(self, cmd: str) -> str:
         """The lease that a supervised command names already, or a new one."""
-        return self._supervised_lease if self._supervised_lease and f"lease={self._supervised_lease}" in cmd else secrets.token_hex(4)
+        return (
+            self._supervised_lease
+            if self._supervised_lease and f"lease={self._supervised_lease}" in cmd
+            else secrets.token_hex(4)
+        )
 
     def _cookie_and(self, lease: str, body: str, sudoable: bool) -> str:
         # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
@@ -412,7 +508,11 @@ class Leash:
         if is_module:
             self._recording.root = Recorded(cookie.root, cookie.ppid)
         rest = said[: announced.start()] + said[announced.end() :]
-        return rc, rest.decode("utf-8", "surrogateescape") if isinstance(stdout, str) else rest, stderr
+        return (
+            rc,
+            rest.decode("utf-8", "surrogateescape") if isinstance(stdout, str) else rest,
+            stderr,
+        )
 
     # The lease.
 
@@ -429,7 +529,9 @@ class Leash:
     def _request_or_warning(self, command: Command) -> LeaseRequest | None:
         """Return the request for the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
         try:
-            return request_for_command(self._link.run, self.task, self._connection, command, self._reach())
+            return request_for_command(
+                self._link.run, self.task, self._connection, command, self._reach()
+            )
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"there is no telling how to reach it again: {type(error).__name__}: {error}"
             self._link.unguarded(self.task.host, self._connection._load_name, reason)
@@ -438,11 +540,21 @@ class Leash:
     def _reach(self) -> str:
         """How to reach the host again, as JSON. Made anew only when core has set options: for each task, host and loop item it makes new objects."""
         connection, become = self._connection, self._connection.become
-        made_of = (connection._options, connection._shell._options, become, become._options if become else None, connection._play_context)
-        if len(self._reach_of) != len(made_of) or any(mine is not now for mine, now in zip(self._reach_of, made_of, strict=True)):
+        made_of = (
+            connection._options,
+            connection._shell._options,
+            become,
+            become._options if become else None,
+            connection._play_context,
+        )
+        if len(self._reach_of) != len(made_of) or any(
+            mine is not now for mine, now in zip(self._reach_of, made_of, strict=True)
+        ):
             self._reach_of = made_of
             self._reach_text = to_json(ConnectionSpec.from_connection(connection).to_message())
         return self._reach_text
 
     def _signals_held(self, lease: str) -> contextlib.AbstractContextManager[None]:
-        return signals_held(self._connection, self._link.main.pid, lambda: self._break(lease, lost=False))
+        return signals_held(
+            self._connection, self._link.main.pid, lambda: self._break(lease, lost=False)
+        )

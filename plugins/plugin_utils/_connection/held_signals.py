@@ -16,14 +16,18 @@ import threading
 import types
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.terminal_reach import out_of_terminal_reach
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.terminal_reach import (
+    out_of_terminal_reach,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
 
 @contextlib.contextmanager
-def signals_held(connection: ConnectionBase, main: int, give_up: t.Callable[[], object]) -> t.Iterator[None]:
+def signals_held(
+    connection: ConnectionBase, main: int, give_up: t.Callable[[], object]
+) -> t.Iterator[None]:
     """While the block runs, keep the client of `connection` alive through what would end it before the tree.
 
     TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. ALRM is how core learns that the task's
@@ -46,7 +50,10 @@ def signals_held(connection: ConnectionBase, main: int, give_up: t.Callable[[], 
         if callable(cores_alarm):
             cores_alarm(number, frame)
 
-    before, cores_alarm = signal.signal(signal.SIGTERM, terminated), signal.getsignal(signal.SIGALRM)
+    before, cores_alarm = (
+        signal.signal(signal.SIGTERM, terminated),
+        signal.getsignal(signal.SIGALRM),
+    )
     if callable(cores_alarm):
         signal.signal(signal.SIGALRM, timed_out)
     try:

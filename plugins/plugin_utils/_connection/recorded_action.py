@@ -35,7 +35,9 @@ class RecordedAction(ActionBase):
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         # Taken out here and once: a task with `until` runs the same object several times.
-        self._kill_arguments = {name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args}
+        self._kill_arguments = {
+            name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args
+        }
         self._task.args.update(self.fixed_arguments)
         # The name of the module's own parameter; core's parser makes it of `cmd` for its own command modules only.
         if "cmd" in self._task.args:
@@ -48,9 +50,13 @@ class RecordedAction(ActionBase):
         note(guard_of(leashed, task))
         if leashed is None:
             name = self._connection._load_name
-            raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with.")
+            raise AnsibleActionFail(
+                f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with."
+            )
         with leashed.recording(commands=not self.runs_module) as recording:
             result: dict[str, t.Any] = super().run(tmp, task_vars)
         if recording.root is not None:
-            result.update(remote_pid=recording.root.remote_pid, remote_ppid=recording.root.remote_ppid)
+            result.update(
+                remote_pid=recording.root.remote_pid, remote_ppid=recording.root.remote_ppid
+            )
         return result

@@ -30,8 +30,13 @@ def guard_itself(connection: ConnectionBase) -> None:
     # Not before: their imports fail on a core that lacks what they stand on.
     from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash  # noqa: PLC0415
     from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current  # noqa: PLC0415
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import carries_order  # noqa: PLC0415
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import guard_of, note  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (  # noqa: PLC0415
+        carries_order,
+    )
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (  # noqa: PLC0415
+        guard_of,
+        note,
+    )
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask  # noqa: PLC0415
 
     if carries_order(connection):

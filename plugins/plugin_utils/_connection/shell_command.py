@@ -12,8 +12,14 @@ from __future__ import annotations
 import shlex
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import is_ssh, runs_here, splits_words
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import quoted_for_any
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    is_ssh,
+    runs_here,
+    splits_words,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import (
+    quoted_for_any,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase

@@ -55,8 +55,13 @@ def out_of_terminal_reach(connection: ConnectionBase, main: int) -> t.Iterator[N
 
 def _has_master(connection: ConnectionBase) -> bool:
     """Whether the ssh plugin has found or made a ControlMaster, at the path that it has chosen itself: one that the user gave is not known to it."""
-    path, directory = getattr(connection, "control_path", None), getattr(connection, "control_path_dir", None)
-    return bool(path and directory) and os.path.exists(str(path) % {"directory": unfrackpath(str(directory))})
+    path, directory = (
+        getattr(connection, "control_path", None),
+        getattr(connection, "control_path_dir", None),
+    )
+    return bool(path and directory) and os.path.exists(
+        str(path) % {"directory": unfrackpath(str(directory))}
+    )
 
 
 def _return_to(group: int) -> None:

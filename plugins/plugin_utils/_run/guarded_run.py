@@ -26,11 +26,21 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import AfterPlan
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions, RecordOptions
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import (
+    KillOptions,
+    RecordOptions,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient, announce, withdraw
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import (
+    GuardianClient,
+    announce,
+    withdraw,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    Channel,
+    FrameError,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
     AfterKillPlan,
     AfterKillRequest,
@@ -40,17 +50,38 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
     ReportRequest,
     request_frame,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, KillProgress, RunReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AfterKillProgress,
+    KillProgress,
+    RunReport,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import KILLED, LOST, InFlight
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
+    KILLED,
+    LOST,
+    InFlight,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import Recap, screen_of
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import end_without_guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import (
+    end_without_guardian,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import launcher
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent, Silence
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals, StopWaiting, unwinding
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, RunPipes, at_fork
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import (
+    GuardianSilent,
+    Silence,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import (
+    RunSignals,
+    StopWaiting,
+    unwinding,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import (
+    Fork,
+    RunPipes,
+    at_fork,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
 if t.TYPE_CHECKING:
@@ -82,7 +113,13 @@ class GuardedRun:
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
         self._pipes = RunPipes(lifeline, wake)
-        self.client = GuardianClient(run=secrets.token_hex(8), main=self._main, announced=True, pipes=self._pipes, records=records)
+        self.client = GuardianClient(
+            run=secrets.token_hex(8),
+            main=self._main,
+            announced=True,
+            pipes=self._pipes,
+            records=records,
+        )
         self._after: AfterPlan | None = None
         self._after_sent: AfterKillPlan | None = None
         self._guardian: socket.socket | None = None
@@ -117,7 +154,9 @@ class GuardedRun:
         # Later than what is called at the fork itself: there asyncio takes away what was set.
         multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
         if is_supported(Feature.WORKERS):
-            from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers  # noqa: PLC0415
+            from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import (  # noqa: PLC0415
+                OwnWorkers,
+            )
 
             self._workers = OwnWorkers(self._unwind_after_fork)
         if not self._signals.install():
@@ -128,7 +167,9 @@ class GuardedRun:
         _at_exit(self._end_with_process)
 
     def _meet_guardian(self) -> None:
-        path = process.ensure(self.client.run, self._main, self.client.pipes, self.client.records, self.client.page)
+        path = process.ensure(
+            self.client.run, self._main, self.client.pipes, self.client.records, self.client.page
+        )
         os.environ[endpoint.ENVIRONMENT] = path
         connection = endpoint.connect(path, timeout=5.0)
         before, self._guardian, self._met_at = self._guardian, connection, endpoint.identity(path)
@@ -157,7 +198,11 @@ class GuardedRun:
     def _front(self) -> FrontProgram | None:
         """Return the program whose end is the end of the run."""
         front = launcher.find(self._main.pid)
-        return None if front is None else FrontProgram(front.name, front.process.pid, front.process.start)
+        return (
+            None
+            if front is None
+            else FrontProgram(front.name, front.process.pid, front.process.start)
+        )
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
@@ -176,7 +221,9 @@ class GuardedRun:
             self._meet_guardian()
         except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:
             self._guardian = None
-            display.warning(f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost.")
+            display.warning(
+                f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost."
+            )
         else:
             display.warning(
                 f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was killed'}; another one has taken over."
@@ -208,7 +255,9 @@ class GuardedRun:
             process.let_go(self.client.run)
             self.client.pipes = None
             self._close_pipes()
-        self._tells_signals = kind is Fork.WORKER and self._workers is not None and self._workers.share_our_group
+        self._tells_signals = (
+            kind is Fork.WORKER and self._workers is not None and self._workers.share_our_group
+        )
 
     def _tell_signals(self) -> None:
         """In a worker: the interpreter writes the number of each signal there, whatever a handler does then. The guardian reads it."""
@@ -288,7 +337,11 @@ class GuardedRun:
         if path is None:
             return
         try:
-            channel = Channel(endpoint.connect(path, timeout=_LATE_REPLY_SECONDS if self.client.is_late else _REPLY_SECONDS))
+            channel = Channel(
+                endpoint.connect(
+                    path, timeout=_LATE_REPLY_SECONDS if self.client.is_late else _REPLY_SECONDS
+                )
+            )
             channel.send(request_frame(LeaveRequest()))
             channel.receive()
             channel.close()
@@ -302,7 +355,9 @@ class GuardedRun:
                 self._show_report()
         except StopWaiting:
             gone = self._guardian is None or _has_hung_up(self._guardian)
-            self._say(f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}.")
+            self._say(
+                f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}."
+            )
         finally:
             self._leave_workers()
 
@@ -315,7 +370,9 @@ class GuardedRun:
             report = self._await_report()
         except (OSError, FrameError, endpoint.WrongPeer) as error:
             if self.interrupted:
-                display.warning(f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts.")
+                display.warning(
+                    f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts."
+                )
             if not isinstance(error, GuardianSilent):
                 # Nobody listens there any more, so nobody else takes it away.
                 endpoint.remove(os.environ[endpoint.ENVIRONMENT])
@@ -327,7 +384,9 @@ class GuardedRun:
         for warning in report.warnings:
             display.warning(warning)
         tasks = self.in_flight.unguarded() if self.in_flight is not None else []
-        Recap(report, self.interrupted, screen_of(display), tasks=tasks, lost=self._has_lost_guardian).show(display)
+        Recap(
+            report, self.interrupted, screen_of(display), tasks=tasks, lost=self._has_lost_guardian
+        ).show(display)
 
     def _leave_workers(self) -> None:
         """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
@@ -344,7 +403,9 @@ class GuardedRun:
             OSError, FrameError, WrongPeer: there is none to be had.
         """
         path = os.environ[endpoint.ENVIRONMENT]
-        patience = _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
+        patience = (
+            _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
+        )
         channel = Channel(endpoint.connect(path, timeout=patience))
         channel.send(request_frame(ReportRequest(self.options.wait)))
         silence = Silence(channel, path, self._say)
@@ -354,13 +415,20 @@ class GuardedRun:
             raise TimeoutError("timed out")
         if isinstance(answer, RunReport):
             return answer
-        self._say(f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s. {self._signals.effects}")
+        self._say(
+            f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s. {self._signals.effects}"
+        )
         return self._await_orders(channel, silence, answer)
 
     def _await_orders(self, channel: Channel, silence: Silence, first: KillProgress) -> RunReport:
         """Return the report. It is asked for as it is when the wait is over, which it is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
-        deadline = time.monotonic() + first.grace + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
+        deadline = (
+            time.monotonic()
+            + first.grace
+            + _A_LITTLE
+            + (PATIENCE if self._after is not None else 0.0)
+        )
         progress, in_hand = Progress(), first.in_hand
         answer: RunReport | KillProgress = first
         try:
@@ -368,7 +436,10 @@ class GuardedRun:
                 if answer.after_kill is None:
                     progress.take(answer)
                     if answer.in_hand < in_hand:
-                        in_hand, deadline = answer.in_hand, max(deadline, time.monotonic() + _A_LITTLE)
+                        in_hand, deadline = (
+                            answer.in_hand,
+                            max(deadline, time.monotonic() + _A_LITTLE),
+                        )
                 else:
                     progress.clear()
                     deadline = self._announce_after(answer.after_kill)
@@ -386,7 +457,9 @@ class GuardedRun:
         return time.monotonic() + after.seconds
 
     @staticmethod
-    def _next(channel: Channel, silence: Silence, progress: Progress, deadline: float) -> RunReport | KillProgress:
+    def _next(
+        channel: Channel, silence: Silence, progress: Progress, deadline: float
+    ) -> RunReport | KillProgress:
         answer = silence.end(progress.tick, deadline)
         if answer is None:
             channel.send(request_frame(ReportRequest(wait=False)))

@@ -43,7 +43,9 @@ class FrontEnd:
     process: ProcessId
 
 
-def find(pid: int, environ: t.Mapping[bytes, bytes] = os.environb, table: ProcessTable | None = None) -> FrontEnd | None:
+def find(
+    pid: int, environ: t.Mapping[bytes, bytes] = os.environb, table: ProcessTable | None = None
+) -> FrontEnd | None:
     """The front end that has started process `pid`, whose environment is given; None where nobody is known to be one."""
     table = ProcTable() if table is None else table
     parent = _parent(table, pid)
@@ -56,10 +58,15 @@ def find(pid: int, environ: t.Mapping[bytes, bytes] = os.environb, table: Proces
         return None
     while parent is not None and (environment := table.environment(parent.pid)):
         if _RUNNER + b"=" + place not in environment.split(b"\0"):
-            navigator = any(os.path.basename(word) == _NAVIGATOR for word in table.arguments(parent.pid)[:3])
+            navigator = any(
+                os.path.basename(word) == _NAVIGATOR for word in table.arguments(parent.pid)[:3]
+            )
             return FrontEnd("ansible-navigator" if navigator else "ansible-runner", parent)
         # What inherited it from another of its jobs, a playbook or a shell in a task for example, is not started by ansible-runner.
-        if not table.arguments(parent.pid) or os.path.basename(table.arguments(parent.pid)[0]) not in _BETWEEN:
+        if (
+            not table.arguments(parent.pid)
+            or os.path.basename(table.arguments(parent.pid)[0]) not in _BETWEEN
+        ):
             return None
         parent = _parent(table, parent.pid)
     return None  # another user's process, of which nothing can be told

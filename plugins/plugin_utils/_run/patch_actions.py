@@ -20,8 +20,15 @@ from ansible.errors import AnsibleOptionsError
 from ansible.plugins.action import ActionBase
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, guard_of, note
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask, needs_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
+    Guard,
+    guard_of,
+    note,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import (
+    GuardedTask,
+    needs_connection,
+)
 
 _MARK = "_treekill_track_all"
 

@@ -27,7 +27,10 @@ def is_command_line() -> bool:
     """Whether core's own command line is what has called this."""
     frame: types.FrameType | None = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_name == "cli_executor" and frame.f_globals.get("__name__") == "ansible.cli":
+        if (
+            frame.f_code.co_name == "cli_executor"
+            and frame.f_globals.get("__name__") == "ansible.cli"
+        ):
             return True
         frame = frame.f_back
     return False

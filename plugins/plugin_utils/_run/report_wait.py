@@ -22,7 +22,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress im
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress, RunReport
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        KillProgress,
+        RunReport,
+    )
 
 _SOON = 5.0
 """Seconds of silence after which the user is told that the guardian is alive."""
@@ -41,7 +44,13 @@ class GuardianSilent(TimeoutError):
 class Silence:
     """Waits for the next answer to a request for the report, on a channel to the guardian at `path`."""
 
-    def __init__(self, channel: Channel, path: str, say: t.Callable[[str], None], clock: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        path: str,
+        say: t.Callable[[str], None],
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
         """`say` shows a line to the user."""
         self._channel = channel
         self._path = path
@@ -49,7 +58,9 @@ class Silence:
         self._clock = clock
         self._told = ""
 
-    def end(self, tick: t.Callable[[], None] = lambda: None, until: float | None = None) -> RunReport | KillProgress | None:
+    def end(
+        self, tick: t.Callable[[], None] = lambda: None, until: float | None = None
+    ) -> RunReport | KillProgress | None:
         """Return the next answer; None at the moment `until`. `tick` is called now and then.
 
         Raises:
@@ -59,7 +70,9 @@ class Silence:
         began = self._clock()
         still_since: float | None = None
         while until is None or self._clock() < until:
-            self._channel.socket.settimeout(TICK if until is None else max(0.01, min(until - self._clock(), TICK)))
+            self._channel.socket.settimeout(
+                TICK if until is None else max(0.01, min(until - self._clock(), TICK))
+            )
             try:
                 return read_report(self._channel.receive())
             except TimeoutError:
@@ -71,9 +84,13 @@ class Silence:
             still_since = (still_since or now) if stopped else None
             self._tell(pid, stopped)
             if still_since is not None and now - still_since > _STOPPED:
-                raise GuardianSilent(f"it is stopped, and ends nothing until it goes on: kill -CONT {pid}")
+                raise GuardianSilent(
+                    f"it is stopped, and ends nothing until it goes on: kill -CONT {pid}"
+                )
             if now - began > _LONGEST:
-                raise GuardianSilent(f"it is alive, and has not answered for {_LONGEST:.0f} s; it goes on alone")
+                raise GuardianSilent(
+                    f"it is alive, and has not answered for {_LONGEST:.0f} s; it goes on alone"
+                )
         return None
 
     def _tell(self, pid: int, stopped: bool) -> None:

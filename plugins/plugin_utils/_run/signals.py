@@ -92,7 +92,12 @@ class RunSignals:
             return  # A handler that can't be taken away does from here on what it would do without us.
         for number, before in self._before.items():
             if signal.getsignal(number) == self.on_signal:
-                signal.signal(number, signal.SIG_DFL if at_exit and number in self.received and _is_cores(before) else before)
+                signal.signal(
+                    number,
+                    signal.SIG_DFL
+                    if at_exit and number in self.received and _is_cores(before)
+                    else before,
+                )
         self._before.clear()
 
     def keep(self) -> str:
@@ -128,7 +133,11 @@ class RunSignals:
         before = self._before.get(number, signal.SIG_DFL)
         if self._wake_end is None:
             self._as_before(number, frame)
-        elif (self.waiting or self.received) and number not in self.received and not _ends_a_run(before):
+        elif (
+            (self.waiting or self.received)
+            and number not in self.received
+            and not _ends_a_run(before)
+        ):
             before(number, frame)
         elif self.waiting:
             self._order(number)

@@ -14,7 +14,10 @@ import typing as t
 from ansible.errors import AnsibleOptionsError
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.missing_callback import decline
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import (
+    EndpointError,
+    WrongPeer,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import InFlight, use
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.guarded_run import GuardedRun
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.run_options import options_of_run
@@ -23,13 +26,18 @@ if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.utils.display import Display
     from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import AfterPlan
-    from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions, RecordOptions
+    from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import (
+        KillOptions,
+        RecordOptions,
+    )
 
 _OPTIONS_ERROR = 5
 """The exit status with which core ends when an option is wrong."""
 
 
-def options_or_exit(loader: DataLoader | None, basedir: str, display: Display) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
+def options_or_exit(
+    loader: DataLoader | None, basedir: str, display: Display
+) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
     """As `options_of_run`.
 
     Raises:
@@ -50,7 +58,9 @@ class _Current:
     until_exit = False
 
 
-def begin(options: KillOptions, records: RecordOptions, display: Display, until_exit: bool) -> GuardedRun | None:
+def begin(
+    options: KillOptions, records: RecordOptions, display: Display, until_exit: bool
+) -> GuardedRun | None:
     """Guard the run that starts in this process; None where the user wants none, or none can be had, which the user was told.
 
     Args:
@@ -72,14 +82,18 @@ def begin(options: KillOptions, records: RecordOptions, display: Display, until_
     try:
         run.start()
     except (OSError, EndpointError, WrongPeer) as error:
-        display.warning(f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on.")
+        display.warning(
+            f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on."
+        )
         return None
     _Current.run, _Current.shared_by, _Current.until_exit = run, 1, until_exit
     tracks_all = options.track == "all" and is_supported(Feature.TASKS)
     run.in_flight = InFlight(tracks_all)
     use(run.in_flight)
     if tracks_all:
-        from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import track_all  # noqa: PLC0415  # stands on what was looked at here
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import (  # noqa: PLC0415  # stands on what was looked at here
+            track_all,
+        )
 
         track_all()
     return run
@@ -98,7 +112,9 @@ def _finish(run: GuardedRun) -> None:
     _Current.run = None
     use(None)
     if is_supported(Feature.TASKS):
-        from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import untrack  # noqa: PLC0415
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import (  # noqa: PLC0415
+            untrack,
+        )
 
         untrack()
     run.finish()

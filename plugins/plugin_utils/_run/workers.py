@@ -18,7 +18,10 @@ import weakref
 
 from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, forking
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, wake_tree
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    identify,
+    wake_tree,
+)
 
 
 class OwnWorkers:
