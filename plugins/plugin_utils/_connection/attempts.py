@@ -23,8 +23,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports i
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
+#: What core says in place of the client's words. They are looked at here, and never shown.
 _CENSORED = "<error censored due to no log>"
-"""What core says in place of the client's words. They are looked at here, and never shown."""
 
 _SSH_FAILED = 255
 
@@ -33,8 +33,8 @@ class Attempts:
     """Of one connection object. Other plugins have no such method, and make one attempt."""
 
     def __init__(self, connection: ConnectionBase) -> None:
+        #: Of each attempt that failed, whether it had no session.
         self._failures: list[bool] = []
-        """Of each attempt that failed, whether it had no session."""
         run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(
             connection, "_bare_run", None
         )

@@ -27,17 +27,19 @@ if t.TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 
+#: Modules of the plugins that start clients by the method below, and by no other. What another
+#: plugin does is not known.
 _SSH = (
     "ansible.plugins.connection.ssh",
     "ansible_collections.treekill.remote.plugins.connection.ssh",
 )
-"""Modules of the plugins that start clients by the method below, and by no other. What another plugin does is not known."""
 
+#: Of core's ssh plugin: starts a client, and waits for it.
 _START = "_bare_run"
-"""Of core's ssh plugin: starts a client, and waits for it."""
 
+#: Of our paramiko_ssh: called right before a command is sent. Transfers are leases of another kind,
+#: and pass by.
 _SEND = "before_command"
-"""Of our paramiko_ssh: called right before a command is sent. Transfers are leases of another kind, and pass by."""
 
 
 class Departure:

@@ -75,35 +75,39 @@ if t.TYPE_CHECKING:
         ReportedLease,
     )
 
+#: Core says bytes. There are plugins that return text (lxd, incus), and core takes it.
 Result = tuple[int, "bytes | str", "bytes | str"]
-"""Core says bytes. There are plugins that return text (lxd, incus), and core takes it."""
 
 _ATTRIBUTE = "_treekill_leash"
 
 display = Display()
 
+#: Name on the host of core's own starter of asynchronous jobs.
 _ASYNC_WRAPPER = "async_wrapper.py"
-"""Name on the host of core's own starter of asynchronous jobs."""
 
+#: Others name the path as well, to make it executable for example; this one goes on with the job's
+#: id.
 _STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
-"""Others name the path as well, to make it executable for example; this one goes on with the job's id."""
 
+#: What a poll says of its job. Whatever the job itself has said is in strings, with its quotation
+#: marks escaped.
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
-"""What a poll says of its job. Whatever the job itself has said is in strings, with its quotation marks escaped."""
 
+#: What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of
+#: the task that gathered the facts.
 _OF_ANOTHER_LEASE = re.compile(
     r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
 )
-"""What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of the task that gathered the facts."""
 
+#: Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted
+#: once more.
 _LONGEST_WORD, _LONGEST_INNER = 120 * 1024, 80 * 1024
-"""Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted once more."""
 
+#: In place of the lease of a command that goes out without one.
 _TOO_LONG = "too long"
-"""In place of the lease of a command that goes out without one."""
 
+#: How long a kill order may take beyond the grace before the worker that waits for it goes on.
 _ORDER_SECONDS = 15.0
-"""How long a kill order may take beyond the grace before the worker that waits for it goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +122,11 @@ class Recorded:
 class Recording:
     """What is recorded while an action runs."""
 
+    #: Whether the action runs command lines of its own, and not a module: then each that may become
+    #: somebody is one to be recorded and supervised.
     commands: bool
-    """Whether the action runs command lines of its own, and not a module: then each that may become somebody is one to be recorded and supervised."""
+    #: The root of the last one.
     root: Recorded | None = None
-    """The root of the last one."""
 
 
 def leash(
@@ -187,8 +192,8 @@ class Leash:
         self._recording: Recording | None = None
         self._inside_become: str | None = None
         self._module_next = False
+        #: The lease of the asynchronous job that this worker polls.
         self._job = ""
-        """The lease of the asynchronous job that this worker polls."""
         self._supervised_lease = ""
         self._before_stdin = b""
         self._carriers: set[str] = set()

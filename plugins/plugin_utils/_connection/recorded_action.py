@@ -26,11 +26,11 @@ class RecordedAction(ActionBase):
     The kill options are arguments of the task, and remote_pid and remote_ppid come with its result.
     """
 
+    #: Whether what it runs on the host is a module, as opposed to a command line of its own.
     runs_module = True
-    """Whether what it runs on the host is a module, as opposed to a command line of its own."""
 
+    #: Arguments that core's parser gives to its own actions of that name, and not to ours.
     fixed_arguments: t.ClassVar[t.Mapping[str, t.Any]] = {}
-    """Arguments that core's parser gives to its own actions of that name, and not to ours."""
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)

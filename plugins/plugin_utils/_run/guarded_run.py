@@ -87,18 +87,20 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers
 
+#: The longest that the signal handler waits for the guardian to have frozen the clients, which
+#: takes it some 5 ms. What core does after the handler has raised kills the workers.
 _FREEZE_SECONDS = 2.0
-"""The longest that the signal handler waits for the guardian to have frozen the clients, which takes it some 5 ms. What core does
-after the handler has raised kills the workers."""
 
+#: The longest wait for a guardian that is asked for its report, or left.
 _REPLY_SECONDS = 5.0
-"""The longest wait for a guardian that is asked for its report, or left."""
 
+#: The same at the end of a run that nothing has interrupted, where the guardian has not answered a
+#: worker before.
 _LATE_REPLY_SECONDS = 1.0
-"""The same at the end of a run that nothing has interrupted, where the guardian has not answered a worker before."""
 
+#: Seconds that the main process waits beyond the grace: for connections, and for passes that find
+#: more than they expected.
 _A_LITTLE = 15.0
-"""Seconds that the main process waits beyond the grace: for connections, and for passes that find more than they expected."""
 
 display = Display()
 
@@ -123,15 +125,16 @@ class GuardedRun:
         self._after: AfterPlan | None = None
         self._after_sent: AfterKillPlan | None = None
         self._guardian: socket.socket | None = None
+        #: Which file the guardian's socket was.
         self._met_at: tuple[int, int] | None = None
-        """Which file the guardian's socket was."""
         self.in_flight: InFlight | None = None
+        #: Whether an earlier guardian of this run was lost. What it held is not in the report of
+        #: the one that is asked.
         self._has_lost_guardian = False
-        """Whether an earlier guardian of this run was lost. What it held is not in the report of the one that is asked."""
         self._signals = RunSignals(self._wake_end, self._await_freeze)
         self._workers: OwnWorkers | None = None
+        #: Whether this is a worker that tells the guardian of each signal that it gets.
         self._tells_signals = False
-        """Whether this is a worker that tells the guardian of each signal that it gets."""
 
     def start(self) -> None:
         """Start the guardian, and listen for signals.

@@ -24,15 +24,16 @@ if t.TYPE_CHECKING:
 
 _PULL = b"ansible-pull"
 
+#: ansible-runner sets it for what it starts, and does not have it in its own environment, or with
+#: another value. Source: ansible_runner/config/_base.py, `prepare_env`.
 _RUNNER = b"AWX_ISOLATED_DATA_DIR"
-"""ansible-runner sets it for what it starts, and does not have it in its own environment, or with another value.
-Source: ansible_runner/config/_base.py, `prepare_env`."""
 
+#: It uses ansible-runner as a library.
 _NAVIGATOR = b"ansible-navigator"
-"""It uses ansible-runner as a library."""
 
+#: Where a job has an ssh key, ansible-runner starts `ssh-agent sh -c 'ssh-add ... &&
+#: ansible-playbook ...'`.
 _BETWEEN = (b"sh", b"ssh-agent")
-"""Where a job has an ssh key, ansible-runner starts `ssh-agent sh -c 'ssh-add ... && ansible-playbook ...'`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,11 +32,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 
 _MARK = "_treekill_track_all"
 
+#: Attribute of an action: the connection that was looked at last.
 _GUARDED = "_treekill_guarded_connection"
-"""Attribute of an action: the connection that was looked at last."""
 
+#: Methods of an action by which it runs something on its connection.
 _RUNS = ("_execute_module", "_low_level_execute_command")
-"""Methods of an action by which it runs something on its connection."""
 
 
 class _Tracking:

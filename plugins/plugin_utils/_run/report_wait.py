@@ -27,14 +27,15 @@ if t.TYPE_CHECKING:
         RunReport,
     )
 
+#: Seconds of silence after which the user is told that the guardian is alive.
 _SOON = 5.0
-"""Seconds of silence after which the user is told that the guardian is alive."""
 
+#: Seconds for which a guardian may stand still: a debugger may hold it for a moment.
 _STOPPED = 10.0
-"""Seconds for which a guardian may stand still: a debugger may hold it for a moment."""
 
+#: Seconds of silence after which the guardian is left to itself, though it lives. It answers
+#: whenever it gets a turn.
 _LONGEST = 120.0
-"""Seconds of silence after which the guardian is left to itself, though it lives. It answers whenever it gets a turn."""
 
 
 class GuardianSilent(TimeoutError):

@@ -23,8 +23,9 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS
 
+#: Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has
+#: sent to both; a second one by hand takes longer.
 _SAME_SIGNAL = 0.2
-"""Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has sent to both; a second one by hand takes longer."""
 
 _CORES_HANDLER = "TaskQueueManager._signal_handler"
 
@@ -45,19 +46,20 @@ class RunSignals:
         """
         self._wake_end: int | None = wake_end
         self._await_freeze = await_freeze
+        #: What each signal did when the handler was installed.
         self._before: dict[int, t.Any] = {}
-        """What each signal did when the handler was installed."""
         self._last: tuple[int, float] = (0, 0.0)
         self._warned = False
+        #: Signals that came in the wait for the report.
         self._orders = 0
-        """Signals that came in the wait for the report."""
         self._effective = 0
+        #: The first signal of the run, or of the wait for its report, that ends a process by
+        #: itself.
         self._fatal = 0
-        """The first signal of the run, or of the wait for its report, that ends a process by itself."""
+        #: Whether the main process waits for the report of the guardian.
         self.waiting = False
-        """Whether the main process waits for the report of the guardian."""
+        #: The signals that have interrupted the run.
         self.received: list[int] = []
-        """The signals that have interrupted the run."""
 
     @property
     def cause(self) -> int:

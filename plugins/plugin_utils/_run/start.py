@@ -31,8 +31,8 @@ if t.TYPE_CHECKING:
         RecordOptions,
     )
 
+#: The exit status with which core ends when an option is wrong.
 _OPTIONS_ERROR = 5
-"""The exit status with which core ends when an option is wrong."""
 
 
 def options_or_exit(
