@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The leash on a connection object: every command that goes out through it holds a lease and carries its cookie.
+"""The guard of a connection object: every command that goes out through it holds a lease and carries its cookie.
 
 This file is private to the collection treekill.remote.
 
@@ -78,7 +78,7 @@ if t.TYPE_CHECKING:
 #: Core says bytes. There are plugins that return text (lxd, incus), and core takes it.
 Result = tuple[int, "bytes | str", "bytes | str"]
 
-_ATTRIBUTE = "_treekill_leash"
+_ATTRIBUTE = "_treekill_guard"
 
 display = Display()
 
@@ -129,12 +129,12 @@ class Recording:
     root: Recorded | None = None
 
 
-def leash(
+def guard_connection(
     connection: ConnectionBase,
     link: GuardianClient,
     task: GuardedTask | t.Callable[[], GuardedTask],
-) -> Leash | None:
-    """Put `connection` on a leash for `task`; on one that has a leash, the task is changed.
+) -> ConnectionGuard | None:
+    """Guard `connection` for `task`; where it has a guard, change the task of that.
 
     Args:
         connection: with all its options set.
@@ -142,16 +142,16 @@ def leash(
         task: itself; or what tells it, for an action that is not expected to send anything.
 
     Returns:
-        The leash; None where there is no POSIX shell at the other end, and nothing is wrapped: the user is warned of it, once for a host.
+        The guard; None where there is no POSIX shell at the other end, and nothing is wrapped: the user is warned of it, once for a host.
     """
-    present: Leash | None = getattr(connection, _ATTRIBUTE, None)
+    present: ConnectionGuard | None = getattr(connection, _ATTRIBUTE, None)
     if present is None:
         reason = _why_not(connection)
         if reason:
             if isinstance(task, GuardedTask) and task.options.track != "none":
                 link.unguarded(task.host, connection._load_name, reason)
             return None
-        present = Leash(connection, link, task)
+        present = ConnectionGuard(connection, link, task)
         setattr(connection, _ATTRIBUTE, present)
     present.hold_for(task)
     if connection.become is not None:
@@ -177,7 +177,7 @@ def _bytes(output: bytes | str) -> bytes:
     return output.encode("utf-8", "surrogateescape") if isinstance(output, str) else output
 
 
-class Leash:
+class ConnectionGuard:
     """Stands between an action and its connection."""
 
     def __init__(

@@ -14,7 +14,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import guard_of, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
@@ -46,14 +48,14 @@ class RecordedAction(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""
         task = GuardedTask.from_action(self, self._kill_arguments)
-        leashed = leash(self._connection, current(), task)
-        note(guard_of(leashed, task))
-        if leashed is None:
+        guard = guard_connection(self._connection, current(), task)
+        note(guard_of(guard, task))
+        if guard is None:
             name = self._connection._load_name
             raise AnsibleActionFail(
                 f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with."
             )
-        with leashed.recording(commands=not self.runs_module) as recording:
+        with guard.recording(commands=not self.runs_module) as recording:
             result: dict[str, t.Any] = super().run(tmp, task_vars)
         if recording.root is not None:
             result.update(

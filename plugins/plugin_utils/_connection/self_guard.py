@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connection plugins of this collection that put themselves on a leash.
+"""Connection plugins of this collection that guard themselves.
 
 This file is private to the collection treekill.remote.
 """
@@ -28,7 +28,9 @@ def guard_itself(connection: ConnectionBase) -> None:
             Display().warning(unknown)
         return
     # Not before: their imports fail on a core that lacks what they stand on.
-    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (  # noqa: PLC0415
+        guard_connection,
+    )
     from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current  # noqa: PLC0415
     from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (  # noqa: PLC0415
         carries_order,
@@ -43,4 +45,4 @@ def guard_itself(connection: ConnectionBase) -> None:
         return
     task = GuardedTask.from_connection(connection)
     if task is not None:
-        note(guard_of(leash(connection, current(), task), task))
+        note(guard_of(guard_connection(connection, current(), task), task))

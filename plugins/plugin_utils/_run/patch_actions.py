@@ -18,7 +18,9 @@ import typing as t
 
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.action import ActionBase
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
     Guard,
@@ -51,7 +53,7 @@ def untrack() -> None:
 
 
 def track_all() -> None:
-    """Put the connection of every action that is made until `untrack`, here and in forked workers, on a leash."""
+    """Guard the connection of every action that is made until `untrack`, here and in forked workers."""
     _Tracking.on = True
     original = ActionBase.__init__
     if hasattr(original, _MARK):
@@ -86,10 +88,10 @@ def _guard(action: ActionBase) -> None:
         if not needs_connection(action):
             note(Guard.NOT_NEEDED)
             # Thousands of items of set_fact cost what they cost without us. What such an action sends all the same is looked at then.
-            leash(connection, client, lambda: GuardedTask.from_action(action))
+            guard_connection(connection, client, lambda: GuardedTask.from_action(action))
             return
         task = GuardedTask.from_action(action)
-        note(guard_of(leash(connection, client, task), task))
+        note(guard_of(guard_connection(connection, client, task), task))
     except AnsibleOptionsError:
         raise
     except (AttributeError, TypeError, KeyError) as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The beginning of a guarded run: its options are read, its guardian started, and its tasks put on a leash.
+"""The beginning of a guarded run: its options are read, its guardian started, and the connections of its tasks guarded.
 
 This file is private to the collection treekill.remote.
 """

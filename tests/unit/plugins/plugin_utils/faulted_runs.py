@@ -34,7 +34,7 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
@@ -330,7 +330,7 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[
             os.close(read_end)
             connection = _connection()
             if client is not None:
-                leash(connection, client, _task())
+                guard_connection(connection, client, _task())
 
             def run(command: str, stdin: str | None = None) -> list[Any]:
                 form = f"/bin/sh -c {shlex.quote(command)}"

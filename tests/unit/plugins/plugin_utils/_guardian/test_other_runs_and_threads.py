@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import _OF_ANOTHER_LEASE, Leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import _OF_ANOTHER_LEASE, ConnectionGuard
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
@@ -106,15 +106,15 @@ def test_an_environment_that_was_taken_from_facts_brings_no_mark_of_another_leas
 
 def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
     told: list[str] = []
-    leash = object.__new__(Leash)
+    guard = object.__new__(ConnectionGuard)
     options = SimpleNamespace(track="all", keep_on_disconnect=False, supervise=True, children=True)
-    leash._task = GuardedTask("web1", "a task", options, ("python3",), True)
-    leash._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
-    leash._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
-    leash._inside_become, leash._module_next, leash._recording, leash._supervised_lease, leash._carriers = None, False, None, "", set()
-    leash._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
+    guard._task = GuardedTask("web1", "a task", options, ("python3",), True)
+    guard._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
+    guard._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
+    guard._inside_become, guard._module_next, guard._recording, guard._supervised_lease, guard._carriers = None, False, None, "", set()
+    guard._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
     text = "echo 'x'\n" * 9000
-    assert leash.exec_command(text) == (0, text.encode(), b"")
+    assert guard.exec_command(text) == (0, text.encode(), b"")
     assert told == ["with what guards it, a command line would be longer than the system takes"]
 
 
