@@ -101,13 +101,13 @@ _OF_ANOTHER_LEASE = re.compile(
 
 #: Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted
 #: once more.
-_LONGEST_WORD, _LONGEST_INNER = 120 * 1024, 80 * 1024
+_MAX_WORD_BYTES, _MAX_INNER_BYTES = 120 * 1024, 80 * 1024
 
 #: In place of the lease of a command that goes out without one.
 _TOO_LONG = "too long"
 
 #: How long a kill order may take beyond the grace before the worker that waits for it goes on.
-_ORDER_SECONDS = 15.0
+_ORDER_MARGIN_SECONDS = 15.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,7 +266,7 @@ class ConnectionGuard:
                 getattr(shell, "executable", None) or "/bin/sh",
             )
             line = str(build(inside, shell, **more))
-            if self._fits(line, _LONGEST_INNER):
+            if self._fits(line, _MAX_INNER_BYTES):
                 return line
             self._inside_become = _TOO_LONG
             return str(build(cmd, shell, **more))
@@ -366,7 +366,7 @@ class ConnectionGuard:
             line = in_first_shell(
                 self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable)
             )
-            if not self._fits(line, _LONGEST_WORD):
+            if not self._fits(line, _MAX_WORD_BYTES):
                 return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
             cmd = line
         # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
@@ -398,9 +398,9 @@ class ConnectionGuard:
             self._job = ""
         return result
 
-    def _fits(self, line: str, longest: int) -> bool:
+    def _fits(self, line: str, most: int) -> bool:
         """Whether the system takes a command line with what guards it. One that is too long goes out as core has made it, and the user is told."""
-        if len(line.encode("utf-8", "surrogateescape")) <= longest:
+        if len(line.encode("utf-8", "surrogateescape")) <= most:
             return True
         self._link.unguarded(
             self.task.host,
@@ -478,7 +478,7 @@ class ConnectionGuard:
     def _break(self, lease: str, lost: bool) -> ReportedLease | None:
         """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
         return self._link.broken(
-            lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_SECONDS
+            lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_MARGIN_SECONDS
         )
 
     # The cookie.

@@ -100,7 +100,7 @@ _LATE_REPLY_SECONDS = 1.0
 
 #: Seconds that the main process waits beyond the grace: for connections, and for passes that find
 #: more than they expected.
-_A_LITTLE = 15.0
+_REPORT_MARGIN_SECONDS = 15.0
 
 display = Display()
 
@@ -429,7 +429,7 @@ class GuardedRun:
         deadline = (
             time.monotonic()
             + first.grace
-            + _A_LITTLE
+            + _REPORT_MARGIN_SECONDS
             + (PATIENCE if self._after is not None else 0.0)
         )
         progress, in_hand = Progress(), first.in_hand
@@ -441,7 +441,7 @@ class GuardedRun:
                     if answer.in_hand < in_hand:
                         in_hand, deadline = (
                             answer.in_hand,
-                            max(deadline, time.monotonic() + _A_LITTLE),
+                            max(deadline, time.monotonic() + _REPORT_MARGIN_SECONDS),
                         )
                 else:
                     progress.clear()

@@ -28,14 +28,14 @@ if t.TYPE_CHECKING:
     )
 
 #: Seconds of silence after which the user is told that the guardian is alive.
-_SOON = 5.0
+_NOTICE_SECONDS = 5.0
 
 #: Seconds for which a guardian may stand still: a debugger may hold it for a moment.
-_STOPPED = 10.0
+_MAX_STOPPED_SECONDS = 10.0
 
 #: Seconds of silence after which the guardian is left to itself, though it lives. It answers
 #: whenever it gets a turn.
-_LONGEST = 120.0
+_MAX_SILENT_SECONDS = 120.0
 
 
 class GuardianSilent(TimeoutError):
@@ -79,18 +79,18 @@ class Silence:
             except TimeoutError:
                 tick()
             now = self._clock()
-            if now - began < _SOON:
+            if now - began < _NOTICE_SECONDS:
                 continue
             pid, stopped = guardian_at(self._path)
             still_since = (still_since or now) if stopped else None
             self._tell(pid, stopped)
-            if still_since is not None and now - still_since > _STOPPED:
+            if still_since is not None and now - still_since > _MAX_STOPPED_SECONDS:
                 raise GuardianSilent(
                     f"it is stopped, and ends nothing until it goes on: kill -CONT {pid}"
                 )
-            if now - began > _LONGEST:
+            if now - began > _MAX_SILENT_SECONDS:
                 raise GuardianSilent(
-                    f"it is alive, and has not answered for {_LONGEST:.0f} s; it goes on alone"
+                    f"it is alive, and has not answered for {_MAX_SILENT_SECONDS:.0f} s; it goes on alone"
                 )
         return None
 

@@ -25,7 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork impor
 
 #: Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has
 #: sent to both; a second one by hand takes longer.
-_SAME_SIGNAL = 0.2
+_ECHO_SECONDS = 0.2
 
 _CORES_HANDLER = "TaskQueueManager._signal_handler"
 
@@ -183,7 +183,7 @@ class RunSignals:
 
     def _is_echo(self, number: int) -> bool:
         before, self._last = self._last, (number, time.monotonic())
-        return before[0] == number and self._last[1] - before[1] <= _SAME_SIGNAL
+        return before[0] == number and self._last[1] - before[1] <= _ECHO_SECONDS
 
     def _tell(self, number: int) -> None:
         if self._wake_end is not None:
