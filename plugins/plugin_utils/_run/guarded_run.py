@@ -70,7 +70,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder 
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import launcher
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import (
     GuardianSilent,
-    Silence,
+    ReportWait,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import (
     RunSignals,
@@ -126,7 +126,7 @@ class GuardedRun:
         self._after_sent: AfterKillPlan | None = None
         self._guardian: socket.socket | None = None
         #: Which file the guardian's socket was.
-        self._met_at: tuple[int, int] | None = None
+        self._socket_identity: tuple[int, int] | None = None
         self.in_flight: InFlight | None = None
         #: Whether an earlier guardian of this run was lost. What it held is not in the report of
         #: the one that is asked.
@@ -134,7 +134,7 @@ class GuardedRun:
         self._signals = RunSignals(self._wake_end, self._await_freeze)
         self._workers: OwnWorkers | None = None
         #: Whether this is a worker that tells the guardian of each signal that it gets.
-        self._tells_signals = False
+        self._reports_signals = False
 
     def start(self) -> None:
         """Start the guardian, and listen for signals.
@@ -155,7 +155,7 @@ class GuardedRun:
             os.set_blocking(descriptor, False)
         announce(self.client)
         # Later than what is called at the fork itself: there asyncio takes away what was set.
-        multiprocessing.util.register_after_fork(self, GuardedRun._tell_signals)
+        multiprocessing.util.register_after_fork(self, GuardedRun._report_signals)
         if is_supported(Feature.WORKERS):
             from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import (  # noqa: PLC0415
                 OwnWorkers,
@@ -175,16 +175,20 @@ class GuardedRun:
         )
         os.environ[endpoint.ENVIRONMENT] = path
         connection = endpoint.connect(path, timeout=5.0)
-        before, self._guardian, self._met_at = self._guardian, connection, endpoint.identity(path)
+        before, self._guardian, self._socket_identity = (
+            self._guardian,
+            connection,
+            endpoint.identity(path),
+        )
         self._after_sent = self._after_message()
-        Channel(connection).send(request_frame(MainProcess(self._front(), self._after_sent)))
+        Channel(connection).send(request_frame(MainProcess(self._launcher(), self._after_sent)))
         if before is not None:
             with contextlib.suppress(OSError):
                 # That one can't be found any more, but may be there: what comes after the kill is not to be run twice.
                 Channel(before).send(request_frame(AfterKillRequest(None)))
             before.close()
 
-    def run_after(self, plan: AfterPlan | None) -> None:
+    def set_after_kill(self, plan: AfterPlan | None) -> None:
         """Have the guardian know what to run after the kill: nothing with None, as before the first call."""
         self._after = plan
         message = self._after_message()
@@ -198,26 +202,26 @@ class GuardedRun:
     def _after_message(self) -> AfterKillPlan | None:
         return self._after.as_message() if self._after is not None else None
 
-    def _front(self) -> FrontProgram | None:
+    def _launcher(self) -> FrontProgram | None:
         """Return the program whose end is the end of the run."""
-        front = launcher.find(self._main.pid)
+        program = launcher.find(self._main.pid)
         return (
             None
-            if front is None
-            else FrontProgram(front.name, front.process.pid, front.process.start)
+            if program is None
+            else FrontProgram(program.name, program.process.pid, program.process.start)
         )
 
     def keep_alive(self) -> None:
         """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
         if self._signals.received:
             return
-        warning = self._signals.keep()
+        warning = self._signals.reinstall()
         if warning:
             display.warning(warning)
         if self._guardian is None:
             return
         killed = _has_hung_up(self._guardian)
-        if not self._is_another(killed):
+        if not self._notice_loss(killed):
             return
         word = endpoint.word_of_crash(os.environ[endpoint.ENVIRONMENT])
         try:
@@ -236,9 +240,12 @@ class GuardedRun:
                 " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
             )
 
-    def _is_another(self, killed: bool) -> bool:
+    def _notice_loss(self, killed: bool) -> bool:
         """Whether whoever is asked now is not the guardian that was met: it does not know the leases of what is in flight."""
-        if not killed and endpoint.identity(os.environ[endpoint.ENVIRONMENT]) == self._met_at:
+        if (
+            not killed
+            and endpoint.identity(os.environ[endpoint.ENVIRONMENT]) == self._socket_identity
+        ):
             return False
         self._has_lost_guardian = True
         if self.in_flight is not None:
@@ -253,18 +260,18 @@ class GuardedRun:
             self._guardian = None
         _at_exit(None)
         if kind is Fork.STRANGER:
-            if self._tells_signals:
+            if self._reports_signals:
                 signal.set_wakeup_fd(-1)
             process.let_go(self.client.run)
             self.client.pipes = None
             self._close_pipes()
-        self._tells_signals = (
+        self._reports_signals = (
             kind is Fork.WORKER and self._workers is not None and self._workers.share_our_group
         )
 
-    def _tell_signals(self) -> None:
+    def _report_signals(self) -> None:
         """In a worker: the interpreter writes the number of each signal there, whatever a handler does then. The guardian reads it."""
-        if self._tells_signals:
+        if self._reports_signals:
             signal.set_wakeup_fd(self._held_end, warn_on_full_buffer=False)
 
     @property
@@ -366,7 +373,7 @@ class GuardedRun:
 
     def _show_report(self) -> None:
         if self._guardian is not None:
-            self._is_another(_has_hung_up(self._guardian))
+            self._notice_loss(_has_hung_up(self._guardian))
         if not self.interrupted:
             self.client.page.end_run()
         try:
@@ -411,9 +418,11 @@ class GuardedRun:
         )
         channel = Channel(endpoint.connect(path, timeout=patience))
         channel.send(request_frame(ReportRequest(self.options.wait)))
-        silence = Silence(channel, path, self._say)
+        report_wait = ReportWait(channel, path, self._say)
         # A run that nothing has interrupted is not held up.
-        answer = silence.end(until=None if self.interrupted else time.monotonic() + patience)
+        answer = report_wait.next_answer(
+            until=None if self.interrupted else time.monotonic() + patience
+        )
         if answer is None:
             raise TimeoutError("timed out")
         if isinstance(answer, RunReport):
@@ -421,9 +430,11 @@ class GuardedRun:
         self._say(
             f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s. {self._signals.effects}"
         )
-        return self._await_orders(channel, silence, answer)
+        return self._await_orders(channel, report_wait, answer)
 
-    def _await_orders(self, channel: Channel, silence: Silence, first: KillProgress) -> RunReport:
+    def _await_orders(
+        self, channel: Channel, report_wait: ReportWait, first: KillProgress
+    ) -> RunReport:
         """Return the report. It is asked for as it is when the wait is over, which it is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
         deadline = (
@@ -446,7 +457,7 @@ class GuardedRun:
                 else:
                     progress.clear()
                     deadline = self._announce_after(answer.after_kill)
-                answer = self._next(channel, silence, progress, deadline)
+                answer = self._next(channel, report_wait, progress, deadline)
         finally:
             progress.clear()
         return answer
@@ -461,13 +472,13 @@ class GuardedRun:
 
     @staticmethod
     def _next(
-        channel: Channel, silence: Silence, progress: Progress, deadline: float
+        channel: Channel, report_wait: ReportWait, progress: Progress, deadline: float
     ) -> RunReport | KillProgress:
-        answer = silence.end(progress.tick, deadline)
+        answer = report_wait.next_answer(progress.tick, deadline)
         if answer is None:
             channel.send(request_frame(ReportRequest(wait=False)))
             while not isinstance(answer, RunReport):
-                answer = silence.end(progress.tick)
+                answer = report_wait.next_answer(progress.tick)
         return answer
 
     @staticmethod

@@ -37,7 +37,7 @@ _BETWEEN = (b"sh", b"ssh-agent")
 
 
 @dataclasses.dataclass(frozen=True)
-class FrontEnd:
+class Launcher:
     """Who that is."""
 
     name: str
@@ -46,14 +46,14 @@ class FrontEnd:
 
 def find(
     pid: int, environ: t.Mapping[bytes, bytes] = os.environb, table: ProcessTable | None = None
-) -> FrontEnd | None:
+) -> Launcher | None:
     """The front end that has started process `pid`, whose environment is given; None where nobody is known to be one."""
     table = ProcTable() if table is None else table
     parent = _parent(table, pid)
     if parent is None:
         return None
     if any(os.path.basename(word) == _PULL for word in table.arguments(parent.pid)[:3]):
-        return FrontEnd("ansible-pull", parent)
+        return Launcher("ansible-pull", parent)
     place = environ.get(_RUNNER)
     if place is None:
         return None
@@ -62,7 +62,7 @@ def find(
             navigator = any(
                 os.path.basename(word) == _NAVIGATOR for word in table.arguments(parent.pid)[:3]
             )
-            return FrontEnd("ansible-navigator" if navigator else "ansible-runner", parent)
+            return Launcher("ansible-navigator" if navigator else "ansible-runner", parent)
         # What inherited it from another of its jobs, a playbook or a shell in a task for example, is not started by ansible-runner.
         if (
             not table.arguments(parent.pid)

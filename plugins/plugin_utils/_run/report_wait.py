@@ -42,7 +42,7 @@ class GuardianSilent(TimeoutError):
     """The guardian is there and does not answer. What it has in hand is still its own: its socket and its stopped clients are left alone."""
 
 
-class Silence:
+class ReportWait:
     """Waits for the next answer to a request for the report, on a channel to the guardian at `path`."""
 
     def __init__(
@@ -57,9 +57,9 @@ class Silence:
         self._path = path
         self._say = say
         self._clock = clock
-        self._told = ""
+        self._last_notice = ""
 
-    def end(
+    def next_answer(
         self, tick: t.Callable[[], None] = lambda: None, until: float | None = None
     ) -> RunReport | KillProgress | None:
         """Return the next answer; None at the moment `until`. `tick` is called now and then.
@@ -83,7 +83,7 @@ class Silence:
                 continue
             pid, stopped = guardian_at(self._path)
             still_since = (still_since or now) if stopped else None
-            self._tell(pid, stopped)
+            self._notify(pid, stopped)
             if still_since is not None and now - still_since > _MAX_STOPPED_SECONDS:
                 raise GuardianSilent(
                     f"it is stopped, and ends nothing until it goes on: kill -CONT {pid}"
@@ -94,10 +94,10 @@ class Silence:
                 )
         return None
 
-    def _tell(self, pid: int, stopped: bool) -> None:
+    def _notify(self, pid: int, stopped: bool) -> None:
         what = f"is stopped: kill -CONT {pid} lets it go on" if stopped else "is alive and at work"
-        if pid and what != self._told:
-            self._told = what
+        if pid and what != self._last_notice:
+            self._last_notice = what
             self._say(f"no answer from the guardian yet. It {what} (pid {pid}).")
 
 

@@ -52,7 +52,7 @@ class RunSignals:
         self._warned = False
         #: Signals that came in the wait for the report.
         self._orders = 0
-        self._effective = 0
+        self._last_effective_signal = 0
         #: The first signal of the run, or of the wait for its report, that ends a process by
         #: itself.
         self._fatal = 0
@@ -102,7 +102,7 @@ class RunSignals:
                 )
         self._before.clear()
 
-    def keep(self) -> str:
+    def reinstall(self) -> str:
         """Take back each signal whose handler was replaced; the text of a warning, once."""
         if threading.current_thread() is not threading.main_thread():
             return ""
@@ -147,7 +147,7 @@ class RunSignals:
             self._interrupt(number, frame)
         elif not self._is_echo(number):
             self.received.append(number)
-            self._tell(number)
+            self._write_to_guardian(number)
             if len(self.received) > 2:
                 self._as_before(number, frame)
 
@@ -168,7 +168,7 @@ class RunSignals:
     def _count_first(self, number: int) -> None:
         self._is_echo(number)
         self.received.append(number)
-        self._tell(number)
+        self._write_to_guardian(number)
         self._await_freeze()
 
     def _order(self, number: int) -> None:
@@ -177,15 +177,15 @@ class RunSignals:
         self._orders += 1
         if not self.received:
             self._fatal = self._fatal or number
-        if self._orders > self._effective:
+        if self._orders > self._last_effective_signal:
             raise StopWaiting
-        self._tell(number)
+        self._write_to_guardian(number)
 
     def _is_echo(self, number: int) -> bool:
         before, self._last = self._last, (number, time.monotonic())
         return before[0] == number and self._last[1] - before[1] <= _ECHO_SECONDS
 
-    def _tell(self, number: int) -> None:
+    def _write_to_guardian(self, number: int) -> None:
         if self._wake_end is not None:
             # The pipe is full of signals that nobody has read: one more says nothing new.
             with contextlib.suppress(OSError):
@@ -211,7 +211,10 @@ class RunSignals:
         if len(self.received) > 2:
             raise StopWaiting
         # Of a run that has ended by itself the first signal already shortens the grace.
-        self._orders, self._effective = 0, 2 - len(self.received) if self.received else 1
+        self._orders, self._last_effective_signal = (
+            0,
+            2 - len(self.received) if self.received else 1,
+        )
         self.waiting = True
         try:
             yield
@@ -220,12 +223,12 @@ class RunSignals:
 
     def allow_one_more(self) -> None:
         """The next signal has an effect, whatever came before."""
-        self._effective = max(self._effective, self._orders + 1)
+        self._last_effective_signal = max(self._last_effective_signal, self._orders + 1)
 
     @property
     def effects(self) -> str:
         """What the next signals do in the wait for the report, in words for the user."""
-        if self._orders >= self._effective:
+        if self._orders >= self._last_effective_signal:
             return "Ctrl-C: do not wait for the report."
         if not self.received:
             return "Ctrl-C: KILL at once. Again: do not wait for the report."

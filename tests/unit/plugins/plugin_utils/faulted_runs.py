@@ -46,7 +46,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import Silence
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import ReportWait
 
 #: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take longer than it has to.
 PATIENCE = 0.4
@@ -225,7 +225,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _watch_messages(fault: _Fault) -> None:
-    send, receive, end = Channel.send, Channel.receive, Silence.end
+    send, receive, next_answer = Channel.send, Channel.receive, ReportWait.next_answer
 
     def counted_send(self: Channel, message: dict[str, Any]) -> None:
         fault.count()
@@ -241,13 +241,13 @@ def _watch_messages(fault: _Fault) -> None:
                 fault.count_vain_wait()
             raise
 
-    def counted_end(self: Silence, *arguments: Any, **keywords: Any) -> Any:
-        answer = end(self, *arguments, **keywords)
+    def counted_answer(self: ReportWait, *arguments: Any, **keywords: Any) -> Any:
+        answer = next_answer(self, *arguments, **keywords)
         if answer is None:
             fault.count_vain_wait()
         return answer
 
-    Channel.send, Channel.receive, Silence.end = counted_send, counted_receive, counted_end  # type: ignore[method-assign]
+    Channel.send, Channel.receive, ReportWait.next_answer = counted_send, counted_receive, counted_answer  # type: ignore[method-assign]
 
 
 # The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its status and output.
