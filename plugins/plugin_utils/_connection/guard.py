@@ -28,10 +28,10 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
     parse_cookie,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.attempts import Attempts
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_signals import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.client_signals import (
     signals_held,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import (
     in_first_shell,
 )
