@@ -13,23 +13,26 @@ subclass of an action overrides is not reached, but all of them share the connec
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
-import os
-import re
 import secrets
-import shlex
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
-    export_command,
-    parse_cookie,
-)
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.attempts import Attempts
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.client_signals import (
     signals_held,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import (
+    MAX_INNER_BYTES,
+    MAX_WORD_BYTES,
+    CommandLines,
+    Recording,
+    Result,
+    fits,
+    job_has_ended,
+    started_job,
+    without_other_marks,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import (
@@ -43,7 +46,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import (
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
     has_ways_of_its_own,
     is_for_devices,
-    is_ssh,
     runs_here,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
@@ -60,9 +62,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import carried
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
-    Supervision,
-    append_program,
-    is_python,
     python_of,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import in_one_line
@@ -75,58 +74,15 @@ if t.TYPE_CHECKING:
         ReportedLease,
     )
 
-#: Core says bytes. There are plugins that return text (lxd, incus), and core takes it.
-Result = tuple[int, "bytes | str", "bytes | str"]
-
 _ATTRIBUTE = "_treekill_guard"
 
 display = Display()
-
-#: Name on the host of core's own starter of asynchronous jobs.
-_ASYNC_WRAPPER = "async_wrapper.py"
-
-#: Others name the path as well, to make it executable for example; this one goes on with the job's
-#: id.
-_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
-
-#: What a poll says of its job. Whatever the job itself has said is in strings, with its quotation
-#: marks escaped.
-_JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
-
-#: What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of
-#: the task that gathered the facts.
-_OF_ANOTHER_LEASE = re.compile(
-    r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
-)
-
-#: Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted
-#: once more.
-_MAX_WORD_BYTES, _MAX_INNER_BYTES = 120 * 1024, 80 * 1024
 
 #: In place of the lease of a command that goes out without one.
 _TOO_LONG = "too long"
 
 #: How long a kill order may take beyond the grace before the worker that waits for it goes on.
 _ORDER_MARGIN_SECONDS = 15.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Recorded:
-    """What the host told of the root of a command: its own pid and that of its parent."""
-
-    remote_pid: int
-    remote_ppid: int
-
-
-@dataclasses.dataclass
-class Recording:
-    """What is recorded while an action runs."""
-
-    #: Whether the action runs command lines of its own, and not a module: then each that may become
-    #: somebody is one to be recorded and supervised.
-    commands: bool
-    #: The root of the last one.
-    root: Recorded | None = None
 
 
 def guard_connection(
@@ -173,10 +129,6 @@ def _why_not(connection: ConnectionBase) -> str:
     return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
 
 
-def _bytes(output: bytes | str) -> bytes:
-    return output.encode("utf-8", "surrogateescape") if isinstance(output, str) else output
-
-
 class ConnectionGuard:
     """Stands between an action and its connection."""
 
@@ -189,16 +141,13 @@ class ConnectionGuard:
         self._task = task
         self._connection = connection
         self._link = link
-        self._recording: Recording | None = None
         self._inside_become: str | None = None
         self._module_next = False
         #: The lease of the asynchronous job that this worker polls.
         self._job = ""
-        self._supervised_lease = ""
-        self._before_stdin = b""
-        self._carriers: set[str] = set()
         self._reach_of: tuple[t.Any, ...] = ()
         self._reach_text = ""
+        self._lines = CommandLines(connection, link.run, lambda: self.task)
         self._departure = Departure(connection, link)
         self._attempts = Attempts(connection)
         self._exec_command: t.Callable[..., Result] = connection.exec_command
@@ -235,11 +184,11 @@ class ConnectionGuard:
         Args:
             commands: see `Recording`.
         """
-        self._recording = Recording(commands)
+        self._lines.recording = Recording(commands)
         try:
-            yield self._recording
+            yield self._lines.recording
         finally:
-            self._recording = None
+            self._lines.recording = None
 
     # What is wrapped. Parameters that a later core adds are passed on.
 
@@ -258,15 +207,15 @@ class ConnectionGuard:
         def build_become_command(cmd: str, shell: t.Any, **more: t.Any) -> str:
             if not cmd or not self._guarded:
                 return str(build(cmd, shell, **more))
-            self._inside_become = self._lease_of(cmd)
+            self._inside_become = self._lines.lease_of(cmd)
             # Core builds this for commands that may become somebody, and for no other.
             # Behind become there may be another shell, which reads it first: that of `sudo -i` or of `su -`.
             inside = carried(
-                self._cookie_and(self._inside_become, cmd, sudoable=True),
+                self._lines.with_cookie(self._inside_become, cmd, sudoable=True),
                 getattr(shell, "executable", None) or "/bin/sh",
             )
             line = str(build(inside, shell, **more))
-            if self._fits(line, _MAX_INNER_BYTES):
+            if self._fits(line, MAX_INNER_BYTES):
                 return line
             self._inside_become = _TOO_LONG
             return str(build(cmd, shell, **more))
@@ -276,12 +225,9 @@ class ConnectionGuard:
 
     def put_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
         """The connection's own; a module takes the program of its supervisor along."""
-        name = os.path.basename(out_path)
-        if self._supervises and (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER):
-            interpreter = append_program(in_path)
-            if interpreter:
-                self._carriers.add(out_path)
-                self._learn(interpreter)
+        interpreter = self._lines.add_program(in_path, out_path)
+        if interpreter:
+            self._learn(interpreter)
         return self._transferred(self._put_file, in_path, out_path, more)
 
     def _learn(self, interpreter: str) -> None:
@@ -304,47 +250,13 @@ class ConnectionGuard:
     ) -> str:
         """The shell's own, with a supervisor around the module."""
         self._module_next = True
-        env_string = _OF_ANOTHER_LEASE.sub("", env_string)
-        self._learn((shebang or "").removeprefix("#!"))
+        env_string = without_other_marks(env_string)
+        interpreter = (shebang or "").removeprefix("#!")
+        self._learn(interpreter)
         command = str(
             self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)
         ).strip()
-        if not self._supervises:
-            return command
-        self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
-        supervision = self._supervision(self._supervised_lease)
-        if not is_python((shebang or "").removeprefix("#!")):
-            return supervision.around_words(env_string, command)
-        if not cmd.strip():
-            words, self._before_stdin = supervision.before_stdin()
-            return f"{command} {words}"
-        # How a path is quoted differs from version to version, if it has to be.
-        before, path, after = command.rpartition(shlex.quote(cmd))
-        if cmd in self._carriers and path:
-            return f"{before}{supervision.before_file()} {path}{after}"
-        return supervision.around_words(env_string, command)
-
-    def _supervision(self, lease: str) -> Supervision:
-        """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
-        retries = (
-            self._connection.get_option("reconnection_retries")
-            if "reconnection_retries" in self._connection._options
-            else 0
-        )
-        # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
-        session = is_ssh(self._connection) and self._connection.become is not None
-        return Supervision(self._link.run, lease, self.task, again=bool(retries), session=session)
-
-    def _around_job(self, lease: str, body: str) -> str:
-        """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
-        for path in self._carriers:
-            if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
-                # As in `_STARTS_JOB`, of this very file.
-                start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
-                if start:
-                    words = self._supervision(lease).before_file(detaches=True)
-                    return f"{body[: start.start()]} {words}{body[start.start() :]}"
-        return body
+        return self._lines.around_module(command, env_string, interpreter, cmd)
 
     def exec_command(
         self, cmd: str, in_data: bytes | None = None, sudoable: bool = True, **more: t.Any
@@ -362,37 +274,36 @@ class ConnectionGuard:
         if lease == _TOO_LONG:
             return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
         if lease is None or f"/{lease}/" not in cmd:
-            lease, becomes = self._lease_of(cmd), False
+            lease, becomes = self._lines.lease_of(cmd), False
             line = in_first_shell(
-                self._connection, cmd, functools.partial(self._cookie_and, lease, sudoable=sudoable)
+                self._connection,
+                cmd,
+                functools.partial(self._lines.with_cookie, lease, sudoable=sudoable),
             )
-            if not self._fits(line, _MAX_WORD_BYTES):
+            if not self._fits(line, MAX_WORD_BYTES):
                 return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
             cmd = line
         # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
-        is_module = sudoable and (
-            self._module_next or (self._recording is not None and self._recording.commands)
-        )
+        is_module = sudoable and (self._module_next or self._lines.records_commands)
         self._module_next = self._module_next and not sudoable
         supervised = f"lease={lease}" in cmd
-        if supervised and in_data and self._before_stdin:
-            in_data, self._before_stdin = self._before_stdin + in_data, b""
-        job = _STARTS_JOB.search(cmd) if self.task.detaches else None
+        if supervised and in_data:
+            in_data = self._lines.with_program(in_data)
         command = Command(
             lease,
             becomes,
             bool(in_data),
             supervised,
-            job[1] if job else "",
+            started_job(cmd) if self.task.detaches else "",
             payload=sudoable or supervised,
         )
         request = self._request_or_warning(self._departure.added_to(command))
         if request is None or not self._link.take(request):
-            return self._recorded(
+            return self._lines.recorded(
                 self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module
             )
-        result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
-        if self._job and _JOB_HAS_ENDED.search(_bytes(result[1])):
+        result = self._lines.recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
+        if self._job and job_has_ended(result):
             # Not when this worker ends: core terminates one that is slow to, and what the job left behind would be taken for a tree in flight.
             self._link.done(self._job)
             self._job = ""
@@ -400,7 +311,7 @@ class ConnectionGuard:
 
     def _fits(self, line: str, most: int) -> bool:
         """Whether the system takes a command line with what guards it. One that is too long goes out as core has made it, and the user is told."""
-        if len(line.encode("utf-8", "surrogateescape")) <= most:
+        if fits(line, most):
             return True
         self._link.unguarded(
             self.task.host,
@@ -457,7 +368,7 @@ class ConnectionGuard:
         if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
             # The client died of a signal: the command has not returned, whatever the client's status says.
             self._break(lease, lost=True)
-        elif self.task.asynchronous and _STARTS_JOB.search(cmd):
+        elif self.task.asynchronous and started_job(cmd):
             # The lease stays open, and the next client of this worker is that of another command.
             self._link.page.note_beginning(lease)
             if self.task.detaches:
@@ -481,55 +392,11 @@ class ConnectionGuard:
             lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_MARGIN_SECONDS
         )
 
-    # The cookie.
-
-    def _lease_of(self, cmd: str) -> str:
-        """The lease that a supervised command names already, or a new one."""
-        return (
-            self._supervised_lease
-            if self._supervised_lease and f"lease={self._supervised_lease}" in cmd
-            else secrets.token_hex(4)
-        )
-
-    def _cookie_and(self, lease: str, body: str, sudoable: bool) -> str:
-        # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
-        announcement = 'echo "TREEKILL=$TREEKILL"; ' if self._recording else ""
-        if self._recording and self._recording.commands and sudoable and self._supervises:
-            around = self._supervision(lease).around_words("", f"/bin/sh -c {shlex.quote(body)}")
-        else:
-            around = self._around_job(lease, body)
-        return f"{export_command(self._link.run, lease, self.task.options.keep_on_disconnect)}; {announcement}{around}"
-
-    def _recorded(self, result: Result, is_module: bool) -> Result:
-        """Take the root's announcement out of the output again."""
-        if self._recording is None:
-            return result
-        rc, stdout, stderr = result
-        said = _bytes(stdout)
-        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", said)
-        if not announced:
-            return result
-        cookie = parse_cookie(announced[1].decode())
-        if is_module:
-            self._recording.root = Recorded(cookie.root, cookie.ppid)
-        rest = said[: announced.start()] + said[announced.end() :]
-        return (
-            rc,
-            rest.decode("utf-8", "surrogateescape") if isinstance(stdout, str) else rest,
-            stderr,
-        )
-
     # The lease.
 
     @property
     def _guarded(self) -> bool:
         return self.task.options.track != "none"
-
-    @property
-    def _supervises(self) -> bool:
-        # A supervisor ends all that is below it: with kill_children false that is not what the user wants.
-        options = self.task.options
-        return self._guarded and options.supervise and options.children
 
     def _request_or_warning(self, command: Command) -> LeaseRequest | None:
         """Return the request for the lease; None where the connection does not tell how it could be made anew, and the user was warned."""

@@ -17,7 +17,8 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import _OF_ANOTHER_LEASE, ConnectionGuard
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import CommandLines, without_other_marks
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import ConnectionGuard
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
@@ -101,7 +102,7 @@ def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     ],
 )
 def test_an_environment_that_was_taken_from_facts_brings_no_mark_of_another_lease(words, left):
-    assert _OF_ANOTHER_LEASE.sub("", words) == left
+    assert without_other_marks(words) == left
 
 
 def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
@@ -111,7 +112,8 @@ def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
     guard._task = GuardedTask("web1", "a task", options, ("python3",), True)
     guard._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
     guard._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
-    guard._inside_become, guard._module_next, guard._recording, guard._supervised_lease, guard._carriers = None, False, None, "", set()
+    guard._lines = CommandLines(guard._connection, "0" * 16, lambda: guard.task)
+    guard._inside_become, guard._module_next = None, False
     guard._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
     text = "echo 'x'\n" * 9000
     assert guard.exec_command(text) == (0, text.encode(), b"")

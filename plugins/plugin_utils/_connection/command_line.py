@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the treekill.remote authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command lines of a guarded connection: cookie, supervisor, and the announcement of a root that is recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import secrets
+import shlex
+import typing as t
+
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    export_command,
+    parse_cookie,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
+    Supervision,
+    append_program,
+    is_python,
+)
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
+
+#: Core says bytes. There are plugins that return text (lxd, incus), and core takes it.
+Result = tuple[int, "bytes | str", "bytes | str"]
+
+#: Name on the host of core's own starter of asynchronous jobs.
+_ASYNC_WRAPPER = "async_wrapper.py"
+
+#: Others name the path as well, to make it executable for example; this one goes on with the job's
+#: id.
+_STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
+
+#: What a poll says of its job. Whatever the job itself has said is in strings, with its quotation
+#: marks escaped.
+_JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
+
+#: What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of
+#: the task that gathered the facts.
+_OTHER_MARKS = re.compile(
+    r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
+)
+
+#: Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted
+#: once more.
+MAX_WORD_BYTES, MAX_INNER_BYTES = 120 * 1024, 80 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """What the host told of the root of a command: its own pid and that of its parent."""
+
+    remote_pid: int
+    remote_ppid: int
+
+
+@dataclasses.dataclass
+class Recording:
+    """What is recorded while an action runs."""
+
+    #: Whether the action runs command lines of its own, and not a module: then each that may become
+    #: somebody is one to be recorded and supervised.
+    commands: bool
+    #: The root of the last one.
+    root: Recorded | None = None
+
+
+class CommandLines:
+    """What is put around the commands of one connection, and taken out of their output again."""
+
+    def __init__(
+        self, connection: ConnectionBase, run: str, task: t.Callable[[], GuardedTask]
+    ) -> None:
+        """`task` returns the task that the next command is for."""
+        self._connection = connection
+        self._run = run
+        self._task = task
+        self.recording: Recording | None = None
+        self._supervised_lease = ""
+        self._before_stdin = b""
+        self._carriers: set[str] = set()
+
+    @property
+    def supervises(self) -> bool:
+        """Whether commands get a supervisor."""
+        # A supervisor ends all that is below it: with kill_children false that is not what the user wants.
+        options = self._task().options
+        return options.track != "none" and options.supervise and options.children
+
+    @property
+    def records_commands(self) -> bool:
+        """Whether command lines of the action itself are recorded."""
+        return self.recording is not None and self.recording.commands
+
+    def add_program(self, in_path: str, out_path: str) -> str:
+        """Append the supervisor's program to a module on its way to the host; its interpreter, empty where nothing was appended."""
+        name = os.path.basename(out_path)
+        if not self.supervises or not (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER):
+            return ""
+        interpreter = append_program(in_path)
+        if interpreter:
+            self._carriers.add(out_path)
+        return interpreter
+
+    def with_program(self, in_data: bytes) -> bytes:
+        """The standard input of a supervised module, with the supervisor's program before it."""
+        before, self._before_stdin = self._before_stdin, b""
+        return before + in_data
+
+    def around_module(self, command: str, env_string: str, interpreter: str, cmd: str) -> str:
+        """A supervisor around the command of a module; `cmd` is the module's path."""
+        if not self.supervises:
+            return command
+        self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
+        supervision = self.supervision(self._supervised_lease)
+        if not is_python(interpreter):
+            return supervision.around_words(env_string, command)
+        if not cmd.strip():
+            words, self._before_stdin = supervision.before_stdin()
+            return f"{command} {words}"
+        # How a path is quoted differs from version to version, if it has to be.
+        before, path, after = command.rpartition(shlex.quote(cmd))
+        if cmd in self._carriers and path:
+            return f"{before}{supervision.before_file()} {path}{after}"
+        return supervision.around_words(env_string, command)
+
+    def supervision(self, lease: str) -> Supervision:
+        """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
+        retries = (
+            self._connection.get_option("reconnection_retries")
+            if "reconnection_retries" in self._connection._options
+            else 0
+        )
+        # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
+        session = is_ssh(self._connection) and self._connection.become is not None
+        return Supervision(self._run, lease, self._task(), again=bool(retries), session=session)
+
+    def _around_job(self, lease: str, body: str) -> str:
+        """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
+        for path in self._carriers:
+            if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
+                # As in `_STARTS_JOB`, of this very file.
+                start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
+                if start:
+                    words = self.supervision(lease).before_file(detaches=True)
+                    return f"{body[: start.start()]} {words}{body[start.start() :]}"
+        return body
+
+    def lease_of(self, cmd: str) -> str:
+        """The lease that a supervised command names already, or a new one."""
+        return (
+            self._supervised_lease
+            if self._supervised_lease and f"lease={self._supervised_lease}" in cmd
+            else secrets.token_hex(4)
+        )
+
+    def with_cookie(self, lease: str, body: str, sudoable: bool) -> str:
+        """Return the body of a command with the cookie, and what else guards it."""
+        # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
+        announcement = 'echo "TREEKILL=$TREEKILL"; ' if self.recording else ""
+        if self.recording and self.recording.commands and sudoable and self.supervises:
+            around = self.supervision(lease).around_words("", f"/bin/sh -c {shlex.quote(body)}")
+        else:
+            around = self._around_job(lease, body)
+        return f"{export_command(self._run, lease, self._task().options.keep_on_disconnect)}; {announcement}{around}"
+
+    def recorded(self, result: Result, is_module: bool) -> Result:
+        """Take the root's announcement out of the output again."""
+        if self.recording is None:
+            return result
+        rc, stdout, stderr = result
+        said = _bytes(stdout)
+        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", said)
+        if not announced:
+            return result
+        cookie = parse_cookie(announced[1].decode())
+        if is_module:
+            self.recording.root = Recorded(cookie.root, cookie.ppid)
+        rest = said[: announced.start()] + said[announced.end() :]
+        return (
+            rc,
+            rest.decode("utf-8", "surrogateescape") if isinstance(stdout, str) else rest,
+            stderr,
+        )
+
+
+def fits(line: str, most: int) -> bool:
+    """Whether a command line has at most so many bytes."""
+    return len(line.encode("utf-8", "surrogateescape")) <= most
+
+
+def without_other_marks(env_string: str) -> str:
+    """The environment of a module without the marks of another lease."""
+    return _OTHER_MARKS.sub("", env_string)
+
+
+def started_job(cmd: str) -> str:
+    """The id of the asynchronous job that a command line starts; empty if it starts none."""
+    job = _STARTS_JOB.search(cmd)
+    return job[1] if job else ""
+
+
+def job_has_ended(result: Result) -> bool:
+    """Whether the result of a poll says that its job has ended."""
+    return bool(_JOB_HAS_ENDED.search(_bytes(result[1])))
+
+
+def _bytes(output: bytes | str) -> bytes:
+    return output.encode("utf-8", "surrogateescape") if isinstance(output, str) else output
