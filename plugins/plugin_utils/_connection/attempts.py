@@ -60,6 +60,6 @@ class Attempts:
 
     def had_no_session(self, error: BaseException) -> bool:
         """Whether no attempt for a command that failed with this error had a session: nothing was started."""
-        told = [] if _CENSORED in str(error) else [had_no_session(error)]
-        failures = [*self._failures, *told]
+        last = [] if _CENSORED in str(error) else [had_no_session(error)]
+        failures = [*self._failures, *last]
         return bool(failures) and all(failures)

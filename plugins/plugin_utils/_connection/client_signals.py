@@ -50,21 +50,21 @@ def signals_held(
 
     def timed_out(number: int, frame: types.FrameType | None) -> None:
         give_up()
-        if callable(cores_alarm):
-            cores_alarm(number, frame)
+        if callable(core_alarm):
+            core_alarm(number, frame)
 
-    before, cores_alarm = (
+    before, core_alarm = (
         signal.signal(signal.SIGTERM, terminated),
         signal.getsignal(signal.SIGALRM),
     )
-    if callable(cores_alarm):
+    if callable(core_alarm):
         signal.signal(signal.SIGALRM, timed_out)
     try:
         with out_of_terminal_reach(connection, main):
             yield
     finally:
-        if callable(cores_alarm):
-            signal.signal(signal.SIGALRM, cores_alarm)
+        if callable(core_alarm):
+            signal.signal(signal.SIGALRM, core_alarm)
         signal.signal(signal.SIGTERM, before)
 
 
@@ -81,18 +81,22 @@ def out_of_terminal_reach(connection: ConnectionBase, main: int) -> t.Iterator[N
     if os.getppid() != main or os.getpgid(main) != os.getpgrp():
         yield
         return
-    leaves = _has_master(connection)
-    deaf = _do_nothing if runs_here(connection) else signal.SIG_IGN
-    numbers = (signal.SIGINT, signal.SIGHUP, *((signal.SIGTTIN, signal.SIGTTOU) if leaves else ()))
-    before = {number: signal.signal(number, deaf) for number in numbers}
+    leaves_group = _has_master(connection)
+    handler_of_signals = _ignore if runs_here(connection) else signal.SIG_IGN
+    numbers = (
+        signal.SIGINT,
+        signal.SIGHUP,
+        *((signal.SIGTTIN, signal.SIGTTOU) if leaves_group else ()),
+    )
+    before = {number: signal.signal(number, handler_of_signals) for number in numbers}
     group = os.getpgrp()
-    if leaves:
+    if leaves_group:
         os.setpgid(0, 0)
     try:
         yield
     finally:
-        if leaves:
-            _return_to(group)
+        if leaves_group:
+            _rejoin(group)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -108,12 +112,12 @@ def _has_master(connection: ConnectionBase) -> bool:
     )
 
 
-def _return_to(group: int) -> None:
+def _rejoin(group: int) -> None:
     try:
         os.setpgid(0, group)
     except OSError:
         pass  # that group has been killed in the meantime, and this worker is an orphan that the guardian will end
 
 
-def _do_nothing(number: int, frame: object) -> None:
+def _ignore(number: int, frame: object) -> None:
     """A handler that keeps a signal from ending this process, and is not inherited by what it executes."""

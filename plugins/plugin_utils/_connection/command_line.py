@@ -44,7 +44,7 @@ _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
 
 #: What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of
 #: the task that gathered the facts.
-_OTHER_MARKS = re.compile(
+_MARKS_OF_OTHER_LEASE = re.compile(
     r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
 )
 
@@ -54,7 +54,7 @@ MAX_WORD_BYTES, MAX_INNER_BYTES = 120 * 1024, 80 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class Recorded:
+class RemoteRoot:
     """What the host told of the root of a command: its own pid and that of its parent."""
 
     remote_pid: int
@@ -69,7 +69,7 @@ class Recording:
     #: somebody is one to be recorded and supervised.
     commands: bool
     #: The root of the last one.
-    root: Recorded | None = None
+    root: RemoteRoot | None = None
 
 
 class CommandLines:
@@ -85,7 +85,7 @@ class CommandLines:
         self.recording: Recording | None = None
         self._supervised_lease = ""
         self._before_stdin = b""
-        self._carriers: set[str] = set()
+        self._program_carriers: set[str] = set()
 
     @property
     def supervises(self) -> bool:
@@ -106,7 +106,7 @@ class CommandLines:
             return ""
         interpreter = append_program(in_path)
         if interpreter:
-            self._carriers.add(out_path)
+            self._program_carriers.add(out_path)
         return interpreter
 
     def with_program(self, in_data: bytes) -> bytes:
@@ -127,7 +127,7 @@ class CommandLines:
             return f"{command} {words}"
         # How a path is quoted differs from version to version, if it has to be.
         before, path, after = command.rpartition(shlex.quote(cmd))
-        if cmd in self._carriers and path:
+        if cmd in self._program_carriers and path:
             return f"{before}{supervision.before_file()} {path}{after}"
         return supervision.around_words(env_string, command)
 
@@ -144,7 +144,7 @@ class CommandLines:
 
     def _around_job(self, lease: str, body: str) -> str:
         """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
-        for path in self._carriers:
+        for path in self._program_carriers:
             if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
                 # As in `_STARTS_JOB`, of this very file.
                 start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
@@ -171,19 +171,19 @@ class CommandLines:
             around = self._around_job(lease, body)
         return f"{export_command(self._run, lease, self._task().options.keep_on_disconnect)}; {announcement}{around}"
 
-    def recorded(self, result: Result, is_module: bool) -> Result:
+    def take_announcement(self, result: Result, is_module: bool) -> Result:
         """Take the root's announcement out of the output again."""
         if self.recording is None:
             return result
         rc, stdout, stderr = result
-        said = _bytes(stdout)
-        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", said)
+        output = _bytes(stdout)
+        announced = re.search(rb"TREEKILL=([0-9a-f/]+)\r?\n", output)
         if not announced:
             return result
         cookie = parse_cookie(announced[1].decode())
         if is_module:
-            self.recording.root = Recorded(cookie.root, cookie.ppid)
-        rest = said[: announced.start()] + said[announced.end() :]
+            self.recording.root = RemoteRoot(cookie.root, cookie.ppid)
+        rest = output[: announced.start()] + output[announced.end() :]
         return (
             rc,
             rest.decode("utf-8", "surrogateescape") if isinstance(stdout, str) else rest,
@@ -198,7 +198,7 @@ def fits(line: str, most: int) -> bool:
 
 def without_other_marks(env_string: str) -> str:
     """The environment of a module without the marks of another lease."""
-    return _OTHER_MARKS.sub("", env_string)
+    return _MARKS_OF_OTHER_LEASE.sub("", env_string)
 
 
 def started_job(cmd: str) -> str:

@@ -29,17 +29,17 @@ if t.TYPE_CHECKING:
 
 #: Modules of the plugins that start clients by the method below, and by no other. What another
 #: plugin does is not known.
-_SSH = (
+_SSH_PLUGINS = (
     "ansible.plugins.connection.ssh",
     "ansible_collections.treekill.remote.plugins.connection.ssh",
 )
 
 #: Of core's ssh plugin: starts a client, and waits for it.
-_START = "_bare_run"
+_START_CLIENT = "_bare_run"
 
 #: Of our paramiko_ssh: called right before a command is sent. Transfers are leases of another kind,
 #: and pass by.
-_SEND = "before_command"
+_BEFORE_COMMAND = "before_command"
 
 
 class Departure:
@@ -50,13 +50,13 @@ class Departure:
         self._link = link
         self._lease = ""
         self._clients = 0
-        self._program: str | None = None
-        self._start: t.Callable[..., t.Any] | None = None
-        if hasattr(connection, _SEND):
-            vars(connection)[_SEND] = self._sending
-        elif type(connection).__module__ in _SSH and hasattr(connection, _START):
-            self._start = getattr(connection, _START)
-            vars(connection)[_START] = self._starting
+        self._client_path: str | None = None
+        self._start_client: t.Callable[..., t.Any] | None = None
+        if hasattr(connection, _BEFORE_COMMAND):
+            vars(connection)[_BEFORE_COMMAND] = self._note_sending
+        elif type(connection).__module__ in _SSH_PLUGINS and hasattr(connection, _START_CLIENT):
+            self._start_client = getattr(connection, _START_CLIENT)
+            vars(connection)[_START_CLIENT] = self._note_start
 
     def added_to(self, command: Command) -> Command:
         """Return the command with what the guardian has to know of its departure."""
@@ -64,7 +64,7 @@ class Departure:
         if not self._link.announced:
             return command
         return dataclasses.replace(
-            command, notes=_SEND in vars(self._connection), client=self._client()
+            command, notes=_BEFORE_COMMAND in vars(self._connection), client=self._ssh_client()
         )
 
     @contextlib.contextmanager
@@ -78,29 +78,29 @@ class Departure:
         finally:
             self._lease = ""
 
-    def _client(self) -> str:
+    def _ssh_client(self) -> str:
         """The path of the ssh client; empty where it is not known when there is a second one."""
-        if self._program is None:
-            self._program = (
+        if self._client_path is None:
+            self._client_path = (
                 ""
-                if self._start is None
+                if self._start_client is None
                 else shutil.which(str(self._connection.get_option("ssh_executable"))) or ""
             )
-        return self._program
+        return self._client_path
 
-    def _sending(self) -> None:
+    def _note_sending(self) -> None:
         if self._lease:
             self._link.page.note_beginning(self._lease)
             self._check_gate()
 
-    def _starting(self, *args: t.Any, **more: t.Any) -> t.Any:
+    def _note_start(self, *args: t.Any, **more: t.Any) -> t.Any:
         if self._lease:
             self._clients += 1
             if self._clients > 1:
                 # The first one has failed, and may have started the command.
                 self._link.page.note_beginning(self._lease)
             self._check_gate()
-        return t.cast("t.Callable[..., t.Any]", self._start)(*args, **more)
+        return t.cast("t.Callable[..., t.Any]", self._start_client)(*args, **more)
 
     def _check_gate(self) -> None:
         if self._link.page.gate_closed:

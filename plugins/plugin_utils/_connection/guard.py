@@ -102,20 +102,20 @@ def guard_connection(
     """
     present: ConnectionGuard | None = getattr(connection, _ATTRIBUTE, None)
     if present is None:
-        reason = _why_not(connection)
+        reason = _refusal(connection)
         if reason:
             if isinstance(task, GuardedTask) and task.options.track != "none":
                 link.unguarded(task.host, connection._load_name, reason)
             return None
         present = ConnectionGuard(connection, link, task)
         setattr(connection, _ATTRIBUTE, present)
-    present.hold_for(task)
+    present.guard_for(task)
     if connection.become is not None:
         present.wrap_become(connection.become)
     return present
 
 
-def _why_not(connection: ConnectionBase) -> str:
+def _refusal(connection: ConnectionBase) -> str:
     """Why a cookie can't be set there, in words; empty where it can."""
     if not is_supported(Feature.EVERYTHING):
         return f"this ansible-core has no {', '.join(missing()[Feature.EVERYTHING])}"
@@ -145,8 +145,8 @@ class ConnectionGuard:
         self._module_next = False
         #: The lease of the asynchronous job that this worker polls.
         self._job = ""
-        self._reach_of: tuple[t.Any, ...] = ()
-        self._reach_text = ""
+        self._spec_sources: tuple[t.Any, ...] = ()
+        self._spec_text = ""
         self._lines = CommandLines(connection, link.run, lambda: self.task)
         self._departure = Departure(connection, link)
         self._attempts = Attempts(connection)
@@ -173,7 +173,7 @@ class ConnectionGuard:
             self._task = self._task()
         return self._task
 
-    def hold_for(self, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
+    def guard_for(self, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
         """Guard what comes next for another task."""
         self._task = task
 
@@ -227,10 +227,10 @@ class ConnectionGuard:
         """The connection's own; a module takes the program of its supervisor along."""
         interpreter = self._lines.add_program(in_path, out_path)
         if interpreter:
-            self._learn(interpreter)
-        return self._transferred(self._put_file, in_path, out_path, more)
+            self._learn_interpreter(interpreter)
+        return self._move_under_lease(self._put_file, in_path, out_path, more)
 
-    def _learn(self, interpreter: str) -> None:
+    def _learn_interpreter(self, interpreter: str) -> None:
         """Remember what core runs the module with: the kill pass finds it there as well, whatever the variable says that it was made of."""
         python = python_of(interpreter)
         if python:
@@ -238,7 +238,7 @@ class ConnectionGuard:
 
     def fetch_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
         """The connection's own."""
-        return self._transferred(self._fetch_file, in_path, out_path, more)
+        return self._move_under_lease(self._fetch_file, in_path, out_path, more)
 
     def build_module_command(
         self,
@@ -252,7 +252,7 @@ class ConnectionGuard:
         self._module_next = True
         env_string = without_other_marks(env_string)
         interpreter = (shebang or "").removeprefix("#!")
-        self._learn(interpreter)
+        self._learn_interpreter(interpreter)
         command = str(
             self._build_module_command(env_string, shebang, cmd, arg_path=arg_path, **more)
         ).strip()
@@ -299,10 +299,12 @@ class ConnectionGuard:
         )
         request = self._request_or_warning(self._departure.added_to(command))
         if request is None or not self._link.take(request):
-            return self._lines.recorded(
+            return self._lines.take_announcement(
                 self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module
             )
-        result = self._lines.recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
+        result = self._lines.take_announcement(
+            self._run_under_lease(lease, cmd, in_data, sudoable, more), is_module
+        )
         if self._job and job_has_ended(result):
             # Not when this worker ends: core terminates one that is slow to, and what the job left behind would be taken for a tree in flight.
             self._link.done(self._job)
@@ -320,7 +322,7 @@ class ConnectionGuard:
         )
         return False
 
-    def _transferred(
+    def _move_under_lease(
         self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]
     ) -> t.Any:
         """Move a file, under a lease.
@@ -347,7 +349,7 @@ class ConnectionGuard:
         finally:
             self._link.done(lease)
 
-    def _held(
+    def _run_under_lease(
         self,
         lease: str,
         cmd: str,
@@ -367,7 +369,7 @@ class ConnectionGuard:
             raise
         if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
             # The client died of a signal: the command has not returned, whatever the client's status says.
-            self._break(lease, lost=True)
+            self._break_lease(lease, lost=True)
         elif self.task.asynchronous and started_job(cmd):
             # The lease stays open, and the next client of this worker is that of another command.
             self._link.page.note_beginning(lease)
@@ -381,12 +383,12 @@ class ConnectionGuard:
         return result
 
     def _give_up(self, lease: str, lost: bool, error: BaseException) -> None:
-        tried = self._break(lease, lost)
+        tried = self._break_lease(lease, lost)
         if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
             # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
             display.warning(f"treekill.remote: {in_one_line(tried)}")
 
-    def _break(self, lease: str, lost: bool) -> ReportedLease | None:
+    def _break_lease(self, lease: str, lost: bool) -> ReportedLease | None:
         """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
         return self._link.broken(
             lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_MARGIN_SECONDS
@@ -402,14 +404,14 @@ class ConnectionGuard:
         """Return the request for the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
         try:
             return request_for_command(
-                self._link.run, self.task, self._connection, command, self._reach()
+                self._link.run, self.task, self._connection, command, self._connection_spec()
             )
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"there is no telling how to reach it again: {type(error).__name__}: {error}"
             self._link.unguarded(self.task.host, self._connection._load_name, reason)
             return None
 
-    def _reach(self) -> str:
+    def _connection_spec(self) -> str:
         """How to reach the host again, as JSON. Made anew only when core has set options: for each task, host and loop item it makes new objects."""
         connection, become = self._connection, self._connection.become
         made_of = (
@@ -419,14 +421,14 @@ class ConnectionGuard:
             become._options if become else None,
             connection._play_context,
         )
-        if len(self._reach_of) != len(made_of) or any(
-            mine is not now for mine, now in zip(self._reach_of, made_of, strict=True)
+        if len(self._spec_sources) != len(made_of) or any(
+            mine is not now for mine, now in zip(self._spec_sources, made_of, strict=True)
         ):
-            self._reach_of = made_of
-            self._reach_text = to_json(ConnectionSpec.from_connection(connection).to_message())
-        return self._reach_text
+            self._spec_sources = made_of
+            self._spec_text = to_json(ConnectionSpec.from_connection(connection).to_message())
+        return self._spec_text
 
     def _signals_held(self, lease: str) -> contextlib.AbstractContextManager[None]:
         return signals_held(
-            self._connection, self._link.main.pid, lambda: self._break(lease, lost=False)
+            self._connection, self._link.main.pid, lambda: self._break_lease(lease, lost=False)
         )
