@@ -9,7 +9,6 @@ This file is private to the collection treekill.remote.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import dataclasses
 import multiprocessing.util
@@ -18,9 +17,7 @@ import secrets
 import select
 import signal
 import socket
-import sys
 import threading
-import time
 import typing as t
 
 from ansible.utils.display import Display
@@ -47,31 +44,30 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
     FrontProgram,
     LeaveRequest,
     MainProcess,
-    ReportRequest,
     request_frame,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
-    AfterKillProgress,
-    KillProgress,
     RunReport,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
     KILLED,
     LOST,
     InFlight,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import Recap, screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import (
     end_without_guardian,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import launcher
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import (
-    GuardianSilent,
-    ReportWait,
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.final_report import (
+    FinalReport,
+    print_line,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.process_end import (
+    at_exit,
+    die_as_signalled,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import (
     RunSignals,
     StopWaiting,
@@ -97,10 +93,6 @@ _REPLY_SECONDS = 5.0
 #: The same at the end of a run that nothing has interrupted, where the guardian has not answered a
 #: worker before.
 _LATE_REPLY_SECONDS = 1.0
-
-#: Seconds that the main process waits beyond the grace: for connections, and for passes that find
-#: more than they expected.
-_REPORT_MARGIN_SECONDS = 15.0
 
 display = Display()
 
@@ -167,7 +159,7 @@ class GuardedRun:
                 "treekill.remote: this run is in a thread of its program, where Python allows no signal handlers. A signal ends nothing by itself;"
                 " tasks in flight are ended when their workers or the whole program end."
             )
-        _at_exit(self._end_with_process)
+        at_exit(self._end_with_process)
 
     def _meet_guardian(self) -> None:
         path = process.ensure(
@@ -258,7 +250,7 @@ class GuardedRun:
         if self._guardian is not None:
             self._guardian.close()
             self._guardian = None
-        _at_exit(None)
+        at_exit(None)
         if kind is Fork.STRANGER:
             if self._reports_signals:
                 signal.set_wakeup_fd(-1)
@@ -312,7 +304,7 @@ class GuardedRun:
         self._conclude()
         # What other plugins do at exit may take long: from here on a signal does what it does without us.
         self._signals.uninstall(at_exit=True)
-        self._die_as_signalled()
+        die_as_signalled(self._signals.fatal)
 
     def finish(self) -> None:
         """The run is over and its process goes on: wait for the report and show it, and leave the process as it was before."""
@@ -332,7 +324,7 @@ class GuardedRun:
         if self._signals.fatal:
             # What the signal has raised unwinds the program, which ends as if the signal had ended it.
             # Unless it goes on to another run.
-            _at_exit(self._die_as_signalled)
+            at_exit(lambda: die_as_signalled(self._signals.fatal))
 
     def _close_pipes(self) -> None:
         for descriptor in (*dataclasses.astuple(self._pipes), self._held_end, self._wake_end):
@@ -359,13 +351,13 @@ class GuardedRun:
             endpoint.remove(path)  # It is gone already.
 
     def _conclude(self) -> None:
-        _at_exit(None)
+        at_exit(None)
         try:
             with self._signals.as_orders():
                 self._show_report()
         except StopWaiting:
             gone = self._guardian is None or _has_hung_up(self._guardian)
-            self._say(
+            print_line(
                 f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}."
             )
         finally:
@@ -398,6 +390,14 @@ class GuardedRun:
             report, self.interrupted, screen_of(display), tasks=tasks, lost=self._has_lost_guardian
         ).show(display)
 
+    def _await_report(self) -> RunReport:
+        patience = (
+            _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
+        )
+        path = os.environ[endpoint.ENVIRONMENT]
+        final = FinalReport(path, patience, self._signals, self._after is not None)
+        return final.receive(self.options.wait)
+
     def _leave_workers(self) -> None:
         """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
 
@@ -405,121 +405,6 @@ class GuardedRun:
         """
         if self.interrupted and self._workers is not None:
             self._workers.kill()
-
-    def _await_report(self) -> RunReport:
-        """The guardian's report: whole, or as far as it is there when the wait is over.
-
-        Raises:
-            OSError, FrameError, WrongPeer: there is none to be had.
-        """
-        path = os.environ[endpoint.ENVIRONMENT]
-        patience = (
-            _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
-        )
-        channel = Channel(endpoint.connect(path, timeout=patience))
-        channel.send(request_frame(ReportRequest(self.options.wait)))
-        report_wait = ReportWait(channel, path, self._say)
-        # A run that nothing has interrupted is not held up.
-        answer = report_wait.next_answer(
-            until=None if self.interrupted else time.monotonic() + patience
-        )
-        if answer is None:
-            raise TimeoutError("timed out")
-        if isinstance(answer, RunReport):
-            return answer
-        self._say(
-            f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s. {self._signals.effects}"
-        )
-        return self._await_orders(channel, report_wait, answer)
-
-    def _await_orders(
-        self, channel: Channel, report_wait: ReportWait, first: KillProgress
-    ) -> RunReport:
-        """Return the report. It is asked for as it is when the wait is over, which it is not while one host after the other gets done."""
-        # What is run after the kill waits for the last courier.
-        deadline = (
-            time.monotonic()
-            + first.grace
-            + _REPORT_MARGIN_SECONDS
-            + (PATIENCE if self._after is not None else 0.0)
-        )
-        progress, in_hand = Progress(), first.in_hand
-        answer: RunReport | KillProgress = first
-        try:
-            while isinstance(answer, KillProgress):
-                if answer.after_kill is None:
-                    progress.take(answer)
-                    if answer.in_hand < in_hand:
-                        in_hand, deadline = (
-                            answer.in_hand,
-                            max(deadline, time.monotonic() + _REPORT_MARGIN_SECONDS),
-                        )
-                else:
-                    progress.clear()
-                    deadline = self._announce_after(answer.after_kill)
-                answer = self._next(channel, report_wait, progress, deadline)
-        finally:
-            progress.clear()
-        return answer
-
-    def _announce_after(self, after: AfterKillProgress) -> float:
-        """The moment when it is over at the latest. From here on a Ctrl-C is passed on to it, and the next one ends the wait."""
-        self._signals.allow_one_more()
-        self._say(
-            f"after_kill: {', '.join(after.files)} runs on {len(after.hosts)} hosts, for {after.timeout:g} s at most. Ctrl-C: interrupt it. Again: do not wait."
-        )
-        return time.monotonic() + after.seconds
-
-    @staticmethod
-    def _next(
-        channel: Channel, report_wait: ReportWait, progress: Progress, deadline: float
-    ) -> RunReport | KillProgress:
-        answer = report_wait.next_answer(progress.tick, deadline)
-        if answer is None:
-            channel.send(request_frame(ReportRequest(wait=False)))
-            while not isinstance(answer, RunReport):
-                answer = report_wait.next_answer(progress.tick)
-        return answer
-
-    @staticmethod
-    def _say(text: str) -> None:
-        # To stderr: what a stdout callback writes (json, yaml) stays as it is.
-        say(display, [(f"treekill: {text}", None)])
-
-    def _die_as_signalled(self) -> None:
-        """TERM and HUP end a process by themselves, and its parent sees which: 143 and 129 to a shell. INT is core's to report, as exit status 99."""
-        number = self._signals.fatal
-        if number:
-            # What else is to be done at exit (temporary files) is done first, since nothing is done after.
-            atexit._run_exitfuncs()
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):
-                    # Whoever read it may be gone: that must not change by what this process dies.
-                    stream.flush()
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-
-class _Exit:
-    """Of this process: what is called when it ends."""
-
-    call: t.Callable[[], None] | None = None
-    registered = False
-
-
-def _at_exit(call: t.Callable[[], None] | None) -> None:
-    """Call this, and nothing else of ours, when the process ends."""
-    _Exit.call = call
-    if not _Exit.registered:
-        # One for all runs of this process: what is unregistered keeps its place in the interpreter's list.
-        _Exit.registered = True
-        atexit.register(_exit)
-
-
-def _exit() -> None:
-    call, _Exit.call = _Exit.call, None
-    if call is not None:
-        call()
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
