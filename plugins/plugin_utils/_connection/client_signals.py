@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A worker's signals while a command or a transfer of its is out: whatever would end the client, the tree is ended first.
+"""Signals to a worker and its client while a command or a transfer is running.
 
-This file is private to the collection treekill.remote.
+A signal that would end the client ends the tree first.
 
-Before ansible-core 2.19 Ctrl-C at the terminal reaches a client as well as the main process. From 2.19 on workers have sessions of their own. Before,
-the worker and its client are in the terminal's foreground process group, and a client with a pty that dies hangs up half the tree before anybody can
-look at it.
+Since ansible-core 2.19 workers have sessions of their own. In earlier versions, the worker and its
+client are in the terminal's foreground process group, and Ctrl-C reaches both. When a client with a
+pty dies, its host hangs up half of the tree before the tree can be searched.
 """
 
 from __future__ import annotations
@@ -31,18 +31,21 @@ if t.TYPE_CHECKING:
 def signals_held(
     connection: ConnectionBase, main: int, give_up: t.Callable[[], object]
 ) -> t.Iterator[None]:
-    """While the block runs, keep the client of `connection` alive through what would end it before the tree.
+    """Keep the client of `connection` alive in this block until its tree has ended.
 
-    TERM is how core ends its workers when the run is over, and a client whose worker is gone goes too. ALRM is how core learns that the task's
-    `timeout` is over; what its handler raises does not come out of a connection plugin that waits for its client whatever happens (docker's).
-    So `give_up` ends the tree first, through the guardian. `main` is the pid of the run's main process.
+    `give_up` ends the tree through the guardian. `main` is the pid of the run's main process.
+
+    - Core sends TERM to its workers when the run is over. A client ends with its worker.
+    - Core sets ALRM for the task's `timeout`. Its handler raises an exception, which docker's
+      plugin does not pass on: that plugin waits for its client in any case.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def terminated(number: int, dummy: object) -> None:
-        # Core terminates a worker that does not end more than once; the second time must not find its handler, which takes the client along.
+        # Core sends TERM repeatedly to a worker that does not end. The second signal must not reach
+        # core's handler, which ends the client as well.
         signal.signal(number, signal.SIG_IGN)
         give_up()
         signal.signal(number, signal.SIG_DFL)
@@ -70,13 +73,17 @@ def signals_held(
 
 @contextlib.contextmanager
 def out_of_terminal_reach(connection: ConnectionBase, main: int) -> t.Iterator[None]:
-    """While the block runs, what `connection` starts outlives an INT or HUP that the terminal sends to the group of the process `main`.
+    """Protect what `connection` starts in this block from the terminal's INT and HUP.
 
-    - Ignored signals stay ignored in a client that is started in the block. That is enough for ssh by itself, but a client of a ControlMaster
-      installs handlers whether they were ignored or not (OpenSSH, mux.c).
-    - So where there is a master already, this process leaves the terminal's process group for the time. Not otherwise: a client that makes a
-      new connection may have to ask at the terminal for a host key or a passphrase, which only the foreground group can.
-    - A local command must inherit none of that. There the handlers do nothing, and are reset in whatever is executed.
+    The terminal sends them to the process group of `main`.
+
+    - A client that is started in the block inherits ignored signals. This suffices for ssh alone. A
+      client of a ControlMaster installs handlers even for ignored signals (OpenSSH, mux.c).
+    - If there is a master already, this process therefore leaves the terminal's process group
+      during the block. Without a master it stays: the client of a new connection may ask at the
+      terminal for a host key or a passphrase, which only the foreground group can.
+    - A local command must not inherit ignored signals. Its worker installs handlers that do
+      nothing: a program that is executed starts without them.
     """
     if os.getppid() != main or os.getpgid(main) != os.getpgrp():
         yield
@@ -102,7 +109,10 @@ def out_of_terminal_reach(connection: ConnectionBase, main: int) -> t.Iterator[N
 
 
 def _has_master(connection: ConnectionBase) -> bool:
-    """Whether the ssh plugin has found or made a ControlMaster, at the path that it has chosen itself: one that the user gave is not known to it."""
+    """Whether there is a ControlMaster at the path that the ssh plugin has chosen.
+
+    The plugin does not know the path if the user has set it.
+    """
     path, directory = (
         getattr(connection, "control_path", None),
         getattr(connection, "control_path_dir", None),
@@ -116,8 +126,11 @@ def _rejoin(group: int) -> None:
     try:
         os.setpgid(0, group)
     except OSError:
-        pass  # that group has been killed in the meantime, and this worker is an orphan that the guardian will end
+        pass  # the group has been killed, and the guardian ends this orphaned worker
 
 
 def _ignore(number: int, frame: object) -> None:
-    """A handler that keeps a signal from ending this process, and is not inherited by what it executes."""
+    """Do nothing: the signal does not end this process.
+
+    A program that this process executes does not inherit the handler.
+    """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command lines of a guarded connection: cookie, supervisor, and the announcement of a root that is recorded."""
+"""The command lines of a guarded connection: cookie, supervisor, and the announcement of a root."""
 
 from __future__ import annotations
 
@@ -28,34 +28,35 @@ if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
-#: Core says bytes. There are plugins that return text (lxd, incus), and core takes it.
+#: Core's type is bytes. Some plugins return text (lxd, incus), and core accepts it.
 Result = tuple[int, "bytes | str", "bytes | str"]
 
-#: Name on the host of core's own starter of asynchronous jobs.
+#: Name on the host of core's program that starts asynchronous jobs.
 _ASYNC_WRAPPER = "async_wrapper.py"
 
-#: Others name the path as well, to make it executable for example; this one goes on with the job's
-#: id.
+#: The command that starts a job, with the job's id after the path. Other commands name the path as
+#: well, for example to make it executable.
 _STARTS_JOB = re.compile(rf"{re.escape(_ASYNC_WRAPPER)}\S* (j[0-9]+) ")
 
-#: What a poll says of its job. Whatever the job itself has said is in strings, with its quotation
-#: marks escaped.
+#: The output of a poll whose job has ended. The output of the job itself is in strings there, with
+#: escaped quotation marks.
 _JOB_HAS_ENDED = re.compile(rb'"finished": ?(?:1|true)\b')
 
-#: What a play has from ansible_facts.env and gives to a later task by `environment`: the marks of
-#: the task that gathered the facts.
+#: The marks of the task that gathered facts. A play may pass them from ansible_facts.env to a later
+#: task by `environment`.
 _MARKS_OF_OTHER_LEASE = re.compile(
-    r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
+    r"\bTREEKILL(?:=[0-9a-f]{16}/[0-9a-f]{8}/[0-9]+/[0-9]+"
+    r"|_KEEP=1|_SOCKET=(?:'[^']*'|\S*))(?:\s+|$)"
 )
 
-#: Bytes. The kernel takes 128 KiB in one word of a command line. What goes inside become is quoted
-#: once more.
+#: The limit of a command line, and of one inside become, which is quoted once more. The kernel
+#: accepts 128 KiB in one word.
 MAX_WORD_BYTES, MAX_INNER_BYTES = 120 * 1024, 80 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteRoot:
-    """What the host told of the root of a command: its own pid and that of its parent."""
+    """The pid of a command's root on its host, and the pid of the root's parent."""
 
     remote_pid: int
     remote_ppid: int
@@ -63,17 +64,17 @@ class RemoteRoot:
 
 @dataclasses.dataclass
 class Recording:
-    """What is recorded while an action runs."""
+    """The root that is recorded while an action runs."""
 
-    #: Whether the action runs command lines of its own, and not a module: then each that may become
-    #: somebody is one to be recorded and supervised.
+    #: Whether the action runs command lines of its own, and not a module. Each of them that may use
+    #: become is then recorded and supervised.
     commands: bool
-    #: The root of the last one.
+    #: The root of the last module or command line.
     root: RemoteRoot | None = None
 
 
 class CommandLines:
-    """What is put around the commands of one connection, and taken out of their output again."""
+    """The guard in the text of commands: it is put around them, and removed from their output."""
 
     def __init__(
         self, connection: ConnectionBase, run: str, task: t.Callable[[], GuardedTask]
@@ -90,17 +91,21 @@ class CommandLines:
     @property
     def supervises(self) -> bool:
         """Whether commands get a supervisor."""
-        # A supervisor ends all that is below it: with kill_children false that is not what the user wants.
+        # A supervisor ends its descendants. With kill_children false the user wants them to live.
         options = self._task().options
         return options.track != "none" and options.supervise and options.children
 
     @property
     def records_commands(self) -> bool:
-        """Whether command lines of the action itself are recorded."""
+        """Whether command lines of an action are recorded."""
         return self.recording is not None and self.recording.commands
 
     def add_program(self, in_path: str, out_path: str) -> str:
-        """Append the supervisor's program to a module on its way to the host; its interpreter, empty where nothing was appended."""
+        """Append the supervisor's program to a module before its transfer to the host.
+
+        Returns:
+            The module's interpreter; empty if nothing was appended.
+        """
         name = os.path.basename(out_path)
         if not self.supervises or not (name.startswith("AnsiballZ_") or name == _ASYNC_WRAPPER):
             return ""
@@ -110,12 +115,15 @@ class CommandLines:
         return interpreter
 
     def with_program(self, in_data: bytes) -> bytes:
-        """The standard input of a supervised module, with the supervisor's program before it."""
+        """Return the standard input of a supervised module, after the supervisor's program."""
         before, self._before_stdin = self._before_stdin, b""
         return before + in_data
 
     def around_module(self, command: str, env_string: str, interpreter: str, cmd: str) -> str:
-        """A supervisor around the command of a module; `cmd` is the module's path."""
+        """Return the command of a module with a supervisor around it.
+
+        `cmd` is the path of the module. It is empty for a module on standard input.
+        """
         if not self.supervises:
             return command
         self._supervised_lease, self._before_stdin = secrets.token_hex(4), b""
@@ -125,28 +133,35 @@ class CommandLines:
         if not cmd.strip():
             words, self._before_stdin = supervision.before_stdin()
             return f"{command} {words}"
-        # How a path is quoted differs from version to version, if it has to be.
+        # Versions of core quote a path differently, if it needs quotes.
         before, path, after = command.rpartition(shlex.quote(cmd))
         if cmd in self._program_carriers and path:
             return f"{before}{supervision.before_file()} {path}{after}"
         return supervision.around_words(env_string, command)
 
     def supervision(self, lease: str) -> Supervision:
-        """The supervisor of a command; `reconnection_retries` is what the ssh plugin calls its own second tries."""
+        """Return the supervisor of a command.
+
+        The ssh plugin repeats a command up to `reconnection_retries` times.
+        """
         retries = (
             self._connection.get_option("reconnection_retries")
             if "reconnection_retries" in self._connection._options
             else 0
         )
-        # Below other connections the nearest ssh server may be the one that the user of this controller is logged in by.
+        # With other connections the nearest ssh server may be the one through which the user has
+        # logged in to this controller.
         session = is_ssh(self._connection) and self._connection.become is not None
         return Supervision(self._run, lease, self._task(), again=bool(retries), session=session)
 
     def _around_job(self, lease: str, body: str) -> str:
-        """A supervisor around what starts an asynchronous job. Core builds that command without its shell plugin."""
+        """Return the command that starts an asynchronous job with a supervisor around the job.
+
+        Core builds this command without its shell plugin.
+        """
         for path in self._program_carriers:
             if os.path.basename(path) == _ASYNC_WRAPPER and path in body:
-                # As in `_STARTS_JOB`, of this very file.
+                # As `_STARTS_JOB`, for this path only.
                 start = re.search(rf" {re.escape(path)} j[0-9]+ ", body)
                 if start:
                     words = self.supervision(lease).before_file(detaches=True)
@@ -154,7 +169,7 @@ class CommandLines:
         return body
 
     def lease_of(self, cmd: str) -> str:
-        """The lease that a supervised command names already, or a new one."""
+        """Return the lease that a supervised command names; otherwise a new lease."""
         return (
             self._supervised_lease
             if self._supervised_lease and f"lease={self._supervised_lease}" in cmd
@@ -162,17 +177,21 @@ class CommandLines:
         )
 
     def with_cookie(self, lease: str, body: str, sudoable: bool) -> str:
-        """Return the body of a command with the cookie, and what else guards it."""
-        # An assignment before the command (TREEKILL=... command) breaks the compound commands that Ansible sends.
+        """Return the body of a command with cookie, announcement and supervisor, as far as needed.
+
+        The cookie is exported: an assignment before the command (TREEKILL=... command) breaks the
+        compound commands that Ansible sends.
+        """
         announcement = 'echo "TREEKILL=$TREEKILL"; ' if self.recording else ""
         if self.recording and self.recording.commands and sudoable and self.supervises:
             around = self.supervision(lease).around_words("", f"/bin/sh -c {shlex.quote(body)}")
         else:
             around = self._around_job(lease, body)
-        return f"{export_command(self._run, lease, self._task().options.keep_on_disconnect)}; {announcement}{around}"
+        export = export_command(self._run, lease, self._task().options.keep_on_disconnect)
+        return f"{export}; {announcement}{around}"
 
     def take_announcement(self, result: Result, is_module: bool) -> Result:
-        """Take the root's announcement out of the output again."""
+        """Remove the root's announcement from the output, and record the root of a module."""
         if self.recording is None:
             return result
         rc, stdout, stderr = result
@@ -192,23 +211,23 @@ class CommandLines:
 
 
 def fits(line: str, most: int) -> bool:
-    """Whether a command line has at most so many bytes."""
+    """Whether a command line has at most `most` bytes."""
     return len(line.encode("utf-8", "surrogateescape")) <= most
 
 
 def without_other_marks(env_string: str) -> str:
-    """The environment of a module without the marks of another lease."""
+    """Return the environment of a module without the marks of another lease."""
     return _MARKS_OF_OTHER_LEASE.sub("", env_string)
 
 
 def started_job(cmd: str) -> str:
-    """The id of the asynchronous job that a command line starts; empty if it starts none."""
+    """Return the id of the asynchronous job that a command line starts; empty if there is none."""
     job = _STARTS_JOB.search(cmd)
     return job[1] if job else ""
 
 
 def job_has_ended(result: Result) -> bool:
-    """Whether the result of a poll says that its job has ended."""
+    """Whether a poll reports that its job has ended."""
     return bool(_JOB_HAS_ENDED.search(_bytes(result[1])))
 
 

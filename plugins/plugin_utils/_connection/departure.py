@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The moment at which a command leaves its worker: noted for the guardian, and nothing leaves when the run was interrupted.
+"""The moment at which a worker sends a command: it is noted for the guardian.
 
-This file is private to the collection treekill.remote.
+A guardian that stops a worker reads the note: without one, the command has not begun. After an
+interruption no command is sent. A stopped worker continues for a moment after the attempt of its
+kill order, and finds the gate closed.
 
-A guardian that stops a worker can tell by the note whether the command can have begun. A worker that was stopped before goes
-on for a moment when its kill order has been tried: it finds the gate closed. In this order: the worker notes, then looks at
-the gate; the guardian closes the gate, stops the worker, then looks for the note.
+The order matters. The worker writes the note, then reads the gate. The guardian closes the gate,
+stops the worker, then reads the note.
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ if t.TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 
-#: Modules of the plugins that start clients by the method below, and by no other. What another
-#: plugin does is not known.
+#: Modules of the plugins that start clients by `_START_CLIENT` and in no other way. How other
+#: plugins start clients is unknown.
 _SSH_PLUGINS = (
     "ansible.plugins.connection.ssh",
     "ansible_collections.treekill.remote.plugins.connection.ssh",
 )
 
-#: Of core's ssh plugin: starts a client, and waits for it.
+#: Method of core's ssh plugin that starts a client and waits for it.
 _START_CLIENT = "_bare_run"
 
-#: Of our paramiko_ssh: called right before a command is sent. Transfers are leases of another kind,
-#: and pass by.
+#: Method that the paramiko_ssh of this collection calls right before it sends a command. It does
+#: not call it for transfers, which have leases of another kind.
 _BEFORE_COMMAND = "before_command"
 
 
 class Departure:
-    """Watches one connection object, whose commands go out one after the other."""
+    """The commands that leave through one connection object, one after the other."""
 
     def __init__(self, connection: ConnectionBase, link: GuardianClient) -> None:
         self._connection = connection
@@ -59,7 +60,7 @@ class Departure:
             vars(connection)[_START_CLIENT] = self._note_start
 
     def added_to(self, command: Command) -> Command:
-        """Return the command with what the guardian has to know of its departure."""
+        """Return the command with what the guardian needs to know of its departure."""
         # Without a callback, each worker has a page of its own.
         if not self._link.announced:
             return command
@@ -69,9 +70,9 @@ class Departure:
 
     @contextlib.contextmanager
     def noted(self, lease: str) -> t.Iterator[None]:
-        """While the block runs, the command of this lease goes out."""
+        """Note in this block that the command of this lease is sent."""
         self._lease, self._clients = lease, 0
-        # Of any plugin, the command has not gone out yet.
+        # With any plugin, the command has not been sent yet.
         self._check_gate()
         try:
             yield
@@ -79,7 +80,7 @@ class Departure:
             self._lease = ""
 
     def _ssh_client(self) -> str:
-        """The path of the ssh client; empty where it is not known when there is a second one."""
+        """Return the path of the ssh client; empty where a second client would not be noticed."""
         if self._client_path is None:
             self._client_path = (
                 ""
@@ -97,7 +98,7 @@ class Departure:
         if self._lease:
             self._clients += 1
             if self._clients > 1:
-                # The first one has failed, and may have started the command.
+                # The first client has failed, and may have started the command.
                 self._link.page.note_beginning(self._lease)
             self._check_gate()
         return t.cast("t.Callable[..., t.Any]", self._start_client)(*args, **more)

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guard of a connection object: every command that goes out through it holds a lease and carries its cookie.
+"""The guard of a connection object: each command through it holds a lease and carries a cookie.
 
-This file is private to the collection treekill.remote.
-
-It is put on the object, not on a class: the builtin shell action loads the command action anew and runs that one, so what a
-subclass of an action overrides is not reached, but all of them share the connection.
+The guard wraps methods of the object, not of its class or of an action. The builtin shell action
+loads and runs the command action, so the methods of a subclass would not be called. All these
+actions share the connection.
 """
 
 from __future__ import annotations
@@ -78,10 +77,10 @@ _ATTRIBUTE = "_treekill_guard"
 
 display = Display()
 
-#: In place of the lease of a command that goes out without one.
+#: Stands for the lease of a command that is too long to be sent with one.
 _TOO_LONG = "too long"
 
-#: How long a kill order may take beyond the grace before the worker that waits for it goes on.
+#: A worker waits for a kill order for the grace and this long.
 _ORDER_MARGIN_SECONDS = 15.0
 
 
@@ -90,15 +89,16 @@ def guard_connection(
     link: GuardianClient,
     task: GuardedTask | t.Callable[[], GuardedTask],
 ) -> ConnectionGuard | None:
-    """Guard `connection` for `task`; where it has a guard, change the task of that.
+    """Guard `connection` for `task`. A guard that it has already gets the new task.
 
     Args:
-        connection: with all its options set.
-        link: to the guardian.
-        task: itself; or what tells it, for an action that is not expected to send anything.
+        connection: all its options are set.
+        link: the connection to the guardian.
+        task: the task; or a function that returns it, for an action that should send nothing.
 
     Returns:
-        The guard; None where there is no POSIX shell at the other end, and nothing is wrapped: the user is warned of it, once for a host.
+        The guard; None if there is no POSIX shell at the other end. Then nothing is wrapped, and
+        the user is warned once for each host.
     """
     present: ConnectionGuard | None = getattr(connection, _ATTRIBUTE, None)
     if present is None:
@@ -116,21 +116,19 @@ def guard_connection(
 
 
 def _refusal(connection: ConnectionBase) -> str:
-    """Why a cookie can't be set there, in words; empty where it can."""
+    """Return the reason, for the user, why a cookie can't be set; empty if it can."""
     if not is_supported(Feature.EVERYTHING):
         return f"this ansible-core has no {', '.join(missing()[Feature.EVERYTHING])}"
     if is_for_devices(connection):
-        return (
-            "it is a persistent one, as those to network devices are, with no POSIX shell behind it"
-        )
+        return "it is persistent, as connections to network devices are, and has no POSIX shell"
     if has_ways_of_its_own(connection):
-        return "it is one of mitogen, which runs modules by a way of its own"
+        return "it is a connection of mitogen, which runs modules in its own way"
     family = getattr(getattr(connection, "_shell", None), "SHELL_FAMILY", None)
     return "" if family == "sh" else f"its shell is no POSIX shell (family {family})"
 
 
 class ConnectionGuard:
-    """Stands between an action and its connection."""
+    """The wrapped methods of one connection, between an action and the plugin."""
 
     def __init__(
         self,
@@ -174,15 +172,17 @@ class ConnectionGuard:
         return self._task
 
     def guard_for(self, task: GuardedTask | t.Callable[[], GuardedTask]) -> None:
-        """Guard what comes next for another task."""
+        """Guard the next commands for another task."""
         self._task = task
 
     @contextlib.contextmanager
     def recording(self, commands: bool) -> t.Iterator[Recording]:
-        """Within it, each root says its pid on standard output, where it is taken out again.
+        """Record the root of each command in this block.
+
+        The root announces its pid on standard output. The announcement is removed there.
 
         Args:
-            commands: see `Recording`.
+            commands: as the field of `Recording`.
         """
         self._lines.recording = Recording(commands)
         try:
@@ -190,16 +190,16 @@ class ConnectionGuard:
         finally:
             self._lines.recording = None
 
-    # What is wrapped. Parameters that a later core adds are passed on.
+    # The wrapped methods. They pass on parameters that a later core adds.
 
     def set_become_plugin(self, plugin: BecomeBase | None) -> None:
-        """Set the become plugin, and put the cookie behind it."""
+        """Set the become plugin, and wrap it."""
         self._set_become_plugin(t.cast("BecomeBase", plugin))
         if plugin is not None:
             self.wrap_become(plugin)
 
     def wrap_become(self, become: BecomeBase) -> None:
-        """Set the cookie inside become: sudo drops the environment that it is called with."""
+        """Set the cookie inside become: sudo drops the environment of its caller."""
         if _ATTRIBUTE in vars(become) or not is_supported(Feature.BECOME):
             return
         build: t.Callable[..., t.Any] = become.build_become_command
@@ -208,8 +208,8 @@ class ConnectionGuard:
             if not cmd or not self._guarded:
                 return str(build(cmd, shell, **more))
             self._inside_become = self._lines.lease_of(cmd)
-            # Core builds this for commands that may become somebody, and for no other.
-            # Behind become there may be another shell, which reads it first: that of `sudo -i` or of `su -`.
+            # Core builds this only for commands that may use become. Inside become another shell
+            # may read the line first: the shell of `sudo -i` or of `su -`.
             inside = carried(
                 self._lines.with_cookie(self._inside_become, cmd, sudoable=True),
                 getattr(shell, "executable", None) or "/bin/sh",
@@ -224,20 +224,23 @@ class ConnectionGuard:
         vars(become)["build_become_command"] = build_become_command
 
     def put_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
-        """The connection's own; a module takes the program of its supervisor along."""
+        """Put a file on the host under a lease; a module gets its supervisor's program appended."""
         interpreter = self._lines.add_program(in_path, out_path)
         if interpreter:
             self._learn_interpreter(interpreter)
         return self._move_under_lease(self._put_file, in_path, out_path, more)
 
     def _learn_interpreter(self, interpreter: str) -> None:
-        """Remember what core runs the module with: the kill pass finds it there as well, whatever the variable says that it was made of."""
+        """Record the interpreter with which core runs the module.
+
+        The kill pass uses it as well, whatever the variable contains from which core made it.
+        """
         python = python_of(interpreter)
         if python:
             self._task = self.task.with_interpreter(python)
 
     def fetch_file(self, in_path: str, out_path: str, **more: t.Any) -> t.Any:
-        """The connection's own."""
+        """Fetch a file from the host under a lease."""
         return self._move_under_lease(self._fetch_file, in_path, out_path, more)
 
     def build_module_command(
@@ -248,7 +251,7 @@ class ConnectionGuard:
         arg_path: str | None = None,
         **more: t.Any,
     ) -> str:
-        """The shell's own, with a supervisor around the module."""
+        """Build the command of a module as the shell plugin does, with a supervisor around it."""
         self._module_next = True
         env_string = without_other_marks(env_string)
         interpreter = (shebang or "").removeprefix("#!")
@@ -261,11 +264,11 @@ class ConnectionGuard:
     def exec_command(
         self, cmd: str, in_data: bytes | None = None, sudoable: bool = True, **more: t.Any
     ) -> Result:
-        """The connection's own, under a lease.
+        """Run a command through the connection, under a lease.
 
         Raises:
             Interrupted: the run was interrupted; nothing was sent.
-            Whatever the connection raises.
+            Exception: as the method of the connection.
         """
         if not self._guarded:
             return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
@@ -283,7 +286,8 @@ class ConnectionGuard:
             if not self._fits(line, MAX_WORD_BYTES):
                 return self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
             cmd = line
-        # What comes between the building of a module's command and its execution prepares its files, and never asks for become.
+        # Between the building of a module's command and its execution, core prepares files by
+        # commands that never use become.
         is_module = sudoable and (self._module_next or self._lines.records_commands)
         self._module_next = self._module_next and not sudoable
         supervised = f"lease={lease}" in cmd
@@ -306,30 +310,34 @@ class ConnectionGuard:
             self._run_under_lease(lease, cmd, in_data, sudoable, more), is_module
         )
         if self._job and job_has_ended(result):
-            # Not when this worker ends: core terminates one that is slow to, and what the job left behind would be taken for a tree in flight.
+            # Not at the end of this worker: core terminates a slow worker, and remaining processes
+            # of the job would look like a tree in flight.
             self._link.done(self._job)
             self._job = ""
         return result
 
     def _fits(self, line: str, most: int) -> bool:
-        """Whether the system takes a command line with what guards it. One that is too long goes out as core has made it, and the user is told."""
+        """Whether the system accepts a command line with its guard.
+
+        A longer command line is sent as core has made it, and the user is warned.
+        """
         if fits(line, most):
             return True
         self._link.unguarded(
             self.task.host,
             self._connection._load_name,
-            "with what guards it, a command line would be longer than the system takes",
+            "with its guard, a command line would be longer than the system accepts",
         )
         return False
 
     def _move_under_lease(
         self, move: t.Callable[..., t.Any], in_path: str, out_path: str, more: t.Mapping[str, t.Any]
     ) -> t.Any:
-        """Move a file, under a lease.
+        """Transfer a file under a lease.
 
         Raises:
-            Interrupted: the run was interrupted; nothing was moved.
-            Whatever the connection raises.
+            Interrupted: the run was interrupted; nothing was transferred.
+            Exception: as the method of the connection.
         """
         if not self._guarded or self._connection.transport == "local":
             return move(in_path, out_path, **more)
@@ -342,7 +350,7 @@ class ConnectionGuard:
             with self._signals_held(lease), transferring(lease):
                 return move(in_path, out_path, **more)
         except BaseException as error:
-            # After an error like any other the client has ended. After the task's timeout it goes on.
+            # After an Exception the client has ended. After the task's timeout it is still running.
             if not isinstance(error, Exception):
                 self._give_up(lease, lost=False, error=error)
             raise
@@ -368,10 +376,10 @@ class ConnectionGuard:
                 self._give_up(lease, lost=isinstance(error, AnsibleConnectionFailure), error=error)
             raise
         if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
-            # The client died of a signal: the command has not returned, whatever the client's status says.
+            # A signal ended the client: the command may be running, whatever the client's status.
             self._break_lease(lease, lost=True)
         elif self.task.asynchronous and started_job(cmd):
-            # The lease stays open, and the next client of this worker is that of another command.
+            # The lease stays open. The next client of this worker belongs to another command.
             self._link.page.note_beginning(lease)
             if self.task.detaches:
                 self._link.detach(lease)
@@ -385,11 +393,16 @@ class ConnectionGuard:
     def _give_up(self, lease: str, lost: bool, error: BaseException) -> None:
         tried = self._break_lease(lease, lost)
         if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
-            # The task's timeout, for which core has no word but that it is over. From core 2.19 on a warning is part of the result.
+            # Core's message on the task's timeout gives no detail. Since core 2.19 a warning is
+            # part of the result.
             display.warning(f"treekill.remote: {in_one_line(tried)}")
 
     def _break_lease(self, lease: str, lost: bool) -> ReportedLease | None:
-        """Give the tree up; what came of it. What follows in the play (rescue, always) comes after its end, but for a lost host nobody waits."""
+        """Give the tree up, and return the outcome.
+
+        The play continues (rescue, always) after the tree has ended. There is no wait for a host
+        whose connection is lost.
+        """
         return self._link.broken(
             lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_MARGIN_SECONDS
         )
@@ -401,18 +414,25 @@ class ConnectionGuard:
         return self.task.options.track != "none"
 
     def _request_or_warning(self, command: Command) -> LeaseRequest | None:
-        """Return the request for the lease; None where the connection does not tell how it could be made anew, and the user was warned."""
+        """Return the request for the lease.
+
+        None if it is unknown how to make the connection again; the user is then warned.
+        """
         try:
             return request_for_command(
                 self._link.run, self.task, self._connection, command, self._connection_spec()
             )
         except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
-            reason = f"there is no telling how to reach it again: {type(error).__name__}: {error}"
+            reason = f"it is unknown how to make it again: {type(error).__name__}: {error}"
             self._link.unguarded(self.task.host, self._connection._load_name, reason)
             return None
 
     def _connection_spec(self) -> str:
-        """How to reach the host again, as JSON. Made anew only when core has set options: for each task, host and loop item it makes new objects."""
+        """Return how to make the connection again, as JSON.
+
+        It is built again only after core has set options. Core makes new objects for each task,
+        host and loop item.
+        """
         connection, become = self._connection, self._connection.become
         made_of = (
             connection._options,

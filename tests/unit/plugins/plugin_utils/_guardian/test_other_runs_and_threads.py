@@ -117,7 +117,7 @@ def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
     guard._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
     text = "echo 'x'\n" * 9000
     assert guard.exec_command(text) == (0, text.encode(), b"")
-    assert told == ["with what guards it, a command line would be longer than the system takes"]
+    assert told == ["with its guard, a command line would be longer than the system accepts"]
 
 
 @pytest.fixture
