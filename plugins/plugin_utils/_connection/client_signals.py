@@ -80,8 +80,8 @@ def out_of_terminal_reach(connection: ConnectionBase, main: int) -> t.Iterator[N
     - A client that is started in the block inherits ignored signals. This suffices for ssh alone. A
       client of a ControlMaster installs handlers even for ignored signals (OpenSSH, mux.c).
     - If there is a master already, this process therefore leaves the terminal's process group
-      during the block. Without a master it stays: the client of a new connection may ask at the
-      terminal for a host key or a passphrase, which only the foreground group can.
+      during the block. Without a master it stays: the client of a new connection may ask for a
+      host key or a passphrase. Only the foreground group can ask at the terminal.
     - A local command must not inherit ignored signals. Its worker installs handlers that do
       nothing: a program that is executed starts without them.
     """

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report at the end of a run: the main process asks for it, and shows how the kill goes on until it is there."""
+"""The report at the end of a run.
+
+The main process asks the guardian for it, and shows the progress of the kill.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait i
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
 
-#: Seconds that the main process waits beyond the grace: for connections, and for passes that find
-#: more than they expected.
+#: The main process waits for the grace and this long: for connections, and for passes that find
+#: more processes than expected.
 _REPORT_MARGIN_SECONDS = 15.0
 
 display = Display()
@@ -43,10 +46,10 @@ class FinalReport:
         """Ask nothing yet.
 
         Args:
-            path: the guardian's socket.
-            patience: seconds to wait for an answer where nothing has interrupted the run.
-            signals: of the run.
-            after_kill: whether something is to be run after the kill.
+            path: the path of the guardian's socket.
+            patience: seconds to wait for an answer if nothing has interrupted the run.
+            signals: the signals of the run.
+            after_kill: whether anything is to run after the kill.
         """
         self._path = path
         self._patience = patience
@@ -54,15 +57,17 @@ class FinalReport:
         self._after_kill = after_kill
 
     def receive(self, wait: bool) -> RunReport:
-        """The guardian's report: whole, or as far as it is there when the wait is over.
+        """Return the guardian's report, which is incomplete if the wait has ended early.
+
+        `wait`: as the option `kill_wait`.
 
         Raises:
-            OSError, FrameError, WrongPeer: there is none to be had.
+            OSError, FrameError, WrongPeer: the guardian gives no report.
         """
         channel = Channel(endpoint.connect(self._path, timeout=self._patience))
         channel.send(request_frame(ReportRequest(wait)))
         report_wait = ReportWait(channel, self._path, print_line)
-        # A run that nothing has interrupted is not held up.
+        # An uninterrupted run must not be held up.
         answer = report_wait.next_answer(
             until=None if self._signals.received else time.monotonic() + self._patience
         )
@@ -71,15 +76,19 @@ class FinalReport:
         if isinstance(answer, RunReport):
             return answer
         print_line(
-            f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s. {self._signals.effects}"
+            f"{answer.in_hand} kill orders are out, with a grace of {answer.grace:g} s."
+            f" {self._signals.effects}"
         )
         return self._await_orders(channel, report_wait, answer)
 
     def _await_orders(
         self, channel: Channel, report_wait: ReportWait, first: KillProgress
     ) -> RunReport:
-        """Return the report. It is asked for as it is when the wait is over, which it is not while one host after the other gets done."""
-        # What is run after the kill waits for the last courier.
+        """Return the report, as it is when the wait ends.
+
+        Each order that is done extends the wait.
+        """
+        # after_kill starts after the last courier.
         deadline = (
             time.monotonic()
             + first.grace
@@ -106,10 +115,14 @@ class FinalReport:
         return answer
 
     def _announce_after(self, after: AfterKillProgress) -> float:
-        """The moment when it is over at the latest. From here on a Ctrl-C is passed on to it, and the next one ends the wait."""
+        """Print that after_kill runs, and return the latest moment of its end.
+
+        The next Ctrl-C is passed on to it. The one after that ends the wait.
+        """
         self._signals.allow_one_more()
         print_line(
-            f"after_kill: {', '.join(after.files)} runs on {len(after.hosts)} hosts, for {after.timeout:g} s at most. Ctrl-C: interrupt it. Again: do not wait."
+            f"after_kill: {', '.join(after.files)} runs on {len(after.hosts)} hosts,"
+            f" for {after.timeout:g} s at most. Ctrl-C: interrupt it. Again: do not wait."
         )
         return time.monotonic() + after.seconds
 
@@ -126,6 +139,8 @@ class FinalReport:
 
 
 def print_line(text: str) -> None:
-    """Show the user a line."""
-    # To stderr: what a stdout callback writes (json, yaml) stays as it is.
+    """Print a line of this collection to stderr.
+
+    The output of a stdout callback (json, yaml) must stay as it is.
+    """
     say(display, [(f"treekill: {text}", None)])

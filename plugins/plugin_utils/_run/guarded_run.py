@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A guarded run, seen from its main process: guardian, signals, and the wait for the report at the end.
-
-This file is private to the collection treekill.remote.
-"""
+"""A guarded run in its main process: its beginning, its guardian, and its end."""
 
 from __future__ import annotations
 
@@ -83,27 +80,31 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers
 
-#: The longest that the signal handler waits for the guardian to have frozen the clients, which
-#: takes it some 5 ms. What core does after the handler has raised kills the workers.
+#: The longest wait of the signal handler for the guardian to freeze the clients, which takes some
+#: 5 ms. After the exception of the handler, core kills the workers.
 _FREEZE_SECONDS = 2.0
 
-#: The longest wait for a guardian that is asked for its report, or left.
+#: The longest wait for an answer when the main process asks for the report, or leaves the guardian.
 _REPLY_SECONDS = 5.0
 
-#: The same at the end of a run that nothing has interrupted, where the guardian has not answered a
-#: worker before.
+#: The longest wait at the end of an uninterrupted run if the guardian has already left a worker
+#: without an answer.
 _LATE_REPLY_SECONDS = 1.0
 
 display = Display()
 
 
 class GuardedRun:
-    """One for each main process, from its first play to its end; in a process that goes on after its plays, one for each of them."""
+    """The run of a main process, from its first play to its end.
+
+    A process that continues after its plays has one for each run.
+    """
 
     def __init__(self, options: KillOptions, records: RecordOptions) -> None:
         self.options = options
         self._main = identify(os.getpid())
-        # All four ends stay open here: a write to the wake pipe must not fail while there is no guardian, or the interpreter prints a traceback.
+        # All four ends stay open here. A write to the wake pipe must not fail while there is no
+        # guardian: the interpreter would print a traceback.
         lifeline, self._held_end = os.pipe()
         wake, self._wake_end = os.pipe()
         self._pipes = RunPipes(lifeline, wake)
@@ -117,24 +118,25 @@ class GuardedRun:
         self._after: AfterPlan | None = None
         self._after_sent: AfterKillPlan | None = None
         self._guardian: socket.socket | None = None
-        #: Which file the guardian's socket was.
+        #: Device and inode of the guardian's socket, to notice that it was replaced.
         self._socket_identity: tuple[int, int] | None = None
         self.in_flight: InFlight | None = None
-        #: Whether an earlier guardian of this run was lost. What it held is not in the report of
-        #: the one that is asked.
+        #: Whether an earlier guardian of this run was lost. The report of the present guardian does
+        #: not contain the leases of the lost one.
         self._has_lost_guardian = False
         self._signals = RunSignals(self._wake_end, self._await_freeze)
         self._workers: OwnWorkers | None = None
-        #: Whether this is a worker that tells the guardian of each signal that it gets.
+        #: Whether this is a worker that reports each of its signals to the guardian.
         self._reports_signals = False
 
     def start(self) -> None:
-        """Start the guardian, and listen for signals.
+        """Start the guardian, and install the signal handlers.
 
         Raises:
-            EndpointError, OSError: there can be no guardian.
+            EndpointError, OSError: no guardian can be started.
         """
-        # First: what another thread of the program forks meanwhile has our pipes as well, and would be taken for a worker.
+        # First: another thread may fork now. The fork inherits these pipes, and would look like a
+        # worker.
         at_fork(self._in_child)
         try:
             self._meet_guardian()
@@ -146,7 +148,8 @@ class GuardedRun:
         for descriptor in (self._wake_end, self._held_end):
             os.set_blocking(descriptor, False)
         announce(self.client)
-        # Later than what is called at the fork itself: there asyncio takes away what was set.
+        # This hook runs later than the hook at the fork itself. There asyncio removes the wakeup
+        # descriptor that was set.
         multiprocessing.util.register_after_fork(self, GuardedRun._report_signals)
         if is_supported(Feature.WORKERS):
             from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import (  # noqa: PLC0415
@@ -156,8 +159,9 @@ class GuardedRun:
             self._workers = OwnWorkers(self._unwind_after_fork)
         if not self._signals.install():
             display.warning(
-                "treekill.remote: this run is in a thread of its program, where Python allows no signal handlers. A signal ends nothing by itself;"
-                " tasks in flight are ended when their workers or the whole program end."
+                "treekill.remote: this run is in a thread of its program, where Python allows no"
+                " signal handlers. A signal alone ends nothing. Tasks in flight are ended when"
+                " their workers or the whole program end."
             )
         at_exit(self._end_with_process)
 
@@ -176,26 +180,27 @@ class GuardedRun:
         Channel(connection).send(request_frame(MainProcess(self._launcher(), self._after_sent)))
         if before is not None:
             with contextlib.suppress(OSError):
-                # That one can't be found any more, but may be there: what comes after the kill is not to be run twice.
+                # The old guardian may still be running, although its socket is gone. Its after_kill
+                # is cancelled, so that it does not run twice.
                 Channel(before).send(request_frame(AfterKillRequest(None)))
             before.close()
 
     def set_after_kill(self, plan: AfterPlan | None) -> None:
-        """Have the guardian know what to run after the kill: nothing with None, as before the first call."""
+        """Set what the guardian runs after the kill; None, as at the beginning, for nothing."""
         self._after = plan
         message = self._after_message()
-        # Said once: a guardian that stands still takes so many messages and no more.
+        # Sent once: the socket of a stopped guardian holds a limited number of messages.
         if self._guardian is not None and message != self._after_sent:
             self._after_sent = message
             with contextlib.suppress(OSError):
-                # It is gone: the next one that is met is told.
+                # The guardian is gone: the next one gets the plan.
                 Channel(self._guardian).send(request_frame(AfterKillRequest(message)))
 
     def _after_message(self) -> AfterKillPlan | None:
         return self._after.as_message() if self._after is not None else None
 
     def _launcher(self) -> FrontProgram | None:
-        """Return the program whose end is the end of the run."""
+        """Return the program whose end ends the run; None if there is none."""
         program = launcher.find(self._main.pid)
         return (
             None
@@ -204,7 +209,10 @@ class GuardedRun:
         )
 
     def keep_alive(self) -> None:
-        """Called now and then while the run goes on: where the guardian has died, or can't be found any more, meet another and warn."""
+        """Start another guardian, and warn, if the guardian has died or its socket is gone.
+
+        Called repeatedly during the run.
+        """
         if self._signals.received:
             return
         warning = self._signals.reinstall()
@@ -221,19 +229,25 @@ class GuardedRun:
         except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:
             self._guardian = None
             display.warning(
-                f"treekill.remote: the guardian of this run is gone, and no other can be had: {error}. Protection is lost."
+                "treekill.remote: the guardian of this run is gone, and no other can be started:"
+                f" {error}. Protection is lost."
             )
         else:
+            end = f"has ended {word}" if word else "was killed"
             display.warning(
-                f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was killed'}; another one has taken over."
+                f"treekill.remote: the guardian of this run {end}; another one has taken over."
                 " Tasks in flight at that moment are not protected."
                 if killed
-                else "treekill.remote: the guardian of this run can't be found any more: its socket was removed. Another one has taken over."
-                " Tasks in flight at that moment are ended with the run, but its recap does not tell of them."
+                else "treekill.remote: the guardian of this run can't be reached: its socket was"
+                " removed. Another one has taken over. Tasks in flight at that moment are ended"
+                " with the run, but its recap does not list them."
             )
 
     def _notice_loss(self, killed: bool) -> bool:
-        """Whether whoever is asked now is not the guardian that was met: it does not know the leases of what is in flight."""
+        """Whether the guardian was lost: `killed`, or its socket was replaced.
+
+        Another guardian does not know the leases of the tasks in flight. The loss is recorded.
+        """
         if (
             not killed
             and endpoint.identity(os.environ[endpoint.ENVIRONMENT]) == self._socket_identity
@@ -245,7 +259,10 @@ class GuardedRun:
         return True
 
     def _in_child(self, kind: Fork) -> None:
-        """In each fork of the main process: its signals are its own business."""
+        """Remove the handlers of the run in a fork of the main process.
+
+        A fork by another plugin, or by a program around the run, leaves the run altogether.
+        """
         self._signals.uninstall()
         if self._guardian is not None:
             self._guardian.close()
@@ -262,31 +279,40 @@ class GuardedRun:
         )
 
     def _report_signals(self) -> None:
-        """In a worker: the interpreter writes the number of each signal there, whatever a handler does then. The guardian reads it."""
+        """Have the interpreter of a worker write the number of each signal for the guardian.
+
+        It does so whatever a handler does.
+        """
         if self._reports_signals:
             signal.set_wakeup_fd(self._held_end, warn_on_full_buffer=False)
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether this is the main process, and not a fork of it that has begun something of its own."""
+        """Whether this process is the main process, and not a fork of it."""
         return os.getpid() == self._main.pid
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal has interrupted it."""
+        """Whether a signal has interrupted the run."""
         return bool(self._signals.received)
 
     def reraise_interrupt(self) -> None:
-        """Called by the main thread where core tells what goes on: after an interruption nothing should, so its exception got lost, and is raised once more.
+        """Raise the exception of the interruption again if it was lost.
 
-        The interpreter drops what a handler raises in a hook: after a fork, in a finalizer. The run would go on, each task would be refused, and a play that
-        ignores errors would end well.
+        The main thread calls this at core's events, of which there should be none after an
+        interruption. The interpreter drops an exception of a handler in a hook: after a fork, in a
+        finalizer. The run would then continue, each task would be refused, and a play that ignores
+        errors would end with status 0.
         """
         if self._signals.received:
             raise unwinding(self._signals.received[0])
 
     def _unwind_after_fork(self) -> None:
-        """The same where a worker has been started: before core sees that it has ended by the signal, and ends the run with another status."""
+        """Raise a lost interruption again, after the fork of a worker.
+
+        Otherwise core sees that the worker has ended by the signal, and ends the run with another
+        status.
+        """
         if threading.current_thread() is threading.main_thread():
             self.reraise_interrupt()
 
@@ -300,14 +326,18 @@ class GuardedRun:
     # The end.
 
     def _end_with_process(self) -> None:
-        """Runs when core has cleaned up, before the interpreter does: wait for the report, show it, and end as the run would have ended."""
+        """Wait for the report, show it, and end the process as core would have ended it.
+
+        Runs after core's clean-up, before the interpreter's.
+        """
         self._conclude()
-        # What other plugins do at exit may take long: from here on a signal does what it does without us.
+        # Other plugins may take long at exit: a signal now has the effect that it has without this
+        # collection.
         self._signals.uninstall(at_exit=True)
         die_as_signalled(self._signals.fatal)
 
     def finish(self) -> None:
-        """The run is over and its process goes on: wait for the report and show it, and leave the process as it was before."""
+        """Wait for the report, show it, and restore the process, which outlives its run."""
         try:
             self._conclude()
         finally:
@@ -322,8 +352,8 @@ class GuardedRun:
                 self._close_pipes()
                 process.let_go(self.client.run)
         if self._signals.fatal:
-            # What the signal has raised unwinds the program, which ends as if the signal had ended it.
-            # Unless it goes on to another run.
+            # The exception of the signal ends the program. At its exit the program dies of the
+            # signal, unless it has begun another run.
             at_exit(lambda: die_as_signalled(self._signals.fatal))
 
     def _close_pipes(self) -> None:
@@ -331,7 +361,10 @@ class GuardedRun:
             os.close(descriptor)
 
     def _leave_guardian(self) -> None:
-        """It may still try hosts that could not be reached, and the next run has another."""
+        """Leave the guardian to itself: it may still try unreachable hosts.
+
+        The next run gets another one.
+        """
         if self._guardian is not None:
             self._guardian.close()
             self._guardian = None
@@ -348,7 +381,7 @@ class GuardedRun:
             channel.receive()
             channel.close()
         except (OSError, FrameError, endpoint.WrongPeer):
-            endpoint.remove(path)  # It is gone already.
+            endpoint.remove(path)  # the guardian is gone already
 
     def _conclude(self) -> None:
         at_exit(None)
@@ -356,10 +389,12 @@ class GuardedRun:
             with self._signals.as_orders():
                 self._show_report()
         except StopWaiting:
-            gone = self._guardian is None or _has_hung_up(self._guardian)
-            print_line(
-                f"not waiting any longer; {'the guardian is gone: what this run has started may be alive' if gone else 'the guardian goes on alone'}."
+            rest = (
+                "the guardian is gone: what this run has started may be alive"
+                if self._guardian is None or _has_hung_up(self._guardian)
+                else "the guardian goes on alone"
             )
+            print_line(f"not waiting any longer; {rest}.")
         finally:
             self._leave_workers()
 
@@ -373,10 +408,11 @@ class GuardedRun:
         except (OSError, FrameError, endpoint.WrongPeer) as error:
             if self.interrupted:
                 display.warning(
-                    f"treekill.remote: no report from the guardian ({error}). What this run has started may be alive: look on its hosts."
+                    f"treekill.remote: no report from the guardian ({error})."
+                    " What this run has started may be alive: look on its hosts."
                 )
             if not isinstance(error, GuardianSilent):
-                # Nobody listens there any more, so nobody else takes it away.
+                # No process listens at the socket, so no other process removes it.
                 endpoint.remove(os.environ[endpoint.ENVIRONMENT])
                 if self.client.records is not None and not self.interrupted:
                     end_without_guardian(self.client.records, self.client.run)
@@ -399,9 +435,9 @@ class GuardedRun:
         return final.receive(self.options.wait)
 
     def _leave_workers(self) -> None:
-        """Core waits at exit for workers. What is left of them after an interruption stands still until its host was tried: it is not waited for.
+        """Kill the remaining workers after an interruption: core waits for them at exit.
 
-        The guardian ends their clients when their time has come.
+        They stay stopped while their host has not been tried. The guardian ends their clients.
         """
         if self.interrupted and self._workers is not None:
             self._workers.kill()

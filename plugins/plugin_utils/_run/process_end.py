@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The end of the main process: what is called at it, and the signal of which the process dies."""
+"""The end of the main process: the function that it calls, and the signal that ends it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ import typing as t
 
 
 class _Exit:
-    """Of this process: what is called when it ends."""
+    """The function that this process calls at its exit."""
 
     call: t.Callable[[], None] | None = None
     registered = False
 
 
 def at_exit(call: t.Callable[[], None] | None) -> None:
-    """Call this, and nothing else of ours, when the process ends."""
+    """Have `call` called at the exit of this process, in place of an earlier function."""
     _Exit.call = call
     if not _Exit.registered:
-        # One for all runs of this process: what is unregistered keeps its place in the interpreter's list.
+        # One for all runs of this process: the interpreter's list keeps the place of an
+        # unregistered function.
         _Exit.registered = True
         atexit.register(_exit)
 
@@ -37,13 +38,16 @@ def _exit() -> None:
 
 
 def die_as_signalled(number: int) -> None:
-    """TERM and HUP end a process by themselves, and its parent sees which: 143 and 129 to a shell. INT is core's to report, as exit status 99."""
+    """End this process by the signal; 0: do nothing.
+
+    The parent sees TERM and HUP: a shell reports 143 and 129. After INT, core exits with status 99.
+    """
     if number:
-        # What else is to be done at exit (temporary files) is done first, since nothing is done after.
+        # Other exit functions (temporary files) run first, since none runs after the signal.
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
-                # Whoever read it may be gone: that must not change by what this process dies.
+                # The reader may be gone, which must not change how this process ends.
                 stream.flush()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

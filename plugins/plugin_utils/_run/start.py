@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The beginning of a guarded run: its options are read, its guardian started, and the connections of its tasks guarded.
-
-This file is private to the collection treekill.remote.
-"""
+"""The beginning of a guarded run: its options, its guardian, and the guard of its tasks."""
 
 from __future__ import annotations
 
@@ -35,17 +32,17 @@ if t.TYPE_CHECKING:
         RecordOptions,
     )
 
-#: The exit status with which core ends when an option is wrong.
+#: Core's exit status for a wrong option.
 _OPTIONS_ERROR = 5
 
 
 def options_or_exit(
     loader: DataLoader | None, basedir: str, display: Display
 ) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
-    """As `options_of_run`.
+    """Return the options as `options_of_run` does.
 
     Raises:
-        SystemExit: an option is not allowed, and the user was told which.
+        SystemExit: a value is not allowed. The error has been shown to the user.
     """
     try:
         return options_of_run(loader, basedir)
@@ -57,12 +54,13 @@ def options_or_exit(
 def options_of_run(
     loader: DataLoader | None, basedir: str
 ) -> tuple[KillOptions, RecordOptions, AfterPlan | None]:
-    """How trees are ended, what is written down, and what is run after the kill, if anything, by a playbook in this directory; empty: the loader's own.
+    """Return the kill options, the record options, and the plan for `after_kill` if there is one.
 
-    Extra variables are asked for here: core hands them to callbacks since 2.20 only.
+    `basedir` is the directory of the playbook; empty means the directory of the loader. Extra
+    variables are read here: core passes them to callbacks only since 2.20.
 
     Raises:
-        AnsibleOptionsError: a value that is not allowed; the text names the option and what is.
+        AnsibleOptionsError: a value is not allowed. The text names the option and allowed values.
     """
     extra = (
         _extra_variables(loader)
@@ -72,7 +70,7 @@ def options_of_run(
     options = resolve(extra)
     after = None
     if loader is not None and is_supported(Feature.AFTER_KILL) and is_supported(Feature.RECAP):
-        from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import (  # noqa: PLC0415  # stands on what was looked at here
+        from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.plan import (  # noqa: PLC0415  # is_supported has checked it
             make_plan,
         )
 
@@ -91,12 +89,15 @@ def _extra_variables(loader: DataLoader) -> dict[str, t.Any]:
 
 
 def _is_template(value: object) -> bool:
-    """Whether the value can be known only where it is used, on a host and in a task."""
+    """Whether the value is known only where it is used, on a host and in a task."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 class _Current:
-    """Of this process: the run that is guarded, and how many runs share it. They do where a program runs plays in several threads."""
+    """The guarded run of this process, and the number of runs that share it.
+
+    A program that runs plays in several threads has such runs.
+    """
 
     run: GuardedRun | None = None
     shared_by = 0
@@ -106,13 +107,17 @@ class _Current:
 def begin(
     options: KillOptions, records: RecordOptions, display: Display, until_exit: bool
 ) -> GuardedRun | None:
-    """Guard the run that starts in this process; None where the user wants none, or none can be had, which the user was told.
+    """Guard the run that starts in this process.
 
     Args:
-        options: how trees are ended.
-        records: what is written down.
-        display: where a warning goes.
-        until_exit: the run ends with its process, and not before the next one begins.
+        options: the kill options.
+        records: the options of report and journal.
+        display: shows a warning.
+        until_exit: whether the run ends with its process, and not before another run begins.
+
+    Returns:
+        The guarded run. None if the user wants no guard, or if no guardian can be started; the user
+        is then warned.
     """
     decline(options.track == "none")
     if options.track == "none":
@@ -128,7 +133,8 @@ def begin(
         run.start()
     except (OSError, EndpointError, WrongPeer) as error:
         display.warning(
-            f"treekill.remote: no guardian can be started: {error}. Nothing is guarded: what an interruption leaves will live on."
+            f"treekill.remote: no guardian can be started: {error}. Nothing is guarded:"
+            " processes that an interruption leaves behind keep running."
         )
         return None
     _Current.run, _Current.shared_by, _Current.until_exit = run, 1, until_exit
@@ -136,7 +142,7 @@ def begin(
     run.in_flight = InFlight(tracks_all)
     use(run.in_flight)
     if tracks_all:
-        from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import (  # noqa: PLC0415  # stands on what was looked at here
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run.patch_actions import (  # noqa: PLC0415  # is_supported has checked it
             track_all,
         )
 
@@ -145,7 +151,7 @@ def begin(
 
 
 def end(run: GuardedRun) -> None:
-    """The run is over, and its process goes on."""
+    """End the guard of a run whose process continues."""
     if _Current.run is not run or not run.is_of_this_process:
         return
     _Current.shared_by -= 1
