@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import multiprocessing.util
 import os
 import secrets
-import select
 import signal
-import socket
 import threading
 import typing as t
 
@@ -32,16 +29,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client i
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
-    Channel,
     FrameError,
-)
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
-    AfterKillPlan,
-    AfterKillRequest,
-    FrontProgram,
-    LeaveRequest,
-    MainProcess,
-    request_frame,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
     RunReport,
@@ -55,11 +43,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import (
     end_without_guardian,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._run import launcher
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.final_report import (
     FinalReport,
     print_line,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.own_guardian import OwnGuardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.process_end import (
     at_exit,
     die_as_signalled,
@@ -79,17 +67,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._run.workers import OwnWorkers
-
-#: The longest wait of the signal handler for the guardian to freeze the clients, which takes some
-#: 5 ms. After the exception of the handler, core kills the workers.
-_FREEZE_SECONDS = 2.0
-
-#: The longest wait for an answer when the main process asks for the report, or leaves the guardian.
-_REPLY_SECONDS = 5.0
-
-#: The longest wait at the end of an uninterrupted run if the guardian has already left a worker
-#: without an answer.
-_LATE_REPLY_SECONDS = 1.0
 
 display = Display()
 
@@ -115,16 +92,12 @@ class GuardedRun:
             pipes=self._pipes,
             records=records,
         )
-        self._after: AfterPlan | None = None
-        self._after_sent: AfterKillPlan | None = None
-        self._guardian: socket.socket | None = None
-        #: Device and inode of the guardian's socket, to notice that it was replaced.
-        self._socket_identity: tuple[int, int] | None = None
+        self._guardian = OwnGuardian(self.client, self._lose_guardian)
         self.in_flight: InFlight | None = None
         #: Whether an earlier guardian of this run was lost. The report of the present guardian does
         #: not contain the leases of the lost one.
         self._has_lost_guardian = False
-        self._signals = RunSignals(self._wake_end, self._await_freeze)
+        self._signals = RunSignals(self._wake_end, self._guardian.await_freeze)
         self._workers: OwnWorkers | None = None
         #: Whether this is a worker that reports each of its signals to the guardian.
         self._reports_signals = False
@@ -139,7 +112,7 @@ class GuardedRun:
         # worker.
         at_fork(self._in_child)
         try:
-            self._meet_guardian()
+            self._guardian.meet()
         except BaseException:
             at_fork(None)
             self._close_pipes()
@@ -165,49 +138,6 @@ class GuardedRun:
             )
         at_exit(self._end_with_process)
 
-    def _meet_guardian(self) -> None:
-        path = process.ensure(
-            self.client.run, self._main, self.client.pipes, self.client.records, self.client.page
-        )
-        os.environ[endpoint.ENVIRONMENT] = path
-        connection = endpoint.connect(path, timeout=5.0)
-        before, self._guardian, self._socket_identity = (
-            self._guardian,
-            connection,
-            endpoint.identity(path),
-        )
-        self._after_sent = self._after_message()
-        Channel(connection).send(request_frame(MainProcess(self._launcher(), self._after_sent)))
-        if before is not None:
-            with contextlib.suppress(OSError):
-                # The old guardian may still be running, although its socket is gone. Its after_kill
-                # is cancelled, so that it does not run twice.
-                Channel(before).send(request_frame(AfterKillRequest(None)))
-            before.close()
-
-    def set_after_kill(self, plan: AfterPlan | None) -> None:
-        """Set what the guardian runs after the kill; None, as at the beginning, for nothing."""
-        self._after = plan
-        message = self._after_message()
-        # Sent once: the socket of a stopped guardian holds a limited number of messages.
-        if self._guardian is not None and message != self._after_sent:
-            self._after_sent = message
-            with contextlib.suppress(OSError):
-                # The guardian is gone: the next one gets the plan.
-                Channel(self._guardian).send(request_frame(AfterKillRequest(message)))
-
-    def _after_message(self) -> AfterKillPlan | None:
-        return self._after.as_message() if self._after is not None else None
-
-    def _launcher(self) -> FrontProgram | None:
-        """Return the program whose end ends the run; None if there is none."""
-        program = launcher.find(self._main.pid)
-        return (
-            None
-            if program is None
-            else FrontProgram(program.name, program.process.pid, program.process.start)
-        )
-
     def keep_alive(self) -> None:
         """Start another guardian, and warn, if the guardian has died or its socket is gone.
 
@@ -218,45 +148,16 @@ class GuardedRun:
         warning = self._signals.reinstall()
         if warning:
             display.warning(warning)
-        if self._guardian is None:
-            return
-        killed = _has_hung_up(self._guardian)
-        if not self._notice_loss(killed):
-            return
-        word = endpoint.word_of_crash(os.environ[endpoint.ENVIRONMENT])
-        try:
-            self._meet_guardian()
-        except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:
-            self._guardian = None
-            display.warning(
-                "treekill.remote: the guardian of this run is gone, and no other can be started:"
-                f" {error}. Protection is lost."
-            )
-        else:
-            end = f"has ended {word}" if word else "was killed"
-            display.warning(
-                f"treekill.remote: the guardian of this run {end}; another one has taken over."
-                " Tasks in flight at that moment are not protected."
-                if killed
-                else "treekill.remote: the guardian of this run can't be reached: its socket was"
-                " removed. Another one has taken over. Tasks in flight at that moment are ended"
-                " with the run, but its recap does not list them."
-            )
+        self._guardian.replace_if_lost()
 
-    def _notice_loss(self, killed: bool) -> bool:
-        """Whether the guardian was lost: `killed`, or its socket was replaced.
+    def set_after_kill(self, plan: AfterPlan | None) -> None:
+        """Set what the guardian runs after the kill; None, as at the beginning, for nothing."""
+        self._guardian.set_after_kill(plan)
 
-        Another guardian does not know the leases of the tasks in flight. The loss is recorded.
-        """
-        if (
-            not killed
-            and endpoint.identity(os.environ[endpoint.ENVIRONMENT]) == self._socket_identity
-        ):
-            return False
+    def _lose_guardian(self, killed: bool) -> None:
         self._has_lost_guardian = True
         if self.in_flight is not None:
             self.in_flight.lose_guardian(KILLED if killed else LOST)
-        return True
 
     def _in_child(self, kind: Fork) -> None:
         """Remove the handlers of the run in a fork of the main process.
@@ -264,9 +165,7 @@ class GuardedRun:
         A fork by another plugin, or by a program around the run, leaves the run altogether.
         """
         self._signals.uninstall()
-        if self._guardian is not None:
-            self._guardian.close()
-            self._guardian = None
+        self._guardian.close()
         at_exit(None)
         if kind is Fork.STRANGER:
             if self._reports_signals:
@@ -316,13 +215,6 @@ class GuardedRun:
         if threading.current_thread() is threading.main_thread():
             self.reraise_interrupt()
 
-    def _await_freeze(self) -> None:
-        if self._guardian is None:
-            return
-        readable = select.poll()
-        readable.register(self._guardian, select.POLLIN)
-        readable.poll(_FREEZE_SECONDS * 1000)
-
     # The end.
 
     def _end_with_process(self) -> None:
@@ -347,7 +239,7 @@ class GuardedRun:
                 self._workers.forget()
             withdraw(self.client)
             try:
-                self._leave_guardian()
+                self._guardian.leave()
             finally:
                 self._close_pipes()
                 process.let_go(self.client.run)
@@ -360,29 +252,6 @@ class GuardedRun:
         for descriptor in (*dataclasses.astuple(self._pipes), self._held_end, self._wake_end):
             os.close(descriptor)
 
-    def _leave_guardian(self) -> None:
-        """Leave the guardian to itself: it may still try unreachable hosts.
-
-        The next run gets another one.
-        """
-        if self._guardian is not None:
-            self._guardian.close()
-            self._guardian = None
-        path = os.environ.pop(endpoint.ENVIRONMENT, None)
-        if path is None:
-            return
-        try:
-            channel = Channel(
-                endpoint.connect(
-                    path, timeout=_LATE_REPLY_SECONDS if self.client.is_late else _REPLY_SECONDS
-                )
-            )
-            channel.send(request_frame(LeaveRequest()))
-            channel.receive()
-            channel.close()
-        except (OSError, FrameError, endpoint.WrongPeer):
-            endpoint.remove(path)  # the guardian is gone already
-
     def _conclude(self) -> None:
         at_exit(None)
         try:
@@ -391,7 +260,7 @@ class GuardedRun:
         except StopWaiting:
             rest = (
                 "the guardian is gone: what this run has started may be alive"
-                if self._guardian is None or _has_hung_up(self._guardian)
+                if self._guardian.is_gone
                 else "the guardian goes on alone"
             )
             print_line(f"not waiting any longer; {rest}.")
@@ -399,8 +268,7 @@ class GuardedRun:
             self._leave_workers()
 
     def _show_report(self) -> None:
-        if self._guardian is not None:
-            self._notice_loss(_has_hung_up(self._guardian))
+        self._guardian.notice_loss()
         if not self.interrupted:
             self.client.page.end_run()
         try:
@@ -427,11 +295,9 @@ class GuardedRun:
         ).show(display)
 
     def _await_report(self) -> RunReport:
-        patience = (
-            _LATE_REPLY_SECONDS if self.client.is_late and not self.interrupted else _REPLY_SECONDS
-        )
+        patience = self._guardian.patience(self.interrupted)
         path = os.environ[endpoint.ENVIRONMENT]
-        final = FinalReport(path, patience, self._signals, self._after is not None)
+        final = FinalReport(path, patience, self._signals, self._guardian.has_after_kill)
         return final.receive(self.options.wait)
 
     def _leave_workers(self) -> None:
@@ -441,9 +307,3 @@ class GuardedRun:
         """
         if self.interrupted and self._workers is not None:
             self._workers.kill()
-
-
-def _has_hung_up(connection: socket.socket) -> bool:
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return any(event & (select.POLLHUP | select.POLLERR) for dummy, event in poll.poll(0))

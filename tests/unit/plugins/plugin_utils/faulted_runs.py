@@ -45,7 +45,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
-from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
+from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run, own_guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import ReportWait
 
 #: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take longer than it has to.
@@ -356,7 +356,7 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
-    guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    guardian_client._PATIENCE = own_guardian._REPLY_SECONDS = own_guardian._LATE_REPLY_SECONDS = PATIENCE
     # Shorter than the wait for the report, as ever.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
