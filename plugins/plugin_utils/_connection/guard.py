@@ -13,15 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import secrets
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.attempts import Attempts
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.client_signals import (
-    signals_held,
-)
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import (
     MAX_INNER_BYTES,
     MAX_WORD_BYTES,
@@ -33,7 +27,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.comman
     started_job,
     without_other_marks,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.held_leases import (
+    HeldLeases,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import (
     in_first_shell,
 )
@@ -45,33 +41,20 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import (
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
     has_ways_of_its_own,
     is_for_devices,
-    runs_here,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
-    ConnectionSpec,
-)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
     Command,
-    request_for_command,
-    request_for_transfer,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.shell_encoding import carried
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
     python_of,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import in_one_line
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
-        ReportedLease,
-    )
 
 _ATTRIBUTE = "_treekill_guard"
 
@@ -79,9 +62,6 @@ display = Display()
 
 #: Stands for the lease of a command that is too long to be sent with one.
 _TOO_LONG = "too long"
-
-#: A worker waits for a kill order for the grace and this long.
-_ORDER_MARGIN_SECONDS = 15.0
 
 
 def guard_connection(
@@ -141,13 +121,8 @@ class ConnectionGuard:
         self._link = link
         self._inside_become: str | None = None
         self._module_next = False
-        #: The lease of the asynchronous job that this worker polls.
-        self._job = ""
-        self._spec_sources: tuple[t.Any, ...] = ()
-        self._spec_text = ""
         self._lines = CommandLines(connection, link.run, lambda: self.task)
-        self._departure = Departure(connection, link)
-        self._attempts = Attempts(connection)
+        self._leases = HeldLeases(connection, link, lambda: self.task)
         self._exec_command: t.Callable[..., Result] = connection.exec_command
         vars(connection)["exec_command"] = self.exec_command
         if is_supported(Feature.BECOME):
@@ -301,19 +276,14 @@ class ConnectionGuard:
             started_job(cmd) if self.task.detaches else "",
             payload=sudoable or supervised,
         )
-        request = self._request_or_warning(self._departure.added_to(command))
-        if request is None or not self._link.take(request):
-            return self._lines.take_announcement(
-                self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module
-            )
-        result = self._lines.take_announcement(
-            self._run_under_lease(lease, cmd, in_data, sudoable, more), is_module
-        )
-        if self._job and job_has_ended(result):
-            # Not at the end of this worker: core terminates a slow worker, and remaining processes
-            # of the job would look like a tree in flight.
-            self._link.done(self._job)
-            self._job = ""
+        run = functools.partial(self._exec_command, cmd, in_data=in_data, sudoable=sudoable, **more)
+        if not self._leases.take(command):
+            return self._lines.take_announcement(run(), is_module)
+        starts_job = self.task.asynchronous and bool(started_job(cmd))
+        result = self._leases.run(lease, run, starts_job)
+        result = self._lines.take_announcement(result, is_module)
+        if self._leases.polls_job and job_has_ended(result):
+            self._leases.end_job()
         return result
 
     def _fits(self, line: str, most: int) -> bool:
@@ -341,114 +311,8 @@ class ConnectionGuard:
         """
         if not self._guarded or self._connection.transport == "local":
             return move(in_path, out_path, **more)
-        lease = secrets.token_hex(4)
-        if not self._link.take(
-            request_for_transfer(self._link.run, lease, self.task.host, self.task.name)
-        ):
-            return move(in_path, out_path, **more)
-        try:
-            with self._signals_held(lease), transferring(lease):
-                return move(in_path, out_path, **more)
-        except BaseException as error:
-            # After an Exception the client has ended. After the task's timeout it is still running.
-            if not isinstance(error, Exception):
-                self._give_up(lease, lost=False, error=error)
-            raise
-        finally:
-            self._link.done(lease)
-
-    def _run_under_lease(
-        self,
-        lease: str,
-        cmd: str,
-        in_data: bytes | None,
-        sudoable: bool,
-        more: t.Mapping[str, t.Any],
-    ) -> Result:
-        self._attempts.begin()
-        try:
-            with self._signals_held(lease), self._departure.noted(lease):
-                result = self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more)
-        except BaseException as error:
-            if self._attempts.had_no_session(error):
-                self._link.done(lease)
-            else:
-                self._give_up(lease, lost=isinstance(error, AnsibleConnectionFailure), error=error)
-            raise
-        if result[0] is not None and result[0] < 0 and not runs_here(self._connection):
-            # A signal ended the client: the command may be running, whatever the client's status.
-            self._break_lease(lease, lost=True)
-        elif self.task.asynchronous and started_job(cmd):
-            # The lease stays open. The next client of this worker belongs to another command.
-            self._link.page.note_beginning(lease)
-            if self.task.detaches:
-                self._link.detach(lease)
-            else:
-                self._job = lease
-                self._link.done_at_exit(lease)
-        else:
-            self._link.done(lease)
-        return result
-
-    def _give_up(self, lease: str, lost: bool, error: BaseException) -> None:
-        tried = self._break_lease(lease, lost)
-        if tried is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
-            # Core's message on the task's timeout gives no detail. Since core 2.19 a warning is
-            # part of the result.
-            display.warning(f"treekill.remote: {in_one_line(tried)}")
-
-    def _break_lease(self, lease: str, lost: bool) -> ReportedLease | None:
-        """Give the tree up, and return the outcome.
-
-        The play continues (rescue, always) after the tree has ended. There is no wait for a host
-        whose connection is lost.
-        """
-        return self._link.broken(
-            lease, lost, wait=0.0 if lost else self.task.options.timeout + _ORDER_MARGIN_SECONDS
-        )
-
-    # The lease.
+        return self._leases.move(functools.partial(move, in_path, out_path, **more))
 
     @property
     def _guarded(self) -> bool:
         return self.task.options.track != "none"
-
-    def _request_or_warning(self, command: Command) -> LeaseRequest | None:
-        """Return the request for the lease.
-
-        None if it is unknown how to make the connection again; the user is then warned.
-        """
-        try:
-            return request_for_command(
-                self._link.run, self.task, self._connection, command, self._connection_spec()
-            )
-        except (AnsibleError, AttributeError, KeyError, TypeError, ValueError) as error:
-            reason = f"it is unknown how to make it again: {type(error).__name__}: {error}"
-            self._link.unguarded(self.task.host, self._connection._load_name, reason)
-            return None
-
-    def _connection_spec(self) -> str:
-        """Return how to make the connection again, as JSON.
-
-        It is built again only after core has set options. Core makes new objects for each task,
-        host and loop item.
-        """
-        connection, become = self._connection, self._connection.become
-        made_of = (
-            connection._options,
-            connection._shell._options,
-            become,
-            become._options if become else None,
-            connection._play_context,
-        )
-        if len(self._spec_sources) != len(made_of) or any(
-            mine is not now for mine, now in zip(self._spec_sources, made_of, strict=True)
-        ):
-            self._spec_sources = made_of
-            self._spec_text = to_json(ConnectionSpec.from_connection(connection).to_message())
-        return self._spec_text
-
-    def _signals_held(self, lease: str) -> contextlib.AbstractContextManager[None]:
-        return signals_held(
-            self._connection, self._link.main.pid, lambda: self._break_lease(lease, lost=False)
-        )
