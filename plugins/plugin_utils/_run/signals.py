@@ -53,6 +53,7 @@ class RunSignals:
         self._warned = False
         #: Number of signals during the wait for the report.
         self._orders = 0
+        #: The number of the last one of them that has an effect. The next one ends the wait.
         self._last_effective_signal = 0
         #: The first signal, in the run or in the wait for its report, that ends a process without a
         #: handler.
@@ -101,7 +102,7 @@ class RunSignals:
         """
         self._wake_end = None
         if threading.current_thread() is not threading.main_thread():
-            return  # handlers that can't be removed here now pass signals on
+            return  # a handler that stays now gives its signal the effect that it had before
         for number, before in self._before.items():
             if signal.getsignal(number) == self.on_signal:
                 signal.signal(
