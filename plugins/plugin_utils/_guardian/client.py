@@ -24,10 +24,17 @@ from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import missing_callback
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions, resolve_records
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import (
+    RecordOptions,
+    resolve_records,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, FrameError, JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    Channel,
+    FrameError,
+    JsonObject,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
     Answer,
     FirstWarning,
@@ -46,8 +53,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, note
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Detached, Done
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import note_without_guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Detached,
+    Done,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import (
+    note_without_guardian,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
@@ -105,13 +117,17 @@ class GuardianClient:
         """
         answer, reason = self._granted(request)
         if answer is not None and not answer.granted and not answer.late:
-            raise Interrupted(f"The run was interrupted ({answer.why}): nothing new is started on any host.")
+            raise Interrupted(
+                f"The run was interrupted ({answer.why}): nothing new is started on any host."
+            )
         if answer is not None and answer.granted:
             return True
         if self.page.gate_closed:
             raise Interrupted("The run was interrupted: nothing new is started on any host.")
         note(Guard.NO_GUARDIAN)
-        self._warn(f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run.")
+        self._warn(
+            f"treekill.remote: no guardian can be had ({reason}). Protection is lost: what this task starts may outlive the run."
+        )
         return False
 
     def _granted(self, request: LeaseRequest) -> tuple[LeaseAnswer | None, str]:
@@ -122,7 +138,9 @@ class GuardianClient:
         deadline = time.monotonic() + _PATIENCE
         for attempt in ("the guardian at hand", "a new one"):
             try:
-                return self._ask(dataclasses.replace(request, deadline=deadline), LeaseAnswer, deadline)[0], "too late"
+                return self._ask(
+                    dataclasses.replace(request, deadline=deadline), LeaseAnswer, deadline
+                )[0], "too late"
             except TimeoutError:
                 # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
                 self._tell(LeaseDone(request.lease))
@@ -195,11 +213,15 @@ class GuardianClient:
         if not mine or self._channel is not None or self.page.gate_closed:
             return
         if not self.is_late:
-            with contextlib.suppress(OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer):
+            with contextlib.suppress(
+                OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer
+            ):
                 self._connected(time.monotonic() + _PATIENCE)
                 self._tell(request)
         if self._channel is None:
-            record = Done(request.lease) if isinstance(request, LeaseDone) else Detached(request.lease)
+            record = (
+                Done(request.lease) if isinstance(request, LeaseDone) else Detached(request.lease)
+            )
             note_without_guardian(self.records or resolve_records(), self.run, record)
 
     def _tell(self, request: Request) -> None:
@@ -214,7 +236,9 @@ class GuardianClient:
                 # The guardian is gone, and with it all that it knew of this lease: there is nobody to tell. The next lease starts another.
                 self._drop()
 
-    def _ask(self, request: Request, kind: type[Answer], deadline: float | None = None) -> tuple[Answer, int]:
+    def _ask(
+        self, request: Request, kind: type[Answer], deadline: float | None = None
+    ) -> tuple[Answer, int]:
         """Send a request, and return its answer and its number. Raises TimeoutError, after which the connection is as good as before."""
         deadline = time.monotonic() + _PATIENCE if deadline is None else deadline
         with self._lock:
@@ -234,14 +258,18 @@ class GuardianClient:
         while True:
             with self._lock:
                 try:
-                    return read_answer(kind, self._next(number, min(deadline, time.monotonic() + _TURN)))
+                    return read_answer(
+                        kind, self._next(number, min(deadline, time.monotonic() + _TURN))
+                    )
                 except TimeoutError:
                     if time.monotonic() >= deadline:
                         self._given_up.add(number)
                         raise
 
     def _send(self, channel: Channel, frame: JsonObject, deadline: float) -> None:
-        channel.socket.settimeout(max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0)
+        channel.socket.settimeout(
+            max(deadline - time.monotonic(), 0.0) if not self.is_late else 0.0
+        )
         try:
             channel.send(frame)
         except (BlockingIOError, TimeoutError) as error:
@@ -281,7 +309,9 @@ class GuardianClient:
         if self._channel is None:
             path = self._find()
             try:
-                self._channel = Channel(endpoint.connect(path, max(deadline - time.monotonic(), 0.01)))
+                self._channel = Channel(
+                    endpoint.connect(path, max(deadline - time.monotonic(), 0.01))
+                )
             except (BlockingIOError, TimeoutError) as error:
                 self._note_late()
                 raise TimeoutError("it takes no more connections") from error
@@ -294,7 +324,9 @@ class GuardianClient:
         if path is not None and endpoint.answers(path):
             return path
         # Said when it is so: where none can be started, that is what the user has to know.
-        found = process.ensure(self.run, self.main, self.pipes, self.records or resolve_records(), self.page)
+        found = process.ensure(
+            self.run, self.main, self.pipes, self.records or resolve_records(), self.page
+        )
         if path is not None:
             word = endpoint.word_of_crash(path)
             self._warn(

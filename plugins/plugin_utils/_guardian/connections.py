@@ -16,8 +16,16 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, JsonObject, encode
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import Request, read_request
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameError,
+    FrameReader,
+    JsonObject,
+    encode,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    Request,
+    read_request,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
@@ -58,7 +66,11 @@ class ClientConnections:
     """All of them, from when each connects until it hangs up, or says what makes no sense."""
 
     def __init__(
-        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, Request, int | None], None], gone: t.Callable[[ClientConnection], None]
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        take: t.Callable[[ClientConnection, Request, int | None], None],
+        gone: t.Callable[[ClientConnection], None],
     ) -> None:
         """`take` gets each request with its number; it raises for one that makes no sense. `gone` gets what has hung up, or was hung up on."""
         self._loop = loop

@@ -19,8 +19,14 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import after_hosts
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import ClientConnection, ClientConnections, NotTheMainProcess
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import (
+    ClientConnection,
+    ClientConnections,
+    NotTheMainProcess,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import (
+    LocalProcesses,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
@@ -51,12 +57,20 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     RunReport,
     UnguardedConnection,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import Dispatcher
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import (
+    Dispatcher,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import prepare
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RUN_SIGNALS, RunPipes
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+    Loop,
+    read_ready,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import (
+    RUN_SIGNALS,
+    RunPipes,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch
 
 FROZEN = b"F"
@@ -74,7 +88,15 @@ class Guardian:
     """Serves one run. Every method is called from its loop."""
 
     def __init__(
-        self, run: str, main: ProcessId, listener: socket.socket, path: str, pipes: RunPipes | None, recorder: RunRecorder, *, page: RunPage | None = None
+        self,
+        run: str,
+        main: ProcessId,
+        listener: socket.socket,
+        path: str,
+        pipes: RunPipes | None,
+        recorder: RunRecorder,
+        *,
+        page: RunPage | None = None,
     ) -> None:
         self._run = run
         self._recorder = recorder
@@ -88,7 +110,9 @@ class Guardian:
         self._dispatcher = Dispatcher(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
-        self._clients = ClientConnections(self._loop, listener, self._take_request, self._client_gone)
+        self._clients = ClientConnections(
+            self._loop, listener, self._take_request, self._client_gone
+        )
         self._reporting: list[ClientConnection] = []
         self._awaiting: dict[str, list[tuple[ClientConnection, int | None]]] = {}
         """Workers that wait for the kill order of their own lease to have been tried, with the numbers of their requests."""
@@ -118,7 +142,14 @@ class Guardian:
         if self._wake is not None:
             os.set_blocking(self._wake, False)
             self._loop.watch(self._wake, self._read_signals)
-        self._loop.run_while(lambda: self._main is not None or bool(self._leases.unclosed) or self._local.busy or self._after.busy)
+        self._loop.run_while(
+            lambda: (
+                self._main is not None
+                or bool(self._leases.unclosed)
+                or self._local.busy
+                or self._after.busy
+            )
+        )
         self._recorder.report(self._report(), complete=True)
         self._recorder.over(self._loop)
         if not self._left:
@@ -140,7 +171,9 @@ class Guardian:
         self._local.lose_main()
         if not self._over and not (self._page.run_ended and self._only_detached):
             self._interrupt("the main process is gone")
-        self._local.end_orphans(client.pid for client in self._clients if client.is_worker and client.pid != gone)
+        self._local.end_orphans(
+            client.pid for client in self._clients if client.is_worker and client.pid != gone
+        )
 
     def _front_gone(self, name: str) -> None:
         self._catch_up()
@@ -207,12 +240,24 @@ class Guardian:
         if self._is_too_late(request):
             self._answer(client, LeaseAnswer(granted=False, late=True, why=self._cause), number)
             return
-        lease = Lease(request.lease, client.number, request.host, request.task, request.terms, request.order, request.reach, worker=client.pid, answered=False)
+        lease = Lease(
+            request.lease,
+            client.number,
+            request.host,
+            request.task,
+            request.terms,
+            request.order,
+            request.reach,
+            worker=client.pid,
+            answered=False,
+        )
         client.is_worker = True
         if lease.terms.polls:
             client.polls = (lease.host, lease.terms.polls.partition(".")[0])
         granted = self._leases.take(lease)
-        lease.answered = self._answer(client, LeaseAnswer(granted=granted, late=False, why=self._cause), number)
+        lease.answered = self._answer(
+            client, LeaseAnswer(granted=granted, late=False, why=self._cause), number
+        )
         if granted and lease.answered:
             self._recorder.opened(lease)
 
@@ -236,7 +281,9 @@ class Guardian:
             # The order stays: the play may ask for the job later, which is in flight then.
             self._recorder.done(name)
 
-    def _op_broken(self, client: ClientConnection, request: LeaseBroken, number: int | None) -> None:
+    def _op_broken(
+        self, client: ClientConnection, request: LeaseBroken, number: int | None
+    ) -> None:
         lease = self._leases.broken(request.lease, client.number)
         if not self._cause and not request.lost:
             # Given up by a worker that goes on: the timeout of one task.
@@ -245,7 +292,10 @@ class Guardian:
             self._answer(client, Heard(), number)
             self._awaiting.setdefault(request.lease, []).append((client, number))
         if lease is not None and request.lost and lease.terms.keep:
-            self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"))
+            self._leases.close(
+                lease.lease,
+                LeaseResult(Outcome.LEFT, "its connection was lost, and on_disconnect is keep"),
+            )
             self._write_down()
         elif lease is not None:
             self._give_order(lease)
@@ -254,9 +304,15 @@ class Guardian:
 
     def _tell_awaiting(self, name: str) -> None:
         for client, number in self._awaiting.pop(name, []):
-            self._answer(client, Tried(next((result for result in self._results() if result.lease == name), None)), number)
+            self._answer(
+                client,
+                Tried(next((result for result in self._results() if result.lease == name), None)),
+                number,
+            )
 
-    def _op_unguarded(self, client: ClientConnection, request: UnguardedRequest, number: int | None) -> None:
+    def _op_unguarded(
+        self, client: ClientConnection, request: UnguardedRequest, number: int | None
+    ) -> None:
         where = (request.host, request.connection)
         self._answer(client, FirstWarning(where not in self._unguarded), number)
         self._unguarded.setdefault(where, request.reason)
@@ -269,7 +325,11 @@ class Guardian:
         front = request.front
         if front is not None:
             name = front.name
-            self._watches.append(ProcessWatch(self._loop, ProcessId(front.pid, front.start), lambda: self._front_gone(name)))
+            self._watches.append(
+                ProcessWatch(
+                    self._loop, ProcessId(front.pid, front.start), lambda: self._front_gone(name)
+                )
+            )
 
     def _op_report(self, client: ClientConnection, wait: bool) -> None:
         # What workers have said before the run ended may be in other connections.
@@ -338,7 +398,14 @@ class Guardian:
         self._local.freeze(self._leases.opened)
         if number:
             # Before the main process goes on: it ends its workers, and then nothing leads to what they have started.
-            self._local.signal_idle(number, {lease.worker for lease in (*self._leases.opened, *self._leases.unclosed) if not lease.detached})
+            self._local.signal_idle(
+                number,
+                {
+                    lease.worker
+                    for lease in (*self._leases.opened, *self._leases.unclosed)
+                    if not lease.detached
+                },
+            )
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
         self._say_frozen()
@@ -359,19 +426,25 @@ class Guardian:
         broken = self._leases.break_all()
         for lease in broken:
             if lease.lease in not_begun:
-                self._close_here(lease, LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent"))
+                self._close_here(
+                    lease, LeaseResult(Outcome.NOT_BEGUN, "its command had not been sent")
+                )
         return [lease for lease in broken if lease.lease not in not_begun]
 
     def _begin_after(self) -> None:
         """What is to be run once after an interruption, when every host has been tried."""
         if self._cause and self._dispatcher.in_hand == 0 and self._after.wanted:
-            self._after.begin(self._run, self._cause, after_hosts(self._leases, self._after.exempted))
+            self._after.begin(
+                self._run, self._cause, after_hosts(self._leases, self._after.exempted)
+            )
 
     def _write_down(self) -> None:
         """What has come of the orders until now; the report once each has been tried."""
         self._recorder.closed(self._leases.closed)
         if not self._dispatcher.in_hand:
-            self._recorder.report(self._report(), complete=bool(self._cause) and not self._leases.unclosed)
+            self._recorder.report(
+                self._report(), complete=bool(self._cause) and not self._leases.unclosed
+            )
 
     def _say_frozen(self) -> None:
         for client in self._clients:
@@ -390,7 +463,12 @@ class Guardian:
             # It was done with when it was detached.
             self._recorder.opened(lease)
         if lease.detached and not lease.terms.end_async and not polled:
-            self._leases.close(lease.lease, LeaseResult(Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"))
+            self._leases.close(
+                lease.lease,
+                LeaseResult(
+                    Outcome.LEFT, "an asynchronous job with poll 0, and kill_async is false"
+                ),
+            )
         else:
             self._dispatcher.send(lease)
 
@@ -402,7 +480,11 @@ class Guardian:
     def _is_polled(self, lease: Lease) -> bool:
         """Whether a task of this run waits for this detached job at this moment: then it is as much in flight as that task."""
         job = (lease.host, lease.terms.job)
-        return lease.detached and lease.terms.job != "" and any(client.polls == job for client in self._clients)
+        return (
+            lease.detached
+            and lease.terms.job != ""
+            and any(client.polls == job for client in self._clients)
+        )
 
     def _order_tried(self, lease: Lease) -> None:
         self._local.end(lease)
@@ -435,7 +517,9 @@ class Guardian:
     def _progress(self) -> KillProgress:
         unclosed = self._leases.unclosed
         grace = max((lease.terms.timeout for lease in unclosed), default=0.0)
-        hosts = {lease.host for lease in unclosed} | {lease.host for lease, dummy in self._leases.closed}
+        hosts = {lease.host for lease in unclosed} | {
+            lease.host for lease, dummy in self._leases.closed
+        }
         return KillProgress(
             in_hand=self._dispatcher.in_hand,
             grace=grace,
@@ -453,19 +537,28 @@ class Guardian:
             cause=self._cause,
             guardian=os.getpid(),
             results=self._results(),
-            unguarded=tuple(UnguardedConnection(*where, reason) for where, reason in sorted(self._unguarded.items())),
+            unguarded=tuple(
+                UnguardedConnection(*where, reason)
+                for where, reason in sorted(self._unguarded.items())
+            ),
             warnings=tuple(self._recorder.warnings),
             after_kill=self._after.report(),
         )
 
     def _results(self) -> tuple[ReportedLease, ...]:
         open_orders = [(lease, self._without_result(lease)) for lease in self._leases.unclosed]
-        return tuple(_reported(lease, result) for lease, result in (*self._leases.closed, *open_orders))
+        return tuple(
+            _reported(lease, result) for lease, result in (*self._leases.closed, *open_orders)
+        )
 
     def _without_result(self, lease: Lease) -> LeaseResult:
         """Return the state of an order that has no result yet."""
         reason = self._dispatcher.waiting.get(lease.lease)
-        return LeaseResult(Outcome.UNDER_WAY, "no answer yet") if reason is None else LeaseResult(Outcome.TRYING, reason)
+        return (
+            LeaseResult(Outcome.UNDER_WAY, "no answer yet")
+            if reason is None
+            else LeaseResult(Outcome.TRYING, reason)
+        )
 
 
 def _reported(lease: Lease, result: LeaseResult) -> ReportedLease:

@@ -19,12 +19,22 @@ import re
 import signal
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, ancestors, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    ProcessId,
+    ancestors,
+    descendants,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.no_session import Standing, without_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.no_session import (
+    Standing,
+    without_session,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import mark_of
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
+    forget,
+    shared_passwords,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import read_ready
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
@@ -94,7 +104,11 @@ class LocalProcesses:
             # Below the main process are all workers, and it is the one that ends the run.
             worker = self._identify(lease.worker) if lease.worker != self._main else None
             # What a local connection has started is the tree itself: the kill pass freezes that.
-            clients = [] if lease.terms.local or worker is None else self._below(worker, trees[worker.pid])
+            clients = (
+                []
+                if lease.terms.local or worker is None
+                else self._below(worker, trees[worker.pid])
+            )
             for process in ([worker] if worker else []) + clients:
                 self._send(process, signal.SIGSTOP)
             self._frozen[lease.lease] = _Frozen(worker, clients)
@@ -134,7 +148,9 @@ class LocalProcesses:
                 if lease.terms.notes:
                     standing[lease.lease] = Standing(frozen.worker)
                 elif lease.terms.client is not None:
-                    standing[lease.lease] = Standing(frozen.worker, tuple(frozen.clients), lease.terms.client)
+                    standing[lease.lease] = Standing(
+                        frozen.worker, tuple(frozen.clients), lease.terms.client
+                    )
         # It may have noted something until it stood still.
         return {lease for lease in without_session(standing, self._table) if not noted(lease)}
 
@@ -191,25 +207,38 @@ class LocalProcesses:
             number: of the signal.
             busy: pids of the workers that stand still, or whose kill order is under way.
         """
-        idle = [process for process in map(self._identify, self._workers(self._table.children(self._main))) if process is not None and process.pid not in busy]
+        idle = [
+            process
+            for process in map(self._identify, self._workers(self._table.children(self._main)))
+            if process is not None and process.pid not in busy
+        ]
         leaders = [worker for worker in idle if _group_of(worker) == worker.pid]
         passed = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         for worker in leaders:
             members = self._group_below(worker)
             # A shell blocks all signals for moments. It dies none the less, a moment later.
-            deadly = [member for member in members if _would_have_died(member.pid, passed, blocking=True)]
+            deadly = [
+                member for member in members if _would_have_died(member.pid, passed, blocking=True)
+            ]
             self._send(worker, passed)
             if deadly:
                 self._see_passed_on(worker, members, deadly, passed, _LOOKS)
         others = [worker for worker in idle if worker not in leaders]
         # Of INT they unwind. Of what else interrupts a run they die.
-        if others and (number == signal.SIGINT or any(_would_have_died(worker.pid, number) for worker in others)):
+        if others and (
+            number == signal.SIGINT
+            or any(_would_have_died(worker.pid, number) for worker in others)
+        ):
             # Looked for now: core may terminate the workers before the time is over, and then nothing leads to what they have started.
             members = [member for worker in others for member in self._group_below(worker)]
             self._pending += 1
-            self._loop.after(_FROM_TERMINAL, lambda: self._signal_with_main(others, members, passed))
+            self._loop.after(
+                _FROM_TERMINAL, lambda: self._signal_with_main(others, members, passed)
+            )
 
-    def _signal_with_main(self, workers: t.Iterable[ProcessId], members: t.Iterable[ProcessId], number: signal.Signals) -> None:
+    def _signal_with_main(
+        self, workers: t.Iterable[ProcessId], members: t.Iterable[ProcessId], number: signal.Signals
+    ) -> None:
         """INT to the workers, whatever the signal was: it unwinds a worker, which lets go of the queue to the main process on the way."""
         self._pending -= 1
         if number == signal.SIGINT and self._told_by_workers(number):
@@ -226,7 +255,14 @@ class LocalProcesses:
         os.set_blocking(self._lifeline, False)
         return number in (read_ready(self._lifeline) or b"")
 
-    def _see_passed_on(self, worker: ProcessId, members: t.Sequence[ProcessId], deadly: t.Sequence[ProcessId], number: signal.Signals, looks: int) -> None:
+    def _see_passed_on(
+        self,
+        worker: ProcessId,
+        members: t.Sequence[ProcessId],
+        deadly: t.Sequence[ProcessId],
+        number: signal.Signals,
+        looks: int,
+    ) -> None:
         """Send the signal to the group of a worker that has ended before it came to that.
 
         Core's workers take their own handler away first. If core terminates them at that moment, which it does when it
@@ -246,7 +282,9 @@ class LocalProcesses:
                 # One is enough: others may have come to their own end meanwhile.
                 for member in members:
                     self._send(member, number)
-            elif looks > 1 and any(_would_have_died(member.pid, number, blocking=True) for member in left):
+            elif looks > 1 and any(
+                _would_have_died(member.pid, number, blocking=True) for member in left
+            ):
                 self._see_passed_on(worker, members, left, number, looks - 1)
 
         self._pending += 1
@@ -300,7 +338,11 @@ class LocalProcesses:
 
         def leave_out(pid: int) -> bool:
             # Where a worker has started the guardian, that is below it too: whoever freezes itself gives no order.
-            return pid == os.getpid() or cookie is not None and any(map(cookie.search, self._table.arguments(pid)))
+            return (
+                pid == os.getpid()
+                or cookie is not None
+                and any(map(cookie.search, self._table.arguments(pid)))
+            )
 
         pids = descendants([worker.pid], self._table.children, leave_out)
         return [process for process in map(self._identify, pids) if process is not None]
@@ -319,7 +361,9 @@ class LocalProcesses:
             words = environment.split(b"\0") if environment else []
             if self._mark not in words:
                 continue
-            moves = not marks.isdisjoint(words) and not self._is_of_a_command(pid, leases[0].terms.run)
+            moves = not marks.isdisjoint(words) and not self._is_of_a_command(
+                pid, leases[0].terms.run
+            )
             if moves or any(map(cookie.search, self._table.arguments(pid))):
                 process = self._identify(pid)
                 if process is not None and pid != os.getpid():
@@ -330,7 +374,11 @@ class LocalProcesses:
         """Whether it belongs to a client with a cookie of the run. One that another thread starts while a file is moved has the mark of that, too."""
         process = self._table.process(pid)
         above = [process, *ancestors(process, self._table.process)] if process is not None else []
-        return any(f"TREEKILL={run}/".encode() in word for one in above for word in self._table.arguments(one.id.pid))
+        return any(
+            f"TREEKILL={run}/".encode() in word
+            for one in above
+            for word in self._table.arguments(one.id.pid)
+        )
 
     def _workers(self, pids: t.Iterable[int]) -> set[int]:
         """Those of these processes that are workers of the run: they hold the lifeline."""
@@ -343,7 +391,11 @@ class LocalProcesses:
 
 
 def _cookies_of(leases: t.Iterable[Lease]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(re.escape(f"TREEKILL={lease.terms.run}/{lease.lease}/".encode()) for lease in leases))
+    return re.compile(
+        b"|".join(
+            re.escape(f"TREEKILL={lease.terms.run}/{lease.lease}/".encode()) for lease in leases
+        )
+    )
 
 
 def _writes_to(pid: int, pipe: str) -> bool:
@@ -374,8 +426,13 @@ def _would_have_died(pid: int, number: int, blocking: bool = False) -> bool:
             words = dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
     except OSError:
         return False
-    masks = [int(words.get(name, "0"), 16) for name in ("ShdPnd", "SigPnd", "SigIgn", "SigCgt", *(() if blocking else ("SigBlk",)))]
-    return words.get("State", "Z")[0] not in "ZX" and not any(mask >> number - 1 & 1 for mask in masks)
+    masks = [
+        int(words.get(name, "0"), 16)
+        for name in ("ShdPnd", "SigPnd", "SigIgn", "SigCgt", *(() if blocking else ("SigBlk",)))
+    ]
+    return words.get("State", "Z")[0] not in "ZX" and not any(
+        mask >> number - 1 & 1 for mask in masks
+    )
 
 
 def _access_mode(pid: int, descriptor: str) -> int:

@@ -29,8 +29,13 @@ import re
 import time
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import silent_connections
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    ProcessId,
+    descendants,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import (
+    silent_connections,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
@@ -54,7 +59,11 @@ class Standing:
     """Path of the ssh client that the worker starts. Without: the worker notes what it sends."""
 
 
-def without_session(standing: t.Mapping[str, Standing], table: ProcessTable, clock: t.Callable[[], float] = time.monotonic) -> set[str]:
+def without_session(
+    standing: t.Mapping[str, Standing],
+    table: ProcessTable,
+    clock: t.Callable[[], float] = time.monotonic,
+) -> set[str]:
     """Names of those that stand still, and whose client can't have had anything started."""
     # Mostly there are none, and then nobody waits.
     likely = _silent(standing, table)
@@ -63,7 +72,9 @@ def without_session(standing: t.Mapping[str, Standing], table: ProcessTable, clo
     deadline = clock() + _STOP_SECONDS
     while not all(_stopped(standing[name], table) for name in likely) and clock() < deadline:
         time.sleep(_PAUSE)
-    return _silent({name: standing[name] for name in likely if _stopped(standing[name], table)}, table)
+    return _silent(
+        {name: standing[name] for name in likely if _stopped(standing[name], table)}, table
+    )
 
 
 def _silent(standing: t.Mapping[str, Standing], table: ProcessTable) -> set[str]:
@@ -100,7 +111,9 @@ def _client_of(one: Standing, table: ProcessTable) -> int:
     if any(os.path.basename(_executable(pid)) != "sshpass" for pid in around):
         return 0
     parents = [process.ppid for process in map(table.process, below) if process is not None]
-    is_ssh = os.path.basename(_executable(client)) == "ssh" and os.path.samefile(f"/proc/{client}/exe", one.program or "")
+    is_ssh = os.path.basename(_executable(client)) == "ssh" and os.path.samefile(
+        f"/proc/{client}/exe", one.program or ""
+    )
     return client if is_ssh and parents == [one.worker.pid, *around] else 0
 
 
@@ -110,5 +123,11 @@ def _executable(pid: int) -> str:
 
 def _only_socket(pid: int) -> int:
     folder = f"/proc/{pid}/fd"
-    found = [match for match in (_SOCKET.fullmatch(os.readlink(f"{folder}/{name}")) for name in os.listdir(folder)) if match]
+    found = [
+        match
+        for match in (
+            _SOCKET.fullmatch(os.readlink(f"{folder}/{name}")) for name in os.listdir(folder)
+        )
+        if match
+    ]
     return int(found[0][1]) if len(found) == 1 else 0

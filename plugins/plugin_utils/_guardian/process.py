@@ -34,8 +34,15 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import share
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import await_beginning
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, RunPipes, forking, leave_parent
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import (
+    await_beginning,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import (
+    Fork,
+    RunPipes,
+    forking,
+    leave_parent,
+)
 
 _TURN_SECONDS = 3.0
 """How long to wait for another process of the run that starts a guardian; it takes some 20 ms, unless that process stands still."""
@@ -56,7 +63,13 @@ def let_go(run: str) -> None:
         os.close(lock)
 
 
-def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: RecordOptions | None = None, page: RunPage | None = None) -> str:
+def ensure(
+    run: str,
+    main: ProcessId,
+    pipes: RunPipes | None = None,
+    records: RecordOptions | None = None,
+    page: RunPage | None = None,
+) -> str:
     """Start the guardian of a run unless one serves it already; the path of its socket.
 
     Called by the main process before any other thread exists, and by a worker that finds no guardian. Two workers that
@@ -77,7 +90,9 @@ def ensure(run: str, main: ProcessId, pipes: RunPipes | None = None, records: Re
     try:
         _take_turn(lock)
         if not endpoint.answers(path):
-            _start(run, main, path, pipes, RunRecorder(run, main.pid, records or RecordOptions()), page)
+            _start(
+                run, main, path, pipes, RunRecorder(run, main.pid, records or RecordOptions()), page
+            )
     finally:
         os.close(lock)
     return path
@@ -90,13 +105,22 @@ def _take_turn(lock: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise EndpointError("another process of this run is starting a guardian, and does not come to an end") from None
+                raise EndpointError(
+                    "another process of this run is starting a guardian, and does not come to an end"
+                ) from None
             time.sleep(_TURN_PAUSE)
         else:
             return
 
 
-def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, recorder: RunRecorder, page: RunPage | None) -> None:
+def _start(
+    run: str,
+    main: ProcessId,
+    path: str,
+    pipes: RunPipes | None,
+    recorder: RunRecorder,
+    page: RunPage | None,
+) -> None:
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = endpoint.listen(path)
     told, teller = socket.socketpair()
@@ -104,7 +128,18 @@ def _start(run: str, main: ProcessId, path: str, pipes: RunPipes | None, recorde
     gc.freeze()
     try:
         with forking(Fork.GUARDIAN):
-            _fork_away(lambda: _be_guardian(run, main, listener, path, pipes=pipes, recorder=recorder, page=page, teller=teller))
+            _fork_away(
+                lambda: _be_guardian(
+                    run,
+                    main,
+                    listener,
+                    path,
+                    pipes=pipes,
+                    recorder=recorder,
+                    page=page,
+                    teller=teller,
+                )
+            )
     except OSError:
         told.close()
         raise
@@ -153,7 +188,10 @@ def _await_journal(run: str, recorder: RunRecorder, told: socket.socket) -> None
 
 def _leave_pid(path: str) -> None:
     """Write this guardian's pid into its lock file: a main process that waits looks there whether the guardian is stopped."""
-    with contextlib.suppress(OSError), open(endpoint.lock_path(path), "w", encoding="ascii") as lock:
+    with (
+        contextlib.suppress(OSError),
+        open(endpoint.lock_path(path), "w", encoding="ascii") as lock,
+    ):
         lock.write(str(os.getpid()))
 
 
@@ -176,7 +214,10 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError):
         # The hard limit is above fs.nr_open, which was lowered since: the system allows no limit above that, the present one included.
-        with contextlib.suppress(ValueError, OSError), open("/proc/sys/fs/nr_open", encoding="ascii") as most:
+        with (
+            contextlib.suppress(ValueError, OSError),
+            open("/proc/sys/fs/nr_open", encoding="ascii") as most,
+        ):
             resource.setrlimit(resource.RLIMIT_NOFILE, (int(most.read()),) * 2)
 
 
@@ -193,7 +234,12 @@ def _be_guardian(
 ) -> t.NoReturn:
     """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
     try:
-        leave_parent(signal.SIG_IGN, listener.fileno(), teller.fileno(), *(dataclasses.astuple(pipes) if pipes else ()))
+        leave_parent(
+            signal.SIG_IGN,
+            listener.fileno(),
+            teller.fileno(),
+            *(dataclasses.astuple(pipes) if pipes else ()),
+        )
         _leave_pid(path)
         # A guardian that holds the job's stdout would keep `| tee` and a CI's log open.
         null = os.open(os.devnull, os.O_RDWR)

@@ -74,8 +74,14 @@ def _private_directory(directory: str) -> None:
         os.mkdir(directory, 0o700)
     except FileExistsError:
         status = os.lstat(directory)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise PermissionError(0, "is there already, and not a private directory of this user") from None
+        if (
+            not stat.S_ISDIR(status.st_mode)
+            or status.st_uid != os.getuid()
+            or stat.S_IMODE(status.st_mode) & 0o077
+        ):
+            raise PermissionError(
+                0, "is there already, and not a private directory of this user"
+            ) from None
 
 
 def lock_path(path: str) -> str:
@@ -168,12 +174,16 @@ def check_peer(connection: socket.socket) -> int:
         WrongPeer: the uid is another one, root's included: who is not the user of the run has no business with its secrets.
     """
     if hasattr(socket, "SO_PEERCRED"):
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        credentials = connection.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+        )
         pid, uid, dummy = struct.unpack("3i", credentials)
     else:
         pid, uid = 0, _peer_uid(connection)
     if uid != os.geteuid():
-        raise WrongPeer(f"the peer on the guardian's socket has uid {uid}, this run has {os.geteuid()}")
+        raise WrongPeer(
+            f"the peer on the guardian's socket has uid {uid}, this run has {os.geteuid()}"
+        )
     return int(pid)
 
 

@@ -73,7 +73,9 @@ class FrameReader:
         while len(self._pending) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._pending)
             if length > self._limit:
-                raise FrameError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
+                raise FrameError(
+                    f"a frame of {length} bytes was announced; {self._limit} is the most that is taken"
+                )
             start, end = _LENGTH.size, _LENGTH.size + length
             if len(self._pending) < end:
                 break

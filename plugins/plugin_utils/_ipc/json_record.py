@@ -19,7 +19,10 @@ import math
 import types
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameError,
+    JsonObject,
+)
 
 T = t.TypeVar("T")
 
@@ -65,7 +68,9 @@ def decode(kind: type[T], content: object) -> T:
         elif required:
             raise MessageError(f"{name} has no {key}")
     if len(values) < len(content):
-        raise MessageError(f"{name} has the unknown key {min(map(str, content.keys() - values.keys()))!r}")
+        raise MessageError(
+            f"{name} has the unknown key {min(map(str, content.keys() - values.keys()))!r}"
+        )
     return kind(**values)
 
 
@@ -104,7 +109,10 @@ _known: dict[type, tuple[_Field, ...]] = {}
 def _fields_of(kind: type) -> tuple[_Field, ...]:
     if kind not in _known:
         hints = t.get_type_hints(kind)
-        _known[kind] = tuple(_field_of(kind, field, hints[field.name]) for field in dataclasses.fields(t.cast("type[t.Any]", kind)))
+        _known[kind] = tuple(
+            _field_of(kind, field, hints[field.name])
+            for field in dataclasses.fields(t.cast("type[t.Any]", kind))
+        )
     return _known[kind]
 
 
@@ -113,14 +121,22 @@ def _field_of(kind: type, field: dataclasses.Field[t.Any], hint: t.Any) -> _Fiel
     alternatives = t.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     as_they_are: set[type] = set().union(*(_AS_THEY_ARE.get(one, ()) for one in alternatives))
     free = hint is t.Any or t.Any in t.get_args(hint)
-    return _Field(field.name, required, frozenset(as_they_are), _decoder_of(hint, f"{kind.__name__}.{field.name}"), free)
+    return _Field(
+        field.name,
+        required,
+        frozenset(as_they_are),
+        _decoder_of(hint, f"{kind.__name__}.{field.name}"),
+        free,
+    )
 
 
 def _decoder_of(hint: t.Any, where: str) -> _Decode:
     """Return what checks a member against an annotation. `where`: class and key, for the error."""
     if isinstance(hint, types.UnionType):
         # Only "or None" is used.
-        (one,) = [_decoder_of(other, where) for other in t.get_args(hint) if other is not types.NoneType]
+        (one,) = [
+            _decoder_of(other, where) for other in t.get_args(hint) if other is not types.NoneType
+        ]
         return lambda value: None if value is None else one(value)
     if t.get_origin(hint) is tuple:
         return _decoder_of_tuple(t.get_args(hint), where)
@@ -190,7 +206,9 @@ def _enum(kind: type[enum.Enum], where: str, value: object) -> enum.Enum:
     try:
         return kind(value)
     except ValueError:
-        raise MessageError(f"{where} is none of {', '.join(repr(one.value) for one in kind)}") from None
+        raise MessageError(
+            f"{where} is none of {', '.join(repr(one.value) for one in kind)}"
+        ) from None
 
 
 def _kind_of(value: object) -> str:

@@ -45,13 +45,20 @@ class KillReport(JsonRecord):
     """Whether a supervisor stood, or had done the work."""
     seconds: float
 
-    def rewritten(self, command: t.Callable[[str], str], reason: t.Callable[[str], str]) -> KillReport:
+    def rewritten(
+        self, command: t.Callable[[str], str], reason: t.Callable[[str], str]
+    ) -> KillReport:
         """Return the report with each command line and each reason put through these functions."""
 
         def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
-            return tuple(dataclasses.replace(one, command=command(one.command), reason=reason(one.reason)) for one in of)
+            return tuple(
+                dataclasses.replace(one, command=command(one.command), reason=reason(one.reason))
+                for one in of
+            )
 
-        return dataclasses.replace(self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared))
+        return dataclasses.replace(
+            self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared)
+        )
 
 
 def merge(first: KillReport, second: KillReport) -> KillReport:
@@ -63,7 +70,9 @@ def merge(first: KillReport, second: KillReport) -> KillReport:
     for process in second.gone:
         if (process.pid, process.start) not in gone or process.ended == "KILL":
             gone[process.pid, process.start] = process
-    survivors = {(process.pid, process.start): process for process in first.survivors + second.survivors}
+    survivors = {
+        (process.pid, process.start): process for process in first.survivors + second.survivors
+    }
     spared = {(process.pid, process.start): process for process in first.spared + second.spared}
     return KillReport(
         method=first.method,

@@ -17,8 +17,18 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError, decode, is_plain
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress, ReportedLease, RunReport, UnguardedConnection
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import (
+    JsonRecord,
+    MessageError,
+    decode,
+    is_plain,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    KillProgress,
+    ReportedLease,
+    RunReport,
+    UnguardedConnection,
+)
 
 Answer = t.TypeVar("Answer", bound=JsonRecord)
 
@@ -253,7 +263,11 @@ _REQUESTS: dict[object, type[Request]] = {
 
 def request_frame(request: Request, number: int | None = None) -> JsonObject:
     """Return a request as the content of a frame. `number`: of a request whose answer has to be told from others."""
-    return {"op": request.op, **request.to_message(), **({} if number is None else {"number": number})}
+    return {
+        "op": request.op,
+        **request.to_message(),
+        **({} if number is None else {"number": number}),
+    }
 
 
 def read_request(frame: JsonObject) -> tuple[Request, int | None]:
@@ -297,4 +311,8 @@ def read_report(frame: JsonObject) -> RunReport | KillProgress:
     Raises:
         MessageError: it is none.
     """
-    return RunReport.from_message(frame["report"]) if "report" in frame else KillProgress.from_message(frame)
+    return (
+        RunReport.from_message(frame["report"])
+        if "report" in frame
+        else KillProgress.from_message(frame)
+    )

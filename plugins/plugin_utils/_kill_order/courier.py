@@ -20,11 +20,20 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import MessageError
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
+    forget,
+    shared_passwords,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+    Loop,
+    read_ready,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
@@ -39,7 +48,13 @@ the controller has memory for. The longest report takes a third of it."""
 class Courier:
     """A running try. Calls `on_end` once, with what came of it; never raises into the loop."""
 
-    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, LeaseResult], None], at_once: bool = False) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        loop: Loop,
+        on_end: t.Callable[[Courier, LeaseResult], None],
+        at_once: bool = False,
+    ) -> None:
         self.lease = lease
         self._loop = loop
         self._on_end = on_end
@@ -72,11 +87,16 @@ class Courier:
             return LeaseResult.from_message(json.loads(self._answer))
         except (ValueError, MessageError):
             # Killed, by the system for want of memory for example. Nobody knows how far it had come: another one is sent.
-            return LeaseResult(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
+            return LeaseResult(
+                Outcome.UNREACHABLE,
+                "the process that carried the kill order ended without an answer",
+            )
 
     def _give_up(self, limit: float) -> None:
         table = LocalTable()
-        passwords = shared_passwords(table, descendants([self._pid], table.children, lambda pid: False))
+        passwords = shared_passwords(
+            table, descendants([self._pid], table.children, lambda pid: False)
+        )
         self._end(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
         forget(passwords)
 
@@ -138,5 +158,8 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, AnsibleConnectionFailure):
         return Outcome.UNREACHABLE, str(error)
     if isinstance(error, MemoryError):
-        return Outcome.FAILED, f"the host said more than fits into {_MEMORY >> 20} MB: that is no report"
+        return (
+            Outcome.FAILED,
+            f"the host said more than fits into {_MEMORY >> 20} MB: that is no report",
+        )
     return Outcome.FAILED, f"{type(error).__name__}: {error}"

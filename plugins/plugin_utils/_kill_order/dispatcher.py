@@ -14,7 +14,10 @@ import functools
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import merge
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
@@ -52,7 +55,9 @@ class _PendingOrder:
 class Dispatcher:
     """Sends couriers out for broken leases, and closes the leases in their table with what they bring."""
 
-    def __init__(self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
+    def __init__(
+        self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]
+    ) -> None:
         """`on_change` is called with the lease whenever a try has ended, closed or not."""
         self._leases = leases
         self._loop = loop
@@ -104,7 +109,9 @@ class Dispatcher:
     @property
     def waiting(self) -> dict[str, str]:
         """Orders whose hosts could not be reached by the first try: lease id to the reason of the last one."""
-        return {name: pending.last_reason for name, pending in self._pending.items() if pending.tries}
+        return {
+            name: pending.last_reason for name, pending in self._pending.items() if pending.tries
+        }
 
     def _try(self, pending: _PendingOrder, at_once: bool = False) -> None:
         pending.waiting = None
@@ -114,7 +121,11 @@ class Dispatcher:
             pending.couriers.append(Courier(pending.lease, self._loop, self._ended, at_once))
         except OSError as error:
             # No descriptor, no memory for another process: later perhaps, when other couriers have come back.
-            pending.results.append(LeaseResult(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
+            pending.results.append(
+                LeaseResult(
+                    Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"
+                )
+            )
             if not pending.couriers:
                 self._loop.after(0.0, lambda: self._over(pending))
 
@@ -133,7 +144,10 @@ class Dispatcher:
     def _conclude(self, pending: _PendingOrder) -> None:
         result = combine(pending.results)
         pending.results = []
-        if result.outcome is Outcome.UNREACHABLE and self._loop.clock() + pending.pause <= pending.give_up_at:
+        if (
+            result.outcome is Outcome.UNREACHABLE
+            and self._loop.clock() + pending.pause <= pending.give_up_at
+        ):
             pending.last_reason = result.reason
             pending.waiting = self._loop.after(pending.pause, lambda: self._try(pending))
             pending.pause = min(pending.pause * 2, _LONGEST_PAUSE)
@@ -147,8 +161,13 @@ def _later(result: LeaseResult, seconds: float) -> LeaseResult:
     report = result.report
     if report is None or seconds <= 0:
         return result
-    gone = tuple(dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds) for row in report.gone)
-    return dataclasses.replace(result, report=dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds))
+    gone = tuple(
+        dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds)
+        for row in report.gone
+    )
+    return dataclasses.replace(
+        result, report=dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)
+    )
 
 
 def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:

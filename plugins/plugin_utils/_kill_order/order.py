@@ -25,14 +25,26 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import (
+    hidden_parameters,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    had_no_session,
+    is_ssh,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, secrets_of_arguments, secrets_of_options
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import (
+    Masks,
+    secrets_of_arguments,
+    secrets_of_options,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    kill_command,
+    parse_report,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
@@ -75,7 +87,10 @@ class ConnectionSpec(JsonRecord):
     @classmethod
     def from_connection(cls, connection: ConnectionBase) -> ConnectionSpec:
         """Taken from a connection that has all its options set, as it has when an action plugin is made."""
-        become, shell = connection.become if is_supported(Feature.BECOME) else None, connection._shell
+        become, shell = (
+            connection.become if is_supported(Feature.BECOME) else None,
+            connection._shell,
+        )
         return cls(
             # What extends a plugin only to leash it names that one.
             connection=getattr(connection, "kill_order_plugin", _name_of(connection)),
@@ -84,7 +99,9 @@ class ConnectionSpec(JsonRecord):
             shell_options=shell.get_options(),
             become=_name_of(become) if become else None,
             become_options=become.get_options() if become else {},
-            play_context={name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT},
+            play_context={
+                name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT
+            },
         )
 
     def connect(self, no_log: bool) -> ConnectionBase:
@@ -103,7 +120,13 @@ class ConnectionSpec(JsonRecord):
         # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
         # The courier ends with the order, and its descriptors with it.
         play_context.connection_lockfd = _lock_file()
-        connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
+        connection = connection_loader.get(
+            self.connection,
+            play_context,
+            new_stdin=None,
+            task_uuid="",
+            ansible_playbook_pid=str(os.getpid()),
+        )
         if connection is None:
             raise ReconnectError(f"the connection plugin {self.connection} is not found")
         vars(connection)[_CARRIES_ORDER] = True
@@ -208,13 +231,21 @@ class KillOrder:
                 hidden = hidden_parameters(self.action)
             except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
                 hidden = {part for name, dummy in self.arguments for part in name.split(".")}
-        options = (self.connection.connection_options, self.connection.become_options, self.connection.play_context)
+        options = (
+            self.connection.connection_options,
+            self.connection.become_options,
+            self.connection.play_context,
+        )
         secrets_of_connection = [secret for one in options for secret in secrets_of_options(one)]
-        return Masks.from_secrets([*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)])
+        return Masks.from_secrets(
+            [*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)]
+        )
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
         connection = self.connection.connect(no_log=not self.show_arguments)
-        dummy, stdout, stderr = connection.exec_command(self._command(connection, command), in_data=in_data, sudoable=self.becomes)
+        dummy, stdout, stderr = connection.exec_command(
+            self._command(connection, command), in_data=in_data, sudoable=self.becomes
+        )
         return parse_report(_text(stdout) + _text(stderr), nonce)
 
     def _pass(self, nonce: str, at_once: bool) -> str:
@@ -237,7 +268,9 @@ class KillOrder:
     def _command(self, connection: ConnectionBase, command: str) -> str:
         if self.becomes:
             if connection.become is None:
-                raise ReconnectError("the task ran inside become, and its become plugin is not known")
+                raise ReconnectError(
+                    "the task ran inside become, and its become plugin is not known"
+                )
             command = connection.become.build_become_command(command, connection._shell)
         executable = connection._play_context.executable
         if executable == "/bin/sh" and is_ssh(connection):

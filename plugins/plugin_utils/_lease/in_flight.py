@@ -19,7 +19,10 @@ import mmap
 import typing as t
 
 from ansible.plugins.loader import action_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import name_of, needs_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import (
+    name_of,
+    needs_connection,
+)
 
 if t.TYPE_CHECKING:
     from ansible.inventory.host import Host

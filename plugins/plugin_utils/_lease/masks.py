@@ -16,8 +16,14 @@ import shlex
 import typing as t
 import urllib.parse
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import MASK, mask_command, mask_urls
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import COMMAND_CHARACTERS
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
+    MASK,
+    mask_command,
+    mask_urls,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    COMMAND_CHARACTERS,
+)
 
 _NAMES_SECRET = re.compile(r"(?:pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
 """Names of options and parameters whose values are never shown, whether or not they are declared so."""
@@ -56,9 +62,15 @@ def secrets_of_options(options: t.Mapping[str, t.Any]) -> list[str]:
     return [text for name, text in leaves(options) if _NAMES_SECRET.search(name)]
 
 
-def secrets_of_arguments(arguments: t.Iterable[tuple[str, str]], hidden: t.Collection[str]) -> list[str]:
+def secrets_of_arguments(
+    arguments: t.Iterable[tuple[str, str]], hidden: t.Collection[str]
+) -> list[str]:
     """The values of a task that are not to be shown. `hidden`: the names of parameters that the module declares so, at any depth."""
-    return [text for name, text in arguments if _NAMES_SECRET.search(name) or not set(name.split(".")).isdisjoint(hidden)]
+    return [
+        text
+        for name, text in arguments
+        if _NAMES_SECRET.search(name) or not set(name.split(".")).isdisjoint(hidden)
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +137,9 @@ def _forms(secret: str) -> t.Iterator[str]:
     if len(lines) > 1:
         yield from (line for line in lines if len(line) > _LEAST_PART)
     # What the kill pass of a host without Python makes of all but printable ASCII.
-    yield "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in secret.encode("utf-8", "surrogatepass"))
+    yield "".join(
+        chr(byte) if 32 <= byte < 127 else "?" for byte in secret.encode("utf-8", "surrogatepass")
+    )
     yield shlex.quote(secret)
     yield urllib.parse.quote(secret, safe="")
     yield urllib.parse.quote_plus(secret)

@@ -14,7 +14,11 @@ import json
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms, LeaseRequest, LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    KillOrderTerms,
+    LeaseRequest,
+    LeaseTerms,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import arguments_of
 
 if t.TYPE_CHECKING:
@@ -42,7 +46,9 @@ class Command:
     """See `LeaseTerms.client`."""
 
 
-def request_for_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> LeaseRequest:
+def request_for_command(
+    run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str
+) -> LeaseRequest:
     """Return the request for the lease of a command. `reach`: the `ConnectionSpec` of its host as JSON text."""
     options = task.options
     return LeaseRequest(
@@ -59,7 +65,10 @@ def request_for_command(run: str, task: GuardedTask, connection: ConnectionBase,
             end_async=options.end_async,
             local=runs_here(connection),
             # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
-            cut=command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
+            cut=command.supervised
+            and command.pipelined
+            and connection.transport == "ssh"
+            and not options.keep_on_disconnect,
             supervised=command.supervised,
             transfer=False,
             payload=command.payload,

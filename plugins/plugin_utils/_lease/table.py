@@ -71,7 +71,11 @@ class LeaseTable:
 
     def knows(self, lease: str) -> bool:
         """Whether it was granted here, and is not done."""
-        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._closed)
+        return (
+            lease in self._open
+            or lease in self._broken
+            or any(lease == one.lease for one, dummy in self._closed)
+        )
 
     def detach(self, lease: str, holder: int) -> Lease | None:
         """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
@@ -90,7 +94,11 @@ class LeaseTable:
 
     def holder_gone(self, holder: int) -> list[Lease]:
         """The leases that break because their holder is gone; what was detached stays with the run. One that was not answered for is void: nothing went out."""
-        gone = [self._open.pop(lease.lease) for lease in self.opened if lease.holder == holder and not lease.detached]
+        gone = [
+            self._open.pop(lease.lease)
+            for lease in self.opened
+            if lease.holder == holder and not lease.detached
+        ]
         broken = [lease for lease in gone if lease.answered]
         self._broken.update((lease.lease, lease) for lease in broken)
         return broken

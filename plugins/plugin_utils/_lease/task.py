@@ -56,7 +56,9 @@ class GuardedTask:
     """Its arguments, as they are when a command goes out: core adds the defaults of the module when the action was made."""
 
     @classmethod
-    def from_action(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
+    def from_action(
+        cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None
+    ) -> GuardedTask:
         """The task of an action plugin, once core has made the plugin.
 
         Args:
@@ -73,7 +75,11 @@ class GuardedTask:
             host = str(task.delegate_to)
             variables = variables.get("ansible_delegated_vars", {}).get(host) or variables
 
-        values = {name: _known(templar, name, variables[name]) for name in kill_options.VARIABLES if name in variables}
+        values = {
+            name: _known(templar, name, variables[name])
+            for name in kill_options.VARIABLES
+            if name in variables
+        }
         options = kill_options.resolve(values, arguments)
         if task.action in _CUTS_ITS_CONNECTION:
             options = dataclasses.replace(options, keep_on_disconnect=True)
@@ -82,12 +88,15 @@ class GuardedTask:
             name=name_of(task),
             options=options,
             interpreters=_interpreters(
-                _as_written(variables.get("ansible_python_interpreter")), variables.get("ansible_facts", {}).get("discovered_interpreter_python")
+                _as_written(variables.get("ansible_python_interpreter")),
+                variables.get("ansible_facts", {}).get("discovered_interpreter_python"),
             ),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
-            polls=str(task.args.get("jid", "")) if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup" else "",
+            polls=str(task.args.get("jid", ""))
+            if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup"
+            else "",
             action=_action_of(task),
             arguments=lambda: task.args,
         )
@@ -112,8 +121,12 @@ class GuardedTask:
         return cls(
             host=str(connection.get_option(_address_option(connection)) or current._host.name),
             name=name_of(task),
-            options=kill_options.KillOptions.parse({name: connection.get_option(name) for name in kill_options.VARIABLES.values()}),
-            interpreters=_interpreters(variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
+            options=kill_options.KillOptions.parse(
+                {name: connection.get_option(name) for name in kill_options.VARIABLES.values()}
+            ),
+            interpreters=_interpreters(
+                variables.get("ansible_facts", {}).get("discovered_interpreter_python")
+            ),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
@@ -134,7 +147,9 @@ def _known(templar: t.Any, name: str, value: t.Any) -> t.Any:
     try:
         said = templar.template(value)
     except Exception as error:  # noqa: BLE001  # whatever a template raises, the task itself may never look at it
-        display.warning(f"treekill.remote: {name} is not known yet, and is as if it were not set: {error}")
+        display.warning(
+            f"treekill.remote: {name} is not known yet, and is as if it were not set: {error}"
+        )
         return None
     # Core may be told to leave a template as it is that it can't make anything of.
     return None if "{{" in str(said) else said

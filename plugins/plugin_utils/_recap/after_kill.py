@@ -12,7 +12,11 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState, HostEnding
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AfterKillReport,
+    AfterKillState,
+    HostEnding,
+)
 
 _NAMES = 10
 """Hosts that are named for each ending; of more, the rest is counted."""
@@ -43,17 +47,33 @@ def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
 
 def _course(name: str, report: AfterKillReport) -> AfterLine | None:
     if report.state is AfterKillState.WANTED:
-        return AfterLine(f"{name} is run when all kill orders have been tried; nobody waits for it", True)
+        return AfterLine(
+            f"{name} is run when all kill orders have been tried; nobody waits for it", True
+        )
     if report.state is AfterKillState.UNDER_WAY:
-        return AfterLine(f"{name} is under way on {_named(report.hosts)}, and goes on without this command", True)
+        return AfterLine(
+            f"{name} is under way on {_named(report.hosts)}, and goes on without this command", True
+        )
     if report.state is AfterKillState.NOWHERE:
         return None
     if report.error:
         return AfterLine(f"{name} was not run on {_named(report.hosts)}: {report.error}", True)
-    good = report.status == 0 and not report.ended_by and all(ending is HostEnding.OK for ending in report.hosts.values())
-    how = f"was interrupted ({report.ended_by})" if report.ended_by else "ended" if report.status == 0 else f"FAILED ({_status(report.status)})"
+    good = (
+        report.status == 0
+        and not report.ended_by
+        and all(ending is HostEnding.OK for ending in report.hosts.values())
+    )
+    how = (
+        f"was interrupted ({report.ended_by})"
+        if report.ended_by
+        else "ended"
+        if report.status == 0
+        else f"FAILED ({_status(report.status)})"
+    )
     texts = {host: ending.value for host, ending in report.hosts.items()}
-    endings = "; ".join(f"{text or 'not told'}: {_named(hosts)}" for text, hosts in sorted(_grouped(texts).items()))
+    endings = "; ".join(
+        f"{text or 'not told'}: {_named(hosts)}" for text, hosts in sorted(_grouped(texts).items())
+    )
     return AfterLine(f"{name} {how} after {report.seconds:.1f} s, {endings}", not good)
 
 

@@ -15,7 +15,11 @@ import textwrap
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, seconds, shortened
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import (
+    columns,
+    seconds,
+    shortened,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import SUPERVISOR, Group
 
 _LEAST = 16
@@ -87,7 +91,12 @@ def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Lin
 
 def _lines(one: _Drawn, width: int, screen: Screen) -> list[Line]:
     if not one.ending:
-        return [Line(one.before + one.fitted(screen.width - columns(one.before), screen.ellipsis), one.color)]
+        return [
+            Line(
+                one.before + one.fitted(screen.width - columns(one.before), screen.ellipsis),
+                one.color,
+            )
+        ]
     room = width - columns(one.before)
     text = one.fitted(room, screen.ellipsis)
     if columns(text) <= room and width + 2 + columns(one.ending) <= screen.width:
@@ -95,8 +104,16 @@ def _lines(one: _Drawn, width: int, screen: Screen) -> list[Line]:
     # Too narrow for both: the command, and below it how it ended.
     text = one.fitted(screen.width - columns(one.before), screen.ellipsis)
     under = one.under + "    "
-    wrapped = textwrap.wrap(one.ending, max(screen.width - columns(under), _LEAST), break_long_words=False, break_on_hyphens=False)
-    return [Line(one.before + text, one.color), *(Line(under + part, one.color) for part in wrapped)]
+    wrapped = textwrap.wrap(
+        one.ending,
+        max(screen.width - columns(under), _LEAST),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [
+        Line(one.before + text, one.color),
+        *(Line(under + part, one.color) for part in wrapped),
+    ]
 
 
 def _shown(top: t.Sequence[Group], limit: int | None) -> set[int]:
@@ -128,10 +145,14 @@ def _levels(top: t.Sequence[Group]) -> tuple[list[Group], dict[int, Group | None
     return levels, above
 
 
-def _place(top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str) -> t.Iterator[_Drawn]:
+def _place(
+    top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str
+) -> t.Iterator[_Drawn]:
     """Each line in its place: (group or the text that stands for several, what is drawn left of it, whether it is the last there)."""
     fork, corner, rail = ("├─", "└─", "│ ") if screen.unicode else ("|-", "`-", "| ")
-    waiting: list[tuple[Group | str, str, str, str]] = [(item, indent, "", "") for item in reversed(_items(top, shown))]
+    waiting: list[tuple[Group | str, str, str, str]] = [
+        (item, indent, "", "") for item in reversed(_items(top, shown))
+    ]
     while waiting:
         item, indent, joint, user = waiting.pop()
         # Nobody counts the levels of a long chain, and each costs two columns: what is deeper than half of the screen stands below each other.
@@ -143,7 +164,10 @@ def _place(top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str)
         ending, color = _ending(item)
         yield _Drawn(indent + joint, under, *_named(item, user), ending, color)
         items = _items(item.below, shown)
-        waiting += [(one, under, corner if one is items[-1] else fork, item.user or user) for one in reversed(items)]
+        waiting += [
+            (one, under, corner if one is items[-1] else fork, item.user or user)
+            for one in reversed(items)
+        ]
 
 
 def _items(groups: t.Sequence[Group], shown: set[int]) -> list[Group | str]:
@@ -166,7 +190,10 @@ def _named(group: Group, above: str) -> tuple[str, str]:
     notes = [str(group.pids[0])] if alone else []
     if group.user and group.user != above:
         notes.append(group.user)
-    return group.command if alone else f"{len(group.pids)}*[{group.command}]", f" ({', '.join(notes)})" if notes else ""
+    return (
+        group.command if alone else f"{len(group.pids)}*[{group.command}]",
+        f" ({', '.join(notes)})" if notes else "",
+    )
 
 
 def _ending(group: Group) -> tuple[str, str | None]:
@@ -180,4 +207,6 @@ def _ending(group: Group) -> tuple[str, str | None]:
     when = seconds(group.first, group.last, short=True)
     if group.ended == "KILL":
         return f"KILL after {when}", C.COLOR_CHANGED
-    return (f"exited in {when}" if group.ended == "exited" else f"exited on {group.ended} in {when}"), C.COLOR_OK
+    return (
+        f"exited in {when}" if group.ended == "exited" else f"exited on {group.ended} in {when}"
+    ), C.COLOR_OK

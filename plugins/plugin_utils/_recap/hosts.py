@@ -17,12 +17,22 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, escaped, seconds, shortened
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import (
+    columns,
+    escaped,
+    seconds,
+    shortened,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease, UnguardedConnection
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import UnguardedTask
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        ReportedLease,
+        UnguardedConnection,
+    )
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
+        UnguardedTask,
+    )
 
 _COMMAND_WIDTH = 60
 """Columns of a survivor's command line; its pid and user tell it apart."""
@@ -30,7 +40,9 @@ _COMMAND_WIDTH = 60
 _EACH = 20
 """Hosts that have a line each. Of more, those with the same ending share one, unless the user asked for more."""
 
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE
+)
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 
@@ -62,15 +74,31 @@ class _Block:
     def oddity(self) -> int:
         """Small for what the user has to know first."""
         colors = {one.color for one in self.said}
-        return 0 if C.COLOR_ERROR in colors else 1 if C.COLOR_WARN in colors else 2 if C.COLOR_CHANGED in colors else 3
+        return (
+            0
+            if C.COLOR_ERROR in colors
+            else 1
+            if C.COLOR_WARN in colors
+            else 2
+            if C.COLOR_CHANGED in colors
+            else 3
+        )
 
     def lines(self, width: int) -> list[Line]:
         name = folded(self.hosts)
         lines = []
         for one in self.said:
-            before = f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
+            before = (
+                f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
+            )
             after = f", {seconds(*one.took)}" if one.took else ""
-            lines.append(Line(f"{before}{one.text}{after}", one.color, None if one.log is None else f"{before}{one.log}{after}"))
+            lines.append(
+                Line(
+                    f"{before}{one.text}{after}",
+                    one.color,
+                    None if one.log is None else f"{before}{one.log}{after}",
+                )
+            )
         return lines
 
 
@@ -87,7 +115,9 @@ class Unguarded:
         return bool(self.connections or self.tasks)
 
 
-def host_lines(results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen) -> list[Line]:
+def host_lines(
+    results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen
+) -> list[Line]:
     """Return a line a host, by its broken leases and by what was not guarded there; of many hosts, a line for those with the same ending."""
     said = {host: list(_said(of_host)) for host, of_host in results.items()}
     for connection in unguarded.connections:
@@ -103,32 +133,55 @@ def host_lines(results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Un
 
 
 def _unguarded_connection(one: UnguardedConnection) -> _Said:
-    return _with_reason(one.host, f"NOT PROTECTED over {one.connection}: ", one.reason, "", C.COLOR_ERROR)
+    return _with_reason(
+        one.host, f"NOT PROTECTED over {one.connection}: ", one.reason, "", C.COLOR_ERROR
+    )
 
 
 def _unguarded_task(one: UnguardedTask) -> _Said:
     if one.wanted:
-        return _with_reason(one.host, "left alone, and perhaps running: ", one.reason, f" (task: {one.task})", C.COLOR_WARN)
-    return _with_reason(one.host, f"NOT PROTECTED, and perhaps running (task: {one.task}): ", one.reason, "", C.COLOR_ERROR)
+        return _with_reason(
+            one.host,
+            "left alone, and perhaps running: ",
+            one.reason,
+            f" (task: {one.task})",
+            C.COLOR_WARN,
+        )
+    return _with_reason(
+        one.host,
+        f"NOT PROTECTED, and perhaps running (task: {one.task}): ",
+        one.reason,
+        "",
+        C.COLOR_ERROR,
+    )
 
 
 def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _Said:
     """A line with a reason. In what hosts share, the reason alone is without names: elsewhere a host's name may be part of a number."""
-    return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
+    return _Said(
+        f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}"
+    )
 
 
 def in_one_line(result: ReportedLease) -> str:
     """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
     block = _Block((escaped(result.host),), tuple(_said([result])))
-    return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
+    return escaped(
+        "; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0))
+    )
 
 
 def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
     alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
     for block in blocks:
-        said = tuple(dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said)
+        said = tuple(
+            dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said
+        )
         alike[said].append(block)
-    return [same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said)) for said, same in alike.items()]
+    return [
+        same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said))
+        for said, same in alike.items()
+    ]
 
 
 def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
@@ -137,7 +190,11 @@ def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
     for index, one in enumerate(said):
         times = [block.said[index].took for block in blocks]
         known = [took for took in times if took is not None]
-        took = (min(first for first, dummy in known), max(last for dummy, last in known)) if known else None
+        took = (
+            (min(first for first, dummy in known), max(last for dummy, last in known))
+            if known
+            else None
+        )
         lines.append(dataclasses.replace(one, took=took))
     return _Block(tuple(hosts), tuple(lines))
 
@@ -149,7 +206,11 @@ def _without_names(text: str, host: str) -> str:
 
 def natural(name: str) -> tuple[t.Any, ...]:
     """web2 before web10."""
-    return tuple((not part.isdecimal(), int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", name) if part)
+    return tuple(
+        (not part.isdecimal(), int(part) if part.isdecimal() else part)
+        for part in re.split(r"(\d+)", name)
+        if part
+    )
 
 
 def folded(hosts: t.Sequence[str], width: int = 60) -> str:
@@ -161,12 +222,24 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
         match = _NUMBERED.fullmatch(host)
         before, number, after = match.groups() if match else (host, "", "")
         last = runs[-1] if runs else ("", "", "", "")
-        follows = number and last[2] and (last[0], last[3]) == (before, after) and int(number) == int(last[2]) + 1
-        if follows and (len(number) == len(last[2]) or not number.startswith("0") and not last[2].startswith("0")):
+        follows = (
+            number
+            and last[2]
+            and (last[0], last[3]) == (before, after)
+            and int(number) == int(last[2]) + 1
+        )
+        if follows and (
+            len(number) == len(last[2])
+            or not number.startswith("0")
+            and not last[2].startswith("0")
+        ):
             runs[-1] = (before, last[1], number, after)
         else:
             runs.append((before, number, number, after))
-    names = ", ".join(f"{before}{first}{after}" if first == last else f"{before}[{first}-{last}]{after}" for before, first, last, after in runs)
+    names = ", ".join(
+        f"{before}{first}{after}" if first == last else f"{before}[{first}-{last}]{after}"
+        for before, first, last, after in runs
+    )
     return f"{shortened(names, width)} ({len(hosts)} hosts)"
 
 
@@ -179,25 +252,43 @@ def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_Said]:
         yield _Said(blind, C.COLOR_WARN, names=False)
     for result in results:
         if result.outcome is Outcome.LEFT:
-            yield _with_reason(result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN)
+            yield _with_reason(
+                result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN
+            )
         elif result.outcome is Outcome.BROKEN_OFF:
             yield _Said(f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED)
         elif result.outcome is Outcome.NOT_BEGUN:
-            yield _with_reason(result.host, f"nothing had begun (task: {result.task}): ", result.reason, "", C.COLOR_OK)
+            yield _with_reason(
+                result.host,
+                f"nothing had begun (task: {result.task}): ",
+                result.reason,
+                "",
+                C.COLOR_OK,
+            )
         elif result.report is None:
-            yield _with_reason(result.host, f"NOT CONFIRMED (task: {result.task}): ", _unconfirmed(result), "", C.COLOR_ERROR)
+            yield _with_reason(
+                result.host,
+                f"NOT CONFIRMED (task: {result.task}): ",
+                _unconfirmed(result),
+                "",
+                C.COLOR_ERROR,
+            )
 
 
 def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
     """Return what could not have been found, if it was there."""
     reports = [(result, result.report) for result in results if result.report is not None]
     if any(report.method == "shell" for dummy, report in reports):
-        return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
+        return [
+            "no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"
+        ]
     alone = [report for result, report in reports if result.payload and not report.supervised]
     if not alone:
         return []
     more = ", or became another user," if any(report.unreadable for report in alone) else ""
-    return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
+    return [
+        f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"
+    ]
 
 
 def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said]:
@@ -206,7 +297,10 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said
     survivors = [process for report in reports for process in report.survivors]
     spared = [process for report in reports for process in report.spared]
     if not gone and not survivors and not spared:
-        yield _Said("nothing was found running" if blind else "nothing was running any more", C.COLOR_WARN if blind else C.COLOR_OK)
+        yield _Said(
+            "nothing was found running" if blind else "nothing was running any more",
+            C.COLOR_WARN if blind else C.COLOR_OK,
+        )
         return
     took = max(report.seconds for report in reports)
     endings = collections.Counter(process.ended or "exited" for process in gone)
@@ -216,10 +310,19 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said
     for process in survivors:
         command = shortened(escaped(process.command), _COMMAND_WIDTH)
         who = f"survivor {process.pid} ({process.user})"
-        yield _Said(f"{who} {command}: {process.reason}", C.COLOR_ERROR, names=False, log=f"{who}: {process.reason}")
+        yield _Said(
+            f"{who} {command}: {process.reason}",
+            C.COLOR_ERROR,
+            names=False,
+            log=f"{who}: {process.reason}",
+        )
     for reason in dict.fromkeys(process.reason for process in spared):
         pids = [str(process.pid) for process in spared if process.reason == reason]
-        yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)
+        yield _Said(
+            f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}",
+            C.COLOR_WARN,
+            names=False,
+        )
 
 
 def _unconfirmed(result: ReportedLease) -> str:

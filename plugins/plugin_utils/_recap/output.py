@@ -31,7 +31,9 @@ _READER_SECONDS = 2.0
 """How long a reader may take before it is trusted to come. One that was interrupted is gone much sooner."""
 
 
-def say(display: Display, lines: t.Sequence[tuple[str, str | None]], log: t.Sequence[str] | None = None) -> None:
+def say(
+    display: Display, lines: t.Sequence[tuple[str, str | None]], log: t.Sequence[str] | None = None
+) -> None:
     """Show lines, each with its colour. Where nobody can be reached nothing is said: the run still has to end in good order.
 
     Args:
@@ -64,7 +66,11 @@ def _await_reader(stream: t.TextIO) -> None:
     except (AttributeError, ValueError):
         return  # no file: a program that uses Ansible as a library has put something of its own there
     stream.flush()
-    poll, unread, deadline = select.poll(), array.array("i", [0]), time.monotonic() + _READER_SECONDS
+    poll, unread, deadline = (
+        select.poll(),
+        array.array("i", [0]),
+        time.monotonic() + _READER_SECONDS,
+    )
     poll.register(stream.fileno(), 0)
     while time.monotonic() < deadline:
         if poll.poll(10):

@@ -16,7 +16,9 @@ import time
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        KillProgress,
+    )
 
 TICK = 0.5
 """Seconds between two looks at the clock."""
@@ -28,7 +30,9 @@ _ERASE = "\r\x1b[K"
 class Progress:
     """One line that is written over and over. Times are on the monotonic clock."""
 
-    def __init__(self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._wanted = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -77,4 +81,6 @@ class Progress:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            self._wanted = False  # the terminal was closed: nobody looks any more, and the wait goes on
+            self._wanted = (
+                False  # the terminal was closed: nobody looks any more, and the wait goes on
+            )

@@ -13,7 +13,9 @@ import re
 import typing as t
 
 from ansible import constants as C
-from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
+    mask_words,
+)
 
 _VALUES = {
     "remote_user": ("-u", "DEFAULT_REMOTE_USER"),
@@ -45,11 +47,18 @@ def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> 
         arguments: `ansible.context.CLIARGS`. Extra variables are not looked at: they may be secrets, and would be seen in every process list.
         log: whether the words go to the file of `log_path`, which is not private.
     """
-    words = [word for inventory in arguments.get("inventory") or () for word in ("-i", str(inventory))]
+    words = [
+        word for inventory in arguments.get("inventory") or () for word in ("-i", str(inventory))
+    ]
     for name, (option, setting) in _VALUES.items():
         value = arguments.get(name)
         if value and value != getattr(C, setting, None):
-            words += [option, _LEFT_OUT if name in _FREE and (log or _may_hold_secret(str(value))) else str(value)]
+            words += [
+                option,
+                _LEFT_OUT
+                if name in _FREE and (log or _may_hold_secret(str(value)))
+                else str(value),
+            ]
     words += [option for name, option in _QUESTIONS.items() if arguments.get(name)]
     for name, option in _LISTS.items():
         words += [word for value in arguments.get(name) or () for word in (option, str(value))]
@@ -57,4 +66,7 @@ def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> 
 
 
 def _may_hold_secret(text: str) -> bool:
-    return mask_words(text) != text or re.search("sshpass|proxycommand", text, re.IGNORECASE) is not None
+    return (
+        mask_words(text) != text
+        or re.search("sshpass|proxycommand", text, re.IGNORECASE) is not None
+    )

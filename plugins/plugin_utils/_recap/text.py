@@ -26,13 +26,23 @@ def escaped(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _escaped(character: str) -> str:
-    plain = character.isprintable() and unicodedata.category(character)[0] != "M" and unicodedata.bidirectional(character) not in ("R", "AL", "AN")
-    return character if plain else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    plain = (
+        character.isprintable()
+        and unicodedata.category(character)[0] != "M"
+        and unicodedata.bidirectional(character) not in ("R", "AL", "AN")
+    )
+    return (
+        character if plain else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    )
 
 
 def columns(text: str) -> int:
     """How many columns of a terminal escaped text takes: characters of East Asian scripts take two."""
-    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    return (
+        len(text)
+        if text.isascii()
+        else sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    )
 
 
 def shortened(text: str, width: int, ellipsis: str = "...") -> str:
@@ -50,5 +60,8 @@ def shortened(text: str, width: int, ellipsis: str = "...") -> str:
 
 def seconds(first: float, last: float, short: bool = False) -> str:
     """A time, or the times from the first to the last: C(0.1 s), C(0.1 to 0.4 s). `short`: hundredths below a tenth."""
-    texts = [f"{max(time, 0.01):.2f}" if short and time < 0.095 else f"{time:.1f}" for time in (first, last)]
+    texts = [
+        f"{max(time, 0.01):.2f}" if short and time < 0.095 else f"{time:.1f}"
+        for time in (first, last)
+    ]
     return f"{texts[0]} s" if texts[0] == texts[1] else f"{texts[0]} to {texts[1]} s"

@@ -16,7 +16,10 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport, ReportedProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
+    KillReport,
+    ReportedProcess,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 
 _OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
@@ -70,7 +73,10 @@ class Kinds:
     def number_of(self, group: Group) -> int:
         """The number of a group whose groups below have theirs. Times and pids count for nothing."""
         below = tuple(sorted((one.kind, len(one.pids)) for one in group.below))
-        return self._numbers.setdefault((group.command, group.user, group.state, group.ended, group.reason, below), len(self._numbers) + 1)
+        return self._numbers.setdefault(
+            (group.command, group.user, group.state, group.ended, group.reason, below),
+            len(self._numbers) + 1,
+        )
 
 
 def trees(report: KillReport, kinds: Kinds, apart: bool = False) -> list[Group]:
@@ -106,14 +112,35 @@ def trees(report: KillReport, kinds: Kinds, apart: bool = False) -> list[Group]:
 
 def _rows(report: KillReport) -> list[tuple[str, ReportedProcess]]:
     """Return (state, row) of each process, the supervisor included where its orphans tell of it."""
-    rows = [(state, row) for state, of in (("gone", report.gone), ("survivors", report.survivors), ("spared", report.spared)) for row in of]
+    rows = [
+        (state, row)
+        for state, of in (
+            ("gone", report.gone),
+            ("survivors", report.survivors),
+            ("spared", report.spared),
+        )
+        for row in of
+    ]
     known = {row.pid for dummy, row in rows}
-    strangers = collections.Counter(row.ppid for dummy, row in rows if row.role != "root" and row.ppid not in known and row.ppid != 1)
+    strangers = collections.Counter(
+        row.ppid
+        for dummy, row in rows
+        if row.role != "root" and row.ppid not in known and row.ppid != 1
+    )
     if not report.supervised or not strangers:
         return rows
     pid = strangers.most_common(1)[0][0]
     root = next((row for dummy, row in rows if row.role == "root" and row.ppid != pid), None)
-    supervisor = ReportedProcess(pid=pid, start=0, ppid=root.pid if root else 0, user="", command=SUPERVISOR, role=SUPERVISOR, ended=None, seconds=None)
+    supervisor = ReportedProcess(
+        pid=pid,
+        start=0,
+        ppid=root.pid if root else 0,
+        user="",
+        command=SUPERVISOR,
+        role=SUPERVISOR,
+        ended=None,
+        seconds=None,
+    )
     return [*rows, (SUPERVISOR, supervisor)]
 
 
@@ -141,7 +168,16 @@ def _group(state: str, row: ReportedProcess) -> Group:
         command = _OUR_START.sub(" ...", _OUR_WORDS.sub("", command))
     command = _TEMPORARY.sub("ansible-tmp-*", command)
     ended = "" if state != "gone" else row.ended or "exited"
-    return Group(escaped(command.strip()), escaped(row.user), state, escaped(ended), escaped(row.reason), [row.pid], seconds, seconds)
+    return Group(
+        escaped(command.strip()),
+        escaped(row.user),
+        state,
+        escaped(ended),
+        escaped(row.reason),
+        [row.pid],
+        seconds,
+        seconds,
+    )
 
 
 def together(groups: t.Sequence[Group]) -> list[Group]:

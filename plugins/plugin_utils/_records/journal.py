@@ -115,7 +115,9 @@ class JournalEntry:
             return found
         for lease in self.leases.values():
             # Also one without an outcome in a run that came to its own end: the guardian that knew it was lost, and perhaps the kill order with it.
-            if lease.is_open and not (self.state == "finished" and lease.detached and lease.outcome is None):
+            if lease.is_open and not (
+                self.state == "finished" and lease.detached and lease.outcome is None
+            ):
                 found.setdefault(lease.host, []).append(lease.lease)
         return found
 
@@ -130,7 +132,11 @@ def entries(directory: str) -> list[JournalEntry]:
         names = [name for name in os.listdir(directory) if name.endswith(SUFFIX)]
     except FileNotFoundError:
         return []
-    found = [entry for entry in (read(os.path.join(directory, name)) for name in names) if entry is not None]
+    found = [
+        entry
+        for entry in (read(os.path.join(directory, name)) for name in names)
+        if entry is not None
+    ]
     return sorted(found, key=lambda entry: (entry.began, entry.run), reverse=True)
 
 
@@ -144,11 +150,15 @@ def open_hosts(directory: str, run: str | None = None) -> dict[str, dict[str, li
     Raises:
         OSError: the journal can't be read.
     """
-    found = {entry.run: entry.open_hosts() for entry in entries(directory) if run in (None, entry.run)}
+    found = {
+        entry.run: entry.open_hosts() for entry in entries(directory) if run in (None, entry.run)
+    }
     return {name: hosts for name, hosts in found.items() if hosts}
 
 
-def concerns(entry: JournalEntry, runs: t.Collection[str] | None, host: str | None, only_open: bool) -> bool:
+def concerns(
+    entry: JournalEntry, runs: t.Collection[str] | None, host: str | None, only_open: bool
+) -> bool:
     """Whether the entry is one of these runs (any, if none are named), had a lease on that host, and may have something alive there."""
     if runs and entry.run not in runs or host is not None and host not in entry.hosts:
         return False
@@ -248,7 +258,12 @@ def recorded(path: str) -> tuple[JournalEntry, float] | None:
         return None
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022 or status.st_size > _LONGEST:
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_uid != os.geteuid()
+            or status.st_mode & 0o022
+            or status.st_size > _LONGEST
+        ):
             return None
         records = list(_records(file.read(_LONGEST)))
     entry = _entry(path, records)
@@ -263,7 +278,9 @@ def lock_path_of(path: str) -> str:
 def is_locked(path: str) -> bool:
     """Whether a process of the run lives. A lock that can't be looked at is taken for one that is held."""
     try:
-        descriptor = os.open(lock_path_of(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(
+            lock_path_of(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        )
     except FileNotFoundError:
         return False  # taken away at the end of the run
     except OSError:
@@ -308,7 +325,17 @@ def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
 
 def new_entry(path: str, run: str, head: RunHead) -> JournalEntry:
     """Return the entry of a run before its first lease."""
-    return JournalEntry(path, run, head.began, head.user, head.controller, head.pid, head.program, head.playbooks, head.inventory)
+    return JournalEntry(
+        path,
+        run,
+        head.began,
+        head.user,
+        head.controller,
+        head.pid,
+        head.program,
+        head.playbooks,
+        head.inventory,
+    )
 
 
 def records_of(entry: JournalEntry) -> t.Iterator[JournalRecord]:
@@ -342,7 +369,12 @@ def add(entry: JournalEntry, record: JournalRecord) -> None:
             entry.leases[record.lease].detached = True
         case Closed():
             lease = entry.leases[record.lease]
-            lease.outcome, lease.ended, lease.survivors, lease.closed = record.outcome, record.ended, record.survivors, record.at
+            lease.outcome, lease.ended, lease.survivors, lease.closed = (
+                record.outcome,
+                record.ended,
+                record.survivors,
+                record.at,
+            )
         case Swept():
             entry.leases[record.lease].swept = True
         case Interrupted():
@@ -358,7 +390,12 @@ def _state(entry: JournalEntry, locked: bool, written: float) -> str:
         return entry.state
     here = Controller.here()
     # Of one boot there is one kernel, and with it one set of locks. A boot before this one is known by its time: machines may share home and name.
-    if here.boot and here.boot == entry.controller.boot or here.host == entry.controller.host and written < _booted():
+    if (
+        here.boot
+        and here.boot == entry.controller.boot
+        or here.host == entry.controller.host
+        and written < _booted()
+    ):
         return "dead"
     return "elsewhere"
 

@@ -167,7 +167,12 @@ def line_of(record: JournalRecord) -> JsonObject:
             line = {"detached": record.lease}
         case Closed():
             counts = {"ended": record.ended, "survivors": record.survivors}
-            line = {"settled": record.lease, "outcome": record.outcome.value, **counts, **_at(record.at)}
+            line = {
+                "settled": record.lease,
+                "outcome": record.outcome.value,
+                **counts,
+                **_at(record.at),
+            }
         case Swept():
             line = {"swept": record.lease, "host": record.host}
         case Interrupted():
@@ -194,7 +199,13 @@ def read_record(line: t.Mapping[str, t.Any]) -> JournalRecord | None:
 def _read_closed(line: t.Mapping[str, t.Any]) -> Closed:
     text = str(line["outcome"])
     outcome = next((one for one in Outcome if one.value == text), None) or UnknownOutcome(text)
-    return Closed(str(line["settled"]), outcome, int(line["ended"]), int(line["survivors"]), str(line.get("at", "")))
+    return Closed(
+        str(line["settled"]),
+        outcome,
+        int(line["ended"]),
+        int(line["survivors"]),
+        str(line.get("at", "")),
+    )
 
 
 def _read_over(line: t.Mapping[str, t.Any]) -> Over | None:

@@ -23,7 +23,13 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Done, Hosts, JournalRecord, Opened, RunHead
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Done,
+    Hosts,
+    JournalRecord,
+    Opened,
+    RunHead,
+)
 
 _GROWTH = 256 * 1024
 """Bytes that a file may have before it is written anew without what is over; then as many more again."""
@@ -95,7 +101,11 @@ class JournalWriter:
 
     def _hold(self) -> None:
         if self._lock is None:
-            self._lock = os.open(journal.lock_path_of(self._path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(
+                journal.lock_path_of(self._path),
+                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+            )
             # Shared: the main process, its forks and its guardian hold it beside each other. A reader tries for it alone, for a moment.
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
@@ -109,14 +119,20 @@ class JournalWriter:
                 self._compact()
 
     def _note(self, record: JournalRecord) -> None:
-        with contextlib.suppress(KeyError):  # of a lease that an earlier guardian has granted, and could not write down
+        with contextlib.suppress(
+            KeyError
+        ):  # of a lease that an earlier guardian has granted, and could not write down
             journal.add(self._entry, record)
         self._number += 1
-        opened = self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        opened = (
+            self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        )
         if isinstance(opened, Opened):
             self._missed[f"host/{opened.host}"] = Hosts((opened.host,))
         else:
-            self._missed[f"opened/{record.lease}" if isinstance(record, Opened) else f"{self._number}"] = record
+            self._missed[
+                f"opened/{record.lease}" if isinstance(record, Opened) else f"{self._number}"
+            ] = record
 
     @contextlib.contextmanager
     def _file(self) -> t.Iterator[int | None]:
@@ -136,7 +152,9 @@ class JournalWriter:
     def _locked(self) -> int:
         while True:
             if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+                self._descriptor = os.open(
+                    self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                )
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(self._descriptor), os.lstat(self._path)):
                 return self._descriptor

@@ -43,7 +43,11 @@ def remove_leftovers(parents: t.Iterable[str] | None = None, now: float | None =
 
 def _remove(directory: str, now: float) -> None:
     status = os.lstat(directory)
-    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    private = (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.getuid()
+        and not stat.S_IMODE(status.st_mode) & 0o077
+    )
     path = os.path.join(directory, endpoint.SOCKET_NAME)
     if not private or now - status.st_mtime < _age(directory) or endpoint.answers(path):
         return

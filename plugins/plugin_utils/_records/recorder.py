@@ -20,7 +20,10 @@ import sys
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import command_line
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, RunReport
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    RunReport,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import append
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
@@ -34,9 +37,16 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
     Over,
     RunHead,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import Records, start_writer
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import WriterQueue
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    ReportOrder,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_process import (
+    Records,
+    start_writer,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_queue import (
+    WriterQueue,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
@@ -120,7 +130,12 @@ class RunRecorder:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
         # An ordinary run of network devices, which nothing has interrupted, has nothing to tell.
         news = report.results or self._interrupted and report.unguarded
-        if self._queue is not None and self.records.options.report_path and news and not (complete and self._complete):
+        if (
+            self._queue is not None
+            and self.records.options.report_path
+            and news
+            and not (complete and self._complete)
+        ):
             self._complete = complete
             self._queue.report(ReportOrder(report, complete, self._interrupted, _now()))
 
@@ -148,8 +163,14 @@ def _head(pid: int) -> RunHead:
         controller=Controller.here(),
         pid=pid,
         program=program,
-        playbooks=tuple(os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook) for playbook in _listed(playbooks)),
-        inventory=tuple(str(source) if "," in str(source) else os.path.abspath(str(source)) for source in _listed(inventory)),
+        playbooks=tuple(
+            os.path.abspath(str(playbook)) if os.path.exists(str(playbook)) else str(playbook)
+            for playbook in _listed(playbooks)
+        ),
+        inventory=tuple(
+            str(source) if "," in str(source) else os.path.abspath(str(source))
+            for source in _listed(inventory)
+        ),
     )
 
 
@@ -180,4 +201,8 @@ def end_without_guardian(options: RecordOptions, run: str) -> None:
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return (
+        datetime.datetime.now(datetime.timezone.utc)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )

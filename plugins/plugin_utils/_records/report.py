@@ -13,10 +13,16 @@ import json
 import os
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import ReportedProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
+    ReportedProcess,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import RunHead
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    RunHead,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    ReportOrder,
+)
 
 SCHEMA = "https://raw.githubusercontent.com/treekill/remote/main/docs/report.schema.json"
 
@@ -30,18 +36,39 @@ def content(head: RunHead, order: ReportOrder) -> bytes:
     times = {"interrupted": order.interrupted, "written": order.written, "complete": order.complete}
     unprotected = [entry.to_message() for entry in report.unguarded]
     trees = [_tree(result) for result in report.results]
-    whole = {"$schema": SCHEMA, "version": VERSION, **run, **times, "unprotected": unprotected, "trees": trees}
+    whole = {
+        "$schema": SCHEMA,
+        "version": VERSION,
+        **run,
+        **times,
+        "unprotected": unprotected,
+        "trees": trees,
+    }
     # ASCII: what a host calls its processes may be no Unicode at all.
     return json.dumps(whole, indent=1).encode("ascii") + b"\n"
 
 
 def _tree(lease: ReportedLease) -> JsonObject:
     """Return one command of one task on one host."""
-    tree = {"host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": lease.outcome.value, "reason": lease.reason}
+    tree = {
+        "host": lease.host,
+        "task": lease.task,
+        "lease": lease.lease,
+        "outcome": lease.outcome.value,
+        "reason": lease.reason,
+    }
     report = lease.report
     if report is None:
         return {**tree, "report": None}
-    rows = [(row, state) for rows, state in ((report.gone, "gone"), (report.survivors, "survived"), (report.spared, "spared")) for row in rows]
+    rows = [
+        (row, state)
+        for rows, state in (
+            (report.gone, "gone"),
+            (report.survivors, "survived"),
+            (report.spared, "spared"),
+        )
+        for row in rows
+    ]
     return {
         **tree,
         "report": {

@@ -12,9 +12,16 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import (
+    JsonRecord,
+    MessageError,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import JournalRecord, line_of, read_record
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    JournalRecord,
+    line_of,
+    read_record,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,11 +18,21 @@ import signal
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameReader, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    REPORT_LIMIT,
+    FrameReader,
+    encode,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import report
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import remove_leftovers
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import (
+    Bounds,
+    JournalWriter,
+    prune,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import (
+    remove_leftovers,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
     Failed,
     LineOrder,
@@ -36,7 +46,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork impor
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
-    from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import RunHead
+    from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+        RunHead,
+    )
 
 _BEGIN_SECONDS = 2.0
 """How long the process that starts a guardian waits for the journal to have begun."""
@@ -75,7 +87,9 @@ def await_beginning(records: Records, told: socket.socket) -> tuple[list[str], i
     """
     told.settimeout(_BEGIN_SECONDS)
     try:
-        content, (*locks,), *dummy = socket.recv_fds(told, 65536, 1, socket.MSG_CMSG_CLOEXEC if hasattr(socket, "MSG_CMSG_CLOEXEC") else 0)
+        content, (*locks,), *dummy = socket.recv_fds(
+            told, 65536, 1, socket.MSG_CMSG_CLOEXEC if hasattr(socket, "MSG_CMSG_CLOEXEC") else 0
+        )
         warnings: list[str] = json.loads(content)
         told.send(_GO)
     except TimeoutError:
@@ -129,7 +143,11 @@ class Writer:
         self._records = records
         self._orders = orders
         options = records.options
-        self._journal = JournalWriter(options.journal_path, records.run, records.head) if options.journal_path else None
+        self._journal = (
+            JournalWriter(options.journal_path, records.run, records.head)
+            if options.journal_path
+            else None
+        )
 
     def begin(self, teller: socket.socket) -> None:
         """Make the journal's file, and hand on its lock. Nothing is written of a run whose main process has not taken that."""
@@ -141,7 +159,11 @@ class Writer:
                 warnings.append(self._records.warning("journal", reason))
                 self._journal = journal = None
         try:
-            socket.send_fds(teller, [json.dumps(warnings).encode()], [journal.lock] if journal is not None and journal.lock is not None else [])
+            socket.send_fds(
+                teller,
+                [json.dumps(warnings).encode()],
+                [journal.lock] if journal is not None and journal.lock is not None else [],
+            )
             taken = teller.recv(1) == _GO
         except OSError:
             taken = False
@@ -153,7 +175,13 @@ class Writer:
             self._journal = None
             return
         self._try("journal", journal.take_over)
-        self._try("journal", lambda: prune(journal.directory, Bounds(self._records.options.journal_days, self._records.options.journal_size)))
+        self._try(
+            "journal",
+            lambda: prune(
+                journal.directory,
+                Bounds(self._records.options.journal_days, self._records.options.journal_size),
+            ),
+        )
 
     def serve(self) -> None:
         """Until the guardian is gone, and all that it has said is done."""
@@ -194,5 +222,9 @@ def _tried(write: t.Callable[[], object]) -> str:
         write()
     except (OSError, ValueError, TypeError, KeyError) as error:
         # A host may have sent what can't be written down.
-        return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        return (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else f"{type(error).__name__}: {error}"
+        )
     return ""

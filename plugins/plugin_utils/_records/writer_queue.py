@@ -14,8 +14,18 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, encode
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Done, Hosts, JournalRecord, Opened
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    REPORT_LIMIT,
+    FrameError,
+    FrameReader,
+    encode,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Done,
+    Hosts,
+    JournalRecord,
+    Opened,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
     EndOrder,
     Failed,
@@ -29,7 +39,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_or
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
+    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+        Loop,
+        Timer,
+    )
 
 DISK_SECONDS = 1.0
 """How long the end of a run waits for the disk, once."""
@@ -38,7 +51,9 @@ DISK_SECONDS = 1.0
 class WriterQueue:
     """Records and reports on their way to the writer."""
 
-    def __init__(self, loop: Loop, connection: socket.socket, failed: t.Callable[[str, str], None]) -> None:
+    def __init__(
+        self, loop: Loop, connection: socket.socket, failed: t.Callable[[str, str], None]
+    ) -> None:
         """`failed` is called with what could not be written (journal or report), and the reason."""
         self._loop = loop
         self._connection = connection
@@ -66,7 +81,9 @@ class WriterQueue:
 
     def add(self, record: JournalRecord) -> None:
         """Have a line of the journal written. Opened and done while the disk stood still, a lease leaves only the name of its host."""
-        pending = self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        pending = (
+            self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        )
         if isinstance(pending, LineOrder) and isinstance(pending.record, Opened):
             host = pending.record.host
             self._put(f"host/{host}", LineOrder(Hosts((host,))))
@@ -111,7 +128,9 @@ class WriterQueue:
         try:
             while self._pending or self._partial:
                 if not self._partial:
-                    self._partial += encode(order_frame(self._pending.pop(next(iter(self._pending)))))
+                    self._partial += encode(
+                        order_frame(self._pending.pop(next(iter(self._pending))))
+                    )
                 sent = self._connection.send(self._partial)
                 del self._partial[:sent]
         except BlockingIOError:
