@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process's client of its guardian: leases are taken and given back here.
-
-This file is private to the collection treekill.remote.
-"""
+"""A process's client of its guardian: leases are taken and given back here."""
 
 from __future__ import annotations
 
@@ -63,14 +60,16 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder 
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import RunPipes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
+#: Seconds for an answer from the guardian, which takes some 0.1 ms; it may have to wait for a busy
+#: machine.
 _PATIENCE = 3.0
-"""Seconds for an answer from the guardian, which takes some 0.1 ms; it may have to wait for a busy machine."""
 
+#: How long a guardian that was late is not asked again. It says itself, on the run's page, when it
+#: reads again: this is for one that can't.
 _LATE_SECONDS = 30.0
-"""How long a guardian that was late is not asked again. It says itself, on the run's page, when it reads again: this is for one that can't."""
 
+#: Seconds for which one thread waits for its answer before another one may ask.
 _TURN = 0.1
-"""Seconds for which one thread waits for its answer before another one may ask."""
 
 display = Display()
 
@@ -85,19 +84,20 @@ class GuardianClient:
 
     run: str
     main: ProcessId
+    #: Whether the main process knows of the guardian, and so will print a recap.
     announced: bool
-    """Whether the main process knows of the guardian, and so will print a recap."""
     pipes: RunPipes | None = None
+    #: What the guardian writes down. Without a callback, whoever starts a guardian looks it up.
     records: RecordOptions | None = None
-    """What the guardian writes down. Without a callback, whoever starts a guardian looks it up."""
     page: RunPage = dataclasses.field(default_factory=RunPage)
     _owner: int = 0
     _channel: Channel | None = None
     _asked: int = 0
+    #: Frames of answers that came while another thread waited for its own, by the number of the
+    #: request. That thread knows what its answer has to be.
     _answers: dict[int, JsonObject] = dataclasses.field(default_factory=dict)
-    """Frames of answers that came while another thread waited for its own, by the number of the request. That thread knows what its answer has to be."""
+    #: Numbers of requests that nothing waits for any more: an answer that comes late is dropped.
     _given_up: set[int] = dataclasses.field(default_factory=set)
-    """Numbers of requests that nothing waits for any more: an answer that comes late is dropped."""
     _lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
     _warned: set[str] = dataclasses.field(default_factory=set)
 

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connections to a guardian: of workers, and of the main process.
-
-This file is private to the collection treekill.remote.
-"""
+"""The connections to a guardian: of workers, and of the main process."""
 
 from __future__ import annotations
 
@@ -29,13 +26,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
+#: Descriptors that are kept for the guardian's own work: couriers, and looks at the process table.
+#: Without them it could not tell who is alive.
 _SPARE = 64
-"""Descriptors that are kept for the guardian's own work: couriers, and looks at the process table. Without them it could not tell who is alive."""
 
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
+#: Seconds until it is tried again to take a connection for which there was no room.
 _ROOM_PAUSE = 0.1
-"""Seconds until it is tried again to take a connection for which there was no room."""
 
 
 class NotTheMainProcess(Exception):

@@ -4,8 +4,6 @@
 
 """The guardian: a process of the run, in its own session, that holds the leases and gives the kill orders.
 
-This file is private to the collection treekill.remote.
-
 It serves until the main process is gone and every broken lease is closed.
 """
 
@@ -73,15 +71,16 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork impor
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch
 
+#: Sent to the main process, once, when the local clients of an interrupted run stand still.
 FROZEN = b"F"
-"""Sent to the main process, once, when the local clients of an interrupted run stand still."""
 
+#: Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has
+#: sent to both; a second one by hand takes longer.
 _SAME_SIGNAL = 0.2
-"""Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has sent to both; a second one by hand takes longer."""
 
 
+#: The most looks at what can be read. Each serves all connections at which there is something.
 _CATCH_UP = 10_000
-"""The most looks at what can be read. Each serves all connections at which there is something."""
 
 
 class Guardian:

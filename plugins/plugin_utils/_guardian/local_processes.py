@@ -4,8 +4,6 @@
 
 """The local side of an interruption: workers and the clients that they have started, frozen first and ended last.
 
-This file is private to the collection treekill.remote.
-
 Frozen, not killed: the moment an ssh client with a pty dies, the host hangs up half the tree, and orphans that cleared their
 environment can no longer be found.
 """
@@ -42,17 +40,21 @@ if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
+#: Seconds between the end of a worker's client and its own. A worker that was frozen while it wrote
+#: to the queue of the main process holds a lock that the main process waits for: it must be let go
+#: on to finish that.
 _LAST_WORDS = 0.5
-"""Seconds between the end of a worker's client and its own. A worker that was frozen while it wrote to the queue of the main process holds
-a lock that the main process waits for: it must be let go on to finish that."""
 
+#: Seconds after which a process that the terminal has interrupted has had its signal, and has
+#: usually ended of it.
 _FROM_TERMINAL = 0.3
-"""Seconds after which a process that the terminal has interrupted has had its signal, and has usually ended of it."""
+#: How often it is looked, after so many seconds each time, whether a worker has ended that was to
+#: pass a signal on.
 _LOOKS = 30
-"""How often it is looked, after so many seconds each time, whether a worker has ended that was to pass a signal on."""
 
+#: How much longer than the last look at all processes the pause before the next one is. The
+#: couriers need the processor.
 _REST = 4.0
-"""How much longer than the last look at all processes the pause before the next one is. The couriers need the processor."""
 
 
 @dataclasses.dataclass

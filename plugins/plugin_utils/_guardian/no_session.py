@@ -4,8 +4,6 @@
 
 """Whether a worker that stands still can have had anything started on its host.
 
-This file is private to the collection treekill.remote.
-
 A server starts a command when it is asked to, over a connection with keys that both sides have agreed on. A client that has
 not received a byte has agreed on nothing. So nothing has begun where all of this is true:
 
@@ -40,11 +38,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connec
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
+#: How long to wait for processes that were sent SIGSTOP. It takes far less than a millisecond, and
+#: longer on a busy machine.
 _STOP_SECONDS = 0.2
-"""How long to wait for processes that were sent SIGSTOP. It takes far less than a millisecond, and longer on a busy machine."""
 
+#: Seconds between two looks.
 _PAUSE = 0.001
-"""Seconds between two looks."""
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
@@ -55,8 +54,8 @@ class Standing:
 
     worker: ProcessId
     clients: tuple[ProcessId, ...] = ()
+    #: Path of the ssh client that the worker starts. Without: the worker notes what it sends.
     program: str | None = None
-    """Path of the ssh client that the worker starts. Without: the worker notes what it sends."""
 
 
 def without_session(

@@ -4,8 +4,6 @@
 
 """The process of the guardian: forked once for each run, from the main process or from the first worker that needs it.
 
-This file is private to the collection treekill.remote.
-
 Forked, not executed: so it has all plugins, collection paths and vault secrets that the run has loaded, which a fresh interpreter would not.
 """
 
@@ -44,8 +42,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork impor
     leave_parent,
 )
 
+#: How long to wait for another process of the run that starts a guardian; it takes some 20 ms,
+#: unless that process stands still.
 _TURN_SECONDS = 3.0
-"""How long to wait for another process of the run that starts a guardian; it takes some 20 ms, unless that process stands still."""
 
 _TURN_PAUSE = 0.01
 

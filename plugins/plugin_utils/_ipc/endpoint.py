@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the guardian of a run is found: a unix socket in a private directory, its peer checked by uid.
-
-This file is private to the collection treekill.remote.
-"""
+"""Where the guardian of a run is found: a unix socket in a private directory, its peer checked by uid."""
 
 from __future__ import annotations
 
@@ -18,13 +15,14 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 
+#: Environment variable that names the socket of the run's guardian. Workers inherit it, and so do
+#: inner runs without a callback.
 ENVIRONMENT = "TREEKILL_SOCKET"
-"""Environment variable that names the socket of the run's guardian. Workers inherit it, and so do inner runs without a callback."""
 
 SOCKET_NAME = "socket"
 
+#: sockaddr_un holds 108 bytes on Linux, 104 on the BSDs and macOS; what is longer can't be bound.
 _SUN_PATH_BYTES = 100
-"""sockaddr_un holds 108 bytes on Linux, 104 on the BSDs and macOS; what is longer can't be bound."""
 
 
 class EndpointError(Exception):

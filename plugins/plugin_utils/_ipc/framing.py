@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Frames of JSON on the guardian's socket: four bytes of length, then one JSON object in UTF-8.
-
-This file is private to the collection treekill.remote.
-"""
+"""Frames of JSON on the guardian's socket: four bytes of length, then one JSON object in UTF-8."""
 
 from __future__ import annotations
 
@@ -14,16 +11,19 @@ import socket
 import struct
 import typing as t
 
+#: What a frame holds. Outside of the files that read and write frames it is one of the dataclasses
+#: of `messages.py`.
 JsonObject = dict[str, t.Any]
-"""What a frame holds. Outside of the files that read and write frames it is one of the dataclasses of `messages.py`."""
 
 _LENGTH = struct.Struct("!I")
 
+#: Bytes. A kill order has some ten kilobytes; a length above this is garbage, not a frame worth
+#: buffering.
 FRAME_LIMIT = 4 * 1024 * 1024
-"""Bytes. A kill order has some ten kilobytes; a length above this is garbage, not a frame worth buffering."""
 
+#: Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts,
+#: each with a thousand processes, has a hundred million.
 REPORT_LIMIT = 1024 * 1024 * 1024
-"""Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts, each with a thousand processes, has a hundred million."""
 
 
 class FrameError(Exception):

@@ -4,8 +4,6 @@
 
 """Dataclasses that are JSON objects outside of a process: made from an object with each member checked, and written as an object again.
 
-This file is private to the collection treekill.remote.
-
 The fields of a class are the keys of its object, and their annotations say what may stand there. So a key is written once, and a misspelt one is an
 attribute that mypy does not know. A library such as pydantic is not on every controller.
 """
@@ -26,8 +24,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
 
 T = t.TypeVar("T")
 
+#: Check one member, and return it as the field holds it.
 _Decode = t.Callable[[t.Any], t.Any]
-"""Check one member, and return it as the field holds it."""
 
 
 class MessageError(FrameError):
@@ -85,11 +83,11 @@ class _Field(t.NamedTuple):
 
     name: str
     required: bool
+    #: Types whose values need no check and no conversion.
     as_they_are: frozenset[type]
-    """Types whose values need no check and no conversion."""
     decode: _Decode
+    #: Whether anything may stand there, which is written as it is.
     free: bool
-    """Whether anything may stand there, which is written as it is."""
 
 
 _AS_THEY_ARE: dict[object, frozenset[type]] = {
@@ -102,8 +100,8 @@ _AS_THEY_ARE: dict[object, frozenset[type]] = {
 }
 
 
+#: The fields of each class that was met: annotations are read once.
 _known: dict[type, tuple[_Field, ...]] = {}
-"""The fields of each class that was met: annotations are read once."""
 
 
 def _fields_of(kind: type) -> tuple[_Field, ...]:

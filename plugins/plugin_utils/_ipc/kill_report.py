@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a kill pass, as it goes from the courier to the recap and to the report file.
-
-This file is private to the collection treekill.remote.
-"""
+"""The report of a kill pass, as it goes from the courier to the recap and to the report file."""
 
 from __future__ import annotations
 
@@ -41,8 +38,8 @@ class KillReport(JsonRecord):
     spared: tuple[ReportedProcess, ...]
     unreadable: int
     escalated: bool
+    #: Whether a supervisor stood, or had done the work.
     supervised: bool
-    """Whether a supervisor stood, or had done the work."""
     seconds: float
 
     def rewritten(

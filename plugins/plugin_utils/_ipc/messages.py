@@ -4,8 +4,6 @@
 
 """The messages between the processes of a run: what goes over the guardian's socket, and through the pipes of couriers.
 
-This file is private to the collection treekill.remote.
-
 A worker or the main process sends a `Request`, and the guardian answers it with the record that the request names. A worker numbers its requests, and
 the answer has the number of its request. Times are in seconds.
 """
@@ -41,31 +39,33 @@ class LeaseTerms(JsonRecord):
     """The part of a lease that the guardian reads without opening the kill order."""
 
     run: str
+    #: The grace between the first signal and KILL.
     timeout: float
-    """The grace between the first signal and KILL."""
+    #: The time for which a host is tried again that can't be reached.
     retry_for: float
-    """The time for which a host is tried again that can't be reached."""
+    #: Whether the tree is left alone where the connection is lost: the option on_disconnect is
+    #: keep.
     keep: bool
-    """Whether the tree is left alone where the connection is lost: the option on_disconnect is keep."""
+    #: Whether an asynchronous job with poll 0 is ended with the run.
     end_async: bool
-    """Whether an asynchronous job with poll 0 is ended with the run."""
+    #: Whether the command runs on this machine.
     local: bool
-    """Whether the command runs on this machine."""
+    #: Whether the end of its client is an order to its supervisor.
     cut: bool
-    """Whether the end of its client is an order to its supervisor."""
     supervised: bool
+    #: Whether this is a file on its way. It has no kill order.
     transfer: bool
-    """Whether this is a file on its way. It has no kill order."""
+    #: Whether the command may run what the task asks for. Core's own handling of files does not.
     payload: bool = True
-    """Whether the command may run what the task asks for. Core's own handling of files does not."""
+    #: The id of the asynchronous job that the command starts.
     job: str = ""
-    """The id of the asynchronous job that the command starts."""
+    #: The id of the asynchronous job that the command asks for.
     polls: str = ""
-    """The id of the asynchronous job that the command asks for."""
+    #: Whether the worker notes the moment at which the command is sent.
     notes: bool = False
-    """Whether the worker notes the moment at which the command is sent."""
+    #: The path of the ssh client whose start that moment is. Empty: one that is not known. None: no
+    #: client tells it.
     client: str | None = None
-    """The path of the ssh client whose start that moment is. Empty: one that is not known. None: no client tells it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +80,15 @@ class KillOrderTerms(JsonRecord):
     pipelined: bool
     show_arguments: bool
     action: str = ""
+    #: Of the task. Some of them are secrets.
     arguments: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
-    """Of the task. Some of them are secrets."""
 
 
 class Request(JsonRecord):
     """Base of what is sent to the guardian."""
 
+    #: The name of the operation. It stands beside the fields in the message.
     op: t.ClassVar[str]
-    """The name of the operation. It stands beside the fields in the message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +99,13 @@ class LeaseRequest(Request):
     lease: str
     host: str
     task: str
+    #: `KillOrderTerms` as JSON text, with secrets in it. The guardian hands it on unread.
     order: str = dataclasses.field(repr=False)
-    """`KillOrderTerms` as JSON text, with secrets in it. The guardian hands it on unread."""
+    #: `ConnectionSpec` as JSON text, likewise.
     reach: str = dataclasses.field(repr=False)
-    """`ConnectionSpec` as JSON text, likewise."""
     terms: LeaseTerms
+    #: On the monotonic clock. After it the worker has sent its command without a lease.
     deadline: float | None = None
-    """On the monotonic clock. After it the worker has sent its command without a lease."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +113,10 @@ class LeaseAnswer(JsonRecord):
     """Whether a lease is granted."""
 
     granted: bool
+    #: Whether the deadline of the request was over.
     late: bool
-    """Whether the deadline of the request was over."""
+    #: The cause of the interruption, if there was one.
     why: str
-    """The cause of the interruption, if there was one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +141,8 @@ class LeaseBroken(Request):
 
     op = "broken"
     lease: str
+    #: Whether the connection was lost, and not given up by the worker.
     lost: bool
-    """Whether the connection was lost, and not given up by the worker."""
     wait: bool
 
 
@@ -157,8 +157,8 @@ class Heard(JsonRecord):
 class Tried(JsonRecord):
     """A kill order has been tried."""
 
+    #: None where the guardian does not know the lease.
     tried: ReportedLease | None
-    """None where the guardian does not know the lease."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,24 +191,24 @@ class FrontProgram(JsonRecord):
 class AfterKillPlan(JsonRecord):
     """The run after the kill: its files, its command line, and all that it needs of the main process."""
 
+    #: As the user names them.
     files: tuple[str, ...]
-    """As the user names them."""
     paths: tuple[str, ...]
     are_playbooks: bool
+    #: Of the playbook that is being run: variables and roles beside it are the after-run's as well.
     basedir: str
-    """Of the playbook that is being run: variables and roles beside it are the after-run's as well."""
     arguments: tuple[str, ...]
     environment: dict[str, str]
+    #: By the name of the pipe in the private directory through which each is read.
     secrets: dict[str, str] = dataclasses.field(repr=False)
-    """By the name of the pipe in the private directory through which each is read."""
     timeout: float
     grace: float
+    #: The interpreter of the main process.
     python: str
-    """The interpreter of the main process."""
+    #: The module search path of the main process.
     path: tuple[str, ...]
-    """The module search path of the main process."""
+    #: The current directory of the main process.
     directory: str
-    """The current directory of the main process."""
 
 
 @dataclasses.dataclass(frozen=True)

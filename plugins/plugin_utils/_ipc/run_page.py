@@ -4,8 +4,6 @@
 
 """A page of memory that all processes of a run share: what a worker has to know when the guardian does not answer.
 
-This file is private to the collection treekill.remote.
-
 Anonymous memory, inherited by forks: no file, since a disk may stand still, and no message, since the guardian may not read. Where no callback has
 made it in the main process, a worker shares it with the guardian that it starts, and with no other worker.
 """
@@ -20,11 +18,12 @@ _GATE = 0
 _WARNED = 1
 _ENDED = 2
 _ASK_AGAIN = struct.Struct("=d")
+#: Places on the page. The last one is aligned, so that the processor writes it whole.
 _ASK_AGAIN_AT = 8
-"""Places on the page. The last one is aligned, so that the processor writes it whole."""
 
+#: Bytes for notes of leases, by their ids. Two leases with the same place are rare, and only cost a
+#: note too many.
 _PLACES = 1 << 20
-"""Bytes for notes of leases, by their ids. Two leases with the same place are rare, and only cost a note too many."""
 
 
 class RunPage:

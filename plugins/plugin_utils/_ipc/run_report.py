@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a run, as it goes from the guardian to the recap and to the report file.
-
-This file is private to the collection treekill.remote.
-"""
+"""The report of a run, as it goes from the guardian to the recap and to the report file."""
 
 from __future__ import annotations
 
@@ -19,22 +16,22 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 class Outcome(enum.Enum):
     """The state of a kill order. The texts stand in journals and reports as well."""
 
+    #: The host reported.
     CONFIRMED = "confirmed"
-    """The host reported."""
+    #: No try reached the host.
     UNREACHABLE = "unreachable"
-    """No try reached the host."""
+    #: The host was reached, or never can be, and the kill pass did not run or did not report.
     FAILED = "failed"
-    """The host was reached, or never can be, and the kill pass did not run or did not report."""
+    #: Left alone as the options say: kill_async is false, or on_disconnect is keep.
     LEFT = "left"
-    """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
+    #: No order was needed: its command had not been sent, so nothing can have been started.
     NOT_BEGUN = "not begun"
-    """No order was needed: its command had not been sent, so nothing can have been started."""
+    #: The transfer of a file: its client was ended here, and its server with it.
     BROKEN_OFF = "broken off"
-    """The transfer of a file: its client was ended here, and its server with it."""
+    #: The first try did not reach the host, and another one follows. The lease is not closed.
     TRYING = "trying"
-    """The first try did not reach the host, and another one follows. The lease is not closed."""
+    #: The first try has not ended. The lease is not closed.
     UNDER_WAY = "under way"
-    """The first try has not ended. The lease is not closed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +39,10 @@ class LeaseResult(JsonRecord):
     """The result of a kill order, as a courier answers."""
 
     outcome: Outcome
+    #: Why it is not confirmed, in words for the user.
     reason: str = ""
-    """Why it is not confirmed, in words for the user."""
+    #: Of the host, when confirmed.
     report: KillReport | None = None
-    """Of the host, when confirmed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,36 +75,36 @@ class AfterKillProgress(JsonRecord):
     files: tuple[str, ...]
     hosts: tuple[str, ...]
     timeout: float
+    #: The longest time for which it goes on, its own end included.
     seconds: float
-    """The longest time for which it goes on, its own end included."""
 
 
 @dataclasses.dataclass(frozen=True)
 class KillProgress(JsonRecord):
     """The state of all kill orders."""
 
+    #: Orders whose first try has not ended.
     in_hand: int
-    """Orders whose first try has not ended."""
     grace: float
+    #: What is left of the grace.
     left: float
-    """What is left of the grace."""
     hosts: int
     hosts_done: int
+    #: Whether the rest of the grace is skipped.
     hurried: bool
-    """Whether the rest of the grace is skipped."""
     after_kill: AfterKillProgress | None
 
 
 class AfterKillState(enum.Enum):
     """The state of the run after the kill."""
 
+    #: It starts when all kill orders have been tried.
     WANTED = "wanted"
-    """It starts when all kill orders have been tried."""
     UNDER_WAY = "under way"
+    #: It has ended, or could not be started.
     ENDED = "ended"
-    """It has ended, or could not be started."""
+    #: There is no host for it.
     NOWHERE = "nowhere"
-    """There is no host for it."""
 
 
 class HostEnding(enum.Enum):
@@ -116,8 +113,8 @@ class HostEnding(enum.Enum):
     OK = "ok"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    #: No play of it came to the host, or it was ended before it could tell.
     NOT_TOLD = ""
-    """No play of it came to the host, or it was ended before it could tell."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,17 +124,17 @@ class AfterKillReport(JsonRecord):
     state: AfterKillState
     files: tuple[str, ...]
     hosts: dict[str, HostEnding]
+    #: Host to the reason why it is not run there.
     left_out: dict[str, str]
-    """Host to the reason why it is not run there."""
     seconds: float = 0.0
+    #: Why it could not be started.
     error: str = ""
-    """Why it could not be started."""
+    #: Its exit status; negative for a signal.
     status: int = 0
-    """Its exit status; negative for a signal."""
+    #: Why it was ended before its time.
     ended_by: str = ""
-    """Why it was ended before its time."""
+    #: The last lines of its output.
     output: tuple[str, ...] = ()
-    """The last lines of its output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,12 +142,12 @@ class RunReport(JsonRecord):
     """The report of a run: all broken leases with what became of their kill orders, and what could not be guarded."""
 
     run: str
+    #: The signal or event that has interrupted the run; empty if nothing has.
     cause: str
-    """The signal or event that has interrupted the run; empty if nothing has."""
+    #: The pid of the guardian.
     guardian: int
-    """The pid of the guardian."""
     results: tuple[ReportedLease, ...]
     unguarded: tuple[UnguardedConnection, ...] = ()
+    #: What could not be written down.
     warnings: tuple[str, ...] = ()
-    """What could not be written down."""
     after_kill: AfterKillReport | None = None

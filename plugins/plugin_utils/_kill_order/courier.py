@@ -4,8 +4,6 @@
 
 """A courier: one try to carry out one kill order, in a process of its own that can be ended when it takes too long.
 
-This file is private to the collection treekill.remote.
-
 Not a thread: connection plugins block, spawn clients and ask for passwords, and a thread that hangs in one can't be ended.
 """
 
@@ -37,12 +35,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
+#: Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout
+#: under Ansible is 10.
 PATIENCE = 30.0
-"""Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout under Ansible is 10."""
 
+#: Bytes that a courier may take beyond what the guardian has. A connection plugin keeps all that a
+#: host says, and a hostile host may say more than the controller has memory for. The longest report
+#: takes a third of it.
 _MEMORY = 512 * 1024 * 1024
-"""Bytes that a courier may take beyond what the guardian has. A connection plugin keeps all that a host says, and a hostile host may say more than
-the controller has memory for. The longest report takes a third of it."""
 
 
 class Courier:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kill orders under way: a courier for each, tried again with growing pauses while the host can't be reached.
-
-This file is private to the collection treekill.remote.
-"""
+"""Kill orders under way: a courier for each, tried again with growing pauses while the host can't be reached."""
 
 from __future__ import annotations
 
@@ -23,14 +20,16 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table impor
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
 _FIRST_PAUSE = 1.0
+#: Seconds between tries. A rebooted host is back within some, and one that is down for longer is
+#: not hammered.
 _LONGEST_PAUSE = 15.0
-"""Seconds between tries. A rebooted host is back within some, and one that is down for longer is not hammered."""
 
+#: Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy
+#: machine, in which nobody would be answered.
 _AT_ONCE = 8
-"""Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy machine, in which nobody would be answered."""
 
+#: Seconds between two such turns.
 _BREATH = 0.001
-"""Seconds between two such turns."""
 
 
 @dataclasses.dataclass
@@ -42,12 +41,12 @@ class _PendingOrder:
     pause: float = _FIRST_PAUSE
     couriers: list[Courier] = dataclasses.field(default_factory=list)
     results: list[LeaseResult] = dataclasses.field(default_factory=list)
+    #: Set while the host is not reachable and the next try is due later.
     waiting: Timer | None = None
-    """Set while the host is not reachable and the next try is due later."""
+    #: When the first courier of this try was sent.
     began: float = 0.0
-    """When the first courier of this try was sent."""
+    #: Whether its first try, which has not begun, is without grace.
     at_once: bool = False
-    """Whether its first try, which has not begun, is without grace."""
     last_reason: str = ""
     tries: int = 0
 

@@ -4,8 +4,6 @@
 
 """A kill order: which lease's tree is to be ended, and how to reach its host again from another process.
 
-This file is private to the collection treekill.remote.
-
 What a connection needs to be made anew is in its resolved options, those of its shell and of its become plugin, and in a
 few attributes of the play context. All of it may hold passwords: an order lives in the memory of the worker and of the
 guardian, and travels between them over a private socket. It is never written to a file, an argument list or a log.
@@ -50,17 +48,19 @@ if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
 
+#: What connection and become plugins still read from the play context where they have no option for
+#: it.
 _PLAY_CONTEXT = (
     "remote_addr", "remote_user", "port", "password", "timeout", "private_key_file", "connection", "executable",
     "become", "become_method", "become_user", "become_pass", "become_exe", "become_flags",
 )  # fmt: skip
-"""What connection and become plugins still read from the play context where they have no option for it."""
 
 _CARRIES_ORDER = "_treekill_carries_order"
 
+#: Seconds to go on looking for a tree that was never seen. A command that was on its way when its
+#: client was frozen starts within a round trip and a fork; a busy sshd was seen to take more than a
+#: second.
 ARRIVAL_TIMEOUT = 2.0
-"""Seconds to go on looking for a tree that was never seen. A command that was on its way when its client was frozen
-starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
 
 
 class ReconnectError(Exception):
@@ -160,17 +160,18 @@ class KillOrder:
     lease: str
     connection: ConnectionSpec
     options: KillOptions
+    #: Paths or names of Python interpreters to try on the host, in this order.
     interpreters: tuple[str, ...]
-    """Paths or names of Python interpreters to try on the host, in this order."""
+    #: Whether the command ran inside become: not every command of a task with become does.
     becomes: bool
-    """Whether the command ran inside become: not every command of a task with become does."""
+    #: Whether the command had data on its standard input, and so no pty. Where sudo insists on a
+    #: terminal, that tells that there has to be one.
     pipelined: bool
-    """Whether the command had data on its standard input, and so no pty. Where sudo insists on a terminal, that tells that there has to be one."""
+    #: Whether command lines may be reported; not for tasks with no_log.
     show_arguments: bool
-    """Whether command lines may be reported; not for tasks with no_log."""
     action: str = ""
+    #: Of the task: those that its module declares with no_log are masked in what the host reports.
     arguments: tuple[tuple[str, str], ...] = ()
-    """Of the task: those that its module declares with no_log are masked in what the host reports."""
 
     @classmethod
     def from_message(cls, order: object, connection: object) -> KillOrder:

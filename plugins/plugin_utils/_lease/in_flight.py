@@ -4,8 +4,6 @@
 
 """The tasks that are in flight, as the main process knows them, and what each worker has noted of the guard of its own.
 
-This file is private to the collection treekill.remote.
-
 The guardian knows leases alone. A task that holds none may do nothing on its host, or may run what nobody ends: a recap has to tell them apart.
 A note is one byte of memory that the main process shares with its forks: no message, no descriptor, nothing to wait for. The place of the byte is
 known to the worker because core starts it right after the main process has heard of its task.
@@ -29,28 +27,28 @@ if t.TYPE_CHECKING:
     from ansible.playbook.task import Task
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
+#: Bytes, used in turn: far more than tasks can be in flight at once.
 _PLACES = 65536
-"""Bytes, used in turn: far more than tasks can be in flight at once."""
 
+#: Actions that run nothing on a host, and do not say so of themselves.
 _HERE = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
-"""Actions that run nothing on a host, and do not say so of themselves."""
 
 
 class Guard(enum.IntEnum):
     """What a worker notes."""
 
+    #: No note: its action was not made yet, or is not made through anything of ours.
     UNKNOWN = 0
-    """No note: its action was not made yet, or is not made through anything of ours."""
+    #: Each command of the task holds a lease while it runs.
     HELD = 1
-    """Each command of the task holds a lease while it runs."""
+    #: The action does nothing on any host.
     NOT_NEEDED = 2
-    """The action does nothing on any host."""
+    #: The option track is none for it.
     UNWANTED = 3
-    """The option track is none for it."""
+    #: A command went out without a lease.
     NO_GUARDIAN = 4
-    """A command went out without a lease."""
+    #: The connection can't be guarded: the guardian was told why.
     IMPOSSIBLE = 5
-    """The connection can't be guarded: the guardian was told why."""
 
 
 _REASONS = {
@@ -73,8 +71,8 @@ class UnguardedTask:
     host: str
     task: str
     reason: str
+    #: Whether that is as the user wants it.
     wanted: bool
-    """Whether that is as the user wants it."""
 
 
 @dataclasses.dataclass
@@ -84,8 +82,8 @@ class _Started:
     task: str
     action: str
     number: int
+    #: Why the guardian that is asked for a report does not know its leases; empty while it does.
     lost: str = ""
-    """Why the guardian that is asked for a report does not know its leases; empty while it does."""
 
 
 class InFlight:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Masks for the secrets of one task in what a host reports: wherever a value stands that must not be shown, and whatever looks like one.
-
-This file is private to the collection treekill.remote.
-"""
+"""Masks for the secrets of one task in what a host reports: wherever a value stands that must not be shown, and whatever looks like one."""
 
 from __future__ import annotations
 
@@ -25,14 +22,16 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.control impo
     COMMAND_CHARACTERS,
 )
 
+#: Names of options and parameters whose values are never shown, whether or not they are declared
+#: so.
 _NAMES_SECRET = re.compile(r"(?:pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
-"""Names of options and parameters whose values are never shown, whether or not they are declared so."""
 
+#: Characters of one value, and values of one task, that are looked for.
 _LONGEST, _MOST = 8192, 256
-"""Characters of one value, and values of one task, that are looked for."""
 
+#: Characters of a secret that has lost its end. Fewer may be the end of any command line; where
+#: that was cut off, one is enough.
 _LEAST_PART = 4
-"""Characters of a secret that has lost its end. Fewer may be the end of any command line; where that was cut off, one is enough."""
 
 
 def leaves(value: object, name: str = "") -> t.Iterator[tuple[str, str]]:
@@ -78,8 +77,8 @@ class Masks:
     """What is not to be shown, in each form that it may have on a command line."""
 
     forms: tuple[str, ...]
+    #: Command lines that were masked before: of many processes they are the same.
     _seen: dict[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
-    """Command lines that were masked before: of many processes they are the same."""
 
     @classmethod
     def from_secrets(cls, secrets: t.Iterable[str]) -> Masks:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The request for a lease: all that the guardian has to know of a command, or of a transfer, before it goes out.
-
-This file is private to the collection treekill.remote.
-"""
+"""The request for a lease: all that the guardian has to know of a command, or of a transfer, before it goes out."""
 
 from __future__ import annotations
 
@@ -31,19 +28,19 @@ class Command:
     """How one command goes out."""
 
     lease: str
+    #: Whether it becomes somebody, and has its cookie set behind that.
     becomes: bool
-    """Whether it becomes somebody, and has its cookie set behind that."""
+    #: Whether something comes on its standard input.
     pipelined: bool
-    """Whether something comes on its standard input."""
     supervised: bool
+    #: The id of the asynchronous job that it starts, as core puts it on the command line.
     job: str = ""
-    """The id of the asynchronous job that it starts, as core puts it on the command line."""
+    #: Whether it may run what the task asks for. Core's own handling of files does not.
     payload: bool = True
-    """Whether it may run what the task asks for. Core's own handling of files does not."""
+    #: Whether the worker notes the moment at which it is sent.
     notes: bool = False
-    """Whether the worker notes the moment at which it is sent."""
+    #: See `LeaseTerms.client`.
     client: str | None = None
-    """See `LeaseTerms.client`."""
 
 
 def request_for_command(

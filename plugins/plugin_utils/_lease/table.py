@@ -4,8 +4,6 @@
 
 """The leases of a run: which are open, which are broken, and how each of those ended. Pure: no socket, no clock.
 
-This file is private to the collection treekill.remote.
-
 A lease that was granted ends exactly once: it is done, or it is broken and then closed with what became of its kill order.
 """
 
@@ -22,21 +20,21 @@ class Lease:
     """One promise: come back or be killed."""
 
     lease: str
+    #: Which connection to the guardian took it.
     holder: int
-    """Which connection to the guardian took it."""
     host: str
     task: str
     terms: LeaseTerms
+    #: `KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it.
     order: str
-    """`KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it."""
+    #: `ConnectionSpec` as JSON text, likewise.
     reach: str = ""
-    """`ConnectionSpec` as JSON text, likewise."""
+    #: The pid of the worker that holds it.
     worker: int = 0
-    """The pid of the worker that holds it."""
+    #: The task has ended, the job goes on by itself: async with poll 0.
     detached: bool = False
-    """The task has ended, the job goes on by itself: async with poll 0."""
+    #: Whether its holder can have read that it is granted. Before that, nothing goes out under it.
     answered: bool = True
-    """Whether its holder can have read that it is granted. Before that, nothing goes out under it."""
 
 
 class LeaseTableError(Exception):

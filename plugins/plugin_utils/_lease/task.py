@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a lease has to know of the task that it is held for.
-
-This file is private to the collection treekill.remote.
-"""
+"""What a lease has to know of the task that it is held for."""
 
 from __future__ import annotations
 
@@ -24,36 +21,39 @@ if t.TYPE_CHECKING:
 
 display = Display()
 
+#: Tried on the host after what the task itself uses: the distributions' own, then what the PATH
+#: has.
 _INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
-"""Tried on the host after what the task itself uses: the distributions' own, then what the PATH has."""
 
 
 _ASKS_FOR_JOB = ("async_status", "ansible.builtin.async_status", "ansible.legacy.async_status")
 
+#: Actions that lose their connection on purpose: ending what they have started would cancel what it
+#: does.
 _CUTS_ITS_CONNECTION = ("reboot", "ansible.builtin.reboot", "ansible.legacy.reboot")
-"""Actions that lose their connection on purpose: ending what they have started would cancel what it does."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GuardedTask:
     """One task on one host."""
 
+    #: Where its processes are: the host that the task is delegated to, if it is.
     host: str
-    """Where its processes are: the host that the task is delegated to, if it is."""
     name: str
     options: kill_options.KillOptions
     interpreters: tuple[str, ...]
+    #: False under no_log: not even command lines are told.
     show_arguments: bool
-    """False under no_log: not even command lines are told."""
     asynchronous: bool = False
+    #: Asynchronous with poll 0: the job goes on when the task has ended.
     detaches: bool = False
-    """Asynchronous with poll 0: the job goes on when the task has ended."""
+    #: The id of another task's asynchronous job that this one asks for.
     polls: str = ""
-    """The id of another task's asynchronous job that this one asks for."""
+    #: The name of its action, and so of its module, as core resolves it.
     action: str = ""
-    """The name of its action, and so of its module, as core resolves it."""
+    #: Its arguments, as they are when a command goes out: core adds the defaults of the module when
+    #: the action was made.
     arguments: t.Callable[[], t.Mapping[str, t.Any]] = dict
-    """Its arguments, as they are when a command goes out: core adds the defaults of the module when the action was made."""
 
     @classmethod
     def from_action(

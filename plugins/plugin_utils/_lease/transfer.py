@@ -4,8 +4,6 @@
 
 """Files on their way to a host or from one: sftp and scp are no commands of the connection, and go on when their worker is gone.
 
-This file is private to the collection treekill.remote.
-
 A transfer has a lease, and no kill order: its server on the host ends with its client here.
 """
 

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lines of the recap that tell of the run after the kill.
-
-This file is private to the collection treekill.remote.
-"""
+"""The lines of the recap that tell of the run after the kill."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     HostEnding,
 )
 
+#: Hosts that are named for each ending; of more, the rest is counted.
 _NAMES = 10
-"""Hosts that are named for each ending; of more, the rest is counted."""
 
+#: The last lines of its output that are shown when it did not go well.
 _OUTPUT_LINES = 25
-"""The last lines of its output that are shown when it did not go well."""
 
 
 class AfterLine(t.NamedTuple):

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process tree drawn as pstree does, for a terminal of some width, each process with how it ended. Pure.
-
-This file is private to the collection treekill.remote.
-"""
+"""A process tree drawn as pstree does, for a terminal of some width, each process with how it ended. Pure."""
 
 from __future__ import annotations
 
@@ -22,23 +19,25 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import SUPERVISOR, Group
 
+#: Columns that a command gets even on the narrowest screen. Where how it ended has no room beside
+#: them, it goes to a line of its own.
 _LEAST = 16
-"""Columns that a command gets even on the narrowest screen. Where how it ended has no room beside them, it goes to a line of its own."""
 
+#: Columns that a command gets on the widest screen: how it ended is not to be looked for far away.
 _MOST = 100
-"""Columns that a command gets on the widest screen: how it ended is not to be looked for far away."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Screen:
     """What is drawn on."""
 
+    #: Columns; that many where nobody knows, as in the log of a CI job.
     width: int = 160
-    """Columns; that many where nobody knows, as in the log of a CI job."""
+    #: Whether it shows lines and arrows, or ASCII alone.
     unicode: bool = True
-    """Whether it shows lines and arrows, or ASCII alone."""
+    #: How many C(-v) the user gave: with one, more lines; with two, all of them, and nothing taken
+    #: together.
     verbosity: int = 0
-    """How many C(-v) the user gave: with one, more lines; with two, all of them, and nothing taken together."""
 
     @property
     def lines(self) -> int | None:
@@ -57,8 +56,9 @@ class Line:
 
     text: str
     color: str | None = None
+    #: What of it goes to the file of `log_path`, where it is not the same: that file is not
+    #: private, and no command line goes there. Empty: nothing.
     log: str | None = None
-    """What of it goes to the file of `log_path`, where it is not the same: that file is not private, and no command line goes there. Empty: nothing."""
 
 
 @dataclasses.dataclass
@@ -68,8 +68,8 @@ class _Drawn:
     before: str
     under: str
     text: str
+    #: After the text, and never cut off: whose pid and user it is.
     note: str
-    """After the text, and never cut off: whose pid and user it is."""
     ending: str
     color: str | None
 

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a recap says of each host, in a line or a few; of many hosts, those with the same ending together, the odd ones first. Pure.
-
-This file is private to the collection treekill.remote.
-"""
+"""What a recap says of each host, in a line or a few; of many hosts, those with the same ending together, the odd ones first. Pure."""
 
 from __future__ import annotations
 
@@ -34,11 +31,12 @@ if t.TYPE_CHECKING:
         UnguardedTask,
     )
 
+#: Columns of a survivor's command line; its pid and user tell it apart.
 _COMMAND_WIDTH = 60
-"""Columns of a survivor's command line; its pid and user tell it apart."""
 
+#: Hosts that have a line each. Of more, those with the same ending share one, unless the user asked
+#: for more.
 _EACH = 20
-"""Hosts that have a line each. Of more, those with the same ending share one, unless the user asked for more."""
 
 _ADDRESS = re.compile(
     r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE
@@ -53,14 +51,14 @@ class _Said:
 
     text: str
     color: str | None
+    #: Whether it begins with the name, or stands below such a line.
     names: bool = True
-    """Whether it begins with the name, or stands below such a line."""
+    #: Seconds, at the end of the line.
     took: tuple[float, float] | None = None
-    """Seconds, at the end of the line."""
+    #: The text without a command line, where it has one.
     log: str | None = None
-    """The text without a command line, where it has one."""
+    #: The text with the reason as hosts share it, where it has a reason.
     alike: str = ""
-    """The text with the reason as hosts share it, where it has a reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +104,10 @@ class _Block:
 class Unguarded:
     """What was not guarded of a run."""
 
+    #: Connections whose commands can't be guarded.
     connections: t.Sequence[UnguardedConnection] = ()
-    """Connections whose commands can't be guarded."""
+    #: Tasks that were in flight without a lease.
     tasks: t.Sequence[UnguardedTask] = ()
-    """Tasks that were in flight without a lease."""
 
     def __bool__(self) -> bool:
         return bool(self.connections or self.tasks)

@@ -4,8 +4,6 @@
 
 """What the main process says when core has ended: on standard error, or on the terminal where nobody reads that any more.
 
-This file is private to the collection treekill.remote.
-
 Ctrl-C on `ansible-playbook ... 2>&1 | tee log` ends the tee as well, and ansible-pull does not wait for the ansible-playbook whose output it passes on.
 """
 
@@ -27,8 +25,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible.utils.display import Display
 
+#: How long a reader may take before it is trusted to come. One that was interrupted is gone much
+#: sooner.
 _READER_SECONDS = 2.0
-"""How long a reader may take before it is trusted to come. One that was interrupted is gone much sooner."""
 
 
 def say(

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The line that says how far the kill orders are, while the main process waits: on a terminal alone, and gone when the recap comes.
-
-This file is private to the collection treekill.remote.
-"""
+"""The line that says how far the kill orders are, while the main process waits: on a terminal alone, and gone when the recap comes."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ if t.TYPE_CHECKING:
         KillProgress,
     )
 
+#: Seconds between two looks at the clock.
 TICK = 0.5
-"""Seconds between two looks at the clock."""
 
+#: To the first column, and nothing from there on (ECMA-48, EL).
 _ERASE = "\r\x1b[K"
-"""To the first column, and nothing from there on (ECMA-48, EL)."""
 
 
 class Progress:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recap: what the user is told after an interruption. A line a host, the trees as they stood, what is not done and how to finish it.
-
-This file is private to the collection treekill.remote.
-"""
+"""The recap: what the user is told after an interruption. A line a host, the trees as they stood, what is not done and how to finish it."""
 
 from __future__ import annotations
 
@@ -46,8 +43,9 @@ if t.TYPE_CHECKING:
         UnguardedTask,
     )
 
+#: Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they
+#: share one.
 _TREES = 5
-"""Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they share one."""
 
 _HEADING = 79
 

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line that finishes the job of an interrupted run: what of the run's own words it needs to reach the same hosts in the same way.
-
-This file is private to the collection treekill.remote.
-"""
+"""The command line that finishes the job of an interrupted run: what of the run's own words it needs to reach the same hosts in the same way."""
 
 from __future__ import annotations
 
@@ -17,6 +14,8 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.masked_wo
     mask_words,
 )
 
+#: Argument of the run's command line: how it is written, and the setting that it has without being
+#: written.
 _VALUES = {
     "remote_user": ("-u", "DEFAULT_REMOTE_USER"),
     "private_key_file": ("--private-key", "DEFAULT_PRIVATE_KEY_FILE"),
@@ -27,17 +26,16 @@ _VALUES = {
     "connection_password_file": ("--connection-password-file", "CONNECTION_PASSWORD_FILE"),
     "become_password_file": ("--become-password-file", "BECOME_PASSWORD_FILE"),
 }
-"""Argument of the run's command line: how it is written, and the setting that it has without being written."""
 
+#: Arguments that may hold commands, and passwords in them.
 _FREE = ("ssh_common_args", "ssh_extra_args")
-"""Arguments that may hold commands, and passwords in them."""
 
 _LEFT_OUT = "..."
 
 _QUESTIONS = {"ask_pass": "-k", "become_ask_pass": "-K", "ask_vault_pass": "-J"}
 
+#: The names of files and of scripts; what stands in them nobody sees.
 _LISTS = {"vault_ids": "--vault-id", "vault_password_files": "--vault-password-file"}
-"""The names of files and of scripts; what stands in them nobody sees."""
 
 
 def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> list[str]:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text from hosts as it may stand on a terminal: escaped, measured in columns, shortened.
-
-This file is private to the collection treekill.remote.
-"""
+"""Text from hosts as it may stand on a terminal: escaped, measured in columns, shortened."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@
 
 """The process tree of a kill report as a value: who stood below whom, how each ended, and what is alike taken together. Pure.
 
-This file is private to the collection treekill.remote.
-
 Nothing here recurses: a chain of ten thousand forks is as deep as it is long.
 """
 
@@ -22,38 +20,40 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 
+#: What a leash puts before the command: nothing that the user has written, and different on every
+#: host.
 _OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
-"""What a leash puts before the command: nothing that the user has written, and different on every host."""
 
+#: How a supervisor is started: a program in a line, which nobody wants to read.
 _OUR_START = re.compile(r" -c \S*import os,sys[,;].*", re.DOTALL)
-"""How a supervisor is started: a program in a line, which nobody wants to read."""
 
+#: Core's temporary directories: no two tasks have the same.
 _TEMPORARY = re.compile(r"ansible-tmp-[0-9.-]+")
-"""Core's temporary directories: no two tasks have the same."""
 
+#: State of the supervisor of the tree. It is in no report, since it goes by itself when nobody is
+#: left; its children tell where it stood.
 SUPERVISOR = "supervisor"
-"""State of the supervisor of the tree. It is in no report, since it goes by itself when nobody is left; its children tell where it stood."""
 
 
 @dataclasses.dataclass
 class Group:
     """Processes that are alike, down to all below them: one, unless they were taken together."""
 
+    #: Escaped, without what differs from host to host for no reason of the user's.
     command: str
-    """Escaped, without what differs from host to host for no reason of the user's."""
     user: str
+    #: C(gone), C(survivors), C(spared): where the report has them; or `SUPERVISOR`.
     state: str
-    """C(gone), C(survivors), C(spared): where the report has them; or `SUPERVISOR`."""
+    #: The last signal, C(exited) without any; empty for what lives.
     ended: str
-    """The last signal, C(exited) without any; empty for what lives."""
     reason: str
     pids: list[int]
     first: float = 0.0
+    #: Seconds after which the first and the last of them had ended.
     last: float = 0.0
-    """Seconds after which the first and the last of them had ended."""
     below: list[Group] = dataclasses.field(default_factory=list)
+    #: The same number for all that are alike, within one `Kinds`.
     kind: int = 0
-    """The same number for all that are alike, within one `Kinds`."""
 
     def everybody(self) -> t.Iterator[Group]:
         """This group and those below, parents first."""

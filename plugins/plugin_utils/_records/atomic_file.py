@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file that is there whole or not at all, for its owner alone.
-
-This file is private to the collection treekill.remote.
-"""
+"""A file that is there whole or not at all, for its owner alone."""
 
 from __future__ import annotations
 

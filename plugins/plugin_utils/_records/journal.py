@@ -4,7 +4,7 @@
 
 """The journal: one file for each run of this user, which says where the run had leases open. Its reading side.
 
-This file is private to the collection treekill.remote. The format is documented in docs/report.md.
+The format is documented in docs/report.md.
 
 A file is lines of JSON, each of which adds something. The main process of the run, its forks and its guardian hold a lock on a file beside it
 (flock) as long as they live: so that a run is over can be seen without believing a pid, also after a power failure. What is not a whole line
@@ -48,11 +48,12 @@ LOCK_SUFFIX = ".lock"
 
 _RUN = re.compile("[0-9a-f]{16}")
 
+#: Bytes. What is longer was not written by a guardian.
 _LONGEST = 64 * 1024 * 1024
-"""Bytes. What is longer was not written by a guardian."""
 
+#: Outcomes after which a tree may be alive: none, since no guardian was there to learn it, or no
+#: report of the host.
 OPEN = (None, Outcome.UNREACHABLE, Outcome.FAILED)
-"""Outcomes after which a tree may be alive: none, since no guardian was there to learn it, or no report of the host."""
 
 
 @dataclasses.dataclass
@@ -61,16 +62,17 @@ class JournalLease:
 
     lease: str
     host: str
+    #: What became of its kill order; None: not known.
     outcome: Outcome | UnknownOutcome | None = None
-    """What became of its kill order; None: not known."""
     ended: int = 0
     survivors: int = 0
+    #: When.
     closed: str = ""
-    """When."""
+    #: Its task has ended, and left a job that goes on. Where its run comes to its own end, the job
+    #: is on its own.
     detached: bool = False
-    """Its task has ended, and left a job that goes on. Where its run comes to its own end, the job is on its own."""
+    #: Somebody has finished the job there.
     swept: bool = False
-    """Somebody has finished the job there."""
 
     @property
     def is_open(self) -> bool:
@@ -87,26 +89,27 @@ class JournalEntry:
     began: str
     user: str
     controller: Controller
+    #: Of the main process.
     pid: int
-    """Of the main process."""
     program: str
     playbooks: tuple[str, ...]
     inventory: tuple[str, ...]
+    #: C(running): its main process, one of its workers or its guardian lives. C(finished): it came
+    #: to its own end.
+    #:
+    #: C(interrupted): it did not, and its guardian has done what it could. C(dead): it did not, and
+    #: nobody was left to do anything. C(elsewhere): not ended as far as this says, on a machine
+    #: that can't be asked from here.
     state: str = "running"
-    """C(running): its main process, one of its workers or its guardian lives. C(finished): it came to its own end.
-
-    C(interrupted): it did not, and its guardian has done what it could. C(dead): it did not, and nobody was left to do anything.
-    C(elsewhere): not ended as far as this says, on a machine that can't be asked from here.
-    """
+    #: The signal or event that interrupted it.
     cause: str = ""
-    """The signal or event that interrupted it."""
+    #: When.
     interrupted: str = ""
-    """When."""
     ended: str = ""
+    #: On which it ever had a lease.
     hosts: set[str] = dataclasses.field(default_factory=set)
-    """On which it ever had a lease."""
+    #: Those that were not given back, by id.
     leases: dict[str, JournalLease] = dataclasses.field(default_factory=dict)
-    """Those that were not given back, by id."""
 
     def open_hosts(self) -> dict[str, list[str]]:
         """Where trees of this run may be alive, with the ids of the leases. Nowhere while the run goes on."""

@@ -4,7 +4,7 @@
 
 """The lines of a journal, each as a type.
 
-This file is private to the collection treekill.remote. The format is documented in docs/report.md.
+The format is documented in docs/report.md.
 
 A journal is shared by all versions of the collection that a user has. So reading passes over keys that it does not know, and converts values.
 """
@@ -29,8 +29,8 @@ class Controller(JsonRecord):
     """The machine that a run was on, as far as one can tell from within."""
 
     host: str
+    #: The kernel's id of this boot; empty where it has none.
     boot: str
-    """The kernel's id of this boot; empty where it has none."""
 
     @classmethod
     def here(cls) -> Controller:
@@ -54,8 +54,8 @@ class RunHead(JsonRecord):
     began: str
     user: str
     controller: Controller
+    #: Of the main process.
     pid: int
-    """Of the main process."""
     program: str
     playbooks: tuple[str, ...]
     inventory: tuple[str, ...]
@@ -149,8 +149,8 @@ class Over:
     at: str
 
 
+#: A line after the first.
 JournalRecord = Hosts | Opened | Done | Detached | Closed | Swept | Interrupted | Over
-"""A line after the first."""
 
 
 def line_of(record: JournalRecord) -> JsonObject:
@@ -213,6 +213,7 @@ def _read_over(line: t.Mapping[str, t.Any]) -> Over | None:
     return Over(state, str(line["at"])) if state in ("finished", "interrupted") else None
 
 
+#: By the key that tells what a line is.
 _READERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], JournalRecord | None]] = {
     "hosts": lambda line: Hosts(tuple(map(str, line["hosts"]))),
     "opened": lambda line: Opened(str(line["opened"]), str(line["host"])),
@@ -223,4 +224,3 @@ _READERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], JournalRecord | None]] =
     "interrupted": lambda line: Interrupted(str(line["interrupted"]), str(line.get("at", ""))),
     "over": _read_over,
 }
-"""By the key that tells what a line is."""

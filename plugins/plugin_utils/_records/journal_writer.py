@@ -4,8 +4,6 @@
 
 """The writing side of the journal: what the guardian of a run appends to its file, and how the journal is kept small.
 
-This file is private to the collection treekill.remote.
-
 A line costs some 20 microseconds: it goes to the kernel, and nobody waits for the disk. So it outlives every process of the run at once; of what was
 written in the last seconds before a power failure, some may be lost.
 """
@@ -31,11 +29,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
     RunHead,
 )
 
+#: Bytes that a file may have before it is written anew without what is over; then as many more
+#: again.
 _GROWTH = 256 * 1024
-"""Bytes that a file may have before it is written anew without what is over; then as many more again."""
 
+#: Bytes that the smallest file takes on a disk.
 _BLOCK = 4096
-"""Bytes that the smallest file takes on a disk."""
 
 _DAY = 86400.0
 
@@ -45,8 +44,8 @@ class Bounds:
     """How much of the past is kept."""
 
     days: float
+    #: Bytes, of all files.
     size: int
-    """Bytes, of all files."""
 
 
 class JournalWriter:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Directories of guardians that were killed: a later run of this user removes them.
-
-This file is private to the collection treekill.remote.
-"""
+"""Directories of guardians that were killed: a later run of this user removes them."""
 
 from __future__ import annotations
 
@@ -22,11 +19,12 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import is_alive
 
+#: Seconds for which nothing was made in it or removed. The main process may be in another pid
+#: namespace, where it is about to start a guardian.
 _UNTOUCHED = 600.0
-"""Seconds for which nothing was made in it or removed. The main process may be in another pid namespace, where it is about to start a guardian."""
 
+#: Seconds that the word of a crash is kept, and what `after_kill` needs while it runs.
 _DAY = 86400.0
-"""Seconds that the word of a crash is kept, and what `after_kill` needs while it runs."""
 
 
 def remove_leftovers(parents: t.Iterable[str] | None = None, now: float | None = None) -> None:

@@ -4,8 +4,6 @@
 
 """What a guardian writes down of its run: the journal as it goes, and the report of an interruption.
 
-This file is private to the collection treekill.remote.
-
 Nothing here stops a kill, or waits for a disk: what can't be written is told to the user, once for each file, and the run goes on.
 """
 
@@ -52,8 +50,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
     from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
+#: How long a guardian that has nothing else to do waits for the writer to take what is left.
 _LAST_SECONDS = 300.0
-"""How long a guardian that has nothing else to do waits for the writer to take what is left."""
 
 
 class RunRecorder:

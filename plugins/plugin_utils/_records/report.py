@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an interrupted run as JSON, in the form that docs/report.schema.json publishes.
-
-This file is private to the collection treekill.remote.
-"""
+"""The report of an interrupted run as JSON, in the form that docs/report.schema.json publishes."""
 
 from __future__ import annotations
 

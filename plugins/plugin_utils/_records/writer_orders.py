@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The orders of a guardian to its writer, and the answers.
-
-This file is private to the collection treekill.remote.
-"""
+"""The orders of a guardian to its writer, and the answers."""
 
 from __future__ import annotations
 
@@ -29,12 +26,12 @@ class ReportOrder(JsonRecord):
     """Write the report. Times are in UTC."""
 
     report: RunReport
+    #: Whether nothing more will come.
     complete: bool
-    """Whether nothing more will come."""
+    #: When the run was interrupted; None if it was not, and commands did not return.
     interrupted: str | None
-    """When the run was interrupted; None if it was not, and commands did not return."""
+    #: Now.
     written: str
-    """Now."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +52,8 @@ class EndOrder:
 class SyncOrder(JsonRecord):
     """Answer when all that came before is written. Answer: `Synced`."""
 
+    #: A number that the answer repeats.
     sync: int
-    """A number that the answer repeats."""
 
 
 WriterOrder = ReportOrder | LineOrder | EndOrder | SyncOrder
@@ -73,8 +70,8 @@ class Synced(JsonRecord):
 class Failed(JsonRecord):
     """Something could not be written."""
 
+    #: C(journal) or C(report); empty for both.
     failed: str
-    """C(journal) or C(report); empty for both."""
     reason: str
 
 

@@ -4,8 +4,6 @@
 
 """The writer: a process of the guardian's that writes journal and report, so that a disk that stands still holds up neither guardian nor run.
 
-This file is private to the collection treekill.remote.
-
 Not a thread: the guardian forks couriers, and a process ends only when each of its threads does, which one that waits for a frozen file system does not.
 """
 
@@ -50,8 +48,8 @@ if t.TYPE_CHECKING:
         RunHead,
     )
 
+#: How long the process that starts a guardian waits for the journal to have begun.
 _BEGIN_SECONDS = 2.0
-"""How long the process that starts a guardian waits for the journal to have begun."""
 
 _GO = b"g"
 

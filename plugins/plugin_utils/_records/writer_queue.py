@@ -4,8 +4,6 @@
 
 """The guardian's end of the connection to the writer: what waits until the writer reads, and how the guardian learns that it is written.
 
-This file is private to the collection treekill.remote.
-
 Nothing here waits. While the disk stands still the writer does not read, and the queue grows with the leases that are open, not with the run.
 """
 
@@ -44,8 +42,8 @@ if t.TYPE_CHECKING:
         Timer,
     )
 
+#: How long the end of a run waits for the disk, once.
 DISK_SECONDS = 1.0
-"""How long the end of a run waits for the disk, once."""
 
 
 class WriterQueue:
