@@ -62,14 +62,14 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 
 #: Seconds for an answer from the guardian, which takes some 0.1 ms; it may have to wait for a busy
 #: machine.
-_PATIENCE = 3.0
+_ANSWER_SECONDS = 3.0
 
 #: How long a guardian that was late is not asked again. It says itself, on the run's page, when it
 #: reads again: this is for one that can't.
 _LATE_SECONDS = 30.0
 
 #: Seconds for which one thread waits for its answer before another one may ask.
-_TURN = 0.1
+_TURN_SECONDS = 0.1
 
 display = Display()
 
@@ -135,7 +135,7 @@ class GuardianClient:
         reason = "it was late before, and has not read since"
         if self.is_late:
             return None, reason
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _ANSWER_SECONDS
         for attempt in ("the guardian at hand", "a new one"):
             try:
                 return self._ask(
@@ -144,7 +144,7 @@ class GuardianClient:
             except TimeoutError:
                 # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
                 self._tell(LeaseDone(request.lease))
-                return None, f"{attempt} did not answer for {_PATIENCE:g} s"
+                return None, f"{attempt} did not answer for {_ANSWER_SECONDS:g} s"
             except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer) as error:
                 self._drop()
                 reason = f"{attempt}: {error}"
@@ -216,7 +216,7 @@ class GuardianClient:
             with contextlib.suppress(
                 OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer
             ):
-                self._connected(time.monotonic() + _PATIENCE)
+                self._connected(time.monotonic() + _ANSWER_SECONDS)
                 self._tell(request)
         if self._channel is None:
             record = (
@@ -229,7 +229,9 @@ class GuardianClient:
             if self._channel is None or self._owner != os.getpid():
                 return
             try:
-                self._send(self._channel, request_frame(request), time.monotonic() + _PATIENCE)
+                self._send(
+                    self._channel, request_frame(request), time.monotonic() + _ANSWER_SECONDS
+                )
             except TimeoutError:
                 pass  # what is left of it goes before the next message
             except OSError:
@@ -240,7 +242,7 @@ class GuardianClient:
         self, request: Request, kind: type[Answer], deadline: float | None = None
     ) -> tuple[Answer, int]:
         """Send a request, and return its answer and its number. Raises TimeoutError, after which the connection is as good as before."""
-        deadline = time.monotonic() + _PATIENCE if deadline is None else deadline
+        deadline = time.monotonic() + _ANSWER_SECONDS if deadline is None else deadline
         with self._lock:
             channel = self._connected(deadline)
             self._asked += 1
@@ -259,7 +261,7 @@ class GuardianClient:
             with self._lock:
                 try:
                     return read_answer(
-                        kind, self._next(number, min(deadline, time.monotonic() + _TURN))
+                        kind, self._next(number, min(deadline, time.monotonic() + _TURN_SECONDS))
                     )
                 except TimeoutError:
                     if time.monotonic() >= deadline:

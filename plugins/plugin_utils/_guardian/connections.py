@@ -28,12 +28,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
 
 #: Descriptors that are kept for the guardian's own work: couriers, and looks at the process table.
 #: Without them it could not tell who is alive.
-_SPARE = 64
+_SPARE_DESCRIPTORS = 64
 
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_ROOM_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 #: Seconds until it is tried again to take a connection for which there was no room.
-_ROOM_PAUSE = 0.1
+_ROOM_PAUSE_SECONDS = 0.1
 
 
 class NotTheMainProcess(Exception):
@@ -118,8 +118,8 @@ class ClientConnections:
         except BlockingIOError:
             self._loop.when_writable(client.socket.fileno(), functools.partial(self._send, client))
         except OSError as error:
-            if error.errno in _NO_ROOM:
-                self._loop.after(_ROOM_PAUSE, functools.partial(self._send, client))
+            if error.errno in _NO_ROOM_ERRORS:
+                self._loop.after(_ROOM_PAUSE_SECONDS, functools.partial(self._send, client))
                 return
             # It has hung up, which is heard after what it said last: its commands may have returned.
             client.is_deaf = True
@@ -132,10 +132,10 @@ class ClientConnections:
         try:
             connection, dummy = self._listener.accept()
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in _NO_ROOM_ERRORS:
                 # It stays in the queue, where it would wake this loop for ever.
                 self._pause_listening()
-                self._loop.after(_ROOM_PAUSE, self._listen_again)
+                self._loop.after(_ROOM_PAUSE_SECONDS, self._listen_again)
             return  # or it hung up before it was served
         if not _leaves_room(connection.fileno()):
             connection.close()
@@ -184,4 +184,6 @@ class ClientConnections:
 def _leaves_room(descriptor: int) -> bool:
     """Whether enough descriptors above this one are free for the guardian's own work."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return limit == resource.RLIM_INFINITY or descriptor < limit - min(_SPARE, limit // 4)
+    return limit == resource.RLIM_INFINITY or descriptor < limit - min(
+        _SPARE_DESCRIPTORS, limit // 4
+    )

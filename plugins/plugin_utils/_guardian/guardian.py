@@ -76,11 +76,11 @@ FROZEN = b"F"
 
 #: Seconds. A wrapper in the same process group often passes on the Ctrl-C that the terminal has
 #: sent to both; a second one by hand takes longer.
-_SAME_SIGNAL = 0.2
+_SAME_SIGNAL_SECONDS = 0.2
 
 
 #: The most looks at what can be read. Each serves all connections at which there is something.
-_CATCH_UP = 10_000
+_MAX_TURNS = 10_000
 
 
 class Guardian:
@@ -158,7 +158,7 @@ class Guardian:
 
     def _catch_up(self) -> None:
         """Read all that was said before this moment: a guardian that was late must not take the end of a run for its interruption."""
-        for dummy in range(_CATCH_UP):
+        for dummy in range(_MAX_TURNS):
             if not self._loop.poll():
                 break
 
@@ -372,7 +372,7 @@ class Guardian:
                 self._interrupt(self._launcher_exit or signal.Signals(number).name, number)
             elif self._after.busy:
                 self._after.interrupt()
-            elif now - self._signalled_at > _SAME_SIGNAL and not self._hurried:
+            elif now - self._signalled_at > _SAME_SIGNAL_SECONDS and not self._hurried:
                 self._hurry()
 
     def _signals_read(self) -> list[int]:

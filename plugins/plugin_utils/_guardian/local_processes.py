@@ -43,18 +43,18 @@ if t.TYPE_CHECKING:
 #: Seconds between the end of a worker's client and its own. A worker that was frozen while it wrote
 #: to the queue of the main process holds a lock that the main process waits for: it must be let go
 #: on to finish that.
-_LAST_WORDS = 0.5
+_LAST_OUTPUT_SECONDS = 0.5
 
 #: Seconds after which a process that the terminal has interrupted has had its signal, and has
 #: usually ended of it.
-_FROM_TERMINAL = 0.3
+_FROM_TERMINAL_SECONDS = 0.3
 #: How often it is looked, after so many seconds each time, whether a worker has ended that was to
 #: pass a signal on.
-_LOOKS = 30
+_MAX_LOOKS = 30
 
 #: How much longer than the last look at all processes the pause before the next one is. The
 #: couriers need the processor.
-_REST = 4.0
+_REST_FACTOR = 4.0
 
 
 @dataclasses.dataclass
@@ -196,7 +196,7 @@ class LocalProcesses:
         leases, self._strays_of = self._strays_of, []
         self._end_clients(self._stray_clients(leases))
         now = self._loop.clock()
-        self._next_look = now + _REST * (now - began)
+        self._next_look = now + _REST_FACTOR * (now - began)
 
     def signal_idle(self, number: int, busy: t.Container[int]) -> None:
         """Pass the signal of an interruption on to the workers without a lease, and to what they have started here: a lookup, for example.
@@ -224,7 +224,7 @@ class LocalProcesses:
             ]
             self._send(worker, passed)
             if deadly:
-                self._see_passed_on(worker, members, deadly, passed, _LOOKS)
+                self._see_passed_on(worker, members, deadly, passed, _MAX_LOOKS)
         others = [worker for worker in idle if worker not in leaders]
         # Of INT they unwind. Of what else interrupts a run they die.
         if others and (
@@ -235,7 +235,7 @@ class LocalProcesses:
             members = [member for worker in others for member in self._group_below(worker)]
             self._pending += 1
             self._loop.after(
-                _FROM_TERMINAL, lambda: self._signal_with_main(others, members, passed)
+                _FROM_TERMINAL_SECONDS, lambda: self._signal_with_main(others, members, passed)
             )
 
     def _signal_with_main(
@@ -290,7 +290,7 @@ class LocalProcesses:
                 self._see_passed_on(worker, members, left, number, looks - 1)
 
         self._pending += 1
-        self._loop.after(_FROM_TERMINAL, look)
+        self._loop.after(_FROM_TERMINAL_SECONDS, look)
 
     def _group_below(self, worker: ProcessId) -> list[ProcessId]:
         group = _group_of(worker)
@@ -328,7 +328,7 @@ class LocalProcesses:
             self._send(worker, signal.SIGKILL)
 
         self._pending += 1
-        self._loop.after(_LAST_WORDS, end)
+        self._loop.after(_LAST_OUTPUT_SECONDS, end)
 
     def _identify(self, pid: int) -> ProcessId | None:
         process = self._table.process(pid) if pid > 1 else None

@@ -43,7 +43,7 @@ if t.TYPE_CHECKING:
 _STOP_SECONDS = 0.2
 
 #: Seconds between two looks.
-_PAUSE = 0.001
+_PAUSE_SECONDS = 0.001
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
@@ -70,7 +70,7 @@ def without_session(
         return set()
     deadline = clock() + _STOP_SECONDS
     while not all(_stopped(standing[name], table) for name in likely) and clock() < deadline:
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE_SECONDS)
     return _silent(
         {name: standing[name] for name in likely if _stopped(standing[name], table)}, table
     )

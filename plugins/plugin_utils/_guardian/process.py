@@ -46,7 +46,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork impor
 #: unless that process stands still.
 _TURN_SECONDS = 3.0
 
-_TURN_PAUSE = 0.01
+_TURN_PAUSE_SECONDS = 0.01
 
 
 class _Held:
@@ -107,7 +107,7 @@ def _take_turn(lock: int) -> None:
                 raise EndpointError(
                     "another process of this run is starting a guardian, and does not come to an end"
                 ) from None
-            time.sleep(_TURN_PAUSE)
+            time.sleep(_TURN_PAUSE_SECONDS)
         else:
             return
 

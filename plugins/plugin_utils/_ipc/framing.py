@@ -19,15 +19,15 @@ _LENGTH = struct.Struct("!I")
 
 #: Bytes. A kill order has some ten kilobytes; a length above this is garbage, not a frame worth
 #: buffering.
-FRAME_LIMIT = 4 * 1024 * 1024
+MAX_FRAME_BYTES = 4 * 1024 * 1024
 
 #: Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts,
 #: each with a thousand processes, has a hundred million.
-REPORT_LIMIT = 1024 * 1024 * 1024
+MAX_REPORT_BYTES = 1024 * 1024 * 1024
 
 
 class FrameError(Exception):
-    """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
+    """The peer sent what is not a frame: a length above L(MAX_FRAME_BYTES), broken UTF-8 or JSON, or no object."""
 
 
 def encode(message: JsonObject) -> bytes:
@@ -57,7 +57,7 @@ def _plain(value: object) -> object:
 class FrameReader:
     """Cuts a stream of bytes into messages; holds what has not yet become a whole frame."""
 
-    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
         """`limit`: the most bytes of a frame that are taken."""
         self._limit = limit
         self._pending = bytearray()
@@ -99,7 +99,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._reader = FrameReader(REPORT_LIMIT)
+        self._reader = FrameReader(MAX_REPORT_BYTES)
         self._messages: list[JsonObject] = []
         self._unsent = bytearray()
 

@@ -23,7 +23,7 @@ _ASK_AGAIN_AT = 8
 
 #: Bytes for notes of leases, by their ids. Two leases with the same place are rare, and only cost a
 #: note too many.
-_PLACES = 1 << 20
+_MAX_LEASES = 1 << 20
 
 
 class RunPage:
@@ -31,7 +31,7 @@ class RunPage:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
-        self._begun = mmap.mmap(-1, _PLACES)
+        self._begun = mmap.mmap(-1, _MAX_LEASES)
 
     @property
     def gate_closed(self) -> bool:
@@ -85,4 +85,4 @@ class RunPage:
 
 
 def _place_of(lease: str) -> int:
-    return zlib.crc32(lease.encode()) % _PLACES
+    return zlib.crc32(lease.encode()) % _MAX_LEASES

@@ -37,12 +37,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 
 #: Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout
 #: under Ansible is 10.
-PATIENCE = 30.0
+ATTEMPT_TIMEOUT = 30.0
 
 #: Bytes that a courier may take beyond what the guardian has. A connection plugin keeps all that a
 #: host says, and a hostile host may say more than the controller has memory for. The longest report
 #: takes a third of it.
-_MEMORY = 512 * 1024 * 1024
+_MEMORY_BYTES = 512 * 1024 * 1024
 
 
 class Courier:
@@ -71,7 +71,7 @@ class Courier:
             _be_courier(lease, write_end, at_once)
         os.close(write_end)
         os.set_blocking(self._pipe, False)
-        limit = PATIENCE + (0.0 if at_once else lease.terms.timeout)
+        limit = ATTEMPT_TIMEOUT + (0.0 if at_once else lease.terms.timeout)
         self._limit = loop.after(limit, lambda: self._give_up(limit))
         loop.watch(self._pipe, self._read)
 
@@ -136,7 +136,7 @@ def _bound_memory() -> None:
     except OSError:
         return  # no Linux: there the size is not told, and the limit is not kept either
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    most = own + _MEMORY if hard == resource.RLIM_INFINITY else min(own + _MEMORY, hard)
+    most = own + _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(own + _MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
@@ -160,6 +160,6 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, MemoryError):
         return (
             Outcome.FAILED,
-            f"the host said more than fits into {_MEMORY >> 20} MB: that is no report",
+            f"the host said more than fits into {_MEMORY_BYTES >> 20} MB: that is no report",
         )
     return Outcome.FAILED, f"{type(error).__name__}: {error}"

@@ -19,17 +19,17 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courie
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
-_FIRST_PAUSE = 1.0
+_FIRST_PAUSE_SECONDS = 1.0
 #: Seconds between tries. A rebooted host is back within some, and one that is down for longer is
 #: not hammered.
-_LONGEST_PAUSE = 15.0
+_MAX_PAUSE_SECONDS = 15.0
 
 #: Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy
 #: machine, in which nobody would be answered.
-_AT_ONCE = 8
+_MAX_FORKS = 8
 
 #: Seconds between two such turns.
-_BREATH = 0.001
+_BREATH_SECONDS = 0.001
 
 
 @dataclasses.dataclass
@@ -38,7 +38,7 @@ class _PendingOrder:
 
     lease: Lease
     give_up_at: float
-    pause: float = _FIRST_PAUSE
+    pause: float = _FIRST_PAUSE_SECONDS
     couriers: list[Courier] = dataclasses.field(default_factory=list)
     results: list[LeaseResult] = dataclasses.field(default_factory=list)
     #: Set while the host is not reachable and the next try is due later.
@@ -71,22 +71,22 @@ class Dispatcher:
         pending = _PendingOrder(lease, give_up_at=self._loop.clock() + lease.terms.retry_for)
         self._pending[lease.lease] = pending
         self._started += 1
-        if self._started <= _AT_ONCE:
+        if self._started <= _MAX_FORKS:
             self._try(pending)
         else:
             self._queue.append(pending)
         if self._started == 1:
-            self._loop.after(_BREATH, self._next_turn)
+            self._loop.after(_BREATH_SECONDS, self._next_turn)
 
     def _next_turn(self) -> None:
         """The next of many: between two turns the loop answers whoever asks."""
-        now, self._queue = self._queue[:_AT_ONCE], self._queue[_AT_ONCE:]
+        now, self._queue = self._queue[:_MAX_FORKS], self._queue[_MAX_FORKS:]
         self._started = len(now)
         for pending in now:
             self._try(pending, pending.at_once)
         if now:
             # Not in this turn: what is due when the timers are looked at is called before anybody is answered.
-            self._loop.after(_BREATH, self._next_turn)
+            self._loop.after(_BREATH_SECONDS, self._next_turn)
 
     def hurry(self) -> None:
         """No grace any more: a second courier for every host that is still in its grace."""
@@ -149,7 +149,7 @@ class Dispatcher:
         ):
             pending.last_reason = result.reason
             pending.waiting = self._loop.after(pending.pause, lambda: self._try(pending))
-            pending.pause = min(pending.pause * 2, _LONGEST_PAUSE)
+            pending.pause = min(pending.pause * 2, _MAX_PAUSE_SECONDS)
             return
         del self._pending[pending.lease.lease]
         self._leases.close(pending.lease.lease, result)

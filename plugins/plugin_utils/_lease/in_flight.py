@@ -28,10 +28,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
 #: Bytes, used in turn: far more than tasks can be in flight at once.
-_PLACES = 65536
+_MAX_TASKS = 65536
 
 #: Actions that run nothing on a host, and do not say so of themselves.
-_HERE = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
+_LOCAL_ACTIONS = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
 
 
 class Guard(enum.IntEnum):
@@ -92,14 +92,14 @@ class InFlight:
     def __init__(self, tracks_all: bool) -> None:
         """`tracks_all`: whether each action of core comes to us, so that one without a note has not begun."""
         self._tracks_all = tracks_all
-        self._notes = mmap.mmap(-1, _PLACES)
+        self._notes = mmap.mmap(-1, _MAX_TASKS)
         self._number = 0
         self._started: dict[str, _Started] = {}
 
     def started(self, host: Host, task: Task) -> None:
         """A worker for it is forked next. A host has one task at a time: what it had before is over."""
         self._number += 1
-        self._notes[self._number % _PLACES] = Guard.UNKNOWN
+        self._notes[self._number % _MAX_TASKS] = Guard.UNKNOWN
         self._started[host.name] = _Started(name_of(task), task.action, self._number)
 
     def ended(self, host: Host) -> None:
@@ -113,13 +113,13 @@ class InFlight:
 
     def note(self, guard: Guard) -> None:
         """Of the task of this worker."""
-        self._notes[self._number % _PLACES] = guard
+        self._notes[self._number % _MAX_TASKS] = guard
 
     def unguarded(self) -> list[UnguardedTask]:
         """Return the tasks that are in flight and may run without a lease."""
         rows = []
         for host, one in self._started.items():
-            guard = Guard(self._notes[one.number % _PLACES])
+            guard = Guard(self._notes[one.number % _MAX_TASKS])
             reason = self._why(one, guard)
             if reason:
                 rows.append(UnguardedTask(host, one.task, reason, wanted=guard is Guard.UNWANTED))
@@ -135,7 +135,7 @@ class InFlight:
 
 def _may_touch_a_host(action: str) -> bool:
     """Whether an action may do something on a host. Of one that is not found nothing is known: it may."""
-    if action.rpartition(".")[2] in _HERE:
+    if action.rpartition(".")[2] in _LOCAL_ACTIONS:
         return False
     return needs_connection(action_loader.get(action, class_only=True))
 

@@ -27,11 +27,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.control impo
 _NAMES_SECRET = re.compile(r"(?:pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
 
 #: Characters of one value, and values of one task, that are looked for.
-_LONGEST, _MOST = 8192, 256
+_MAX_VALUE_CHARACTERS, _MAX_VALUES = 8192, 256
 
 #: Characters of a secret that has lost its end. Fewer may be the end of any command line; where
 #: that was cut off, one is enough.
-_LEAST_PART = 4
+_MIN_PART_CHARACTERS = 4
 
 
 def leaves(value: object, name: str = "") -> t.Iterator[tuple[str, str]]:
@@ -47,13 +47,13 @@ def leaves(value: object, name: str = "") -> t.Iterator[tuple[str, str]]:
         text = str(value)
         if text.strip():
             # No command line is shown that has room for more of it.
-            yield name, text[:_LONGEST]
+            yield name, text[:_MAX_VALUE_CHARACTERS]
 
 
 def arguments_of(arguments: object) -> tuple[list[tuple[str, str]], bool]:
     """(what to send along of the arguments of a task, for its masks, those first that are secret by their names; whether that is all of them)."""
     pairs = sorted(leaves(arguments), key=lambda pair: not _NAMES_SECRET.search(pair[0]))
-    return pairs[:_MOST], len(pairs) <= _MOST
+    return pairs[:_MAX_VALUES], len(pairs) <= _MAX_VALUES
 
 
 def secrets_of_options(options: t.Mapping[str, t.Any]) -> list[str]:
@@ -108,7 +108,7 @@ class Masks:
             text = text.replace(form, MASK)
             if " " in form and "\0" in text:
                 text = text.replace(form.replace(" ", "\0"), MASK)
-        ends = [_end_of(text, form, 1 if cut else _LEAST_PART) for form in self.forms]
+        ends = [_end_of(text, form, 1 if cut else _MIN_PART_CHARACTERS) for form in self.forms]
         return text[: min(ends)] + MASK if ends and min(ends) < len(text) else text
 
 
@@ -134,7 +134,7 @@ def _forms(secret: str) -> t.Iterator[str]:
     lines = [line.strip() for line in secret.splitlines()]
     yield " ".join(lines)
     if len(lines) > 1:
-        yield from (line for line in lines if len(line) > _LEAST_PART)
+        yield from (line for line in lines if len(line) > _MIN_PART_CHARACTERS)
     # What the kill pass of a host without Python makes of all but printable ASCII.
     yield "".join(
         chr(byte) if 32 <= byte < 127 else "?" for byte in secret.encode("utf-8", "surrogatepass")

@@ -16,10 +16,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
 )
 
 #: Hosts that are named for each ending; of more, the rest is counted.
-_NAMES = 10
+_MAX_NAMED_HOSTS = 10
 
 #: The last lines of its output that are shown when it did not go well.
-_OUTPUT_LINES = 25
+_MAX_OUTPUT_LINES = 25
 
 
 class AfterLine(t.NamedTuple):
@@ -38,7 +38,7 @@ def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
     for reason, hosts in sorted(_grouped(report.left_out).items()):
         lines.append(AfterLine(f"{name} was not run on {_named(hosts)}: {reason}", True))
     if any(line.bad for line in lines):
-        lines += [AfterLine(f"  | {line}", False) for line in report.output[-_OUTPUT_LINES:]]
+        lines += [AfterLine(f"  | {line}", False) for line in report.output[-_MAX_OUTPUT_LINES:]]
     return lines
 
 
@@ -87,5 +87,5 @@ def _grouped(hosts: t.Mapping[str, str]) -> dict[str, list[str]]:
 
 def _named(hosts: t.Collection[str]) -> str:
     names = sorted(hosts)
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
+    more = f" and {len(names) - _MAX_NAMED_HOSTS} more" if len(names) > _MAX_NAMED_HOSTS else ""
+    return ", ".join(names[:_MAX_NAMED_HOSTS]) + more

@@ -21,10 +21,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import
 
 #: Columns that a command gets even on the narrowest screen. Where how it ended has no room beside
 #: them, it goes to a line of its own.
-_LEAST = 16
+_MIN_COMMAND_COLUMNS = 16
 
 #: Columns that a command gets on the widest screen: how it ended is not to be looked for far away.
-_MOST = 100
+_MAX_COMMAND_COLUMNS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,10 @@ class _Drawn:
 
     def fitted(self, width: int, ellipsis: str) -> str:
         """Text and note in so many columns, if the note leaves any."""
-        return shortened(self.text, max(width - columns(self.note), _LEAST), ellipsis) + self.note
+        return (
+            shortened(self.text, max(width - columns(self.note), _MIN_COMMAND_COLUMNS), ellipsis)
+            + self.note
+        )
 
 
 def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Line]:
@@ -85,7 +88,7 @@ def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Lin
     endings = [columns(one.ending) for one in drawn if one.color != C.COLOR_ERROR]
     room = screen.width - max(endings, default=0) - 2
     left = max((columns(one.before + one.text + one.note) for one in drawn), default=0)
-    width = min(left, room, _MOST)
+    width = min(left, room, _MAX_COMMAND_COLUMNS)
     return [line for one in drawn for line in _lines(one, width, screen)]
 
 
@@ -106,7 +109,7 @@ def _lines(one: _Drawn, width: int, screen: Screen) -> list[Line]:
     under = one.under + "    "
     wrapped = textwrap.wrap(
         one.ending,
-        max(screen.width - columns(under), _LEAST),
+        max(screen.width - columns(under), _MIN_COMMAND_COLUMNS),
         break_long_words=False,
         break_on_hyphens=False,
     )

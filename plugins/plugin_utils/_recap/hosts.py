@@ -32,11 +32,11 @@ if t.TYPE_CHECKING:
     )
 
 #: Columns of a survivor's command line; its pid and user tell it apart.
-_COMMAND_WIDTH = 60
+_MAX_COMMAND_COLUMNS = 60
 
 #: Hosts that have a line each. Of more, those with the same ending share one, unless the user asked
 #: for more.
-_EACH = 20
+_MAX_SINGLE_HOSTS = 20
 
 _ADDRESS = re.compile(
     r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE
@@ -123,7 +123,7 @@ def host_lines(
     for task in unguarded.tasks:
         said.setdefault(task.host, []).append(_unguarded_task(task))
     blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
-    if len(blocks) > _EACH and not screen.verbosity:
+    if len(blocks) > _MAX_SINGLE_HOSTS and not screen.verbosity:
         blocks = _grouped(blocks)
     blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
     width = max((columns(folded(block.hosts)) for block in blocks), default=0)
@@ -306,7 +306,7 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said
     text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
     yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
-        command = shortened(escaped(process.command), _COMMAND_WIDTH)
+        command = shortened(escaped(process.command), _MAX_COMMAND_COLUMNS)
         who = f"survivor {process.pid} ({process.user})"
         yield _Said(
             f"{who} {command}: {process.reason}",

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     )
 
 #: Seconds between two looks at the clock.
-TICK = 0.5
+TICK_SECONDS = 0.5
 
 #: To the first column, and nothing from there on (ECMA-48, EL).
 _ERASE = "\r\x1b[K"

@@ -45,9 +45,9 @@ if t.TYPE_CHECKING:
 
 #: Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they
 #: share one.
-_TREES = 5
+_MAX_TREES = 5
 
-_HEADING = 79
+_HEADING_COLUMNS = 79
 
 
 class Recap:
@@ -102,7 +102,7 @@ class Recap:
                 else []
             )
         heading = f"TREEKILL RECAP [{self._report.cause or 'commands that did not return'}] ".ljust(
-            min(_HEADING, self._screen.width), "*"
+            min(_HEADING_COLUMNS, self._screen.width), "*"
         )
         lines = [
             Line(""),
@@ -145,7 +145,7 @@ class Recap:
                 )
             ),
         )
-        limit = len(drawn) if self._screen.verbosity else _TREES
+        limit = len(drawn) if self._screen.verbosity else _MAX_TREES
         for (task, dummy), (top, hosts) in drawn[:limit]:
             shown = [
                 Line(""),

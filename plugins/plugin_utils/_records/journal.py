@@ -49,11 +49,11 @@ LOCK_SUFFIX = ".lock"
 _RUN = re.compile("[0-9a-f]{16}")
 
 #: Bytes. What is longer was not written by a guardian.
-_LONGEST = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 
 #: Outcomes after which a tree may be alive: none, since no guardian was there to learn it, or no
 #: report of the host.
-OPEN = (None, Outcome.UNREACHABLE, Outcome.FAILED)
+OPEN_OUTCOMES = (None, Outcome.UNREACHABLE, Outcome.FAILED)
 
 
 @dataclasses.dataclass
@@ -77,7 +77,7 @@ class JournalLease:
     @property
     def is_open(self) -> bool:
         """Whether something of it may be alive."""
-        return not self.swept and (self.outcome in OPEN or self.survivors > 0)
+        return not self.swept and (self.outcome in OPEN_OUTCOMES or self.survivors > 0)
 
 
 @dataclasses.dataclass
@@ -265,10 +265,10 @@ def recorded(path: str) -> tuple[JournalEntry, float] | None:
             not stat.S_ISREG(status.st_mode)
             or status.st_uid != os.geteuid()
             or status.st_mode & 0o022
-            or status.st_size > _LONGEST
+            or status.st_size > _MAX_BYTES
         ):
             return None
-        records = list(_records(file.read(_LONGEST)))
+        records = list(_records(file.read(_MAX_BYTES)))
     entry = _entry(path, records)
     return None if entry is None else (entry, status.st_mtime)
 

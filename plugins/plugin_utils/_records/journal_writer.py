@@ -31,12 +31,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
 
 #: Bytes that a file may have before it is written anew without what is over; then as many more
 #: again.
-_GROWTH = 256 * 1024
+_GROWTH_BYTES = 256 * 1024
 
 #: Bytes that the smallest file takes on a disk.
-_BLOCK = 4096
+_BLOCK_BYTES = 4096
 
-_DAY = 86400.0
+_DAY_SECONDS = 86400.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ class JournalWriter:
         self._number = 0
         self._descriptor: int | None = None
         self._lock: int | None = None
-        self._limit = _GROWTH
+        self._limit = _GROWTH_BYTES
         self._torn = False
         """Whether the file may end with half a line."""
         self._made = False
@@ -194,7 +194,7 @@ class JournalWriter:
         replace(self._path, content, wait_for_disk=False)
         # With this goes the lock, for which others may wait.
         self._close()
-        self._limit = len(content) + _GROWTH
+        self._limit = len(content) + _GROWTH_BYTES
         self._torn = False
         self._missed.clear()
 
@@ -238,7 +238,7 @@ def _prune(directory: str, bounds: Bounds, now: float) -> None:
     files = sorted(_files(directory), key=lambda file: file.written)
     left: collections.deque[_File] = collections.deque()
     for file in files:
-        if now - file.written > bounds.days * _DAY:
+        if now - file.written > bounds.days * _DAY_SECONDS:
             file.remove()
         else:
             left.append(file)
@@ -277,4 +277,4 @@ def _files(directory: str) -> t.Iterator[_File]:
             if one.name.endswith(journal.SUFFIX):
                 with contextlib.suppress(FileNotFoundError):
                     status = one.stat(follow_symlinks=False)
-                    yield _File(one.path, status.st_mtime, max(status.st_size, _BLOCK))
+                    yield _File(one.path, status.st_mtime, max(status.st_size, _BLOCK_BYTES))

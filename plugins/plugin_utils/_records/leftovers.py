@@ -21,10 +21,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 
 #: Seconds for which nothing was made in it or removed. The main process may be in another pid
 #: namespace, where it is about to start a guardian.
-_UNTOUCHED = 600.0
+_UNTOUCHED_SECONDS = 600.0
 
 #: Seconds that the word of a crash is kept, and what `after_kill` needs while it runs.
-_DAY = 86400.0
+_DAY_SECONDS = 86400.0
 
 
 def remove_leftovers(parents: t.Iterable[str] | None = None, now: float | None = None) -> None:
@@ -59,7 +59,11 @@ def _remove(directory: str, now: float) -> None:
 
 
 def _age(directory: str) -> float:
-    return _UNTOUCHED if set(os.listdir(directory)) <= {endpoint.SOCKET_NAME, "lock"} else _DAY
+    return (
+        _UNTOUCHED_SECONDS
+        if set(os.listdir(directory)) <= {endpoint.SOCKET_NAME, "lock"}
+        else _DAY_SECONDS
+    )
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
-    REPORT_LIMIT,
+    MAX_REPORT_BYTES,
     FrameReader,
     encode,
 )
@@ -183,7 +183,7 @@ class Writer:
 
     def serve(self) -> None:
         """Until the guardian is gone, and all that it has said is done."""
-        reader = FrameReader(REPORT_LIMIT)
+        reader = FrameReader(MAX_REPORT_BYTES)
         while chunk := self._orders.recv(262144):
             for frame in reader.feed(chunk):
                 self._carry_out(read_order(frame))

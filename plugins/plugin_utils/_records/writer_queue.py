@@ -13,7 +13,7 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
-    REPORT_LIMIT,
+    MAX_REPORT_BYTES,
     FrameError,
     FrameReader,
     encode,
@@ -56,7 +56,7 @@ class WriterQueue:
         self._loop = loop
         self._connection = connection
         self._failed = failed
-        self._reader = FrameReader(REPORT_LIMIT)
+        self._reader = FrameReader(MAX_REPORT_BYTES)
         self._pending: dict[str, WriterOrder] = {}
         """By a name that says which later one takes its place; in the order in which they are sent."""
         self._partial = bytearray()

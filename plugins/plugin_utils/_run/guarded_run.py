@@ -41,7 +41,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
     request_frame,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, KillProgress, RunReport
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import ATTEMPT_TIMEOUT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import KILLED, LOST, InFlight
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
@@ -360,7 +360,7 @@ class GuardedRun:
     def _await_orders(self, channel: Channel, silence: Silence, first: KillProgress) -> RunReport:
         """Return the report. It is asked for as it is when the wait is over, which it is not while one host after the other gets done."""
         # What is run after the kill waits for the last courier.
-        deadline = time.monotonic() + first.grace + _A_LITTLE + (PATIENCE if self._after is not None else 0.0)
+        deadline = time.monotonic() + first.grace + _A_LITTLE + (ATTEMPT_TIMEOUT if self._after is not None else 0.0)
         progress, in_hand = Progress(), first.in_hand
         answer: RunReport | KillProgress = first
         try:

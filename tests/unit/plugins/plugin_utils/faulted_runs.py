@@ -43,7 +43,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK_SECONDS
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import Silence
@@ -237,7 +237,7 @@ def _watch_messages(fault: _Fault) -> None:
             return receive(self)
         except TimeoutError:
             # The wait for the report looks at the clock now and then; what counts is whether it ends in vain.
-            if (self.socket.gettimeout() or 0) > TICK:
+            if (self.socket.gettimeout() or 0) > TICK_SECONDS:
                 fault.count_vain_wait()
             raise
 
@@ -356,7 +356,7 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
-    guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    guardian_client._ANSWER_SECONDS = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
     # Shorter than the wait for the report, as ever.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:

@@ -287,7 +287,7 @@ import sys, time
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Opened, RunHead
 import json
-journal_writer._GROWTH = int(sys.argv[6])
+journal_writer._GROWTH_BYTES = int(sys.argv[6])
 made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], RunHead.from_message(json.loads(sys.argv[3])))
 made.begin()
 first = int(sys.argv[5])
