@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
     )
 
 #: Columns of a survivor's command line; its pid and user tell it apart.
-_MAX_COMMAND_COLUMNS = 60
+_MAX_SURVIVOR_COLUMNS = 60
 
 #: Hosts that have a line each. Of more, those with the same ending share one, unless the user asked
 #: for more.
@@ -306,7 +306,7 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said
     text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
     yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
-        command = shortened(escaped(process.command), _MAX_COMMAND_COLUMNS)
+        command = shortened(escaped(process.command), _MAX_SURVIVOR_COLUMNS)
         who = f"survivor {process.pid} ({process.user})"
         yield _Said(
             f"{who} {command}: {process.reason}",

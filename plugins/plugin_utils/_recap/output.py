@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 _READER_SECONDS = 2.0
 
 
-def say(
+def print_lines(
     display: Display, lines: t.Sequence[tuple[str, str | None]], log: t.Sequence[str] | None = None
 ) -> None:
     """Show lines, each with its colour. Where nobody can be reached nothing is said: the run still has to end in good order.

@@ -30,7 +30,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts impor
     host_lines,
     natural,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.sweep_command import (
     words_of_connection,
 )
@@ -81,7 +81,7 @@ class Recap:
         """To standard error, so that whatever a stdout callback writes stays valid."""
         lines = self.lines()
         log = [line.text if line.log is None else line.log for line in lines if line.log != ""]
-        say(display, [(line.text, line.color) for line in lines], log)
+        print_lines(display, [(line.text, line.color) for line in lines], log)
 
     def lines(self) -> list[Line]:
         """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""

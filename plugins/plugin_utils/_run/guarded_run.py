@@ -43,7 +43,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillProgress, KillProgress, RunReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import ATTEMPT_TIMEOUT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import KILLED, LOST, InFlight
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import Recap, screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import end_without_guardian
@@ -397,7 +397,7 @@ class GuardedRun:
     @staticmethod
     def _say(text: str) -> None:
         # To stderr: what a stdout callback writes (json, yaml) stays as it is.
-        say(display, [(f"treekill: {text}", None)])
+        print_lines(display, [(f"treekill: {text}", None)])
 
     def _die_as_signalled(self) -> None:
         """TERM and HUP end a process by themselves, and its parent sees which: 143 and 129 to a shell. INT is core's to report, as exit status 99."""
