@@ -309,7 +309,7 @@ class Leash:
         job = _STARTS_JOB.search(cmd) if self.task.detaches else None
         command = Command(lease, becomes, bool(in_data), supervised, job[1] if job else "", payload=sudoable or supervised)
         request = self._request_or_warning(self._departure.added_to(command))
-        if request is None or not self._link.take(request):
+        if request is None or not self._link.take_lease(request):
             return self._recorded(self._exec_command(cmd, in_data=in_data, sudoable=sudoable, **more), is_module)
         result = self._recorded(self._held(lease, cmd, in_data, sudoable, more), is_module)
         if self._job and _JOB_HAS_ENDED.search(_bytes(result[1])):
@@ -335,7 +335,7 @@ class Leash:
         if not self._guarded or self._connection.transport == "local":
             return move(in_path, out_path, **more)
         lease = secrets.token_hex(4)
-        if not self._link.take(request_for_transfer(self._link.run, lease, self.task.host, self.task.name)):
+        if not self._link.take_lease(request_for_transfer(self._link.run, lease, self.task.host, self.task.name)):
             return move(in_path, out_path, **more)
         try:
             with self._signals_held(lease), transferring(lease):
@@ -366,7 +366,7 @@ class Leash:
             # The lease stays open, and the next client of this worker is that of another command.
             self._link.page.note_beginning(lease)
             if self.task.detaches:
-                self._link.detach(lease)
+                self._link.detach_lease(lease)
             else:
                 self._job = lease
                 self._link.done_at_exit(lease)

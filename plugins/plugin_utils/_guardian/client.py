@@ -109,7 +109,7 @@ class GuardianClient:
         seed = f"{uuid.getnode()}/{socket.gethostname()}/{os.stat('/').st_ctime_ns}/{main.pid}/{main.start}"
         return cls(run=hashlib.sha256(seed.encode()).hexdigest()[:16], main=main, announced=False)
 
-    def take(self, request: LeaseRequest) -> bool:
+    def take_lease(self, request: LeaseRequest) -> bool:
         """Take a lease before its command goes out. False when no guardian can be had; the user was warned.
 
         Raises:
@@ -143,7 +143,7 @@ class GuardianClient:
                 )[0], "too late"
             except TimeoutError:
                 # The connection stays: other leases hang on it. What this one has asked for is given back, in case that it is granted at this moment.
-                self._tell(LeaseDone(request.lease))
+                self._send_unanswered(LeaseDone(request.lease))
                 return None, f"{attempt} did not answer for {_ANSWER_SECONDS:g} s"
             except (OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer) as error:
                 self._drop()
@@ -172,11 +172,11 @@ class GuardianClient:
 
     def done(self, lease: str) -> None:
         """The command has returned. Does not wait for an answer."""
-        self._tell_any(LeaseDone(lease))
+        self._send_to_any_guardian(LeaseDone(lease))
 
-    def detach(self, lease: str) -> None:
+    def detach_lease(self, lease: str) -> None:
         """The command has returned, having started a job that goes on by itself."""
-        self._tell_any(LeaseDetached(lease))
+        self._send_to_any_guardian(LeaseDetached(lease))
 
     def broken(self, lease: str, lost: bool, wait: float = 0.0) -> ReportedLease | None:
         """The command has not returned.
@@ -190,7 +190,7 @@ class GuardianClient:
             What came of the order, as the guardian reports it; None if that is not known yet.
         """
         if wait <= 0 or self._channel is None or self.is_late:
-            self._tell(LeaseBroken(lease, lost, wait=False))
+            self._send_unanswered(LeaseBroken(lease, lost, wait=False))
             return None
         try:
             # One that does not even read is not waited for.
@@ -206,10 +206,10 @@ class GuardianClient:
         """The lease lasts until this process has ended in good order, which is after it has handed on the task's result."""
         multiprocessing.util.Finalize(None, self.done, (lease,), exitpriority=0)
 
-    def _tell_any(self, request: LeaseDone | LeaseDetached) -> None:
+    def _send_to_any_guardian(self, request: LeaseDone | LeaseDetached) -> None:
         """Tell the guardian, or where it is gone the next one: the journal is to know it. Where there is none either, it is written down here."""
         mine = self._channel is not None and self._owner == os.getpid()
-        self._tell(request)
+        self._send_unanswered(request)
         if not mine or self._channel is not None or self.page.gate_closed:
             return
         if not self.is_late:
@@ -217,14 +217,14 @@ class GuardianClient:
                 OSError, FrameError, endpoint.EndpointError, endpoint.WrongPeer
             ):
                 self._connected(time.monotonic() + _ANSWER_SECONDS)
-                self._tell(request)
+                self._send_unanswered(request)
         if self._channel is None:
             record = (
                 Done(request.lease) if isinstance(request, LeaseDone) else Detached(request.lease)
             )
             note_without_guardian(self.records or resolve_records(), self.run, record)
 
-    def _tell(self, request: Request) -> None:
+    def _send_unanswered(self, request: Request) -> None:
         with self._lock:
             if self._channel is None or self._owner != os.getpid():
                 return

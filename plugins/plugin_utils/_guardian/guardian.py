@@ -203,7 +203,7 @@ class Guardian:
         self._page.guardian_reads()
         match request:
             case LeaseRequest():
-                self._op_take(client, request, number)
+                self._op_lease(client, request, number)
             case LeaseDone():
                 self._op_done(client, request.lease)
             case LeaseDetached():
@@ -235,7 +235,9 @@ class Guardian:
 
     # Workers.
 
-    def _op_take(self, client: ClientConnection, request: LeaseRequest, number: int | None) -> None:
+    def _op_lease(
+        self, client: ClientConnection, request: LeaseRequest, number: int | None
+    ) -> None:
         if self._is_too_late(request):
             self._answer(client, LeaseAnswer(granted=False, late=True, why=self._cause), number)
             return
@@ -253,7 +255,7 @@ class Guardian:
         client.is_worker = True
         if lease.terms.polls:
             client.polls = (lease.host, lease.terms.polls.partition(".")[0])
-        granted = self._leases.take(lease)
+        granted = self._leases.grant(lease)
         lease.answered = self._answer(
             client, LeaseAnswer(granted=granted, late=False, why=self._cause), number
         )
@@ -273,7 +275,7 @@ class Guardian:
             self._recorder.done(name)
 
     def _op_detach(self, client: ClientConnection, name: str) -> None:
-        lease = self._leases.detach(name, client.number)
+        lease = self._leases.mark_detached(name, client.number)
         if lease is not None or not self._leases.knows(name):
             self._recorder.detached(name)
         if lease is not None and not lease.terms.end_async:

@@ -52,7 +52,7 @@ class LeaseTable:
         """One copy of each text for the detached leases of a host: these last until the run ends, and may be thousands."""
         self.gate_open = True
 
-    def take(self, lease: Lease) -> bool:
+    def grant(self, lease: Lease) -> bool:
         """Whether the lease is granted. Raises LeaseTableError when its id was granted before."""
         if lease.lease in self._open or lease.lease in self._broken:
             raise LeaseTableError(f"lease {lease.lease} is granted already")
@@ -75,7 +75,7 @@ class LeaseTable:
             or any(lease == one.lease for one, dummy in self._closed)
         )
 
-    def detach(self, lease: str, holder: int) -> Lease | None:
+    def mark_detached(self, lease: str, holder: int) -> Lease | None:
         """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
         mine = self._of(lease, holder)
         if mine is not None:

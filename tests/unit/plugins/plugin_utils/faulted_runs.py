@@ -275,7 +275,7 @@ def _leaves_a_process(run: Runner, client: Any) -> list[Any]:
 def _has_a_job(run: Runner, client: Any) -> list[Any]:
     """The lease of an asynchronous job that is polled lasts while other commands come and go."""
     lease = secrets.token_hex(4)
-    held = client is not None and client.take(_request(client, lease))
+    held = client is not None and client.take_lease(_request(client, lease))
     # Whoever carries out the order of that lease ends it.
     first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     polls = [run("echo not yet") for dummy in range(3)]
@@ -286,11 +286,11 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
 
 def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
-    held = client is not None and client.take(_request(client, lease, end_async=True))
+    held = client is not None and client.take_lease(_request(client, lease, end_async=True))
     # Whoever carries out the order of that lease ends it.
     first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     if held:
-        client.detach(lease)
+        client.detach_lease(lease)
     return first
 
 

@@ -60,7 +60,7 @@ def test_threads_of_a_worker_share_its_connection():
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
     request = made_up_leases.request(order="x" * 20000)
-    threads = [threading.Thread(target=lambda: granted.extend(client.take(request) for dummy in range(EACH))) for dummy in range(THREADS)]
+    threads = [threading.Thread(target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))) for dummy in range(THREADS)]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
