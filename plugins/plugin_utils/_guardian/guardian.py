@@ -108,7 +108,7 @@ class Guardian:
         self._leases = LeaseTable()
         self._dispatcher = Dispatcher(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
-        self._after = AfterRun(self._loop, os.path.dirname(path), self._tell_progress)
+        self._after = AfterRun(self._loop, os.path.dirname(path), self._send_progress)
         self._clients = ClientConnections(
             self._loop, listener, self._take_request, self._client_gone
         )
@@ -120,7 +120,7 @@ class Guardian:
         self._cause = ""
         self._signalled_at = 0.0
         self._interrupted_at = 0.0
-        self._hurried = False
+        self._skips_grace = False
         self._over = False
         self._launcher_exit = ""
         """The name of the front end that started the run, once that is gone."""
@@ -301,9 +301,9 @@ class Guardian:
         elif lease is not None:
             self._give_order(lease)
         if not self._dispatcher.in_hand_for(request.lease):
-            self._tell_awaiting(request.lease)
+            self._answer_awaiting(request.lease)
 
-    def _tell_awaiting(self, name: str) -> None:
+    def _answer_awaiting(self, name: str) -> None:
         for client, number in self._awaiting.pop(name, []):
             self._answer(
                 client,
@@ -341,7 +341,7 @@ class Guardian:
         self._over = True
         if wait:
             self._reporting.append(client)
-            self._tell_progress()
+            self._send_progress()
         else:
             self._clients.reply(client, report_frame(self._report()))
 
@@ -366,16 +366,16 @@ class Guardian:
     def _read_signals(self) -> None:
         for number in self._signals_read():
             now = self._loop.clock()
-            if self._over and not self._cause and not self._hurried:
+            if self._over and not self._cause and not self._skips_grace:
                 # The run has ended by itself, and its main process waits for what is left of it.
-                self._hurry()
+                self._skip_grace()
             elif not self._cause:
                 self._signalled_at = now
                 self._interrupt(self._launcher_exit or signal.Signals(number).name, number)
             elif self._after.busy:
                 self._after.interrupt()
-            elif now - self._signalled_at > _SAME_SIGNAL_SECONDS and not self._hurried:
-                self._hurry()
+            elif now - self._signalled_at > _SAME_SIGNAL_SECONDS and not self._skips_grace:
+                self._skip_grace()
 
     def _signals_read(self) -> list[int]:
         """Those that interrupt a run: whatever else is written there is no signal of ours."""
@@ -384,10 +384,10 @@ class Guardian:
             self._step_back()
         return [number for number in numbers or b"" if number in RUN_SIGNALS]
 
-    def _hurry(self) -> None:
-        self._hurried = True
-        self._dispatcher.hurry()
-        self._tell_progress()
+    def _skip_grace(self) -> None:
+        self._skips_grace = True
+        self._dispatcher.skip_grace()
+        self._send_progress()
 
     def _interrupt(self, cause: str, number: int = 0) -> None:
         """Close the gate, freeze the local clients, give every kill order. In this order: see the design of the lease."""
@@ -409,7 +409,7 @@ class Guardian:
             )
         # What was done while the clients were being frozen is here by now: a worker that stands still sends nothing more.
         self._loop.poll()
-        self._say_frozen()
+        self._report_frozen()
         broken = self._break_all()
         for lease in broken:
             if lease.terms.cut:
@@ -447,7 +447,7 @@ class Guardian:
                 self._report(), complete=bool(self._cause) and not self._leases.unclosed
             )
 
-    def _say_frozen(self) -> None:
+    def _report_frozen(self) -> None:
         for client in self._clients:
             if client.is_main:
                 try:
@@ -471,11 +471,11 @@ class Guardian:
                 ),
             )
         else:
-            self._dispatcher.send(lease)
+            self._dispatcher.give_order(lease)
 
     def _close_here(self, lease: Lease, result: LeaseResult) -> None:
         """Without an order: the end of its client is all there is to do."""
-        self._local.end(lease)
+        self._local.end_clients_of(lease)
         self._leases.close(lease.lease, result)
 
     def _is_polled(self, lease: Lease) -> bool:
@@ -488,18 +488,18 @@ class Guardian:
         )
 
     def _order_tried(self, lease: Lease) -> None:
-        self._local.end(lease)
-        self._tell_awaiting(lease.lease)
+        self._local.end_clients_of(lease)
+        self._answer_awaiting(lease.lease)
         self._write_down()
         self._begin_after()
-        self._tell_progress()
+        self._send_progress()
 
-    def _tell_progress(self) -> None:
+    def _send_progress(self) -> None:
         if not self._reporting:
             return
         if self._is_tried:
             # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
-            self._recorder.when_written(self._tell_report)
+            self._recorder.when_written(self._send_report)
             return
         for client in list(self._reporting):
             self._clients.reply(client, report_frame(self._progress()))
@@ -508,7 +508,7 @@ class Guardian:
     def _is_tried(self) -> bool:
         return self._dispatcher.in_hand == 0 and not self._after.busy
 
-    def _tell_report(self) -> None:
+    def _send_report(self) -> None:
         if not self._is_tried:
             return
         reporting, self._reporting = self._reporting, []
@@ -528,7 +528,7 @@ class Guardian:
             hosts=len(hosts),
             # A host that is tried again later is not done.
             hosts_done=len(hosts - {lease.host for lease in unclosed}),
-            hurried=self._hurried,
+            hurried=self._skips_grace,
             after_kill=self._after.progress(),
         )
 

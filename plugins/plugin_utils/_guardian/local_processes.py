@@ -164,7 +164,7 @@ class LocalProcesses:
         for client in frozen.clients:
             self._send(client, signal.SIGKILL)
 
-    def end(self, lease: Lease) -> None:
+    def end_clients_of(self, lease: Lease) -> None:
         """The kill order of this lease has been tried: its clients are not needed any more."""
         frozen = self._take_out(lease.lease)
         self._end_clients(frozen.clients)
@@ -243,14 +243,14 @@ class LocalProcesses:
     ) -> None:
         """INT to the workers, whatever the signal was: it unwinds a worker, which lets go of the queue to the main process on the way."""
         self._pending -= 1
-        if number == signal.SIGINT and self._told_by_workers(number):
+        if number == signal.SIGINT and self._had_by_workers(number):
             return
         for process in members:
             self._send(process, number)
         for worker in workers:
             self._send(worker, signal.SIGINT)
 
-    def _told_by_workers(self, number: signal.Signals) -> bool:
+    def _had_by_workers(self, number: signal.Signals) -> bool:
         """Whether one of them has had this signal: then the whole group of the main process has. Each writes it into its end of the lifeline."""
         if self._lifeline is None:
             return False

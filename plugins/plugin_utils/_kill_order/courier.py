@@ -78,7 +78,7 @@ class Courier:
     def _read(self) -> None:
         chunk = read_ready(self._pipe)
         if chunk is None:
-            self._end(self._result())
+            self._finish(self._result())
         else:
             self._answer += chunk
 
@@ -97,10 +97,10 @@ class Courier:
         passwords = shared_passwords(
             table, descendants([self._pid], table.children, lambda pid: False)
         )
-        self._end(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
+        self._finish(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
         forget(passwords)
 
-    def _end(self, result: LeaseResult) -> None:
+    def _finish(self, result: LeaseResult) -> None:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)

@@ -66,7 +66,7 @@ class Dispatcher:
         self._started = 0
         """Orders of this turn of the loop."""
 
-    def send(self, lease: Lease) -> None:
+    def give_order(self, lease: Lease) -> None:
         """Give the kill order for a lease that has just broken."""
         pending = _PendingOrder(lease, give_up_at=self._loop.clock() + lease.terms.retry_for)
         self._pending[lease.lease] = pending
@@ -88,7 +88,7 @@ class Dispatcher:
             # Not in this turn: what is due when the timers are looked at is called before anybody is answered.
             self._loop.after(_BREATH_SECONDS, self._next_turn)
 
-    def hurry(self) -> None:
+    def skip_grace(self) -> None:
         """No grace any more: a second courier for every host that is still in its grace."""
         for pending in list(self._pending.values()):
             pending.at_once = True
