@@ -149,7 +149,7 @@ class Guardian:
                 or self._after.busy
             )
         )
-        self._recorder.report(self._report(), complete=True)
+        self._recorder.record_report(self._report(), complete=True)
         self._recorder.over(self._loop)
         if not self._left:
             endpoint.remove(self._path)
@@ -443,7 +443,7 @@ class Guardian:
         """What has come of the orders until now; the report once each has been tried."""
         self._recorder.closed(self._leases.closed)
         if not self._dispatcher.in_hand:
-            self._recorder.report(
+            self._recorder.record_report(
                 self._report(), complete=bool(self._cause) and not self._leases.unclosed
             )
 

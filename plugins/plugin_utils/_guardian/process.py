@@ -122,7 +122,7 @@ def _start(
 ) -> None:
     # Bound before the fork: whoever asks for the guardian from now on finds it, even if it has not run yet.
     listener = endpoint.listen(path)
-    told, teller = socket.socketpair()
+    starter_end, writer_end = socket.socketpair()
     share()
     gc.freeze()
     try:
@@ -136,19 +136,19 @@ def _start(
                     pipes=pipes,
                     recorder=recorder,
                     page=page,
-                    teller=teller,
+                    writer_end=writer_end,
                 )
             )
     except OSError:
-        told.close()
+        starter_end.close()
         raise
     finally:
         listener.close()
-        teller.close()
+        writer_end.close()
         gc.unfreeze()
-    with told:
+    with starter_end:
         if recorder.records:
-            _await_journal(run, recorder, told)
+            _await_journal(run, recorder, starter_end)
 
 
 def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
@@ -176,8 +176,8 @@ def _fork_away(be: t.Callable[[], t.NoReturn]) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def _await_journal(run: str, recorder: RunRecorder, told: socket.socket) -> None:
-    warnings, lock = await_beginning(recorder.records, told)
+def _await_journal(run: str, recorder: RunRecorder, starter_end: socket.socket) -> None:
+    warnings, lock = await_beginning(recorder.records, starter_end)
     for warning in warnings:
         Display().warning(warning)
     if lock is not None:
@@ -229,14 +229,14 @@ def _be_guardian(
     pipes: RunPipes | None,
     recorder: RunRecorder,
     page: RunPage | None,
-    teller: socket.socket,
+    writer_end: socket.socket,
 ) -> t.NoReturn:
     """In the forked child: leave everything of the parent's that could be in its way, serve, and end without its clean-up."""
     try:
         leave_parent(
             signal.SIG_IGN,
             listener.fileno(),
-            teller.fileno(),
+            writer_end.fileno(),
             *(dataclasses.astuple(pipes) if pipes else ()),
         )
         _leave_pid(path)
@@ -252,8 +252,8 @@ def _be_guardian(
         logging.disable(logging.CRITICAL)
         _silence(Display())
         if recorder.records:
-            recorder.start_writer(teller)
-        teller.close()
+            recorder.start_writer(writer_end)
+        writer_end.close()
         Guardian(run, main, listener, path, pipes, recorder, page=page).serve()
     except BaseException:
         _leave_word(path)

@@ -320,7 +320,7 @@ def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
         try:
             record = read_record(content)
             if record is not None:
-                add(entry, record)
+                apply(entry, record)
         except (KeyError, TypeError, ValueError):
             continue  # of a later version, which says more than this one knows
     return entry
@@ -358,7 +358,7 @@ def records_of(entry: JournalEntry) -> t.Iterator[JournalRecord]:
         yield Over(entry.state, entry.ended)
 
 
-def add(entry: JournalEntry, record: JournalRecord) -> None:
+def apply(entry: JournalEntry, record: JournalRecord) -> None:
     """Add to an entry what one line says. Raises KeyError where the entry does not know the lease."""
     match record:
         case Hosts():

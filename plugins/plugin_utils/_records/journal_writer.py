@@ -76,7 +76,7 @@ class JournalWriter:
         """The descriptor that holds the lock; a copy of it, in another process, holds the lock as well."""
         return self._lock
 
-    def begin(self) -> None:
+    def make_file(self) -> None:
         """Make the file, unless an earlier guardian of the run has made it, and hold its lock."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self._hold()
@@ -85,12 +85,12 @@ class JournalWriter:
             self._made = True
 
     def abandon(self) -> None:
-        """Nobody else holds the lock: what `begin` has made is taken away again, and nothing is written."""
+        """Nobody else holds the lock: what `make_file` has made is taken away again, and nothing is written."""
         if self._made:
             for path in (self._path, journal.lock_path_of(self._path)):
                 os.unlink(path)
 
-    def take_over(self) -> None:
+    def continue_file(self) -> None:
         """Go on where the last guardian of the run was."""
         found = journal.recorded(self._path)
         if found is not None:
@@ -108,7 +108,7 @@ class JournalWriter:
             # Shared: the main process, its forks and its guardian hold it beside each other. A reader tries for it alone, for a moment.
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
-    def add(self, record: JournalRecord) -> None:
+    def write_line(self, record: JournalRecord) -> None:
         """Append a line."""
         self._note(record)
         with self._file() as descriptor:
@@ -121,7 +121,7 @@ class JournalWriter:
         with contextlib.suppress(
             KeyError
         ):  # of a lease that an earlier guardian has granted, and could not write down
-            journal.add(self._entry, record)
+            journal.apply(self._entry, record)
         self._number += 1
         opened = (
             self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
@@ -186,7 +186,7 @@ class JournalWriter:
         entry = self._entry if found is None else found[0]
         for record in self._missed.values():
             with contextlib.suppress(KeyError):
-                journal.add(entry, record)
+                journal.apply(entry, record)
         self._write_anew(entry)
 
     def _write_anew(self, entry: journal.JournalEntry) -> None:
@@ -203,7 +203,7 @@ class JournalWriter:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def end(self, record: JournalRecord) -> None:
+    def write_last_line(self, record: JournalRecord) -> None:
         """The last line, and the lock taken away, unless another guardian of the run holds it."""
         self._note(record)
         self._rewrite()

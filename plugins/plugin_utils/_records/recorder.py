@@ -62,17 +62,17 @@ class RunRecorder:
         self.warnings: list[str] = []
         """What could not be written, for the user."""
         self.records = Records(run, _head(pid), options)
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._writer: socket.socket | None = None
         self._queue: WriterQueue | None = None
         self._closed = 0
         self._interrupted: str | None = None
         self._complete = False
 
-    def start_writer(self, teller: socket.socket) -> None:
-        """In the guardian, before it serves. The process that has started it learns by `teller` how the journal began."""
+    def start_writer(self, starter: socket.socket) -> None:
+        """In the guardian, before it serves. The process that has started it learns by `starter` how the journal began."""
         try:
-            self._writer = start_writer(self.records, teller)
+            self._writer = start_writer(self.records, starter)
         except OSError as error:
             self._failed("", str(error.strerror or error))
 
@@ -113,18 +113,20 @@ class RunRecorder:
         queue = self._queue
         if queue is not None:
             if self.records.options.journal_path:
-                queue.end(Over("interrupted" if self._interrupted else "finished", _now()))
+                queue.write_last_line(
+                    Over("interrupted" if self._interrupted else "finished", _now())
+                )
             deadline = loop.clock() + _LAST_SECONDS
             loop.after(_LAST_SECONDS, lambda: None)
             loop.run_while(lambda: not queue.empty and loop.clock() < deadline)
 
     def _add(self, record: JournalRecord) -> None:
         if self._queue is not None and self.records.options.journal_path:
-            self._queue.add(record)
+            self._queue.write_line(record)
 
     # The report.
 
-    def report(self, report: RunReport, complete: bool) -> None:
+    def record_report(self, report: RunReport, complete: bool) -> None:
         """Write the report, or write it again when more has come. Nothing to tell is not written."""
         # An ordinary run of network devices, which nothing has interrupted, has nothing to tell.
         news = report.results or self._interrupted and report.unguarded
@@ -135,7 +137,7 @@ class RunRecorder:
             and not (complete and self._complete)
         ):
             self._complete = complete
-            self._queue.report(ReportOrder(report, complete, self._interrupted, _now()))
+            self._queue.write_report(ReportOrder(report, complete, self._interrupted, _now()))
 
     def when_written(self, call: t.Callable[[], None]) -> None:
         """Call once, when all until now is on the disk or the disk has not answered in time."""
@@ -145,8 +147,8 @@ class RunRecorder:
             self._queue.when_written(call)
 
     def _failed(self, what: str, reason: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._warned:
+            self._warned.add(what)
             self.warnings.append(self.records.warning(what, reason))
 
 

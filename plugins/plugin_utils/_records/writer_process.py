@@ -78,18 +78,18 @@ class Records:
 # In the process that starts the guardian.
 
 
-def await_beginning(records: Records, told: socket.socket) -> tuple[list[str], int | None]:
+def await_beginning(records: Records, writer: socket.socket) -> tuple[list[str], int | None]:
     """Warnings for the user, and a descriptor that holds the journal's lock, to be kept for as long as this process belongs to the run.
 
     A journal whose lock did not come is not written: without the lock the run would be taken for dead, and swept.
     """
-    told.settimeout(_BEGIN_SECONDS)
+    writer.settimeout(_BEGIN_SECONDS)
     try:
         content, (*locks,), *dummy = socket.recv_fds(
-            told, 65536, 1, socket.MSG_CMSG_CLOEXEC if hasattr(socket, "MSG_CMSG_CLOEXEC") else 0
+            writer, 65536, 1, socket.MSG_CMSG_CLOEXEC if hasattr(socket, "MSG_CMSG_CLOEXEC") else 0
         )
         warnings: list[str] = json.loads(content)
-        told.send(_GO)
+        writer.send(_GO)
     except TimeoutError:
         return [records.warning("journal", "its disk does not answer")], None
     except (OSError, ValueError):
@@ -100,8 +100,8 @@ def await_beginning(records: Records, told: socket.socket) -> tuple[list[str], i
 # In the guardian.
 
 
-def start_writer(records: Records, teller: socket.socket) -> socket.socket:
-    """The connection to a new writer, which tells by `teller` that it has begun.
+def start_writer(records: Records, starter: socket.socket) -> socket.socket:
+    """The connection to a new writer, which tells by `starter` that it has begun.
 
     Raises:
         OSError: there can be no other process.
@@ -114,7 +114,7 @@ def start_writer(records: Records, teller: socket.socket) -> socket.socket:
         there.close()
         raise
     if pid == 0:
-        _be_writer(records, there, teller)
+        _be_writer(records, there, starter)
     there.close()
     return here
 
@@ -122,11 +122,11 @@ def start_writer(records: Records, teller: socket.socket) -> socket.socket:
 # In the writer.
 
 
-def _be_writer(records: Records, orders: socket.socket, teller: socket.socket) -> t.NoReturn:
+def _be_writer(records: Records, orders: socket.socket, starter: socket.socket) -> t.NoReturn:
     try:
-        leave_parent(signal.SIG_IGN, orders.fileno(), teller.fileno())
+        leave_parent(signal.SIG_IGN, orders.fileno(), starter.fileno())
         writer = Writer(records, orders)
-        writer.begin(teller)
+        writer.begin_journal(starter)
         writer.serve()
         # Last: nothing waits for it.
         remove_leftovers()
@@ -147,32 +147,32 @@ class Writer:
             else None
         )
 
-    def begin(self, teller: socket.socket) -> None:
+    def begin_journal(self, starter: socket.socket) -> None:
         """Make the journal's file, and hand on its lock. Nothing is written of a run whose main process has not taken that."""
         warnings: list[str] = []
         journal = self._journal
         if journal is not None:
-            reason = _tried(journal.begin)
+            reason = _tried(journal.make_file)
             if reason:
                 warnings.append(self._records.warning("journal", reason))
                 self._journal = journal = None
         try:
             socket.send_fds(
-                teller,
+                starter,
                 [json.dumps(warnings).encode()],
                 [journal.lock] if journal is not None and journal.lock is not None else [],
             )
-            taken = teller.recv(1) == _GO
+            taken = starter.recv(1) == _GO
         except OSError:
             taken = False
-        teller.close()
+        starter.close()
         if journal is None:
             return
         if not taken:
             _tried(journal.abandon)
             self._journal = None
             return
-        self._try("journal", journal.take_over)
+        self._try("journal", journal.continue_file)
         self._try(
             "journal",
             lambda: prune(
@@ -191,11 +191,11 @@ class Writer:
     def _carry_out(self, order: WriterOrder) -> None:
         journal = self._journal
         if isinstance(order, SyncOrder):
-            self._tell(Synced(order.sync))
+            self._answer(Synced(order.sync))
         elif isinstance(order, ReportOrder):
             self._try("report", lambda: self._write_report(order))
         elif journal is not None:
-            write = journal.add if isinstance(order, LineOrder) else journal.end
+            write = journal.write_line if isinstance(order, LineOrder) else journal.write_last_line
             self._try("journal", lambda: write(order.record))
 
     def _write_report(self, order: ReportOrder) -> None:
@@ -205,9 +205,9 @@ class Writer:
     def _try(self, what: str, write: t.Callable[[], object]) -> None:
         reason = _tried(write)
         if reason:
-            self._tell(Failed(what, reason))
+            self._answer(Failed(what, reason))
 
-    def _tell(self, answer: Synced | Failed) -> None:
+    def _answer(self, answer: Synced | Failed) -> None:
         try:
             self._orders.sendall(encode(answer.to_message()))
         except OSError:

@@ -77,7 +77,7 @@ class WriterQueue:
         """Whether the writer has all of it, or never will."""
         return self._gone or not (self._pending or self._partial)
 
-    def add(self, record: JournalRecord) -> None:
+    def write_line(self, record: JournalRecord) -> None:
         """Have a line of the journal written. Opened and done while the disk stood still, a lease leaves only the name of its host."""
         pending = (
             self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
@@ -90,12 +90,12 @@ class WriterQueue:
         else:
             self._put("", LineOrder(record))
 
-    def report(self, order: ReportOrder) -> None:
+    def write_report(self, order: ReportOrder) -> None:
         """Have the report written as it is now: one that is not sent yet is not sent any more."""
         self._pending.pop("report", None)
         self._put("report", order)
 
-    def end(self, record: JournalRecord) -> None:
+    def write_last_line(self, record: JournalRecord) -> None:
         """Have the last line of the journal written."""
         self._put("", EndOrder(record))
 
@@ -134,7 +134,7 @@ class WriterQueue:
         except BlockingIOError:
             self._loop.when_writable(self._connection.fileno(), self._send)
         except OSError:
-            self._end()
+            self._writer_gone()
         else:
             self._loop.when_writable(self._connection.fileno(), None)
 
@@ -142,38 +142,38 @@ class WriterQueue:
         try:
             chunk = self._connection.recv(65536)
             for frame in self._reader.feed(chunk):
-                self._take(read_writer_answer(frame))
+                self._on_answer(read_writer_answer(frame))
         except BlockingIOError:
             return
         except (OSError, FrameError):
             chunk = b""
         if not chunk:
-            self._end()
+            self._writer_gone()
 
-    def _take(self, answer: Synced | Failed) -> None:
+    def _on_answer(self, answer: Synced | Failed) -> None:
         if isinstance(answer, Failed):
             self._failed(answer.failed, answer.reason)
         else:
             self._unconfirmed = answer.synced != self._number
             self._stuck = False
             if answer.synced >= self._asked:
-                self._tell()
+                self._call_waiting()
 
     def _give_up(self) -> None:
         self._stuck = True
         self._failed("", "its disk does not answer")
-        self._tell()
+        self._call_waiting()
 
-    def _end(self) -> None:
+    def _writer_gone(self) -> None:
         """The writer is gone: it was killed."""
         if not self._gone:
             self._gone = True
             self._loop.unwatch(self._connection.fileno())
             self._connection.close()
             self._failed("", "the process that writes it is gone")
-            self._tell()
+            self._call_waiting()
 
-    def _tell(self) -> None:
+    def _call_waiting(self) -> None:
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
