@@ -330,7 +330,7 @@ class GuardianClient:
             self.run, self.main, self.pipes, self.records or resolve_records(), self.page
         )
         if path is not None:
-            word = endpoint.word_of_crash(path)
+            word = endpoint.crash_reason(path)
             self._warn(
                 f"treekill.remote: the guardian of this run {f'has ended {word}' if word else 'was gone'}. A new one was started; tasks that were in flight are"
                 " not protected."

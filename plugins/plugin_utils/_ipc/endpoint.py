@@ -92,7 +92,7 @@ def crash_path(path: str) -> str:
     return os.path.join(os.path.dirname(path), "crash")
 
 
-def word_of_crash(path: str) -> str:
+def crash_reason(path: str) -> str:
     """What has ended the last guardian at `path`, in words, where it was an error of its own; empty where it was not."""
     try:
         with open(crash_path(path), encoding="utf-8", errors="replace") as crash:

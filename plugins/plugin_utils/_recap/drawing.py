@@ -179,7 +179,7 @@ def _items(groups: t.Sequence[Group], shown: set[int]) -> list[Group | str]:
     endings: collections.Counter[str] = collections.Counter()
     for group in groups:
         if id(group) not in shown:
-            for one in group.everybody():
+            for one in group.with_descendants():
                 endings[one.ended or one.state] += len(one.pids)
     if endings:
         how = ", ".join(f"{ending} {number}" for ending, number in sorted(endings.items()))

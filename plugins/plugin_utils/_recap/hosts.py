@@ -46,7 +46,7 @@ _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Said:
+class _HostLine:
     """One line on one host, or on several."""
 
     text: str
@@ -62,11 +62,11 @@ class _Said:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Block:
+class _HostBlock:
     """What is said of one host, or of several with the same ending."""
 
     hosts: tuple[str, ...]
-    said: tuple[_Said, ...]
+    said: tuple[_HostLine, ...]
 
     @property
     def oddity(self) -> int:
@@ -122,7 +122,7 @@ def host_lines(
         said.setdefault(connection.host, []).append(_unguarded_connection(connection))
     for task in unguarded.tasks:
         said.setdefault(task.host, []).append(_unguarded_task(task))
-    blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
+    blocks = [_HostBlock((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
     if len(blocks) > _MAX_SINGLE_HOSTS and not screen.verbosity:
         blocks = _grouped(blocks)
     blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
@@ -130,13 +130,13 @@ def host_lines(
     return [line for block in blocks for line in block.lines(width)]
 
 
-def _unguarded_connection(one: UnguardedConnection) -> _Said:
+def _unguarded_connection(one: UnguardedConnection) -> _HostLine:
     return _with_reason(
         one.host, f"NOT PROTECTED over {one.connection}: ", one.reason, "", C.COLOR_ERROR
     )
 
 
-def _unguarded_task(one: UnguardedTask) -> _Said:
+def _unguarded_task(one: UnguardedTask) -> _HostLine:
     if one.wanted:
         return _with_reason(
             one.host,
@@ -154,35 +154,35 @@ def _unguarded_task(one: UnguardedTask) -> _Said:
     )
 
 
-def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _Said:
+def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _HostLine:
     """A line with a reason. In what hosts share, the reason alone is without names: elsewhere a host's name may be part of a number."""
-    return _Said(
+    return _HostLine(
         f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}"
     )
 
 
 def in_one_line(result: ReportedLease) -> str:
     """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
-    block = _Block((escaped(result.host),), tuple(_said([result])))
+    block = _HostBlock((escaped(result.host),), tuple(_said([result])))
     return escaped(
         "; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0))
     )
 
 
-def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
-    alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
+def _grouped(blocks: t.Iterable[_HostBlock]) -> list[_HostBlock]:
+    alike: dict[t.Hashable, list[_HostBlock]] = collections.defaultdict(list)
     for block in blocks:
         said = tuple(
             dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said
         )
         alike[said].append(block)
     return [
-        same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said))
+        same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_HostLine, ...]", said))
         for said, same in alike.items()
     ]
 
 
-def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
+def _joined(blocks: t.Sequence[_HostBlock], said: t.Sequence[_HostLine]) -> _HostBlock:
     hosts = sorted((host for block in blocks for host in block.hosts), key=natural)
     lines = []
     for index, one in enumerate(said):
@@ -194,7 +194,7 @@ def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
             else None
         )
         lines.append(dataclasses.replace(one, took=took))
-    return _Block(tuple(hosts), tuple(lines))
+    return _HostBlock(tuple(hosts), tuple(lines))
 
 
 def _without_names(text: str, host: str) -> str:
@@ -241,20 +241,22 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
     return f"{shortened(names, width)} ({len(hosts)} hosts)"
 
 
-def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_Said]:
+def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
     reports = [result.report for result in results if result.report is not None]
     blind_spots = _blind_spots(results)
     if reports:
         yield from _confirmed(reports, bool(blind_spots))
     for blind in blind_spots:
-        yield _Said(blind, C.COLOR_WARN, names=False)
+        yield _HostLine(blind, C.COLOR_WARN, names=False)
     for result in results:
         if result.outcome is Outcome.LEFT:
             yield _with_reason(
                 result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN
             )
         elif result.outcome is Outcome.BROKEN_OFF:
-            yield _Said(f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED)
+            yield _HostLine(
+                f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED
+            )
         elif result.outcome is Outcome.NOT_BEGUN:
             yield _with_reason(
                 result.host,
@@ -289,13 +291,13 @@ def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
     ]
 
 
-def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said]:
+def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_HostLine]:
     """Yield what was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
     gone = [process for report in reports for process in report.gone]
     survivors = [process for report in reports for process in report.survivors]
     spared = [process for report in reports for process in report.spared]
     if not gone and not survivors and not spared:
-        yield _Said(
+        yield _HostLine(
             "nothing was found running" if blind else "nothing was running any more",
             C.COLOR_WARN if blind else C.COLOR_OK,
         )
@@ -304,11 +306,11 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said
     endings = collections.Counter(process.ended or "exited" for process in gone)
     how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
     text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
-    yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
+    yield _HostLine(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
         command = shortened(escaped(process.command), _MAX_SURVIVOR_COLUMNS)
         who = f"survivor {process.pid} ({process.user})"
-        yield _Said(
+        yield _HostLine(
             f"{who} {command}: {process.reason}",
             C.COLOR_ERROR,
             names=False,
@@ -316,7 +318,7 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said
         )
     for reason in dict.fromkeys(process.reason for process in spared):
         pids = [str(process.pid) for process in spared if process.reason == reason]
-        yield _Said(
+        yield _HostLine(
             f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}",
             C.COLOR_WARN,
             names=False,

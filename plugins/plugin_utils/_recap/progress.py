@@ -37,7 +37,7 @@ class Progress:
         self._until = 0.0
         self._shown = ""
 
-    def take(self, state: KillProgress) -> None:
+    def update(self, state: KillProgress) -> None:
         """Show this state of the kill orders."""
         self._state = state
         self._until = self._clock() + state.left

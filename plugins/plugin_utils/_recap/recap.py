@@ -141,7 +141,9 @@ class Recap:
             alike.items(),
             key=lambda entry: (
                 not any(
-                    group.state == "survivors" for top in entry[1][0] for group in top.everybody()
+                    group.state == "survivors"
+                    for top in entry[1][0]
+                    for group in top.with_descendants()
                 )
             ),
         )

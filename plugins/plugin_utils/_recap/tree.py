@@ -55,7 +55,7 @@ class Group:
     #: The same number for all that are alike, within one `Kinds`.
     kind: int = 0
 
-    def everybody(self) -> t.Iterator[Group]:
+    def with_descendants(self) -> t.Iterator[Group]:
         """This group and those below, parents first."""
         waiting = [self]
         while waiting:

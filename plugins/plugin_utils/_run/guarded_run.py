@@ -171,7 +171,7 @@ class GuardedRun:
         killed = _has_hung_up(self._guardian)
         if not self._is_another(killed):
             return
-        word = endpoint.word_of_crash(os.environ[endpoint.ENVIRONMENT])
+        word = endpoint.crash_reason(os.environ[endpoint.ENVIRONMENT])
         try:
             self._meet_guardian()
         except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:
@@ -366,7 +366,7 @@ class GuardedRun:
         try:
             while isinstance(answer, KillProgress):
                 if answer.after_kill is None:
-                    progress.take(answer)
+                    progress.update(answer)
                     if answer.in_hand < in_hand:
                         in_hand, deadline = answer.in_hand, max(deadline, time.monotonic() + _A_LITTLE)
                 else:
