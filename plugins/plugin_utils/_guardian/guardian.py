@@ -25,6 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connecti
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import (
     LocalProcesses,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.reporter import RunReporter
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
@@ -48,12 +49,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
-    KillProgress,
     LeaseResult,
     Outcome,
-    ReportedLease,
-    RunReport,
-    UnguardedConnection,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import (
     Dispatcher,
@@ -109,14 +106,13 @@ class Guardian:
         self._dispatcher = Dispatcher(self._leases, self._loop, self._order_tried)
         self._local = LocalProcesses(self._loop, path, pipes.lifeline if pipes else None, main.pid)
         self._after = AfterRun(self._loop, os.path.dirname(path), self._send_progress)
+        self._reporter = RunReporter(run, self._leases, self._dispatcher, self._after, recorder)
         self._clients = ClientConnections(
             self._loop, listener, self._take_request, self._client_gone
         )
         self._reporting: list[ClientConnection] = []
         self._awaiting: dict[str, list[tuple[ClientConnection, int | None]]] = {}
         """Workers that wait for the kill order of their own lease to have been tried, with the numbers of their requests."""
-        self._unguarded: dict[tuple[str, str], str] = {}
-        """(host, connection) to the reason why what runs there can't be guarded."""
         self._cause = ""
         self._signalled_at = 0.0
         self._interrupted_at = 0.0
@@ -149,7 +145,7 @@ class Guardian:
                 or self._after.busy
             )
         )
-        self._recorder.record_report(self._report(), complete=True)
+        self._recorder.record_report(self._reporter.report(self._cause), complete=True)
         self._recorder.over(self._loop)
         if not self._left:
             endpoint.remove(self._path)
@@ -307,16 +303,15 @@ class Guardian:
         for client, number in self._awaiting.pop(name, []):
             self._answer(
                 client,
-                Tried(next((result for result in self._results() if result.lease == name), None)),
+                Tried(self._reporter.result_of(name)),
                 number,
             )
 
     def _op_unguarded(
         self, client: ClientConnection, request: UnguardedRequest, number: int | None
     ) -> None:
-        where = (request.host, request.connection)
-        self._answer(client, FirstWarning(where not in self._unguarded), number)
-        self._unguarded.setdefault(where, request.reason)
+        first = self._reporter.note_unguarded(request.host, request.connection, request.reason)
+        self._answer(client, FirstWarning(first), number)
 
     # The main process.
 
@@ -343,7 +338,7 @@ class Guardian:
             self._reporting.append(client)
             self._send_progress()
         else:
-            self._clients.reply(client, report_frame(self._report()))
+            self._clients.reply(client, report_frame(self._reporter.report(self._cause)))
 
     @property
     def _only_detached(self) -> bool:
@@ -444,7 +439,8 @@ class Guardian:
         self._recorder.closed(self._leases.closed)
         if not self._dispatcher.in_hand:
             self._recorder.record_report(
-                self._report(), complete=bool(self._cause) and not self._leases.unclosed
+                self._reporter.report(self._cause),
+                complete=bool(self._cause) and not self._leases.unclosed,
             )
 
     def _report_frozen(self) -> None:
@@ -501,8 +497,10 @@ class Guardian:
             # Before main hears that it is over, and ends: then the report is there for others, and main can tell what could not be written.
             self._recorder.when_written(self._send_report)
             return
+        seconds = self._loop.clock() - self._interrupted_at
+        progress = self._reporter.progress(seconds, self._skips_grace)
         for client in list(self._reporting):
-            self._clients.reply(client, report_frame(self._progress()))
+            self._clients.reply(client, report_frame(progress))
 
     @property
     def _is_tried(self) -> bool:
@@ -513,63 +511,4 @@ class Guardian:
             return
         reporting, self._reporting = self._reporting, []
         for client in reporting:
-            self._clients.reply(client, report_frame(self._report()))
-
-    def _progress(self) -> KillProgress:
-        unclosed = self._leases.unclosed
-        grace = max((lease.terms.timeout for lease in unclosed), default=0.0)
-        hosts = {lease.host for lease in unclosed} | {
-            lease.host for lease, dummy in self._leases.closed
-        }
-        return KillProgress(
-            in_hand=self._dispatcher.in_hand,
-            grace=grace,
-            left=max(grace - (self._loop.clock() - self._interrupted_at), 0.0),
-            hosts=len(hosts),
-            # A host that is tried again later is not done.
-            hosts_done=len(hosts - {lease.host for lease in unclosed}),
-            hurried=self._skips_grace,
-            after_kill=self._after.progress(),
-        )
-
-    def _report(self) -> RunReport:
-        return RunReport(
-            run=self._run,
-            cause=self._cause,
-            guardian=os.getpid(),
-            results=self._results(),
-            unguarded=tuple(
-                UnguardedConnection(*where, reason)
-                for where, reason in sorted(self._unguarded.items())
-            ),
-            warnings=tuple(self._recorder.warnings),
-            after_kill=self._after.report(),
-        )
-
-    def _results(self) -> tuple[ReportedLease, ...]:
-        open_orders = [(lease, self._without_result(lease)) for lease in self._leases.unclosed]
-        return tuple(
-            _reported(lease, result) for lease, result in (*self._leases.closed, *open_orders)
-        )
-
-    def _without_result(self, lease: Lease) -> LeaseResult:
-        """Return the state of an order that has no result yet."""
-        reason = self._dispatcher.waiting.get(lease.lease)
-        return (
-            LeaseResult(Outcome.UNDER_WAY, "no answer yet")
-            if reason is None
-            else LeaseResult(Outcome.TRYING, reason)
-        )
-
-
-def _reported(lease: Lease, result: LeaseResult) -> ReportedLease:
-    return ReportedLease(
-        host=lease.host,
-        task=lease.task,
-        lease=lease.lease,
-        outcome=result.outcome,
-        reason=result.reason,
-        report=result.report,
-        retry_for=lease.terms.retry_for,
-        payload=lease.terms.payload,
-    )
+            self._clients.reply(client, report_frame(self._reporter.report(self._cause)))
