@@ -2,10 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dataclasses that are JSON objects outside of a process: made from an object with each member checked, and written as an object again.
+"""Dataclasses that are JSON objects outside of a process.
 
-The fields of a class are the keys of its object, and their annotations say what may stand there. So a key is written once, and a misspelt one is an
-attribute that mypy does not know. A library such as pydantic is not on every controller.
+They are made from an object with each member checked, and written as an object again.
+
+The fields of a class are the keys of its object, and their annotations are the types of its values.
+So a key is written once, and a misspelt key is an attribute that mypy does not know. A library such
+as pydantic is not on every controller.
 """
 
 from __future__ import annotations
@@ -29,18 +32,22 @@ _Decode = t.Callable[[t.Any], t.Any]
 
 
 class MessageError(FrameError):
-    """A JSON object that is not the message that it should be. The text names class and key, and quotes no value: that may be a secret."""
+    """A JSON object that is not the expected message.
+
+    The text names class and key. It quotes no value, because that may be a secret.
+    """
 
 
 class JsonRecord:
-    """Base of the frozen dataclasses that go from process to process.
+    """Base of the frozen dataclasses that are sent between processes.
 
-    Fields may be str, bool, int, float, None, an enum, another dataclass, a tuple of these, or a dict from str to these. Any is not checked.
+    Fields may be str, bool, int, float, None, an enum, another dataclass, a tuple of these, or a
+    dict from str to these. A field of type Any is not checked.
     """
 
     @classmethod
     def from_message(cls: type[T], content: object) -> T:
-        """Make one from a JSON object. A field with a default may be missing.
+        """Make a record from a JSON object. A field with a default may be missing.
 
         Raises:
             MessageError: a key is missing or unknown, or its value has another type.
@@ -48,17 +55,21 @@ class JsonRecord:
         return decode(cls, content)
 
     def to_message(self) -> JsonObject:
-        """Return the JSON object that `from_message` makes an equal one of."""
+        """Return the JSON object from which `from_message` makes an equal record."""
         return encode(self)
 
 
 def decode(kind: type[T], content: object) -> T:
-    """Make a dataclass of this kind from a JSON object. Raises MessageError as `JsonRecord.from_message` does."""
+    """Make a dataclass of this kind from a JSON object.
+
+    Raises:
+        MessageError: as in `JsonRecord.from_message`.
+    """
     name = kind.__name__
     if not isinstance(content, dict):
         raise MessageError(f"{name} is {_kind_of(content)}, and no object")
     values: dict[str, t.Any] = {}
-    # A report has thousands of processes: most members are what they are, and need no call.
+    # A report has thousands of processes. Most members need no conversion, and so no call.
     for key, required, as_they_are, decode_value, dummy in _fields_of(kind):
         if key in content:
             value = content[key]
@@ -86,7 +97,7 @@ class _Field(t.NamedTuple):
     #: Types whose values need no check and no conversion.
     as_they_are: frozenset[type]
     decode: _Decode
-    #: Whether anything may stand there, which is written as it is.
+    #: Whether any value is allowed, which is then written as it is.
     free: bool
 
 
@@ -94,7 +105,7 @@ _AS_THEY_ARE: dict[object, frozenset[type]] = {
     str: frozenset({str}),
     bool: frozenset({bool}),
     int: frozenset({int}),
-    # A float may be no number, and an int too large for one.
+    # A float may be NaN or infinite, and an int may be too large for a float.
     float: frozenset(),
     types.NoneType: frozenset({types.NoneType}),
 }
@@ -129,7 +140,10 @@ def _field_of(kind: type, field: dataclasses.Field[t.Any], hint: t.Any) -> _Fiel
 
 
 def _decoder_of(hint: t.Any, where: str) -> _Decode:
-    """Return what checks a member against an annotation. `where`: class and key, for the error."""
+    """Return the function that checks a member against an annotation.
+
+    `where`: class and key, for the error.
+    """
     if isinstance(hint, types.UnionType):
         # Only "or None" is used.
         (one,) = [
@@ -177,7 +191,7 @@ def _plain(kind: type, where: str, value: object) -> object:
 
 
 def is_plain(value: object, kind: type) -> bool:
-    """Return whether a value is of this kind. True and False are no integers here."""
+    """Whether a value is of this kind. True and False are no integers here."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
@@ -185,7 +199,7 @@ def _is_finite(number: float) -> bool:
     try:
         return math.isfinite(number)
     except OverflowError:
-        return False  # an int that no float holds
+        return False  # No float holds an int of this size.
 
 
 def _list(value: object, where: str) -> list[t.Any] | tuple[t.Any, ...]:

@@ -2,10 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The messages between the processes of a run: what goes over the guardian's socket, and through the pipes of couriers.
+"""The messages between the processes of a run.
 
-A worker or the main process sends a `Request`, and the guardian answers it with the record that the request names. A worker numbers its requests, and
-the answer has the number of its request. Times are in seconds.
+They go over the guardian's socket, and through the pipes of couriers.
+
+A worker or the main process sends a `Request`. The guardian answers it with the record that the
+request names. A worker numbers its requests, and an answer has the number of its request. Times are
+in seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
 Answer = t.TypeVar("Answer", bound=JsonRecord)
 
 
-# A lease is taken.
+# Workers.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +44,9 @@ class LeaseTerms(JsonRecord):
     run: str
     #: The grace between the first signal and KILL.
     timeout: float
-    #: The time for which a host is tried again that can't be reached.
+    #: The time for which an unreachable host is tried again.
     retry_for: float
-    #: Whether the tree is left alone where the connection is lost: the option on_disconnect is
-    #: keep.
+    #: Whether the tree is left alone after a lost connection: the option on_disconnect is keep.
     keep: bool
     #: Whether an asynchronous job with poll 0 is ended with the run.
     end_async: bool
@@ -53,9 +55,9 @@ class LeaseTerms(JsonRecord):
     #: Whether the end of its client is an order to its supervisor.
     cut: bool
     supervised: bool
-    #: Whether this is a file on its way. It has no kill order.
+    #: Whether this is a file transfer, which has no kill order.
     transfer: bool
-    #: Whether the command may run what the task asks for. Core's own handling of files does not.
+    #: Whether the command may run the task's own work. Core's own file handling does not.
     payload: bool = True
     #: The id of the asynchronous job that the command starts.
     job: str = ""
@@ -63,8 +65,8 @@ class LeaseTerms(JsonRecord):
     polls: str = ""
     #: Whether the worker notes the moment at which the command is sent.
     notes: bool = False
-    #: The path of the ssh client whose start that moment is. Empty: one that is not known. None: no
-    #: client tells it.
+    #: The path of the ssh client whose start is the moment of sending. Empty: the path is not
+    #: known. None: no client shows that moment.
     client: str | None = None
 
 
@@ -85,7 +87,7 @@ class KillOrderTerms(JsonRecord):
 
 
 class Request(JsonRecord):
-    """Base of what is sent to the guardian."""
+    """Base of all requests to the guardian."""
 
     #: The name of the operation. It stands beside the fields in the message.
     op: t.ClassVar[str]
@@ -93,18 +95,21 @@ class Request(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class LeaseRequest(Request):
-    """A request for a lease. Nothing is sent to the host before it is answered. Answer: `LeaseAnswer`."""
+    """A request for a lease. The worker sends nothing to the host before the answer.
+
+    Answer: `LeaseAnswer`.
+    """
 
     op = "take"
     lease: str
     host: str
     task: str
-    #: `KillOrderTerms` as JSON text, with secrets in it. The guardian hands it on unread.
+    #: `KillOrderTerms` as JSON text, with secrets in it. The guardian forwards it unread.
     order: str = dataclasses.field(repr=False)
-    #: `ConnectionSpec` as JSON text, likewise.
+    #: `ConnectionSpec` as JSON text, with secrets in it. The guardian forwards it unread.
     reach: str = dataclasses.field(repr=False)
     terms: LeaseTerms
-    #: On the monotonic clock. After it the worker has sent its command without a lease.
+    #: Time on the monotonic clock. After it the worker has sent its command without a lease.
     deadline: float | None = None
 
 
@@ -113,7 +118,7 @@ class LeaseAnswer(JsonRecord):
     """Whether a lease is granted."""
 
     granted: bool
-    #: Whether the deadline of the request was over.
+    #: Whether the deadline of the request had passed.
     late: bool
     #: The cause of the interruption, if there was one.
     why: str
@@ -129,7 +134,7 @@ class LeaseDone(Request):
 
 @dataclasses.dataclass(frozen=True)
 class LeaseDetached(Request):
-    """The command has returned, and has started a job that goes on by itself. No answer."""
+    """The command has returned, and has left a job that keeps running. No answer."""
 
     op = "detach"
     lease: str
@@ -137,11 +142,15 @@ class LeaseDetached(Request):
 
 @dataclasses.dataclass(frozen=True)
 class LeaseBroken(Request):
-    """The command has not returned. Answers where the worker waits: `Heard`, and `Tried` when its kill order has been tried."""
+    """The command has not returned.
+
+    If the worker waits, it gets two answers: `Heard`, and `Tried` when the kill order has been
+    tried.
+    """
 
     op = "broken"
     lease: str
-    #: Whether the connection was lost, and not given up by the worker.
+    #: Whether the connection was lost. Otherwise the worker has given it up.
     lost: bool
     wait: bool
 
@@ -157,7 +166,7 @@ class Heard(JsonRecord):
 class Tried(JsonRecord):
     """A kill order has been tried."""
 
-    #: None where the guardian does not know the lease.
+    #: None if the guardian does not know the lease.
     tried: ReportedLease | None
 
 
@@ -180,7 +189,7 @@ class FirstWarning(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class FrontProgram(JsonRecord):
-    """The program that has started the run, and whose end is the end of the run."""
+    """The program that has started the run. Its end is the end of the run."""
 
     name: str
     pid: int
@@ -189,17 +198,18 @@ class FrontProgram(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class AfterKillPlan(JsonRecord):
-    """The run after the kill: its files, its command line, and all that it needs of the main process."""
+    """The run after the kill: files, command line, and all that it needs of the main process."""
 
     #: As the user names them.
     files: tuple[str, ...]
     paths: tuple[str, ...]
     are_playbooks: bool
-    #: Of the playbook that is being run: variables and roles beside it are the after-run's as well.
+    #: Directory of the running playbook. The after-kill playbook uses the variables and roles
+    #: beside it too.
     basedir: str
     arguments: tuple[str, ...]
     environment: dict[str, str]
-    #: By the name of the pipe in the private directory through which each is read.
+    #: The key is the name of a pipe in the private directory, through which the secret is read.
     secrets: dict[str, str] = dataclasses.field(repr=False)
     timeout: float
     grace: float
@@ -213,7 +223,10 @@ class AfterKillPlan(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class MainProcess(Request):
-    """The main process is at this connection. No answer, but for a byte when the run is interrupted and its clients are frozen."""
+    """This connection belongs to the main process. There is no answer.
+
+    It gets one byte when the run is interrupted and its clients are frozen.
+    """
 
     op = "main"
     front: FrontProgram | None = None
@@ -222,7 +235,7 @@ class MainProcess(Request):
 
 @dataclasses.dataclass(frozen=True)
 class AfterKillRequest(Request):
-    """The plan of what is run after the kill, or that nothing is. No answer."""
+    """The plan of the run after the kill, or None to run nothing. No answer."""
 
     op = "after"
     after_kill: AfterKillPlan | None = None
@@ -230,7 +243,10 @@ class AfterKillRequest(Request):
 
 @dataclasses.dataclass(frozen=True)
 class ReportRequest(Request):
-    """The run has ended. Answer: `RunReport`, and before it `KillProgress` as often as there is some where the main process waits."""
+    """The run has ended. Answer: `RunReport`.
+
+    If the main process waits, it gets a `KillProgress` for each change before the report.
+    """
 
     op = "report"
     wait: bool
@@ -238,7 +254,7 @@ class ReportRequest(Request):
 
 @dataclasses.dataclass(frozen=True)
 class LeaveRequest(Request):
-    """The main process goes on without this guardian. Answer: `Left`."""
+    """The main process continues without this guardian. Answer: `Left`."""
 
     op = "leave"
 
@@ -262,7 +278,10 @@ _REQUESTS: dict[object, type[Request]] = {
 
 
 def request_frame(request: Request, number: int | None = None) -> JsonObject:
-    """Return a request as the content of a frame. `number`: of a request whose answer has to be told from others."""
+    """Return a request as the content of a frame.
+
+    `number`: given if the answer must be told from the answers to other requests.
+    """
     return {
         "op": request.op,
         **request.to_message(),
@@ -274,7 +293,7 @@ def read_request(frame: JsonObject) -> tuple[Request, int | None]:
     """Return the request in a frame, and its number.
 
     Raises:
-        MessageError: it is none.
+        MessageError: the frame holds no request.
     """
     content = {**frame}
     op, number = content.pop("op", None), content.pop("number", None)
@@ -295,7 +314,7 @@ def read_answer(kind: type[Answer], frame: JsonObject) -> Answer:
     """Return the answer in a frame.
 
     Raises:
-        MessageError: it is not of that kind.
+        MessageError: the answer is not of that kind.
     """
     return decode(kind, {name: value for name, value in frame.items() if name != "number"})
 
@@ -309,7 +328,7 @@ def read_report(frame: JsonObject) -> RunReport | KillProgress:
     """Return the answer to a `ReportRequest` that is in a frame.
 
     Raises:
-        MessageError: it is none.
+        MessageError: the frame holds no such answer.
     """
     return (
         RunReport.from_message(frame["report"])
