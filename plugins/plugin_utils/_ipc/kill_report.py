@@ -16,7 +16,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record i
 class ReportedProcess(JsonRecord):
     """A process of the tree.
 
-    `start` tells it from a later process with the same pid. `ended` says how it ended; it is None
+    `start` distinguishes it from a later process with this pid. `ended` says how it ended: None
     for a live process.
     """
 

@@ -280,7 +280,7 @@ _REQUESTS: dict[object, type[Request]] = {
 def request_frame(request: Request, number: int | None = None) -> JsonObject:
     """Return a request as the content of a frame.
 
-    `number`: given if the answer must be told from the answers to other requests.
+    `number`: given if the requester may wait for several answers.
     """
     return {
         "op": request.op,

@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tasks that are in flight, as the main process knows them, and what each worker has noted of the guard of its own.
+"""The tasks that are in flight, as the main process knows them, and the note of each worker.
 
-The guardian knows leases alone. A task that holds none may do nothing on its host, or may run what nobody ends: a recap has to tell them apart.
-A note is one byte of memory that the main process shares with its forks: no message, no descriptor, nothing to wait for. The place of the byte is
-known to the worker because core starts it right after the main process has heard of its task.
+The guardian knows leases alone. A task without a lease may do nothing on its host, or may run
+something that nothing ends. The recap has to distinguish the two.
+
+A note is one byte of memory that the main process shares with its forks. So it needs no message, no
+descriptor and no wait. A worker knows the position of its byte: core starts the worker right after
+the main process has heard of its task.
 """
 
 from __future__ import annotations
@@ -27,27 +30,27 @@ if t.TYPE_CHECKING:
     from ansible.playbook.task import Task
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
-#: Bytes, used in turn: far more than tasks can be in flight at once.
+#: Bytes, used in turn. There are never nearly as many tasks in flight at once.
 _MAX_TASKS = 65536
 
-#: Actions that run nothing on a host, and do not say so of themselves.
+#: Actions that run nothing on a host, and do not declare it themselves.
 _LOCAL_ACTIONS = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
 
 
 class Guard(enum.IntEnum):
-    """What a worker notes."""
+    """The note of a worker."""
 
-    #: No note: its action was not made yet, or is not made through anything of ours.
+    #: No note: the action is not made yet, or is made without this collection.
     UNKNOWN = 0
     #: Each command of the task holds a lease while it runs.
     HELD = 1
     #: The action does nothing on any host.
     NOT_NEEDED = 2
-    #: The option track is none for it.
+    #: The option track is none for the task.
     UNWANTED = 3
     #: A command went out without a lease.
     NO_GUARDIAN = 4
-    #: The connection can't be guarded: the guardian was told why.
+    #: The connection can't be guarded. The guardian has the reason.
     IMPOSSIBLE = 5
 
 
@@ -71,7 +74,7 @@ class UnguardedTask:
     host: str
     task: str
     reason: str
-    #: Whether that is as the user wants it.
+    #: Whether the user has chosen that.
     wanted: bool
 
 
@@ -82,37 +85,43 @@ class _Started:
     task: str
     action: str
     number: int
-    #: Why the guardian that is asked for a report does not know its leases; empty while it does.
+    #: Why the guardian that reports knows nothing of the task's leases; empty while it does.
     lost: str = ""
 
 
 class InFlight:
-    """Kept by the main process; its forks write their notes."""
+    """The tasks of a run. The main process keeps them, and its forks write their notes."""
 
     def __init__(self, tracks_all: bool) -> None:
-        """`tracks_all`: whether each action of core comes to us, so that one without a note has not begun."""
+        """`tracks_all`: whether the collection sees each action of core.
+
+        Then an action without a note has not begun.
+        """
         self._tracks_all = tracks_all
         self._notes = mmap.mmap(-1, _MAX_TASKS)
         self._number = 0
         self._started: dict[str, _Started] = {}
 
     def started(self, host: Host, task: Task) -> None:
-        """A worker for it is forked next. A host has one task at a time: what it had before is over."""
+        """Add a task. Core forks its worker next.
+
+        A host has one task at a time, so its last one is over.
+        """
         self._number += 1
         self._notes[self._number % _MAX_TASKS] = Guard.UNKNOWN
         self._started[host.name] = _Started(name_of(task), task.action, self._number)
 
     def ended(self, host: Host) -> None:
-        """The task of that host has a result."""
+        """Remove the task of that host, which has a result."""
         self._started.pop(host.name, None)
 
     def lose_guardian(self, reason: str) -> None:
-        """The guardian is another one from now on; what the last one knew of the tasks in flight is lost to it."""
+        """Note that there is a new guardian, which knows nothing of the tasks in flight."""
         for one in self._started.values():
             one.lost = one.lost or reason
 
     def note(self, guard: Guard) -> None:
-        """Of the task of this worker."""
+        """Write the note for the task of this worker."""
         self._notes[self._number % _MAX_TASKS] = guard
 
     def unguarded(self) -> list[UnguardedTask]:
@@ -134,31 +143,31 @@ class InFlight:
 
 
 def _may_touch_a_host(action: str) -> bool:
-    """Whether an action may do something on a host. Of one that is not found nothing is known: it may."""
+    """Whether an action may do something on a host. An action that is not found may."""
     if action.rpartition(".")[2] in _LOCAL_ACTIONS:
         return False
     return needs_connection(action_loader.get(action, class_only=True))
 
 
-def guard_of(leashed: object, task: GuardedTask) -> Guard:
-    """What to note of a task whose connection was to be put on a leash. `leashed`: the leash, or None where there is none."""
+def guard_of(guard: object, task: GuardedTask) -> Guard:
+    """Return the note for a task. `guard`: of its connection; None if it can't be guarded."""
     if task.options.track == "none":
         return Guard.UNWANTED
-    return Guard.IMPOSSIBLE if leashed is None else Guard.HELD
+    return Guard.IMPOSSIBLE if guard is None else Guard.HELD
 
 
 class _Current:
-    """Of this process: set in the main process, inherited by its forks."""
+    """The tasks of this process. The main process sets them, and its forks inherit them."""
 
     in_flight: InFlight | None = None
 
 
 def use(in_flight: InFlight | None) -> None:
-    """Have the workers of this process write their notes there; nowhere with None."""
+    """Let the workers of this process write their notes there; nowhere if it is None."""
     _Current.in_flight = in_flight
 
 
 def note(guard: Guard) -> None:
-    """In a worker, of its own task; without a callback nothing is noted."""
+    """Write the note of this worker for its own task. Does nothing without a callback."""
     if _Current.in_flight is not None:
         _Current.in_flight.note(guard)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The request for a lease: all that the guardian has to know of a command, or of a transfer, before it goes out."""
+"""The request for a lease of a command or a transfer.
+
+It holds all that the guardian has to know before the command or the transfer starts.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +28,19 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """How one command goes out."""
+    """How one command is sent."""
 
     lease: str
-    #: Whether it becomes somebody, and has its cookie set behind that.
+    #: Whether it becomes another user, and has its cookie after that.
     becomes: bool
-    #: Whether something comes on its standard input.
+    #: Whether it gets data on its standard input.
     pipelined: bool
     supervised: bool
     #: The id of the asynchronous job that it starts, as core puts it on the command line.
     job: str = ""
-    #: Whether it may run what the task asks for. Core's own handling of files does not.
+    #: Whether it may run the task's own work. Core's own file handling does not.
     payload: bool = True
-    #: Whether the worker notes the moment at which it is sent.
+    #: Whether the worker notes the moment of sending.
     notes: bool = False
     #: See `LeaseTerms.client`.
     client: str | None = None
@@ -46,7 +49,10 @@ class Command:
 def request_for_command(
     run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str
 ) -> LeaseRequest:
-    """Return the request for the lease of a command. `reach`: the `ConnectionSpec` of its host as JSON text."""
+    """Return the request for the lease of a command.
+
+    `reach`: its host's `ConnectionSpec` as JSON text.
+    """
     options = task.options
     return LeaseRequest(
         lease=command.lease,
@@ -61,7 +67,8 @@ def request_for_command(
             keep=options.keep_on_disconnect,
             end_async=options.end_async,
             local=runs_here(connection),
-            # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
+            # With a terminal, the end of the client would hang up half of the tree before its
+            # supervisor can end it properly.
             cut=command.supervised
             and command.pipelined
             and connection.transport == "ssh"
@@ -82,9 +89,11 @@ def _order(run: str, task: GuardedTask, command: Command) -> KillOrderTerms:
     arguments: list[tuple[str, str]] = []
     if show:
         try:
-            # Too many of them: one that is not sent along might be secret.
+            # There are too many of them: an argument that is left out might be secret.
             arguments, show = arguments_of(task.arguments())
-        except Exception:  # noqa: BLE001  # a value that can't be had may raise anything: then no command line can be masked, and none is shown
+        # A value that can't be evaluated may raise anything. Then no command line can be masked,
+        # and none is shown.
+        except Exception:  # noqa: BLE001
             show = False
     return KillOrderTerms(
         run=run,
