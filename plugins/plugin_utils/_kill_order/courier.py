@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A courier: one try to carry out one kill order, in a process of its own that can be ended when it takes too long.
+"""A courier: one try to carry out one kill order.
 
-Not a thread: connection plugins block, spawn clients and ask for passwords, and a thread that hangs in one can't be ended.
+It is a process of its own, which can be ended when it takes too long.
+
+A thread would not do. Connection plugins block, start clients and ask for passwords, and a thread
+that hangs in one can't be ended.
 """
 
 from __future__ import annotations
@@ -35,18 +38,18 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
-#: Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout
-#: under Ansible is 10.
+#: Seconds for the connection, become and the pass, without the grace period. The ConnectTimeout
+#: that Ansible gives OpenSSH is 10.
 ATTEMPT_TIMEOUT = 30.0
 
-#: Bytes that a courier may take beyond what the guardian has. A connection plugin keeps all that a
-#: host says, and a hostile host may say more than the controller has memory for. The longest report
-#: takes a third of it.
+#: Bytes that a courier may use beyond the memory of the guardian. A connection plugin keeps all
+#: output of a host. A hostile host may send more than the controller has memory for. The longest
+#: report takes a third of this.
 _MEMORY_BYTES = 512 * 1024 * 1024
 
 
 class Courier:
-    """A running try. Calls `on_end` once, with what came of it; never raises into the loop."""
+    """A running try. It calls `on_end` once, with the result. It never raises into the loop."""
 
     def __init__(
         self,
@@ -86,7 +89,8 @@ class Courier:
         try:
             return LeaseResult.from_message(json.loads(self._answer))
         except (ValueError, MessageError):
-            # Killed, by the system for want of memory for example. Nobody knows how far it had come: another one is sent.
+            # The courier was killed, for example by the system for lack of memory. Its progress is
+            # unknown, so another one is sent.
             return LeaseResult(
                 Outcome.UNREACHABLE,
                 "the process that carried the kill order ended without an answer",
@@ -104,20 +108,27 @@ class Courier:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
-        # Its session's group: an ssh client that hangs goes with it. It leads that group until it is waited for, so the pid is still its own.
+        # The courier's session: a hanging ssh client ends with it. The courier leads that group
+        # until it is waited for, so the pid is still its own.
         try:
             os.killpg(self._pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # it had not come as far as setsid, or all that is left of the group is a setuid client: the next line ends itself
+            # The courier had not reached setsid, or only a setuid client is left of the group. The
+            # next line ends the courier itself.
+            pass
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._on_end(self, result)
 
 
 def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
-    """In the forked child: carry out the order, answer through the pipe, and end without the parent's clean-up."""
+    """Carry out the order in the forked child, answer through the pipe, and end.
+
+    The parent's clean-up is not run.
+    """
     try:
-        # The guardian's sockets above all: what a courier held open would hide that a guardian has gone.
+        # Above all the guardian's sockets are closed: a courier that holds them would hide the end
+        # of a guardian.
         leave_parent(signal.SIG_DFL, write_end)
         _bound_memory()
         answer = json.dumps(_carry_out(lease, at_once).to_message()).encode()
@@ -129,12 +140,16 @@ def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
 
 
 def _bound_memory() -> None:
-    """For this process and each client of it. Not the address space: clients in Go, as those of docker and podman are, reserve more of that than they use."""
+    """Limit the memory of this process and of each client that it starts.
+
+    The limit is not for the address space. Clients in Go, such as those of docker and podman,
+    reserve more of that than they use.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as sizes:
             own = int(sizes.read().split()[5]) * resource.getpagesize()
     except OSError:
-        return  # no Linux: there the size is not told, and the limit is not kept either
+        return  # This system is not Linux. It neither shows the size nor enforces the limit.
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     most = own + _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(own + _MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
@@ -143,11 +158,14 @@ def _bound_memory() -> None:
 def _carry_out(lease: Lease, at_once: bool) -> LeaseResult:
     try:
         order = KillOrder.from_message(json.loads(lease.order), json.loads(lease.reach))
-    except Exception as error:  # noqa: BLE001  # a worker of a run that is not ours, or a fault of our own: the user is told in either case
+    # The worker may belong to another run, or the error is our own. The user reads it in both
+    # cases.
+    except Exception as error:  # noqa: BLE001
         return LeaseResult(Outcome.FAILED, f"no kill order: {type(error).__name__}")
     try:
         return LeaseResult(Outcome.CONFIRMED, report=order.masked(order.carry_out(at_once)))
-    except Exception as error:  # noqa: BLE001  # whatever a plugin raises is told to the user as the reason
+    # Whatever a plugin raises, the user reads it as the reason.
+    except Exception as error:  # noqa: BLE001
         outcome, reason = _failure(error)
         return LeaseResult(outcome, order.masked_reason(reason))
 
@@ -160,6 +178,6 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, MemoryError):
         return (
             Outcome.FAILED,
-            f"the host said more than fits into {_MEMORY_BYTES >> 20} MB: that is no report",
+            f"the host sent more than fits into {_MEMORY_BYTES >> 20} MB: that is no report",
         )
     return Outcome.FAILED, f"{type(error).__name__}: {error}"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kill orders under way: a courier for each, tried again with growing pauses while the host can't be reached."""
+"""Kill orders that are being carried out, each by a courier.
+
+While a host can't be reached, the order is tried again, with growing pauses.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courie
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
+#: Seconds between tries. A rebooted host is back within seconds. A host that is down for longer
+#: gets few tries.
 _FIRST_PAUSE_SECONDS = 1.0
-#: Seconds between tries. A rebooted host is back within some, and one that is down for longer is
-#: not hammered.
 _MAX_PAUSE_SECONDS = 15.0
 
 #: Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy
-#: machine, in which nobody would be answered.
+#: machine. The loop answers no request meanwhile.
 _MAX_FORKS = 8
 
 #: Seconds between two such turns.
@@ -34,37 +37,37 @@ _BREATH_SECONDS = 0.001
 
 @dataclasses.dataclass
 class _PendingOrder:
-    """One broken lease on its way to being closed."""
+    """One broken lease that is not closed yet."""
 
     lease: Lease
     give_up_at: float
     pause: float = _FIRST_PAUSE_SECONDS
     couriers: list[Courier] = dataclasses.field(default_factory=list)
     results: list[LeaseResult] = dataclasses.field(default_factory=list)
-    #: Set while the host is not reachable and the next try is due later.
+    #: The timer of the next try, while the host can't be reached.
     waiting: Timer | None = None
-    #: When the first courier of this try was sent.
+    #: The time at which the first courier of this try was sent.
     began: float = 0.0
-    #: Whether its first try, which has not begun, is without grace.
+    #: Whether its first try, which has not begun, has no grace period.
     at_once: bool = False
     last_reason: str = ""
     tries: int = 0
 
 
 class Dispatcher:
-    """Sends couriers out for broken leases, and closes the leases in their table with what they bring."""
+    """Sender of couriers for broken leases. It closes a lease in the table with the result."""
 
     def __init__(
         self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]
     ) -> None:
-        """`on_change` is called with the lease whenever a try has ended, closed or not."""
+        """`on_change` is called with the lease when a try has ended, closed or not."""
         self._leases = leases
         self._loop = loop
         self._on_change = on_change
         self._pending: dict[str, _PendingOrder] = {}
         self._queue: list[_PendingOrder] = []
+        #: Orders that were started in this turn of the loop.
         self._started = 0
-        """Orders of this turn of the loop."""
 
     def give_order(self, lease: Lease) -> None:
         """Give the kill order for a lease that has just broken."""
@@ -79,17 +82,17 @@ class Dispatcher:
             self._loop.after(_BREATH_SECONDS, self._next_turn)
 
     def _next_turn(self) -> None:
-        """The next of many: between two turns the loop answers whoever asks."""
+        """Start the next of many orders. Between two turns the loop answers requests."""
         now, self._queue = self._queue[:_MAX_FORKS], self._queue[_MAX_FORKS:]
         self._started = len(now)
         for pending in now:
             self._try(pending, pending.at_once)
         if now:
-            # Not in this turn: what is due when the timers are looked at is called before anybody is answered.
+            # A later turn: the loop calls all timers that are due before it answers a request.
             self._loop.after(_BREATH_SECONDS, self._next_turn)
 
     def skip_grace(self) -> None:
-        """No grace any more: a second courier for every host that is still in its grace."""
+        """Skip the grace period: send a second courier to each host that is still in it."""
         for pending in list(self._pending.values()):
             pending.at_once = True
             if pending.couriers:
@@ -97,17 +100,20 @@ class Dispatcher:
 
     @property
     def in_hand(self) -> int:
-        """Orders whose first try has not ended yet. For the tries after it nobody waits: they may go on for as long as kill_retry_for says."""
+        """Orders whose first try has not ended.
+
+        Nothing waits for later tries. They may last as long as kill_retry_for allows.
+        """
         return sum(1 for pending in self._pending.values() if not pending.tries)
 
     def in_hand_for(self, lease: str) -> bool:
-        """Whether the first try of an order for this lease is under way."""
+        """Whether the first try of an order for this lease has not ended."""
         pending = self._pending.get(lease)
         return pending is not None and not pending.tries
 
     @property
     def waiting(self) -> dict[str, str]:
-        """Orders whose hosts could not be reached by the first try: lease id to the reason of the last one."""
+        """Lease id to the reason of the last try, if the first one has not reached the host."""
         return {
             name: pending.last_reason for name, pending in self._pending.items() if pending.tries
         }
@@ -119,7 +125,8 @@ class Dispatcher:
         try:
             pending.couriers.append(Courier(pending.lease, self._loop, self._ended, at_once))
         except OSError as error:
-            # No descriptor, no memory for another process: later perhaps, when other couriers have come back.
+            # There is no descriptor or memory for another process. Later there may be, when other
+            # couriers have ended.
             pending.results.append(
                 LeaseResult(
                     Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"
@@ -156,7 +163,10 @@ class Dispatcher:
 
 
 def _later(result: LeaseResult, seconds: float) -> LeaseResult:
-    """Return what a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
+    """Return the result of a later courier, with times since the first courier was sent.
+
+    Each pass has a clock of its own. `seconds`: how much later the courier was sent.
+    """
     report = result.report
     if report is None or seconds <= 0:
         return result
@@ -170,9 +180,10 @@ def _later(result: LeaseResult, seconds: float) -> LeaseResult:
 
 
 def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:
-    """One result out of those of couriers that went to the same tree at the same time.
+    """Return one result made of the results of couriers that were sent to one tree together.
 
-    The one with grace knows the whole tree, the one without knows which of it had to be killed.
+    The courier with a grace period knows the whole tree. The one without knows which processes had
+    to be killed.
     """
     reports = [result.report for result in results if result.report is not None]
     if not reports:

@@ -187,7 +187,7 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
     done = subprocess.run([sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, check=True, text=True)
     answer = json.loads(done.stdout)
     assert (answer["outcome"], answer["report"]) == ("failed", None)
-    assert "the host said more than fits into 512 MB" in answer["reason"]
+    assert "the host sent more than fits into 512 MB" in answer["reason"]
 
 
 def test_a_lower_limit_that_is_in_force_stays(monkeypatch: pytest.MonkeyPatch):
