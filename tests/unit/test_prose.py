@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOLDERS = ("module_utils", "modules", "doc_fragments", "plugin_utils/_payload", "plugin_utils/_ipc", "plugin_utils/_lease", "plugin_utils/_kill_order")
+FOLDERS = (
+    "module_utils",
+    "modules",
+    "doc_fragments",
+    "plugin_utils/_payload",
+    "plugin_utils/_ipc",
+    "plugin_utils/_lease",
+    "plugin_utils/_kill_order",
+    "plugin_utils/_guardian",
+)
 
 PERSONS = re.compile(r"\b(who|whom|whoever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 # A user is a person.

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 
 
 class RunReporter:
-    """Reads what the parts of a guardian know, and makes reports of it."""
+    """Maker of reports about one run."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class RunReporter:
 
         Args:
             seconds: since the interruption.
-            hurried: whether the rest of the grace is skipped.
+            hurried: whether the rest of the grace period is skipped.
         """
         unclosed = self._leases.unclosed
         grace = max((lease.terms.timeout for lease in unclosed), default=0.0)
