@@ -24,6 +24,7 @@ FOLDERS = (
     "plugin_utils/_lease",
     "plugin_utils/_kill_order",
     "plugin_utils/_guardian",
+    "plugin_utils/_records",
 )
 
 PERSONS = re.compile(r"\b(who|whom|whoever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)

@@ -41,7 +41,7 @@ def content(head: RunHead, order: ReportOrder) -> bytes:
         "unprotected": unprotected,
         "trees": trees,
     }
-    # ASCII: what a host calls its processes may be no Unicode at all.
+    # ASCII, because process names on a host may be no Unicode.
     return json.dumps(whole, indent=1).encode("ascii") + b"\n"
 
 
@@ -96,10 +96,13 @@ def _process(row: ReportedProcess, state: str) -> JsonObject:
 
 
 def path_for(template: str, run: str) -> str:
-    """Where the report of a run goes: C({run}) in the path stands for the run's id; a directory gets a file that is named by it.
+    """Return the path of a run's report.
+
+    In the template, C({run}) stands for the run's id. If the template is a directory, the id is the
+    name of the file in it.
 
     Raises:
-        OSError: its directory is not there and can't be made.
+        OSError: its directory is missing, and can't be made.
     """
     path = template.replace("{run}", run)
     if template.endswith(os.sep) or os.path.isdir(path):

@@ -23,34 +23,34 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
 
 @dataclasses.dataclass(frozen=True)
 class ReportOrder(JsonRecord):
-    """Write the report. Times are in UTC."""
+    """An order to write the report. Times are in UTC."""
 
     report: RunReport
-    #: Whether nothing more will come.
+    #: Whether the report is final.
     complete: bool
-    #: When the run was interrupted; None if it was not, and commands did not return.
+    #: The time of the interruption. None if there was none, and commands did not return.
     interrupted: str | None
-    #: Now.
+    #: The present time.
     written: str
 
 
 @dataclasses.dataclass(frozen=True)
 class LineOrder:
-    """Append a line to the journal."""
+    """An order to append a line to the journal."""
 
     record: JournalRecord
 
 
 @dataclasses.dataclass(frozen=True)
 class EndOrder:
-    """Write the last line of the journal."""
+    """An order to write the last line of the journal."""
 
     record: JournalRecord
 
 
 @dataclasses.dataclass(frozen=True)
 class SyncOrder(JsonRecord):
-    """Answer when all that came before is written. Answer: `Synced`."""
+    """An order to answer when all earlier orders are written. Answer: `Synced`."""
 
     #: A number that the answer repeats.
     sync: int
@@ -61,14 +61,14 @@ WriterOrder = ReportOrder | LineOrder | EndOrder | SyncOrder
 
 @dataclasses.dataclass(frozen=True)
 class Synced(JsonRecord):
-    """All is written that came before the order with this number."""
+    """The answer that all orders before the one with this number are written."""
 
     synced: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Failed(JsonRecord):
-    """Something could not be written."""
+    """The answer that something could not be written."""
 
     #: C(journal) or C(report); empty for both.
     failed: str
@@ -89,7 +89,7 @@ def order_frame(order: WriterOrder) -> JsonObject:
 
 
 def read_order(frame: JsonObject) -> WriterOrder:
-    """Return the order in a frame. Raises MessageError where there is none."""
+    """Return the order in a frame. Raises MessageError if it holds none."""
     if "report" in frame:
         return ReportOrder.from_message(frame["report"])
     if "sync" in frame:
@@ -102,5 +102,5 @@ def read_order(frame: JsonObject) -> WriterOrder:
 
 
 def read_writer_answer(frame: JsonObject) -> Synced | Failed:
-    """Return the writer's answer in a frame. Raises MessageError where there is none."""
+    """Return the writer's answer in a frame. Raises MessageError if it holds none."""
     return Failed.from_message(frame) if "failed" in frame else Synced.from_message(frame)

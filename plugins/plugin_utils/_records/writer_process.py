@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The writer: a process of the guardian's that writes journal and report, so that a disk that stands still holds up neither guardian nor run.
+"""The writer: a process of the guardian that writes journal and report.
 
-Not a thread: the guardian forks couriers, and a process ends only when each of its threads does, which one that waits for a frozen file system does not.
+A disk that does not answer delays neither guardian nor run.
+
+A thread would not do. The guardian forks couriers. A process ends only when all its threads do, and
+a thread that waits for a frozen file system does not.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ if t.TYPE_CHECKING:
         RunHead,
     )
 
-#: How long the process that starts a guardian waits for the journal to have begun.
+#: Seconds for which the process that starts a guardian waits for the start of the journal.
 _BEGIN_SECONDS = 2.0
 
 _GO = b"g"
@@ -56,7 +59,7 @@ _GO = b"g"
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """What is to be written down of a run, and where."""
+    """The content and the place of the records of a run."""
 
     run: str
     head: RunHead
@@ -66,22 +69,26 @@ class Records:
         return bool(self.options.journal_path or self.options.report_path)
 
     def place(self, what: str) -> str:
-        """The path of the journal or of the report; of both, where the reason is the same."""
+        """Return the path of the journal or of the report; both paths for an empty `what`."""
         places = {"journal": self.options.journal_path, "report": self.options.report_path}
         return places.get(what) or " and ".join(filter(None, places.values()))
 
     def warning(self, what: str, reason: str) -> str:
-        """The warning that a record could not be written."""
-        return f"treekill.remote: the {what or 'record'} of this run can't be written to {self.place(what)}: {reason}. The run is guarded all the same."
+        """Return the warning that a record could not be written."""
+        return (
+            f"treekill.remote: the {what or 'record'} of this run can't be written"
+            f" to {self.place(what)}: {reason}. The run is guarded all the same."
+        )
 
 
 # In the process that starts the guardian.
 
 
 def await_beginning(records: Records, writer: socket.socket) -> tuple[list[str], int | None]:
-    """Warnings for the user, and a descriptor that holds the journal's lock, to be kept for as long as this process belongs to the run.
+    """Return warnings for the user, and a descriptor that holds the journal's lock.
 
-    A journal whose lock did not come is not written: without the lock the run would be taken for dead, and swept.
+    This process keeps the descriptor as long as it belongs to the run. A journal without a lock is
+    not written: the run would count as dead, and be swept.
     """
     writer.settimeout(_BEGIN_SECONDS)
     try:
@@ -93,7 +100,7 @@ def await_beginning(records: Records, writer: socket.socket) -> tuple[list[str],
     except TimeoutError:
         return [records.warning("journal", "its disk does not answer")], None
     except (OSError, ValueError):
-        return [], None  # the guardian is gone: the next message to it finds that out
+        return [], None  # The guardian is gone. The next message to it will fail.
     return warnings, locks[0] if locks else None
 
 
@@ -101,7 +108,7 @@ def await_beginning(records: Records, writer: socket.socket) -> tuple[list[str],
 
 
 def start_writer(records: Records, starter: socket.socket) -> socket.socket:
-    """The connection to a new writer, which tells by `starter` that it has begun.
+    """Start a writer, and return the connection to it. It uses `starter` to report its start.
 
     Raises:
         OSError: there can be no other process.
@@ -128,14 +135,14 @@ def _be_writer(records: Records, orders: socket.socket, starter: socket.socket) 
         writer = Writer(records, orders)
         writer.begin_journal(starter)
         writer.serve()
-        # Last: nothing waits for it.
+        # Last, because no process waits for it.
         remove_leftovers()
     finally:
         os._exit(0)
 
 
 class Writer:
-    """Does what the guardian says, one thing after the other, and waits for the disk as long as that takes."""
+    """Executor of the guardian's orders. It takes one after the other, and waits for the disk."""
 
     def __init__(self, records: Records, orders: socket.socket) -> None:
         self._records = records
@@ -148,7 +155,10 @@ class Writer:
         )
 
     def begin_journal(self, starter: socket.socket) -> None:
-        """Make the journal's file, and hand on its lock. Nothing is written of a run whose main process has not taken that."""
+        """Make the journal's file, and pass on its lock.
+
+        If the main process has not taken the lock, nothing is written of its run.
+        """
         warnings: list[str] = []
         journal = self._journal
         if journal is not None:
@@ -182,7 +192,7 @@ class Writer:
         )
 
     def serve(self) -> None:
-        """Until the guardian is gone, and all that it has said is done."""
+        """Serve as long as the guardian lives, and carry out all of its orders."""
         reader = FrameReader(MAX_REPORT_BYTES)
         while chunk := self._orders.recv(262144):
             for frame in reader.feed(chunk):
@@ -211,15 +221,15 @@ class Writer:
         try:
             self._orders.sendall(encode(answer.to_message()))
         except OSError:
-            pass  # the guardian is gone; what it has said is still to be written
+            pass  # The guardian is gone. Its orders are still carried out.
 
 
 def _tried(write: t.Callable[[], object]) -> str:
-    """Why it could not be written; empty when it was."""
+    """Return why it could not be written; empty if it was."""
     try:
         write()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        # A host may have sent what can't be written down.
+        # A host may have sent something that can't be written.
         return (
             error.strerror
             if isinstance(error, OSError) and error.strerror
