@@ -114,7 +114,7 @@ class HostEnding(enum.Enum):
     FAILED = "failed"
     UNREACHABLE = "unreachable"
     #: No play reached the host, or the run after the kill was ended before it could report.
-    NOT_TOLD = ""
+    NOT_REPORTED = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,15 +56,15 @@ class Guard(enum.IntEnum):
 
 _REASONS = {
     Guard.UNWANTED: "treekill_track is none for it",
-    Guard.NO_GUARDIAN: "no guardian could be had when it began",
+    Guard.NO_GUARDIAN: "there was no guardian when it began",
     Guard.IMPOSSIBLE: "its connection can't be guarded",
 }
 
-_PLUGINS_ONLY = "track is plugins, and it does not go through a plugin of this collection"
+_PLUGINS_ONLY = "track is plugins, and it does not use a plugin of this collection"
 
 KILLED = "the guardian that guarded it was killed"
 
-LOST = "the guardian that ends it can't be found any more, and does not report here"
+LOST = "the guardian that ends it can't be found, and does not report here"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,7 +45,8 @@ def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
 def _course(name: str, report: AfterKillReport) -> AfterLine | None:
     if report.state is AfterKillState.WANTED:
         return AfterLine(
-            f"{name} is run when all kill orders have been tried; nobody waits for it", True
+            f"{name} is run when all kill orders have been tried; this command does not wait for it",
+            True,
         )
     if report.state is AfterKillState.UNDER_WAY:
         return AfterLine(
@@ -69,7 +70,8 @@ def _course(name: str, report: AfterKillReport) -> AfterLine | None:
     )
     texts = {host: ending.value for host, ending in report.hosts.items()}
     endings = "; ".join(
-        f"{text or 'not told'}: {_named(hosts)}" for text, hosts in sorted(_grouped(texts).items())
+        f"{text or 'not reported'}: {_named(hosts)}"
+        for text, hosts in sorted(_grouped(texts).items())
     )
     return AfterLine(f"{name} {how} after {report.seconds:.1f} s, {endings}", not good)
 

@@ -278,17 +278,15 @@ def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
 def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
     """Return what could not have been found, if it was there."""
     reports = [(result, result.report) for result in results if result.report is not None]
+    cleared = "an orphan that cleared its environment"
     if any(report.method == "shell" for dummy, report in reports):
-        return [
-            "no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"
-        ]
+        forks = "or forks and exits at once"
+        return [f"no Python there: {cleared}, {forks}, would not have been found"]
     alone = [report for result, report in reports if result.payload and not report.supervised]
     if not alone:
         return []
     more = ", or became another user," if any(report.unreadable for report in alone) else ""
-    return [
-        f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"
-    ]
+    return [f"no supervisor was there: {cleared}{more} would not have been found"]
 
 
 def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_HostLine]:
@@ -328,5 +326,8 @@ def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Host
 def _unconfirmed(result: ReportedLease) -> str:
     reason = " ".join(result.reason.split())
     if result.outcome is Outcome.TRYING:
-        return f"{reason}. Tried again for {result.retry_for:g} s in all, also after this command has ended."
+        return (
+            f"{reason}. Tried again for {result.retry_for:g} s in all,"
+            " also after this command has ended."
+        )
     return reason

@@ -112,7 +112,7 @@ class Recap:
         if self._lost:
             lines.append(
                 Line(
-                    "A guardian of this run was lost. What it held is not known, and may be alive.",
+                    "A guardian of this run was lost. Its leases are not known, and their processes may be alive.",
                     C.COLOR_ERROR,
                 )
             )
