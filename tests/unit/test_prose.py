@@ -25,6 +25,7 @@ FOLDERS = (
     "plugin_utils/_kill_order",
     "plugin_utils/_guardian",
     "plugin_utils/_records",
+    "plugin_utils/_recap",
 )
 
 PERSONS = re.compile(r"\b(who|whom|whoever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)

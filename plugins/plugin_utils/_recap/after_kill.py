@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lines of the recap that tell of the run after the kill."""
+"""The lines of the recap about the run after the kill."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     HostEnding,
 )
 
-#: Hosts that are named for each ending; of more, the rest is counted.
+#: Hosts that are named for each ending. Further ones are only counted.
 _MAX_NAMED_HOSTS = 10
 
-#: The last lines of its output that are shown when it did not go well.
+#: The last lines of its output. They are shown if something went wrong.
 _MAX_OUTPUT_LINES = 25
 
 
@@ -30,7 +30,7 @@ class AfterLine(t.NamedTuple):
 
 
 def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
-    """Return the lines; none, where nothing was to be run."""
+    """Return the lines; none if nothing was to be run."""
     if report is None:
         return []
     name = "after_kill: " + ", ".join(report.files)
@@ -45,7 +45,8 @@ def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
 def _course(name: str, report: AfterKillReport) -> AfterLine | None:
     if report.state is AfterKillState.WANTED:
         return AfterLine(
-            f"{name} is run when all kill orders have been tried; this command does not wait for it",
+            f"{name} is run when all kill orders have been tried;"
+            " this command does not wait for it",
             True,
         )
     if report.state is AfterKillState.UNDER_WAY:

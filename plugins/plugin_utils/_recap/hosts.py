@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a recap says of each host, in a line or a few; of many hosts, those with the same ending together, the odd ones first. Pure."""
+"""The lines of a recap about each host. Pure.
+
+Of many hosts, those with one ending are joined. The most important come first.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ if t.TYPE_CHECKING:
         UnguardedTask,
     )
 
-#: Columns of a survivor's command line; its pid and user tell it apart.
+#: Columns of a survivor's command line. Its pid and user identify it.
 _MAX_SURVIVOR_COLUMNS = 60
 
-#: Hosts that have a line each. Of more, those with the same ending share one, unless the user asked
-#: for more.
+#: Hosts that get a line each. If there are more, hosts with one ending share a line, unless the
+#: user gave C(-v).
 _MAX_SINGLE_HOSTS = 20
 
 _ADDRESS = re.compile(
@@ -47,30 +50,30 @@ _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class _HostLine:
-    """One line on one host, or on several."""
+    """One line about one host, or about several."""
 
     text: str
     color: str | None
-    #: Whether it begins with the name, or stands below such a line.
+    #: Whether it begins with the name. Otherwise it stands below such a line.
     names: bool = True
-    #: Seconds, at the end of the line.
+    #: Seconds, for the end of the line.
     took: tuple[float, float] | None = None
-    #: The text without a command line, where it has one.
+    #: The text without a command line, if it has one.
     log: str | None = None
-    #: The text with the reason as hosts share it, where it has a reason.
+    #: The text with a reason that hosts can share, if it has a reason.
     alike: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class _HostBlock:
-    """What is said of one host, or of several with the same ending."""
+    """All lines about one host, or about several with one ending."""
 
     hosts: tuple[str, ...]
     said: tuple[_HostLine, ...]
 
     @property
-    def oddity(self) -> int:
-        """Small for what the user has to know first."""
+    def rank(self) -> int:
+        """The rank of the block. The smallest number is the most important one."""
         colors = {one.color for one in self.said}
         return (
             0
@@ -102,7 +105,7 @@ class _HostBlock:
 
 @dataclasses.dataclass(frozen=True)
 class Unguarded:
-    """What was not guarded of a run."""
+    """What was not guarded in a run."""
 
     #: Connections whose commands can't be guarded.
     connections: t.Sequence[UnguardedConnection] = ()
@@ -116,8 +119,11 @@ class Unguarded:
 def host_lines(
     results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen
 ) -> list[Line]:
-    """Return a line a host, by its broken leases and by what was not guarded there; of many hosts, a line for those with the same ending."""
-    said = {host: list(_said(of_host)) for host, of_host in results.items()}
+    """Return the lines about each host: its broken leases, and what was not guarded there.
+
+    Of many hosts, those with one ending share their lines.
+    """
+    said = {host: list(_lines_about(of_host)) for host, of_host in results.items()}
     for connection in unguarded.connections:
         said.setdefault(connection.host, []).append(_unguarded_connection(connection))
     for task in unguarded.tasks:
@@ -125,7 +131,7 @@ def host_lines(
     blocks = [_HostBlock((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
     if len(blocks) > _MAX_SINGLE_HOSTS and not screen.verbosity:
         blocks = _grouped(blocks)
-    blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
+    blocks.sort(key=lambda block: (block.rank, natural(block.hosts[0])))
     width = max((columns(folded(block.hosts)) for block in blocks), default=0)
     return [line for block in blocks for line in block.lines(width)]
 
@@ -155,7 +161,11 @@ def _unguarded_task(one: UnguardedTask) -> _HostLine:
 
 
 def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _HostLine:
-    """A line with a reason. In what hosts share, the reason alone is without names: elsewhere a host's name may be part of a number."""
+    """Return a line with a reason.
+
+    Only the reason of the shared text is without names: elsewhere a host's name may be a part of a
+    number.
+    """
     return _HostLine(
         f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}"
     )
@@ -163,7 +173,7 @@ def _with_reason(host: str, before: str, reason: str, after: str, color: str | N
 
 def in_one_line(result: ReportedLease) -> str:
     """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
-    block = _HostBlock((escaped(result.host),), tuple(_said([result])))
+    block = _HostBlock((escaped(result.host),), tuple(_lines_about([result])))
     return escaped(
         "; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0))
     )
@@ -198,12 +208,12 @@ def _joined(blocks: t.Sequence[_HostBlock], said: t.Sequence[_HostLine]) -> _Hos
 
 
 def _without_names(text: str, host: str) -> str:
-    """The reason without what is the host's own: its name and addresses."""
+    """Return the reason without the name and the addresses of the host."""
     return _ADDRESS.sub("ADDRESS", text.replace(host, "HOST") if len(host) > 1 else text)
 
 
 def natural(name: str) -> tuple[t.Any, ...]:
-    """web2 before web10."""
+    """Return a sort key that puts web2 before web10."""
     return tuple(
         (not part.isdecimal(), int(part) if part.isdecimal() else part)
         for part in re.split(r"(\d+)", name)
@@ -212,7 +222,10 @@ def natural(name: str) -> tuple[t.Any, ...]:
 
 
 def folded(hosts: t.Sequence[str], width: int = 60) -> str:
-    """The names of hosts in at most some 60 columns: numbered ones in a row as C(web[01-17]), and how many there are."""
+    """Return the names of hosts in some 60 columns, with their number.
+
+    Numbered names in a row become C(web[01-17]).
+    """
     if len(hosts) == 1:
         return hosts[0]
     runs: list[tuple[str, str, str, str]] = []
@@ -241,7 +254,7 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
     return f"{shortened(names, width)} ({len(hosts)} hosts)"
 
 
-def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
+def _lines_about(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
     reports = [result.report for result in results if result.report is not None]
     blind_spots = _blind_spots(results)
     if reports:
@@ -276,7 +289,7 @@ def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
 
 
 def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
-    """Return what could not have been found, if it was there."""
+    """Return which processes the kill passes could not have found."""
     reports = [(result, result.report) for result in results if result.report is not None]
     cleared = "an orphan that cleared its environment"
     if any(report.method == "shell" for dummy, report in reports):
@@ -290,7 +303,10 @@ def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
 
 
 def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_HostLine]:
-    """Yield what was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
+    """Yield the lines about what was found.
+
+    `blind`: whether a process could have been missed. Then it is no all-clear if nothing was found.
+    """
     gone = [process for report in reports for process in report.gone]
     survivors = [process for report in reports for process in report.survivors]
     spared = [process for report in reports for process in report.spared]

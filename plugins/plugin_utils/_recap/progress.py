@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The line that says how far the kill orders are, while the main process waits: on a terminal alone, and gone when the recap comes."""
+"""The line about the progress of the kill orders, while the main process waits.
+
+It is only written to a terminal, and is removed before the recap.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ if t.TYPE_CHECKING:
         KillProgress,
     )
 
-#: Seconds between two looks at the clock.
+#: Seconds between two updates of the time.
 TICK_SECONDS = 0.5
 
-#: To the first column, and nothing from there on (ECMA-48, EL).
+#: Go to the first column, and erase the line (ECMA-48, EL).
 _ERASE = "\r\x1b[K"
 
 
 class Progress:
-    """One line that is written over and over. Times are on the monotonic clock."""
+    """One line that is written again and again. Times are on the monotonic clock."""
 
     def __init__(
         self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic
@@ -44,7 +47,7 @@ class Progress:
         self.tick()
 
     def tick(self) -> None:
-        """Write the line, if it would be another one."""
+        """Write the line if it has changed."""
         if not self._wanted or self._state is None:
             return
         text = self.text()[: max(self._columns() - 1, 0)]
@@ -53,7 +56,7 @@ class Progress:
             self._shown = text
 
     def text(self) -> str:
-        """Return the line; empty before there is a state to show."""
+        """Return the line; empty before the first state."""
         state = self._state
         if state is None:
             return ""
@@ -62,7 +65,7 @@ class Progress:
         return f"treekill: {state.hosts_done} of {state.hosts} hosts done, {grace}"
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._shown:
             self._write(_ERASE)
             self._shown = ""
@@ -78,6 +81,5 @@ class Progress:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            self._wanted = (
-                False  # the terminal was closed: nobody looks any more, and the wait goes on
-            )
+            # The terminal was closed. There is no reader for the line, and the wait continues.
+            self._wanted = False

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recap: what the user is told after an interruption. A line a host, the trees as they stood, what is not done and how to finish it."""
+"""The recap, which the user reads after an interruption.
+
+It has a line for each host, the trees as they were, and the command that ends what may still be
+alive.
+"""
 
 from __future__ import annotations
 
@@ -43,15 +47,14 @@ if t.TYPE_CHECKING:
         UnguardedTask,
     )
 
-#: Trees that are drawn without C(-v), those with survivors first. Where hosts do the same, they
-#: share one.
+#: Trees that are drawn without C(-v), those with survivors first. Hosts with equal trees share one.
 _MAX_TREES = 5
 
 _HEADING_COLUMNS = 79
 
 
 class Recap:
-    """A report of the guardian as text. Nothing to say is said with no line at all."""
+    """A report of the guardian as text. Without news it has no line at all."""
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class Recap:
         tasks: t.Sequence[UnguardedTask] = (),
         lost: bool = False,
     ) -> None:
-        """Make the recap; nothing is shown yet.
+        """Make the recap, and print nothing yet.
 
         Args:
             report: of the guardian.
@@ -78,13 +81,17 @@ class Recap:
         self._screen = screen or Screen()
 
     def show(self, display: Display) -> None:
-        """To standard error, so that whatever a stdout callback writes stays valid."""
+        """Print it to standard error. So the output of a stdout callback stays valid."""
         lines = self.lines()
         log = [line.text if line.log is None else line.log for line in lines if line.log != ""]
         print_lines(display, [(line.text, line.color) for line in lines], log)
 
     def lines(self) -> list[Line]:
-        """The recap, top to bottom, each line of printable characters: names and command lines are whatever a host says they are."""
+        """Return the lines of the recap, from top to bottom.
+
+        They have only printable characters. Names and command lines come from hosts, and may hold
+        anything.
+        """
         return [
             Line(escaped(line.text), line.color, None if line.log is None else escaped(line.log))
             for line in self._lines()
@@ -112,7 +119,8 @@ class Recap:
         if self._lost:
             lines.append(
                 Line(
-                    "A guardian of this run was lost. Its leases are not known, and their processes may be alive.",
+                    "A guardian of this run was lost."
+                    " Its leases are not known, and their processes may be alive.",
                     C.COLOR_ERROR,
                 )
             )
@@ -127,7 +135,10 @@ class Recap:
         )
 
     def _drawn(self, results: t.Sequence[ReportedLease]) -> list[Line]:
-        """The tree of each task as it stood; of hosts where the same task was ended in the same way, once."""
+        """Return the lines of the trees, one tree for each task.
+
+        Hosts on which one task has ended in one way share a tree.
+        """
         kinds = Kinds()
         alike: dict[tuple[str, tuple[tuple[int, int], ...]], tuple[list[Group], list[str]]] = {}
         for result in sorted(results, key=lambda result: natural(result.host)):
@@ -167,19 +178,19 @@ class Recap:
         return lines
 
     def _to_finish(self) -> list[Line]:
-        """The command that finishes the job on the hosts that are not confirmed."""
+        """Return the command for the hosts that are not confirmed."""
         open_hosts = sorted(
             {result.host for result in self._report.results if _needs_sweep(result)}
         )
         if not open_hosts and not self._lost:
             return []
-        # What a lost guardian held may be on any host.
+        # The leases of a lost guardian may be on any host.
         limit = [] if self._lost else ["--limit", ",".join(open_hosts)]
-        told = [
+        texts = [
             self._sweep(limit, words_of_connection(command_line(), log=log))
             for log in (False, True)
         ]
-        return [Line(""), Line(told[0], C.COLOR_HIGHLIGHT, log=told[1])]
+        return [Line(""), Line(texts[0], C.COLOR_HIGHLIGHT, log=texts[1])]
 
     def _sweep(self, limit: list[str], connection: list[str]) -> str:
         words = [
@@ -195,9 +206,9 @@ class Recap:
 
 
 def screen_of(display: Display) -> Screen:
-    """Standard error as it is."""
+    """Return the screen that standard error is."""
     width = Screen.width
-    # A program that uses Ansible as a library may have put something of its own there.
+    # A program that uses Ansible as a library may have put an object of its own there.
     if getattr(sys.stderr, "isatty", bool)():
         try:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
@@ -228,6 +239,9 @@ def _needs_sweep(result: ReportedLease) -> bool:
 
 
 def _is_news(result: ReportedLease) -> bool:
-    """Whether a user whose run ended by itself wants to know: something was ended, survived, or is not confirmed."""
+    """Whether the result is news for the user of a run that ended by itself.
+
+    It is if a process was ended or has survived, or if the result is not confirmed.
+    """
     report = result.report
     return bool(report.gone or report.survivors) if report else result.outcome is not Outcome.LEFT

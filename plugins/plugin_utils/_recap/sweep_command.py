@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line that finishes the job of an interrupted run: what of the run's own words it needs to reach the same hosts in the same way."""
+"""The command that finishes the work of an interrupted run.
+
+It needs the options by which the run has reached its hosts.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.masked_wo
     mask_words,
 )
 
-#: Argument of the run's command line: how it is written, and the setting that it has without being
-#: written.
+#: Argument of the run's command line to its option, and to the setting that is its default.
 _VALUES = {
     "remote_user": ("-u", "DEFAULT_REMOTE_USER"),
     "private_key_file": ("--private-key", "DEFAULT_PRIVATE_KEY_FILE"),
@@ -27,22 +29,23 @@ _VALUES = {
     "become_password_file": ("--become-password-file", "BECOME_PASSWORD_FILE"),
 }
 
-#: Arguments that may hold commands, and passwords in them.
+#: Arguments that may hold commands with passwords.
 _FREE = ("ssh_common_args", "ssh_extra_args")
 
 _LEFT_OUT = "..."
 
 _QUESTIONS = {"ask_pass": "-k", "become_ask_pass": "-K", "ask_vault_pass": "-J"}
 
-#: The names of files and of scripts; what stands in them nobody sees.
+#: Lists of files and scripts. Only their names are shown, and not their content.
 _LISTS = {"vault_ids": "--vault-id", "vault_password_files": "--vault-password-file"}
 
 
 def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> list[str]:
-    """The words by which the run said how its hosts are reached.
+    """Return the options by which the run reaches its hosts.
 
     Args:
-        arguments: `ansible.context.CLIARGS`. Extra variables are not looked at: they may be secrets, and would be seen in every process list.
+        arguments: `ansible.context.CLIARGS`. Extra variables are ignored. They may be secrets, and
+            every process list would show them.
         log: whether the words go to the file of `log_path`, which is not private.
     """
     words = [
