@@ -370,7 +370,7 @@ class GuardianClient:
         elif not self.announced:
             self._warn(
                 f"treekill.remote: this run has no recap. {missing_callback.explanation()}."
-                " Only tasks that go through this collection's own plugins are guarded."
+                " Only tasks that use this collection's own plugins are guarded."
             )
         return found
 

@@ -78,7 +78,7 @@ _SAME_SIGNAL_SECONDS = 0.2
 
 
 #: Maximum number of polls. Each one serves all connections that have something to read.
-_MAX_TURNS = 10_000
+_MAX_POLLS = 10_000
 
 
 class Guardian:
@@ -159,7 +159,7 @@ class Guardian:
 
         A guardian that was late must not take the end of a run for its interruption.
         """
-        for dummy in range(_MAX_TURNS):
+        for dummy in range(_MAX_POLLS):
             if not self._loop.poll():
                 break
 

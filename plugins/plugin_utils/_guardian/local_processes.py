@@ -48,7 +48,7 @@ if t.TYPE_CHECKING:
 _LAST_OUTPUT_SECONDS = 0.5
 
 #: Seconds after which a process has received a signal of the terminal, and has usually ended of it.
-_FROM_TERMINAL_SECONDS = 0.3
+_TERMINAL_SIGNAL_SECONDS = 0.3
 #: Maximum number of checks whether a worker has ended that should forward a signal. There are as
 #: many seconds as above between two of them.
 _MAX_LOOKS = 30
@@ -258,7 +258,7 @@ class LocalProcesses:
             members = [member for worker in others for member in self._group_below(worker)]
             self._pending += 1
             self._loop.after(
-                _FROM_TERMINAL_SECONDS, lambda: self._signal_with_main(others, members, passed)
+                _TERMINAL_SIGNAL_SECONDS, lambda: self._signal_with_main(others, members, passed)
             )
 
     def _signal_with_main(
@@ -320,7 +320,7 @@ class LocalProcesses:
                 self._see_passed_on(worker, members, left, number, looks - 1)
 
         self._pending += 1
-        self._loop.after(_FROM_TERMINAL_SECONDS, look)
+        self._loop.after(_TERMINAL_SIGNAL_SECONDS, look)
 
     def _group_below(self, worker: ProcessId) -> list[ProcessId]:
         group = _group_of(worker)

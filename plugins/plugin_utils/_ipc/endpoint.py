@@ -85,7 +85,7 @@ def _private_directory(directory: str) -> None:
             or stat.S_IMODE(status.st_mode) & 0o077
         ):
             raise PermissionError(
-                0, "is there already, and not a private directory of this user"
+                0, "exists already, and is not a private directory of this user"
             ) from None
 
 

@@ -299,9 +299,9 @@ def read_request(frame: JsonObject) -> tuple[Request, int | None]:
     op, number = content.pop("op", None), content.pop("number", None)
     kind = _REQUESTS.get(op) if isinstance(op, str) else None
     if kind is None:
-        raise MessageError("a request has no op that is known")
+        raise MessageError("a request has no known op")
     if number is not None and not is_plain(number, int):
-        raise MessageError("a request has a number that is none")
+        raise MessageError("a request has a number that is no integer")
     return kind.from_message(content), number
 
 

@@ -26,7 +26,7 @@ _ASK_AGAIN_AT = 8
 
 #: Bytes of notes, one for each lease by its id. Two leases rarely share a position, and then there
 #: is only one note too many.
-_MAX_LEASES = 1 << 20
+_NOTES_BYTES = 1 << 20
 
 
 class RunPage:
@@ -34,7 +34,7 @@ class RunPage:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
-        self._begun = mmap.mmap(-1, _MAX_LEASES)
+        self._begun = mmap.mmap(-1, _NOTES_BYTES)
 
     @property
     def gate_closed(self) -> bool:
@@ -94,4 +94,4 @@ class RunPage:
 
 
 def _place_of(lease: str) -> int:
-    return zlib.crc32(lease.encode()) % _MAX_LEASES
+    return zlib.crc32(lease.encode()) % _NOTES_BYTES

@@ -32,7 +32,7 @@ _MAX_PAUSE_SECONDS = 15.0
 _MAX_FORKS = 8
 
 #: Seconds between two such turns.
-_BREATH_SECONDS = 0.001
+_TURN_PAUSE_SECONDS = 0.001
 
 
 @dataclasses.dataclass
@@ -79,7 +79,7 @@ class Dispatcher:
         else:
             self._queue.append(pending)
         if self._started == 1:
-            self._loop.after(_BREATH_SECONDS, self._next_turn)
+            self._loop.after(_TURN_PAUSE_SECONDS, self._next_turn)
 
     def _next_turn(self) -> None:
         """Start the next of many orders. Between two turns the loop answers requests."""
@@ -89,7 +89,7 @@ class Dispatcher:
             self._try(pending, pending.at_once)
         if now:
             # A later turn: the loop calls all timers that are due before it answers a request.
-            self._loop.after(_BREATH_SECONDS, self._next_turn)
+            self._loop.after(_TURN_PAUSE_SECONDS, self._next_turn)
 
     def skip_grace(self) -> None:
         """Skip the grace period: send a second courier to each host that is still in it."""
@@ -129,7 +129,7 @@ class Dispatcher:
             # couriers have ended.
             pending.results.append(
                 LeaseResult(
-                    Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"
+                    Outcome.UNREACHABLE, f"no courier could be started: {error.strerror or error}"
                 )
             )
             if not pending.couriers:

@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
 #: Bytes, used in turn. There are never nearly as many tasks in flight at once.
-_MAX_TASKS = 65536
+_NOTES_BYTES = 65536
 
 #: Actions that run nothing on a host, and do not declare it themselves.
 _LOCAL_ACTIONS = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
@@ -98,7 +98,7 @@ class InFlight:
         Then an action without a note has not begun.
         """
         self._tracks_all = tracks_all
-        self._notes = mmap.mmap(-1, _MAX_TASKS)
+        self._notes = mmap.mmap(-1, _NOTES_BYTES)
         self._number = 0
         self._started: dict[str, _Started] = {}
 
@@ -108,7 +108,7 @@ class InFlight:
         A host has one task at a time, so its last one is over.
         """
         self._number += 1
-        self._notes[self._number % _MAX_TASKS] = Guard.UNKNOWN
+        self._notes[self._number % _NOTES_BYTES] = Guard.UNKNOWN
         self._started[host.name] = _Started(name_of(task), task.action, self._number)
 
     def ended(self, host: Host) -> None:
@@ -122,13 +122,13 @@ class InFlight:
 
     def note(self, guard: Guard) -> None:
         """Write the note for the task of this worker."""
-        self._notes[self._number % _MAX_TASKS] = guard
+        self._notes[self._number % _NOTES_BYTES] = guard
 
     def unguarded(self) -> list[UnguardedTask]:
         """Return the tasks that are in flight and may run without a lease."""
         rows = []
         for host, one in self._started.items():
-            guard = Guard(self._notes[one.number % _MAX_TASKS])
+            guard = Guard(self._notes[one.number % _NOTES_BYTES])
             reason = self._why(one, guard)
             if reason:
                 rows.append(UnguardedTask(host, one.task, reason, wanted=guard is Guard.UNWANTED))

@@ -156,9 +156,7 @@ def _known(templar: t.Any, name: str, value: t.Any) -> t.Any:
         said = templar.template(value)
     # A template may raise anything, and the task itself may never evaluate it.
     except Exception as error:  # noqa: BLE001
-        display.warning(
-            f"treekill.remote: {name} is not known yet, and is as if it were not set: {error}"
-        )
+        display.warning(f"treekill.remote: {name} is not known yet, and counts as not set: {error}")
         return None
     # Core can be configured to leave a template unchanged that it can't evaluate.
     return None if "{{" in str(said) else said

@@ -83,7 +83,7 @@ def _await_reader(stream: t.TextIO) -> None:
     poll.register(stream.fileno(), 0)
     while time.monotonic() < deadline:
         if poll.poll(10):
-            raise BrokenPipeError(errno.EPIPE, "nobody reads standard error")
+            raise BrokenPipeError(errno.EPIPE, "standard error has no reader")
         fcntl.ioctl(stream.fileno(), termios.FIONREAD, unread)
         if not unread[0]:
             return

@@ -97,7 +97,7 @@ def read_order(frame: JsonObject) -> WriterOrder:
     kind, content = (LineOrder, frame["add"]) if "add" in frame else (EndOrder, frame.get("end"))
     record = read_record(content) if isinstance(content, dict) else None
     if record is None:
-        raise MessageError("an order to the writer is none of those that there are")
+        raise MessageError("an order to the writer is of no known kind")
     return kind(record)
 
 
