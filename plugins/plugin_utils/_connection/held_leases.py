@@ -77,7 +77,7 @@ class HeldLeases:
             Interrupted: the run was interrupted.
         """
         request = self._request_or_warning(self._departure.added_to(command))
-        return request is not None and self._link.take(request)
+        return request is not None and self._link.take_lease(request)
 
     def run(self, lease: str, run: t.Callable[[], Result], starts_job: bool) -> Result:
         """Run a command under its lease, and close the lease or break it.
@@ -101,7 +101,7 @@ class HeldLeases:
             # The lease stays open. The next client of this worker belongs to another command.
             self._link.page.note_beginning(lease)
             if self._task().detaches:
-                self._link.detach(lease)
+                self._link.detach_lease(lease)
             else:
                 self._job = lease
                 self._link.done_at_exit(lease)
@@ -131,7 +131,9 @@ class HeldLeases:
             Exception: as the method of the connection.
         """
         lease, task = secrets.token_hex(4), self._task()
-        if not self._link.take(request_for_transfer(self._link.run, lease, task.host, task.name)):
+        if not self._link.take_lease(
+            request_for_transfer(self._link.run, lease, task.host, task.name)
+        ):
             return move()
         try:
             with self._signals_held(lease), transferring(lease):

@@ -24,8 +24,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     KillProgress,
     RunReport,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import PATIENCE
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import (
+    ATTEMPT_TIMEOUT,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import ReportWait
 
@@ -93,14 +95,14 @@ class FinalReport:
             time.monotonic()
             + first.grace
             + _REPORT_MARGIN_SECONDS
-            + (PATIENCE if self._after_kill else 0.0)
+            + (ATTEMPT_TIMEOUT if self._after_kill else 0.0)
         )
         progress, in_hand = Progress(), first.in_hand
         answer: RunReport | KillProgress = first
         try:
             while isinstance(answer, KillProgress):
                 if answer.after_kill is None:
-                    progress.take(answer)
+                    progress.update(answer)
                     if answer.in_hand < in_hand:
                         in_hand, deadline = (
                             answer.in_hand,
@@ -143,4 +145,4 @@ def print_line(text: str) -> None:
 
     The output of a stdout callback (json, yaml) must stay as it is.
     """
-    say(display, [(f"treekill: {text}", None)])
+    print_lines(display, [(f"treekill: {text}", None)])

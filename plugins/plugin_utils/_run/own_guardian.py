@@ -148,7 +148,7 @@ class OwnGuardian:
         killed = _has_hung_up(self._connection)
         if not self._is_lost(killed):
             return
-        word = endpoint.word_of_crash(os.environ[endpoint.ENVIRONMENT])
+        word = endpoint.crash_reason(os.environ[endpoint.ENVIRONMENT])
         try:
             self.meet()
         except (OSError, endpoint.EndpointError, endpoint.WrongPeer) as error:

@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import read_report
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK_SECONDS
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
 if t.TYPE_CHECKING:
@@ -74,7 +74,9 @@ class ReportWait:
         still_since: float | None = None
         while until is None or self._clock() < until:
             self._channel.socket.settimeout(
-                TICK if until is None else max(0.01, min(until - self._clock(), TICK))
+                TICK_SECONDS
+                if until is None
+                else max(0.01, min(until - self._clock(), TICK_SECONDS))
             )
             try:
                 return read_report(self._channel.receive())

@@ -25,7 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoi
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import FirstWarning, UnguardedRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
 
@@ -61,7 +61,7 @@ def test_threads_of_a_worker_share_its_connection():
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
     request = made_up_leases.request(order="x" * 20000)
-    threads = [threading.Thread(target=lambda: granted.extend(client.take(request) for dummy in range(EACH))) for dummy in range(THREADS)]
+    threads = [threading.Thread(target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))) for dummy in range(THREADS)]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
@@ -168,5 +168,5 @@ class Proxy:
 def test_a_standard_error_that_is_no_file_is_written_to_like_one(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Proxy())
     assert not screen_of(Display()).unicode
-    say(Display(), [("a line", None)])
+    print_lines(Display(), [("a line", None)])
     assert "a line" in sys.stderr.text.getvalue()

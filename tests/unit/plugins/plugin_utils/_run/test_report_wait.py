@@ -40,7 +40,7 @@ class Clock:
 
 @pytest.fixture
 def ends(monkeypatch):
-    monkeypatch.setattr(report_wait, "TICK", 0.01)
+    monkeypatch.setattr(report_wait, "TICK_SECONDS", 0.01)
     one, other = socket.socketpair()
     with one, other:
         yield one, other
