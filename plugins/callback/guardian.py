@@ -140,7 +140,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if run is not None and not until_exit:
                 patch_console.at_end_of_run(self, lambda: self._end(run))
         if self._run is not None:
-            self._run.run_after(self._after)
+            self._run.set_after_kill(self._after)
 
     def _end(self, run: GuardedRun) -> None:
         from ansible_collections.treekill.remote.plugins.plugin_utils._run.start import end  # noqa: PLC0415
@@ -152,7 +152,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Take the passwords that were typed, before each play."""
         if self._run is not None and self._after is not None:
             self._after.take_passwords(play_context)
-            self._run.run_after(self._after)
+            self._run.set_after_kill(self._after)
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         """Write the outcome at the end of each playbook."""

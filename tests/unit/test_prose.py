@@ -15,7 +15,20 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOLDERS = ("module_utils", "modules", "doc_fragments", "plugin_utils/_payload")
+FOLDERS = (
+    "module_utils",
+    "modules",
+    "doc_fragments",
+    "plugin_utils/_payload",
+    "plugin_utils/_ipc",
+    "plugin_utils/_lease",
+    "plugin_utils/_kill_order",
+    "plugin_utils/_guardian",
+    "plugin_utils/_records",
+    "plugin_utils/_recap",
+    "plugin_utils/_connection",
+    "plugin_utils/_run",
+)
 
 PERSONS = re.compile(r"\b(who|whom|whoever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 # A user is a person.

@@ -30,7 +30,7 @@ def guard(queues):
         callback = _guardian_of(queue)
         # Core cleans up as well where no play has begun.
         if callback is not None and callback._begun:
-            _note("guarded" if callback._run is not None and callback._run._guardian is not None else "alone")
+            _note("guarded" if callback._run is not None and callback._run._guardian.is_met else "alone")
         clean(queue)
 
     queues.load_callbacks, queues.cleanup = load_callbacks, cleanup

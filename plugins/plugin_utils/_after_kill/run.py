@@ -162,7 +162,7 @@ class AfterRun:
 
     def _not_told(self) -> dict[str, HostEnding]:
         """Return its hosts before it has reported any of them."""
-        return dict.fromkeys(self._hosts.tasks if self._hosts else (), HostEnding.NOT_TOLD)
+        return dict.fromkeys(self._hosts.tasks if self._hosts else (), HostEnding.NOT_REPORTED)
 
     def progress(self) -> AfterKillProgress | None:
         """Return where it runs, and its limit in seconds; None if it is not running."""
@@ -201,7 +201,7 @@ class AfterRun:
         )
         outcome = read_outcome(t.cast(AfterFiles, self._files).outcome)
         hosts = {
-            host: outcome.get(host, HostEnding.NOT_TOLD)
+            host: outcome.get(host, HostEnding.NOT_REPORTED)
             for host in t.cast(AfterHosts, self._hosts).tasks
         }
         plan = t.cast(AfterKillPlan, self._plan)

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each attempt of core's ssh plugin to send one command came to.
+"""The outcome of each attempt of core's ssh plugin to send one command.
 
-This file is private to the collection treekill.remote.
-
-With `reconnection_retries` the plugin sends a command several times, and its error is that of the last attempt: the host that refuses a connection now
-may be restarting with what the first attempt has started. With `no_log` its error does not say what the client said.
+With `reconnection_retries` the plugin sends a command several times, and raises the error of the
+last attempt. An earlier attempt may have started the command: a host that now refuses connections
+may be restarting. With `no_log` the error does not contain the output of the client.
 """
 
 from __future__ import annotations
@@ -15,24 +14,32 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import client_had_no_session, had_no_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    client_had_no_session,
+    had_no_session,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
+#: Core's text in place of the client's output. The output itself is only read here, never shown.
 _CENSORED = "<error censored due to no log>"
-"""What core says in place of the client's words. They are looked at here, and never shown."""
 
 _SSH_FAILED = 255
 
 
 class Attempts:
-    """Of one connection object. Other plugins have no such method, and make one attempt."""
+    """The failed attempts of one connection object.
+
+    Only core's ssh plugin has the method `_bare_run`. Other plugins make one attempt.
+    """
 
     def __init__(self, connection: ConnectionBase) -> None:
+        #: Whether there was no session, for each failed attempt.
         self._failures: list[bool] = []
-        """Of each attempt that failed, whether it had no session."""
-        run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(connection, "_bare_run", None)
+        run: t.Callable[..., tuple[int, bytes, bytes]] | None = getattr(
+            connection, "_bare_run", None
+        )
         if run is None:
             return
 
@@ -50,11 +57,14 @@ class Attempts:
         vars(connection)["_bare_run"] = bare_run
 
     def begin(self) -> None:
-        """The next attempt is the first one for a command."""
+        """Forget the attempts for earlier commands."""
         self._failures.clear()
 
     def had_no_session(self, error: BaseException) -> bool:
-        """Whether no attempt for a command that failed with this error had a session: nothing was started."""
-        told = [] if _CENSORED in str(error) else [had_no_session(error)]
-        failures = [*self._failures, *told]
+        """Whether no attempt for a command that failed with this error had a session.
+
+        The command has then started nothing.
+        """
+        last = [] if _CENSORED in str(error) else [had_no_session(error)]
+        failures = [*self._failures, *last]
         return bool(failures) and all(failures)

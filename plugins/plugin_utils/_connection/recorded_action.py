@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a command with its own kill options, and recording the root that it had on the host.
-
-This file is private to the collection treekill.remote.
-"""
+"""Actions with kill options of their own, which return the root of their command on the host."""
 
 from __future__ import annotations
 
@@ -14,43 +11,57 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import guard_of, note
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
 
 class RecordedAction(ActionBase):
-    """Comes before one of core's actions among the bases of an action of ours.
+    """The first base of an action of this collection; the second is one of core's actions.
 
-    The kill options are arguments of the task, and remote_pid and remote_ppid come with its result.
+    The task takes the kill options as arguments. Its result has remote_pid and remote_ppid.
     """
 
+    #: Whether it runs a module on the host, and not a command line of its own.
     runs_module = True
-    """Whether what it runs on the host is a module, as opposed to a command line of its own."""
 
+    #: Arguments that core's parser sets for core's action of this name only.
     fixed_arguments: t.ClassVar[t.Mapping[str, t.Any]] = {}
-    """Arguments that core's parser gives to its own actions of that name, and not to ours."""
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
-        # Taken out here and once: a task with `until` runs the same object several times.
-        self._kill_arguments = {name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args}
+        # Removed here, and once: a task with `until` runs its action object several times.
+        self._kill_arguments = {
+            name: self._task.args.pop(name) for name in ARGUMENT_NAMES if name in self._task.args
+        }
         self._task.args.update(self.fixed_arguments)
-        # The name of the module's own parameter; core's parser makes it of `cmd` for its own command modules only.
+        # The module's own parameter. Core's parser makes it of `cmd` for core's commands only.
         if "cmd" in self._task.args:
             self._task.args["_raw_params"] = self._task.args.pop("cmd")
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Raises AnsibleActionFail where there is no POSIX shell at the other end, AnsibleOptionsError for a kill option that is not allowed."""
+        """Run the action of core, and add the root of its command to the result.
+
+        Raises:
+            AnsibleActionFail: there is no POSIX shell at the other end.
+            AnsibleOptionsError: a kill option is not allowed.
+        """
         task = GuardedTask.from_action(self, self._kill_arguments)
-        leashed = leash(self._connection, current(), task)
-        note(guard_of(leashed, task))
-        if leashed is None:
+        guard = guard_connection(self._connection, current(), task)
+        note(guard_of(guard, task))
+        if guard is None:
             name = self._connection._load_name
-            raise AnsibleActionFail(f"There is no POSIX shell at the other end of the connection {name}: nothing to guard a command with.")
-        with leashed.recording(commands=not self.runs_module) as recording:
+            raise AnsibleActionFail(
+                f"There is no POSIX shell at the other end of the connection {name}:"
+                " a command can't be guarded."
+            )
+        with guard.recording(commands=not self.runs_module) as recording:
             result: dict[str, t.Any] = super().run(tmp, task_vars)
         if recording.root is not None:
-            result.update(remote_pid=recording.root.remote_pid, remote_ppid=recording.root.remote_ppid)
+            result.update(
+                remote_pid=recording.root.remote_pid, remote_ppid=recording.root.remote_ppid
+            )
         return result

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connection plugins of this collection that put themselves on a leash.
-
-This file is private to the collection treekill.remote.
-"""
+"""The guard of a connection plugin of this collection, which the plugin makes itself."""
 
 from __future__ import annotations
 
@@ -20,22 +17,32 @@ if t.TYPE_CHECKING:
 
 
 def guard_itself(connection: ConnectionBase) -> None:
-    """To be called when core has set the options, which it does for each task, host and loop item."""
+    """Guard a connection of this collection once core has set its options.
+
+    Core sets them for each task, host and loop item.
+    """
     if not api.is_supported(api.Feature.OWN):
-        # Said by the callback, where that is enabled.
+        # The callback shows this warning where it is enabled.
         unknown = api.warning(core_version)
         if unknown:
             Display().warning(unknown)
         return
-    # Not before: their imports fail on a core that lacks what they stand on.
-    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash  # noqa: PLC0415
+    # Imported late: these files fail on a core that lacks what they need.
+    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (  # noqa: PLC0415
+        guard_connection,
+    )
     from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current  # noqa: PLC0415
-    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import carries_order  # noqa: PLC0415
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import guard_of, note  # noqa: PLC0415
+    from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (  # noqa: PLC0415
+        carries_order,
+    )
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (  # noqa: PLC0415
+        guard_of,
+        note,
+    )
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask  # noqa: PLC0415
 
     if carries_order(connection):
         return
     task = GuardedTask.from_connection(connection)
     if task is not None:
-        note(guard_of(leash(connection, current(), task), task))
+        note(guard_of(guard_connection(connection, current(), task), task))

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connections to a guardian: of workers, and of the main process.
-
-This file is private to the collection treekill.remote.
-"""
+"""The connections to a guardian: those of workers, and that of the main process."""
 
 from __future__ import annotations
 
@@ -16,51 +13,71 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, FrameReader, JsonObject, encode
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import Request, read_request
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameError,
+    FrameReader,
+    JsonObject,
+    encode,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    Request,
+    read_request,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import LeaseTableError
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 
-_SPARE = 64
-"""Descriptors that are kept for the guardian's own work: couriers, and looks at the process table. Without them it could not tell who is alive."""
+#: Descriptors that are reserved for the guardian's own work: couriers, and reads of the process
+#: table. Without them it could not find out which processes are alive.
+_SPARE_DESCRIPTORS = 64
 
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_ROOM_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-_ROOM_PAUSE = 0.1
-"""Seconds until it is tried again to take a connection for which there was no room."""
+#: Seconds between two tries to accept a connection for which there was no room.
+_ROOM_PAUSE_SECONDS = 0.1
 
 
 class NotTheMainProcess(Exception):
-    """A worker, or a stranger, has sent a request that the main process alone may send."""
+    """A worker or a stranger has sent a request that only the main process may send."""
 
 
 class ClientConnection:
-    """One connection: a worker, or the main process."""
+    """The connection of one worker or of the main process."""
 
     def __init__(self, number: int, connection: socket.socket, pid: int) -> None:
         self.number = number
         self.socket = connection
         self.pid = pid
         self.reader = FrameReader()
+        #: Replies that are not sent yet, because the client has not read earlier ones.
         self.unsent = bytearray()
-        """Of replies: it has not read what was sent before."""
+        #: Whether the client reads no more replies. Its earlier requests are still to be read.
         self.is_deaf = False
-        """Whether it reads no more replies. What it has sent before that is still to be read."""
+        #: Whether it has taken a lease. Only that makes it a process of the run.
         self.is_worker = False
-        """Whether it has taken a lease: only that makes it a process of the run."""
+        #: Whether it is the main process, which gets a byte when the clients are frozen.
         self.is_main = False
-        """The main process: it is told when the clients stand still."""
+        #: The host and the id of the asynchronous job that it polls. Another task started the job
+        #: with poll 0.
         self.polls: tuple[str, str] | None = None
-        """The host and the id of the asynchronous job that it waits for, started by another task with poll 0."""
 
 
 class ClientConnections:
-    """All of them, from when each connects until it hangs up, or says what makes no sense."""
+    """All connections of a guardian.
+
+    A connection ends when its client closes it, or sends a message that makes no sense.
+    """
 
     def __init__(
-        self, loop: Loop, listener: socket.socket, take: t.Callable[[ClientConnection, Request, int | None], None], gone: t.Callable[[ClientConnection], None]
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        take: t.Callable[[ClientConnection, Request, int | None], None],
+        gone: t.Callable[[ClientConnection], None],
     ) -> None:
-        """`take` gets each request with its number; it raises for one that makes no sense. `gone` gets what has hung up, or was hung up on."""
+        """`take` gets each request with its number, and raises for one that makes no sense.
+
+        `gone` gets each connection that is closed.
+        """
         self._loop = loop
         self._listener = listener
         self._take = take
@@ -73,12 +90,12 @@ class ClientConnections:
         return iter([*self._connected.values()])
 
     def listen(self) -> None:
-        """From now on connections are served."""
+        """Start to serve connections."""
         self._listening = True
         self._loop.watch(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
-        """Those that are there stay; nobody else gets in."""
+        """Accept no more connections. The present ones stay."""
         self._pause_listening()
         self._listener.close()
 
@@ -88,9 +105,10 @@ class ClientConnections:
             self._loop.unwatch(self._listener.fileno())
 
     def reply(self, client: ClientConnection, frame: JsonObject) -> bool:
-        """Send a reply. Whether the client can still read it.
+        """Send a reply. Return whether the client can still read it.
 
-        What the kernel does not take is sent when the client has read: nothing waits for a client that stands still.
+        What the kernel does not take is sent when the client has read. Nothing waits for a client
+        that is frozen.
         """
         if client.number not in self._connected or client.is_deaf:
             return False
@@ -108,10 +126,11 @@ class ClientConnections:
         except BlockingIOError:
             self._loop.when_writable(client.socket.fileno(), functools.partial(self._send, client))
         except OSError as error:
-            if error.errno in _NO_ROOM:
-                self._loop.after(_ROOM_PAUSE, functools.partial(self._send, client))
+            if error.errno in _NO_ROOM_ERRORS:
+                self._loop.after(_ROOM_PAUSE_SECONDS, functools.partial(self._send, client))
                 return
-            # It has hung up, which is heard after what it said last: its commands may have returned.
+            # It has closed its end. Its last requests are read first, since its commands may have
+            # returned.
             client.is_deaf = True
             client.unsent.clear()
             self._loop.when_writable(client.socket.fileno(), None)
@@ -122,11 +141,11 @@ class ClientConnections:
         try:
             connection, dummy = self._listener.accept()
         except OSError as error:
-            if error.errno in _NO_ROOM:
-                # It stays in the queue, where it would wake this loop for ever.
+            if error.errno in _NO_ROOM_ERRORS:
+                # The connection stays in the queue, where it would wake this loop again and again.
                 self._pause_listening()
-                self._loop.after(_ROOM_PAUSE, self._listen_again)
-            return  # or it hung up before it was served
+                self._loop.after(_ROOM_PAUSE_SECONDS, self._listen_again)
+            return  # Or the client closed its connection before it was served.
         if not _leaves_room(connection.fileno()):
             connection.close()
             return
@@ -160,7 +179,8 @@ class ClientConnections:
                     if client.number in self._connected:
                         self._take(client, *read_request(frame))
         except (FrameError, LeaseTableError, NotTheMainProcess, UnicodeError):
-            # Garbage, a request that makes no sense here, or a name that is no Unicode: its sender is no worker of ours. What it holds is broken.
+            # It is garbage, a request that makes no sense here, or a name that is no Unicode. No
+            # worker of this run sends such. Its leases are broken.
             self._hang_up(client)
 
     def _hang_up(self, client: ClientConnection) -> None:
@@ -174,4 +194,6 @@ class ClientConnections:
 def _leaves_room(descriptor: int) -> bool:
     """Whether enough descriptors above this one are free for the guardian's own work."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return limit == resource.RLIM_INFINITY or descriptor < limit - min(_SPARE, limit // 4)
+    return limit == resource.RLIM_INFINITY or descriptor < limit - min(
+        _SPARE_DESCRIPTORS, limit // 4
+    )

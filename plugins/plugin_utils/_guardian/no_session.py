@@ -2,23 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a worker that stands still can have had anything started on its host.
+"""Whether anything can have been started on the host of a stopped worker.
 
-This file is private to the collection treekill.remote.
+A server starts a command when it is asked to. The request comes over a connection with keys that
+both sides have agreed on. A client that has not received a byte has agreed on nothing. So nothing
+has begun where all of this is true:
 
-A server starts a command when it is asked to, over a connection with keys that both sides have agreed on. A client that has
-not received a byte has agreed on nothing. So nothing has begun where all of this is true:
+- The client is stopped, and has one socket. That socket is of TCP, and nothing has come over it.
+  A client may ask a ControlMaster for a session before it connects by itself. It still has that
+  socket open then (OpenSSH from 6.6 to 10, mux.c).
+- It is OpenSSH's ssh, and the very program that the plugin has started. A script around it may
+  have tried before.
+- The worker has started nothing else but this, or sshpass around it, and it is the first client
+  of the command.
+- The worker holds no other lease. The lease of an asynchronous job stays open, and each poll has
+  a client of its own.
 
-- The client is stopped, and has one socket: of TCP, and nothing has come over it. A client that has asked a ControlMaster for
-  a session before it connects by itself still has that socket open (OpenSSH from 6.6 to 10, mux.c).
-- It is OpenSSH's ssh, and the very program that the plugin has started. Not a script around it, which may have tried before.
-- The worker has started nothing else but this, or sshpass around it, and it is the first client of the command.
-- The worker holds no other lease. The one of an asynchronous job stays open, and each poll has a client of its own.
+Some workers note that they are about to send the command. Such a worker only has to be stopped
+without a note. The caller looks at the notes: see `_connection/departure.py`.
 
-Where the worker itself notes that it is about to send the command, it only has to stand still without such a note. The notes
-are looked at by the caller: see C(_departure.py).
-
-Whatever can't be read counts as no: a host that is asked once too often costs some seconds, a false all-clear costs more.
+Whatever can't be read counts as no. An order for a host where nothing runs costs some seconds. A
+false all-clear costs more.
 """
 
 from __future__ import annotations
@@ -29,41 +33,53 @@ import re
 import time
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import silent_connections
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    ProcessId,
+    descendants,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import (
+    silent_connections,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessTable
 
+#: Seconds to wait for the stop of processes that were sent SIGSTOP. It takes far less than a
+#: millisecond, and longer on a busy machine.
 _STOP_SECONDS = 0.2
-"""How long to wait for processes that were sent SIGSTOP. It takes far less than a millisecond, and longer on a busy machine."""
 
-_PAUSE = 0.001
-"""Seconds between two looks."""
+#: Seconds between two checks.
+_PAUSE_SECONDS = 0.001
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """A worker that was sent SIGSTOP, and all that it had started."""
+    """A worker that was sent SIGSTOP, and all processes that it had started."""
 
     worker: ProcessId
     clients: tuple[ProcessId, ...] = ()
+    #: Path of the ssh client that the worker starts. None if the worker notes what it sends.
     program: str | None = None
-    """Path of the ssh client that the worker starts. Without: the worker notes what it sends."""
 
 
-def without_session(standing: t.Mapping[str, Standing], table: ProcessTable, clock: t.Callable[[], float] = time.monotonic) -> set[str]:
-    """Names of those that stand still, and whose client can't have had anything started."""
-    # Mostly there are none, and then nobody waits.
+def without_session(
+    standing: t.Mapping[str, Standing],
+    table: ProcessTable,
+    clock: t.Callable[[], float] = time.monotonic,
+) -> set[str]:
+    """Return the names of stopped workers whose clients can't have started anything."""
+    # Mostly there are none, and then there is no wait.
     likely = _silent(standing, table)
     if not likely:
         return set()
     deadline = clock() + _STOP_SECONDS
     while not all(_stopped(standing[name], table) for name in likely) and clock() < deadline:
-        time.sleep(_PAUSE)
-    return _silent({name: standing[name] for name in likely if _stopped(standing[name], table)}, table)
+        time.sleep(_PAUSE_SECONDS)
+    return _silent(
+        {name: standing[name] for name in likely if _stopped(standing[name], table)}, table
+    )
 
 
 def _silent(standing: t.Mapping[str, Standing], table: ProcessTable) -> set[str]:
@@ -74,7 +90,7 @@ def _silent(standing: t.Mapping[str, Standing], table: ProcessTable) -> set[str]
 
 
 def _stopped(one: Standing, table: ProcessTable) -> bool:
-    """Whether the worker and its clients are those that were sent the signal, and stand still."""
+    """Whether the worker and its clients are stopped, and are still the signalled processes."""
     for process in (one.worker, *one.clients):
         now = table.process(process.pid)
         if now is None or now.id != process or not now.stopped:
@@ -83,16 +99,16 @@ def _stopped(one: Standing, table: ProcessTable) -> bool:
 
 
 def _only_socket_of(one: Standing, table: ProcessTable) -> int:
-    """Inode of the one socket of the one client; 0 where it is not as simple as that."""
+    """Return the inode of the only socket of the only client; 0 in any other case."""
     try:
         client = _client_of(one, table)
         return _only_socket(client) if client else 0
     except OSError:
-        return 0  # gone, or not to be looked at
+        return 0  # It is gone, or may not be read.
 
 
 def _client_of(one: Standing, table: ProcessTable) -> int:
-    """Pid of the ssh client, if the worker has started nothing else; otherwise 0."""
+    """Return the pid of the ssh client if the worker has started nothing else; otherwise 0."""
     below = descendants([one.worker.pid], table.children, lambda pid: pid == os.getpid())
     if not 1 <= len(below) <= 2 or set(below) != {client.pid for client in one.clients}:
         return 0
@@ -100,7 +116,9 @@ def _client_of(one: Standing, table: ProcessTable) -> int:
     if any(os.path.basename(_executable(pid)) != "sshpass" for pid in around):
         return 0
     parents = [process.ppid for process in map(table.process, below) if process is not None]
-    is_ssh = os.path.basename(_executable(client)) == "ssh" and os.path.samefile(f"/proc/{client}/exe", one.program or "")
+    is_ssh = os.path.basename(_executable(client)) == "ssh" and os.path.samefile(
+        f"/proc/{client}/exe", one.program or ""
+    )
     return client if is_ssh and parents == [one.worker.pid, *around] else 0
 
 
@@ -110,5 +128,11 @@ def _executable(pid: int) -> str:
 
 def _only_socket(pid: int) -> int:
     folder = f"/proc/{pid}/fd"
-    found = [match for match in (_SOCKET.fullmatch(os.readlink(f"{folder}/{name}")) for name in os.listdir(folder)) if match]
+    found = [
+        match
+        for match in (
+            _SOCKET.fullmatch(os.readlink(f"{folder}/{name}")) for name in os.listdir(folder)
+        )
+        if match
+    ]
     return int(found[0][1]) if len(found) == 1 else 0

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Frames of JSON on the guardian's socket: four bytes of length, then one JSON object in UTF-8.
-
-This file is private to the collection treekill.remote.
-"""
+"""Frames of JSON on the guardian's socket: four bytes of length, then one JSON object in UTF-8."""
 
 from __future__ import annotations
 
@@ -14,32 +11,38 @@ import socket
 import struct
 import typing as t
 
+#: Content of a frame. Other files use the dataclasses of `messages.py` instead.
 JsonObject = dict[str, t.Any]
-"""What a frame holds. Outside of the files that read and write frames it is one of the dataclasses of `messages.py`."""
 
 _LENGTH = struct.Struct("!I")
 
-FRAME_LIMIT = 4 * 1024 * 1024
-"""Bytes. A kill order has some ten kilobytes; a length above this is garbage, not a frame worth buffering."""
+#: Bytes. A kill order has some ten kilobytes. A length above this is garbage, not a frame worth
+#: buffering.
+MAX_FRAME_BYTES = 4 * 1024 * 1024
 
-REPORT_LIMIT = 1024 * 1024 * 1024
-"""Bytes that are taken from the guardian, which is no stranger: its report of some hundred hosts, each with a thousand processes, has a hundred million."""
+#: Bytes that are accepted from the guardian, which is trusted. A report of some hundred hosts with
+#: a thousand processes each has a hundred million.
+MAX_REPORT_BYTES = 1024 * 1024 * 1024
 
 
 class FrameError(Exception):
-    """The peer sent what is not a frame: a length above L(FRAME_LIMIT), broken UTF-8 or JSON, or no object."""
+    """The peer sent no frame.
+
+    Its length is above `MAX_FRAME_BYTES`, its UTF-8 or JSON is broken, or it is no object.
+    """
 
 
 def encode(message: JsonObject) -> bytes:
-    """One frame."""
+    """Return one frame."""
     payload = to_json(message).encode("utf-8", "surrogatepass")
     return _LENGTH.pack(len(payload)) + payload
 
 
 def to_json(value: object) -> str:
-    """JSON of plugin options as well.
+    """Return JSON, also of plugin options.
 
-    What JSON does not know (vaulted strings, paths) becomes its text, which is what such an option is in an inventory too.
+    JSON does not know vaulted strings and paths. They become text, which such an option is in an
+    inventory too.
     """
     return json.dumps(value, default=_plain)
 
@@ -55,25 +58,28 @@ def _plain(value: object) -> object:
 
 
 class FrameReader:
-    """Cuts a stream of bytes into messages; holds what has not yet become a whole frame."""
+    """Splitter of a stream of bytes into messages. It keeps the bytes of an incomplete frame."""
 
-    def __init__(self, limit: int = FRAME_LIMIT) -> None:
-        """`limit`: the most bytes of a frame that are taken."""
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+        """`limit`: the maximum length of a frame in bytes."""
         self._limit = limit
         self._pending = bytearray()
 
     def feed(self, chunk: bytes) -> list[JsonObject]:
-        """The messages that `chunk` completes, in order.
+        """Return the messages that `chunk` completes, in order.
 
         Raises:
-            FrameError: the stream is not frames. Nothing after that can be trusted: close the connection.
+            FrameError: the stream holds no frames. The connection must be closed, because nothing
+                after that can be trusted.
         """
         self._pending += chunk
         messages = []
         while len(self._pending) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._pending)
             if length > self._limit:
-                raise FrameError(f"a frame of {length} bytes was announced; {self._limit} is the most that is taken")
+                raise FrameError(
+                    f"a frame of {length} bytes was announced, above the limit of {self._limit}"
+                )
             start, end = _LENGTH.size, _LENGTH.size + length
             if len(self._pending) < end:
                 break
@@ -93,19 +99,20 @@ def _decode(payload: bytes) -> JsonObject:
 
 
 class Channel:
-    """The blocking end of a connection to the guardian: used by workers and by the main process."""
+    """Blocking end of a connection to the guardian, for workers and the main process."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._reader = FrameReader(REPORT_LIMIT)
+        self._reader = FrameReader(MAX_REPORT_BYTES)
         self._messages: list[JsonObject] = []
         self._unsent = bytearray()
 
     def send(self, message: JsonObject) -> None:
-        """Send one message whole.
+        """Send one whole message.
 
         Raises:
-            OSError: the guardian is gone, or did not read for the socket's timeout (TimeoutError). After a timeout the rest goes before the next message.
+            OSError: the guardian is gone, or did not read within the socket's timeout
+                (TimeoutError). After a timeout the rest is sent before the next message.
         """
         self._unsent += encode(message)
         while self._unsent:
@@ -113,12 +120,12 @@ class Channel:
             del self._unsent[:sent]
 
     def receive(self) -> JsonObject:
-        """The next message.
+        """Return the next message.
 
         Raises:
             ConnectionError: the guardian closed the connection.
-            TimeoutError: nothing came for the socket's timeout.
-            FrameError: what came is not a frame.
+            TimeoutError: nothing came within the socket's timeout.
+            FrameError: the guardian sent no frame.
         """
         while not self._messages:
             chunk = self.socket.recv(65536)

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dataclasses that are JSON objects outside of a process: made from an object with each member checked, and written as an object again.
+"""Dataclasses that are JSON objects outside of a process.
 
-This file is private to the collection treekill.remote.
+They are made from an object with each member checked, and written as an object again.
 
-The fields of a class are the keys of its object, and their annotations say what may stand there. So a key is written once, and a misspelt one is an
-attribute that mypy does not know. A library such as pydantic is not on every controller.
+The fields of a class are the keys of its object, and their annotations are the types of its values.
+So a key is written once, and a misspelt key is an attribute that mypy does not know. A library such
+as pydantic is not on every controller.
 """
 
 from __future__ import annotations
@@ -19,27 +20,34 @@ import math
 import types
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameError, JsonObject
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameError,
+    JsonObject,
+)
 
 T = t.TypeVar("T")
 
+#: Check one member, and return it as the field holds it.
 _Decode = t.Callable[[t.Any], t.Any]
-"""Check one member, and return it as the field holds it."""
 
 
 class MessageError(FrameError):
-    """A JSON object that is not the message that it should be. The text names class and key, and quotes no value: that may be a secret."""
+    """A JSON object that is not the expected message.
+
+    The text names class and key. It quotes no value, because that may be a secret.
+    """
 
 
 class JsonRecord:
-    """Base of the frozen dataclasses that go from process to process.
+    """Base of the frozen dataclasses that are sent between processes.
 
-    Fields may be str, bool, int, float, None, an enum, another dataclass, a tuple of these, or a dict from str to these. Any is not checked.
+    Fields may be str, bool, int, float, None, an enum, another dataclass, a tuple of these, or a
+    dict from str to these. A field of type Any is not checked.
     """
 
     @classmethod
     def from_message(cls: type[T], content: object) -> T:
-        """Make one from a JSON object. A field with a default may be missing.
+        """Make a record from a JSON object. A field with a default may be missing.
 
         Raises:
             MessageError: a key is missing or unknown, or its value has another type.
@@ -47,17 +55,21 @@ class JsonRecord:
         return decode(cls, content)
 
     def to_message(self) -> JsonObject:
-        """Return the JSON object that `from_message` makes an equal one of."""
+        """Return the JSON object from which `from_message` makes an equal record."""
         return encode(self)
 
 
 def decode(kind: type[T], content: object) -> T:
-    """Make a dataclass of this kind from a JSON object. Raises MessageError as `JsonRecord.from_message` does."""
+    """Make a dataclass of this kind from a JSON object.
+
+    Raises:
+        MessageError: as in `JsonRecord.from_message`.
+    """
     name = kind.__name__
     if not isinstance(content, dict):
         raise MessageError(f"{name} is {_kind_of(content)}, and no object")
     values: dict[str, t.Any] = {}
-    # A report has thousands of processes: most members are what they are, and need no call.
+    # A report has thousands of processes. Most members need no conversion, and so no call.
     for key, required, as_they_are, decode_value, dummy in _fields_of(kind):
         if key in content:
             value = content[key]
@@ -65,7 +77,9 @@ def decode(kind: type[T], content: object) -> T:
         elif required:
             raise MessageError(f"{name} has no {key}")
     if len(values) < len(content):
-        raise MessageError(f"{name} has the unknown key {min(map(str, content.keys() - values.keys()))!r}")
+        raise MessageError(
+            f"{name} has the unknown key {min(map(str, content.keys() - values.keys()))!r}"
+        )
     return kind(**values)
 
 
@@ -80,31 +94,34 @@ class _Field(t.NamedTuple):
 
     name: str
     required: bool
+    #: Types whose values need no check and no conversion.
     as_they_are: frozenset[type]
-    """Types whose values need no check and no conversion."""
     decode: _Decode
+    #: Whether any value is allowed, which is then written as it is.
     free: bool
-    """Whether anything may stand there, which is written as it is."""
 
 
 _AS_THEY_ARE: dict[object, frozenset[type]] = {
     str: frozenset({str}),
     bool: frozenset({bool}),
     int: frozenset({int}),
-    # A float may be no number, and an int too large for one.
+    # A float may be NaN or infinite, and an int may be too large for a float.
     float: frozenset(),
     types.NoneType: frozenset({types.NoneType}),
 }
 
 
+#: The fields of each class that was met: annotations are read once.
 _known: dict[type, tuple[_Field, ...]] = {}
-"""The fields of each class that was met: annotations are read once."""
 
 
 def _fields_of(kind: type) -> tuple[_Field, ...]:
     if kind not in _known:
         hints = t.get_type_hints(kind)
-        _known[kind] = tuple(_field_of(kind, field, hints[field.name]) for field in dataclasses.fields(t.cast("type[t.Any]", kind)))
+        _known[kind] = tuple(
+            _field_of(kind, field, hints[field.name])
+            for field in dataclasses.fields(t.cast("type[t.Any]", kind))
+        )
     return _known[kind]
 
 
@@ -113,14 +130,25 @@ def _field_of(kind: type, field: dataclasses.Field[t.Any], hint: t.Any) -> _Fiel
     alternatives = t.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     as_they_are: set[type] = set().union(*(_AS_THEY_ARE.get(one, ()) for one in alternatives))
     free = hint is t.Any or t.Any in t.get_args(hint)
-    return _Field(field.name, required, frozenset(as_they_are), _decoder_of(hint, f"{kind.__name__}.{field.name}"), free)
+    return _Field(
+        field.name,
+        required,
+        frozenset(as_they_are),
+        _decoder_of(hint, f"{kind.__name__}.{field.name}"),
+        free,
+    )
 
 
 def _decoder_of(hint: t.Any, where: str) -> _Decode:
-    """Return what checks a member against an annotation. `where`: class and key, for the error."""
+    """Return the function that checks a member against an annotation.
+
+    `where`: class and key, for the error.
+    """
     if isinstance(hint, types.UnionType):
         # Only "or None" is used.
-        (one,) = [_decoder_of(other, where) for other in t.get_args(hint) if other is not types.NoneType]
+        (one,) = [
+            _decoder_of(other, where) for other in t.get_args(hint) if other is not types.NoneType
+        ]
         return lambda value: None if value is None else one(value)
     if t.get_origin(hint) is tuple:
         return _decoder_of_tuple(t.get_args(hint), where)
@@ -163,7 +191,7 @@ def _plain(kind: type, where: str, value: object) -> object:
 
 
 def is_plain(value: object, kind: type) -> bool:
-    """Return whether a value is of this kind. True and False are no integers here."""
+    """Whether a value is of this kind. True and False are no integers here."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
@@ -171,7 +199,7 @@ def _is_finite(number: float) -> bool:
     try:
         return math.isfinite(number)
     except OverflowError:
-        return False  # an int that no float holds
+        return False  # No float holds an int of this size.
 
 
 def _list(value: object, where: str) -> list[t.Any] | tuple[t.Any, ...]:
@@ -190,7 +218,9 @@ def _enum(kind: type[enum.Enum], where: str, value: object) -> enum.Enum:
     try:
         return kind(value)
     except ValueError:
-        raise MessageError(f"{where} is none of {', '.join(repr(one.value) for one in kind)}") from None
+        raise MessageError(
+            f"{where} is none of {', '.join(repr(one.value) for one in kind)}"
+        ) from None
 
 
 def _kind_of(value: object) -> str:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a kill pass, as it goes from the courier to the recap and to the report file.
-
-This file is private to the collection treekill.remote.
-"""
+"""The report of a kill pass. It goes from the courier to the recap and to the report file."""
 
 from __future__ import annotations
 
@@ -17,7 +14,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record i
 
 @dataclasses.dataclass(frozen=True)
 class ReportedProcess(JsonRecord):
-    """A process of the tree. start: what tells it from a later one with the same pid. ended: how, None while it lives."""
+    """A process of the tree.
+
+    `start` distinguishes it from a later process with this pid. `ended` says how it ended: None
+    for a live process.
+    """
 
     pid: int
     start: int
@@ -32,7 +33,7 @@ class ReportedProcess(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class KillReport(JsonRecord):
-    """The work of a kill pass. root: pid and ppid of the first process, None if it was not there."""
+    """The work of a kill pass. `root`: pid and ppid of the first process, if it was there."""
 
     method: str
     root: tuple[int, int] | None
@@ -41,29 +42,39 @@ class KillReport(JsonRecord):
     spared: tuple[ReportedProcess, ...]
     unreadable: int
     escalated: bool
+    #: Whether a supervisor was there, or had done the work.
     supervised: bool
-    """Whether a supervisor stood, or had done the work."""
     seconds: float
 
-    def rewritten(self, command: t.Callable[[str], str], reason: t.Callable[[str], str]) -> KillReport:
-        """Return the report with each command line and each reason put through these functions."""
+    def rewritten(
+        self, command: t.Callable[[str], str], reason: t.Callable[[str], str]
+    ) -> KillReport:
+        """Return the report with these functions applied to each command line and each reason."""
 
         def rows(of: tuple[ReportedProcess, ...]) -> tuple[ReportedProcess, ...]:
-            return tuple(dataclasses.replace(one, command=command(one.command), reason=reason(one.reason)) for one in of)
+            return tuple(
+                dataclasses.replace(one, command=command(one.command), reason=reason(one.reason))
+                for one in of
+            )
 
-        return dataclasses.replace(self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared))
+        return dataclasses.replace(
+            self, gone=rows(self.gone), survivors=rows(self.survivors), spared=rows(self.spared)
+        )
 
 
 def merge(first: KillReport, second: KillReport) -> KillReport:
-    """Return one report out of two of one tree.
+    """Return one report made of two reports of one tree.
 
-    A process is gone if either of them has it gone. It has survived only if each that names it has it alive.
+    A process is gone if one of them says so. It has survived only if each report that names it has
+    it alive.
     """
     gone = {(process.pid, process.start): process for process in first.gone}
     for process in second.gone:
         if (process.pid, process.start) not in gone or process.ended == "KILL":
             gone[process.pid, process.start] = process
-    survivors = {(process.pid, process.start): process for process in first.survivors + second.survivors}
+    survivors = {
+        (process.pid, process.start): process for process in first.survivors + second.survivors
+    }
     spared = {(process.pid, process.start): process for process in first.spared + second.spared}
     return KillReport(
         method=first.method,

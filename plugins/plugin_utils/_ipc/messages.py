@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The messages between the processes of a run: what goes over the guardian's socket, and through the pipes of couriers.
+"""The messages between the processes of a run.
 
-This file is private to the collection treekill.remote.
+They go over the guardian's socket, and through the pipes of couriers.
 
-A worker or the main process sends a `Request`, and the guardian answers it with the record that the request names. A worker numbers its requests, and
-the answer has the number of its request. Times are in seconds.
+A worker or the main process sends a `Request`. The guardian answers it with the record that the
+request names. A worker numbers its requests, and an answer has the number of its request. Times are
+in seconds.
 """
 
 from __future__ import annotations
@@ -17,13 +18,23 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError, decode, is_plain
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress, ReportedLease, RunReport, UnguardedConnection
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import (
+    JsonRecord,
+    MessageError,
+    decode,
+    is_plain,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    KillProgress,
+    ReportedLease,
+    RunReport,
+    UnguardedConnection,
+)
 
 Answer = t.TypeVar("Answer", bound=JsonRecord)
 
 
-# A lease is taken.
+# Workers.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,31 +42,32 @@ class LeaseTerms(JsonRecord):
     """The part of a lease that the guardian reads without opening the kill order."""
 
     run: str
+    #: The grace between the first signal and KILL.
     timeout: float
-    """The grace between the first signal and KILL."""
+    #: The time for which an unreachable host is tried again.
     retry_for: float
-    """The time for which a host is tried again that can't be reached."""
+    #: Whether the tree is left alone after a lost connection: the option on_disconnect is keep.
     keep: bool
-    """Whether the tree is left alone where the connection is lost: the option on_disconnect is keep."""
+    #: Whether an asynchronous job with poll 0 is ended with the run.
     end_async: bool
-    """Whether an asynchronous job with poll 0 is ended with the run."""
+    #: Whether the command runs on this machine.
     local: bool
-    """Whether the command runs on this machine."""
+    #: Whether the end of its client is an order to its supervisor.
     cut: bool
-    """Whether the end of its client is an order to its supervisor."""
     supervised: bool
+    #: Whether this is a file transfer, which has no kill order.
     transfer: bool
-    """Whether this is a file on its way. It has no kill order."""
+    #: Whether the command may run the task's own work. Core's own file handling does not.
     payload: bool = True
-    """Whether the command may run what the task asks for. Core's own handling of files does not."""
+    #: The id of the asynchronous job that the command starts.
     job: str = ""
-    """The id of the asynchronous job that the command starts."""
+    #: The id of the asynchronous job that the command asks for.
     polls: str = ""
-    """The id of the asynchronous job that the command asks for."""
+    #: Whether the worker notes the moment at which the command is sent.
     notes: bool = False
-    """Whether the worker notes the moment at which the command is sent."""
+    #: The path of the ssh client whose start is the moment of sending. Empty: the path is not
+    #: known. None: no client shows that moment.
     client: str | None = None
-    """The path of the ssh client whose start that moment is. Empty: one that is not known. None: no client tells it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,32 +82,35 @@ class KillOrderTerms(JsonRecord):
     pipelined: bool
     show_arguments: bool
     action: str = ""
+    #: Of the task. Some of them are secrets.
     arguments: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
-    """Of the task. Some of them are secrets."""
 
 
 class Request(JsonRecord):
-    """Base of what is sent to the guardian."""
+    """Base of all requests to the guardian."""
 
+    #: The name of the operation. It stands beside the fields in the message.
     op: t.ClassVar[str]
-    """The name of the operation. It stands beside the fields in the message."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LeaseRequest(Request):
-    """A request for a lease. Nothing is sent to the host before it is answered. Answer: `LeaseAnswer`."""
+    """A request for a lease. The worker sends nothing to the host before the answer.
+
+    Answer: `LeaseAnswer`.
+    """
 
     op = "take"
     lease: str
     host: str
     task: str
+    #: `KillOrderTerms` as JSON text, with secrets in it. The guardian forwards it unread.
     order: str = dataclasses.field(repr=False)
-    """`KillOrderTerms` as JSON text, with secrets in it. The guardian hands it on unread."""
+    #: `ConnectionSpec` as JSON text, with secrets in it. The guardian forwards it unread.
     reach: str = dataclasses.field(repr=False)
-    """`ConnectionSpec` as JSON text, likewise."""
     terms: LeaseTerms
+    #: Time on the monotonic clock. After it the worker has sent its command without a lease.
     deadline: float | None = None
-    """On the monotonic clock. After it the worker has sent its command without a lease."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +118,10 @@ class LeaseAnswer(JsonRecord):
     """Whether a lease is granted."""
 
     granted: bool
+    #: Whether the deadline of the request had passed.
     late: bool
-    """Whether the deadline of the request was over."""
+    #: The cause of the interruption, if there was one.
     why: str
-    """The cause of the interruption, if there was one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +134,7 @@ class LeaseDone(Request):
 
 @dataclasses.dataclass(frozen=True)
 class LeaseDetached(Request):
-    """The command has returned, and has started a job that goes on by itself. No answer."""
+    """The command has returned, and has left a job that keeps running. No answer."""
 
     op = "detach"
     lease: str
@@ -127,12 +142,16 @@ class LeaseDetached(Request):
 
 @dataclasses.dataclass(frozen=True)
 class LeaseBroken(Request):
-    """The command has not returned. Answers where the worker waits: `Heard`, and `Tried` when its kill order has been tried."""
+    """The command has not returned.
+
+    If the worker waits, it gets two answers: `Heard`, and `Tried` when the kill order has been
+    tried.
+    """
 
     op = "broken"
     lease: str
+    #: Whether the connection was lost. Otherwise the worker has given it up.
     lost: bool
-    """Whether the connection was lost, and not given up by the worker."""
     wait: bool
 
 
@@ -147,8 +166,8 @@ class Heard(JsonRecord):
 class Tried(JsonRecord):
     """A kill order has been tried."""
 
+    #: None if the guardian does not know the lease.
     tried: ReportedLease | None
-    """None where the guardian does not know the lease."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +189,7 @@ class FirstWarning(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class FrontProgram(JsonRecord):
-    """The program that has started the run, and whose end is the end of the run."""
+    """The program that has started the run. Its end is the end of the run."""
 
     name: str
     pid: int
@@ -179,31 +198,35 @@ class FrontProgram(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class AfterKillPlan(JsonRecord):
-    """The run after the kill: its files, its command line, and all that it needs of the main process."""
+    """The run after the kill: files, command line, and all that it needs of the main process."""
 
+    #: As the user names them.
     files: tuple[str, ...]
-    """As the user names them."""
     paths: tuple[str, ...]
     are_playbooks: bool
+    #: Directory of the running playbook. The after-kill playbook uses the variables and roles
+    #: beside it too.
     basedir: str
-    """Of the playbook that is being run: variables and roles beside it are the after-run's as well."""
     arguments: tuple[str, ...]
     environment: dict[str, str]
+    #: The key is the name of a pipe in the private directory, through which the secret is read.
     secrets: dict[str, str] = dataclasses.field(repr=False)
-    """By the name of the pipe in the private directory through which each is read."""
     timeout: float
     grace: float
+    #: The interpreter of the main process.
     python: str
-    """The interpreter of the main process."""
+    #: The module search path of the main process.
     path: tuple[str, ...]
-    """The module search path of the main process."""
+    #: The current directory of the main process.
     directory: str
-    """The current directory of the main process."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MainProcess(Request):
-    """The main process is at this connection. No answer, but for a byte when the run is interrupted and its clients are frozen."""
+    """This connection belongs to the main process. There is no answer.
+
+    It gets one byte when the run is interrupted and its clients are frozen.
+    """
 
     op = "main"
     front: FrontProgram | None = None
@@ -212,7 +235,7 @@ class MainProcess(Request):
 
 @dataclasses.dataclass(frozen=True)
 class AfterKillRequest(Request):
-    """The plan of what is run after the kill, or that nothing is. No answer."""
+    """The plan of the run after the kill, or None to run nothing. No answer."""
 
     op = "after"
     after_kill: AfterKillPlan | None = None
@@ -220,7 +243,10 @@ class AfterKillRequest(Request):
 
 @dataclasses.dataclass(frozen=True)
 class ReportRequest(Request):
-    """The run has ended. Answer: `RunReport`, and before it `KillProgress` as often as there is some where the main process waits."""
+    """The run has ended. Answer: `RunReport`.
+
+    If the main process waits, it gets a `KillProgress` for each change before the report.
+    """
 
     op = "report"
     wait: bool
@@ -228,7 +254,7 @@ class ReportRequest(Request):
 
 @dataclasses.dataclass(frozen=True)
 class LeaveRequest(Request):
-    """The main process goes on without this guardian. Answer: `Left`."""
+    """The main process continues without this guardian. Answer: `Left`."""
 
     op = "leave"
 
@@ -252,23 +278,30 @@ _REQUESTS: dict[object, type[Request]] = {
 
 
 def request_frame(request: Request, number: int | None = None) -> JsonObject:
-    """Return a request as the content of a frame. `number`: of a request whose answer has to be told from others."""
-    return {"op": request.op, **request.to_message(), **({} if number is None else {"number": number})}
+    """Return a request as the content of a frame.
+
+    `number`: given if the requester may wait for several answers.
+    """
+    return {
+        "op": request.op,
+        **request.to_message(),
+        **({} if number is None else {"number": number}),
+    }
 
 
 def read_request(frame: JsonObject) -> tuple[Request, int | None]:
     """Return the request in a frame, and its number.
 
     Raises:
-        MessageError: it is none.
+        MessageError: the frame holds no request.
     """
     content = {**frame}
     op, number = content.pop("op", None), content.pop("number", None)
     kind = _REQUESTS.get(op) if isinstance(op, str) else None
     if kind is None:
-        raise MessageError("a request has no op that is known")
+        raise MessageError("a request has no known op")
     if number is not None and not is_plain(number, int):
-        raise MessageError("a request has a number that is none")
+        raise MessageError("a request has a number that is no integer")
     return kind.from_message(content), number
 
 
@@ -281,7 +314,7 @@ def read_answer(kind: type[Answer], frame: JsonObject) -> Answer:
     """Return the answer in a frame.
 
     Raises:
-        MessageError: it is not of that kind.
+        MessageError: the answer is not of that kind.
     """
     return decode(kind, {name: value for name, value in frame.items() if name != "number"})
 
@@ -295,6 +328,10 @@ def read_report(frame: JsonObject) -> RunReport | KillProgress:
     """Return the answer to a `ReportRequest` that is in a frame.
 
     Raises:
-        MessageError: it is none.
+        MessageError: the frame holds no such answer.
     """
-    return RunReport.from_message(frame["report"]) if "report" in frame else KillProgress.from_message(frame)
+    return (
+        RunReport.from_message(frame["report"])
+        if "report" in frame
+        else KillProgress.from_message(frame)
+    )

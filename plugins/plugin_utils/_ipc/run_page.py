@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A page of memory that all processes of a run share: what a worker has to know when the guardian does not answer.
+"""A page of memory that all processes of a run share.
 
-This file is private to the collection treekill.remote.
+It holds what a worker must know when the guardian does not answer.
 
-Anonymous memory, inherited by forks: no file, since a disk may stand still, and no message, since the guardian may not read. Where no callback has
-made it in the main process, a worker shares it with the guardian that it starts, and with no other worker.
+The memory is anonymous, and forks inherit it. A file would not do, because a disk may not respond.
+A message would not do, because the guardian may not read. Without a callback in the main process, a
+worker makes the page. It shares it with the guardian that it starts, and with no other worker.
 """
 
 from __future__ import annotations
@@ -20,41 +21,48 @@ _GATE = 0
 _WARNED = 1
 _ENDED = 2
 _ASK_AGAIN = struct.Struct("=d")
+#: Positions on the page. The last one is aligned, so that the processor writes it at once.
 _ASK_AGAIN_AT = 8
-"""Places on the page. The last one is aligned, so that the processor writes it whole."""
 
-_PLACES = 1 << 20
-"""Bytes for notes of leases, by their ids. Two leases with the same place are rare, and only cost a note too many."""
+#: Bytes of notes, one for each lease by its id. Two leases rarely share a position, and then there
+#: is only one note too many.
+_NOTES_BYTES = 1 << 20
 
 
 class RunPage:
-    """One for each run. Times are on the monotonic clock, which all processes of a machine share."""
+    """The page of one run. Times are on the monotonic clock, which a whole machine shares."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
-        self._begun = mmap.mmap(-1, _PLACES)
+        self._begun = mmap.mmap(-1, _NOTES_BYTES)
 
     @property
     def gate_closed(self) -> bool:
-        """Whether the run was interrupted: nothing new may start on any host."""
+        """Whether the run was interrupted: then nothing new may start on any host."""
         return self._memory[_GATE] != 0
 
     def close_gate(self) -> None:
-        """Have no worker start anything more."""
+        """Stop all workers from starting anything new."""
         self._memory[_GATE] = 1
 
     @property
     def run_ended(self) -> bool:
-        """Whether the run came to its own end. A guardian that the main process has lost sight of is told by nobody."""
+        """Whether the run came to its own end.
+
+        The guardian needs this if the main process has lost its connection, and sends no message.
+        """
         return self._memory[_ENDED] != 0
 
     def end_run(self) -> None:
-        """Said by the main process, when nothing has interrupted the run."""
+        """Note the end of the run. The main process does so if nothing has interrupted the run."""
         self._memory[_ENDED] = 1
 
     @property
     def warned(self) -> bool:
-        """Whether the user was told that protection is lost: once for all workers, until the guardian reads again."""
+        """Whether the user was warned that protection is lost.
+
+        All workers warn once, and again only after the guardian has read.
+        """
         return self._memory[_WARNED] != 0
 
     def note_warning(self) -> None:
@@ -62,14 +70,14 @@ class RunPage:
         self._memory[_WARNED] = 1
 
     def guardian_reads(self) -> None:
-        """Said by the guardian, with each message that it reads."""
+        """Note that the guardian reads. The guardian does so with each message that it reads."""
         if self.ask_again_at or self.warned:
             self.ask_again_at = 0.0
             self._memory[_WARNED] = 0
 
     @property
     def ask_again_at(self) -> float:
-        """The guardian was late: it is not waited for before this moment. 0 when it was not."""
+        """The time before which no process waits for a guardian that was late. 0 if it was not."""
         return float(_ASK_AGAIN.unpack_from(self._memory, _ASK_AGAIN_AT)[0])
 
     @ask_again_at.setter
@@ -77,13 +85,13 @@ class RunPage:
         _ASK_AGAIN.pack_into(self._memory, _ASK_AGAIN_AT, moment)
 
     def note_beginning(self, lease: str) -> None:
-        """Of what a worker does next under that lease, something may begin on the host. Said before it is done."""
+        """Note that something may begin on the host under this lease. Called just before that."""
         self._begun[_place_of(lease)] = 1
 
     def may_have_begun(self, lease: str) -> bool:
-        """Whether that was noted of the lease, or of one that shares its place."""
+        """Whether that was noted of the lease, or of a lease that shares its position."""
         return self._begun[_place_of(lease)] != 0
 
 
 def _place_of(lease: str) -> int:
-    return zlib.crc32(lease.encode()) % _PLACES
+    return zlib.crc32(lease.encode()) % _NOTES_BYTES

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a run, as it goes from the guardian to the recap and to the report file.
-
-This file is private to the collection treekill.remote.
-"""
+"""The report of a run. It goes from the guardian to the recap and to the report file."""
 
 from __future__ import annotations
 
@@ -17,40 +14,40 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 
 
 class Outcome(enum.Enum):
-    """The state of a kill order. The texts stand in journals and reports as well."""
+    """The state of a kill order. The texts are part of journals and reports."""
 
+    #: The host reported.
     CONFIRMED = "confirmed"
-    """The host reported."""
+    #: No try reached the host.
     UNREACHABLE = "unreachable"
-    """No try reached the host."""
+    #: The host was reached, or never can be. The kill pass did not run, or did not report.
     FAILED = "failed"
-    """The host was reached, or never can be, and the kill pass did not run or did not report."""
+    #: Left alone as the options say: kill_async is false, or on_disconnect is keep.
     LEFT = "left"
-    """Left alone as the options say: kill_async is false, or on_disconnect is keep."""
+    #: No order was needed, because the command had not been sent. So nothing can have been started.
     NOT_BEGUN = "not begun"
-    """No order was needed: its command had not been sent, so nothing can have been started."""
+    #: A file transfer: its client was ended here, and so its server ended with it.
     BROKEN_OFF = "broken off"
-    """The transfer of a file: its client was ended here, and its server with it."""
+    #: The first try did not reach the host, and another one follows. The lease is not closed.
     TRYING = "trying"
-    """The first try did not reach the host, and another one follows. The lease is not closed."""
+    #: The first try has not ended. The lease is not closed.
     UNDER_WAY = "under way"
-    """The first try has not ended. The lease is not closed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LeaseResult(JsonRecord):
-    """The result of a kill order, as a courier answers."""
+    """The result of a kill order, as a courier returns it."""
 
     outcome: Outcome
+    #: Why it is not confirmed, in words for the user.
     reason: str = ""
-    """Why it is not confirmed, in words for the user."""
+    #: Report of the host, if the result is confirmed.
     report: KillReport | None = None
-    """Of the host, when confirmed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReportedLease(JsonRecord):
-    """A broken lease as the report of a run has it, and what became of its kill order."""
+    """A broken lease in the report of a run, with the result of its kill order."""
 
     host: str
     task: str
@@ -73,41 +70,41 @@ class UnguardedConnection(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class AfterKillProgress(JsonRecord):
-    """A run after the kill that is under way."""
+    """An active run after the kill."""
 
     files: tuple[str, ...]
     hosts: tuple[str, ...]
     timeout: float
+    #: The maximum time until its end, including its own clean-up.
     seconds: float
-    """The longest time for which it goes on, its own end included."""
 
 
 @dataclasses.dataclass(frozen=True)
 class KillProgress(JsonRecord):
     """The state of all kill orders."""
 
+    #: Orders whose first try has not ended.
     in_hand: int
-    """Orders whose first try has not ended."""
     grace: float
+    #: The rest of the grace period.
     left: float
-    """What is left of the grace."""
     hosts: int
     hosts_done: int
+    #: Whether the rest of the grace period is skipped.
     hurried: bool
-    """Whether the rest of the grace is skipped."""
     after_kill: AfterKillProgress | None
 
 
 class AfterKillState(enum.Enum):
     """The state of the run after the kill."""
 
+    #: It starts when all kill orders have been tried.
     WANTED = "wanted"
-    """It starts when all kill orders have been tried."""
     UNDER_WAY = "under way"
+    #: It has ended, or could not be started.
     ENDED = "ended"
-    """It has ended, or could not be started."""
+    #: There is no host for it.
     NOWHERE = "nowhere"
-    """There is no host for it."""
 
 
 class HostEnding(enum.Enum):
@@ -116,41 +113,45 @@ class HostEnding(enum.Enum):
     OK = "ok"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
-    NOT_TOLD = ""
-    """No play of it came to the host, or it was ended before it could tell."""
+    #: No play reached the host, or the run after the kill was ended before it could report.
+    NOT_REPORTED = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class AfterKillReport(JsonRecord):
-    """The run after the kill as the report of a run has it."""
+    """The run after the kill, as the report of a run has it."""
 
     state: AfterKillState
     files: tuple[str, ...]
     hosts: dict[str, HostEnding]
+    #: Host to the reason why it was not run there.
     left_out: dict[str, str]
-    """Host to the reason why it is not run there."""
     seconds: float = 0.0
+    #: Why it could not be started.
     error: str = ""
-    """Why it could not be started."""
+    #: Its exit status; negative for a signal.
     status: int = 0
-    """Its exit status; negative for a signal."""
+    #: Why it was ended early.
     ended_by: str = ""
-    """Why it was ended before its time."""
+    #: The last lines of its output.
     output: tuple[str, ...] = ()
-    """The last lines of its output."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunReport(JsonRecord):
-    """The report of a run: all broken leases with what became of their kill orders, and what could not be guarded."""
+    """The report of a run.
+
+    It holds all broken leases with the results of their kill orders, and everything that could not
+    be guarded.
+    """
 
     run: str
+    #: The signal or event that interrupted the run; empty if nothing did.
     cause: str
-    """The signal or event that has interrupted the run; empty if nothing has."""
+    #: The pid of the guardian.
     guardian: int
-    """The pid of the guardian."""
     results: tuple[ReportedLease, ...]
     unguarded: tuple[UnguardedConnection, ...] = ()
+    #: What could not be written to journal and report.
     warnings: tuple[str, ...] = ()
-    """What could not be written down."""
     after_kill: AfterKillReport | None = None

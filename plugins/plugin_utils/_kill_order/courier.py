@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A courier: one try to carry out one kill order, in a process of its own that can be ended when it takes too long.
+"""A courier: one try to carry out one kill order.
 
-This file is private to the collection treekill.remote.
+It is a process of its own, which can be ended when it takes too long.
 
-Not a thread: connection plugins block, spawn clients and ask for passwords, and a thread that hangs in one can't be ended.
+A thread would not do. Connection plugins block, start clients and ask for passwords, and a thread
+that hangs in one can't be ended.
 """
 
 from __future__ import annotations
@@ -20,26 +21,43 @@ import typing as t
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import descendants
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import MessageError
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import forget, shared_passwords
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, read_ready
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
+    forget,
+    shared_passwords,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+    Loop,
+    read_ready,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import leave_parent
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import LocalTable
 
-PATIENCE = 30.0
-"""Seconds for a connection, become and the pass beyond the grace. OpenSSH's own ConnectTimeout under Ansible is 10."""
+#: Seconds for the connection, become and the pass, without the grace period. The ConnectTimeout
+#: that Ansible gives OpenSSH is 10.
+ATTEMPT_TIMEOUT = 30.0
 
-_MEMORY = 512 * 1024 * 1024
-"""Bytes that a courier may take beyond what the guardian has. A connection plugin keeps all that a host says, and a hostile host may say more than
-the controller has memory for. The longest report takes a third of it."""
+#: Bytes that a courier may use beyond the memory of the guardian. A connection plugin keeps all
+#: output of a host. A hostile host may send more than the controller has memory for. The longest
+#: report takes a third of this.
+_MEMORY_BYTES = 512 * 1024 * 1024
 
 
 class Courier:
-    """A running try. Calls `on_end` once, with what came of it; never raises into the loop."""
+    """A running try. It calls `on_end` once, with the result. It never raises into the loop."""
 
-    def __init__(self, lease: Lease, loop: Loop, on_end: t.Callable[[Courier, LeaseResult], None], at_once: bool = False) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        loop: Loop,
+        on_end: t.Callable[[Courier, LeaseResult], None],
+        at_once: bool = False,
+    ) -> None:
         self.lease = lease
         self._loop = loop
         self._on_end = on_end
@@ -56,14 +74,14 @@ class Courier:
             _be_courier(lease, write_end, at_once)
         os.close(write_end)
         os.set_blocking(self._pipe, False)
-        limit = PATIENCE + (0.0 if at_once else lease.terms.timeout)
+        limit = ATTEMPT_TIMEOUT + (0.0 if at_once else lease.terms.timeout)
         self._limit = loop.after(limit, lambda: self._give_up(limit))
         loop.watch(self._pipe, self._read)
 
     def _read(self) -> None:
         chunk = read_ready(self._pipe)
         if chunk is None:
-            self._end(self._result())
+            self._finish(self._result())
         else:
             self._answer += chunk
 
@@ -71,33 +89,46 @@ class Courier:
         try:
             return LeaseResult.from_message(json.loads(self._answer))
         except (ValueError, MessageError):
-            # Killed, by the system for want of memory for example. Nobody knows how far it had come: another one is sent.
-            return LeaseResult(Outcome.UNREACHABLE, "the process that carried the kill order ended without an answer")
+            # The courier was killed, for example by the system for lack of memory. Its progress is
+            # unknown, so another one is sent.
+            return LeaseResult(
+                Outcome.UNREACHABLE,
+                "the process that carried the kill order ended without an answer",
+            )
 
     def _give_up(self, limit: float) -> None:
         table = LocalTable()
-        passwords = shared_passwords(table, descendants([self._pid], table.children, lambda pid: False))
-        self._end(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
+        passwords = shared_passwords(
+            table, descendants([self._pid], table.children, lambda pid: False)
+        )
+        self._finish(LeaseResult(Outcome.UNREACHABLE, f"no answer within {limit:.0f} s"))
         forget(passwords)
 
-    def _end(self, result: LeaseResult) -> None:
+    def _finish(self, result: LeaseResult) -> None:
         self._limit.cancel()
         self._loop.unwatch(self._pipe)
         os.close(self._pipe)
-        # Its session's group: an ssh client that hangs goes with it. It leads that group until it is waited for, so the pid is still its own.
+        # The courier's session: a hanging ssh client ends with it. The courier leads that group
+        # until it is waited for, so the pid is still its own.
         try:
             os.killpg(self._pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # it had not come as far as setsid, or all that is left of the group is a setuid client: the next line ends itself
+            # The courier had not reached setsid, or only a setuid client is left of the group. The
+            # next line ends the courier itself.
+            pass
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._on_end(self, result)
 
 
 def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
-    """In the forked child: carry out the order, answer through the pipe, and end without the parent's clean-up."""
+    """Carry out the order in the forked child, answer through the pipe, and end.
+
+    The parent's clean-up is not run.
+    """
     try:
-        # The guardian's sockets above all: what a courier held open would hide that a guardian has gone.
+        # Above all the guardian's sockets are closed: a courier that holds them would hide the end
+        # of a guardian.
         leave_parent(signal.SIG_DFL, write_end)
         _bound_memory()
         answer = json.dumps(_carry_out(lease, at_once).to_message()).encode()
@@ -109,25 +140,32 @@ def _be_courier(lease: Lease, write_end: int, at_once: bool) -> t.NoReturn:
 
 
 def _bound_memory() -> None:
-    """For this process and each client of it. Not the address space: clients in Go, as those of docker and podman are, reserve more of that than they use."""
+    """Limit the memory of this process and of each client that it starts.
+
+    The limit is not for the address space. Clients in Go, such as those of docker and podman,
+    reserve more of that than they use.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as sizes:
             own = int(sizes.read().split()[5]) * resource.getpagesize()
     except OSError:
-        return  # no Linux: there the size is not told, and the limit is not kept either
+        return  # This system is not Linux. It neither shows the size nor enforces the limit.
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    most = own + _MEMORY if hard == resource.RLIM_INFINITY else min(own + _MEMORY, hard)
+    most = own + _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(own + _MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _carry_out(lease: Lease, at_once: bool) -> LeaseResult:
     try:
         order = KillOrder.from_message(json.loads(lease.order), json.loads(lease.reach))
-    except Exception as error:  # noqa: BLE001  # a worker of a run that is not ours, or a fault of our own: the user is told in either case
+    # The worker may belong to another run, or the error is our own. The user reads it in both
+    # cases.
+    except Exception as error:  # noqa: BLE001
         return LeaseResult(Outcome.FAILED, f"no kill order: {type(error).__name__}")
     try:
         return LeaseResult(Outcome.CONFIRMED, report=order.masked(order.carry_out(at_once)))
-    except Exception as error:  # noqa: BLE001  # whatever a plugin raises is told to the user as the reason
+    # Whatever a plugin raises, the user reads it as the reason.
+    except Exception as error:  # noqa: BLE001
         outcome, reason = _failure(error)
         return LeaseResult(outcome, order.masked_reason(reason))
 
@@ -138,5 +176,8 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, AnsibleConnectionFailure):
         return Outcome.UNREACHABLE, str(error)
     if isinstance(error, MemoryError):
-        return Outcome.FAILED, f"the host said more than fits into {_MEMORY >> 20} MB: that is no report"
+        return (
+            Outcome.FAILED,
+            f"the host sent more than fits into {_MEMORY_BYTES >> 20} MB: that is no report",
+        )
     return Outcome.FAILED, f"{type(error).__name__}: {error}"

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kill orders under way: a courier for each, tried again with growing pauses while the host can't be reached.
+"""Kill orders that are being carried out, each by a courier.
 
-This file is private to the collection treekill.remote.
+While a host can't be reached, the order is tried again, with growing pauses.
 """
 
 from __future__ import annotations
@@ -14,78 +14,85 @@ import functools
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import merge
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.courier import Courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
 
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 15.0
-"""Seconds between tries. A rebooted host is back within some, and one that is down for longer is not hammered."""
+#: Seconds between tries. A rebooted host is back within seconds. A host that is down for longer
+#: gets few tries.
+_FIRST_PAUSE_SECONDS = 1.0
+_MAX_PAUSE_SECONDS = 15.0
 
-_AT_ONCE = 8
-"""Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy machine, in which nobody would be answered."""
+#: Couriers that are forked in one turn of the loop. A hundred take a second, and longer on a busy
+#: machine. The loop answers no request meanwhile.
+_MAX_FORKS = 8
 
-_BREATH = 0.001
-"""Seconds between two such turns."""
+#: Seconds between two such turns.
+_TURN_PAUSE_SECONDS = 0.001
 
 
 @dataclasses.dataclass
 class _PendingOrder:
-    """One broken lease on its way to being closed."""
+    """One broken lease that is not closed yet."""
 
     lease: Lease
     give_up_at: float
-    pause: float = _FIRST_PAUSE
+    pause: float = _FIRST_PAUSE_SECONDS
     couriers: list[Courier] = dataclasses.field(default_factory=list)
     results: list[LeaseResult] = dataclasses.field(default_factory=list)
+    #: The timer of the next try, while the host can't be reached.
     waiting: Timer | None = None
-    """Set while the host is not reachable and the next try is due later."""
+    #: The time at which the first courier of this try was sent.
     began: float = 0.0
-    """When the first courier of this try was sent."""
+    #: Whether its first try, which has not begun, has no grace period.
     at_once: bool = False
-    """Whether its first try, which has not begun, is without grace."""
     last_reason: str = ""
     tries: int = 0
 
 
 class Dispatcher:
-    """Sends couriers out for broken leases, and closes the leases in their table with what they bring."""
+    """Sender of couriers for broken leases. It closes a lease in the table with the result."""
 
-    def __init__(self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]) -> None:
-        """`on_change` is called with the lease whenever a try has ended, closed or not."""
+    def __init__(
+        self, leases: LeaseTable, loop: Loop, on_change: t.Callable[[Lease], None]
+    ) -> None:
+        """`on_change` is called with the lease when a try has ended, closed or not."""
         self._leases = leases
         self._loop = loop
         self._on_change = on_change
         self._pending: dict[str, _PendingOrder] = {}
         self._queue: list[_PendingOrder] = []
+        #: Orders that were started in this turn of the loop.
         self._started = 0
-        """Orders of this turn of the loop."""
 
-    def send(self, lease: Lease) -> None:
+    def give_order(self, lease: Lease) -> None:
         """Give the kill order for a lease that has just broken."""
         pending = _PendingOrder(lease, give_up_at=self._loop.clock() + lease.terms.retry_for)
         self._pending[lease.lease] = pending
         self._started += 1
-        if self._started <= _AT_ONCE:
+        if self._started <= _MAX_FORKS:
             self._try(pending)
         else:
             self._queue.append(pending)
         if self._started == 1:
-            self._loop.after(_BREATH, self._next_turn)
+            self._loop.after(_TURN_PAUSE_SECONDS, self._next_turn)
 
     def _next_turn(self) -> None:
-        """The next of many: between two turns the loop answers whoever asks."""
-        now, self._queue = self._queue[:_AT_ONCE], self._queue[_AT_ONCE:]
+        """Start the next of many orders. Between two turns the loop answers requests."""
+        now, self._queue = self._queue[:_MAX_FORKS], self._queue[_MAX_FORKS:]
         self._started = len(now)
         for pending in now:
             self._try(pending, pending.at_once)
         if now:
-            # Not in this turn: what is due when the timers are looked at is called before anybody is answered.
-            self._loop.after(_BREATH, self._next_turn)
+            # A later turn: the loop calls all timers that are due before it answers a request.
+            self._loop.after(_TURN_PAUSE_SECONDS, self._next_turn)
 
-    def hurry(self) -> None:
-        """No grace any more: a second courier for every host that is still in its grace."""
+    def skip_grace(self) -> None:
+        """Skip the grace period: send a second courier to each host that is still in it."""
         for pending in list(self._pending.values()):
             pending.at_once = True
             if pending.couriers:
@@ -93,18 +100,23 @@ class Dispatcher:
 
     @property
     def in_hand(self) -> int:
-        """Orders whose first try has not ended yet. For the tries after it nobody waits: they may go on for as long as kill_retry_for says."""
+        """Orders whose first try has not ended.
+
+        Nothing waits for later tries. They may last as long as kill_retry_for allows.
+        """
         return sum(1 for pending in self._pending.values() if not pending.tries)
 
     def in_hand_for(self, lease: str) -> bool:
-        """Whether the first try of an order for this lease is under way."""
+        """Whether the first try of an order for this lease has not ended."""
         pending = self._pending.get(lease)
         return pending is not None and not pending.tries
 
     @property
     def waiting(self) -> dict[str, str]:
-        """Orders whose hosts could not be reached by the first try: lease id to the reason of the last one."""
-        return {name: pending.last_reason for name, pending in self._pending.items() if pending.tries}
+        """Lease id to the reason of the last try, if the first one has not reached the host."""
+        return {
+            name: pending.last_reason for name, pending in self._pending.items() if pending.tries
+        }
 
     def _try(self, pending: _PendingOrder, at_once: bool = False) -> None:
         pending.waiting = None
@@ -113,8 +125,13 @@ class Dispatcher:
         try:
             pending.couriers.append(Courier(pending.lease, self._loop, self._ended, at_once))
         except OSError as error:
-            # No descriptor, no memory for another process: later perhaps, when other couriers have come back.
-            pending.results.append(LeaseResult(Outcome.UNREACHABLE, f"no courier could be sent: {error.strerror or error}"))
+            # There is no descriptor or memory for another process. Later there may be, when other
+            # couriers have ended.
+            pending.results.append(
+                LeaseResult(
+                    Outcome.UNREACHABLE, f"no courier could be started: {error.strerror or error}"
+                )
+            )
             if not pending.couriers:
                 self._loop.after(0.0, lambda: self._over(pending))
 
@@ -133,28 +150,40 @@ class Dispatcher:
     def _conclude(self, pending: _PendingOrder) -> None:
         result = combine(pending.results)
         pending.results = []
-        if result.outcome is Outcome.UNREACHABLE and self._loop.clock() + pending.pause <= pending.give_up_at:
+        if (
+            result.outcome is Outcome.UNREACHABLE
+            and self._loop.clock() + pending.pause <= pending.give_up_at
+        ):
             pending.last_reason = result.reason
             pending.waiting = self._loop.after(pending.pause, lambda: self._try(pending))
-            pending.pause = min(pending.pause * 2, _LONGEST_PAUSE)
+            pending.pause = min(pending.pause * 2, _MAX_PAUSE_SECONDS)
             return
         del self._pending[pending.lease.lease]
         self._leases.close(pending.lease.lease, result)
 
 
 def _later(result: LeaseResult, seconds: float) -> LeaseResult:
-    """Return what a courier brings that was sent some seconds after the first one, with the times since that one: its pass has a clock of its own."""
+    """Return the result of a later courier, with times since the first courier was sent.
+
+    Each pass has a clock of its own. `seconds`: how much later the courier was sent.
+    """
     report = result.report
     if report is None or seconds <= 0:
         return result
-    gone = tuple(dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds) for row in report.gone)
-    return dataclasses.replace(result, report=dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds))
+    gone = tuple(
+        dataclasses.replace(row, seconds=None if row.seconds is None else row.seconds + seconds)
+        for row in report.gone
+    )
+    return dataclasses.replace(
+        result, report=dataclasses.replace(report, gone=gone, seconds=report.seconds + seconds)
+    )
 
 
 def combine(results: t.Sequence[LeaseResult]) -> LeaseResult:
-    """One result out of those of couriers that went to the same tree at the same time.
+    """Return one result made of the results of couriers that were sent to one tree together.
 
-    The one with grace knows the whole tree, the one without knows which of it had to be killed.
+    The courier with a grace period knows the whole tree. The one without knows which processes had
+    to be killed.
     """
     reports = [result.report for result in results if result.report is not None]
     if not reports:

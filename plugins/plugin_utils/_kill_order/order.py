@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kill order: which lease's tree is to be ended, and how to reach its host again from another process.
+"""A kill order: the lease whose tree is to be ended, and the way to its host from another process.
 
-This file is private to the collection treekill.remote.
+To make a connection again takes its resolved options, and those of its shell and its become plugin.
+It also takes a few attributes of the play context.
 
-What a connection needs to be made anew is in its resolved options, those of its shell and of its become plugin, and in a
-few attributes of the play context. All of it may hold passwords: an order lives in the memory of the worker and of the
-guardian, and travels between them over a private socket. It is never written to a file, an argument list or a log.
+All of it may hold passwords. An order exists only in the memory of the worker and the guardian, and
+goes from one to the other over a private socket. It is never written to a file, an argument list or
+a log.
 """
 
 from __future__ import annotations
@@ -25,44 +26,62 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader, shell_loader
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import Feature, is_supported
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import hidden_parameters
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import (
+    hidden_parameters,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import had_no_session, is_ssh
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    had_no_session,
+    is_ssh,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import Masks, secrets_of_arguments, secrets_of_options
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import (
+    Masks,
+    secrets_of_arguments,
+    secrets_of_options,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    kill_command,
+    parse_report,
+)
 
 if t.TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
     from ansible.plugins.connection import ConnectionBase
 
+#: What connection and become plugins still read from the play context, because they have no option
+#: for it.
 _PLAY_CONTEXT = (
-    "remote_addr", "remote_user", "port", "password", "timeout", "private_key_file", "connection", "executable",
-    "become", "become_method", "become_user", "become_pass", "become_exe", "become_flags",
+    "remote_addr", "remote_user", "port", "password", "timeout", "private_key_file", "connection",
+    "executable", "become", "become_method", "become_user", "become_pass", "become_exe",
+    "become_flags",
 )  # fmt: skip
-"""What connection and become plugins still read from the play context where they have no option for it."""
 
 _CARRIES_ORDER = "_treekill_carries_order"
 
+#: Seconds to search for a tree that was never seen. A command may be on its way when its client is
+#: frozen. It starts within a round trip and a fork. A busy sshd was seen to take more than a
+#: second.
 ARRIVAL_TIMEOUT = 2.0
-"""Seconds to go on looking for a tree that was never seen. A command that was on its way when its client was frozen
-starts within a round trip and a fork; a busy sshd was seen to take more than a second."""
 
 
 class ReconnectError(Exception):
-    """The host could not be reached, or its user could not be become, with what the order holds."""
+    """The order's data did not suffice to reach the host, or to become its user."""
 
 
 def carries_order(connection: ConnectionBase) -> bool:
-    """Whether a connection was made to carry out a kill order: it takes no lease, and there is nobody whom it could ask anything."""
+    """Whether a connection was made to carry out a kill order.
+
+    Such a connection takes no lease, and can ask no person for anything.
+    """
     return _CARRIES_ORDER in vars(connection)
 
 
 @dataclasses.dataclass(frozen=True)
 class ConnectionSpec(JsonRecord):
-    """How to make one connection anew: names and resolved options of its plugins."""
+    """The names and resolved options of a connection's plugins, to make the connection again."""
 
     connection: str
     connection_options: dict[str, t.Any]
@@ -74,36 +93,51 @@ class ConnectionSpec(JsonRecord):
 
     @classmethod
     def from_connection(cls, connection: ConnectionBase) -> ConnectionSpec:
-        """Taken from a connection that has all its options set, as it has when an action plugin is made."""
-        become, shell = connection.become if is_supported(Feature.BECOME) else None, connection._shell
+        """Return the spec of a connection whose options are all set.
+
+        They are when an action plugin is made.
+        """
+        become, shell = (
+            connection.become if is_supported(Feature.BECOME) else None,
+            connection._shell,
+        )
         return cls(
-            # What extends a plugin only to leash it names that one.
+            # A plugin that extends another one only to guard it names that one.
             connection=getattr(connection, "kill_order_plugin", _name_of(connection)),
             connection_options=connection.get_options(),
             shell=_name_of(shell),
             shell_options=shell.get_options(),
             become=_name_of(become) if become else None,
             become_options=become.get_options() if become else {},
-            play_context={name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT},
+            play_context={
+                name: getattr(connection._play_context, name, None) for name in _PLAY_CONTEXT
+            },
         )
 
     def connect(self, no_log: bool) -> ConnectionBase:
-        """A new connection object of the same kind with the same options; nothing is sent yet.
+        """Return a new connection of this kind, with these options. It sends nothing yet.
 
         Args:
-            no_log: whether the plugin is to keep to itself what it knows, the reason of a failure included.
+            no_log: whether the plugin must hide what it knows, including the reason of a failure.
 
         Raises:
-            ReconnectError: a plugin is not to be found any more.
+            ReconnectError: a plugin is missing.
         """
         play_context = PlayContext()
         for name, value in self.play_context.items():
             setattr(play_context, name, value)
         play_context.no_log = no_log
-        # Plugins that lock a file shared by all workers (host keys) do so through this descriptor; the run's own is closed here.
-        # The courier ends with the order, and its descriptors with it.
+        # Through this descriptor plugins lock a file that all workers share (host keys). The run's
+        # own descriptor is closed here. The courier ends with the order, and its descriptors end
+        # with it.
         play_context.connection_lockfd = _lock_file()
-        connection = connection_loader.get(self.connection, play_context, new_stdin=None, task_uuid="", ansible_playbook_pid=str(os.getpid()))
+        connection = connection_loader.get(
+            self.connection,
+            play_context,
+            new_stdin=None,
+            task_uuid="",
+            ansible_playbook_pid=str(os.getpid()),
+        )
         if connection is None:
             raise ReconnectError(f"the connection plugin {self.connection} is not found")
         vars(connection)[_CARRIES_ORDER] = True
@@ -131,27 +165,33 @@ class ConnectionSpec(JsonRecord):
 
 @dataclasses.dataclass(frozen=True)
 class KillOrder:
-    """One broken lease, ready to be carried out."""
+    """The order to end the tree of one broken lease."""
 
     run: str
     lease: str
     connection: ConnectionSpec
     options: KillOptions
+    #: Paths or names of Python interpreters to try on the host, in this order.
     interpreters: tuple[str, ...]
-    """Paths or names of Python interpreters to try on the host, in this order."""
+    #: Whether the command ran inside become. Not every command of a task with become does.
     becomes: bool
-    """Whether the command ran inside become: not every command of a task with become does."""
+    #: Whether the command had data on its standard input, and so no pty. For a sudo that requires a
+    #: terminal, this decides whether the order gets one.
     pipelined: bool
-    """Whether the command had data on its standard input, and so no pty. Where sudo insists on a terminal, that tells that there has to be one."""
+    #: Whether command lines may be reported; not for tasks with no_log.
     show_arguments: bool
-    """Whether command lines may be reported; not for tasks with no_log."""
     action: str = ""
+    #: Arguments of the task. Those that its module declares with no_log are masked in the host's
+    #: report.
     arguments: tuple[tuple[str, str], ...] = ()
-    """Of the task: those that its module declares with no_log are masked in what the host reports."""
 
     @classmethod
     def from_message(cls, order: object, connection: object) -> KillOrder:
-        """Make one from the JSON objects of `KillOrderTerms` and `ConnectionSpec`. Raises MessageError where one of them is none."""
+        """Make an order from the JSON objects of `KillOrderTerms` and `ConnectionSpec`.
+
+        Raises:
+            MessageError: one of them is not what it should be.
+        """
         terms = KillOrderTerms.from_message(order)
         return cls(
             run=terms.run,
@@ -167,15 +207,16 @@ class KillOrder:
         )
 
     def carry_out(self, at_once: bool = False) -> KillReport:
-        """Reach the host, run the kill pass there inside the task's become, and return what it reports.
+        """Reach the host, run the kill pass there inside the task's become, and return its report.
 
         Args:
-            at_once: without grace: KILL what the first signal leaves.
+            at_once: without a grace period: KILL ends what the first signal leaves.
 
         Raises:
-            AnsibleConnectionFailure: the host could not be reached; another try may succeed.
-            ReconnectError, AnsibleError: the kill pass could not be run there; another try will not help.
-            KillReportError: what came back is no report.
+            AnsibleConnectionFailure: the host could not be reached. Another try may succeed.
+            ReconnectError, AnsibleError: the kill pass could not be run there. Another try will
+                fail too.
+            KillReportError: the output holds no report.
         """
         nonce = secrets.token_hex(8)
         try:
@@ -183,38 +224,53 @@ class KillOrder:
         except AnsibleAuthenticationFailure:
             raise
         except AnsibleConnectionFailure as error:
-            # A host that is down takes its time to be so. And sudo may insist on a terminal, which there is none of for who has something to read.
+            # A host that is down takes long to fail, so it is not tried twice. A sudo that requires
+            # a terminal gets none together with input.
             if had_no_session(error) or (self.becomes and not self.pipelined):
                 raise
-            # A server that takes no command of such a length (dropbear: 9000 bytes) says no more than that it failed. It takes the same as input.
+            # A server that takes no command of this length (dropbear: 9000 bytes) reports only a
+            # failure. It takes the command as input.
             return self._sent(nonce, 'eval "`cat`"', self._pass(nonce, at_once).encode("utf-8"))
 
     def masked(self, report: KillReport) -> KillReport:
-        """A report of its host without the secrets of the task and its connection."""
+        """Return a report of its host without the secrets of the task and its connection."""
         rows = (*report.gone, *report.survivors, *report.spared)
         masks = self._masks([text for row in rows for text in (row.command, row.reason)])
         return report.rewritten(masks.command, masks.text)
 
     def masked_reason(self, text: str) -> str:
-        """The reason of a failure without them."""
+        """Return the reason of a failure without the secrets of the task and its connection."""
         return self._masks([text]).text(text)
 
     def _masks(self, texts: t.Collection[str]) -> Masks:
-        """The masks for these texts. The source of the module is read only if a value of the task stands in one of them."""
+        """Return the masks for these texts.
+
+        The source of the module is read only if one of them holds a value of the task.
+        """
         values = [value for dummy, value in self.arguments]
         hidden: t.Collection[str] = ()
         if Masks.from_secrets(values).concern(texts):
             try:
                 hidden = hidden_parameters(self.action)
-            except Exception:  # noqa: BLE001  # whatever a loader of plugins raises: the report is true all the same, and all values are taken for secret
+            # Whatever a plugin loader raises, the report is still true. All values count as secret
+            # then.
+            except Exception:  # noqa: BLE001
                 hidden = {part for name, dummy in self.arguments for part in name.split(".")}
-        options = (self.connection.connection_options, self.connection.become_options, self.connection.play_context)
+        options = (
+            self.connection.connection_options,
+            self.connection.become_options,
+            self.connection.play_context,
+        )
         secrets_of_connection = [secret for one in options for secret in secrets_of_options(one)]
-        return Masks.from_secrets([*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)])
+        return Masks.from_secrets(
+            [*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)]
+        )
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
         connection = self.connection.connect(no_log=not self.show_arguments)
-        dummy, stdout, stderr = connection.exec_command(self._command(connection, command), in_data=in_data, sudoable=self.becomes)
+        dummy, stdout, stderr = connection.exec_command(
+            self._command(connection, command), in_data=in_data, sudoable=self.becomes
+        )
         return parse_report(_text(stdout) + _text(stderr), nonce)
 
     def _pass(self, nonce: str, at_once: bool) -> str:
@@ -237,11 +293,13 @@ class KillOrder:
     def _command(self, connection: ConnectionBase, command: str) -> str:
         if self.becomes:
             if connection.become is None:
-                raise ReconnectError("the task ran inside become, and its become plugin is not known")
+                raise ReconnectError(
+                    "the task ran inside become, and its become plugin is not known"
+                )
             command = connection.become.build_become_command(command, connection._shell)
         executable = connection._play_context.executable
         if executable == "/bin/sh" and is_ssh(connection):
-            # A restricted login shell runs nothing that is named by a path.
+            # A restricted login shell runs no program by its path.
             executable = "sh"
         if connection.allow_executable and executable:
             command = f"{executable} -c {shlex.quote(command)}"
@@ -249,7 +307,10 @@ class KillOrder:
 
 
 def _name_of(plugin: t.Any) -> str:
-    """The name by which the plugin's loader finds it again. A plugin of a collection knows itself by that of its Python module."""
+    """Return the name by which the plugin's loader finds it.
+
+    A plugin of a collection knows only the name of its Python module.
+    """
     name = str(plugin._load_name)
     if not name.startswith("ansible_collections."):
         return name
@@ -258,7 +319,10 @@ def _name_of(plugin: t.Any) -> str:
 
 
 def _lock_file() -> int:
-    """The descriptor of a file without a name: in memory where the system can, since the disk may be full."""
+    """Return the descriptor of a file without a name.
+
+    It is in memory if the system allows that, because the disk may be full.
+    """
     if hasattr(os, "memfd_create"):
         return os.memfd_create("treekill")
     descriptor, name = tempfile.mkstemp()

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tasks that are in flight, as the main process knows them, and what each worker has noted of the guard of its own.
+"""The tasks that are in flight, as the main process knows them, and the note of each worker.
 
-This file is private to the collection treekill.remote.
+The guardian knows leases alone. A task without a lease may do nothing on its host, or may run
+something that nothing ends. The recap has to distinguish the two.
 
-The guardian knows leases alone. A task that holds none may do nothing on its host, or may run what nobody ends: a recap has to tell them apart.
-A note is one byte of memory that the main process shares with its forks: no message, no descriptor, nothing to wait for. The place of the byte is
-known to the worker because core starts it right after the main process has heard of its task.
+A note is one byte of memory that the main process shares with its forks. So it needs no message, no
+descriptor and no wait. A worker knows the position of its byte: core starts the worker right after
+the main process has heard of its task.
 """
 
 from __future__ import annotations
@@ -19,48 +20,51 @@ import mmap
 import typing as t
 
 from ansible.plugins.loader import action_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import name_of, needs_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import (
+    name_of,
+    needs_connection,
+)
 
 if t.TYPE_CHECKING:
     from ansible.inventory.host import Host
     from ansible.playbook.task import Task
     from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
-_PLACES = 65536
-"""Bytes, used in turn: far more than tasks can be in flight at once."""
+#: Bytes, used in turn. There are never nearly as many tasks in flight at once.
+_NOTES_BYTES = 65536
 
-_HERE = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
-"""Actions that run nothing on a host, and do not say so of themselves."""
+#: Actions that run nothing on a host, and do not declare it themselves.
+_LOCAL_ACTIONS = ("include_tasks", "include_role", "import_tasks", "import_role", "pause")
 
 
 class Guard(enum.IntEnum):
-    """What a worker notes."""
+    """The note of a worker."""
 
+    #: No note: the action is not made yet, or is made without this collection.
     UNKNOWN = 0
-    """No note: its action was not made yet, or is not made through anything of ours."""
+    #: Each command of the task holds a lease while it runs.
     HELD = 1
-    """Each command of the task holds a lease while it runs."""
+    #: The action does nothing on any host.
     NOT_NEEDED = 2
-    """The action does nothing on any host."""
+    #: The option track is none for the task.
     UNWANTED = 3
-    """The option track is none for it."""
+    #: A command went out without a lease.
     NO_GUARDIAN = 4
-    """A command went out without a lease."""
+    #: The connection can't be guarded. The guardian has the reason.
     IMPOSSIBLE = 5
-    """The connection can't be guarded: the guardian was told why."""
 
 
 _REASONS = {
     Guard.UNWANTED: "treekill_track is none for it",
-    Guard.NO_GUARDIAN: "no guardian could be had when it began",
+    Guard.NO_GUARDIAN: "there was no guardian when it began",
     Guard.IMPOSSIBLE: "its connection can't be guarded",
 }
 
-_PLUGINS_ONLY = "track is plugins, and it does not go through a plugin of this collection"
+_PLUGINS_ONLY = "track is plugins, and it does not use a plugin of this collection"
 
 KILLED = "the guardian that guarded it was killed"
 
-LOST = "the guardian that ends it can't be found any more, and does not report here"
+LOST = "the guardian that ends it can't be found, and does not report here"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +74,8 @@ class UnguardedTask:
     host: str
     task: str
     reason: str
+    #: Whether the user has chosen that.
     wanted: bool
-    """Whether that is as the user wants it."""
 
 
 @dataclasses.dataclass
@@ -81,44 +85,50 @@ class _Started:
     task: str
     action: str
     number: int
+    #: Why the guardian that reports knows nothing of the task's leases; empty while it does.
     lost: str = ""
-    """Why the guardian that is asked for a report does not know its leases; empty while it does."""
 
 
 class InFlight:
-    """Kept by the main process; its forks write their notes."""
+    """The tasks of a run. The main process keeps them, and its forks write their notes."""
 
     def __init__(self, tracks_all: bool) -> None:
-        """`tracks_all`: whether each action of core comes to us, so that one without a note has not begun."""
+        """`tracks_all`: whether the collection sees each action of core.
+
+        Then an action without a note has not begun.
+        """
         self._tracks_all = tracks_all
-        self._notes = mmap.mmap(-1, _PLACES)
+        self._notes = mmap.mmap(-1, _NOTES_BYTES)
         self._number = 0
         self._started: dict[str, _Started] = {}
 
     def started(self, host: Host, task: Task) -> None:
-        """A worker for it is forked next. A host has one task at a time: what it had before is over."""
+        """Add a task. Core forks its worker next.
+
+        A host has one task at a time, so its last one is over.
+        """
         self._number += 1
-        self._notes[self._number % _PLACES] = Guard.UNKNOWN
+        self._notes[self._number % _NOTES_BYTES] = Guard.UNKNOWN
         self._started[host.name] = _Started(name_of(task), task.action, self._number)
 
     def ended(self, host: Host) -> None:
-        """The task of that host has a result."""
+        """Remove the task of that host, which has a result."""
         self._started.pop(host.name, None)
 
     def lose_guardian(self, reason: str) -> None:
-        """The guardian is another one from now on; what the last one knew of the tasks in flight is lost to it."""
+        """Note that there is a new guardian, which knows nothing of the tasks in flight."""
         for one in self._started.values():
             one.lost = one.lost or reason
 
     def note(self, guard: Guard) -> None:
-        """Of the task of this worker."""
-        self._notes[self._number % _PLACES] = guard
+        """Write the note for the task of this worker."""
+        self._notes[self._number % _NOTES_BYTES] = guard
 
     def unguarded(self) -> list[UnguardedTask]:
         """Return the tasks that are in flight and may run without a lease."""
         rows = []
         for host, one in self._started.items():
-            guard = Guard(self._notes[one.number % _PLACES])
+            guard = Guard(self._notes[one.number % _NOTES_BYTES])
             reason = self._why(one, guard)
             if reason:
                 rows.append(UnguardedTask(host, one.task, reason, wanted=guard is Guard.UNWANTED))
@@ -133,31 +143,31 @@ class InFlight:
 
 
 def _may_touch_a_host(action: str) -> bool:
-    """Whether an action may do something on a host. Of one that is not found nothing is known: it may."""
-    if action.rpartition(".")[2] in _HERE:
+    """Whether an action may do something on a host. An action that is not found may."""
+    if action.rpartition(".")[2] in _LOCAL_ACTIONS:
         return False
     return needs_connection(action_loader.get(action, class_only=True))
 
 
-def guard_of(leashed: object, task: GuardedTask) -> Guard:
-    """What to note of a task whose connection was to be put on a leash. `leashed`: the leash, or None where there is none."""
+def guard_of(guard: object, task: GuardedTask) -> Guard:
+    """Return the note for a task. `guard`: of its connection; None if it can't be guarded."""
     if task.options.track == "none":
         return Guard.UNWANTED
-    return Guard.IMPOSSIBLE if leashed is None else Guard.HELD
+    return Guard.IMPOSSIBLE if guard is None else Guard.HELD
 
 
 class _Current:
-    """Of this process: set in the main process, inherited by its forks."""
+    """The tasks of this process. The main process sets them, and its forks inherit them."""
 
     in_flight: InFlight | None = None
 
 
 def use(in_flight: InFlight | None) -> None:
-    """Have the workers of this process write their notes there; nowhere with None."""
+    """Let the workers of this process write their notes there; nowhere if it is None."""
     _Current.in_flight = in_flight
 
 
 def note(guard: Guard) -> None:
-    """In a worker, of its own task; without a callback nothing is noted."""
+    """Write the note of this worker for its own task. Does nothing without a callback."""
     if _Current.in_flight is not None:
         _Current.in_flight.note(guard)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The request for a lease: all that the guardian has to know of a command, or of a transfer, before it goes out.
+"""The request for a lease of a command or a transfer.
 
-This file is private to the collection treekill.remote.
+It holds all that the guardian has to know before the command or the transfer starts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ import json
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms, LeaseRequest, LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    KillOrderTerms,
+    LeaseRequest,
+    LeaseTerms,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.masks import arguments_of
 
 if t.TYPE_CHECKING:
@@ -24,26 +28,31 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """How one command goes out."""
+    """How one command is sent."""
 
     lease: str
+    #: Whether it becomes another user, and has its cookie after that.
     becomes: bool
-    """Whether it becomes somebody, and has its cookie set behind that."""
+    #: Whether it gets data on its standard input.
     pipelined: bool
-    """Whether something comes on its standard input."""
     supervised: bool
+    #: The id of the asynchronous job that it starts, as core puts it on the command line.
     job: str = ""
-    """The id of the asynchronous job that it starts, as core puts it on the command line."""
+    #: Whether it may run the task's own work. Core's own file handling does not.
     payload: bool = True
-    """Whether it may run what the task asks for. Core's own handling of files does not."""
+    #: Whether the worker notes the moment of sending.
     notes: bool = False
-    """Whether the worker notes the moment at which it is sent."""
+    #: See `LeaseTerms.client`.
     client: str | None = None
-    """See `LeaseTerms.client`."""
 
 
-def request_for_command(run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str) -> LeaseRequest:
-    """Return the request for the lease of a command. `reach`: the `ConnectionSpec` of its host as JSON text."""
+def request_for_command(
+    run: str, task: GuardedTask, connection: ConnectionBase, command: Command, reach: str
+) -> LeaseRequest:
+    """Return the request for the lease of a command.
+
+    `reach`: its host's `ConnectionSpec` as JSON text.
+    """
     options = task.options
     return LeaseRequest(
         lease=command.lease,
@@ -58,8 +67,12 @@ def request_for_command(run: str, task: GuardedTask, connection: ConnectionBase,
             keep=options.keep_on_disconnect,
             end_async=options.end_async,
             local=runs_here(connection),
-            # With a terminal, the end of the client would hang up half the tree before its supervisor can do anything in good order.
-            cut=command.supervised and command.pipelined and connection.transport == "ssh" and not options.keep_on_disconnect,
+            # With a terminal, the end of the client would hang up half of the tree before its
+            # supervisor can end it properly.
+            cut=command.supervised
+            and command.pipelined
+            and connection.transport == "ssh"
+            and not options.keep_on_disconnect,
             supervised=command.supervised,
             transfer=False,
             payload=command.payload,
@@ -76,9 +89,11 @@ def _order(run: str, task: GuardedTask, command: Command) -> KillOrderTerms:
     arguments: list[tuple[str, str]] = []
     if show:
         try:
-            # Too many of them: one that is not sent along might be secret.
+            # There are too many of them: an argument that is left out might be secret.
             arguments, show = arguments_of(task.arguments())
-        except Exception:  # noqa: BLE001  # a value that can't be had may raise anything: then no command line can be masked, and none is shown
+        # A value that can't be evaluated may raise anything. Then no command line can be masked,
+        # and none is shown.
+        except Exception:  # noqa: BLE001
             show = False
     return KillOrderTerms(
         run=run,

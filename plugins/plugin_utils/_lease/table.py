@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The leases of a run: which are open, which are broken, and how each of those ended. Pure: no socket, no clock.
+"""The leases of a run: the open ones, the broken ones, and the results of these.
 
-This file is private to the collection treekill.remote.
+The table is pure: it has no socket and no clock.
 
-A lease that was granted ends exactly once: it is done, or it is broken and then closed with what became of its kill order.
+A granted lease ends exactly once. It is done, or it is broken and later closed with the result of
+its kill order.
 """
 
 from __future__ import annotations
@@ -19,43 +20,52 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
 
 @dataclasses.dataclass
 class Lease:
-    """One promise: come back or be killed."""
+    """One promise: the command returns, or it is killed."""
 
     lease: str
+    #: The number of the connection to the guardian that took it.
     holder: int
-    """Which connection to the guardian took it."""
     host: str
     task: str
     terms: LeaseTerms
+    #: `KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it.
     order: str
-    """`KillOrderTerms` as JSON text, with secrets in it. Only the courier opens it."""
+    #: `ConnectionSpec` as JSON text, with secrets in it. Only the courier opens it.
     reach: str = ""
-    """`ConnectionSpec` as JSON text, likewise."""
+    #: The pid of the worker that holds it.
     worker: int = 0
-    """The pid of the worker that holds it."""
+    #: Whether the task has ended, and its job keeps running: async with poll 0.
     detached: bool = False
-    """The task has ended, the job goes on by itself: async with poll 0."""
+    #: Whether its holder can have read that it is granted. Before that, no command goes out under
+    #: it.
     answered: bool = True
-    """Whether its holder can have read that it is granted. Before that, nothing goes out under it."""
 
 
 class LeaseTableError(Exception):
-    """A message that makes no sense for the lease it names. The text says which and why."""
+    """A message that makes no sense for the lease that it names.
+
+    The text gives the lease and the reason.
+    """
 
 
 class LeaseTable:
-    """Grants, ends and closes leases; after `close_gate` it grants none."""
+    """The leases of a run. After `close_gate` it grants none."""
 
     def __init__(self) -> None:
         self._open: dict[str, Lease] = {}
         self._broken: dict[str, Lease] = {}
         self._closed: list[tuple[Lease, LeaseResult]] = []
+        #: One copy of each text for the detached leases of a host. They last as long as the run,
+        #: and may be thousands.
         self._reaches: dict[str, str] = {}
-        """One copy of each text for the detached leases of a host: these last until the run ends, and may be thousands."""
         self.gate_open = True
 
-    def take(self, lease: Lease) -> bool:
-        """Whether the lease is granted. Raises LeaseTableError when its id was granted before."""
+    def grant(self, lease: Lease) -> bool:
+        """Add the lease if the gate is open, and return whether it is.
+
+        Raises:
+            LeaseTableError: a lease with its id was granted before.
+        """
         if lease.lease in self._open or lease.lease in self._broken:
             raise LeaseTableError(f"lease {lease.lease} is granted already")
         if self.gate_open:
@@ -63,18 +73,28 @@ class LeaseTable:
         return self.gate_open
 
     def done(self, lease: str, holder: int) -> bool:
-        """The command has returned. False when the lease was broken before: its kill order goes on, and does no harm."""
+        """Remove the lease, whose command has returned. Return whether it was open.
+
+        If it was broken before, its kill order continues, and does no harm.
+        """
         if self._of(lease, holder) is None:
             return False
         del self._open[lease]
         return True
 
     def knows(self, lease: str) -> bool:
-        """Whether it was granted here, and is not done."""
-        return lease in self._open or lease in self._broken or any(lease == one.lease for one, dummy in self._closed)
+        """Whether the lease was granted here, and is not done."""
+        return (
+            lease in self._open
+            or lease in self._broken
+            or any(lease == one.lease for one, dummy in self._closed)
+        )
 
-    def detach(self, lease: str, holder: int) -> Lease | None:
-        """The command has returned and left a job that the run goes on to own. The lease, unless it was broken before."""
+    def mark_detached(self, lease: str, holder: int) -> Lease | None:
+        """Note that the command has left a job that belongs to the run.
+
+        Return the lease if it is open.
+        """
         mine = self._of(lease, holder)
         if mine is not None:
             mine.detached = True
@@ -82,32 +102,47 @@ class LeaseTable:
         return mine
 
     def broken(self, lease: str, holder: int) -> Lease | None:
-        """The lease, when this is what breaks it: each broken lease is handed out once."""
+        """Break the lease, and return it.
+
+        None if it was broken before: it gets one kill order only.
+        """
         mine = self._of(lease, holder)
         if mine is not None:
             self._broken[lease] = self._open.pop(lease)
         return mine
 
     def holder_gone(self, holder: int) -> list[Lease]:
-        """The leases that break because their holder is gone; what was detached stays with the run. One that was not answered for is void: nothing went out."""
-        gone = [self._open.pop(lease.lease) for lease in self.opened if lease.holder == holder and not lease.detached]
+        """Break the leases of a holder that is gone, and return them.
+
+        Detached leases stay with the run. A lease without an answer is void, because no command
+        went out under it.
+        """
+        gone = [
+            self._open.pop(lease.lease)
+            for lease in self.opened
+            if lease.holder == holder and not lease.detached
+        ]
         broken = [lease for lease in gone if lease.answered]
         self._broken.update((lease.lease, lease) for lease in broken)
         return broken
 
     def close_gate(self) -> None:
-        """Grant nothing from now on."""
+        """Grant no more leases."""
         self.gate_open = False
 
     def break_all(self) -> list[Lease]:
-        """Break every open lease, and hand them out."""
+        """Break every open lease, and return them."""
         leases = list(self._open.values())
         self._broken.update(self._open)
         self._open.clear()
         return leases
 
     def close(self, lease: str, result: LeaseResult) -> None:
-        """Close a broken lease with what became of its kill order. Raises LeaseTableError when it is not broken, or closed before."""
+        """Close a broken lease with the result of its kill order.
+
+        Raises:
+            LeaseTableError: it is not broken, or is closed already.
+        """
         if lease not in self._broken:
             raise LeaseTableError(f"lease {lease} is not broken, so it can't be closed")
         self._closed.append((self._broken.pop(lease), result))
@@ -124,11 +159,14 @@ class LeaseTable:
 
     @property
     def closed(self) -> list[tuple[Lease, LeaseResult]]:
-        """The broken leases with what became of them."""
+        """The closed leases with their results."""
         return list(self._closed)
 
     def _of(self, lease: str, holder: int) -> Lease | None:
-        """The open lease of that holder; None when it was broken before, which the holder could not know."""
+        """Return the open lease of that holder.
+
+        None if it was broken before, which the holder could not know.
+        """
         mine = self._open.get(lease)
         if mine is None:
             return None

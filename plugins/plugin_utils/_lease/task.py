@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a lease has to know of the task that it is held for.
-
-This file is private to the collection treekill.remote.
-"""
+"""The task that a lease is held for, and what the lease has to know of it."""
 
 from __future__ import annotations
 
@@ -24,47 +21,53 @@ if t.TYPE_CHECKING:
 
 display = Display()
 
+#: Interpreters that are tried on the host after the task's own. Those of the distributions come
+#: first, then that of the PATH.
 _INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "python3")
-"""Tried on the host after what the task itself uses: the distributions' own, then what the PATH has."""
 
 
 _ASKS_FOR_JOB = ("async_status", "ansible.builtin.async_status", "ansible.legacy.async_status")
 
+#: Actions that lose their connection on purpose. To end what they have started would cancel their
+#: work.
 _CUTS_ITS_CONNECTION = ("reboot", "ansible.builtin.reboot", "ansible.legacy.reboot")
-"""Actions that lose their connection on purpose: ending what they have started would cancel what it does."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GuardedTask:
     """One task on one host."""
 
+    #: The host of its processes: the one that it is delegated to, if it is.
     host: str
-    """Where its processes are: the host that the task is delegated to, if it is."""
     name: str
     options: kill_options.KillOptions
     interpreters: tuple[str, ...]
+    #: False under no_log, which hides command lines too.
     show_arguments: bool
-    """False under no_log: not even command lines are told."""
     asynchronous: bool = False
+    #: Whether it is asynchronous with poll 0. Then the job continues after the task.
     detaches: bool = False
-    """Asynchronous with poll 0: the job goes on when the task has ended."""
+    #: The id of another task's asynchronous job that this task polls.
     polls: str = ""
-    """The id of another task's asynchronous job that this one asks for."""
+    #: The name of its action, and so of its module, as core resolves it.
     action: str = ""
-    """The name of its action, and so of its module, as core resolves it."""
+    #: Its arguments at the time of a command. Core adds the module's defaults when it makes the
+    #: action.
     arguments: t.Callable[[], t.Mapping[str, t.Any]] = dict
-    """Its arguments, as they are when a command goes out: core adds the defaults of the module when the action was made."""
 
     @classmethod
-    def from_action(cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None) -> GuardedTask:
-        """The task of an action plugin, once core has made the plugin.
+    def from_action(
+        cls, action: ActionBase, arguments: t.Mapping[str, t.Any] | None = None
+    ) -> GuardedTask:
+        """Return the task of an action plugin that core has made.
 
         Args:
             action: any action plugin.
-            arguments: kill options that the task gave as its own arguments.
+            arguments: kill options among the arguments of the task.
 
         Raises:
-            AnsibleOptionsError: a kill option, as a variable of this host or task, is not allowed; the text names it.
+            AnsibleOptionsError: a kill option in a variable of this host or task is not allowed.
+                The text names it.
         """
         task, templar = action._task, action._templar
         variables: t.Mapping[str, t.Any] = templar.available_variables
@@ -73,7 +76,11 @@ class GuardedTask:
             host = str(task.delegate_to)
             variables = variables.get("ansible_delegated_vars", {}).get(host) or variables
 
-        values = {name: _known(templar, name, variables[name]) for name in kill_options.VARIABLES if name in variables}
+        values = {
+            name: _known(templar, name, variables[name])
+            for name in kill_options.VARIABLES
+            if name in variables
+        }
         options = kill_options.resolve(values, arguments)
         if task.action in _CUTS_ITS_CONNECTION:
             options = dataclasses.replace(options, keep_on_disconnect=True)
@@ -82,28 +89,32 @@ class GuardedTask:
             name=name_of(task),
             options=options,
             interpreters=_interpreters(
-                _as_written(variables.get("ansible_python_interpreter")), variables.get("ansible_facts", {}).get("discovered_interpreter_python")
+                _as_written(variables.get("ansible_python_interpreter")),
+                variables.get("ansible_facts", {}).get("discovered_interpreter_python"),
             ),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
-            polls=str(task.args.get("jid", "")) if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup" else "",
+            polls=str(task.args.get("jid", ""))
+            if task.action in _ASKS_FOR_JOB and task.args.get("mode") != "cleanup"
+            else "",
             action=_action_of(task),
             arguments=lambda: task.args,
         )
 
     def with_interpreter(self, path: str) -> GuardedTask:
-        """The same, of which it is known by now what core runs its module with."""
+        """Return a copy that knows the interpreter with which core runs the module."""
         return dataclasses.replace(self, interpreters=_interpreters(path, *self.interpreters))
 
     @classmethod
     def from_connection(cls, connection: ConnectionBase) -> GuardedTask | None:
-        """The task of a connection plugin that has the kill options among its own, in a worker; None elsewhere.
+        """Return the task of a worker whose connection plugin has the kill options; else None.
 
         Raises:
-            AnsibleOptionsError: a kill option is not allowed; the text names it.
+            AnsibleOptionsError: a kill option is not allowed. The text names it.
         """
-        from ansible.executor.process import worker  # noqa: PLC0415  # guard_itself has looked at it
+        # guard_itself has imported it.
+        from ansible.executor.process import worker  # noqa: PLC0415
 
         current: WorkerProcess | None = worker.current_worker
         if current is None:
@@ -112,8 +123,12 @@ class GuardedTask:
         return cls(
             host=str(connection.get_option(_address_option(connection)) or current._host.name),
             name=name_of(task),
-            options=kill_options.KillOptions.parse({name: connection.get_option(name) for name in kill_options.VARIABLES.values()}),
-            interpreters=_interpreters(variables.get("ansible_facts", {}).get("discovered_interpreter_python")),
+            options=kill_options.KillOptions.parse(
+                {name: connection.get_option(name) for name in kill_options.VARIABLES.values()}
+            ),
+            interpreters=_interpreters(
+                variables.get("ansible_facts", {}).get("discovered_interpreter_python")
+            ),
             show_arguments=not task.no_log,
             asynchronous=bool(task.async_val),
             detaches=bool(task.async_val) and not task.poll,
@@ -123,30 +138,43 @@ class GuardedTask:
 
 
 def needs_connection(action: ActionBase | type[ActionBase] | None) -> bool:
-    """Whether an action plugin, or its class, may do something on a host. debug does nothing there; of None nothing is known."""
+    """Whether an action plugin, or its class, may do something on a host.
+
+    The action debug does nothing there. An unknown action (None) may.
+    """
     return bool(getattr(action, "_requires_connection", True))
 
 
 def _known(templar: t.Any, name: str, value: t.Any) -> t.Any:
-    """What a kill option's variable says; None, with a warning, where it is made of something that is not known yet."""
+    """Return the value of a kill option's variable.
+
+    None, with a warning, if it depends on an unknown.
+    """
     if not isinstance(value, str) or "{" not in value:
         return value
     try:
         said = templar.template(value)
-    except Exception as error:  # noqa: BLE001  # whatever a template raises, the task itself may never look at it
-        display.warning(f"treekill.remote: {name} is not known yet, and is as if it were not set: {error}")
+    # A template may raise anything, and the task itself may never evaluate it.
+    except Exception as error:  # noqa: BLE001
+        display.warning(f"treekill.remote: {name} is not known yet, and counts as not set: {error}")
         return None
-    # Core may be told to leave a template as it is that it can't make anything of.
+    # Core can be configured to leave a template unchanged that it can't evaluate.
     return None if "{{" in str(said) else said
 
 
 def _as_written(interpreter: object) -> object:
-    """The interpreter, if it is plain text. A template is for core, which looks at it when it runs a module, and not for a task without one."""
+    """Return the interpreter if it is plain text, and None for a template.
+
+    A template is for core, which evaluates it only to run a module.
+    """
     return None if interpreter is None or "{" in str(interpreter) else interpreter
 
 
 def name_of(task: Task) -> str:
-    """The name of a task for its user. With no_log it is the name as it is written: what a template in it becomes may be a secret."""
+    """Return the name of a task for its user.
+
+    With no_log it is the unevaluated name, because the value of a template in it may be secret.
+    """
     if not task.no_log:
         return mask_urls(str(task.get_name()))
     written = getattr(task, "_ds", None)
@@ -164,6 +192,6 @@ def _address_option(connection: ConnectionBase) -> str:
 
 
 def _interpreters(*known: object) -> tuple[str, ...]:
-    # "auto" and its variants are ways to look for an interpreter, no name of one.
+    # "auto" and its variants are ways to find an interpreter, and not names of one.
     own = [str(name) for name in known if name and not str(name).startswith("auto")]
     return tuple(dict.fromkeys([*own, *_INTERPRETERS]))

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files on their way to a host or from one: sftp and scp are no commands of the connection, and go on when their worker is gone.
+"""File transfers to and from a host.
 
-This file is private to the collection treekill.remote.
+sftp and scp are no commands of the connection, and outlive their worker.
 
-A transfer has a lease, and no kill order: its server on the host ends with its client here.
+A transfer has a lease, but no kill order: its server on the host ends with its client here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _VARIABLE = "TREEKILL_TRANSFER"
 
 
 class _UnderWay:
-    """Of this process: leases of files on their way. There are several where a plugin moves files in threads."""
+    """Leases of the transfers of this process. A plugin that moves files in threads has several."""
 
     leases: t.ClassVar[list[str]] = []
     lock = threading.Lock()
@@ -31,7 +31,10 @@ class _UnderWay:
 
 @contextlib.contextmanager
 def transferring(lease: str) -> t.Iterator[None]:
-    """What is started in the block can be told by `mark_of`: it has no cookie in its command line."""
+    """Mark everything that the block starts, for `mark_of`.
+
+    It has no cookie in its command line.
+    """
     with _UnderWay.lock:
         _UnderWay.leases.append(lease)
         os.environ[_VARIABLE] = lease
@@ -47,5 +50,5 @@ def transferring(lease: str) -> t.Iterator[None]:
 
 
 def mark_of(lease: Lease) -> bytes:
-    """The entry in the environment of all that moves a file under this lease."""
+    """Return the environment entry of every process that moves a file under this lease."""
     return f"{_VARIABLE}={lease.lease}".encode()

@@ -2,23 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lines of the recap that tell of the run after the kill.
-
-This file is private to the collection treekill.remote.
-"""
+"""The lines of the recap about the run after the kill."""
 
 from __future__ import annotations
 
 import collections
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import AfterKillReport, AfterKillState, HostEnding
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    AfterKillReport,
+    AfterKillState,
+    HostEnding,
+)
 
-_NAMES = 10
-"""Hosts that are named for each ending; of more, the rest is counted."""
+#: Hosts that are named for each ending. Further ones are only counted.
+_MAX_NAMED_HOSTS = 10
 
-_OUTPUT_LINES = 25
-"""The last lines of its output that are shown when it did not go well."""
+#: The last lines of its output. They are shown if something went wrong.
+_MAX_OUTPUT_LINES = 25
 
 
 class AfterLine(t.NamedTuple):
@@ -29,7 +30,7 @@ class AfterLine(t.NamedTuple):
 
 
 def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
-    """Return the lines; none, where nothing was to be run."""
+    """Return the lines; none if nothing was to be run."""
     if report is None:
         return []
     name = "after_kill: " + ", ".join(report.files)
@@ -37,23 +38,42 @@ def after_lines(report: AfterKillReport | None) -> list[AfterLine]:
     for reason, hosts in sorted(_grouped(report.left_out).items()):
         lines.append(AfterLine(f"{name} was not run on {_named(hosts)}: {reason}", True))
     if any(line.bad for line in lines):
-        lines += [AfterLine(f"  | {line}", False) for line in report.output[-_OUTPUT_LINES:]]
+        lines += [AfterLine(f"  | {line}", False) for line in report.output[-_MAX_OUTPUT_LINES:]]
     return lines
 
 
 def _course(name: str, report: AfterKillReport) -> AfterLine | None:
     if report.state is AfterKillState.WANTED:
-        return AfterLine(f"{name} is run when all kill orders have been tried; nobody waits for it", True)
+        return AfterLine(
+            f"{name} is run when all kill orders have been tried;"
+            " this command does not wait for it",
+            True,
+        )
     if report.state is AfterKillState.UNDER_WAY:
-        return AfterLine(f"{name} is under way on {_named(report.hosts)}, and goes on without this command", True)
+        return AfterLine(
+            f"{name} is under way on {_named(report.hosts)}, and goes on without this command", True
+        )
     if report.state is AfterKillState.NOWHERE:
         return None
     if report.error:
         return AfterLine(f"{name} was not run on {_named(report.hosts)}: {report.error}", True)
-    good = report.status == 0 and not report.ended_by and all(ending is HostEnding.OK for ending in report.hosts.values())
-    how = f"was interrupted ({report.ended_by})" if report.ended_by else "ended" if report.status == 0 else f"FAILED ({_status(report.status)})"
+    good = (
+        report.status == 0
+        and not report.ended_by
+        and all(ending is HostEnding.OK for ending in report.hosts.values())
+    )
+    how = (
+        f"was interrupted ({report.ended_by})"
+        if report.ended_by
+        else "ended"
+        if report.status == 0
+        else f"FAILED ({_status(report.status)})"
+    )
     texts = {host: ending.value for host, ending in report.hosts.items()}
-    endings = "; ".join(f"{text or 'not told'}: {_named(hosts)}" for text, hosts in sorted(_grouped(texts).items()))
+    endings = "; ".join(
+        f"{text or 'not reported'}: {_named(hosts)}"
+        for text, hosts in sorted(_grouped(texts).items())
+    )
     return AfterLine(f"{name} {how} after {report.seconds:.1f} s, {endings}", not good)
 
 
@@ -70,5 +90,5 @@ def _grouped(hosts: t.Mapping[str, str]) -> dict[str, list[str]]:
 
 def _named(hosts: t.Collection[str]) -> str:
     names = sorted(hosts)
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
+    more = f" and {len(names) - _MAX_NAMED_HOSTS} more" if len(names) > _MAX_NAMED_HOSTS else ""
+    return ", ".join(names[:_MAX_NAMED_HOSTS]) + more

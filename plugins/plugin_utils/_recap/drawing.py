@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process tree drawn as pstree does, for a terminal of some width, each process with how it ended. Pure.
+"""A process tree, drawn as pstree does, for a terminal of some width.
 
-This file is private to the collection treekill.remote.
+Each process has a text that says how it ended. Pure.
 """
 
 from __future__ import annotations
@@ -15,92 +15,123 @@ import textwrap
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, seconds, shortened
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import (
+    columns,
+    seconds,
+    shortened,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import SUPERVISOR, Group
 
-_LEAST = 16
-"""Columns that a command gets even on the narrowest screen. Where how it ended has no room beside them, it goes to a line of its own."""
+#: Columns that a command gets even on the narrowest screen. If its ending does not fit beside it,
+#: the ending gets a line of its own.
+_MIN_COMMAND_COLUMNS = 16
 
-_MOST = 100
-"""Columns that a command gets on the widest screen: how it ended is not to be looked for far away."""
+#: Columns that a command gets on the widest screen. Otherwise its ending would be too far away to
+#: be seen.
+_MAX_COMMAND_COLUMNS = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Screen:
-    """What is drawn on."""
+    """The terminal or file that a tree is drawn on."""
 
+    #: Columns. This many if the width is not known, as in the log of a CI job.
     width: int = 160
-    """Columns; that many where nobody knows, as in the log of a CI job."""
+    #: Whether it shows lines and arrows. Otherwise it shows only ASCII.
     unicode: bool = True
-    """Whether it shows lines and arrows, or ASCII alone."""
+    #: How often the user gave C(-v). One draws more lines. Two draw all of them, and each process
+    #: by itself.
     verbosity: int = 0
-    """How many C(-v) the user gave: with one, more lines; with two, all of them, and nothing taken together."""
 
     @property
     def lines(self) -> int | None:
-        """Lines that a tree gets."""
+        """The maximum number of lines of a tree."""
         return (24, 400, None)[min(self.verbosity, 2)]
 
     @property
     def ellipsis(self) -> str:
-        """The sign for text that was left out."""
+        """The sign for omitted text."""
         return "…" if self.unicode else "..."
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One line of the recap, and the colour that Ansible shows such news in."""
+    """One line of the recap, and the colour in which Ansible shows such news."""
 
     text: str
     color: str | None = None
+    #: The line for the file of `log_path`, if it differs. That file is not private, so it gets no
+    #: command line. Empty: no line.
     log: str | None = None
-    """What of it goes to the file of `log_path`, where it is not the same: that file is not private, and no command line goes there. Empty: nothing."""
 
 
 @dataclasses.dataclass
 class _Drawn:
-    """A group in its place: what is drawn before it, before the lines below it, and what it says."""
+    """A group in its position, with the texts of its lines.
+
+    `before` stands left of it, and `under` left of the lines below it.
+    """
 
     before: str
     under: str
     text: str
+    #: Pid and user. They follow the text, and are never cut off.
     note: str
-    """After the text, and never cut off: whose pid and user it is."""
     ending: str
     color: str | None
 
     def fitted(self, width: int, ellipsis: str) -> str:
-        """Text and note in so many columns, if the note leaves any."""
-        return shortened(self.text, max(width - columns(self.note), _LEAST), ellipsis) + self.note
+        """Return text and note in that many columns, if the note leaves any."""
+        return (
+            shortened(self.text, max(width - columns(self.note), _MIN_COMMAND_COLUMNS), ellipsis)
+            + self.note
+        )
 
 
 def draw(top: t.Sequence[Group], screen: Screen, indent: str = "  ") -> list[Line]:
-    """The lines of a tree, or of several beside each other."""
+    """Return the lines of one tree, or of several trees side by side."""
     shown = _shown(top, screen.lines)
     drawn = list(_place(top, shown, screen, indent))
     endings = [columns(one.ending) for one in drawn if one.color != C.COLOR_ERROR]
     room = screen.width - max(endings, default=0) - 2
     left = max((columns(one.before + one.text + one.note) for one in drawn), default=0)
-    width = min(left, room, _MOST)
+    width = min(left, room, _MAX_COMMAND_COLUMNS)
     return [line for one in drawn for line in _lines(one, width, screen)]
 
 
 def _lines(one: _Drawn, width: int, screen: Screen) -> list[Line]:
     if not one.ending:
-        return [Line(one.before + one.fitted(screen.width - columns(one.before), screen.ellipsis), one.color)]
+        return [
+            Line(
+                one.before + one.fitted(screen.width - columns(one.before), screen.ellipsis),
+                one.color,
+            )
+        ]
     room = width - columns(one.before)
     text = one.fitted(room, screen.ellipsis)
     if columns(text) <= room and width + 2 + columns(one.ending) <= screen.width:
         return [Line(f"{one.before}{text}{' ' * (room - columns(text))}  {one.ending}", one.color)]
-    # Too narrow for both: the command, and below it how it ended.
+    # The screen is too narrow for both, so the ending follows below the command.
     text = one.fitted(screen.width - columns(one.before), screen.ellipsis)
     under = one.under + "    "
-    wrapped = textwrap.wrap(one.ending, max(screen.width - columns(under), _LEAST), break_long_words=False, break_on_hyphens=False)
-    return [Line(one.before + text, one.color), *(Line(under + part, one.color) for part in wrapped)]
+    wrapped = textwrap.wrap(
+        one.ending,
+        max(screen.width - columns(under), _MIN_COMMAND_COLUMNS),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [
+        Line(one.before + text, one.color),
+        *(Line(under + part, one.color) for part in wrapped),
+    ]
 
 
 def _shown(top: t.Sequence[Group], limit: int | None) -> set[int]:
-    """Which groups are drawn, by id(): those of survivors with all above them, then level by level as many as there is room for."""
+    """Return the ids (id()) of the groups that are drawn.
+
+    These are the groups of survivors with all groups above them. The others follow level by level,
+    as long as there is room.
+    """
     levels, above = _levels(top)
     if limit is None:
         return {id(group) for group in levels}
@@ -119,7 +150,7 @@ def _shown(top: t.Sequence[Group], limit: int | None) -> set[int]:
 
 
 def _levels(top: t.Sequence[Group]) -> tuple[list[Group], dict[int, Group | None]]:
-    """All groups, level by level, and by id() who stands above each."""
+    """Return all groups, level by level, and the group above each one by its id()."""
     levels: list[Group] = [*top]
     above: dict[int, Group | None] = {id(group): None for group in top}
     for group in levels:
@@ -128,13 +159,22 @@ def _levels(top: t.Sequence[Group]) -> tuple[list[Group], dict[int, Group | None
     return levels, above
 
 
-def _place(top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str) -> t.Iterator[_Drawn]:
-    """Each line in its place: (group or the text that stands for several, what is drawn left of it, whether it is the last there)."""
+def _place(
+    top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str
+) -> t.Iterator[_Drawn]:
+    """Yield each line in its position.
+
+    A waiting item is a group, or the text that stands for several. With it go the text left of it,
+    its branch, and the user above it.
+    """
     fork, corner, rail = ("├─", "└─", "│ ") if screen.unicode else ("|-", "`-", "| ")
-    waiting: list[tuple[Group | str, str, str, str]] = [(item, indent, "", "") for item in reversed(_items(top, shown))]
+    waiting: list[tuple[Group | str, str, str, str]] = [
+        (item, indent, "", "") for item in reversed(_items(top, shown))
+    ]
     while waiting:
         item, indent, joint, user = waiting.pop()
-        # Nobody counts the levels of a long chain, and each costs two columns: what is deeper than half of the screen stands below each other.
+        # No reader counts the levels of a long chain, and each level costs two columns. Beyond half
+        # of the screen there is no further indent.
         deeper = columns(indent) < screen.width // 2
         under = indent + ({fork: rail, corner: "  "}.get(joint, "") if deeper else "")
         if isinstance(item, str):
@@ -143,16 +183,19 @@ def _place(top: t.Sequence[Group], shown: set[int], screen: Screen, indent: str)
         ending, color = _ending(item)
         yield _Drawn(indent + joint, under, *_named(item, user), ending, color)
         items = _items(item.below, shown)
-        waiting += [(one, under, corner if one is items[-1] else fork, item.user or user) for one in reversed(items)]
+        waiting += [
+            (one, under, corner if one is items[-1] else fork, item.user or user)
+            for one in reversed(items)
+        ]
 
 
 def _items(groups: t.Sequence[Group], shown: set[int]) -> list[Group | str]:
-    """What stands beside each other: the groups that are drawn, and a text for the others."""
+    """Return the groups that are drawn side by side, and one text for the others."""
     items: list[Group | str] = [group for group in groups if id(group) in shown]
     endings: collections.Counter[str] = collections.Counter()
     for group in groups:
         if id(group) not in shown:
-            for one in group.everybody():
+            for one in group.with_descendants():
                 endings[one.ended or one.state] += len(one.pids)
     if endings:
         how = ", ".join(f"{ending} {number}" for ending, number in sorted(endings.items()))
@@ -161,16 +204,23 @@ def _items(groups: t.Sequence[Group], shown: set[int]) -> list[Group | str]:
 
 
 def _named(group: Group, above: str) -> tuple[str, str]:
-    """The command, or as pstree has it, how many of it; and pid and user, the user where it is another one than above."""
+    """Return command and note of a group.
+
+    Like pstree, it counts equal commands. The note has the pid of a single process, and the user if
+    the group above has another one.
+    """
     alone = len(group.pids) == 1
     notes = [str(group.pids[0])] if alone else []
     if group.user and group.user != above:
         notes.append(group.user)
-    return group.command if alone else f"{len(group.pids)}*[{group.command}]", f" ({', '.join(notes)})" if notes else ""
+    return (
+        group.command if alone else f"{len(group.pids)}*[{group.command}]",
+        f" ({', '.join(notes)})" if notes else "",
+    )
 
 
 def _ending(group: Group) -> tuple[str, str | None]:
-    """How it ended, in words, and the colour of that."""
+    """Return how it ended, in words, and the colour for it."""
     if group.state == SUPERVISOR:
         return "", None
     if group.state == "spared":
@@ -180,4 +230,6 @@ def _ending(group: Group) -> tuple[str, str | None]:
     when = seconds(group.first, group.last, short=True)
     if group.ended == "KILL":
         return f"KILL after {when}", C.COLOR_CHANGED
-    return (f"exited in {when}" if group.ended == "exited" else f"exited on {group.ended} in {when}"), C.COLOR_OK
+    return (
+        f"exited in {when}" if group.ended == "exited" else f"exited on {group.ended} in {when}"
+    ), C.COLOR_OK

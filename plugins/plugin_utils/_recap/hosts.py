@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a recap says of each host, in a line or a few; of many hosts, those with the same ending together, the odd ones first. Pure.
+"""The lines of a recap about each host. Pure.
 
-This file is private to the collection treekill.remote.
+Of many hosts, those with one ending are joined. The most important come first.
 """
 
 from __future__ import annotations
@@ -17,143 +17,215 @@ import typing as t
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.display import C
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing import Line, Screen
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import columns, escaped, seconds, shortened
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import (
+    columns,
+    escaped,
+    seconds,
+    shortened,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease, UnguardedConnection
-    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import UnguardedTask
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        ReportedLease,
+        UnguardedConnection,
+    )
+    from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
+        UnguardedTask,
+    )
 
-_COMMAND_WIDTH = 60
-"""Columns of a survivor's command line; its pid and user tell it apart."""
+#: Columns of a survivor's command line. Its pid and user identify it.
+_MAX_SURVIVOR_COLUMNS = 60
 
-_EACH = 20
-"""Hosts that have a line each. Of more, those with the same ending share one, unless the user asked for more."""
+#: Hosts that get a line each. If there are more, hosts with one ending share a line, unless the
+#: user gave C(-v).
+_MAX_SINGLE_HOSTS = 20
 
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}\b", re.IGNORECASE
+)
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Said:
-    """One line on one host, or on several."""
+class _HostLine:
+    """One line about one host, or about several."""
 
     text: str
     color: str | None
+    #: Whether it begins with the name. Otherwise it stands below such a line.
     names: bool = True
-    """Whether it begins with the name, or stands below such a line."""
+    #: Seconds, for the end of the line.
     took: tuple[float, float] | None = None
-    """Seconds, at the end of the line."""
+    #: The text without a command line, if it has one.
     log: str | None = None
-    """The text without a command line, where it has one."""
+    #: The text with a reason that hosts can share, if it has a reason.
     alike: str = ""
-    """The text with the reason as hosts share it, where it has a reason."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Block:
-    """What is said of one host, or of several with the same ending."""
+class _HostBlock:
+    """All lines about one host, or about several with one ending."""
 
     hosts: tuple[str, ...]
-    said: tuple[_Said, ...]
+    said: tuple[_HostLine, ...]
 
     @property
-    def oddity(self) -> int:
-        """Small for what the user has to know first."""
+    def rank(self) -> int:
+        """The rank of the block. The smallest number is the most important one."""
         colors = {one.color for one in self.said}
-        return 0 if C.COLOR_ERROR in colors else 1 if C.COLOR_WARN in colors else 2 if C.COLOR_CHANGED in colors else 3
+        return (
+            0
+            if C.COLOR_ERROR in colors
+            else 1
+            if C.COLOR_WARN in colors
+            else 2
+            if C.COLOR_CHANGED in colors
+            else 3
+        )
 
     def lines(self, width: int) -> list[Line]:
         name = folded(self.hosts)
         lines = []
         for one in self.said:
-            before = f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
+            before = (
+                f"{name}{' ' * (width - columns(name))} : " if one.names else f"{'':{width}}   "
+            )
             after = f", {seconds(*one.took)}" if one.took else ""
-            lines.append(Line(f"{before}{one.text}{after}", one.color, None if one.log is None else f"{before}{one.log}{after}"))
+            lines.append(
+                Line(
+                    f"{before}{one.text}{after}",
+                    one.color,
+                    None if one.log is None else f"{before}{one.log}{after}",
+                )
+            )
         return lines
 
 
 @dataclasses.dataclass(frozen=True)
 class Unguarded:
-    """What was not guarded of a run."""
+    """What was not guarded in a run."""
 
+    #: Connections whose commands can't be guarded.
     connections: t.Sequence[UnguardedConnection] = ()
-    """Connections whose commands can't be guarded."""
+    #: Tasks that were in flight without a lease.
     tasks: t.Sequence[UnguardedTask] = ()
-    """Tasks that were in flight without a lease."""
 
     def __bool__(self) -> bool:
         return bool(self.connections or self.tasks)
 
 
-def host_lines(results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen) -> list[Line]:
-    """Return a line a host, by its broken leases and by what was not guarded there; of many hosts, a line for those with the same ending."""
-    said = {host: list(_said(of_host)) for host, of_host in results.items()}
+def host_lines(
+    results: t.Mapping[str, t.Sequence[ReportedLease]], unguarded: Unguarded, screen: Screen
+) -> list[Line]:
+    """Return the lines about each host: its broken leases, and what was not guarded there.
+
+    Of many hosts, those with one ending share their lines.
+    """
+    said = {host: list(_lines_about(of_host)) for host, of_host in results.items()}
     for connection in unguarded.connections:
         said.setdefault(connection.host, []).append(_unguarded_connection(connection))
     for task in unguarded.tasks:
         said.setdefault(task.host, []).append(_unguarded_task(task))
-    blocks = [_Block((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
-    if len(blocks) > _EACH and not screen.verbosity:
+    blocks = [_HostBlock((escaped(host),), tuple(of_host)) for host, of_host in said.items()]
+    if len(blocks) > _MAX_SINGLE_HOSTS and not screen.verbosity:
         blocks = _grouped(blocks)
-    blocks.sort(key=lambda block: (block.oddity, natural(block.hosts[0])))
+    blocks.sort(key=lambda block: (block.rank, natural(block.hosts[0])))
     width = max((columns(folded(block.hosts)) for block in blocks), default=0)
     return [line for block in blocks for line in block.lines(width)]
 
 
-def _unguarded_connection(one: UnguardedConnection) -> _Said:
-    return _with_reason(one.host, f"NOT PROTECTED over {one.connection}: ", one.reason, "", C.COLOR_ERROR)
+def _unguarded_connection(one: UnguardedConnection) -> _HostLine:
+    return _with_reason(
+        one.host, f"NOT PROTECTED over {one.connection}: ", one.reason, "", C.COLOR_ERROR
+    )
 
 
-def _unguarded_task(one: UnguardedTask) -> _Said:
+def _unguarded_task(one: UnguardedTask) -> _HostLine:
     if one.wanted:
-        return _with_reason(one.host, "left alone, and perhaps running: ", one.reason, f" (task: {one.task})", C.COLOR_WARN)
-    return _with_reason(one.host, f"NOT PROTECTED, and perhaps running (task: {one.task}): ", one.reason, "", C.COLOR_ERROR)
+        return _with_reason(
+            one.host,
+            "left alone, and perhaps running: ",
+            one.reason,
+            f" (task: {one.task})",
+            C.COLOR_WARN,
+        )
+    return _with_reason(
+        one.host,
+        f"NOT PROTECTED, and perhaps running (task: {one.task}): ",
+        one.reason,
+        "",
+        C.COLOR_ERROR,
+    )
 
 
-def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _Said:
-    """A line with a reason. In what hosts share, the reason alone is without names: elsewhere a host's name may be part of a number."""
-    return _Said(f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}")
+def _with_reason(host: str, before: str, reason: str, after: str, color: str | None) -> _HostLine:
+    """Return a line with a reason.
+
+    Only the reason of the shared text is without names: elsewhere a host's name may be a part of a
+    number.
+    """
+    return _HostLine(
+        f"{before}{reason}{after}", color, alike=f"{before}{_without_names(reason, host)}{after}"
+    )
 
 
 def in_one_line(result: ReportedLease) -> str:
     """Return one result of a report as one line, for a warning. Warnings go to the log as well."""
-    block = _Block((escaped(result.host),), tuple(_said([result])))
-    return escaped("; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0)))
+    block = _HostBlock((escaped(result.host),), tuple(_lines_about([result])))
+    return escaped(
+        "; ".join((line.text if line.log is None else line.log).strip() for line in block.lines(0))
+    )
 
 
-def _grouped(blocks: t.Iterable[_Block]) -> list[_Block]:
-    alike: dict[t.Hashable, list[_Block]] = collections.defaultdict(list)
+def _grouped(blocks: t.Iterable[_HostBlock]) -> list[_HostBlock]:
+    alike: dict[t.Hashable, list[_HostBlock]] = collections.defaultdict(list)
     for block in blocks:
-        said = tuple(dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said)
+        said = tuple(
+            dataclasses.replace(one, text=one.alike or one.text, took=None) for one in block.said
+        )
         alike[said].append(block)
-    return [same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_Said, ...]", said)) for said, same in alike.items()]
+    return [
+        same[0] if len(same) == 1 else _joined(same, t.cast("tuple[_HostLine, ...]", said))
+        for said, same in alike.items()
+    ]
 
 
-def _joined(blocks: t.Sequence[_Block], said: t.Sequence[_Said]) -> _Block:
+def _joined(blocks: t.Sequence[_HostBlock], said: t.Sequence[_HostLine]) -> _HostBlock:
     hosts = sorted((host for block in blocks for host in block.hosts), key=natural)
     lines = []
     for index, one in enumerate(said):
         times = [block.said[index].took for block in blocks]
         known = [took for took in times if took is not None]
-        took = (min(first for first, dummy in known), max(last for dummy, last in known)) if known else None
+        took = (
+            (min(first for first, dummy in known), max(last for dummy, last in known))
+            if known
+            else None
+        )
         lines.append(dataclasses.replace(one, took=took))
-    return _Block(tuple(hosts), tuple(lines))
+    return _HostBlock(tuple(hosts), tuple(lines))
 
 
 def _without_names(text: str, host: str) -> str:
-    """The reason without what is the host's own: its name and addresses."""
+    """Return the reason without the name and the addresses of the host."""
     return _ADDRESS.sub("ADDRESS", text.replace(host, "HOST") if len(host) > 1 else text)
 
 
 def natural(name: str) -> tuple[t.Any, ...]:
-    """web2 before web10."""
-    return tuple((not part.isdecimal(), int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", name) if part)
+    """Return a sort key that puts web2 before web10."""
+    return tuple(
+        (not part.isdecimal(), int(part) if part.isdecimal() else part)
+        for part in re.split(r"(\d+)", name)
+        if part
+    )
 
 
 def folded(hosts: t.Sequence[str], width: int = 60) -> str:
-    """The names of hosts in at most some 60 columns: numbered ones in a row as C(web[01-17]), and how many there are."""
+    """Return the names of hosts in some 60 columns, with their number.
+
+    Numbered names in a row become C(web[01-17]).
+    """
     if len(hosts) == 1:
         return hosts[0]
     runs: list[tuple[str, str, str, str]] = []
@@ -161,69 +233,117 @@ def folded(hosts: t.Sequence[str], width: int = 60) -> str:
         match = _NUMBERED.fullmatch(host)
         before, number, after = match.groups() if match else (host, "", "")
         last = runs[-1] if runs else ("", "", "", "")
-        follows = number and last[2] and (last[0], last[3]) == (before, after) and int(number) == int(last[2]) + 1
-        if follows and (len(number) == len(last[2]) or not number.startswith("0") and not last[2].startswith("0")):
+        follows = (
+            number
+            and last[2]
+            and (last[0], last[3]) == (before, after)
+            and int(number) == int(last[2]) + 1
+        )
+        if follows and (
+            len(number) == len(last[2])
+            or not number.startswith("0")
+            and not last[2].startswith("0")
+        ):
             runs[-1] = (before, last[1], number, after)
         else:
             runs.append((before, number, number, after))
-    names = ", ".join(f"{before}{first}{after}" if first == last else f"{before}[{first}-{last}]{after}" for before, first, last, after in runs)
+    names = ", ".join(
+        f"{before}{first}{after}" if first == last else f"{before}[{first}-{last}]{after}"
+        for before, first, last, after in runs
+    )
     return f"{shortened(names, width)} ({len(hosts)} hosts)"
 
 
-def _said(results: t.Sequence[ReportedLease]) -> t.Iterator[_Said]:
+def _lines_about(results: t.Sequence[ReportedLease]) -> t.Iterator[_HostLine]:
     reports = [result.report for result in results if result.report is not None]
     blind_spots = _blind_spots(results)
     if reports:
         yield from _confirmed(reports, bool(blind_spots))
     for blind in blind_spots:
-        yield _Said(blind, C.COLOR_WARN, names=False)
+        yield _HostLine(blind, C.COLOR_WARN, names=False)
     for result in results:
         if result.outcome is Outcome.LEFT:
-            yield _with_reason(result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN)
+            yield _with_reason(
+                result.host, "left alone: ", result.reason, f" (task: {result.task})", C.COLOR_WARN
+            )
         elif result.outcome is Outcome.BROKEN_OFF:
-            yield _Said(f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED)
+            yield _HostLine(
+                f"a file transfer was broken off (task: {result.task})", C.COLOR_CHANGED
+            )
         elif result.outcome is Outcome.NOT_BEGUN:
-            yield _with_reason(result.host, f"nothing had begun (task: {result.task}): ", result.reason, "", C.COLOR_OK)
+            yield _with_reason(
+                result.host,
+                f"nothing had begun (task: {result.task}): ",
+                result.reason,
+                "",
+                C.COLOR_OK,
+            )
         elif result.report is None:
-            yield _with_reason(result.host, f"NOT CONFIRMED (task: {result.task}): ", _unconfirmed(result), "", C.COLOR_ERROR)
+            yield _with_reason(
+                result.host,
+                f"NOT CONFIRMED (task: {result.task}): ",
+                _unconfirmed(result),
+                "",
+                C.COLOR_ERROR,
+            )
 
 
 def _blind_spots(results: t.Sequence[ReportedLease]) -> list[str]:
-    """Return what could not have been found, if it was there."""
+    """Return which processes the kill passes could not have found."""
     reports = [(result, result.report) for result in results if result.report is not None]
+    cleared = "an orphan that cleared its environment"
     if any(report.method == "shell" for dummy, report in reports):
-        return ["no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"]
+        forks = "or forks and exits at once"
+        return [f"no Python there: {cleared}, {forks}, would not have been found"]
     alone = [report for result, report in reports if result.payload and not report.supervised]
     if not alone:
         return []
     more = ", or became another user," if any(report.unreadable for report in alone) else ""
-    return [f"no supervisor stood there: an orphan that cleared its environment{more} would not have been found"]
+    return [f"no supervisor was there: {cleared}{more} would not have been found"]
 
 
-def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_Said]:
-    """Yield what was found. `blind`: whether something could have been missed, so that finding nothing is no all-clear."""
+def _confirmed(reports: t.Sequence[KillReport], blind: bool) -> t.Iterator[_HostLine]:
+    """Yield the lines about what was found.
+
+    `blind`: whether a process could have been missed. Then it is no all-clear if nothing was found.
+    """
     gone = [process for report in reports for process in report.gone]
     survivors = [process for report in reports for process in report.survivors]
     spared = [process for report in reports for process in report.spared]
     if not gone and not survivors and not spared:
-        yield _Said("nothing was found running" if blind else "nothing was running any more", C.COLOR_WARN if blind else C.COLOR_OK)
+        yield _HostLine(
+            "nothing was found running" if blind else "nothing was running any more",
+            C.COLOR_WARN if blind else C.COLOR_OK,
+        )
         return
     took = max(report.seconds for report in reports)
     endings = collections.Counter(process.ended or "exited" for process in gone)
     how = ", ".join(f"{ending} {count}" for ending, count in sorted(endings.items()))
     text = f"ended {len(gone)}" + (f" ({how})" if how else "") + f", survivors {len(survivors)}"
-    yield _Said(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
+    yield _HostLine(text, C.COLOR_ERROR if survivors else C.COLOR_CHANGED, took=(took, took))
     for process in survivors:
-        command = shortened(escaped(process.command), _COMMAND_WIDTH)
+        command = shortened(escaped(process.command), _MAX_SURVIVOR_COLUMNS)
         who = f"survivor {process.pid} ({process.user})"
-        yield _Said(f"{who} {command}: {process.reason}", C.COLOR_ERROR, names=False, log=f"{who}: {process.reason}")
+        yield _HostLine(
+            f"{who} {command}: {process.reason}",
+            C.COLOR_ERROR,
+            names=False,
+            log=f"{who}: {process.reason}",
+        )
     for reason in dict.fromkeys(process.reason for process in spared):
         pids = [str(process.pid) for process in spared if process.reason == reason]
-        yield _Said(f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}", C.COLOR_WARN, names=False)
+        yield _HostLine(
+            f"spared {len(pids)} ({escaped(reason) or 'TREEKILL=spare'}): pid {', '.join(pids)}",
+            C.COLOR_WARN,
+            names=False,
+        )
 
 
 def _unconfirmed(result: ReportedLease) -> str:
     reason = " ".join(result.reason.split())
     if result.outcome is Outcome.TRYING:
-        return f"{reason}. Tried again for {result.retry_for:g} s in all, also after this command has ended."
+        return (
+            f"{reason}. Tried again for {result.retry_for:g} s in all,"
+            " also after this command has ended."
+        )
     return reason

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The line that says how far the kill orders are, while the main process waits: on a terminal alone, and gone when the recap comes.
+"""The line about the progress of the kill orders, while the main process waits.
 
-This file is private to the collection treekill.remote.
+It is only written to a terminal, and is removed before the recap.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ import time
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress
+    from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+        KillProgress,
+    )
 
-TICK = 0.5
-"""Seconds between two looks at the clock."""
+#: Seconds between two updates of the time.
+TICK_SECONDS = 0.5
 
+#: Go to the first column, and erase the line (ECMA-48, EL).
 _ERASE = "\r\x1b[K"
-"""To the first column, and nothing from there on (ECMA-48, EL)."""
 
 
 class Progress:
-    """One line that is written over and over. Times are on the monotonic clock."""
+    """One line that is written again and again. Times are on the monotonic clock."""
 
-    def __init__(self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: t.TextIO | None = None, clock: t.Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._wanted = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -36,14 +40,14 @@ class Progress:
         self._until = 0.0
         self._shown = ""
 
-    def take(self, state: KillProgress) -> None:
+    def update(self, state: KillProgress) -> None:
         """Show this state of the kill orders."""
         self._state = state
         self._until = self._clock() + state.left
         self.tick()
 
     def tick(self) -> None:
-        """Write the line, if it would be another one."""
+        """Write the line if it has changed."""
         if not self._wanted or self._state is None:
             return
         text = self.text()[: max(self._columns() - 1, 0)]
@@ -52,7 +56,7 @@ class Progress:
             self._shown = text
 
     def text(self) -> str:
-        """Return the line; empty before there is a state to show."""
+        """Return the line; empty before the first state."""
         state = self._state
         if state is None:
             return ""
@@ -61,7 +65,7 @@ class Progress:
         return f"treekill: {state.hosts_done} of {state.hosts} hosts done, {grace}"
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._shown:
             self._write(_ERASE)
             self._shown = ""
@@ -77,4 +81,5 @@ class Progress:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            self._wanted = False  # the terminal was closed: nobody looks any more, and the wait goes on
+            # The terminal was closed. There is no reader for the line, and the wait continues.
+            self._wanted = False

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line that finishes the job of an interrupted run: what of the run's own words it needs to reach the same hosts in the same way.
+"""The command that finishes the work of an interrupted run.
 
-This file is private to the collection treekill.remote.
+It needs the options by which the run has reached its hosts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import re
 import typing as t
 
 from ansible import constants as C
-from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import mask_words
+from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
+    mask_words,
+)
 
+#: Argument of the run's command line to its option, and to the setting that is its default.
 _VALUES = {
     "remote_user": ("-u", "DEFAULT_REMOTE_USER"),
     "private_key_file": ("--private-key", "DEFAULT_PRIVATE_KEY_FILE"),
@@ -25,31 +28,38 @@ _VALUES = {
     "connection_password_file": ("--connection-password-file", "CONNECTION_PASSWORD_FILE"),
     "become_password_file": ("--become-password-file", "BECOME_PASSWORD_FILE"),
 }
-"""Argument of the run's command line: how it is written, and the setting that it has without being written."""
 
+#: Arguments that may hold commands with passwords.
 _FREE = ("ssh_common_args", "ssh_extra_args")
-"""Arguments that may hold commands, and passwords in them."""
 
 _LEFT_OUT = "..."
 
 _QUESTIONS = {"ask_pass": "-k", "become_ask_pass": "-K", "ask_vault_pass": "-J"}
 
+#: Lists of files and scripts. Only their names are shown, and not their content.
 _LISTS = {"vault_ids": "--vault-id", "vault_password_files": "--vault-password-file"}
-"""The names of files and of scripts; what stands in them nobody sees."""
 
 
 def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> list[str]:
-    """The words by which the run said how its hosts are reached.
+    """Return the options by which the run reaches its hosts.
 
     Args:
-        arguments: `ansible.context.CLIARGS`. Extra variables are not looked at: they may be secrets, and would be seen in every process list.
+        arguments: `ansible.context.CLIARGS`. Extra variables are ignored. They may be secrets, and
+            every process list would show them.
         log: whether the words go to the file of `log_path`, which is not private.
     """
-    words = [word for inventory in arguments.get("inventory") or () for word in ("-i", str(inventory))]
+    words = [
+        word for inventory in arguments.get("inventory") or () for word in ("-i", str(inventory))
+    ]
     for name, (option, setting) in _VALUES.items():
         value = arguments.get(name)
         if value and value != getattr(C, setting, None):
-            words += [option, _LEFT_OUT if name in _FREE and (log or _may_hold_secret(str(value))) else str(value)]
+            words += [
+                option,
+                _LEFT_OUT
+                if name in _FREE and (log or _may_hold_secret(str(value)))
+                else str(value),
+            ]
     words += [option for name, option in _QUESTIONS.items() if arguments.get(name)]
     for name, option in _LISTS.items():
         words += [word for value in arguments.get(name) or () for word in (option, str(value))]
@@ -57,4 +67,7 @@ def words_of_connection(arguments: t.Mapping[str, t.Any], log: bool = False) -> 
 
 
 def _may_hold_secret(text: str) -> bool:
-    return mask_words(text) != text or re.search("sshpass|proxycommand", text, re.IGNORECASE) is not None
+    return (
+        mask_words(text) != text
+        or re.search("sshpass|proxycommand", text, re.IGNORECASE) is not None
+    )

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text from hosts as it may stand on a terminal: escaped, measured in columns, shortened.
-
-This file is private to the collection treekill.remote.
-"""
+"""Text of hosts, made fit for a terminal: escaped, measured in columns, and shortened."""
 
 from __future__ import annotations
 
@@ -14,10 +11,11 @@ import unicodedata
 
 
 def escaped(text: str) -> str:
-    """As one line that looks on every terminal like what it is.
+    """Return the text as one line that has one look on every terminal.
 
-    Escaped as in Python's literals: control characters (a terminal obeys them), what has no shape or joins another's (format characters, marks), and
-    what is written from right to left or makes others be, since that changes the order of what stands beside it.
+    Some characters are escaped as in Python's literals. A terminal obeys control characters. Format
+    characters have no shape, and marks join another character. Characters that are written from
+    right to left, or make others so, change the order of their neighbours.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -26,17 +24,27 @@ def escaped(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _escaped(character: str) -> str:
-    plain = character.isprintable() and unicodedata.category(character)[0] != "M" and unicodedata.bidirectional(character) not in ("R", "AL", "AN")
-    return character if plain else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    plain = (
+        character.isprintable()
+        and unicodedata.category(character)[0] != "M"
+        and unicodedata.bidirectional(character) not in ("R", "AL", "AN")
+    )
+    return (
+        character if plain else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    )
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal escaped text takes: characters of East Asian scripts take two."""
-    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    """Return how many columns of a terminal escaped text takes. East Asian characters take two."""
+    return (
+        len(text)
+        if text.isascii()
+        else sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    )
 
 
 def shortened(text: str, width: int, ellipsis: str = "...") -> str:
-    """Escaped text in at most `width` columns, the ellipsis included where something is left out."""
+    """Return escaped text in at most `width` columns, with the ellipsis if it is cut."""
     if columns(text) <= width:
         return text
     kept, left = [], width - columns(ellipsis)
@@ -49,6 +57,12 @@ def shortened(text: str, width: int, ellipsis: str = "...") -> str:
 
 
 def seconds(first: float, last: float, short: bool = False) -> str:
-    """A time, or the times from the first to the last: C(0.1 s), C(0.1 to 0.4 s). `short`: hundredths below a tenth."""
-    texts = [f"{max(time, 0.01):.2f}" if short and time < 0.095 else f"{time:.1f}" for time in (first, last)]
+    """Return a time, or a range of times: C(0.1 s), C(0.1 to 0.4 s).
+
+    `short`: with hundredths if it is below a tenth.
+    """
+    texts = [
+        f"{max(time, 0.01):.2f}" if short and time < 0.095 else f"{time:.1f}"
+        for time in (first, last)
+    ]
     return f"{texts[0]} s" if texts[0] == texts[1] else f"{texts[0]} to {texts[1]} s"

@@ -2,11 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The process tree of a kill report as a value: who stood below whom, how each ended, and what is alike taken together. Pure.
+"""The process tree of a kill report as a value: parents, endings, and groups of equal processes.
 
-This file is private to the collection treekill.remote.
-
-Nothing here recurses: a chain of ten thousand forks is as deep as it is long.
+Pure. Nothing here recurses, because a chain of ten thousand forks is as deep as it is long.
 """
 
 from __future__ import annotations
@@ -16,44 +14,51 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport, ReportedProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
+    KillReport,
+    ReportedProcess,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.text import escaped
 
+#: Text that the guard puts before the command. It is not the user's, and differs on every host.
 _OUR_WORDS = re.compile(r"export TREEKILL=[0-9a-f]{16}/\S+; ")
-"""What a leash puts before the command: nothing that the user has written, and different on every host."""
 
+#: The start of a supervisor: a program in one line, which is of no use to a reader.
 _OUR_START = re.compile(r" -c \S*import os,sys[,;].*", re.DOTALL)
-"""How a supervisor is started: a program in a line, which nobody wants to read."""
 
+#: Core's temporary directories. Each task has another one.
 _TEMPORARY = re.compile(r"ansible-tmp-[0-9.-]+")
-"""Core's temporary directories: no two tasks have the same."""
 
+#: State of the supervisor of the tree. No report has it, because it ends when its tree is gone. The
+#: parent pid of its children shows its position.
 SUPERVISOR = "supervisor"
-"""State of the supervisor of the tree. It is in no report, since it goes by itself when nobody is left; its children tell where it stood."""
 
 
 @dataclasses.dataclass
 class Group:
-    """Processes that are alike, down to all below them: one, unless they were taken together."""
+    """A group of processes that are equal, including all processes below them.
 
+    Without grouping it is one process.
+    """
+
+    #: The command line, escaped. It lacks differences between hosts that are not the user's.
     command: str
-    """Escaped, without what differs from host to host for no reason of the user's."""
     user: str
+    #: C(gone), C(survivors), C(spared): the list of the report that has them; or `SUPERVISOR`.
     state: str
-    """C(gone), C(survivors), C(spared): where the report has them; or `SUPERVISOR`."""
+    #: The last signal; C(exited) without any; empty for a live process.
     ended: str
-    """The last signal, C(exited) without any; empty for what lives."""
     reason: str
     pids: list[int]
     first: float = 0.0
+    #: Seconds after which the first and the last of them had ended.
     last: float = 0.0
-    """Seconds after which the first and the last of them had ended."""
     below: list[Group] = dataclasses.field(default_factory=list)
+    #: A number that all equal groups within one `Kinds` have.
     kind: int = 0
-    """The same number for all that are alike, within one `Kinds`."""
 
-    def everybody(self) -> t.Iterator[Group]:
-        """This group and those below, parents first."""
+    def with_descendants(self) -> t.Iterator[Group]:
+        """Yield this group and the groups below it, parents first."""
         waiting = [self]
         while waiting:
             group = waiting.pop()
@@ -62,24 +67,31 @@ class Group:
 
 
 class Kinds:
-    """Numbers for what is alike, so that trees can be compared by them; the same for all trees of a recap."""
+    """Numbers for equal groups, to compare trees. All trees of a recap share them."""
 
     def __init__(self) -> None:
         self._numbers: dict[t.Hashable, int] = {}
 
     def number_of(self, group: Group) -> int:
-        """The number of a group whose groups below have theirs. Times and pids count for nothing."""
+        """Return the number of a group whose groups below have numbers.
+
+        Times and pids do not count.
+        """
         below = tuple(sorted((one.kind, len(one.pids)) for one in group.below))
-        return self._numbers.setdefault((group.command, group.user, group.state, group.ended, group.reason, below), len(self._numbers) + 1)
+        return self._numbers.setdefault(
+            (group.command, group.user, group.state, group.ended, group.reason, below),
+            len(self._numbers) + 1,
+        )
 
 
 def trees(report: KillReport, kinds: Kinds, apart: bool = False) -> list[Group]:
-    """The topmost groups of a report, each with its tree.
+    """Return the topmost groups of a report, each with its tree.
 
     Args:
-        report: of a host. Its parents may be anything, for a host says them: whose parents go round in a circle is topmost.
-        kinds: the numbers of what is alike.
-        apart: take nothing together.
+        report: of a host. A hostile host may report any parents. In a circle of parents, one
+            process is topmost.
+        kinds: the numbers of equal groups.
+        apart: keep each process by itself.
     """
     rows = _rows(report)
     groups = [_group(state, row) for state, row in rows]
@@ -92,7 +104,7 @@ def trees(report: KillReport, kinds: Kinds, apart: bool = False) -> list[Group]:
     top = [index for index, (dummy, row) in enumerate(rows) if row.ppid not in places]
     parent_of = _walk(len(rows), top, below)
     topmost: list[Group] = []
-    # Who was reached last stands lowest: below him everything is in its place already.
+    # The group that was reached last is the lowest one. So the groups below it are complete.
     for index in reversed(parent_of):
         group, parent = groups[index], parent_of[index]
         group.below.reverse()
@@ -105,20 +117,44 @@ def trees(report: KillReport, kinds: Kinds, apart: bool = False) -> list[Group]:
 
 
 def _rows(report: KillReport) -> list[tuple[str, ReportedProcess]]:
-    """Return (state, row) of each process, the supervisor included where its orphans tell of it."""
-    rows = [(state, row) for state, of in (("gone", report.gone), ("survivors", report.survivors), ("spared", report.spared)) for row in of]
+    """Return (state, row) of each process. The supervisor is among them if its orphans show it."""
+    rows = [
+        (state, row)
+        for state, of in (
+            ("gone", report.gone),
+            ("survivors", report.survivors),
+            ("spared", report.spared),
+        )
+        for row in of
+    ]
     known = {row.pid for dummy, row in rows}
-    strangers = collections.Counter(row.ppid for dummy, row in rows if row.role != "root" and row.ppid not in known and row.ppid != 1)
+    strangers = collections.Counter(
+        row.ppid
+        for dummy, row in rows
+        if row.role != "root" and row.ppid not in known and row.ppid != 1
+    )
     if not report.supervised or not strangers:
         return rows
     pid = strangers.most_common(1)[0][0]
     root = next((row for dummy, row in rows if row.role == "root" and row.ppid != pid), None)
-    supervisor = ReportedProcess(pid=pid, start=0, ppid=root.pid if root else 0, user="", command=SUPERVISOR, role=SUPERVISOR, ended=None, seconds=None)
+    supervisor = ReportedProcess(
+        pid=pid,
+        start=0,
+        ppid=root.pid if root else 0,
+        user="",
+        command=SUPERVISOR,
+        role=SUPERVISOR,
+        ended=None,
+        seconds=None,
+    )
     return [*rows, (SUPERVISOR, supervisor)]
 
 
 def _walk(count: int, top: list[int], below: t.Mapping[int, list[int]]) -> dict[int, int | None]:
-    """Each of `count` by the one above it, None for the topmost, in the order in which they are reached from there."""
+    """Return each index below `count` with the index above it, in the order of a walk down.
+
+    The topmost have None above them.
+    """
     reached: dict[int, int | None] = {}
     for start in (*top, *range(count)):
         if start in reached:
@@ -141,11 +177,20 @@ def _group(state: str, row: ReportedProcess) -> Group:
         command = _OUR_START.sub(" ...", _OUR_WORDS.sub("", command))
     command = _TEMPORARY.sub("ansible-tmp-*", command)
     ended = "" if state != "gone" else row.ended or "exited"
-    return Group(escaped(command.strip()), escaped(row.user), state, escaped(ended), escaped(row.reason), [row.pid], seconds, seconds)
+    return Group(
+        escaped(command.strip()),
+        escaped(row.user),
+        state,
+        escaped(ended),
+        escaped(row.reason),
+        [row.pid],
+        seconds,
+        seconds,
+    )
 
 
 def together(groups: t.Sequence[Group]) -> list[Group]:
-    """Groups beside each other with those that are alike made one, each where its first stood."""
+    """Return groups side by side, with equal ones merged into the first of them."""
     first_of: dict[int, Group] = {}
     for group in groups:
         if group.kind in first_of:

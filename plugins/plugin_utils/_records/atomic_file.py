@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file that is there whole or not at all, for its owner alone.
-
-This file is private to the collection treekill.remote.
-"""
+"""Atomic writing of a file for its owner alone: the file is complete, or unchanged."""
 
 from __future__ import annotations
 
@@ -15,17 +12,19 @@ import tempfile
 
 
 def replace(path: str, content: bytes, wait_for_disk: bool = True) -> None:
-    """Write the file anew, mode 0600, in place of the one that may be there.
+    """Write the file anew with mode 0600. It replaces an existing file.
 
     Args:
-        path: of the file; its directory is there.
-        content: of it, whole.
-        wait_for_disk: whether the content is to be on the disk before it has the name, so that a power failure leaves one of both.
+        path: of the file. Its directory exists.
+        content: of the whole file.
+        wait_for_disk: whether the content must be on the disk before it gets the name. Then a power
+            failure leaves the old file or the new one.
 
     Raises:
-        OSError: it could not be written. What was there before is there still, and nothing beside it.
+        OSError: it could not be written. The old file is unchanged, and there is no other file
+            beside it.
     """
-    # mkstemp: O_EXCL and mode 0600, under a name that nobody knows beforehand.
+    # mkstemp: O_EXCL and mode 0600, under a name that can't be predicted.
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".new", dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journal: one file for each run of this user, which says where the run had leases open. Its reading side.
+"""The journal, as it is read: one file for each run of this user, with its open leases.
 
-This file is private to the collection treekill.remote. The format is documented in docs/report.md.
+docs/report.md documents the format.
 
-A file is lines of JSON, each of which adds something. The main process of the run, its forks and its guardian hold a lock on a file beside it
-(flock) as long as they live: so that a run is over can be seen without believing a pid, also after a power failure. What is not a whole line
-(the disk was full, the power failed) says nothing.
+A file is lines of JSON, and each line adds something. The main process of the run, its forks and
+its guardian hold a lock (flock) on a file beside it as long as they live. So a reader can see that
+a run is over without trust in a pid, even after a power failure. An incomplete line (the disk was
+full, the power failed) is ignored.
 """
 
 from __future__ import annotations
@@ -48,80 +49,87 @@ LOCK_SUFFIX = ".lock"
 
 _RUN = re.compile("[0-9a-f]{16}")
 
-_LONGEST = 64 * 1024 * 1024
-"""Bytes. What is longer was not written by a guardian."""
+#: Bytes. A guardian writes no file longer than this.
+_MAX_BYTES = 64 * 1024 * 1024
 
-OPEN = (None, Outcome.UNREACHABLE, Outcome.FAILED)
-"""Outcomes after which a tree may be alive: none, since no guardian was there to learn it, or no report of the host."""
+#: Outcomes after which a tree may be alive: no outcome, because there was no guardian to learn it,
+#: or no report of the host.
+OPEN_OUTCOMES = (None, Outcome.UNREACHABLE, Outcome.FAILED)
 
 
 @dataclasses.dataclass
 class JournalLease:
-    """One remote command of a run that had not returned when this was written last."""
+    """One remote command that had not returned when this was last written."""
 
     lease: str
     host: str
+    #: The result of its kill order; None if that is not known.
     outcome: Outcome | UnknownOutcome | None = None
-    """What became of its kill order; None: not known."""
     ended: int = 0
     survivors: int = 0
+    #: The time at which it was closed.
     closed: str = ""
-    """When."""
+    #: Whether its task has ended and has left a job. If the run comes to its own end, the job no
+    #: longer belongs to it.
     detached: bool = False
-    """Its task has ended, and left a job that goes on. Where its run comes to its own end, the job is on its own."""
+    #: Whether a sweep has found nothing of it alive, or has ended it.
     swept: bool = False
-    """Somebody has finished the job there."""
 
     @property
     def is_open(self) -> bool:
-        """Whether something of it may be alive."""
-        return not self.swept and (self.outcome in OPEN or self.survivors > 0)
+        """Whether some process of it may be alive."""
+        return not self.swept and (self.outcome in OPEN_OUTCOMES or self.survivors > 0)
 
 
 @dataclasses.dataclass
 class JournalEntry:
-    """One run. Times are ISO 8601 in UTC, as they stand in the file."""
+    """One run. Times are ISO 8601 in UTC, as in the file."""
 
     path: str
     run: str
     began: str
     user: str
     controller: Controller
+    #: The pid of the main process.
     pid: int
-    """Of the main process."""
     program: str
     playbooks: tuple[str, ...]
     inventory: tuple[str, ...]
+    #: C(running): its main process, one of its workers or its guardian lives. C(finished): the run
+    #: came to its own end. C(interrupted): it did not, and its guardian has done what it could.
+    #: C(dead): it did not, and there was no guardian left to do anything. C(elsewhere): according
+    #: to the file it has not ended, and it ran on a machine that can't be asked from here.
     state: str = "running"
-    """C(running): its main process, one of its workers or its guardian lives. C(finished): it came to its own end.
-
-    C(interrupted): it did not, and its guardian has done what it could. C(dead): it did not, and nobody was left to do anything.
-    C(elsewhere): not ended as far as this says, on a machine that can't be asked from here.
-    """
+    #: The signal or event that interrupted it.
     cause: str = ""
-    """The signal or event that interrupted it."""
+    #: The time of the interruption.
     interrupted: str = ""
-    """When."""
     ended: str = ""
+    #: All hosts on which it ever had a lease.
     hosts: set[str] = dataclasses.field(default_factory=set)
-    """On which it ever had a lease."""
+    #: The leases that were not given back, by id.
     leases: dict[str, JournalLease] = dataclasses.field(default_factory=dict)
-    """Those that were not given back, by id."""
 
     def open_hosts(self) -> dict[str, list[str]]:
-        """Where trees of this run may be alive, with the ids of the leases. Nowhere while the run goes on."""
+        """Return the hosts where trees of this run may be alive, with the ids of the leases.
+
+        It returns none while the run is running.
+        """
         found: dict[str, list[str]] = {}
         if self.state in ("running", "elsewhere"):
             return found
         for lease in self.leases.values():
-            # Also one without an outcome in a run that came to its own end: the guardian that knew it was lost, and perhaps the kill order with it.
-            if lease.is_open and not (self.state == "finished" and lease.detached and lease.outcome is None):
+            # This includes a lease without an outcome in a run that came to its own end. The
+            # guardian that knew it was lost, and perhaps the kill order with it.
+            if lease.is_open and not (
+                self.state == "finished" and lease.detached and lease.outcome is None
+            ):
                 found.setdefault(lease.host, []).append(lease.lease)
         return found
 
 
 def entries(directory: str) -> list[JournalEntry]:
-    """All runs that the journal knows, the latest first. A directory that is not there knows none.
+    """Return all runs in the journal, the latest first. A missing directory has none.
 
     Raises:
         OSError: it can't be read.
@@ -130,33 +138,47 @@ def entries(directory: str) -> list[JournalEntry]:
         names = [name for name in os.listdir(directory) if name.endswith(SUFFIX)]
     except FileNotFoundError:
         return []
-    found = [entry for entry in (read(os.path.join(directory, name)) for name in names) if entry is not None]
+    found = [
+        entry
+        for entry in (read(os.path.join(directory, name)) for name in names)
+        if entry is not None
+    ]
     return sorted(found, key=lambda entry: (entry.began, entry.run), reverse=True)
 
 
 def open_hosts(directory: str, run: str | None = None) -> dict[str, dict[str, list[str]]]:
-    """Where trees may be alive of runs that are over: run id, host, ids of the leases. The latest run comes first.
+    """Return where trees of runs that are over may be alive: run id, host, ids of the leases.
+
+    The latest run comes first.
 
     Args:
         directory: of the journal.
-        run: this run alone.
+        run: only this run.
 
     Raises:
         OSError: the journal can't be read.
     """
-    found = {entry.run: entry.open_hosts() for entry in entries(directory) if run in (None, entry.run)}
+    found = {
+        entry.run: entry.open_hosts() for entry in entries(directory) if run in (None, entry.run)
+    }
     return {name: hosts for name, hosts in found.items() if hosts}
 
 
-def concerns(entry: JournalEntry, runs: t.Collection[str] | None, host: str | None, only_open: bool) -> bool:
-    """Whether the entry is one of these runs (any, if none are named), had a lease on that host, and may have something alive there."""
+def concerns(
+    entry: JournalEntry, runs: t.Collection[str] | None, host: str | None, only_open: bool
+) -> bool:
+    """Whether the entry matches the filters.
+
+    It must be one of these runs (any, if there are none), and have had a lease on that host. With
+    `only_open`, something of it may be alive there.
+    """
     if runs and entry.run not in runs or host is not None and host not in entry.hosts:
         return False
     return not only_open or bool(_open_on(entry, host))
 
 
 def as_result(entry: JournalEntry, host: str | None) -> JsonObject:
-    """Return the entry as the module run_journal returns it; of one host alone, if it is named."""
+    """Return the entry as the module run_journal returns it, limited to `host` if it is given."""
     return {
         "run": entry.run,
         "began": entry.began,
@@ -177,24 +199,24 @@ def _open_on(entry: JournalEntry, host: str | None) -> dict[str, list[str]]:
 
 
 def mark_swept(directory: str, run: str, host: str, leases: t.Iterable[str]) -> None:
-    """Note that nothing of these leases is alive on that host any more.
+    """Record that nothing of these leases is alive on that host.
 
     Raises:
         OSError: it can't be written.
-        ValueError: not a run id.
+        ValueError: `run` is no run id.
     """
     append(directory, run, [Swept(lease, host) for lease in leases])
 
 
 def append(directory: str, run: str, records: t.Iterable[JournalRecord]) -> None:
-    """Add lines to the file of a run that no guardian writes any more.
+    """Add lines to the file of a run whose guardian is gone.
 
     Raises:
-        OSError: it can't be written; that there is no such file, among others.
-        ValueError: not a run id.
+        OSError: it can't be written, for example because there is no such file.
+        ValueError: `run` is no run id.
     """
     path = path_of(directory, run)
-    # Before them a line end: the last guardian may have been killed while it wrote.
+    # They begin with a line end: the last guardian may have been killed while it wrote.
     content = b"\n" + b"".join(map(line, records))
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -209,7 +231,7 @@ def append(directory: str, run: str, records: t.Iterable[JournalRecord]) -> None
 
 
 def path_of(directory: str, run: str) -> str:
-    """The file of a run. Raises ValueError for what is no run id."""
+    """Return the path of the file of a run. Raises ValueError if `run` is no run id."""
     if not _RUN.fullmatch(run):
         raise ValueError(f"not a run id: {run!r}")
     return os.path.join(directory, run + SUFFIX)
@@ -226,12 +248,15 @@ def line(record: JournalRecord) -> bytes:
 
 
 def _line(content: JsonObject) -> bytes:
-    # ASCII, whatever a host is called.
+    # ASCII, because a host may have any name.
     return json.dumps(content, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def read(path: str) -> JournalEntry | None:
-    """The run that a file tells of; None for a file that tells of none, has vanished, or could have been written by somebody else."""
+    """Return the run in a file.
+
+    It is None if the file holds none, has vanished, or could have been written by another user.
+    """
     found = recorded(path)
     if found is None:
         return None
@@ -241,31 +266,41 @@ def read(path: str) -> JournalEntry | None:
 
 
 def recorded(path: str) -> tuple[JournalEntry, float] | None:
-    """As `read`, with the state that the file itself tells; and when it was written, in seconds since the epoch."""
+    """Return the run in a file with the state that the file has, and when it was written.
+
+    The time is in seconds since the epoch.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022 or status.st_size > _LONGEST:
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_uid != os.geteuid()
+            or status.st_mode & 0o022
+            or status.st_size > _MAX_BYTES
+        ):
             return None
-        records = list(_records(file.read(_LONGEST)))
+        records = list(_records(file.read(_MAX_BYTES)))
     entry = _entry(path, records)
     return None if entry is None else (entry, status.st_mtime)
 
 
 def lock_path_of(path: str) -> str:
-    """The file beside a run's, on which its processes hold a lock."""
+    """Return the path of the file on which the processes of a run hold a lock."""
     return path.removesuffix(SUFFIX) + LOCK_SUFFIX
 
 
 def is_locked(path: str) -> bool:
-    """Whether a process of the run lives. A lock that can't be looked at is taken for one that is held."""
+    """Whether a process of the run lives. A lock that can't be read counts as held."""
     try:
-        descriptor = os.open(lock_path_of(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(
+            lock_path_of(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        )
     except FileNotFoundError:
-        return False  # taken away at the end of the run
+        return False  # It was removed at the end of the run.
     except OSError:
         return True
     try:
@@ -282,13 +317,13 @@ def _records(content: bytes) -> t.Iterator[JsonObject]:
         try:
             record = json.loads(text)
         except (ValueError, RecursionError):
-            continue  # half a line
+            continue  # The line is incomplete.
         if isinstance(record, dict):
             yield record
 
 
 def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
-    """Return the run that these lines tell of; None where they do not tell which it was."""
+    """Return the run in these lines; None if they do not name it."""
     head = next((record for record in records if record.get("version") == VERSION), None)
     try:
         entry = None if head is None else new_entry(path, str(head["run"]), RunHead.from_line(head))
@@ -300,19 +335,29 @@ def _entry(path: str, records: t.Sequence[JsonObject]) -> JournalEntry | None:
         try:
             record = read_record(content)
             if record is not None:
-                add(entry, record)
+                apply(entry, record)
         except (KeyError, TypeError, ValueError):
-            continue  # of a later version, which says more than this one knows
+            continue  # A later version wrote it, with a content that this version does not know.
     return entry
 
 
 def new_entry(path: str, run: str, head: RunHead) -> JournalEntry:
     """Return the entry of a run before its first lease."""
-    return JournalEntry(path, run, head.began, head.user, head.controller, head.pid, head.program, head.playbooks, head.inventory)
+    return JournalEntry(
+        path,
+        run,
+        head.began,
+        head.user,
+        head.controller,
+        head.pid,
+        head.program,
+        head.playbooks,
+        head.inventory,
+    )
 
 
 def records_of(entry: JournalEntry) -> t.Iterator[JournalRecord]:
-    """Yield the lines after the first that make this entry, and no others."""
+    """Yield the lines that make this entry, without the first one."""
     yield Hosts(tuple(sorted(entry.hosts)))
     if entry.cause:
         yield Interrupted(entry.cause, entry.interrupted)
@@ -328,8 +373,11 @@ def records_of(entry: JournalEntry) -> t.Iterator[JournalRecord]:
         yield Over(entry.state, entry.ended)
 
 
-def add(entry: JournalEntry, record: JournalRecord) -> None:
-    """Add to an entry what one line says. Raises KeyError where the entry does not know the lease."""
+def apply(entry: JournalEntry, record: JournalRecord) -> None:
+    """Add the content of one line to an entry.
+
+    Raises KeyError if the entry does not know the lease.
+    """
     match record:
         case Hosts():
             entry.hosts.update(record.hosts)
@@ -342,7 +390,12 @@ def add(entry: JournalEntry, record: JournalRecord) -> None:
             entry.leases[record.lease].detached = True
         case Closed():
             lease = entry.leases[record.lease]
-            lease.outcome, lease.ended, lease.survivors, lease.closed = record.outcome, record.ended, record.survivors, record.at
+            lease.outcome, lease.ended, lease.survivors, lease.closed = (
+                record.outcome,
+                record.ended,
+                record.survivors,
+                record.at,
+            )
         case Swept():
             entry.leases[record.lease].swept = True
         case Interrupted():
@@ -357,13 +410,19 @@ def _state(entry: JournalEntry, locked: bool, written: float) -> str:
     if entry.state in ("finished", "interrupted"):
         return entry.state
     here = Controller.here()
-    # Of one boot there is one kernel, and with it one set of locks. A boot before this one is known by its time: machines may share home and name.
-    if here.boot and here.boot == entry.controller.boot or here.host == entry.controller.host and written < _booted():
+    # One boot has one kernel, and so one set of locks. A run of an earlier boot is recognised by
+    # its time, because machines may share home and name.
+    if (
+        here.boot
+        and here.boot == entry.controller.boot
+        or here.host == entry.controller.host
+        and written < _booted()
+    ):
         return "dead"
     return "elsewhere"
 
 
 def _booted() -> float:
-    """When this machine was booted, in seconds since the epoch; 0 where that is not known."""
+    """Return when this machine was booted, in seconds since the epoch; 0 if that is not known."""
     match = re.search(r"^btime (\d+)$", text_of("/proc/stat"), re.MULTILINE)
     return float(match[1]) if match else 0.0

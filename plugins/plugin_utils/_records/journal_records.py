@@ -4,9 +4,10 @@
 
 """The lines of a journal, each as a type.
 
-This file is private to the collection treekill.remote. The format is documented in docs/report.md.
+docs/report.md documents the format.
 
-A journal is shared by all versions of the collection that a user has. So reading passes over keys that it does not know, and converts values.
+All versions of the collection that a user has share one journal. So a reader skips keys that it
+does not know, and converts values.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Controller(JsonRecord):
-    """The machine that a run was on, as far as one can tell from within."""
+    """The machine of a run, as far as a process on it can identify it."""
 
     host: str
+    #: The kernel's id of this boot; empty if it has none.
     boot: str
-    """The kernel's id of this boot; empty where it has none."""
 
     @classmethod
     def here(cls) -> Controller:
-        """This machine."""
+        """Return this machine."""
         return cls(socket.gethostname(), text_of("/proc/sys/kernel/random/boot_id"))
 
 
 def text_of(path: str) -> str:
-    """Return what a file of /proc holds; nothing where it can't be read."""
+    """Return the content of a file of /proc; empty if it can't be read."""
     try:
         with open(path, encoding="ascii") as file:
             return file.read().strip()
@@ -49,20 +50,26 @@ def text_of(path: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class RunHead(JsonRecord):
-    """The first line of a journal, and the head of a report: who runs what. Times are ISO 8601 in UTC."""
+    """The first line of a journal, and the head of a report: the user and the command of a run.
+
+    Times are ISO 8601 in UTC.
+    """
 
     began: str
     user: str
     controller: Controller
+    #: The pid of the main process.
     pid: int
-    """Of the main process."""
     program: str
     playbooks: tuple[str, ...]
     inventory: tuple[str, ...]
 
     @classmethod
     def from_line(cls, line: t.Mapping[str, t.Any]) -> RunHead:
-        """Read the JSON object of the line. Raises KeyError, TypeError or ValueError where it is none."""
+        """Read the JSON object of the line.
+
+        Raises KeyError, TypeError or ValueError if it is no head.
+        """
         return cls(
             began=str(line["began"]),
             user=str(line["user"]),
@@ -74,7 +81,7 @@ class RunHead(JsonRecord):
         )
 
     def to_line(self, run: str) -> JsonObject:
-        """Return the JSON object of the line, for that run."""
+        """Return the JSON object of the line for that run."""
         return {"version": VERSION, "run": run, **self.to_message()}
 
 
@@ -127,7 +134,7 @@ class Closed:
 
 @dataclasses.dataclass(frozen=True)
 class Swept:
-    """Nothing of a lease is alive on its host any more: a sweep has looked."""
+    """A sweep has found nothing of a lease alive on its host."""
 
     lease: str
     host: str
@@ -149,12 +156,12 @@ class Over:
     at: str
 
 
+#: A line after the first.
 JournalRecord = Hosts | Opened | Done | Detached | Closed | Swept | Interrupted | Over
-"""A line after the first."""
 
 
 def line_of(record: JournalRecord) -> JsonObject:
-    """Return the JSON object of a line. Its first key tells what it is."""
+    """Return the JSON object of a line. Its first key gives its kind."""
     line: JsonObject
     match record:
         case Hosts():
@@ -167,7 +174,12 @@ def line_of(record: JournalRecord) -> JsonObject:
             line = {"detached": record.lease}
         case Closed():
             counts = {"ended": record.ended, "survivors": record.survivors}
-            line = {"settled": record.lease, "outcome": record.outcome.value, **counts, **_at(record.at)}
+            line = {
+                "settled": record.lease,
+                "outcome": record.outcome.value,
+                **counts,
+                **_at(record.at),
+            }
         case Swept():
             line = {"swept": record.lease, "host": record.host}
         case Interrupted():
@@ -182,7 +194,7 @@ def _at(moment: str) -> dict[str, str]:
 
 
 def read_record(line: t.Mapping[str, t.Any]) -> JournalRecord | None:
-    """Read the JSON object of a line; None for one that this version does not know, the first included.
+    """Read the JSON object of a line. Return None for the first line and for an unknown one.
 
     Raises:
         KeyError, TypeError, ValueError: no guardian wrote it.
@@ -194,7 +206,13 @@ def read_record(line: t.Mapping[str, t.Any]) -> JournalRecord | None:
 def _read_closed(line: t.Mapping[str, t.Any]) -> Closed:
     text = str(line["outcome"])
     outcome = next((one for one in Outcome if one.value == text), None) or UnknownOutcome(text)
-    return Closed(str(line["settled"]), outcome, int(line["ended"]), int(line["survivors"]), str(line.get("at", "")))
+    return Closed(
+        str(line["settled"]),
+        outcome,
+        int(line["ended"]),
+        int(line["survivors"]),
+        str(line.get("at", "")),
+    )
 
 
 def _read_over(line: t.Mapping[str, t.Any]) -> Over | None:
@@ -202,6 +220,7 @@ def _read_over(line: t.Mapping[str, t.Any]) -> Over | None:
     return Over(state, str(line["at"])) if state in ("finished", "interrupted") else None
 
 
+#: By the key that gives the kind of a line.
 _READERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], JournalRecord | None]] = {
     "hosts": lambda line: Hosts(tuple(map(str, line["hosts"]))),
     "opened": lambda line: Opened(str(line["opened"]), str(line["host"])),
@@ -212,4 +231,3 @@ _READERS: dict[str, t.Callable[[t.Mapping[str, t.Any]], JournalRecord | None]] =
     "interrupted": lambda line: Interrupted(str(line["interrupted"]), str(line.get("at", ""))),
     "over": _read_over,
 }
-"""By the key that tells what a line is."""

@@ -2,12 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The writing side of the journal: what the guardian of a run appends to its file, and how the journal is kept small.
+"""The journal, as the guardian of a run writes it, and the limits that keep it small.
 
-This file is private to the collection treekill.remote.
-
-A line costs some 20 microseconds: it goes to the kernel, and nobody waits for the disk. So it outlives every process of the run at once; of what was
-written in the last seconds before a power failure, some may be lost.
+A line costs some 20 microseconds: it goes to the kernel, and no process waits for the disk. So it
+outlives every process of the run at once. A power failure may lose some of the last seconds.
 """
 
 from __future__ import annotations
@@ -23,56 +21,70 @@ import typing as t
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Done, Hosts, JournalRecord, Opened, RunHead
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Done,
+    Hosts,
+    JournalRecord,
+    Opened,
+    RunHead,
+)
 
-_GROWTH = 256 * 1024
-"""Bytes that a file may have before it is written anew without what is over; then as many more again."""
+#: Bytes that a file may have before it is written anew without the leases that were given back.
+#: Then it may grow by as many again.
+_GROWTH_BYTES = 256 * 1024
 
-_BLOCK = 4096
-"""Bytes that the smallest file takes on a disk."""
+#: Bytes that the smallest file occupies on a disk.
+_BLOCK_BYTES = 4096
 
-_DAY = 86400.0
+_DAY_SECONDS = 86400.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """How much of the past is kept."""
+    """Limits for old runs in the journal."""
 
     days: float
+    #: Bytes of all files together.
     size: int
-    """Bytes, of all files."""
 
 
 class JournalWriter:
-    """Writes the file of one run. Whatever method raises OSError, the next one writes what was missed as well, if there is room by then.
+    """Writer of the file of one run.
 
-    A run has two guardians where the socket of the first one was removed: both write, and either may write the file anew. So nobody writes but with
-    the lock of the file that is at its path at that moment, and whoever writes it anew begins with what it says.
+    If a method raises OSError, the next one also writes what was missed, if there is room by then.
+
+    A run has two guardians if the socket of the first one was removed. Both write, and each may
+    write the file anew. So a writer holds the lock of the file that is at the path at that moment.
+    It writes the file anew from the content of that file.
     """
 
     def __init__(self, directory: str, run: str, head: RunHead) -> None:
         self.directory = directory
         self._path = journal.path_of(directory, run)
         self._head = journal.first_line(run, head)
+        #: The run as this writer knows it, because the file may be lost.
         self._entry = journal.new_entry(self._path, run, head)
-        """What this writer knows: the file may be lost."""
+        #: Records that are not in the file yet, in their order. A lease that was given back
+        #: meanwhile leaves only the name of its host.
         self._missed: dict[str, JournalRecord] = {}
-        """Records that are not in the file yet, in their order. A lease that was given back meanwhile leaves only the name of its host."""
         self._number = 0
         self._descriptor: int | None = None
         self._lock: int | None = None
-        self._limit = _GROWTH
+        self._limit = _GROWTH_BYTES
+        #: Whether the file may end with an incomplete line.
         self._torn = False
-        """Whether the file may end with half a line."""
         self._made = False
 
     @property
     def lock(self) -> int | None:
-        """The descriptor that holds the lock; a copy of it, in another process, holds the lock as well."""
+        """The descriptor that holds the lock.
+
+        A copy of it in another process holds the lock too.
+        """
         return self._lock
 
-    def begin(self) -> None:
-        """Make the file, unless an earlier guardian of the run has made it, and hold its lock."""
+    def make_file(self) -> None:
+        """Hold the lock, and make the file unless an earlier guardian of the run has made it."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self._hold()
         if journal.read(self._path) is None:
@@ -80,26 +92,31 @@ class JournalWriter:
             self._made = True
 
     def abandon(self) -> None:
-        """Nobody else holds the lock: what `begin` has made is taken away again, and nothing is written."""
+        """Remove what `make_file` has made, and write nothing: no other process holds the lock."""
         if self._made:
             for path in (self._path, journal.lock_path_of(self._path)):
                 os.unlink(path)
 
-    def take_over(self) -> None:
-        """Go on where the last guardian of the run was."""
+    def continue_file(self) -> None:
+        """Continue the file of an earlier guardian of the run."""
         found = journal.recorded(self._path)
         if found is not None:
             self._entry = found[0]
-        # That one may have been killed while it wrote.
+        # That guardian may have been killed while it wrote.
         self._torn = True
 
     def _hold(self) -> None:
         if self._lock is None:
-            self._lock = os.open(journal.lock_path_of(self._path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            # Shared: the main process, its forks and its guardian hold it beside each other. A reader tries for it alone, for a moment.
+            self._lock = os.open(
+                journal.lock_path_of(self._path),
+                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+            )
+            # The lock is shared, because the main process, its forks and its guardian hold it
+            # together. A reader tries for an exclusive one, for a moment.
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
-    def add(self, record: JournalRecord) -> None:
+    def write_line(self, record: JournalRecord) -> None:
         """Append a line."""
         self._note(record)
         with self._file() as descriptor:
@@ -109,18 +126,24 @@ class JournalWriter:
                 self._compact()
 
     def _note(self, record: JournalRecord) -> None:
-        with contextlib.suppress(KeyError):  # of a lease that an earlier guardian has granted, and could not write down
-            journal.add(self._entry, record)
+        with contextlib.suppress(
+            KeyError
+        ):  # An earlier guardian granted the lease, and could not record it.
+            journal.apply(self._entry, record)
         self._number += 1
-        opened = self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        opened = (
+            self._missed.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        )
         if isinstance(opened, Opened):
             self._missed[f"host/{opened.host}"] = Hosts((opened.host,))
         else:
-            self._missed[f"opened/{record.lease}" if isinstance(record, Opened) else f"{self._number}"] = record
+            self._missed[
+                f"opened/{record.lease}" if isinstance(record, Opened) else f"{self._number}"
+            ] = record
 
     @contextlib.contextmanager
     def _file(self) -> t.Iterator[int | None]:
-        """The file that is at the path, with nobody else at it while the block runs; None where there is none."""
+        """Lock the file at the path for the block, and yield its descriptor, if it exists."""
         try:
             descriptor = self._locked()
         except FileNotFoundError:
@@ -136,7 +159,9 @@ class JournalWriter:
     def _locked(self) -> int:
         while True:
             if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+                self._descriptor = os.open(
+                    self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                )
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(self._descriptor), os.lstat(self._path)):
                 return self._descriptor
@@ -144,12 +169,13 @@ class JournalWriter:
             self._close()
 
     def _append(self, descriptor: int) -> int:
-        """Append what is missing; the size of the file."""
+        """Append what is missing, and return the size of the file."""
         before = os.lseek(descriptor, 0, os.SEEK_END)
         content = b"\n" * self._torn + b"".join(map(journal.line, self._missed.values()))
         self._torn = True
         if os.write(descriptor, content) < len(content):
-            # All of it is missing then. What is here can't be taken for given back while it stands there.
+            # All of it counts as missing, so nothing of it may stay in the file. A lease that the
+            # file has as open can't be given back by leaving it out.
             os.ftruncate(descriptor, before)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         self._torn = False
@@ -164,20 +190,23 @@ class JournalWriter:
                 self._compact()
 
     def _compact(self) -> None:
-        """Write the file anew, without the leases that were given back. What another guardian has written stays."""
+        """Write the file anew, without the leases that were given back.
+
+        It keeps what another guardian has written.
+        """
         found = journal.recorded(self._path)
         entry = self._entry if found is None else found[0]
         for record in self._missed.values():
             with contextlib.suppress(KeyError):
-                journal.add(entry, record)
+                journal.apply(entry, record)
         self._write_anew(entry)
 
     def _write_anew(self, entry: journal.JournalEntry) -> None:
         content = self._head + b"".join(map(journal.line, journal.records_of(entry)))
         replace(self._path, content, wait_for_disk=False)
-        # With this goes the lock, for which others may wait.
+        # This releases the lock, for which other processes may wait.
         self._close()
-        self._limit = len(content) + _GROWTH
+        self._limit = len(content) + _GROWTH_BYTES
         self._torn = False
         self._missed.clear()
 
@@ -186,8 +215,8 @@ class JournalWriter:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def end(self, record: JournalRecord) -> None:
-        """The last line, and the lock taken away, unless another guardian of the run holds it."""
+    def write_last_line(self, record: JournalRecord) -> None:
+        """Write the last line, and remove the lock unless another guardian of the run holds it."""
         self._note(record)
         self._rewrite()
         if self._lock is None:
@@ -201,16 +230,18 @@ class JournalWriter:
 
 
 def prune(directory: str, bounds: Bounds, now: float | None = None) -> None:
-    """Remove what is too old, and of the rest the oldest until the others are small enough; what may need a sweep goes last, runs that go on never.
+    """Remove runs that are too old, and then the oldest ones while the journal is too large.
+
+    Runs that may need a sweep are removed last, and running ones never.
 
     Raises:
-        OSError: the journal can't be read, or a file not be removed.
+        OSError: the journal can't be read, or a file can't be removed.
     """
     guard = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return  # another run is at it
+        return  # Another run is pruning.
     else:
         _prune(directory, bounds, time.time() if now is None else now)
     finally:
@@ -221,7 +252,7 @@ def _prune(directory: str, bounds: Bounds, now: float) -> None:
     files = sorted(_files(directory), key=lambda file: file.written)
     left: collections.deque[_File] = collections.deque()
     for file in files:
-        if now - file.written > bounds.days * _DAY:
+        if now - file.written > bounds.days * _DAY_SECONDS:
             file.remove()
         else:
             left.append(file)
@@ -245,7 +276,7 @@ class _File:
     size: int
 
     def remove(self) -> bool:
-        """Whether it is removed: not while a process of its run lives."""
+        """Remove the file unless a process of its run lives. Return whether it is removed."""
         if journal.is_locked(self.path):
             return False
         for path in (self.path, journal.lock_path_of(self.path)):
@@ -260,4 +291,4 @@ def _files(directory: str) -> t.Iterator[_File]:
             if one.name.endswith(journal.SUFFIX):
                 with contextlib.suppress(FileNotFoundError):
                     status = one.stat(follow_symlinks=False)
-                    yield _File(one.path, status.st_mtime, max(status.st_size, _BLOCK))
+                    yield _File(one.path, status.st_mtime, max(status.st_size, _BLOCK_BYTES))

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Directories of guardians that were killed: a later run of this user removes them.
-
-This file is private to the collection treekill.remote.
-"""
+"""Removal of the directories of killed guardians, by a later run of this user."""
 
 from __future__ import annotations
 
@@ -22,15 +19,20 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.model imp
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import is_alive
 
-_UNTOUCHED = 600.0
-"""Seconds for which nothing was made in it or removed. The main process may be in another pid namespace, where it is about to start a guardian."""
+#: Seconds without a change in the directory. The main process may be in another pid namespace, and
+#: about to start a guardian there.
+_UNTOUCHED_SECONDS = 600.0
 
-_DAY = 86400.0
-"""Seconds that the word of a crash is kept, and what `after_kill` needs while it runs."""
+#: Seconds for which the text of a crash is kept, and the files that `after_kill` needs while it
+#: runs.
+_DAY_SECONDS = 86400.0
 
 
 def remove_leftovers(parents: t.Iterable[str] | None = None, now: float | None = None) -> None:
-    """Remove the directories of this user's runs whose main process is gone and whose guardian does not answer. What can't be removed stays."""
+    """Remove directories of this user's runs that have no main process and no answering guardian.
+
+    A directory that can't be removed stays.
+    """
     name = re.compile(rf"treekill-{os.getuid()}-([1-9][0-9]{{0,9}})-([0-9]{{1,19}})")
     for parent in dict.fromkeys(endpoint.parents() if parents is None else parents):
         with contextlib.suppress(OSError):
@@ -43,7 +45,11 @@ def remove_leftovers(parents: t.Iterable[str] | None = None, now: float | None =
 
 def _remove(directory: str, now: float) -> None:
     status = os.lstat(directory)
-    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    private = (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.getuid()
+        and not stat.S_IMODE(status.st_mode) & 0o077
+    )
     path = os.path.join(directory, endpoint.SOCKET_NAME)
     if not private or now - status.st_mtime < _age(directory) or endpoint.answers(path):
         return
@@ -57,12 +63,20 @@ def _remove(directory: str, now: float) -> None:
 
 
 def _age(directory: str) -> float:
-    return _UNTOUCHED if set(os.listdir(directory)) <= {endpoint.SOCKET_NAME, "lock"} else _DAY
+    return (
+        _UNTOUCHED_SECONDS
+        if set(os.listdir(directory)) <= {endpoint.SOCKET_NAME, "lock"}
+        else _DAY_SECONDS
+    )
 
 
 @contextlib.contextmanager
 def _turn(lock: str) -> t.Iterator[None]:
-    """As one that would start a guardian there. Raises BlockingIOError where another process does."""
+    """Hold the lock of a process that starts a guardian there.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an interrupted run as JSON, in the form that docs/report.schema.json publishes.
-
-This file is private to the collection treekill.remote.
-"""
+"""The report of an interrupted run as JSON, in the form that docs/report.schema.json publishes."""
 
 from __future__ import annotations
 
@@ -13,10 +10,16 @@ import json
 import os
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import ReportedProcess
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import (
+    ReportedProcess,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import ReportedLease
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import RunHead
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    RunHead,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    ReportOrder,
+)
 
 SCHEMA = "https://raw.githubusercontent.com/treekill/remote/main/docs/report.schema.json"
 
@@ -30,18 +33,39 @@ def content(head: RunHead, order: ReportOrder) -> bytes:
     times = {"interrupted": order.interrupted, "written": order.written, "complete": order.complete}
     unprotected = [entry.to_message() for entry in report.unguarded]
     trees = [_tree(result) for result in report.results]
-    whole = {"$schema": SCHEMA, "version": VERSION, **run, **times, "unprotected": unprotected, "trees": trees}
-    # ASCII: what a host calls its processes may be no Unicode at all.
+    whole = {
+        "$schema": SCHEMA,
+        "version": VERSION,
+        **run,
+        **times,
+        "unprotected": unprotected,
+        "trees": trees,
+    }
+    # ASCII, because process names on a host may be no Unicode.
     return json.dumps(whole, indent=1).encode("ascii") + b"\n"
 
 
 def _tree(lease: ReportedLease) -> JsonObject:
     """Return one command of one task on one host."""
-    tree = {"host": lease.host, "task": lease.task, "lease": lease.lease, "outcome": lease.outcome.value, "reason": lease.reason}
+    tree = {
+        "host": lease.host,
+        "task": lease.task,
+        "lease": lease.lease,
+        "outcome": lease.outcome.value,
+        "reason": lease.reason,
+    }
     report = lease.report
     if report is None:
         return {**tree, "report": None}
-    rows = [(row, state) for rows, state in ((report.gone, "gone"), (report.survivors, "survived"), (report.spared, "spared")) for row in rows]
+    rows = [
+        (row, state)
+        for rows, state in (
+            (report.gone, "gone"),
+            (report.survivors, "survived"),
+            (report.spared, "spared"),
+        )
+        for row in rows
+    ]
     return {
         **tree,
         "report": {
@@ -72,10 +96,13 @@ def _process(row: ReportedProcess, state: str) -> JsonObject:
 
 
 def path_for(template: str, run: str) -> str:
-    """Where the report of a run goes: C({run}) in the path stands for the run's id; a directory gets a file that is named by it.
+    """Return the path of a run's report.
+
+    In the template, C({run}) stands for the run's id. If the template is a directory, the id is the
+    name of the file in it.
 
     Raises:
-        OSError: its directory is not there and can't be made.
+        OSError: its directory is missing, and can't be made.
     """
     path = template.replace("{run}", run)
     if template.endswith(os.sep) or os.path.isdir(path):

@@ -2,54 +2,58 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The orders of a guardian to its writer, and the answers.
-
-This file is private to the collection treekill.remote.
-"""
+"""The orders of a guardian to its writer, and the answers."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import JsonObject
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import (
+    JsonRecord,
+    MessageError,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import JournalRecord, line_of, read_record
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    JournalRecord,
+    line_of,
+    read_record,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class ReportOrder(JsonRecord):
-    """Write the report. Times are in UTC."""
+    """An order to write the report. Times are in UTC."""
 
     report: RunReport
+    #: Whether the report is final.
     complete: bool
-    """Whether nothing more will come."""
+    #: The time of the interruption. None if there was none, and commands did not return.
     interrupted: str | None
-    """When the run was interrupted; None if it was not, and commands did not return."""
+    #: The present time.
     written: str
-    """Now."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LineOrder:
-    """Append a line to the journal."""
+    """An order to append a line to the journal."""
 
     record: JournalRecord
 
 
 @dataclasses.dataclass(frozen=True)
 class EndOrder:
-    """Write the last line of the journal."""
+    """An order to write the last line of the journal."""
 
     record: JournalRecord
 
 
 @dataclasses.dataclass(frozen=True)
 class SyncOrder(JsonRecord):
-    """Answer when all that came before is written. Answer: `Synced`."""
+    """An order to answer when all earlier orders are written. Answer: `Synced`."""
 
+    #: A number that the answer repeats.
     sync: int
-    """A number that the answer repeats."""
 
 
 WriterOrder = ReportOrder | LineOrder | EndOrder | SyncOrder
@@ -57,17 +61,17 @@ WriterOrder = ReportOrder | LineOrder | EndOrder | SyncOrder
 
 @dataclasses.dataclass(frozen=True)
 class Synced(JsonRecord):
-    """All is written that came before the order with this number."""
+    """The answer that all orders before the one with this number are written."""
 
     synced: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Failed(JsonRecord):
-    """Something could not be written."""
+    """The answer that something could not be written."""
 
+    #: C(journal) or C(report); empty for both.
     failed: str
-    """C(journal) or C(report); empty for both."""
     reason: str
 
 
@@ -85,7 +89,7 @@ def order_frame(order: WriterOrder) -> JsonObject:
 
 
 def read_order(frame: JsonObject) -> WriterOrder:
-    """Return the order in a frame. Raises MessageError where there is none."""
+    """Return the order in a frame. Raises MessageError if it holds none."""
     if "report" in frame:
         return ReportOrder.from_message(frame["report"])
     if "sync" in frame:
@@ -93,10 +97,10 @@ def read_order(frame: JsonObject) -> WriterOrder:
     kind, content = (LineOrder, frame["add"]) if "add" in frame else (EndOrder, frame.get("end"))
     record = read_record(content) if isinstance(content, dict) else None
     if record is None:
-        raise MessageError("an order to the writer is none of those that there are")
+        raise MessageError("an order to the writer is of no known kind")
     return kind(record)
 
 
 def read_writer_answer(frame: JsonObject) -> Synced | Failed:
-    """Return the writer's answer in a frame. Raises MessageError where there is none."""
+    """Return the writer's answer in a frame. Raises MessageError if it holds none."""
     return Failed.from_message(frame) if "failed" in frame else Synced.from_message(frame)

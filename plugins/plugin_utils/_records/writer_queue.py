@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guardian's end of the connection to the writer: what waits until the writer reads, and how the guardian learns that it is written.
+"""The guardian's end of the connection to the writer.
 
-This file is private to the collection treekill.remote.
+It holds what the writer has not read yet, and learns from the writer what is written.
 
-Nothing here waits. While the disk stands still the writer does not read, and the queue grows with the leases that are open, not with the run.
+Nothing here waits. While the disk does not answer, the writer does not read. The queue then grows
+with the number of open leases, and not with the length of the run.
 """
 
 from __future__ import annotations
@@ -14,8 +15,18 @@ from __future__ import annotations
 import socket
 import typing as t
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import REPORT_LIMIT, FrameError, FrameReader, encode
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Done, Hosts, JournalRecord, Opened
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    MAX_REPORT_BYTES,
+    FrameError,
+    FrameReader,
+    encode,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Done,
+    Hosts,
+    JournalRecord,
+    Opened,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
     EndOrder,
     Failed,
@@ -29,29 +40,35 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_or
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop, Timer
+    from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import (
+        Loop,
+        Timer,
+    )
 
+#: Seconds for which the end of a run waits for the disk, once.
 DISK_SECONDS = 1.0
-"""How long the end of a run waits for the disk, once."""
 
 
 class WriterQueue:
-    """Records and reports on their way to the writer."""
+    """Queue of records and reports for the writer."""
 
-    def __init__(self, loop: Loop, connection: socket.socket, failed: t.Callable[[str, str], None]) -> None:
+    def __init__(
+        self, loop: Loop, connection: socket.socket, failed: t.Callable[[str, str], None]
+    ) -> None:
         """`failed` is called with what could not be written (journal or report), and the reason."""
         self._loop = loop
         self._connection = connection
         self._failed = failed
-        self._reader = FrameReader(REPORT_LIMIT)
+        self._reader = FrameReader(MAX_REPORT_BYTES)
+        #: Orders in the order of sending, by name. A later order replaces an earlier one of its
+        #: name.
         self._pending: dict[str, WriterOrder] = {}
-        """By a name that says which later one takes its place; in the order in which they are sent."""
         self._partial = bytearray()
         self._number = 0
+        #: The number that the writer must confirm before the waiting functions are called.
         self._asked = 0
-        """The number that the writer has to have come to before those who wait are told."""
+        #: Whether the writer got anything since it last confirmed that all is written.
         self._unconfirmed = False
-        """Whether anything was given to the writer since it said that all is written."""
         self._waiting: list[t.Callable[[], None]] = []
         self._limit: Timer | None = None
         self._stuck = False
@@ -61,12 +78,18 @@ class WriterQueue:
 
     @property
     def empty(self) -> bool:
-        """Whether the writer has all of it, or never will."""
+        """Whether the writer has all of it, or will never read it."""
         return self._gone or not (self._pending or self._partial)
 
-    def add(self, record: JournalRecord) -> None:
-        """Have a line of the journal written. Opened and done while the disk stood still, a lease leaves only the name of its host."""
-        pending = self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+    def write_line(self, record: JournalRecord) -> None:
+        """Write a line of the journal.
+
+        A lease that is opened and done while the disk does not answer leaves only the name of its
+        host.
+        """
+        pending = (
+            self._pending.pop(f"opened/{record.lease}", None) if isinstance(record, Done) else None
+        )
         if isinstance(pending, LineOrder) and isinstance(pending.record, Opened):
             host = pending.record.host
             self._put(f"host/{host}", LineOrder(Hosts((host,))))
@@ -75,17 +98,20 @@ class WriterQueue:
         else:
             self._put("", LineOrder(record))
 
-    def report(self, order: ReportOrder) -> None:
-        """Have the report written as it is now: one that is not sent yet is not sent any more."""
+    def write_report(self, order: ReportOrder) -> None:
+        """Write the report in its present state. It replaces a report that is not sent yet."""
         self._pending.pop("report", None)
         self._put("report", order)
 
-    def end(self, record: JournalRecord) -> None:
-        """Have the last line of the journal written."""
+    def write_last_line(self, record: JournalRecord) -> None:
+        """Write the last line of the journal."""
         self._put("", EndOrder(record))
 
     def when_written(self, call: t.Callable[[], None]) -> None:
-        """Call once, when all until now is on the disk or the disk has not answered in time; at once where that is known."""
+        """Call once, when all records are on the disk or the disk has not answered in time.
+
+        It is called at once if that is known already.
+        """
         if self._gone or self._stuck or not self._unconfirmed:
             call()
             return
@@ -101,7 +127,7 @@ class WriterQueue:
         self._number += 1
         self._unconfirmed = True
         if isinstance(order, SyncOrder):
-            # All that was put before goes before.
+            # It is sent after all earlier orders.
             self._pending.pop(name, None)
             order, self._asked = SyncOrder(self._number), self._number
         self._pending[name or f"{self._number}"] = order
@@ -111,13 +137,15 @@ class WriterQueue:
         try:
             while self._pending or self._partial:
                 if not self._partial:
-                    self._partial += encode(order_frame(self._pending.pop(next(iter(self._pending)))))
+                    self._partial += encode(
+                        order_frame(self._pending.pop(next(iter(self._pending))))
+                    )
                 sent = self._connection.send(self._partial)
                 del self._partial[:sent]
         except BlockingIOError:
             self._loop.when_writable(self._connection.fileno(), self._send)
         except OSError:
-            self._end()
+            self._writer_gone()
         else:
             self._loop.when_writable(self._connection.fileno(), None)
 
@@ -125,38 +153,38 @@ class WriterQueue:
         try:
             chunk = self._connection.recv(65536)
             for frame in self._reader.feed(chunk):
-                self._take(read_writer_answer(frame))
+                self._on_answer(read_writer_answer(frame))
         except BlockingIOError:
             return
         except (OSError, FrameError):
             chunk = b""
         if not chunk:
-            self._end()
+            self._writer_gone()
 
-    def _take(self, answer: Synced | Failed) -> None:
+    def _on_answer(self, answer: Synced | Failed) -> None:
         if isinstance(answer, Failed):
             self._failed(answer.failed, answer.reason)
         else:
             self._unconfirmed = answer.synced != self._number
             self._stuck = False
             if answer.synced >= self._asked:
-                self._tell()
+                self._call_waiting()
 
     def _give_up(self) -> None:
         self._stuck = True
         self._failed("", "its disk does not answer")
-        self._tell()
+        self._call_waiting()
 
-    def _end(self) -> None:
-        """The writer is gone: it was killed."""
+    def _writer_gone(self) -> None:
+        """Report that the writer was killed."""
         if not self._gone:
             self._gone = True
             self._loop.unwatch(self._connection.fileno())
             self._connection.close()
             self._failed("", "the process that writes it is gone")
-            self._tell()
+            self._call_waiting()
 
-    def _tell(self) -> None:
+    def _call_waiting(self) -> None:
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None

@@ -2,13 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guarding every action of a run: what `track: all` patches in ansible-core.
+"""The patches of ansible-core that guard every action of a run, for `track: all`.
 
-This file is private to the collection treekill.remote.
-
-`ActionBase.__init__` is where an action gets its connection with all options set, in every version of core, and where every
-action comes through, whatever its plugin. Some actions take another connection later, as that of ansible.posix.synchronize does:
-so what an action runs is looked at as well. Made in the main process, the patches are inherited by the workers that it forks.
+In every version of core, `ActionBase.__init__` runs for each action, whatever its plugin. There the
+action gets its connection with all options set. Some actions use another connection later, for
+example the action of ansible.posix.synchronize. Therefore the methods that run something on a host
+are patched as well. Workers inherit the patches by fork from the main process.
 """
 
 from __future__ import annotations
@@ -18,33 +17,45 @@ import typing as t
 
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.action import ActionBase
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import current
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import Guard, guard_of, note
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask, needs_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.in_flight import (
+    Guard,
+    guard_of,
+    note,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import (
+    GuardedTask,
+    needs_connection,
+)
 
 _MARK = "_treekill_track_all"
 
+#: Attribute of an action: the connection that was last guarded for it, or refused.
 _GUARDED = "_treekill_guarded_connection"
-"""Attribute of an action: the connection that was looked at last."""
 
+#: Methods by which an action runs something on its connection.
 _RUNS = ("_execute_module", "_low_level_execute_command")
-"""Methods of an action by which it runs something on its connection."""
 
 
 class _Tracking:
-    """Of this process and its forks: whether the run that is going on is tracked."""
+    """Whether the current run of this process, or of the one that forked it, is tracked."""
 
     on = False
 
 
 def untrack() -> None:
-    """The run is over. The patch stays, as another plugin may have put its own around it, and does nothing."""
+    """Guard no further actions.
+
+    The patches stay and do nothing: another plugin may have wrapped them.
+    """
     _Tracking.on = False
 
 
 def track_all() -> None:
-    """Put the connection of every action that is made until `untrack`, here and in forked workers, on a leash."""
+    """Guard every action that is made before `untrack`, in this process and in forked workers."""
     _Tracking.on = True
     original = ActionBase.__init__
     if hasattr(original, _MARK):
@@ -78,15 +89,17 @@ def _guard(action: ActionBase) -> None:
     try:
         if not needs_connection(action):
             note(Guard.NOT_NEEDED)
-            # Thousands of items of set_fact cost what they cost without us. What such an action sends all the same is looked at then.
-            leash(connection, client, lambda: GuardedTask.from_action(action))
+            # Thousands of items of set_fact must not cost more than without a guard. If such an
+            # action sends something nevertheless, its task is read then.
+            guard_connection(connection, client, lambda: GuardedTask.from_action(action))
             return
         task = GuardedTask.from_action(action)
-        note(guard_of(leash(connection, client, task), task))
+        note(guard_of(guard_connection(connection, client, task), task))
     except AnsibleOptionsError:
         raise
     except (AttributeError, TypeError, KeyError) as error:
-        # A connection or an action that is not made as core makes them. Its tasks must go on, and its user must know.
+        # The connection or the action is not made as core makes them. Its tasks must continue, and
+        # the user must know.
         name = getattr(connection, "_load_name", type(connection).__name__)
         host = getattr(getattr(action, "_play_context", None), "remote_addr", "") or "a host"
         client.unguarded(str(host), name, f"{type(error).__name__}: {error}")

@@ -2,12 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One run of a process that has many, as ansible-console or a program with Ansible for a library: each ends by itself, and the next has its own.
+"""The end of one run in a process that has several.
 
-This file is private to the collection treekill.remote.
+Such a process is ansible-console, or a program that uses Ansible as a library. Core has no callback
+for the end of a run. Each program calls `TaskQueueManager.cleanup` at the end, interrupted or not.
+That method is patched for one call.
 
-No callback tells that end. What every program calls at it, interrupted or not, is `TaskQueueManager.cleanup`: it is watched for one call. The commands
-`ansible` and `ansible-playbook` have one run, which ends with their process: what they say at their end comes before the recap.
+The commands `ansible` and `ansible-playbook` have one run, which ends with the process. Their last
+output comes before the recap.
+
+The patches of `track: all` are in another file: its imports take some 12 ms, which a run with less
+tracking does not need.
 """
 
 from __future__ import annotations
@@ -24,17 +29,20 @@ if t.TYPE_CHECKING:
 
 
 def is_command_line() -> bool:
-    """Whether core's own command line is what has called this."""
+    """Whether core's own command line has started this run."""
     frame: types.FrameType | None = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_name == "cli_executor" and frame.f_globals.get("__name__") == "ansible.cli":
+        if (
+            frame.f_code.co_name == "cli_executor"
+            and frame.f_globals.get("__name__") == "ansible.cli"
+        ):
             return True
         frame = frame.f_back
     return False
 
 
 def at_end_of_run(callback: CallbackBase, call: t.Callable[[], None]) -> None:
-    """Call it once, when core has cleaned up after the run whose events `callback` gets."""
+    """Have `call` called once, after core's clean-up of the run whose events `callback` gets."""
     original: t.Callable[[TaskQueueManager], None] = TaskQueueManager.cleanup
     waiting = [call]
 

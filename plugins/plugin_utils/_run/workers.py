@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The workers of a guarded run, told apart from all other forks of its main process.
+"""The workers of a guarded run, as distinct from other forks of its main process.
 
-This file is private to the collection treekill.remote.
-
-Other plugins fork, and a program that uses Ansible as a library has children of its own: none of these is ended with the run.
+Other plugins fork, and a program that uses Ansible as a library has children of its own. None of
+these is ended with the run.
 """
 
 from __future__ import annotations
@@ -19,20 +18,23 @@ import weakref
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_queue_manager import FinalQueue
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, forking
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, wake_tree
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    identify,
+    wake_tree,
+)
 
 if t.TYPE_CHECKING:
     from multiprocessing.synchronize import Lock
 
+#: Seconds to wait for a lock whose holder may have died.
 _LOCK_SECONDS = 2.0
-"""Seconds to wait for a lock whose holder may have died."""
 
 
 class _PatientLock:
     """Core's lock of its queue of results, for the main process of an interrupted run.
 
-    From ansible-core 2.19 on a worker dies by the signal at once, also while it holds this lock. The main process puts one last message into the queue, and
-    would wait for the lock for ever.
+    From ansible-core 2.19 on, the signal ends a worker at once, even while it holds this lock. The
+    main process puts one last message into the queue, and would wait for the lock for ever.
     """
 
     def __init__(self, lock: Lock) -> None:
@@ -48,13 +50,13 @@ class _PatientLock:
 
 
 class OwnWorkers:
-    """The workers that core starts from here to `forget`."""
+    """The workers that core starts before `forget`."""
 
     def __init__(self, started: t.Callable[[], None]) -> None:
-        """Watch core start workers.
+        """Patch core's start of workers.
 
         Args:
-            started: called in this process when one has been started.
+            started: called in this process after the start of each worker.
         """
         # Weak: a worker holds the variables of its task.
         workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
@@ -73,13 +75,16 @@ class OwnWorkers:
         WorkerProcess.start = start  # type: ignore[method-assign]
 
     def forget(self) -> None:
-        """Watch no longer."""
-        # Where another plugin has put its own around ours, ours stays and does no harm.
+        """Remove the patch."""
+        # If another plugin has wrapped the patch, the patch stays and does no harm.
         if WorkerProcess.start is self._start:
             WorkerProcess.start = self._original  # type: ignore[assignment, method-assign]
 
     def expect_deaths(self) -> None:
-        """Keep this process from waiting for a lock of core's that a dead worker has held. Called when the run is interrupted."""
+        """Keep this process from waiting for ever for a lock of core.
+
+        A dead worker may have held it. Called when the run is interrupted.
+        """
         for queue in self._queues:
             lock = vars(queue)["_wlock"]
             if not isinstance(lock, _PatientLock):
@@ -87,19 +92,22 @@ class OwnWorkers:
 
     @property
     def share_our_group(self) -> bool:
-        """Whether they stay in the process group of this process, where the signals of a terminal come. Before ansible-core 2.19 they do."""
+        """Whether workers stay in the process group of this process, as before ansible-core 2.19.
+
+        The group gets the signals of a terminal.
+        """
         return not hasattr(WorkerProcess, "_term")
 
     def wake(self) -> None:
-        """Let the workers go on that a guardian has stopped, and what is below them."""
+        """Resume the workers that a guardian has stopped, and their descendants."""
         for worker in self._alive():
             with contextlib.suppress(ProcessLookupError):
                 wake_tree(identify(t.cast(int, worker.pid)))
 
     def kill(self) -> None:
-        """SIGKILL those that are alive. One that was too slow to end what it has started here, as core has it, leaves that to this process.
+        """Send SIGKILL to the workers that are alive, and to no process below them.
 
-        A worker that is stopped has a kill order under way, which needs its client.
+        A stopped worker has a kill order in progress, which needs the worker's client.
         """
         for worker in self._alive():
             worker.kill()

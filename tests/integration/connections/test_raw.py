@@ -27,7 +27,7 @@ LABS = {
 
 
 @pytest.mark.parametrize("plugin", [pytest.param(name, marks=[] if "docker" in name else rest) for name in LABS])
-def test_raw_does_what_it_does_without_a_leash(request: pytest.FixtureRequest, plugin: str) -> None:
+def test_raw_does_what_it_does_without_a_guard(request: pytest.FixtureRequest, plugin: str) -> None:
     """Whatever shell the user of the controller has."""
     lab = request.getfixturevalue(LABS[plugin])
     lab = lab if isinstance(lab, TransportLab) else lab(plugin)

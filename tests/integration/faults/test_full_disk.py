@@ -119,7 +119,7 @@ def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goe
         assert run.wait(60) == 0, run.story
         assert tasks.has_left_trace(run, web1), run.story
         assert "No space left on device" in tasks.said(run), run.story
-        assert "Nothing is guarded: what an interruption leaves will live on" in tasks.said(run), run.story
+        assert "Nothing is guarded: processes that an interruption leaves behind keep running" in tasks.said(run), run.story
         tasks.wait_until_nothing_is_left(run)
 
 

@@ -34,7 +34,7 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
@@ -43,10 +43,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK_SECONDS
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
-from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import Silence
+from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run, own_guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import ReportWait
 
 #: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take longer than it has to.
 PATIENCE = 0.4
@@ -225,7 +225,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _watch_messages(fault: _Fault) -> None:
-    send, receive, end = Channel.send, Channel.receive, Silence.end
+    send, receive, next_answer = Channel.send, Channel.receive, ReportWait.next_answer
 
     def counted_send(self: Channel, message: dict[str, Any]) -> None:
         fault.count()
@@ -237,17 +237,17 @@ def _watch_messages(fault: _Fault) -> None:
             return receive(self)
         except TimeoutError:
             # The wait for the report looks at the clock now and then; what counts is whether it ends in vain.
-            if (self.socket.gettimeout() or 0) > TICK:
+            if (self.socket.gettimeout() or 0) > TICK_SECONDS:
                 fault.count_vain_wait()
             raise
 
-    def counted_end(self: Silence, *arguments: Any, **keywords: Any) -> Any:
-        answer = end(self, *arguments, **keywords)
+    def counted_answer(self: ReportWait, *arguments: Any, **keywords: Any) -> Any:
+        answer = next_answer(self, *arguments, **keywords)
         if answer is None:
             fault.count_vain_wait()
         return answer
 
-    Channel.send, Channel.receive, Silence.end = counted_send, counted_receive, counted_end  # type: ignore[method-assign]
+    Channel.send, Channel.receive, ReportWait.next_answer = counted_send, counted_receive, counted_answer  # type: ignore[method-assign]
 
 
 # The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its status and output.
@@ -275,7 +275,7 @@ def _leaves_a_process(run: Runner, client: Any) -> list[Any]:
 def _has_a_job(run: Runner, client: Any) -> list[Any]:
     """The lease of an asynchronous job that is polled lasts while other commands come and go."""
     lease = secrets.token_hex(4)
-    held = client is not None and client.take(_request(client, lease))
+    held = client is not None and client.take_lease(_request(client, lease))
     # Whoever carries out the order of that lease ends it.
     first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     polls = [run("echo not yet") for dummy in range(3)]
@@ -286,11 +286,11 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
 
 def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
-    held = client is not None and client.take(_request(client, lease, end_async=True))
+    held = client is not None and client.take_lease(_request(client, lease, end_async=True))
     # Whoever carries out the order of that lease ends it.
     first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
     if held:
-        client.detach(lease)
+        client.detach_lease(lease)
     return first
 
 
@@ -330,7 +330,7 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[
             os.close(read_end)
             connection = _connection()
             if client is not None:
-                leash(connection, client, _task())
+                guard_connection(connection, client, _task())
 
             def run(command: str, stdin: str | None = None) -> list[Any]:
                 form = f"/bin/sh -c {shlex.quote(command)}"
@@ -356,7 +356,7 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
-    guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    guardian_client._ANSWER_SECONDS = own_guardian._REPLY_SECONDS = own_guardian._LATE_REPLY_SECONDS = PATIENCE
     # Shorter than the wait for the report, as ever.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:

@@ -33,7 +33,7 @@ def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = (
     leases = LeaseTable()
     for number, (host, result) in enumerate(history):
         name = f"{number:08x}"
-        leases.take(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}"))
+        leases.grant(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}"))
         leases.broken(name, 1)
         if result is not None:
             leases.close(name, result)

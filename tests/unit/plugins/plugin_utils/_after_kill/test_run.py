@@ -142,7 +142,7 @@ def test_what_went_well_is_one_line():
         ({"status": 2}, "FAILED (exit status 2)"),
         ({"status": -9}, "FAILED (signal 9)"),
         ({"ended_by": "Ctrl-C", "status": 99}, "was interrupted (Ctrl-C)"),
-        ({"hosts": {"web1": HostEnding.NOT_TOLD}}, "not told: web1"),
+        ({"hosts": {"web1": HostEnding.NOT_REPORTED}}, "not reported: web1"),
         ({"hosts": {"web1": HostEnding.FAILED}}, "failed: web1"),
     ],
 )

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Interrupted
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest, LeaseTerms
@@ -26,7 +26,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client i
 
 
 class Guarded:
-    """A connection on a leash. Its ssh client is a script that writes down what it finds noted when it starts, and then does this."""
+    """A guarded connection. Its ssh client is a script that writes down what it finds noted when it starts, and then does this."""
 
     def __init__(self, directory: Path, does: str, *, retries: int = 0, announced: bool = True, name: str = "ssh", asynchronous: bool = False) -> None:
         self.page = RunPage()
@@ -37,7 +37,7 @@ class Guarded:
         self.client.write_text(f"#!/bin/sh\necho start >> {self.starts}\n{does}\n")
         self.client.chmod(0o755)
         link: Any = types.SimpleNamespace(
-            run="00000000000000aa", announced=announced, page=self.page, main=types.SimpleNamespace(pid=0), take=self._take, done=lambda lease: None,
+            run="00000000000000aa", announced=announced, page=self.page, main=types.SimpleNamespace(pid=0), take_lease=self._take, done=lambda lease: None,
             done_at_exit=lambda lease: None, broken=lambda lease, lost, wait: None, unguarded=lambda *reason: None,
         )  # fmt: skip
         context = PlayContext()
@@ -45,7 +45,7 @@ class Guarded:
         self.connection = connection_loader.get(name, context, new_stdin=None)
         self.connection.set_options(direct={"ssh_executable": str(self.client), "reconnection_retries": retries, "host": "web1"} if name == "ssh" else {})
         task = GuardedTask(host="web1", name="a task", options=options.resolve(), interpreters=(), show_arguments=True, asynchronous=asynchronous)
-        assert leash(self.connection, link, task) is not None
+        assert guard_connection(self.connection, link, task) is not None
 
     def _take(self, request: LeaseRequest) -> bool:
         self.lease = request.lease

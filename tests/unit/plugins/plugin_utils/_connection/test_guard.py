@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The leash: a command under a lease does what it does without one, and says the same."""
+"""A guarded connection: a command under a lease does what it does without one, and says the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import unquoted
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
@@ -61,7 +61,7 @@ COMMANDS: list[tuple[str, str | None]] = [
 ]
 
 
-def test_commands_do_and_say_what_they_do_and_say_without_a_leash():
+def test_commands_do_and_say_what_they_do_and_say_without_a_guard():
     """As a module is run, by the executable; as `raw` is, by the shell of the connection; with the root's pid announced; over one that returns text."""
     forms = [*COMMANDS, *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS)]
     with a_run({"commands": forms}) as process:
@@ -96,7 +96,7 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
     """Of the second kind a recap does not say what its kill pass would not have found."""
     taken: list[Any] = []
     link: Any = types.SimpleNamespace(
-        run="00000000000000aa", take=lambda request: taken.append(request.terms) or True, done=lambda lease: None, announced=False,
+        run="00000000000000aa", take_lease=lambda request: taken.append(request.terms) or True, done=lambda lease: None, announced=False,
         main=types.SimpleNamespace(pid=0),
         page=types.SimpleNamespace(gate_closed=False),
     )  # fmt: skip
@@ -105,6 +105,6 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
     connection = connection_loader.get("local", context, new_stdin=None)
     connection.set_options(var_options={})
     task = GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
-    assert leash(connection, link, task) is not None
+    assert guard_connection(connection, link, task) is not None
     connection.exec_command("true", sudoable=sudoable)
     assert [terms.payload for terms in taken] == [sudoable]

@@ -58,7 +58,7 @@ class Histories(RuleBasedStateMachine):
         self.main_lives = True
         self.closed = False
         self.asked = False
-        self.hurried = False
+        self.skips_grace = False
         self.awaiting: Counter[int] = Counter()
         self.told: Counter[int] = Counter()
         self.heard: Counter[int] = Counter()
@@ -179,9 +179,9 @@ class Histories(RuleBasedStateMachine):
     def a_signal(self, number: signal.Signals) -> None:
         if self.main_lives:
             self.stepped.signal(number)
-            if self.asked and not self.closed and not self.hurried:
+            if self.asked and not self.closed and not self.skips_grace:
                 # The run has ended by itself: the first signal only hurries what is left of it.
-                self.hurried = True
+                self.skips_grace = True
             else:
                 self.interrupted()
             self.settle()

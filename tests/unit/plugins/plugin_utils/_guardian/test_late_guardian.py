@@ -135,7 +135,7 @@ def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(st
 def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_up_no_worker(stepped):
     """Ctrl-Z, while the report is larger than what a socket holds."""
     reader = a_worker(stepped)
-    stepped.guardian._unguarded[("web1", "a connection")] = "x" * 3_000_000
+    stepped.guardian._reporter.note_unguarded("web1", "a connection", "x" * 3_000_000)
     began = time.monotonic()
     stepped.main.send({"op": "report", "wait": False})
     stepped.loop.poll()

@@ -143,7 +143,7 @@ def test_a_worker_that_stands_still_goes_on_for_its_last_words_only_while_the_ma
     until(lambda: family.states() == "TTT")
     if lost:
         local.lose_main()
-    local.end(lease_of(family.worker.pid))
+    local.end_clients_of(lease_of(family.worker.pid))
     loop.run_while(lambda: local.busy)
     assert (signal.SIGCONT in told) is goes_on
     until(lambda: state_of(family.worker.pid) in "XZ")
@@ -159,7 +159,7 @@ def test_clients_end_at_once_and_their_worker_a_moment_later(local, loop, family
     """The worker may hold a lock that the main process waits for."""
     lease = lease_of(family.worker.pid)
     local.freeze([lease])
-    local.end(lease)
+    local.end_clients_of(lease)
     until(lambda: set(family.states()[1:]) <= set("XZ"))
     assert local.busy
     loop.run_while(lambda: local.busy)
@@ -181,7 +181,7 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop)
         for client in clients.values():
             assert client.stdout is not None
             assert client.stdout.readline() == b"ready\n"
-        local.end(lease_of(0))
+        local.end_clients_of(lease_of(0))
         loop.run_while(lambda: local.busy)
         assert clients["mine"].wait(10) == -signal.SIGKILL
         assert [name for name, client in clients.items() if client.poll() is None] == ["another guardian's", "another lease's"]
@@ -204,11 +204,11 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
 
     monkeypatch.setattr(local, "_stray_clients", noted)
     for number in range(100):
-        local.end(lease_of(0, f"{number:08x}"))
+        local.end_clients_of(lease_of(0, f"{number:08x}"))
     loop.run_while(lambda: local.busy)
     assert len(looks) == 1
     for number in range(100, 110):
-        local.end(lease_of(0, f"{number:08x}"))
+        local.end_clients_of(lease_of(0, f"{number:08x}"))
         loop.run_while(lambda: local.busy)
     assert len(looks) == 11
     # The rest after a look is longer than the look itself, by the same clock: a busy machine makes both longer.
@@ -342,13 +342,13 @@ def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has
     send = local._send
     local._send = lambda process, number: (sent.append(process), send(process, number))  # type: ignore[method-assign]
     local.cut(leases[0])
-    local.end(leases[0])
+    local.end_clients_of(leases[0])
     local.thaw("00000002")
     loop.run_while(lambda: local.busy)
     assert not sent
     local.cut(leases[2])
     until(lambda: set(family.states()[1:]) <= set("XZ"))
-    local.end(leases[2])
+    local.end_clients_of(leases[2])
     loop.run_while(lambda: local.busy)
     until(lambda: family.states()[0] in "XZ")
 
@@ -357,11 +357,11 @@ def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_work
     """It is known by its cookie."""
     mine, other = lease_of(cookies.worker.pid), lease_of(cookies.worker.pid, "00000002")
     local.freeze([mine, other])
-    local.end(mine)
+    local.end_clients_of(mine)
     loop.run_while(lambda: local.busy)
     until(lambda: state_of(cookies.clients[0]) in "XZ")
     assert [state_of(cookies.worker.pid), state_of(cookies.clients[1])] == ["T", "T"]
-    local.end(other)
+    local.end_clients_of(other)
     loop.run_while(lambda: local.busy)
     until(lambda: {state_of(cookies.worker.pid), state_of(cookies.clients[1])} <= set("XZ"))
 
@@ -370,8 +370,8 @@ def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_a
     tree, other = lease_of(cookies.worker.pid, local=True), lease_of(cookies.worker.pid, "00000002")
     local.freeze([tree, other])
     until(lambda: [state_of(cookies.worker.pid), state_of(cookies.clients[1])] == ["T", "T"])
-    local.end(other)
-    local.end(tree)
+    local.end_clients_of(other)
+    local.end_clients_of(tree)
     loop.run_while(lambda: local.busy)
     until(lambda: {state_of(cookies.worker.pid), state_of(cookies.clients[1])} <= set("XZ"))
     assert state_of(cookies.clients[0]) == "S"
@@ -384,7 +384,7 @@ def test_a_main_process_that_holds_a_lease_itself_does_not_stand_still(loop, fam
     sent: list[ProcessId] = []
     local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
     local.freeze([lease])
-    local.end(lease)
+    local.end_clients_of(lease)
     loop.run_while(lambda: local.busy)
     assert not sent
 
@@ -415,7 +415,7 @@ def test_a_client_that_another_thread_has_started_while_a_file_was_moved_is_not_
             assert client.stdout.readline() == b"ready\n"
         until(lambda: ProcTable().children(clients[1].pid))
         (helper,) = ProcTable().children(clients[1].pid)
-        local.end(lease_of(0, transfer=True))
+        local.end_clients_of(lease_of(0, transfer=True))
         loop.run_while(lambda: local.busy)
         assert clients[0].wait(10) == -signal.SIGKILL
         # What it has started for itself has the mark alone.

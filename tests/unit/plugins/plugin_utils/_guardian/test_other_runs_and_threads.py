@@ -17,14 +17,15 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import _OF_ANOTHER_LEASE, Leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import CommandLines, without_other_marks
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import ConnectionGuard
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import FirstWarning, UnguardedRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
 
@@ -60,7 +61,7 @@ def test_threads_of_a_worker_share_its_connection():
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
     request = made_up_leases.request(order="x" * 20000)
-    threads = [threading.Thread(target=lambda: granted.extend(client.take(request) for dummy in range(EACH))) for dummy in range(THREADS)]
+    threads = [threading.Thread(target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))) for dummy in range(THREADS)]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
@@ -101,21 +102,22 @@ def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     ],
 )
 def test_an_environment_that_was_taken_from_facts_brings_no_mark_of_another_lease(words, left):
-    assert _OF_ANOTHER_LEASE.sub("", words) == left
+    assert without_other_marks(words) == left
 
 
 def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
     told: list[str] = []
-    leash = object.__new__(Leash)
+    guard = object.__new__(ConnectionGuard)
     options = SimpleNamespace(track="all", keep_on_disconnect=False, supervise=True, children=True)
-    leash._task = GuardedTask("web1", "a task", options, ("python3",), True)
-    leash._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
-    leash._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
-    leash._inside_become, leash._module_next, leash._recording, leash._supervised_lease, leash._carriers = None, False, None, "", set()
-    leash._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
+    guard._task = GuardedTask("web1", "a task", options, ("python3",), True)
+    guard._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
+    guard._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
+    guard._lines = CommandLines(guard._connection, "0" * 16, lambda: guard.task)
+    guard._inside_become, guard._module_next = None, False
+    guard._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
     text = "echo 'x'\n" * 9000
-    assert leash.exec_command(text) == (0, text.encode(), b"")
-    assert told == ["with what guards it, a command line would be longer than the system takes"]
+    assert guard.exec_command(text) == (0, text.encode(), b"")
+    assert told == ["with its guard, a command line would be longer than the system accepts"]
 
 
 @pytest.fixture
@@ -135,7 +137,7 @@ def signals():
 def test_a_signal_that_somebody_has_chosen_to_ignore_stays_ignored(signals):
     signals.install()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    assert signals.keep() == ""
+    assert signals.reinstall() == ""
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
@@ -145,7 +147,7 @@ def test_a_handler_that_came_later_is_given_back_at_the_end(signals):
 
     signals.install()
     signal.signal(signal.SIGHUP, later)
-    assert "SIGHUP" in signals.keep()
+    assert "SIGHUP" in signals.reinstall()
     signals.uninstall()
     assert signal.getsignal(signal.SIGHUP) is later
 
@@ -166,5 +168,5 @@ class Proxy:
 def test_a_standard_error_that_is_no_file_is_written_to_like_one(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Proxy())
     assert not screen_of(Display()).unicode
-    say(Display(), [("a line", None)])
+    print_lines(Display(), [("a line", None)])
     assert "a line" in sys.stderr.text.getvalue()

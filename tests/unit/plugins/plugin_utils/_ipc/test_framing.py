@@ -13,7 +13,7 @@ import socket
 import struct
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FRAME_LIMIT, Channel, FrameError, FrameReader, encode, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import MAX_FRAME_BYTES, Channel, FrameError, FrameReader, encode, to_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +61,7 @@ def test_of_any_bytes_it_makes_messages_or_an_error_of_its_own(stream, ends):
         pass  # which is the other thing that it may do
 
 
-@given(st.integers(FRAME_LIMIT + 1, 2**32 - 1), st.binary(max_size=20))
+@given(st.integers(MAX_FRAME_BYTES + 1, 2**32 - 1), st.binary(max_size=20))
 def test_a_length_above_the_limit_is_refused_before_anything_is_kept_for_it(length, beginning):
     with pytest.raises(FrameError, match=str(length)):
         FrameReader().feed(struct.pack("!I", length) + beginning)

@@ -202,7 +202,7 @@ def test_a_line_for_the_writer_arrives(made):
 
 @pytest.mark.parametrize("frame", [{}, {"add": {}}, {"add": []}, {"end": {"later": 1}}, {"no": "such"}])
 def test_what_is_no_order_to_the_writer_is_refused(frame):
-    with pytest.raises(MessageError, match="^an order to the writer is none"):
+    with pytest.raises(MessageError, match="^an order to the writer is of no known kind"):
         writer_orders.read_order(frame)
 
 

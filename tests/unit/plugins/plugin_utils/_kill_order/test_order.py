@@ -80,7 +80,7 @@ def test_a_connection_made_anew_has_the_same_options(name, become):
         assert anew.become._load_name == become
 
 
-def test_a_connection_that_leashes_itself_is_made_anew_without():
+def test_a_connection_that_guards_itself_is_made_anew_without():
     connection = a_connection()
     connection.kill_order_plugin = "local"
     assert sent(ConnectionSpec.from_connection(connection)).connect(no_log=False).transport == "local"

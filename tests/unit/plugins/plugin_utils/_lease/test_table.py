@@ -44,7 +44,7 @@ class Histories(RuleBasedStateMachine):
     def take(self, holder):
         self.number += 1
         name = f"{self.number:08x}"
-        assert self.leases.take(lease_of(name, holder)) == (not self.closed)
+        assert self.leases.grant(lease_of(name, holder)) == (not self.closed)
         if self.closed:
             return multiple()
         self.state[name], self.holder[name] = "open", holder
@@ -54,7 +54,7 @@ class Histories(RuleBasedStateMachine):
     def take_again(self, name, holder):
         if self.state[name] in ("open", "detached", "broken"):
             with pytest.raises(LeaseTableError, match=name):
-                self.leases.take(lease_of(name, holder))
+                self.leases.grant(lease_of(name, holder))
 
     @rule(name=names)
     def done(self, name):
@@ -65,7 +65,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(name=names)
     def detach(self, name):
-        self.leases.detach(name, self.holder[name])
+        self.leases.mark_detached(name, self.holder[name])
         if self.state[name] == "open":
             self.state[name] = "detached"
 
@@ -77,7 +77,7 @@ class Histories(RuleBasedStateMachine):
             assert handed_out.lease == name
             self.state[name] = "broken"
 
-    @rule(name=names, holder=HOLDERS, operation=st.sampled_from(["done", "detach", "broken"]))
+    @rule(name=names, holder=HOLDERS, operation=st.sampled_from(["done", "mark_detached", "broken"]))
     def somebody_else_speaks_of_it(self, name, holder, operation):
         if holder != self.holder[name] and self.state[name] in ("open", "detached"):
             with pytest.raises(LeaseTableError, match=name):
@@ -139,7 +139,7 @@ TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadl
 def test_the_lists_are_copies():
     """Who walks over what is open breaks leases meanwhile."""
     leases = LeaseTable()
-    leases.take(lease_of("00000001", 1))
+    leases.grant(lease_of("00000001", 1))
     for lease in leases.opened:
         leases.done(lease.lease, 1)
     leases.opened.append(lease_of("00000002", 1))
@@ -152,6 +152,6 @@ def test_the_detached_leases_of_a_host_share_one_text_of_how_to_reach_it():
         lease = lease_of(f"{number:08x}", 1)
         # Each as a message brings it: equal texts, none of them the same object.
         lease.reach = "".join(['{"password": "', "x" * 5000, '"}'])
-        leases.take(lease)
-        leases.detach(lease.lease, 1)
+        leases.grant(lease)
+        leases.mark_detached(lease.lease, 1)
     assert len({id(lease.reach) for lease in leases.opened}) == 1

@@ -81,7 +81,7 @@ def test_a_wrong_option_is_an_error():
 @pytest.mark.parametrize("needs", [True, False])
 def test_nothing_is_looked_at_for_an_action_that_does_nothing_on_any_host(needs, monkeypatch):
     asked: list[object] = []
-    monkeypatch.setattr(patch_actions, "leash", lambda connection, link, task: asked.append(task))
+    monkeypatch.setattr(patch_actions, "guard_connection", lambda connection, link, task: asked.append(task))
     monkeypatch.setattr(patch_actions, "current", lambda: None)
     monkeypatch.setattr(options, "resolve", lambda *arguments: asked.append("options") or SimpleNamespace(track="all"))
     patch_actions._guard(action({}, needs=needs))

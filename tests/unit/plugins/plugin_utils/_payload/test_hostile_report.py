@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FRAME_LIMIT, Channel, FrameReader, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import MAX_FRAME_BYTES, Channel, FrameReader, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import kill_command
@@ -148,7 +148,7 @@ def test_the_report_of_many_hosts_reaches_the_main_process():
     rows = [process(pid, command="x" * 200) for pid in range(2, 1002)]
     message = {"report": {"results": [{"report": report(gone=rows)} for dummy in range(40)]}}
     frame = encode(message)
-    assert len(frame) > 2 * FRAME_LIMIT
+    assert len(frame) > 2 * MAX_FRAME_BYTES
 
     class Connected:
         def __init__(self) -> None:
@@ -187,7 +187,7 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
     done = subprocess.run([sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, check=True, text=True)
     answer = json.loads(done.stdout)
     assert (answer["outcome"], answer["report"]) == ("failed", None)
-    assert "the host said more than fits into 512 MB" in answer["reason"]
+    assert "the host sent more than fits into 512 MB" in answer["reason"]
 
 
 def test_a_lower_limit_that_is_in_force_stays(monkeypatch: pytest.MonkeyPatch):
@@ -205,9 +205,9 @@ def test_a_courier_may_reserve_address_space_and_not_fill_it():
         "import mmap\n"
         "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"
         "courier._bound_memory()\n"
-        "reserved = mmap.mmap(-1, 4 * courier._MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)\n"
+        "reserved = mmap.mmap(-1, 4 * courier._MEMORY_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)\n"
         "try:\n"
-        "    filled = bytearray(courier._MEMORY * 5 // 4)\n"
+        "    filled = bytearray(courier._MEMORY_BYTES * 5 // 4)\n"
         "except MemoryError:\n"
         "    print('bounded')\n"
     )

@@ -10,7 +10,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import Leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import CommandLines
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
 from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import BAR, TREE, ends, sleeps
@@ -86,7 +86,6 @@ def test_the_session_is_the_nearest_one(namespace, tmp_path):
 )
 def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
     """A task on the controller itself stands below the session of the user who started the run, and may have been meant to outlive that."""
-    leash = object.__new__(Leash)
-    leash._task, leash._link = object.__new__(GuardedTask), SimpleNamespace(run="00000000000000ab")
-    leash._connection = SimpleNamespace(_options={}, transport=transport, become=become)
-    assert leash._supervision("0000000a").session is watched
+    connection = SimpleNamespace(_options={}, transport=transport, become=become)
+    lines = CommandLines(connection, "00000000000000ab", lambda: object.__new__(GuardedTask))
+    assert lines.supervision("0000000a").session is watched

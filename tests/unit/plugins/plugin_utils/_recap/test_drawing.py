@@ -33,7 +33,7 @@ def drawn(told, **screen) -> list[str]:
 
 
 def everybody(told, apart=False) -> list[int]:
-    return sorted(pid for top in trees(told, Kinds(), apart) for group in top.everybody() if group.state != SUPERVISOR for pid in group.pids)
+    return sorted(pid for top in trees(told, Kinds(), apart) for group in top.with_descendants() if group.state != SUPERVISOR for pid in group.pids)
 
 
 @given(FAMILIES | KILL_REPORTS, st.booleans())
@@ -47,7 +47,7 @@ def test_drawn_in_full_each_stands_one_step_below_his_parent(told):
     depth = {int(match[2]): len(match[1]) for match in (re.match(r"([ │├└─]*)[ab] \((\d+)", line) for line in lines) if match}
     assert sorted(depth) == everybody(told)
     for top in trees(told, Kinds(), apart=True):
-        for group in top.everybody():
+        for group in top.with_descendants():
             assert all(depth[one.pids[0]] == depth[group.pids[0]] + 2 for one in group.below)
 
 
@@ -82,7 +82,7 @@ def test_orphans_stand_below_the_supervisor_that_kept_them():
 def test_what_is_taken_together_is_what_pstree_takes_together(told):
     """Beside each other there are never two that are alike."""
     for top in trees(told, Kinds()):
-        for group in top.everybody():
+        for group in top.with_descendants():
             kinds = [one.kind for one in group.below]
             assert len(kinds) == len(set(kinds))
 

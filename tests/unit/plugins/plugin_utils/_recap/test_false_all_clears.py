@@ -78,7 +78,7 @@ def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
         play.wait_for(lambda: _named(word))
         said = play.interrupt()
         assert _named(word), "the control: nothing has found it"
-        assert "no supervisor stood there: an orphan that cleared its environment" in said, said
+        assert "no supervisor was there: an orphan that cleared its environment" in said, said
         assert "nothing was running" not in said, said
 
 

@@ -17,8 +17,8 @@ from ..runs import PLACES
 
 PROGRAM = """
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
-say(Display(), [("first", None), ("second", None)])
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
+print_lines(Display(), [("first", None), ("second", None)])
 print("went on", flush=True)
 """
 

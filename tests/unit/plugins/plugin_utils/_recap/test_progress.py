@@ -37,21 +37,21 @@ def test_it_tells_hosts_and_seconds_and_counts_down(terminal):
     stream, screen = terminal
     now = 100.0
     progress = Progress(stream, lambda: now)
-    progress.take(STATE)
+    progress.update(STATE)
     assert os.read(screen, 1000) == b"\r\x1b[Ktreekill: 3 of 20 hosts done, 8 s of th"
     assert progress.text() == "treekill: 3 of 20 hosts done, 8 s of the grace left"
     now += 5
     assert progress.text() == "treekill: 3 of 20 hosts done, 3 s of the grace left"
     now += 5
     assert progress.text() == "treekill: 3 of 20 hosts done, the grace is over"
-    progress.take(dataclasses.replace(STATE, hurried=True))
+    progress.update(dataclasses.replace(STATE, hurried=True))
     assert progress.text() == "treekill: 3 of 20 hosts done, the grace is over"
 
 
 def test_it_writes_only_what_has_changed_and_takes_its_line_away(terminal):
     stream, screen = terminal
     progress = Progress(stream, lambda: 0.0)
-    progress.take(STATE)
+    progress.update(STATE)
     os.read(screen, 1000)
     progress.tick()
     with pytest.raises(BlockingIOError):
@@ -63,11 +63,11 @@ def test_it_writes_only_what_has_changed_and_takes_its_line_away(terminal):
 def test_without_a_terminal_nothing_is_written(terminal, monkeypatch):
     stream = io.StringIO()
     progress = Progress(stream)
-    progress.take(STATE)
+    progress.update(STATE)
     progress.clear()
     assert stream.getvalue() == ""
     monkeypatch.setenv("TERM", "dumb")
     progress = Progress(terminal[0])
-    progress.take(STATE)
+    progress.update(STATE)
     with pytest.raises(BlockingIOError):
         os.read(terminal[1], 1000)

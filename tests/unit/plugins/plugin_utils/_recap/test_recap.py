@@ -74,7 +74,9 @@ def test_after_the_loss_of_a_guardian_there_is_no_all_clear(results):
     lines = Recap(run_report(results), True, lost=True).lines()
     said = [line.text for line in lines]
     assert not any("nothing was running on any host" in line for line in said)
-    assert ("A guardian of this run was lost. What it held is not known, and may be alive.", C.COLOR_ERROR) in [(line.text, line.color) for line in lines]
+    assert ("A guardian of this run was lost. Its leases are not known, and their processes may be alive.", C.COLOR_ERROR) in [
+        (line.text, line.color) for line in lines
+    ]
     assert said[-1].endswith("ansible-playbook treekill.remote.sweep -i '/etc/my hosts' -i more.yml --become -e sweep_run=0123456789abcdef")
     assert Recap(run_report(results), False, lost=True).lines() == []
 
@@ -219,7 +221,7 @@ def test_what_was_spared_is_not_nothing():
 @pytest.mark.parametrize(("unreadable", "more"), [(0, ""), (3, ", or became another user,")])
 def test_without_a_supervisor_what_could_not_be_looked_into_is_told(found, unreadable, more):
     lines = recap([result(report=report(unreadable=unreadable, **found), payload=True)])
-    assert f"       no supervisor stood there: an orphan that cleared its environment{more} would not have been found" in lines
+    assert f"       no supervisor was there: an orphan that cleared its environment{more} would not have been found" in lines
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ HEAD = RunHead(
 
 def writer(directory: Path, run: str = RUN, **head) -> JournalWriter:
     made = JournalWriter(str(directory), run, dataclasses.replace(HEAD, **head))
-    made.begin()
+    made.make_file()
     return made
 
 
@@ -91,11 +91,11 @@ def test_the_file_tells_what_the_guardian_knows_also_written_anew(tmp_path_facto
     directory = tmp_path_factory.mktemp("journal")
     made = writer(directory)
     for index, step in enumerate(steps):
-        made.add(step)
+        made.write_line(step)
         if index == at:
             made._rewrite()
     if whole:
-        made.end(Over("interrupted", "now"))
+        made.write_last_line(Over("interrupted", "now"))
     let_go(made)
     entry = only(directory)
     expected, hosts = {}, set()
@@ -238,10 +238,10 @@ def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_op
 
 def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
-    made.add(Interrupted("SIGINT", "2026-01-01T00:00:01Z"))
-    made.add(Closed("00000001", Outcome.CONFIRMED, 3, 0, "2026-01-01T00:00:02Z"))
-    made.end(Over("interrupted", "2026-01-01T00:00:03Z"))
+    made.write_line(Opened("00000001", "web1"))
+    made.write_line(Interrupted("SIGINT", "2026-01-01T00:00:01Z"))
+    made.write_line(Closed("00000001", Outcome.CONFIRMED, 3, 0, "2026-01-01T00:00:02Z"))
+    made.write_last_line(Over("interrupted", "2026-01-01T00:00:03Z"))
     let_go(made)
     written = [json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()]
     moments = {name: record["at"] for record in written for name in ("interrupted", "settled", "over") if name in record}
@@ -258,7 +258,7 @@ def test_who_ran_what_is_told(tmp_path):
 def test_it_is_for_its_owner_alone(tmp_path):
     directory = tmp_path / "a" / "journal"
     made = writer(directory)
-    made.add(Opened("00000001", "web1"))
+    made.write_line(Opened("00000001", "web1"))
     made._rewrite()
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
@@ -274,7 +274,7 @@ def test_a_journal_that_is_not_there_knows_no_runs(tmp_path):
 
 def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
+    made.write_line(Opened("00000001", "web1"))
     assert only(tmp_path).state == "running"
     assert open_hosts(str(tmp_path)) == {}
     let_go(made)
@@ -287,12 +287,12 @@ import sys, time
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_writer
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Opened, RunHead
 import json
-journal_writer._GROWTH = int(sys.argv[6])
+journal_writer._GROWTH_BYTES = int(sys.argv[6])
 made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], RunHead.from_message(json.loads(sys.argv[3])))
-made.begin()
+made.make_file()
 first = int(sys.argv[5])
 for number in range(first, first + int(sys.argv[4])):
-    made.add(Opened("%08x" % number, "web%d" % number))
+    made.write_line(Opened("%08x" % number, "web%d" % number))
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -332,7 +332,7 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
 )
 def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, state):
     made = writer(tmp_path, controller=Controller(host, boot))
-    made.add(Opened("00000001", "web1"))
+    made.write_line(Opened("00000001", "web1"))
     let_go(made)
     if written is not None:
         os.utime(path_of(str(tmp_path), RUN), (written, written))
@@ -342,12 +342,12 @@ def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, s
 
 def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its_own_end(tmp_path):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
-    made.add(Opened("00000002", "web2"))
-    made.add(Closed("00000002", Outcome.UNREACHABLE, 0, 0, ""))
-    made.add(Opened("00000003", "web3"))
-    made.add(Done("00000003"))
-    made.end(Over("finished", "now"))
+    made.write_line(Opened("00000001", "web1"))
+    made.write_line(Opened("00000002", "web2"))
+    made.write_line(Closed("00000002", Outcome.UNREACHABLE, 0, 0, ""))
+    made.write_line(Opened("00000003", "web3"))
+    made.write_line(Done("00000003"))
+    made.write_last_line(Over("finished", "now"))
     let_go(made)
     assert only(tmp_path).open_hosts() == {"web1": ["00000001"], "web2": ["00000002"]}
 
@@ -355,20 +355,20 @@ def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its
 @pytest.mark.parametrize(("over", "hosts"), [("finished", {}), ("interrupted", {"web1": ["00000001"]})])
 def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(tmp_path, over, hosts):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
-    made.add(Detached("00000001"))
+    made.write_line(Opened("00000001", "web1"))
+    made.write_line(Detached("00000001"))
     made._rewrite()
-    made.end(Over(over, "now"))
+    made.write_last_line(Over(over, "now"))
     let_go(made)
     assert only(tmp_path).open_hosts() == hosts
 
 
 def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
-    writer(tmp_path).add(Opened("00000001", "web1"))
+    writer(tmp_path).write_line(Opened("00000001", "web1"))
     second = writer(tmp_path)
-    second.take_over()
-    second.add(Done("00000001"))
-    second.add(Opened("00000002", "web2"))
+    second.continue_file()
+    second.write_line(Done("00000001"))
+    second.write_line(Opened("00000002", "web2"))
     second._rewrite()
     assert list(only(tmp_path).leases) == ["00000002"]
 
@@ -376,7 +376,7 @@ def test_the_next_guardian_of_a_run_goes_on_where_the_last_one_was(tmp_path):
 def test_what_was_swept_is_not_open_any_more(tmp_path):
     made = writer(tmp_path)
     for number in (1, 2):
-        made.add(Opened(f"0000000{number}", f"web{number}"))
+        made.write_line(Opened(f"0000000{number}", f"web{number}"))
     let_go(made)
     mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
     assert open_hosts(str(tmp_path)) == {RUN: {"web2": ["00000002"]}}
@@ -389,7 +389,7 @@ def test_what_was_swept_is_not_open_any_more(tmp_path):
 
 def test_half_a_line_says_nothing_and_hides_no_other(tmp_path):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
+    made.write_line(Opened("00000001", "web1"))
     with open(path_of(str(tmp_path), RUN), "a") as file:
         file.write('{"done":"000')
     mark_swept(str(tmp_path), RUN, "web1", ["00000001"])
@@ -422,8 +422,8 @@ def test_a_file_that_others_may_write_a_link_and_one_under_a_wrong_name_are_pass
 
 def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
-    made.add(Opened("00000002", "web2"))
+    made.write_line(Opened("00000001", "web1"))
+    made.write_line(Opened("00000002", "web2"))
     path = path_of(str(tmp_path), RUN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The kernel takes half of the line, as on a disk that gets full.
@@ -431,20 +431,20 @@ def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     try:
         for record in (Done("00000001"), Opened("00000003", "web3"), Opened("00000004", "web4"), Done("00000004")):
             with pytest.raises(OSError, match="No space left"):
-                made.add(record)
+                made.write_line(record)
         assert list(only(tmp_path).leases) == ["00000001", "00000002"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    made.add(Opened("00000005", "web5"))
+    made.write_line(Opened("00000005", "web5"))
     assert list(only(tmp_path).leases) == ["00000002", "00000003", "00000005"]
     assert only(tmp_path).hosts == {f"web{number}" for number in range(1, 6)}
 
 
 def test_a_file_that_somebody_has_removed_is_written_again(tmp_path):
     made = writer(tmp_path)
-    made.add(Opened("00000001", "web1"))
+    made.write_line(Opened("00000001", "web1"))
     os.unlink(path_of(str(tmp_path), RUN))
-    made.add(Opened("00000002", "web2"))
+    made.write_line(Opened("00000002", "web2"))
     assert list(only(tmp_path).leases) == ["00000001", "00000002"]
 
 
@@ -457,13 +457,13 @@ def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writ
     alone, writers = tmp_path_factory.mktemp("journal"), [writer(directory)]
     reference = writer(alone)
     writers.append(writer(directory))
-    writers[1].take_over()
+    writers[1].continue_file()
     for number, step in turns:
         if step == "anew":
             writers[number]._rewrite()
         for record in step if step != "anew" else ():
-            writers[number].add(record)
-            reference.add(record)
+            writers[number].write_line(record)
+            reference.write_line(record)
     for made in (*writers, reference):
         let_go(made)
     assert (only(directory).leases, only(directory).hosts, only(directory).cause) == (only(alone).leases, only(alone).hosts, only(alone).cause)
@@ -471,15 +471,15 @@ def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writ
 
 def test_the_end_of_one_of_two_guardians_is_not_the_end_of_the_run(tmp_path):
     first = writer(tmp_path)
-    first.add(Opened("00000001", "web1"))
+    first.write_line(Opened("00000001", "web1"))
     second = writer(tmp_path)
-    second.take_over()
-    second.add(Opened("00000002", "web2"))
-    first.add(Done("00000001"))
-    first.end(Over("finished", "now"))
+    second.continue_file()
+    second.write_line(Opened("00000002", "web2"))
+    first.write_line(Done("00000001"))
+    first.write_last_line(Over("finished", "now"))
     let_go(first)
     assert only(tmp_path).state == "running"
-    second.end(Over("finished", "now"))
+    second.write_last_line(Over("finished", "now"))
     let_go(second)
     assert (only(tmp_path).state, only(tmp_path).open_hosts()) == ("finished", {"web2": ["00000002"]})
     assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
@@ -505,12 +505,12 @@ def test_two_guardians_that_write_at_the_same_time_lose_nothing(tmp_path):
 def test_a_long_run_does_not_make_a_long_file(tmp_path):
     made = writer(tmp_path)
     for number in range(20_000):
-        made.add(Opened(f"{number:08x}", "web1"))
-        made.add(Done(f"{number:08x}"))
-    made.add(Opened("ffffffff", "web1"))
+        made.write_line(Opened(f"{number:08x}", "web1"))
+        made.write_line(Done(f"{number:08x}"))
+    made.write_line(Opened("ffffffff", "web1"))
     assert os.path.getsize(path_of(str(tmp_path), RUN)) < 300_000
     assert list(only(tmp_path).leases) == ["ffffffff"]
-    made.end(Over("finished", "now"))
+    made.write_last_line(Over("finished", "now"))
     assert os.path.getsize(path_of(str(tmp_path), RUN)) < 1000
     let_go(made)
     assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
@@ -522,8 +522,8 @@ def old_runs(directory: Path, number: int) -> list[str]:
     for index, run in enumerate(runs):
         made = writer(directory, run, began=f"2026-01-{index + 1:02}")
         if index % 2:
-            made.add(Opened("00000001", "web1"))
-        made.end(Over("interrupted", "now"))
+            made.write_line(Opened("00000001", "web1"))
+        made.write_last_line(Over("interrupted", "now"))
         let_go(made)
         os.utime(path_of(str(directory), run), (index * 86400, index * 86400))
     return runs

@@ -118,10 +118,10 @@ def test_a_file_of_somebody_else_in_it_keeps_the_directory(parent):
 
 def test_the_word_of_a_crash_is_told_by_kind_and_place_and_only_of_the_last_guardian(parent):
     path = str(left_by(parent, GONE) / "socket")
-    assert endpoint.word_of_crash(path) == ""
+    assert endpoint.crash_reason(path) == ""
     crash = Path(endpoint.crash_path(path))
     crash.write_text("Traceback (most recent call last):\n  File\nKeyError: 'hunter2'\n")
     os.utime(crash, (time.time() + 5, time.time() + 5))
-    assert endpoint.word_of_crash(path) == f"by an error of its own (KeyError; see {crash})"
+    assert endpoint.crash_reason(path) == f"by an error of its own (KeyError; see {crash})"
     os.utime(crash, (1, 1))
-    assert endpoint.word_of_crash(path) == ""
+    assert endpoint.crash_reason(path) == ""

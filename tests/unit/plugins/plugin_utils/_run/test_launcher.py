@@ -38,7 +38,7 @@ def started(*argv: str, environ: dict[str, str]) -> Iterator[tuple[int, int]]:
             os.killpg(program.pid, signal.SIGKILL)
 
 
-def found(run: int, environ: dict[str, str]) -> launcher.FrontEnd | None:
+def found(run: int, environ: dict[str, str]) -> launcher.Launcher | None:
     return launcher.find(run, {name.encode(): value.encode() for name, value in environ.items()})
 
 
@@ -46,7 +46,7 @@ def test_ansible_pull_is_one(tmp_path: Path) -> None:
     script = tmp_path / "ansible-pull"
     script.write_text(SHELL)
     with started("sh", str(script), environ={}) as (program, run):
-        assert found(run, {}) == launcher.FrontEnd("ansible-pull", identify(program))
+        assert found(run, {}) == launcher.Launcher("ansible-pull", identify(program))
 
 
 @pytest.mark.parametrize("argv", [("sh", "-c", SHELL), (sys.executable, "-c", PYTHON)], ids=["shell", "Python"])
@@ -57,17 +57,17 @@ def test_whatever_else_starts_a_run_is_none(argv: tuple[str, ...]) -> None:
 
 def test_who_has_set_the_variable_of_ansible_runner_is_one() -> None:
     with started(sys.executable, "-c", PYTHON, environ={}) as (program, run):
-        assert found(run, JOB) == launcher.FrontEnd("ansible-runner", identify(program))
+        assert found(run, JOB) == launcher.Launcher("ansible-runner", identify(program))
 
 
 def test_who_is_itself_a_job_of_ansible_runner_is_one_for_another_job() -> None:
     with started(sys.executable, "-c", PYTHON, environ={VARIABLE: "/somewhere/else"}) as (program, run):
-        assert found(run, JOB) == launcher.FrontEnd("ansible-runner", identify(program))
+        assert found(run, JOB) == launcher.Launcher("ansible-runner", identify(program))
 
 
 def test_the_shell_that_ansible_runner_starts_for_its_ssh_agent_is_passed_over() -> None:
     with started("sh", "-c", SHELL, environ=JOB) as (dummy, run):
-        assert found(run, JOB) == launcher.FrontEnd("ansible-runner", identify(os.getpid()))
+        assert found(run, JOB) == launcher.Launcher("ansible-runner", identify(os.getpid()))
 
 
 def test_what_a_job_of_ansible_runner_has_started_itself_belongs_to_nobody() -> None:

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import report_frame
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import report_wait
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent, Silence, guardian_at
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent, ReportWait, guardian_at
 
 from .._recap.test_all_clear import guardian_of
 from ..local_play import playing
@@ -40,7 +40,7 @@ class Clock:
 
 @pytest.fixture
 def ends(monkeypatch):
-    monkeypatch.setattr(report_wait, "TICK", 0.01)
+    monkeypatch.setattr(report_wait, "TICK_SECONDS", 0.01)
     one, other = socket.socketpair()
     with one, other:
         yield one, other
@@ -58,23 +58,23 @@ def test_the_user_is_told_once_that_the_guardian_is_alive_and_its_answer_is_take
         said.append(text)
         ends[1].sendall(encode(report_frame(run_report())))
 
-    assert Silence(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).end() == run_report()
+    assert ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).next_answer() == run_report()
     assert said == [f"no answer from the guardian yet. It is alive and at work (pid {os.getpid()})."]
 
 
 def test_a_guardian_that_never_answers_is_left_to_itself_in_the_end(tmp_path, ends):
     with pytest.raises(GuardianSilent, match="it is alive, and has not answered for 120 s"):
-        Silence(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None, Clock(3.0)).end()
+        ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None, Clock(3.0)).next_answer()
 
 
 def test_a_guardian_that_is_gone_is_known_by_its_hang_up(tmp_path, ends):
     ends[1].close()
     with pytest.raises(ConnectionResetError):
-        Silence(Channel(ends[0]), at(tmp_path, 0), lambda text: None).end()
+        ReportWait(Channel(ends[0]), at(tmp_path, 0), lambda text: None).next_answer()
 
 
 def test_a_wait_that_has_an_end_comes_to_it(tmp_path, ends):
-    assert Silence(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None).end(until=time.monotonic() + 0.05) is None
+    assert ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None).next_answer(until=time.monotonic() + 0.05) is None
 
 
 @pytest.mark.parametrize("content", ["", "x", "0", "1"])
