@@ -302,7 +302,19 @@ def read_request(frame: JsonObject) -> tuple[Request, int | None]:
         raise MessageError("a request has no known op")
     if number is not None and not is_plain(number, int):
         raise MessageError("a request has a number that is no integer")
-    return kind.from_message(content), number
+    request = kind.from_message(content)
+    if isinstance(request, LeaseRequest):
+        _check_id("lease", request.lease)
+        _check_id("terms.run", request.terms.run)
+    return request, number
+
+
+def _check_id(name: str, value: str) -> None:
+    # JSON can hold half a character. It would raise where the guardian makes a cookie of the id.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise MessageError(f"LeaseRequest.{name} is no id") from None
 
 
 def answer_frame(answer: JsonRecord, number: int | None) -> JsonObject:
