@@ -59,11 +59,11 @@ options:
     description:
       - Which processes of a command get the first signal at once. A process that only carries the
         command (its module, sudo, su, a shell that waits for it) gets the signal last.
-      - With V(mixed) a program that handles the signal gets it alone. What it has started gets it
-        when the program has gone, unless the program has ended it. So a wrapper that passes the
-        signal on does not make its command get it twice.
-      - With V(tree) all processes of the command get it at once. It is for programs that handle the
-        signal by waiting for what they have started.
+      - With V(mixed) a program that handles the signal gets it alone. The processes that it has
+        started get the signal when the program has ended, unless the program has ended them. So if
+        a wrapper passes the signal on, its command does not get it twice.
+      - With V(tree) all processes of the command get the signal at once. Use it for programs that
+        handle the signal by waiting for the processes that they have started.
       - SIGHUP, SIGINT and SIGQUIT always go to all of them, as from a terminal.
     type: str
     choices: [mixed, tree]
@@ -163,14 +163,16 @@ options:
   track:
     description:
       - Which remote commands are guarded.
-      - With V(all) every command on every connection with a POSIX shell, in unedited playbooks.
-      - With V(plugins) only what goes through the connection and action plugins of this collection;
-        nothing in ansible-core is patched. After an interruption the recap names the other tasks in
-        flight.
-      - With V(none) nothing. Set on a host, play or task, it leaves that one unguarded, and the
-        recap lists it. Set for the run, nothing is started or written, and there is no recap.
-      - Only the run chooses between V(all) and V(plugins). Set on a host, play or task, both mean
-        that it is guarded. Of all variables, only extra variables choose for the run.
+      - With V(all) every command is guarded, on every connection with a POSIX shell, in unedited
+        playbooks.
+      - With V(plugins) only commands that go through the connection and action plugins of this
+        collection are guarded. The actions of ansible-core are not patched. After an interruption
+        the recap names the other tasks in flight.
+      - With V(none) no command is guarded. If it is set on a host, play or task, that one is
+        unguarded, and the recap lists it. If it is set for the run, nothing is started or written,
+        and there is no recap.
+      - Only the run chooses between V(all) and V(plugins). If one of them is set on a host, play or
+        task, that one is guarded. Of all variables, only extra variables choose for the run.
     type: str
     choices: [all, plugins, none]
     default: all
@@ -190,9 +192,9 @@ options:
     description:
       - What to run on interrupted hosts once nothing of the interrupted tasks is alive there, to
         release a lock for example, or for C(dpkg --configure -a).
-      - Tasks files, which become one play, or playbooks; all of one sort. Relative paths are looked
-        up beside the interrupted playbook, then in the current directory.
-      - It is a run of its own. It has the inventory, user, keys, become options, extra variables,
+      - It names tasks files, which become one play, or playbooks, but not both. Relative paths are
+        looked up beside the interrupted playbook, then in the current directory.
+      - It is a separate run. It has the inventory, user, keys, become options, extra variables,
         vault identities and check mode of the interrupted command line, and the passwords that were
         typed for it. It is guarded as well, and runs no O(after_kill) itself.
       - A host with survivors, or without a confirmed end, is left out. The recap lists these hosts.

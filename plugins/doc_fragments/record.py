@@ -16,8 +16,8 @@ options:
         that was ended, with its command line.
       - C({run}) in it stands for the run's id. For a directory, and a path that ends with a slash,
         the file is called C(treekill-{run}.json) there.
-      - Empty for none. Command lines may hold secrets that should not be on a disk. Those of tasks
-        with C(no_log) are left out.
+      - If it is empty, there is no report. Command lines may hold secrets that should not be on a
+        disk. Those of tasks with C(no_log) are left out.
     type: str
     default: ''
     env:
@@ -33,7 +33,7 @@ options:
         and its playbook. It also has the hosts on which commands were under way when the run was
         interrupted, and whether these are known to be gone. It has no command line, no task and no
         reason.
-      - The default follows E(ANSIBLE_HOME). C(none) for no journal.
+      - The default follows E(ANSIBLE_HOME). With C(none) there is no journal.
     type: str
     default: ~/.ansible/treekill/journal
     env:

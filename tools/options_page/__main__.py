@@ -24,7 +24,7 @@ _ACTIONS = "`treekill.remote.shell`, `command`, `raw` and `script`"
 def generated(all_options: Iterable[Option]) -> str:
     """What follows BEGIN."""
     known = list(all_options)
-    parts = ["\n## At a glance\n", "| option | type | default | counts for | task argument |\n|---|---|---|---|---|"]
+    parts = ["\n## At a glance\n", "| option | type | default | applies to | task argument |\n|---|---|---|---|---|"]
     parts += [_row(option) for option in known]
     for section in SECTIONS:
         parts.append(f"\n## {section}")

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes into the file of an asynchronous job that the job was ended.
+"""Records in a job's file that the job was ended.
 
-Otherwise core's async_status would report it as running for ever.
+The job is an asynchronous one. Otherwise core's async_status would report it as running forever.
 """
 
 import os
@@ -26,7 +26,7 @@ FILE_SECONDS = 3.0
 
 
 def report_ended_jobs(processes: "Iterable[TrackedProcess]") -> None:
-    """Write the file of each job whose processes are all gone, one by this pass's signal."""
+    """Write the file of each job whose processes are all gone, if this pass has signalled one."""
     jobs: Dict[Any, Any] = {}
     for tracked in processes:
         if tracked.job:
@@ -41,7 +41,10 @@ def report_ended_jobs(processes: "Iterable[TrackedProcess]") -> None:
 
 
 def write_apart(job: bytes, user: int, environment: "Dict[bytes, bytes]") -> None:
-    """Write it in a process with only the job's rights, which ends if the disk does not answer."""
+    """Write the file in a process that has only the job's rights.
+
+    The process ends if the disk does not answer.
+    """
     try:
         child = os.fork()
     except OSError:
@@ -82,7 +85,7 @@ def become(user: int) -> None:
 
 
 def folder(environment: "Dict[bytes, bytes]") -> str:
-    """Return the directory of the job's files, found like its wrapper finds it."""
+    """Return the directory of the job's files, found as the job's wrapper finds it."""
     place = os.fsdecode(environment.get(b"ANSIBLE_ASYNC_DIR", b"~/.ansible_async"))
     if place[:2] == "~/" and b"HOME" in environment:
         place = os.fsdecode(environment[b"HOME"]) + place[1:]
@@ -93,7 +96,7 @@ def folder(environment: "Dict[bytes, bytes]") -> str:
 
 
 def mark_as_ended(place: str, job: str) -> None:
-    """Mark as ended each file of the job that says that the job is not finished.
+    """Mark the job as ended in each of its files that names it as not finished.
 
     A wrapper adds its pid to the name of the file.
 

@@ -88,7 +88,7 @@ class KillPass:
         return any(tracked.denied for tracked in self.control.living())
 
     def end(self) -> None:
-        """End what find() found, and whatever else of the tree appears meanwhile."""
+        """End what find() found, and all other processes of the tree that appear meanwhile."""
         try:
             self._first_signals()
             if not self._wait(self._clock() + self.request.timeout):
@@ -138,7 +138,7 @@ class KillPass:
         return report(self.control, self.request, self.began)
 
     def _first_signals(self) -> None:
-        """Begin with the first signals, while all stand still."""
+        """Begin with the first signals, while every process is stopped."""
         if self.control.signalled is None:
             self.control.signalled = self.control.table.now()
         self.control.observe()
@@ -149,8 +149,8 @@ class KillPass:
 
         Return whether all are gone.
 
-        What is started after this is left alone: a shell whose `trap` removes its temporary files
-        does so by starting `rm`.
+        A process that is started after this, by one that had its first signal, is left alone. A
+        shell whose `trap` removes its temporary files does so by starting `rm`.
         """
         pause = SHORTEST_PAUSE_SECONDS
         known = -1

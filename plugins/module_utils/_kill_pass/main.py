@@ -5,6 +5,7 @@
 
 Its phases and their files:
 
+- if the request says so, end the grace period of other passes for the lease: skip_grace.py
 - ask a supervisor at work for its report: supervisor_client.py, supervisor_report.py
 - find and freeze the tree: kill_pass.py, _tree/search.py, _tree/control.py, _tree/fork_chase.py
 - hand over to root: sudo.py
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     )
 
 #: Seconds to wait for a channel that accepts no output. After them SIGALRM ends the process, so
-#: that it does not stay for ever.
+#: that it does not stay forever.
 WRITE_SECONDS = 30
 #: Seconds that a pass may take beyond the grace periods of a supervisor, of the pass and of root's
 #: pass.
@@ -78,7 +79,7 @@ def detach() -> None:
 def limit_time(request: "KillRequest") -> None:
     """Let this process end when it has taken longer than any pass may.
 
-    A look at a process can block in the kernel for ever.
+    A look at a process can block in the kernel forever.
     """
     signal_alarm(
         min(int(request.arrival_timeout + 3 * request.timeout + LONGEST_PASS_SECONDS), 1 << 30)
@@ -104,7 +105,7 @@ def main(words: "Sequence[str]", program: "Callable[[], str]") -> None:
         )
 
         skip_grace_of_others(request, kill_pass.control)
-    # The starter of a handed-over pass waits for it. It may be the supervisor itself.
+    # The parent of a handed-over pass waits for it. That parent may be the supervisor itself.
     supervisor = None if request.found else standing_supervisor(request, kill_pass.control.table)
     theirs = ""
     if supervisor is not None and supervisor.at_work:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""KILL for what is left after the grace period, and the reason why each survivor is left."""
+"""KILL for the processes left after the grace period, and the reason why each survivor is left."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 #: Seconds after the first KILL until the rest is given up. A large process takes time to be torn
 #: down, and a disk to answer.
 KILL_SECONDS = 5.0
-#: Seconds until then while new processes appear, which on a busy host are hard to catch. The
-#: controller waits longer than this beyond the grace period.
+#: Seconds until the rest is given up while new processes appear. On a busy host these are hard to
+#: catch. The controller waits longer than this beyond the grace period.
 RUNAWAY_SECONDS = 10.0
 #: Seconds between two looks, the first and the longest pause. Each is half as long again as the one
 #: before.
 SHORTEST_KILL_PAUSE_SECONDS, LONGEST_KILL_PAUSE_SECONDS = 0.001, 0.05
-#: Seconds that a shell has to end which was held until the end of the grace period.
+#: Seconds that a shell has to end, if it was held until the end of the grace period.
 RELEASE_SECONDS = 2.0
 #: When time is up: how many times new processes are killed, and the seconds that they have to die
 #: each time.
@@ -77,7 +77,7 @@ def _kill_until_none_is_left(control: "TreeControl") -> None:
 def _look_for_the_last(control: "TreeControl") -> None:
     """Look for the last processes after the time is up, since no scan has found the tree empty.
 
-    It is no proof that all known processes are gone: others may have been born while they died.
+    That all known processes are gone proves nothing: others may have been born while they died.
     """
     for dummy in range(LAST_LOOKS):
         _kill(control)
@@ -98,7 +98,7 @@ def _look_for_the_last(control: "TreeControl") -> None:
 def _kill(control: "TreeControl") -> bool:
     """Freeze, and send KILL to all that may be killed. Return whether there were any."""
     for tracked in control.targets():
-        # A sudo above the tree that stops because of it would stand still for ever, if this user
+        # A sudo above the tree that stops because of it would stay stopped forever, if this user
         # can't continue it.
         if tracked.sent != SIGKILL and not tracked.denied and control.may_stop(tracked.process):
             control.signal(tracked, SIGSTOP)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Ends the grace period of the other passes for the same lease.
 
-The other pass gets a signal, and is not replaced: what it has found stays found. A second pass
-can't find an orphan again if only root may read the orphan's environment.
+Another pass gets a signal, and is not replaced, so the processes that it has found stay found. If
+only root may read an orphan's environment, a second pass can't find the orphan again.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
@@ -25,8 +25,8 @@ def skip_grace_of_others(request: "KillRequest", control: "TreeControl") -> None
 
     If a pass was handed over to root, the sudo above it passes the signal on.
 
-    A pass is recognised by its words, each an argument of its own. A process that imitates them
-    gets a signal from the user of the task. That user may signal it anyway.
+    A pass is recognised by its words, each a separate argument. A process that imitates them gets a
+    signal from the user of the task. That user may signal it anyway.
     """
     signaller = Signaller(control.table.process)
     wanted = {b"run=" + request.run.encode(), b"lease=" + request.lease.encode(), b"-I"}

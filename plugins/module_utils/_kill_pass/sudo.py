@@ -62,7 +62,7 @@ def hand_over(kill_pass: "KillPass", program: str) -> "Tuple[str, str]":
 
 
 def resume_as_root(kill_pass: "KillPass") -> None:
-    """Take up what an earlier pass found, as far as these are still the same processes."""
+    """Add the processes that an earlier pass found, if they are still the same processes."""
     control = kill_pass.control
     for word in kill_pass.request.found.split(","):
         pid, dummy, start = word.partition(":")

@@ -53,7 +53,7 @@ class StandingSupervisor:
     def await_report(self, seconds: float, skipped: "Callable[[], bool]") -> str:
         """Return its report, as JSON, when it is done.
 
-        The report is empty if the supervisor ends without one, or takes longer than so many
+        The report is empty if the supervisor ends without one, or takes longer than this many
         seconds.
         """
         from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.supervisor_report import (  # noqa: E501

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Milliseconds between two looks whether the grace period is to be skipped.
 LOOK_MILLISECONDS = 50
-#: Bytes of a report of some 30,000 processes.
+#: Bytes of a report of about 30,000 processes.
 LONGEST_REPORT_BYTES = 16 << 20
 
 

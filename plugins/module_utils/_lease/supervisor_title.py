@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The title by which a supervisor is recognised, as ps shows it."""
+"""The title by which a supervisor is recognised, as ps shows it.
+
+It vanishes with its process, and needs no file on the host.
+"""
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
 

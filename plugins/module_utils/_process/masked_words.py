@@ -187,7 +187,7 @@ def mask_command(text: str, cut: bool = False) -> str:
     """Return a command line to be shown, with everything masked that its form shows to be a secret.
 
     Where NUL separates its words, each word is masked as a whole. A value then goes to the end of
-    its word, including blanks.
+    its word, including spaces.
 
     cut: whether something is missing at the end of the text.
     """

@@ -146,8 +146,8 @@ def descendants(
 def ancestors(process: "Process", find: "Callable[[int], Optional[Process]]") -> "List[Process]":
     """Return the parents of a process, nearest first, without pid 1 and 0.
 
-    The list ends at a pid that was given anew: such a parent is younger than its child, or stands
-    below it.
+    The list ends at a pid that was reused: such a parent is younger than its child, or stands below
+    it.
     """
     chain: List[Process] = []
     known = {0, 1, process.id.pid}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ProcessTable,
     )
 
-#: A pid file holds a number, and blanks perhaps. A longer file holds more than that.
+#: A pid file holds a number, and perhaps spaces. A longer file holds more than that.
 LONGEST_FILE_BYTES = 32
 #: Symbolic links that the kernel follows in one path: see path_resolution(7).
 MOST_LINKS = 40
@@ -158,7 +158,7 @@ def check_links(path: str, links: "List[Tuple[str, int]]", owner: int) -> None:
 
 
 def check_directories(directory: str) -> None:
-    """Check that only root may replace this file of root's.
+    """Check that only root may replace this file, which belongs to root.
 
     directory: without symbolic links in it.
     """

@@ -95,7 +95,7 @@ class ProcTable:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a /proc, and one of this process's own pid namespace."""
+        """Whether there is a /proc, and it is that of this process's pid namespace."""
         try:
             return os.readlink(self._mount + "self") == str(os.getpid())
         except OSError:

@@ -7,7 +7,7 @@ Blind spots besides those of /proc:
 
 - Start times are whole seconds.
 - The table is as old as the last call of ps.
-- Arguments and environment are one text. One argument with a blank in it looks like two.
+- Arguments and environment are one text. One argument with a space in it looks like two.
 - A cookie within the value of another variable looks like a cookie.
 """
 
@@ -162,7 +162,7 @@ class PsTable:
         return row[0] if row is not None else None
 
     def arguments(self, pid: int) -> "List[bytes]":
-        """Return the command line, split at its first two blanks.
+        """Return the command line, split at its first two spaces.
 
         Its only use is to see whether it is `shell -c script`.
         """

@@ -25,7 +25,7 @@ TIMEOUT_STATUS = 124 << 8
 def run_command(command: "List[str]", text: bytes, until: float) -> "Tuple[str, str, int]":
     """Run a command. Return its standard output, its standard error and its wait status.
 
-    The command reads `text` on standard input, has a session of its own, and may run until `until`
+    The command reads `text` on standard input, has a separate session, and may run until `until`
     (monotonic time).
 
     If there is no such command, its standard error holds that, and the status is 127 << 8. A

@@ -50,7 +50,7 @@ def on_skip_grace(call: "Callable[[], None]") -> None:
 
 
 def signal_alarm(seconds: int) -> None:
-    """Let SIGALRM end this process after so many seconds."""
+    """Let SIGALRM end this process after this many seconds."""
     # the parent may have had it ignored
     host_signals.signal(host_signals.SIGALRM, host_signals.SIG_DFL)
     host_signals.alarm(seconds)

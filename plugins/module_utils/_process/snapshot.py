@@ -39,7 +39,7 @@ def kept(environment: "Optional[bytes]") -> "Optional[bytes]":
 class Snapshot:
     """A process table with the methods of ProcTable, read once when it is made.
 
-    It is for looking only: before a process is signalled, it is looked up anew.
+    It is for looking only: before a process is signalled, it is looked up again.
 
     hidepid: whether the processes of other users are hidden.
     """

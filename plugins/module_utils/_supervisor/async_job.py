@@ -87,7 +87,7 @@ def stay_with_job(supervisor: "Supervisor") -> None:
 def job_goes_on(words: "List[bytes]") -> bool:
     """Whether one of the children is the process that core leaves to watch the job.
 
-    It is a fork of its starter, recognised by path and job id on its command line.
+    It is a fork of the process that started it, recognised by path and job id on its command line.
 
     A process that is exiting shows no command line any more. It may still have a child that becomes
     a child of this process: the signal of its end wakes this process again.

@@ -136,7 +136,7 @@ def held_open() -> "List[int]":
 
 
 def sleep_and_reap(supervisor: "Supervisor", pipes: "List[int]", seconds: float) -> None:
-    """Wait so many seconds, or until a child has ended; read what is written meanwhile."""
+    """Wait this many seconds, or until a child has ended; read what is written meanwhile."""
     poll = select.poll()
     for descriptor in [supervisor.wake, *pipes]:
         poll.register(descriptor, select.POLLIN)
@@ -163,7 +163,7 @@ def keep_report(supervisor: "Supervisor", report: str) -> None:
 
 
 def serve_report(supervisor: "Supervisor", report: str) -> None:
-    """Serve the report for so many seconds."""
+    """Serve the report for this many seconds."""
     until = time.monotonic() + REPORT_SECONDS
     # a client that connects again and again could keep this process here
     signal_alarm(int(REPORT_SECONDS + 2 * SEND_SECONDS))

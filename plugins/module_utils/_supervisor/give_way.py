@@ -7,7 +7,8 @@ If the pass dies, the supervisor goes on by itself.
 
 A pass stops the supervisor like all that it finds. It recognises the supervisor by the title, and
 continues it. CONT is blocked here: it stays pending, and has the pid of its sender. If the
-supervisor stood still until the pass resumes it, the death of the pass would leave it so for ever.
+supervisor were stopped until the pass resumes it, the death of the pass would leave it stopped
+forever.
 """
 
 import os

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 #: prctl(2), since Linux 3.4.
 PR_SET_CHILD_SUBREAPER = 36
 #: Signals to the supervisor are meant for the module. A terminal sends none: the supervisor is in a
-#: session of its own.
+#: separate session.
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 

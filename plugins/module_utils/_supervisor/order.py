@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds. An order for this machine comes within half a second, or later if the machine is busy.
 #: If the module ended for another reason and has left something, its result is late by these
-#: seconds. If the reader of the result stands still, the order is still to come, and the wait
-#: delays nothing.
+#: seconds. If the reader of the result is stopped, the order is still to come, and the wait delays
+#: nothing.
 ORDER_SECONDS = 5.0
 #: Milliseconds between two looks: a pass that stops and continues this process does not interrupt a
 #: wait.
@@ -45,7 +45,7 @@ def await_order(supervisor: "Supervisor") -> bool:
 
 
 def is_reader_stopped() -> bool:
-    """Whether the starter of the root, or a process above it, is stopped.
+    """Whether the parent of the root, or a process above it, is stopped.
 
     A guardian stops its workers until their orders were carried out.
     """

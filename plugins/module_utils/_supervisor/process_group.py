@@ -15,7 +15,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.fast_sign
 
 
 def leave_group() -> None:
-    """Move this process into a session of its own.
+    """Move this process into a separate session.
 
     The leader of a group can't begin a session. So it joins a group that a temporary process leads.
     The leader of a session can't leave it.

@@ -8,7 +8,7 @@ no Linux, the module runs without a supervisor.
 
 The module runs in a fork of the running interpreter: a second interpreter would cost each task some
 20 ms. Every run of a module pays for every line that is compiled here. After that, supervisor and
-module each compile a file of their own, at the same time.
+module each compile a separate file, at the same time.
 """
 
 import os
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def supervise(words: str, arguments: "Sequence[str]", program: "Callable[[], str]") -> None:
     """Run a module below a supervisor, in a child; the supervisor ends with the module's status.
 
-    words: the kill request for a broken channel, `key=value` separated by blanks, and the words
-    `task`, `async`, `watch`, `again` and `session`.
+    words: the kill request for a broken channel, `key=value` separated by spaces, and the words
+        `task`, `async`, `watch`, `again` and `session`.
     arguments: the path and the arguments of the module; none if the script comes on standard input.
     program: returns the text of a kill pass, to be run as root.
     """

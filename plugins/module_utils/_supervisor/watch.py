@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
-#: A module that has run for so many milliseconds may run for hours.
+#: A module that has run for this many milliseconds may run for hours.
 IDLE_MILLISECONDS = 300
 #: Milliseconds between two tries in a shortage, and seconds beyond the grace period after which it
 #: gives up.
@@ -306,7 +306,7 @@ class Supervisor:
 def orphans() -> "Optional[List[int]]":
     """Return the children that are to be ended; None if /proc shows none.
 
-    They are not ssh servers of root's. They show an environment without `TREEKILL=spare`.
+    They are not ssh servers run by root. They show an environment without `TREEKILL=spare`.
     """
     try:
         with open("/proc/self/task/%d/children" % os.getpid(), "rb") as children:
@@ -319,7 +319,7 @@ def orphans() -> "Optional[List[int]]":
 def is_not_exempt(pid: int) -> bool:
     """Whether a process shows that it is not exempt.
 
-    Its environment can be read and has no `TREEKILL=spare`. It is no ssh server of root's: logins
+    Its environment can be read and has no `TREEKILL=spare`. It is no ssh server run by root: logins
     of other people are below that.
     """
     try:

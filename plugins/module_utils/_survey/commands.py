@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NAMED = re.compile(b"TREEKILL=([0-9a-f]{16})/([0-9a-f]{8})/")
 #: Any user decides what an environment or a command line says, and each command named there is
 #: looked for. So only one cookie and one claim of each process count: its first cookie, and the
-#: first claim among so many mentions. A real command has one of each.
+#: first claim among this many mentions. A real command has one of each.
 _MOST_MENTIONS = 4
 
 

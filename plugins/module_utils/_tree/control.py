@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     )
     from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
-#: Seconds that a tree may keep the freeze busy by forking. A tree that is faster for that long gets
-#: KILL as it is.
+#: Seconds that a tree may keep the freeze busy by forking. If a tree is faster for that long, the
+#: freeze ends, and the tree is signalled as it is.
 FREEZE_SECONDS = 2.0
 #: Seconds in which a stop reaches a process that runs in the kernel. A process that takes longer
 #: waits for a device.
@@ -35,8 +35,8 @@ STOP_SECONDS = 0.05
 #: Seconds after which a deciding scan ends, although processes still vanish before they can be
 #: read: the host may just be busy.
 CHASE_SECONDS = 0.3
-#: On a very busy host, that time may pass with hardly a look. So there are at least so many looks,
-#: within so many seconds.
+#: On a very busy host, that time may pass with hardly a look. So there are at least this many
+#: looks, within this many seconds.
 CHASE_LOOKS, LONGEST_CHASE_SECONDS = 12, 3.0
 #: Characters of a command line that are reported. They are enough to recognise it, and few enough
 #: for 500 command lines in one line.
@@ -47,7 +47,7 @@ SUPERVISOR = "supervisor"
 
 
 def joined(words: "List[bytes]") -> bytes:
-    """Return a command line, joined by blanks; by NUL if a word is empty or has blanks in it.
+    """Return a command line, joined by spaces; by NUL if a word is empty or has spaces in it.
 
     See masked_words.mask_command.
     """
@@ -69,7 +69,7 @@ class TrackedProcess:
         is left alone until the grace period is over.
     ppid, comm, stopped: as last seen.
     loose: whether it was continued after the freeze.
-    held: whether it stands still until the process that it waits for is gone.
+    held: whether it stays stopped until the process that it waits for has ended.
     job: only for a process that watches an asynchronous job of core: the id of the job, and then
         the environment. Otherwise empty.
     """
@@ -145,7 +145,7 @@ class TreeControl:
 
     processes: all that were ever found, parents before children.
     late: whether the grace period is over.
-    signalled: when it began, in the unit of start times.
+    signalled: when the first signals were sent, in the unit of start times; None before.
     """
 
     def __init__(  # noqa: PLR0917 - all that it works with, named by the caller
@@ -247,15 +247,16 @@ class TreeControl:
         for tracked in new:
             self.describe(tracked)
             if tracked.role == SUPERVISOR:
-                # It stays as long as this pass does. It must not stand still for ever if the pass
+                # It stays as long as this pass does. It must not stay stopped forever if the pass
                 # dies: see _supervisor/give_way.py.
                 self.signal(tracked, SIGCONT)
         return bool(new)
 
     def _had_signal(self, process: "Process") -> bool:
-        """Whether the starter of a process has had its first signal.
+        """Whether the parent that started a process has had its first signal.
 
-        If not, it goes on with its work. An orphan does not show its starter.
+        If not, the parent goes on with its work. An orphan does not show which parent started it:
+        the answer is yes then.
         """
         parent = self.table.process(process.ppid)
         above = self.processes.get(parent.id) if parent is not None else None
@@ -301,8 +302,8 @@ class TreeControl:
     def may_stop(self, process: "Process") -> bool:
         """Whether a process may be stopped.
 
-        It may not if a parent outside the tree might stop itself because of it, and this user could
-        not continue that parent.
+        It may not be stopped if a parent outside the tree might then stop itself, and this user
+        could not continue that parent.
         """
         if self.search.holds_pid(process.ppid):
             return True
@@ -321,7 +322,7 @@ class TreeControl:
         return True
 
     def end_grace(self) -> None:
-        """Make targets of the processes that were left alone. What is found after this is late."""
+        """Make targets of the processes that were left alone. Those found after this are late."""
         self.late = True
         for tracked in self.living():
             tracked.held = False
@@ -334,7 +335,7 @@ class TreeControl:
         return [tracked for tracked in self.targets() if not tracked.sent and not tracked.cleans]
 
     def freeze(self) -> None:
-        """Scan until a scan finds no new process and all stand still.
+        """Scan until a scan finds no new process and all are stopped.
 
         A fork that began before the stop is still completed.
         """
@@ -394,7 +395,7 @@ class TreeControl:
         self.wake()
 
     def observe(self) -> None:
-        """Record which processes have exited, and how the rest stands. Resume none."""
+        """Record which processes have exited, and the state of the rest. Resume none."""
         now = self.clock()
         for tracked in self.living():
             process = self.table.process(tracked.process.id.pid)
@@ -406,7 +407,7 @@ class TreeControl:
                 tracked.observe(process)
 
     def release(self) -> None:
-        """Release what stays because of this pass, when no process is left that it can end.
+        """Release supervisors, and the processes above the tree, when this pass can end no more.
 
         A supervisor recognises this by the second CONT.
         """
@@ -427,7 +428,7 @@ class TreeControl:
         self.release()
 
     def awaits_supervisors(self) -> bool:
-        """Whether nothing is left but supervisors and what stands above them.
+        """Whether only supervisors and the processes above them are left.
 
         A shell waits for its command before it ends. Its command is a supervisor, which stays until
         the shell is gone.
@@ -449,13 +450,13 @@ class TreeControl:
         return now is not None and now.id == process.id and now.stopped
 
     def dismiss(self) -> None:
-        """Kill supervisors with nothing left to watch. One that works ends by itself before."""
+        """Kill supervisors with nothing left to watch. A working one ends by itself earlier."""
         for tracked in self.living():
             if tracked.role == SUPERVISOR and not self.targets():
                 self.signal(tracked, SIGKILL)
 
     def wake(self) -> None:
-        """Resume what stands above the tree and has stopped because of this pass.
+        """Resume the processes above the tree that have stopped because of this pass.
 
         sudo and su stop themselves when their command is stopped. They are not resumed while their
         command is held: they would resume it.

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process
     from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 
-#: Seconds of one chase at most: some hundred generations of a process that does nothing but fork.
+#: Seconds of one chase at most: some hundreds of generations of a process that does nothing but
+#: fork.
 ONE_CHASE_SECONDS = 0.1
 #: Seconds without a birth that was noticed too late. After them no process is escaping.
 CALM_SECONDS = 0.01
@@ -34,8 +35,8 @@ def chase(control: "TreeControl") -> None:
         search.take_orphans()
         newest = table.last_pid() or last
         seen = 0
-        # The youngest first: it has most of its life before it. When pids begin anew, the first few
-        # escape, but others follow.
+        # The youngest first: it has most of its life before it. When pids begin again, the first
+        # few escape, but others follow.
         for pid, environment in table.environments(range(newest, last, -1)):
             seen += environment != b""  # a process that is exiting has none any more
             if environment and search.match.named_root(environment) is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def take_roots_by_command_line(
     search: "TreeSearch", table: "ProcessTable", pids: "Iterable[int]"
 ) -> None:
-    """Take every process into the tree whose command line is that of the root."""
+    """Take into the tree every process whose command line is that of the root."""
     for pid in pids:
         process = table.process(pid) if search.match.claimed_by(table.arguments(pid)) else None
         # Check it again, now that the pid is fixed to a process.

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The evidence that a process belongs to the tree of a lease, gathered scan by scan.
 
-A process is in the tree in three cases: its environment holds the cookie (a holder), it is the
-root, or it stands below one of these. Once in the tree, it stays in it, whatever it does to its
-environment or its parents.
+A process is in the tree in four cases: its environment holds the cookie (a holder), it is the root,
+it stands below one of these, or it is an orphan below the lease's supervisor. Once in the tree, it
+stays in it, whatever it does to its environment or its parents.
 
 The root is recognised by its own command line, which sets the cookie. The pid that a cookie names
 is only a place to look: a job can write any number into the environment of what it starts. A cookie
-is no evidence either if systemd has handed it on to a service: see systemd.py. An ssh server of
-root's below the tree is not in the tree, and neither are the logins that it serves.
+is no evidence either if systemd has handed it on to a service: see systemd.py. An ssh server run by
+root below the tree is not in the tree, and neither are the logins that it serves.
 
 First a pid is fixed to its start time. Then the evidence is read. A signal is sent only if the pid
 still has that start time. So the evidence is that of the process that gets the signal. A parent
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
         ProcessTable,
     )
 
-#: Up to so many processes, reading all of them again costs some milliseconds, and is always worth
+#: Up to this many processes, reading all of them again costs some milliseconds, and is always worth
 #: it.
 _FEW_PROCESSES = 1000
-#: Up to so many pids given since the last scan, asking for each is cheaper than listing those of
+#: Up to this many pids given since the last scan, asking for each is cheaper than listing those of
 #: the whole host.
 _FEW_BIRTHS = 100
 #: Programs that serve a login: of OpenSSH before 9.8 and from then on. ps has a colon behind the
@@ -78,7 +78,7 @@ class TreeSearch:
         self._leaders: Dict[int, int] = {}
 
     def include_children_of(self, pid: int, leader: int = 0) -> None:
-        """Take all below this process into the tree. The process gets every orphan.
+        """Take every process below this one; it adopts orphans.
 
         leader: which of its children began the command, if one did.
         """
@@ -136,8 +136,8 @@ class TreeSearch:
         """Return the pids given since the last scan; None if only a listing can show them.
 
         The kernel must show the last pid, and the pids must be few. Pids are given in ascending
-        order, and start anew at the end. Threads get them as well, and so did processes that have
-        ended by now.
+        order, and start again from the beginning after the largest. Threads get them as well, and
+        so did processes that have ended by now.
 
         A process appears a moment after it was given its pid. So the pids given shortly before are
         looked at once more.
@@ -175,13 +175,13 @@ class TreeSearch:
         return [pid for pid in pids if pid not in self._seen]
 
     def holds_pid(self, pid: int) -> bool:
-        """Whether a pid is that of a living member: one that has ended has no children."""
+        """Whether a pid belongs to a living member: a member that has ended has no children."""
         known = self._member_pids.get(pid)
         process = self._table.process(pid) if known is not None else None
         return process is not None and process.id == known
 
     def above(self, process: "Process") -> "List[Process]":
-        """Return what stands above a process and is not in the tree, nearest first."""
+        """Return the processes above a process that are not in the tree, nearest first."""
         return [
             parent
             for parent in ancestors(process, self._table.process)
@@ -233,7 +233,7 @@ class TreeSearch:
         return self._exempt_pids.get(process.id.pid) == process.id
 
     def _is_login(self, process: "Process") -> bool:
-        """Whether a process is an ssh server of root's.
+        """Whether a process is an ssh server run by root.
 
         Another user can give a process that name, but not that user id.
         """

@@ -9,9 +9,9 @@ What a task starts stays in its control group, whatever it does to its parents a
 That group is the session of its login, the service of an sshd that opens no session, or a scope.
 `systemd-run --scope` moves processes of the task into a scope.
 
-The pass came by the same way. So a process in another service than the pass was started by systemd.
-Instances of one template count as one service: an sshd that is started for each connection has the
-task in one instance and the pass in another.
+The pass came by the same way. If a process is in a different service from the pass, systemd started
+it. Instances of one template count as one service: an sshd that is started for each connection has
+the task in one instance and the pass in another.
 """
 
 TYPE_CHECKING = False

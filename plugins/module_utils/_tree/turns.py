@@ -1,16 +1,17 @@
 # Copyright (c) 2026, the treekill.remote authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The order of the first signals: what a task runs comes first, what carries it comes last.
+"""The order of the first signals: the processes that a task runs come first, carriers come last.
 
 A carrier waits for a command and reads its output: the module, sudo, su. If it died first, the
 clean-up of the command would end at its next line of output, or by the hang-up of a terminal.
 
 A shell that waits for a command is a carrier as well, and would go on with the next command. So it
-stands still until the first one has gone, with its signal pending.
+stays stopped until the first command has ended, with its signal pending.
 
-Any other program may pass a signal on to what it has started. If it handles the signal, it gets the
-signal alone, and the rest gets it when the program has gone. Each process gets each signal once.
+Any other program may pass a signal on to the processes that it has started. If it handles the
+signal, it gets the signal alone, and those processes get it when the program has ended. Each
+process gets each signal once.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.fast_signal import (
@@ -67,7 +68,8 @@ class Turns:
 
     signal: to a root.
     children_signal: to the rest.
-    alone: whether a program that handles its signal gets it before what it has started.
+    alone: whether a program that handles its signal gets it before the processes that it has
+        started.
     """
 
     def __init__(
@@ -89,8 +91,7 @@ class Turns:
     def take(self) -> None:
         """Signal the processes that are due, and resume all but the shells that have to wait.
 
-        Children come first: a sudo that is resumed while its command stands still stops itself
-        again.
+        Children come first: a sudo that is resumed while its command is stopped stops itself again.
         """
         control = self._control
         living = control.living()
@@ -121,7 +122,7 @@ class Turns:
     def _due(self, tops: "Sequence[TrackedProcess]") -> "List[TrackedProcess]":
         """Return the processes that are to be signalled now.
 
-        Record those that stand still until the process that they wait for is gone.
+        Record those that stay stopped until the process that they wait for has ended.
         """
         due: List[TrackedProcess] = []
         # (a process, whether something above it may pass the signal on)
@@ -230,9 +231,9 @@ class Turns:
         return found
 
     def _can_hold(self, tracked: "TrackedProcess") -> bool:
-        """Whether a shell can be held: it stands still, and so do relays that stop because of it.
+        """Whether a shell can be held: it is stopped, and so are relays that stop because of it.
 
-        A sudo above the tree stands still with it: see TreeControl.wake().
+        A sudo above the tree is stopped with it: see TreeControl.wake().
         """
         if tracked.denied or not tracked.stopped:
             return False
@@ -244,7 +245,7 @@ class Turns:
         )
 
     def _carries_module(self, tracked: "TrackedProcess") -> bool:
-        """Whether a shell runs a file of core's: a module or a script.
+        """Whether a shell runs a file that core has made: a module or a script.
 
         Then nothing else of the task follows in that shell.
         """

@@ -31,11 +31,13 @@ class AfterHosts:
 
 
 def after_hosts(leases: LeaseTable, exempt: t.Container[str]) -> AfterHosts:
-    """Return the hosts, from a table without pending orders.
+    """Return the hosts, from a table in which each order has been tried once.
+
+    A host whose order is to be tried again is left out: its end is not confirmed.
 
     Args:
         leases: of the run.
-        exempt: leases that no interruption has broken, but a task's C(timeout).
+        exempt: leases that were broken by a task's C(timeout), not by an interruption.
     """
     tasks: dict[str, list[str]] = collections.defaultdict(list)
     left_out: dict[str, str] = {}

@@ -4,8 +4,8 @@
 
 """The plan of the run after the kill.
 
-The main process makes it while it has its command line. The guardian outlives the main process and
-carries it out.
+The main process makes the plan, because it has the command line. The guardian carries the plan out,
+because it outlives the main process.
 
 Passwords that were typed are part of the plan. Like a kill order, the plan exists only in memory
 and on a private socket.
@@ -127,7 +127,8 @@ def make_plan(
         options: the user's.
         loader: of the run.
         basedir: where its playbook is.
-        grace: grace of the after-run's own processes in seconds, if it is interrupted.
+        grace: grace period of the processes of the run after the kill, in seconds, if that is
+            interrupted.
 
     Raises:
         AnsibleOptionsError: a file does not exist, or holds neither tasks nor plays.

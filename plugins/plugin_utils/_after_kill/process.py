@@ -4,7 +4,8 @@
 
 """The process of the run after the kill.
 
-It starts with nothing of the guardian's. Its output is kept, and its end is noticed.
+It inherits no descriptor, signal handler or session from the guardian. Its output is kept, and its
+end is noticed.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _ORDER_DESCRIPTOR = 3
 
 
 class AfterProcess:
-    """Leads a session of its own.
+    """The process, as leader of a separate session.
 
-    No terminal and no process group reaches it, only its guardian.
+    Signals of a terminal or of a process group do not reach it. Only the guardian signals it.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class AfterProcess:
             environment: all of it.
             directory: its working directory.
             order: for its descriptor 3.
-            on_end: called once with its exit status, negative for a signal, and the end of its
+            on_end: called once with its exit status, negative for a signal, and the tail of its
                 output.
         """
         self._loop = loop
@@ -122,7 +123,7 @@ class AfterProcess:
         if self._pidfd is not None:
             self._loop.unwatch(self._pidfd)
             os.close(self._pidfd)
-        # Read the last output. A process that it has left behind may hold the other end for ever.
+        # Read the last output. A process that it has left behind may hold the other end forever.
         while self._reading:
             before = self._kept
             self._read()

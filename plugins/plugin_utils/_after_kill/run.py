@@ -4,10 +4,10 @@
 
 """The run after the kill, as the guardian carries it out.
 
-It is started once, has a time limit, can be interrupted, and leaves an outcome.
+The guardian starts it once. It has a time limit, can be interrupted, and leaves an outcome.
 
-It is an ansible-playbook with a guardian of its own. When the run is interrupted, that guardian
-ends what it has started on hosts.
+It is an ansible-playbook with its own guardian. If it is interrupted, that guardian ends the
+processes that it has started on hosts.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ if t.TYPE_CHECKING:
         Timer,
     )
 
-#: Seconds from the interruption of this run to SIGKILL, beyond the grace of its own processes. In
-#: them it waits for its own recap.
+#: Seconds from the interruption of this run to SIGKILL, beyond the grace period of its processes.
+#: They are for its own recap.
 _END_SECONDS = 15.0
 
 #: Lines of its output that are kept, from its end.
@@ -87,7 +87,10 @@ class AfterRun:
 
     @property
     def exempted(self) -> t.Container[str]:
-        """The leases whose hosts after_kill leaves out."""
+        """The leases that do not count as interrupted.
+
+        after_kill runs on their host if another task was interrupted there.
+        """
         return self._exempt
 
     @property
@@ -101,7 +104,7 @@ class AfterRun:
         return self._process is not None
 
     def begin(self, run: str, cause: str, hosts: AfterHosts) -> None:
-        """Start it on these hosts, once, when no order is pending."""
+        """Start it on these hosts, once, when each order has been tried."""
         self._hosts = hosts
         if self._plan is None or not hosts.tasks:
             return
@@ -136,7 +139,7 @@ class AfterRun:
         self._limit = self._loop.after(self._plan.timeout, lambda: self._end_early(TIMED_OUT))
 
     def interrupt(self) -> None:
-        """Pass on Ctrl-C. A second one makes it skip its own grace."""
+        """Pass on Ctrl-C. After a second one it skips its own grace period."""
         self._end_early(INTERRUPTED)
 
     def report(self) -> AfterKillReport | None:

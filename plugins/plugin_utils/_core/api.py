@@ -7,8 +7,8 @@
 A later core may have renamed any of these names: core promises few of them to plugins. Therefore
 each is checked before it is used. This file itself imports nothing of core.
 
-An attribute is there if its class mentions it, or an __init__ of the class or its bases. Objects
-can't be checked: core makes them per task, in workers.
+An attribute counts as there if its class has it, or if an __init__ of the class or of its bases
+mentions it. Objects can't be checked: core makes them per task, in workers.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class _Warned:
 def warning(core: str) -> str:
     """Return one text for the user about all that is missing; empty if nothing is.
 
-    Also empty if this process has asked before, or a parent.
+    Also empty if this process or a parent of it has called this before.
 
     Args:
         core: the version of ansible-core.

@@ -92,7 +92,7 @@ def _read(path: str) -> tuple[bool, bool]:
 def _not_loaded() -> str:
     """Return why an enabled callback is not loaded.
 
-    The commands ansible and ansible-console load callbacks only with a setting of their own.
+    The commands ansible and ansible-console load callbacks only with a separate setting.
     """
     program = os.path.basename(sys.argv[0])
     if program not in _SINGLE_TASKS or getattr(C, "DEFAULT_LOAD_CALLBACK_PLUGINS", True):

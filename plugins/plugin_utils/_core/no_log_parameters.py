@@ -19,10 +19,11 @@ import ansible
 from ansible import constants as C
 from ansible.plugins.loader import module_loader
 
-#: Files read for one module at most. In the largest collections, a module depends on some twenty.
+#: The most files that are read for one module. In the largest collections, a module needs about
+#: twenty.
 _MAX_FILES = 64
 
-#: Larger files are not read: they are no source.
+#: Larger files are not read: no source file is that large.
 _MAX_FILE_BYTES = 1024 * 1024
 
 _IMPORT = re.compile(

@@ -24,9 +24,9 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
 
 #: Plugin type under which ansible-core is given the options' sources.
 #:
-#: The name beside it is not the callback's own. Core would then convert the values: it takes any
-#: word for a boolean (C(maybe) is false), and its errors differ in each version. Here every value
-#: arrives as text and is converted below.
+#: The name beside it is not the callback's own. If it were, core would convert the values: it takes
+#: any word for a boolean (C(maybe) is false), and its errors differ in each version. Here every
+#: value arrives as text and is converted below.
 _REGISTERED_AS = "callback"
 
 
@@ -149,7 +149,7 @@ class KillOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RecordOptions:
-    """The records of a run, and their places. Without any option there is no record."""
+    """The records of a run, and their places. The default of each field means no record."""
 
     #: Absolute; empty for no report. See `path_for` in `_records/report.py`.
     report_path: str = ""

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Facts about connections, by what they call their transport.
+"""Facts about connections, most of them by the name that a plugin calls its transport.
 
-They say where commands run, which shell reads them, and which errors mean that nothing started.
+They are: where commands run, whether a shell reads them, and which errors mean that nothing
+started.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _BY_SSH = re.compile(
 )
 
 #: The last line of ssh's output when there was no session. Earlier lines may come from the command
-#: itself, such as a git.
+#: itself, for example from git.
 _SSH_NEVER_STARTED = re.compile(
     r"ssh: connect to host |ssh: Could not resolve hostname |Host key verification failed|"
     r"\S+: Permission denied \(|Permission denied \(|"

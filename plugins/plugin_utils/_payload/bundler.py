@@ -7,8 +7,8 @@ Private to the collection treekill.remote.
 
 Each start of an interpreter on each host pays for every line that it compiles, more than for
 running it. So docstrings, comments, annotations and unused definitions are left out. A file that is
-imported within a function becomes a part of its own, which is compiled when that line is reached.
-All parts share one namespace.
+imported within a function becomes a separate part, which is compiled when that line is reached. All
+parts share one namespace.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STRING = r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\[\s\S])*"|\'(?:[^\'\\\n]|\\[\s\S])*\''
 _LINE_END = r" *(?:#[^\n]*)?\n"
 #: A string, which stays. A line end within brackets. The end of a line with its comment, all
 #: following lines that hold nothing else, and the indentation of the next line. An operator within
-#: a line, with the blanks around it.
+#: a line, with the spaces around it.
 _SHORTENED = re.compile(
     rf"(?P<string>{_STRING})"
     rf"|(?<=[(\[{{,])(?:{_LINE_END})+ *|(?:{_LINE_END})+ *(?=[)\]}}])"
@@ -36,7 +36,7 @@ _SHORTENED = re.compile(
 )
 _WORDS = re.compile(rf"(?:{_STRING})|#[^\n]*|([^\W\d]\w*)")
 
-#: Only a user at a prompt and a failed test see their results.
+#: Left out: only a user at a Python prompt and a failed test see their results.
 _NEVER = frozenset({"__repr__", "__str__"})
 
 #: Loads a part that another one needs. P: the parts, see ProgramTexts.parts(). loaded: the names of
@@ -148,8 +148,8 @@ class _File:
 
     eager, lazy: the names of the files that it imports, at its top and within functions.
 
-    The text is cut at the places that the parser reports. To generate the text anew from the tree
-    would cost each run some 0.1 s of a processor.
+    The text is cut at the places that the parser reports. To generate the text from the tree would
+    cost each run about 0.1 s of processor time.
     """
 
     def __init__(self, name: str) -> None:
@@ -343,7 +343,7 @@ def _defined_name(node: ast.AST) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    """Return strings unchanged, one blank for each level, and operators without blanks."""
+    """Return strings unchanged, one space for each level, and operators without spaces."""
     if match["line"]:
         return "\n" + " " * (len(match["indent"]) // 4)
     return match["string"] or match["operator"] or ""

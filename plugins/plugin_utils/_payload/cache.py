@@ -66,8 +66,9 @@ _LENGTH_BYTES = 8
 #: Five times the present size of the programs.
 _SHARED_BYTES = 256 * 1024
 
+#: Seconds to wait for the process that makes the programs.
 _PUBLISHED_SECONDS = 2.0
-#: Seconds to wait for the process that makes the programs, and between two looks.
+#: Seconds between two looks for them.
 _LOOK_SECONDS = 0.005
 
 
@@ -101,9 +102,9 @@ def share() -> None:
 
 
 def prepare() -> None:
-    """Start to make the programs, some 150 ms of work.
+    """Start to make the programs, about 150 ms of work.
 
-    After that, this process and those that share its memory have them at hand. A process of its own
+    After that, this process and those that share its memory have them at hand. A separate process
     makes them, so that the 3 MB for it are freed again. No other process waits for it.
     """
     if _Made.shared is None:

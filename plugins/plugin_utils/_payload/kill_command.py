@@ -45,7 +45,7 @@ _TOO_OLD_STATUS = 97
 #: longer output was not written by a kill pass.
 _MOST_OUTPUT_CHARACTERS = 32 * 1024 * 1024
 
-#: Characters of one text in a report. A kill pass sends some hundred.
+#: Characters of one text in a report. A kill pass sends a few hundred.
 _MOST_TEXT_CHARACTERS = 4096
 
 _BOOTSTRAP = (
@@ -82,7 +82,7 @@ def _command_start(interpreters: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _saying_shell_text() -> str:
-    """Return the command that prints the shell version.
+    """Return the command that prints the shell script.
 
     In transit, letters that the script does not have stand for characters that would take four
     characters each.
@@ -97,7 +97,7 @@ def kill_command(request: KillRequest, interpreters: Sequence[str]) -> str:
     """Return one POSIX shell command line that runs the pass on a host.
 
     The interpreters are tried in this order. One that is missing, older than 3.6 or broken is
-    skipped. The shell version comes last.
+    skipped. The shell script comes last.
 
     The command line stays the same through any number of shells. From its first word on, signals
     are ignored.
@@ -116,7 +116,7 @@ def parse_report(text: str, nonce: str) -> KillReport:
     mark = f"{MARK} {nonce} "
     if len(text) > _MOST_OUTPUT_CHARACTERS:
         raise KillReportError(
-            f"{len(text)} characters of output from kill pass {nonce}: no report is as long"
+            f"{len(text)} characters of output from kill pass {nonce}: no report is that long"
         )
     at = text.rfind(mark)
     if at < 0:

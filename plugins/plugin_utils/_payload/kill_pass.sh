@@ -8,7 +8,7 @@
 # Run as `/bin/sh -c TEXT treekill TEXT key=value ...`: the text is its own first argument, to be run again by sudo.
 # In here: no single quote (they cost five characters each on the way), no tab, no line that begins or ends within a string.
 # A process is written pid_start, also in the names of its variables: a pid can be given again.
-# Lists are words with a blank on both sides, so that `case` finds a member in them.
+# Lists are words with a space on both sides, so that `case` finds a member in them.
 
 trap "" HUP INT QUIT PIPE TERM
 export LC_ALL=C
@@ -116,7 +116,7 @@ claims() {
   }
 }
 quote=$(printf "\047")
-# is pid $1, with the name $name, an ssh server of root's?
+# is pid $1, with the name $name, an ssh server run by root?
 serves() {
   case $name in sshd|sshd-session|sshd-auth|dropbear) grep -qs "^Uid:.[0-9]*.0[^0-9]" "/proc/$1/status";; *) false;; esac
 }
@@ -395,7 +395,7 @@ awaits() {
   done
   return 1
 }
-# may $1, a shell that waits for others, stand still until they are gone? Then it does not go on with its next command.
+# may $1, a shell that waits for others, stay stopped until they are gone? Then it does not go on with its next command.
 hold() {
   case $held in *" $1 "*) return 0;; esac
   case $loose$denied in *" $1 "*) return 1;; esac

@@ -16,8 +16,8 @@ from __future__ import annotations
 import re
 import shlex
 
-#: All other characters are sent as numbers. Braces are among them: bash expands them before it
-#: looks at quotes within backquotes.
+#: The characters that are sent as numbers. Braces are among them: bash expands them before it looks
+#: at quotes within backquotes.
 _CHANGED = re.compile(rb"[^ \"#&()*+,\-./0-9:;<=>?@A-Z\[\]^_a-z|~]")
 
 #: Shorter forms that printf has.

@@ -5,9 +5,9 @@
 
 Private to the collection treekill.remote.
 
-The script gathers the same evidence and writes the same report as the Python program, with fewer
-means. It has no pidfd, so a few microseconds lie between the check of a process's start time and
-the signal. A process that forks and exits faster than a shell can look (some 10 ms) escapes. It is
+The script gathers the same evidence and writes the same report as the Python program, but can do
+less. It has no pidfd, so a few microseconds lie between the check of a process's start time and the
+signal. A process that forks and exits faster than a shell can look (about 10 ms) escapes. It is
 reported only if it was seen.
 """
 

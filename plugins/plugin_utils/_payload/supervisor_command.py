@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way of the supervisor to the host: its start on the command line, its program elsewhere.
+"""How the supervisor gets to the host: its start is on the command line, its program elsewhere.
 
 Private to the collection treekill.remote.
 
@@ -68,8 +68,8 @@ class Supervision:
     task: GuardedTask
     #: Whether the connection plugin may send the command a second time by itself.
     again: bool = False
-    #: Whether it runs below an ssh server of its own and below the program of a become plugin. That
-    #: program may keep the output open when the channel breaks.
+    #: Whether it runs below the ssh server of its connection and below the program of a become
+    #: plugin. That program may keep the output open when the channel breaks.
     session: bool = False
 
     def before_stdin(self) -> tuple[str, bytes]:

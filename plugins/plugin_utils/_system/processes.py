@@ -107,7 +107,7 @@ class ProcessWatch:
         if self._timer is not None:
             self._timer.cancel()
         if self._descriptor is not None:
-            # After the end of its process, the descriptor stays readable for ever.
+            # After the end of its process, the descriptor stays readable forever.
             self._loop.unwatch(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None

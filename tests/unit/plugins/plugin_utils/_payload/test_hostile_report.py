@@ -133,7 +133,7 @@ def test_texts_are_cut_to_what_can_be_shown():
 
 
 def test_more_than_any_kill_pass_says_is_not_even_searched():
-    with pytest.raises(KillReportError, match="no report is as long"):
+    with pytest.raises(KillReportError, match="no report is that long"):
         parse_report(" " * (kill_command._MOST_OUTPUT_CHARACTERS + 1), NONCE)
 
 
