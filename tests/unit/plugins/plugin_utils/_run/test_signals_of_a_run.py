@@ -262,7 +262,7 @@ def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_pa
     """Core's main process waits for that lock before it ends. Without the collection it waits until it gets another signal, from ansible-core 2.19 on."""
     play = "- {hosts: all, gather_facts: no, tasks: [{debug: {msg: hello}}]}"
     with playbook(tmp_path, play, plugins={"dies_at_work": DIES_AT_WORK}) as program:
-        program.until(lambda: (tmp_path / "handing on").exists())
+        program.until((tmp_path / "handing on").exists)
         program.signal(number)
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
         assert "nothing was running on any host" in program.flat()
