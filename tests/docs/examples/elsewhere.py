@@ -43,7 +43,7 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("make test"): Elsewhere(_ITSELF, _CI, "exec make test"),
     command("make test CORE=2.16"): Elsewhere(_ITSELF, _WORKFLOW, "make test CORE=${{ matrix.core }}"),
     command("make test CORE=2.16 ON_PYTHON=3.10"): Elsewhere(_ITSELF, _WORKFLOW, "ON_PYTHON=${{ matrix.python }}"),
-    command("make test-all-cores"): Elsewhere(_HOURS, _ALL, 'outcomes[core.version] = "failed" if test('),
+    command("make test-all-cores"): Elsewhere(_HOURS, _ALL, '"failed" if test(make_ready(core.version), gates, arguments)'),
     command("make integration"): Elsewhere(_SUITES, _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"),
     command("make molecule"): Elsewhere("`make test` runs it after this test", _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"),
     command("make core-tests CORE=2.19"): Elsewhere("it takes an hour", _ALL, 'program("core-tests", ready, ["--quick"])'),
@@ -61,7 +61,7 @@ COMMANDS: Mapping[Claim, Elsewhere] = {
     command("ansible-builder build -f"): Elsewhere(
         "it downloads base images from a registry",
         "tools/environment/_gates.py",
-        '"create", "-f", workshop.copy / "docs" / "guides" / "execution-environment.yml"',
+        'workshop.copy / "docs" / "guides" / "execution-environment.yml"',
     ),
     command("python -m tools.bench.run NAME..."): Elsewhere("it has a name to be put in", "tools/environment/_tests.py", '"bench": "tools.bench.run"'),
     command("ansible all -m shell -a pkill"): Elsewhere("the rival of a figure, as a table names it", "tools/bench/speed.py", "pkill"),
