@@ -15,7 +15,13 @@ import time
 
 import pytest
 
-from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import GRACE, TREE, ends, sleeps, started
+from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import (
+    GRACE,
+    TREE,
+    ends,
+    sleeps,
+    started,
+)
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS, Module
 
 from .fastest import fastest
@@ -30,7 +36,9 @@ BAR = 1.5
 
 def seconds_of_output(module, supervised):
     """From the first byte to the last."""
-    process = subprocess.Popen(module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     total = len(os.read(process.stdout.fileno(), 1))
     began = time.monotonic()
     while part := os.read(process.stdout.fileno(), 1 << 16):
@@ -42,7 +50,10 @@ def seconds_of_output(module, supervised):
 
 
 def test_much_output_is_as_fast(tmp_path):
-    module = Module(f"import os\npart = b'x' * 65536\nfor number in range({MEGABYTES * 16}):\n    assert os.write(1, part) == 65536", tmp_path)
+    module = Module(
+        f"import os\npart = b'x' * 65536\nfor number in range({MEGABYTES * 16}):\n    assert os.write(1, part) == 65536",
+        tmp_path,
+    )
     supervised, bare = [], []
 
     def ratio():
@@ -51,7 +62,9 @@ def test_much_output_is_as_fast(tmp_path):
         return min(supervised) / min(bare)
 
     found = fastest(ratio, SLOWEST)
-    print(f"{MEGABYTES} MB: {min(supervised):.3f} s with a supervisor, {min(bare):.3f} s without, ratio {found:.2f}")
+    print(
+        f"{MEGABYTES} MB: {min(supervised):.3f} s with a supervisor, {min(bare):.3f} s without, ratio {found:.2f}"
+    )
     assert found < SLOWEST
 
 
@@ -78,7 +91,9 @@ def test_a_hung_up_terminal_ends_the_tree_soon(namespace, tmp_path):
             fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
         module = Module(TREE, tmp_path, timeout=GRACE)
-        process = subprocess.Popen([*namespace._enter, *module.argv(True)], stdin=subprocess.DEVNULL, preexec_fn=take)
+        process = subprocess.Popen(
+            [*namespace._enter, *module.argv(True)], stdin=subprocess.DEVNULL, preexec_fn=take
+        )
         os.close(slave)
         namespace.wait_for(lambda now: len(sleeps(now)) == 4, "the tree")
         os.close(master)

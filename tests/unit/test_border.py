@@ -19,7 +19,18 @@ COLLECTION = "ansible_collections.treekill.remote"
 MODULE_UTILS = f"{COLLECTION}.plugins.module_utils"
 
 ON_HOSTS = ("module_utils", "modules")
-ADAPTERS = ("action", "become", "cache", "callback", "connection", "filter", "lookup", "strategy", "test", "vars")
+ADAPTERS = (
+    "action",
+    "become",
+    "cache",
+    "callback",
+    "connection",
+    "filter",
+    "lookup",
+    "strategy",
+    "test",
+    "vars",
+)
 PRIVATE = ("module_utils", "plugin_utils")
 
 # Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found by the gates that run each Python.
@@ -41,7 +52,9 @@ def imported(source: str, module: str) -> Iterator[str]:
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(module.split(".")[: -node.level]) if node.level else ""
-            yield from (".".join(filter(None, (base, node.module, name.name))) for name in node.names)
+            yield from (
+                ".".join(filter(None, (base, node.module, name.name))) for name in node.names
+            )
 
 
 def within(name: str, package: str) -> bool:
@@ -55,7 +68,9 @@ def foreign_on_hosts(source: str, module: str) -> list[str]:
     return [
         name
         for name in imported(source, module)
-        if name.split(".")[0] not in standard and not within(name, "ansible.module_utils") and not within(name, MODULE_UTILS)
+        if name.split(".")[0] not in standard
+        and not within(name, "ansible.module_utils")
+        and not within(name, MODULE_UTILS)
     ]
 
 
@@ -64,17 +79,30 @@ def code_lines(tree: ast.AST) -> int:
     prose = {
         number
         for node in ast.walk(tree)
-        if isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, (ast.Expr, ast.Assign))
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
         for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
-    code = {number for node in ast.walk(tree) if isinstance(node, (ast.stmt, ast.expr)) for number in (node.lineno, node.end_lineno or node.lineno)}
+    code = {
+        number
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.stmt, ast.expr))
+        for number in (node.lineno, node.end_lineno or node.lineno)
+    }
     return len(code - prose)
 
 
 def too_long(tree: ast.Module) -> list[str]:
     """Functions that do more than adapt."""
-    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
-    return [f"{node.name}: {code_lines(node)} lines" for node in functions if code_lines(node) > ADAPTER_FUNCTION_LINES]
+    functions = (
+        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    return [
+        f"{node.name}: {code_lines(node)} lines"
+        for node in functions
+        if code_lines(node) > ADAPTER_FUNCTION_LINES
+    ]
 
 
 def name_of(path: Path) -> str:
@@ -102,7 +130,9 @@ def test_what_plugins_share_is_private(path: Path):
     if path.name == "__init__.py":
         assert not path.read_bytes(), "ansible-test demands that it is empty"
         return
-    assert path.relative_to(PLUGINS).parts[1].startswith("_"), "a private file stands in a private folder"
+    assert path.relative_to(PLUGINS).parts[1].startswith("_"), (
+        "a private file stands in a private folder"
+    )
 
 
 @pytest.mark.parametrize("path", python_files(*ADAPTERS), ids=name_of)
@@ -115,7 +145,10 @@ def test_plugins_adapt_and_classes_in_plugin_utils_work(path: Path):
 @pytest.mark.parametrize("path", python_files("module_utils"), ids=name_of)
 def test_module_utils_may_be_linked_with_modules_of_any_licence(path: Path):
     # REUSE-IgnoreStart
-    assert "# SPDX-License-Identifier: BSD-2-Clause" in path.read_text(encoding="utf-8").splitlines()[:3]
+    assert (
+        "# SPDX-License-Identifier: BSD-2-Clause"
+        in path.read_text(encoding="utf-8").splitlines()[:3]
+    )
     # REUSE-IgnoreEnd
 
 
@@ -133,7 +166,10 @@ def test_module_utils_may_be_linked_with_modules_of_any_licence(path: Path):
         ("from . import _cookie", []),
         ("from ._cookie import Cookie", []),
         ("from ..plugin_utils import _lease", [f"{COLLECTION}.plugins.plugin_utils._lease"]),
-        (f"from {COLLECTION}.plugins.plugin_utils._lease import Lease", [f"{COLLECTION}.plugins.plugin_utils._lease.Lease"]),
+        (
+            f"from {COLLECTION}.plugins.plugin_utils._lease import Lease",
+            [f"{COLLECTION}.plugins.plugin_utils._lease.Lease"],
+        ),
     ],
 )
 def test_the_border_sees_every_form_of_import(source: str, foreign: list[str]):
@@ -147,4 +183,6 @@ def test_lines_of_code_leave_out_documentation():
 
 def test_a_function_that_works_is_no_adapter():
     body = "\n".join(f"    step({number})" for number in range(ADAPTER_FUNCTION_LINES))
-    assert too_long(ast.parse(f"def run():\n{body}")) == [f"run: {ADAPTER_FUNCTION_LINES + 1} lines"]
+    assert too_long(ast.parse(f"def run():\n{body}")) == [
+        f"run: {ADAPTER_FUNCTION_LINES + 1} lines"
+    ]

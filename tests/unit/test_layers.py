@@ -20,7 +20,17 @@ PACKAGE = "ansible_collections.treekill.remote.plugins."
 LAYERS = {
     "module_utils": ("_process", "_lease", "_tree", "_kill_pass", "_survey", "_supervisor"),
     "plugin_utils": (
-        *("_core", "_ipc", "_lease", "_system", "_recap", "_after_kill", "_payload", "_kill_order", "_records"),
+        *(
+            "_core",
+            "_ipc",
+            "_lease",
+            "_system",
+            "_recap",
+            "_after_kill",
+            "_payload",
+            "_kill_order",
+            "_records",
+        ),
         *("_guardian", "_connection", "_run", "_paramiko"),
     ),
 }
@@ -32,10 +42,18 @@ def imports(tree: ast.Module, *, types: bool) -> Iterator[str]:
     """What a file imports of the collection, as `world._package.file`. `types`: also what type checkers alone import."""
     unwanted: set[int] = set()
     if not types:
-        guards = (node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        guards = (
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        )
         unwanted = {id(inner) for guard in guards for inner in ast.walk(guard)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and id(node) not in unwanted and (node.module or "").startswith(WORLDS):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and id(node) not in unwanted
+            and (node.module or "").startswith(WORLDS)
+        ):
             name = str(node.module)[len(PACKAGE) :]
             if name.count(".") == 1:
                 yield from (f"{name}.{alias.name}" for alias in node.names)
@@ -48,7 +66,10 @@ def graph(*, types: bool) -> dict[str, set[str]]:
     """The imports of each file."""
     paths = [path for world in LAYERS for path in (PLUGINS / world).rglob("*.py")]
     names = {path: ".".join(path.relative_to(PLUGINS).with_suffix("").parts) for path in paths}
-    return {names[path]: set(imports(ast.parse(path.read_text(encoding="utf-8")), types=types)) for path in paths}
+    return {
+        names[path]: set(imports(ast.parse(path.read_text(encoding="utf-8")), types=types))
+        for path in paths
+    }
 
 
 def height(name: str) -> tuple[int, int]:
@@ -77,13 +98,19 @@ def circle(files: dict[str, set[str]]) -> list[str]:
 
 @pytest.mark.parametrize("world", LAYERS)
 def test_the_layers_name_each_package(world):
-    found = {path.name for path in (PLUGINS / world).iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    found = {
+        path.name
+        for path in (PLUGINS / world).iterdir()
+        if path.is_dir() and any(path.glob("*.py"))
+    }
     assert found == set(LAYERS[world])
 
 
 @pytest.mark.parametrize("name", sorted(graph(types=True)))
 def test_a_file_imports_only_from_its_own_package_and_from_those_below_it(name):
-    assert [other for other in sorted(graph(types=True)[name]) if height(other) > height(name)] == []
+    assert [
+        other for other in sorted(graph(types=True)[name]) if height(other) > height(name)
+    ] == []
 
 
 def test_no_files_import_each_other_in_a_circle():
@@ -96,5 +123,8 @@ def test_a_circle_is_found():
 
 def test_imports_are_seen_in_each_form():
     source = f"if t.TYPE_CHECKING:\n    from {PACKAGE}module_utils._a.b import C\nfrom {PACKAGE}plugin_utils._d import e, f\n"
-    assert set(imports(ast.parse(source), types=False)) == {"plugin_utils._d.e", "plugin_utils._d.f"}
+    assert set(imports(ast.parse(source), types=False)) == {
+        "plugin_utils._d.e",
+        "plugin_utils._d.f",
+    }
     assert "module_utils._a.b" in set(imports(ast.parse(source), types=True))

@@ -24,9 +24,23 @@ EXCEPTIONS = re.compile(r"\busers? who\b", re.IGNORECASE)
 
 def prose(source: str) -> list[str]:
     """The comments and the strings that stand for documentation."""
-    comments = [token.string for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.COMMENT]
-    statements = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Expr, ast.Assign))]
-    texts = [node.value for node in statements if isinstance(node, ast.Constant) and isinstance(node.value, str) and ("\n" in node.value or " " in node.value)]
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    statements = [
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Expr, ast.Assign))
+    ]
+    texts = [
+        node.value
+        for node in statements
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and ("\n" in node.value or " " in node.value)
+    ]
     return [" ".join(text.split()) for text in comments + texts]
 
 
@@ -36,14 +50,18 @@ def persons(texts: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "path", [path for folder in FOLDERS for path in sorted((PLUGINS / folder).rglob("*.py"))], ids=lambda path: str(path.relative_to(PLUGINS))
+    "path",
+    [path for folder in FOLDERS for path in sorted((PLUGINS / folder).rglob("*.py"))],
+    ids=lambda path: str(path.relative_to(PLUGINS)),
 )
 def test_a_process_is_it(path: Path):
     assert persons(prose(path.read_text(encoding="utf-8"))) == []
 
 
 def test_a_process_is_it_in_the_shell_pass():
-    lines = (PLUGINS / "plugin_utils/_payload/kill_pass.sh").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (PLUGINS / "plugin_utils/_payload/kill_pass.sh").read_text(encoding="utf-8").splitlines()
+    )
     assert persons([line for line in lines if line.lstrip().startswith("#")]) == []
 
 

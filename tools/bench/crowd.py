@@ -39,7 +39,13 @@ def measure(lab: Lab) -> Figure:
         mine, its = by_turns(lambda: _kill_pass(host), lambda: _grep(host), _PAIRS)
     finally:
         host.reset()
-    return compared(f"kill pass on a host with {_CROWD:,} other processes", "`grep -l` over `/proc/*/environ` there", mine, its, _BAR)
+    return compared(
+        f"kill pass on a host with {_CROWD:,} other processes",
+        "`grep -l` over `/proc/*/environ` there",
+        mine,
+        its,
+        _BAR,
+    )
 
 
 def _count(host: Host) -> int:
@@ -52,7 +58,16 @@ def _kill_pass(host: Host) -> float:
     for number in range(3):
         host.spawn(["sleep", f"720{number}"], environ={"TREEKILL": f"{_RUN}/{lease}/2/1"})
     request = program.KillRequest(
-        run=_RUN, lease=lease, nonce=nonce, signal=15, children=True, children_signal=15, timeout=10.0, arrival_timeout=2.0, arguments=True, escalate=True
+        run=_RUN,
+        lease=lease,
+        nonce=nonce,
+        signal=15,
+        children=True,
+        children_signal=15,
+        timeout=10.0,
+        arrival_timeout=2.0,
+        arguments=True,
+        escalate=True,
     )
     command = program.kill_command(request, ["/usr/bin/python3"])
     began = time.monotonic()

@@ -28,7 +28,9 @@ class Figure:
         return f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | {'yes' if self.holds else '**no**'} |"
 
 
-def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) -> tuple[list[float], list[float]]:
+def by_turns(
+    ours: Callable[[], float], rival: Callable[[], float], pairs: int
+) -> tuple[list[float], list[float]]:
     """Measure both, in pairs whose order alternates, so that what else the machine does hits both alike."""
     mine: list[float] = []
     its: list[float] = []
@@ -39,9 +41,19 @@ def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) 
     return mine, its
 
 
-def compared(what: str, rival: str, mine: Sequence[float], its: Sequence[float], bound: float, *, faster: bool = False) -> Figure:
+def compared(
+    what: str,
+    rival: str,
+    mine: Sequence[float],
+    its: Sequence[float],
+    bound: float,
+    *,
+    faster: bool = False,
+) -> Figure:
     """The figure of two series in seconds: ours to the rival's, at most `bound`; with `faster`, the rival's to ours, at least `bound`."""
-    ratios = [theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)]
+    ratios = [
+        theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)
+    ]
     ratio = statistics.median(ratios)
     return Figure(
         what,

@@ -17,7 +17,9 @@ from ansible.plugins.loader import init_plugin_loader
 def product(name: str) -> ModuleType:
     """A module of its plugin_utils; from ANSIBLE_COLLECTIONS_PATH, not from the repository."""
     _once()
-    return importlib.import_module(f"ansible_collections.treekill.remote.plugins.plugin_utils.{name}")
+    return importlib.import_module(
+        f"ansible_collections.treekill.remote.plugins.plugin_utils.{name}"
+    )
 
 
 @functools.cache

@@ -27,10 +27,23 @@ class Masters:
     def __enter__(self) -> Masters:
         for host in self._hosts:
             # -f: it returns when it has logged in.
-            subprocess.run([*self.ssh, "-fNM", host.address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                [*self.ssh, "-fNM", host.address],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for host in self._hosts:
-            subprocess.run([*self.ssh, "-O", "exit", host.address], capture_output=True, check=False)
+            subprocess.run(
+                [*self.ssh, "-O", "exit", host.address], capture_output=True, check=False
+            )
         shutil.rmtree(self._directory)

@@ -40,13 +40,31 @@ class _Loop:
         return json.dumps([{"hosts": "targets", "gather_facts": False, "tasks": [self.task]}])
 
 
-_COMMANDS: dict[str, object] = {"name": "Do next to nothing", "ansible.builtin.command": "/bin/true", "loop": list(range(40))}
-_FACTS: dict[str, object] = {"name": "Start nothing", "ansible.builtin.set_fact": {"fact": "{{ item }}"}, "loop": list(range(1000))}
+_COMMANDS: dict[str, object] = {
+    "name": "Do next to nothing",
+    "ansible.builtin.command": "/bin/true",
+    "loop": list(range(40)),
+}
+_FACTS: dict[str, object] = {
+    "name": "Start nothing",
+    "ansible.builtin.set_fact": {"fact": "{{ item }}"},
+    "loop": list(range(1000)),
+}
 
 _LOOPS = (
     _Loop("a loop of 1,000 items of `set_fact`", _FACTS, supervise=True, most=1.03),
-    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` on", _COMMANDS, supervise=True, most=1.10),
-    _Loop("a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` off", _COMMANDS, supervise=False, most=1.03),
+    _Loop(
+        "a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` on",
+        _COMMANDS,
+        supervise=True,
+        most=1.10,
+    ),
+    _Loop(
+        "a loop of 40 `command` tasks over warm ssh with pipelining, `supervise` off",
+        _COMMANDS,
+        supervise=False,
+        most=1.03,
+    ),
 )
 
 
@@ -60,7 +78,10 @@ def _measure(lab: Lab, loop: _Loop) -> Figure:
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     try:
         _write(directory, lab, loop)
-        with_callback, without = _measured(directory, collection=True), _measured(directory, collection=False)
+        with_callback, without = (
+            _measured(directory, collection=True),
+            _measured(directory, collection=False),
+        )
         # The first of each opens the ControlMaster and compiles what is imported.
         with_callback()
         without()
@@ -68,7 +89,9 @@ def _measure(lab: Lab, loop: _Loop) -> Figure:
     finally:
         controller.end(_MARK, directory)
         shutil.rmtree(directory)
-    return compared(f"{loop.what}: wall time", "the same without the callback", mine, its, loop.most)
+    return compared(
+        f"{loop.what}: wall time", "the same without the callback", mine, its, loop.most
+    )
 
 
 def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
@@ -78,7 +101,14 @@ def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
     def once() -> float:
         began = time.monotonic()
         argv = [run.program("ansible-playbook"), str(directory / "playbook.yml")]
-        subprocess.run(argv, env=environ, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        subprocess.run(
+            argv,
+            env=environ,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
         return time.monotonic() - began
 
     return once
@@ -87,6 +117,8 @@ def _measured(directory: Path, *, collection: bool) -> Callable[[], float]:
 def _write(directory: Path, lab: Lab, loop: _Loop) -> None:
     setting = play.Setting(pipelining=True, hosts=1, supervise=loop.supervise)
     for name, collection in (("with", True), ("without", False)):
-        (directory / f"{name}.cfg").write_text(play.configuration(directory, lab, setting, collection))
+        (directory / f"{name}.cfg").write_text(
+            play.configuration(directory, lab, setting, collection)
+        )
     (directory / "targets.json").write_text(json.dumps({"targets": {"hosts": {"web1": {}}}}))
     (directory / "playbook.yml").write_text(loop.playbook)

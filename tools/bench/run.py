@@ -39,14 +39,21 @@ MEASUREMENTS: dict[str, tuple[int, Callable[[Lab], Figure | Iterable[Figure]]]] 
 def main() -> int:
     """Print the table as it grows; status 1 when a bar does not hold."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.run", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which figures: {', '.join(MEASUREMENTS)}; all by default")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"which figures: {', '.join(MEASUREMENTS)}; all by default",
+    )
     names = parser.parse_args().names or list(MEASUREMENTS)
     unknown = set(names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no figure {', '.join(sorted(unknown))}")
     # As Ctrl-C does: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _say(f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs.\n")
+    _say(
+        f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs.\n"
+    )
     _say("| what | treekill.remote | rival | ratio | bar | holds |\n|---|---|---|---|---|---|")
     all_hold = True
     with ExitStack() as stack:

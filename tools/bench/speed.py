@@ -44,17 +44,35 @@ class Scene:
         return f"[{self.run.row[0]}]{self.run.row[1:]}"
 
 
-def seconds_until_gone(hosts: Sequence[Host], lab: Lab, end: Callable[[Scene], None], *, collection: bool, supervise: bool = True) -> float:
+def seconds_until_gone(
+    hosts: Sequence[Host],
+    lab: Lab,
+    end: Callable[[Scene], None],
+    *,
+    collection: bool,
+    supervise: bool = True,
+) -> float:
     """Run a cooperative tree on all hosts, and measure from the call of `end` until the last process of it is gone."""
     for host in hosts:
         host.reset()
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
-    setting = Setting(hosts=len(hosts), pipelining=True, kinds=tree.COOPERATIVE, kill_timeout=10, supervise=supervise)
+    setting = Setting(
+        hosts=len(hosts),
+        pipelining=True,
+        kinds=tree.COOPERATIVE,
+        kill_timeout=10,
+        supervise=supervise,
+    )
     with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
         census.wait_for_tree(one, hosts, known)
         scene = Scene(one, hosts, masters)
         # The daemon that the first task left on purpose has no label of a kind: nobody waits for it.
-        victims = [process.id for host in hosts for process in census.newcomers(host, known[host.name]) if tree.label_of(process.command, one.row) in _ENDED]
+        victims = [
+            process.id
+            for host in hosts
+            for process in census.newcomers(host, known[host.name])
+            if tree.label_of(process.command, one.row) in _ENDED
+        ]
         with Watch(victims) as watch:
             began = time.monotonic()
             end(scene)
@@ -70,28 +88,55 @@ def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
     hosts = list(lab)
     for supervise, limit in ((True, 1.0), (False, 2.0)):
         mine, its = _by_turns(hosts, lab, _xargs_pkill, supervise)
-        what = _WHAT.format(f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}")
-        yield compared(what, f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, limit)
+        what = _WHAT.format(
+            f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}"
+        )
+        yield compared(
+            what,
+            f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters",
+            mine,
+            its,
+            limit,
+        )
 
 
 def twenty_against_ansible(lab: Lab) -> Figure:
     """Twenty hosts, and another ansible."""
     hosts = list(lab)
     mine, its = _by_turns(hosts, lab, _ansible_pkill)
-    return compared("the same", "`ansible all -m shell -a pkill` over warm ControlMasters", mine, its, 12.0, faster=True)
+    return compared(
+        "the same",
+        "`ansible all -m shell -a pkill` over warm ControlMasters",
+        mine,
+        its,
+        12.0,
+        faster=True,
+    )
 
 
 def one_against_ssh(lab: Lab) -> Figure:
     """One host, and the least that ssh can do."""
     hosts = list(lab)[:1]
-    mine, its = by_turns(lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True), lambda: _ssh_true(hosts[0], lab), _PAIRS)
-    return compared(_WHAT.format("one host in flight"), "`ssh HOST true` over a warm ControlMaster", mine, its, 8.0)
+    mine, its = by_turns(
+        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True),
+        lambda: _ssh_true(hosts[0], lab),
+        _PAIRS,
+    )
+    return compared(
+        _WHAT.format("one host in flight"),
+        "`ssh HOST true` over a warm ControlMaster",
+        mine,
+        its,
+        8.0,
+    )
 
 
 def channel_until_gone(lab: Lab) -> Figure:
     """One host whose ssh client is killed, and nobody who gives a kill order: the supervisor alone."""
     hosts = list(lab)[:1]
-    took = statistics.median(seconds_until_gone(hosts, lab, _kill_clients, collection=True) for dummy in range(_PAIRS))
+    took = statistics.median(
+        seconds_until_gone(hosts, lab, _kill_clients, collection=True) for dummy in range(_PAIRS)
+    )
     return Figure(
         "a channel breaks, a cooperative tree: until the last process is gone",
         seconds(took),
@@ -118,7 +163,9 @@ def _ssh_true(host: Host, lab: Lab) -> float:
         return time.monotonic() - began
 
 
-def _by_turns(hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None], supervise: bool = True) -> tuple[list[float], list[float]]:
+def _by_turns(
+    hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None], supervise: bool = True
+) -> tuple[list[float], list[float]]:
     return by_turns(
         lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True, supervise=supervise),
         lambda: seconds_until_gone(hosts, lab, rival, collection=False),
@@ -131,14 +178,43 @@ def _interrupt(scene: Scene) -> None:
 
 
 def _xargs_pkill(scene: Scene) -> None:
-    command = ["xargs", "-P", str(len(scene.hosts)), "-I", "HOST", *scene.masters.ssh, "HOST", f"pkill -f '{scene.pattern}'"]
+    command = [
+        "xargs",
+        "-P",
+        str(len(scene.hosts)),
+        "-I",
+        "HOST",
+        *scene.masters.ssh,
+        "HOST",
+        f"pkill -f '{scene.pattern}'",
+    ]
     # pkill's status says whether it found somebody, and the watch sees that it did.
-    subprocess.run(command, input="".join(f"{host.address}\n" for host in scene.hosts), text=True, capture_output=True, check=False)
+    subprocess.run(
+        command,
+        input="".join(f"{host.address}\n" for host in scene.hosts),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
 
 
 def _ansible_pkill(scene: Scene) -> None:
     one = scene.run
-    command = [run.program("ansible"), "targets", "-m", "ansible.builtin.shell", "-a", f"pkill -f '{scene.pattern}'"]
+    command = [
+        run.program("ansible"),
+        "targets",
+        "-m",
+        "ansible.builtin.shell",
+        "-a",
+        f"pkill -f '{scene.pattern}'",
+    ]
     environ = run.environ_of(one.row, one.directory, collection=False)
     # It goes over the connections that the run in flight has opened.
-    subprocess.run(command, env=environ, cwd=one.directory, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    subprocess.run(
+        command,
+        env=environ,
+        cwd=one.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )

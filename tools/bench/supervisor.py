@@ -23,13 +23,30 @@ def measure(lab: Lab) -> Figure:
     hosts = [lab["web1"]]
     hosts[0].reset()
     known = {"web1": frozenset(process.id for process in hosts[0].processes())}
-    with run.started(lab, Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE), collection=True) as one:
+    with run.started(
+        lab, Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE), collection=True
+    ) as one:
         census.wait_for_tree(one, hosts, known)
-        supervisors = [process for process in hosts[0].processes() if process.command.startswith("treekill: supervisor")]
+        supervisors = [
+            process
+            for process in hosts[0].processes()
+            if process.command.startswith("treekill: supervisor")
+        ]
         memory = max(_resident_mib(process.outer_pid) for process in supervisors)
-    return Figure("supervisor: resident memory", f"{memory:.1f} MiB", "", "", f"at most {_BAR_MIB:g} MiB", memory <= _BAR_MIB)
+    return Figure(
+        "supervisor: resident memory",
+        f"{memory:.1f} MiB",
+        "",
+        "",
+        f"at most {_BAR_MIB:g} MiB",
+        memory <= _BAR_MIB,
+    )
 
 
 def _resident_mib(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:"))
+    line = next(
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS:")
+    )
     return int(line.split()[1]) / 1024

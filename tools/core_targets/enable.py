@@ -30,14 +30,25 @@ def guard(queues):
         callback = _guardian_of(queue)
         # Core cleans up as well where no play has begun.
         if callback is not None and callback._begun:
-            _note("guarded" if callback._run is not None and callback._run._guardian is not None else "alone")
+            _note(
+                "guarded"
+                if callback._run is not None and callback._run._guardian is not None
+                else "alone"
+            )
         clean(queue)
 
     queues.load_callbacks, queues.cleanup = load_callbacks, cleanup
 
 
 def _guardian_of(queue):
-    return next((plugin for plugin in queue._callback_plugins if getattr(plugin, "CALLBACK_NAME", "") == _NAME), None)
+    return next(
+        (
+            plugin
+            for plugin in queue._callback_plugins
+            if getattr(plugin, "CALLBACK_NAME", "") == _NAME
+        ),
+        None,
+    )
 
 
 def _load(queue, load):
@@ -48,7 +59,9 @@ def _load(queue, load):
         return
     # An ad hoc run loads ours and, as before, `tree`.
     everything = callback_loader.all
-    callback_loader.all = lambda *args, **kwargs: [one for one in everything(*args, **kwargs) if getattr(one, "CALLBACK_NAME", "") == "tree"]
+    callback_loader.all = lambda *args, **kwargs: [
+        one for one in everything(*args, **kwargs) if getattr(one, "CALLBACK_NAME", "") == "tree"
+    ]
     constants.CALLBACKS_ENABLED, queue._run_additional_callbacks = [_NAME], True
     try:
         load(queue)

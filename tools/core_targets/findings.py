@@ -38,7 +38,9 @@ class Finding:
         """
         if self.verdict is Verdict.TOO_SLOW:
             return limit <= self.limit
-        return self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT) or (self.plugins == plugins and self.verdict not in BAD)
+        return self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT) or (
+            self.plugins == plugins and self.verdict not in BAD
+        )
 
 
 class Findings:
@@ -50,10 +52,15 @@ class Findings:
     def read(self) -> dict[str, Finding]:
         """By name, in the order of the names."""
         try:
-            found = [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()]
+            found = [
+                json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()
+            ]
         except FileNotFoundError:
             return {}
-        return {one["target"]: Finding(**{**one, "verdict": Verdict(one["verdict"])}) for one in sorted(found, key=lambda one: str(one["target"]))}
+        return {
+            one["target"]: Finding(**{**one, "verdict": Verdict(one["verdict"])})
+            for one in sorted(found, key=lambda one: str(one["target"]))
+        }
 
     def add(self, finding: Finding) -> None:
         """Write it behind the others, at once."""
@@ -64,7 +71,11 @@ class Findings:
 
 def state_of(collection: Path) -> str:
     """Changes with any file below its `plugins`."""
-    paths = sorted(str(path.relative_to(collection)) for path in (collection / "plugins").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    paths = sorted(
+        str(path.relative_to(collection))
+        for path in (collection / "plugins").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    )
     return digest(collection, paths)
 
 
@@ -74,7 +85,8 @@ def figures(release: str, chosen: int, found: Mapping[str, Finding]) -> str:
     judged = sum(of[verdict] for verdict in JUDGED)
     differ = of[Verdict.DIFFERS] + of[Verdict.LISTED] + of[Verdict.UNGUARDED]
     return (
-        f"| {release} | {chosen} | {judged} | {of[Verdict.SAME]} | {differ} | {of[Verdict.UNSTEADY]} | {of[Verdict.FAILS_WITHOUT]} | {of[Verdict.TOO_SLOW]} |"
+        f"| {release} | {chosen} | {judged} | {of[Verdict.SAME]} | {differ} "
+        f"| {of[Verdict.UNSTEADY]} | {of[Verdict.FAILS_WITHOUT]} | {of[Verdict.TOO_SLOW]} |"
     )
 
 

@@ -29,9 +29,39 @@ _TIMED_OUT = 124
 
 #: What targets need on a host that has no way to a package index.
 _PACKAGES = (
-    *("acl", "bzip2", "cron", "dirmngr", "file", "gcc", "git", "gnupg", "iptables", "libc6-dev", "locales", "make", "net-tools", "openssh-client"),
-    *("python3-apt", "python3-bcrypt", "python3-cryptography", "python3-debian", "python3-dev", "python3-httplib2", "python3-jinja2"),
-    *("python3-packaging", "python3-paramiko", "python3-passlib", "python3-pexpect", "python3-pip", "python3-resolvelib"),
+    *(
+        "acl",
+        "bzip2",
+        "cron",
+        "dirmngr",
+        "file",
+        "gcc",
+        "git",
+        "gnupg",
+        "iptables",
+        "libc6-dev",
+        "locales",
+        "make",
+        "net-tools",
+        "openssh-client",
+    ),
+    *(
+        "python3-apt",
+        "python3-bcrypt",
+        "python3-cryptography",
+        "python3-debian",
+        "python3-dev",
+        "python3-httplib2",
+        "python3-jinja2",
+    ),
+    *(
+        "python3-packaging",
+        "python3-paramiko",
+        "python3-passlib",
+        "python3-pexpect",
+        "python3-pip",
+        "python3-resolvelib",
+    ),
     *("python3-setuptools", "python3-venv", "python3-virtualenv", "python3-wheel", "python3-yaml"),
     *("rsync", "rsyslog", "sshpass", "subversion", "unzip", "xz-utils", "zip", "zstd"),
 )
@@ -78,8 +108,25 @@ class Place:
             (self.collections, "/opt/collections", ("ansible_collections",)),
         ):
             # In a mount namespace of its own, so that nothing stays mounted in the tree. Some files are there to be wrong, so the status says nothing.
-            words = ["unshare", "--mount", "sh", "-euc", _COMPILE, "sh", str(tree), str(folder), seen_as, *(f"/mnt/{part}" for part in parts)]
-            subprocess.run(words, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            words = [
+                "unshare",
+                "--mount",
+                "sh",
+                "-euc",
+                _COMPILE,
+                "sh",
+                str(tree),
+                str(folder),
+                seen_as,
+                *(f"/mnt/{part}" for part in parts),
+            ]
+            subprocess.run(
+                words,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
     def run(self, target: str, *ways: Way) -> list[Ending]:
         """Run the target in each of these ways, beside each other, each on a new host."""
@@ -89,8 +136,13 @@ class Place:
             str(self.packages): "/opt/packages",
             str(Path(__file__).parent): "/opt/core-targets",
         }
-        with Lab.up(count=len(ways), base=self.suite, packages=_PACKAGES, binds=binds) as lab, ThreadPoolExecutor(len(ways)) as pool:
-            return list(pool.map(lambda host, way: _run(host, target, way, self.longest), lab, ways))
+        with (
+            Lab.up(count=len(ways), base=self.suite, packages=_PACKAGES, binds=binds) as lab,
+            ThreadPoolExecutor(len(ways)) as pool,
+        ):
+            return list(
+                pool.map(lambda host, way: _run(host, target, way, self.longest), lab, ways)
+            )
 
 
 def python_for(oldest: tuple[int, int], newest: tuple[int, int]) -> tuple[int, int]:
@@ -101,15 +153,29 @@ def python_for(oldest: tuple[int, int], newest: tuple[int, int]) -> tuple[int, i
 def _run(host: Host, target: str, way: Way, longest: float) -> Ending:
     begin = time.monotonic()
     try:
-        done = host.run(["sh", "/opt/core-targets/on_host.sh", target, way.value], timeout=longest, check=False)
+        done = host.run(
+            ["sh", "/opt/core-targets/on_host.sh", target, way.value], timeout=longest, check=False
+        )
     except subprocess.TimeoutExpired as error:
         text = error.stdout or b""
         output = text if isinstance(text, str) else text.decode(errors="replace")
-        return Ending(_TIMED_OUT, time.monotonic() - begin, f"{output}\nFAILED: no end within {longest:.0f} s", cut=True)
+        return Ending(
+            _TIMED_OUT,
+            time.monotonic() - begin,
+            f"{output}\nFAILED: no end within {longest:.0f} s",
+            cut=True,
+        )
     seconds = time.monotonic() - begin
     left = host.root / "run/core-targets"
     notes = Counter((left / "guarded").read_text().split())
-    return Ending(done.returncode, seconds, done.stdout + done.stderr, notes, processor_seconds((left / "times").read_text()), _left_on(host))
+    return Ending(
+        done.returncode,
+        seconds,
+        done.stdout + done.stderr,
+        notes,
+        processor_seconds((left / "times").read_text()),
+        _left_on(host),
+    )
 
 
 def _left_on(host: Host) -> tuple[str, ...]:

@@ -18,7 +18,10 @@ from tools.environment._paths import CACHE
 #: What a repository of ansible-core has and its source distribution lacks: the programs in bin, as links.
 _CLI = {
     "ansible": "adhoc",
-    **{f"ansible-{name}": name for name in ("config", "console", "doc", "galaxy", "inventory", "playbook", "pull", "vault")},
+    **{
+        f"ansible-{name}": name
+        for name in ("config", "console", "doc", "galaxy", "inventory", "playbook", "pull", "vault")
+    },
 }
 _STUBS = {
     "ansible-test": "test/lib/ansible_test/_util/target/cli/ansible_test_cli_stub.py",
@@ -26,7 +29,16 @@ _STUBS = {
 }
 
 #: What targets install by pip, for the host's Python, and what these need.
-_WHEELS = ("coverage", "passlib", "pexpect==4.8.0", "psutil", "ptyprocess", "setuptools", "toml", "wheel")
+_WHEELS = (
+    "coverage",
+    "passlib",
+    "pexpect==4.8.0",
+    "psutil",
+    "ptyprocess",
+    "setuptools",
+    "toml",
+    "wheel",
+)
 #: The same, of which there are sources alone.
 _ARCHIVES = ("pexpect==3.0", "pexpect==3.3")
 
@@ -71,7 +83,17 @@ def packages(python: tuple[int, int]) -> Path:
 
 
 def _download(into: Path, *words: str) -> None:
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(into), *words]
+    argv = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(into),
+        *words,
+    ]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
 

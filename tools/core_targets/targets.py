@@ -40,7 +40,13 @@ class Listed:
             for name, reason in (content[part] or {}).items():
                 if not isinstance(reason, str) or not reason.strip():
                     raise ValueError(f"{path.name}: {part}: {name} has no reason")
-        return cls(content["not_run"] or {}, content["differ"] or {}, content["no_run"] or {}, frozenset(content["timed"]), frozenset(content["quick"]))
+        return cls(
+            content["not_run"] or {},
+            content["differ"] or {},
+            content["no_run"] or {},
+            frozenset(content["timed"]),
+            frozenset(content["quick"]),
+        )
 
 
 @dataclass
@@ -63,7 +69,14 @@ def choose(known: Mapping[str, Iterable[str]], not_run: Mapping[str, str]) -> Ch
     for name, words in sorted(known.items()):
         if not any(word.startswith("shippable/posix/") for word in words):
             continue  # hidden, or for Windows, clouds and the like
-        reason = next((why for pattern, why in not_run.items() if any(fnmatch.fnmatchcase(one, pattern) for one in (name, *words))), None)
+        reason = next(
+            (
+                why
+                for pattern, why in not_run.items()
+                if any(fnmatch.fnmatchcase(one, pattern) for one in (name, *words))
+            ),
+            None,
+        )
         if reason is None:
             chosen.run.append(name)
         else:

@@ -51,7 +51,9 @@ class Ending:
     """Whether it was ended because it took too long."""
 
 
-def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no_run: bool) -> Verdict:
+def judge(
+    bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no_run: bool
+) -> Verdict:
     """Compare the endings of all tries without and with the callback.
 
     Args:
@@ -63,7 +65,11 @@ def judge(bare: Sequence[Ending], guarded: Sequence[Ending], *, listed: bool, no
     passed_bare, passed = [not one.status for one in bare], [not one.status for one in guarded]
     if not all(passed):
         if not any(passed_bare) and not any(passed):
-            return Verdict.TOO_SLOW if any(one.cut for one in (*bare, *guarded)) else Verdict.FAILS_WITHOUT
+            return (
+                Verdict.TOO_SLOW
+                if any(one.cut for one in (*bare, *guarded))
+                else Verdict.FAILS_WITHOUT
+            )
         if not all(passed_bare) or not is_repeated([not one for one in passed]):
             return Verdict.UNSTEADY
         return Verdict.LISTED if listed else Verdict.DIFFERS
@@ -107,7 +113,11 @@ def reason(output: str) -> str:
     lines = [line for line in lines if line and not _OF_ANSIBLE_TEST.match(line)]
     if lines and lines[-1].startswith("+"):
         return lines[-1][:200]
-    ended = [line for line, following in zip(lines, [*lines[1:], ""], strict=False) if following != "...ignoring"]
+    ended = [
+        line
+        for line, following in zip(lines, [*lines[1:], ""], strict=False)
+        if following != "...ignoring"
+    ]
     for pattern in _ERRORS:
         for line in reversed(ended):
             if pattern.search(line):
@@ -123,5 +133,10 @@ def own_words(output: str) -> list[str]:
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OF_ANSIBLE_TEST = re.compile(r"(NOTICE|WARNING|FATAL): ")
-_ERRORS = tuple(re.compile(pattern) for pattern in (r"^(fatal|failed): \[", r"^\[?ERROR\]?[:!]? ", r"Error\b|FAILED"))
-_OURS = re.compile(r"treekill(?!-hosts)|The run was interrupted|Traceback \(most recent call last\)")
+_ERRORS = tuple(
+    re.compile(pattern)
+    for pattern in (r"^(fatal|failed): \[", r"^\[?ERROR\]?[:!]? ", r"Error\b|FAILED")
+)
+_OURS = re.compile(
+    r"treekill(?!-hosts)|The run was interrupted|Traceback \(most recent call last\)"
+)

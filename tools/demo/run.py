@@ -36,16 +36,32 @@ def interrupt(lab: Lab, *, collection: bool) -> dict[str, int]:
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
     with run.started(lab, _SETTING, collection=collection, terminal=True) as flight:
         census.wait_for_tree(flight, hosts, known)
-        earlier = {host.name: _earlier(census.newcomers(host, known[host.name]), flight.row) for host in hosts}
-        print(f"  {sum(len(census.newcomers(host, known[host.name])) for host in hosts)} processes run on {len(hosts)} hosts. Ctrl-C.")
+        earlier = {
+            host.name: _earlier(census.newcomers(host, known[host.name]), flight.row)
+            for host in hosts
+        }
+        print(
+            f"  {sum(len(census.newcomers(host, known[host.name])) for host in hosts)} processes run on {len(hosts)} hosts. Ctrl-C."
+        )
         flight.press_ctrl_c()
         status = flight.wait(_END_SECONDS)
         expected = {host.name: known[host.name] | earlier[host.name] for host in hosts}
         try:
-            until(lambda: not any(census.newcomers(host, expected[host.name]) for host in hosts), _LAST_BREATH_SECONDS, "")
+            until(
+                lambda: not any(census.newcomers(host, expected[host.name]) for host in hosts),
+                _LAST_BREATH_SECONDS,
+                "",
+            )
         except TooLate:
             pass  # those are the survivors that are counted below
-        print("".join(f"  | {line}\n" for line in flight.output.replace("\r", "").splitlines() if line.strip()), end="")
+        print(
+            "".join(
+                f"  | {line}\n"
+                for line in flight.output.replace("\r", "").splitlines()
+                if line.strip()
+            ),
+            end="",
+        )
         print(f"  ansible-playbook ended with status {status}.\n")
         return _count(census.survivors(hosts, expected, flight.row), flight.row)
 
@@ -66,7 +82,10 @@ def _count(survivors: dict[str, list[HostProcess | str]], row: str) -> dict[str,
 def table(without: dict[str, int], guarded: dict[str, int], hosts: int) -> str:
     """Who survives, a line a kind of process: on how many of the hosts, without the collection and with it."""
     lines = [f"  {'what the task had started':<28}{'without':>14}{'with treekill.remote':>24}"]
-    lines += [f"  {kind:<28}{_on(without.get(kind, 0), hosts):>14}{_on(guarded.get(kind, 0), hosts):>24}" for kind in (*_SETTING.kinds, "plain", "script")]
+    lines += [
+        f"  {kind:<28}{_on(without.get(kind, 0), hosts):>14}{_on(guarded.get(kind, 0), hosts):>24}"
+        for kind in (*_SETTING.kinds, "plain", "script")
+    ]
     return "\n".join(lines)
 
 
@@ -77,13 +96,19 @@ def _on(count: int, hosts: int) -> str:
 def main() -> int:
     """The demonstration."""
     with Lab.up(count=2) as lab:
-        print(f"\nTwo hosts with a real sshd: {', '.join(f'{host.name} ({host.address})' for host in lab)}\n\nWithout the collection:")
+        print(
+            f"\nTwo hosts with a real sshd: {', '.join(f'{host.name} ({host.address})' for host in lab)}\n\nWithout the collection:"
+        )
         without = interrupt(lab, collection=False)
         for host in lab:
             host.reset()
         print("With it, that is with callbacks_enabled = treekill.remote.guardian in ansible.cfg:")
         guarded = interrupt(lab, collection=True)
-        print("Alive after Ctrl-C, counted from outside of the hosts:\n\n" + table(without, guarded, len(lab)) + "\n")
+        print(
+            "Alive after Ctrl-C, counted from outside of the hosts:\n\n"
+            + table(without, guarded, len(lab))
+            + "\n"
+        )
     if guarded:
         print("Something survived with the collection: that is a bug.")
     return 1 if guarded else 0

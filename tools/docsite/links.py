@@ -27,7 +27,9 @@ INDEX = "docsite/pages"
 """The page that links to all Markdown pages; from docs/docsite/rst."""
 
 _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
-_PLUGIN_OF_CORE = re.compile(r"ansible_collections\.ansible\.builtin\.(?P<page>\w+?_[a-z]+)(?P<part>__.*)?")
+_PLUGIN_OF_CORE = re.compile(
+    r"ansible_collections\.ansible\.builtin\.(?P<page>\w+?_[a-z]+)(?P<part>__.*)?"
+)
 _PAGES_OF_ANSIBLE = {
     "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
@@ -44,7 +46,9 @@ def put_into_navigation(app: Sphinx, docname: str, text: list[str]) -> None:
     """What the index of pages links to is what the site's navigation has, in that order; a page that is missing there is an error of Sphinx's."""
     if docname == INDEX:
         linked = re.findall(rf"`([^`<]+) <{re.escape(ON_GITHUB)}(\S+)\.md>`__", text[0])
-        text[0] += "\n.. toctree::\n   :hidden:\n\n" + "".join(f"   {title} </{page}>\n" for title, page in linked)
+        text[0] += "\n.. toctree::\n   :hidden:\n\n" + "".join(
+            f"   {title} </{page}>\n" for title, page in linked
+        )
 
 
 def page_of(path: str) -> str:
@@ -66,11 +70,16 @@ def lead_to_pages(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             if not (ROOT / path).exists():
                 _log.warning("no such file in the repository: %s", path, location=link)
             elif page_of(path) in app.env.all_docs:
-                link["refuri"] = app.builder.get_relative_uri(docname, page_of(path)) + _anchor(app.env, page_of(path), heading, link)
+                link["refuri"] = app.builder.get_relative_uri(docname, page_of(path)) + _anchor(
+                    app.env, page_of(path), heading, link
+                )
                 link["internal"] = True
     for picture in doctree.findall(nodes.image):
         path = str(picture["uri"])
-        if path.startswith(RAW_ON_GITHUB) and not (ROOT / path.removeprefix(RAW_ON_GITHUB)).exists():
+        if (
+            path.startswith(RAW_ON_GITHUB)
+            and not (ROOT / path.removeprefix(RAW_ON_GITHUB)).exists()
+        ):
             _log.warning("no such picture in the repository: %s", path, location=picture)
 
 
@@ -84,12 +93,16 @@ def _anchor(env: BuildEnvironment, page: str, heading: str, link: nodes.referenc
     return f"#{known[heading][1]}"
 
 
-def lead_to_ansible(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.reference | None:
+def lead_to_ansible(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
     """What ansible-core has is described at docs.ansible.com. That plugins and options of it exist is what `antsibull-docs lint-collection-docs` looks at."""
     target = str(node["reftarget"])
     plugin = _PLUGIN_OF_CORE.fullmatch(target)
     if plugin:
-        page = f"collections/ansible/builtin/{plugin['page']}.html" + (f"#{target}" if plugin["part"] else "")
+        page = f"collections/ansible/builtin/{plugin['page']}.html" + (
+            f"#{target}" if plugin["part"] else ""
+        )
     elif node["reftype"] == "envvar" and target.startswith("ANSIBLE_"):
         page = f"reference_appendices/config.html#envvar-{target}"
     elif target in _PAGES_OF_ANSIBLE:

@@ -39,8 +39,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     top = argparse.ArgumentParser(prog="python3 -m tools.environment", description=__doc__)
     top.add_argument("command", choices=sorted(COMMANDS))
     top.add_argument("gates", nargs="*", metavar="gate", help="for lint: `list` names them")
-    top.add_argument("--core", metavar="X.Y", help=f"one of {', '.join(CORES)}; default: the newest that the Pythons here can run")
-    top.add_argument("--python", metavar="X.Y", help="that it runs on; default: the newest here that it supports")
+    top.add_argument(
+        "--core",
+        metavar="X.Y",
+        help=f"one of {', '.join(CORES)}; default: the newest that the Pythons here can run",
+    )
+    top.add_argument(
+        "--python", metavar="X.Y", help="that it runs on; default: the newest here that it supports"
+    )
     options = top.parse_intermixed_args(words[:end])
     options.arguments = words[end + 1 :]
     return options
@@ -70,7 +76,9 @@ def venv(options: argparse.Namespace) -> int:
 
 def one_suite(options: argparse.Namespace) -> int:
     """Unit tests, timing tests, integration tests or molecule scenarios."""
-    return _tests.suite(options.command, make_ready(options.core, options.python), options.arguments)
+    return _tests.suite(
+        options.command, make_ready(options.core, options.python), options.arguments
+    )
 
 
 def coverage(options: argparse.Namespace) -> int:
@@ -91,7 +99,9 @@ def test_all_cores(options: argparse.Namespace) -> int:
 
 def program(options: argparse.Namespace) -> int:
     """Demo, benchmark, screenshot or the targets of core."""
-    return _tests.program(options.command, make_ready(options.core, options.python), options.arguments)
+    return _tests.program(
+        options.command, make_ready(options.core, options.python), options.arguments
+    )
 
 
 def lint(options: argparse.Namespace) -> int:
@@ -114,7 +124,9 @@ def format_sources(options: argparse.Namespace) -> int:
     """Layout, order of imports and what else ruff mends by itself."""
     lint_venv = workshop(make_ready(options.core, options.python)).lint
     ruff = str(lint_venv.program("ruff"))
-    fixed = subprocess.run([ruff, "check", "--fix", "--output-format", "concise"], cwd=str(ROOT), check=False)
+    fixed = subprocess.run(
+        [ruff, "check", "--fix", "--output-format", "concise"], cwd=str(ROOT), check=False
+    )
     subprocess.run([ruff, "format"], cwd=str(ROOT), check=True)
     return fixed.returncode
 

@@ -24,7 +24,9 @@ BEHIND_LINT = tuple(name for name in SUITES if name != "unit")
 
 def test(ready: Ready, gates: Sequence[str], arguments: Sequence[str]) -> int:
     """Lint, then the suites and the nearest of core's own targets; the first that fails is the last that runs, so that its output is what one sees."""
-    failed = lint(ready, gates) or next(filter(None, (suite(name, ready, arguments) for name in BEHIND_LINT)), 0)
+    failed = lint(ready, gates) or next(
+        filter(None, (suite(name, ready, arguments) for name in BEHIND_LINT)), 0
+    )
     return failed or program("core-tests", ready, ["--quick"])
 
 
@@ -36,8 +38,14 @@ def test_all_cores(arguments: Sequence[str]) -> int:
         if interpreter_for(core, interpreters()) is None:
             outcomes[core.version] = f"not run: {reason_missing(core, interpreters())}"
             continue
-        gates = OF_EACH_CORE if any(outcome in ("ok", "failed") for outcome in outcomes.values()) else ()
-        outcomes[core.version] = "failed" if test(make_ready(core.version), gates, arguments) else "ok"
+        gates = (
+            OF_EACH_CORE
+            if any(outcome in ("ok", "failed") for outcome in outcomes.values())
+            else ()
+        )
+        outcomes[core.version] = (
+            "failed" if test(make_ready(core.version), gates, arguments) else "ok"
+        )
     ran = [outcome for outcome in outcomes.values() if outcome in ("ok", "failed")]
     if not ran:
         raise SetupError("no supported ansible-core runs here")

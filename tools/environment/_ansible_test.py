@@ -40,7 +40,9 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet"] + pack
 '''
 
 
-SKIPPED = re.compile(r'Skipping sanity test "[^"]+" on Python ([0-9.]+) because it could not be found')
+SKIPPED = re.compile(
+    r'Skipping sanity test "[^"]+" on Python ([0-9.]+) because it could not be found'
+)
 
 # What ansible-test and pip say while nothing is wrong.
 NOISE = (
@@ -64,7 +66,9 @@ def sanity(workshop: Workshop) -> Sequence[str]:
     """All sanity tests. Notes name the Pythons that this machine lacks."""
     ignores = sorted(path.name for path in (ROOT / "tests" / "sanity").glob("ignore*"))
     if ignores:
-        raise SetupError(f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not ignored")
+        raise SetupError(
+            f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not ignored"
+        )
     notes = try_to_install(SHELLCHECK)
     printed = ansible_test(workshop, "sanity")
     if 'Running sanity test "validate-modules"' not in printed:
@@ -75,9 +79,18 @@ def sanity(workshop: Workshop) -> Sequence[str]:
 
 def units(workshop: Workshop) -> Sequence[str]:
     """The unit tests, on the Python of the chosen core, in the way that others run those of collections."""
-    printed = ansible_test(workshop, "units", "--venv", "--requirements", "--python", dotted(workshop.ready.interpreter.version))
+    printed = ansible_test(
+        workshop,
+        "units",
+        "--venv",
+        "--requirements",
+        "--python",
+        dotted(workshop.ready.interpreter.version),
+    )
     for world in ("module_utils", "controller"):
-        if not re.search(rf"Unit test {world} with Python [0-9.]+\n(?s:.*?) [0-9]+ passed", printed):
+        if not re.search(
+            rf"Unit test {world} with Python [0-9.]+\n(?s:.*?) [0-9]+ passed", printed
+        ):
             raise SetupError(f"{printed}\nansible-test ran no unit tests of {world}")
     return ()
 
@@ -89,14 +102,20 @@ def ansible_test(workshop: Workshop, *words: str) -> str:
         copy_sources(source_files(), COPY)
         make_repository(COPY)
         try:
-            return run([workshop.venv.program("ansible-test"), *words, "--color", "no"], cwd=COPY, env=environment(workshop.venv))
+            return run(
+                [workshop.venv.program("ansible-test"), *words, "--color", "no"],
+                cwd=COPY,
+                env=environment(workshop.venv),
+            )
         except SetupError as error:
             raise SetupError(without_noise(str(error))) from None
 
 
 def without_noise(printed: str) -> str:
     """What is left is what somebody has to read."""
-    return "\n".join(line for line in printed.splitlines() if line.strip() and not line.strip().startswith(NOISE))
+    return "\n".join(
+        line for line in printed.splitlines() if line.strip() and not line.strip().startswith(NOISE)
+    )
 
 
 def prepare_home(venv: Venv) -> None:
@@ -116,8 +135,14 @@ def prepare_home(venv: Venv) -> None:
 
 def pip_versions(venv: Venv) -> Sequence[str]:
     """The versions that this ansible-test may ask for, as its own source names them."""
-    sources = list(venv.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
-    versions = [version for source in sources for version in re.findall(r"\bpip='([0-9.]+)'", source.read_text(encoding="utf-8"))]
+    sources = list(
+        venv.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py")
+    )
+    versions = [
+        version
+        for source in sources
+        for version in re.findall(r"\bpip='([0-9.]+)'", source.read_text(encoding="utf-8"))
+    ]
     if not versions:
         raise SetupError(f"ansible-test in {venv.path} does not say which pip it wants")
     return versions
@@ -129,5 +154,9 @@ def environment(venv: Venv) -> Mapping[str, str]:
     INTERPRETERS.mkdir(parents=True)
     for version, one in interpreters().items():
         (INTERPRETERS / f"python{dotted(version)}").symlink_to(one.path)
-    folders = [str(venv.path / "bin"), str(INTERPRETERS), *(folder for folder in os.get_exec_path() if Path(folder).name != "shims")]
+    folders = [
+        str(venv.path / "bin"),
+        str(INTERPRETERS),
+        *(folder for folder in os.get_exec_path() if Path(folder).name != "shims"),
+    ]
     return venv.environment(HOME=str(HOME), PATH=":".join(folders))

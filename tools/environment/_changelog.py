@@ -24,7 +24,9 @@ WRITTEN = ("CHANGELOG.md", "changelogs/changelog.yaml")
 
 def version() -> str:
     """The one in galaxy.yml."""
-    found = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.search(
+        r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )
     if found is None:
         raise SetupError("galaxy.yml names no version")
     return found.group(1)
@@ -37,9 +39,17 @@ def has_entry(changelog: str, wanted: str) -> bool:
 
 def check(workshop: Workshop) -> Sequence[str]:
     """Fragments and the changelog's own file are well made, and the version in galaxy.yml has an entry."""
-    run([workshop.lint.program("antsibull-changelog"), "lint"], cwd=workshop.copy, env=workshop.environment(workshop.collections))
-    if not has_entry((workshop.copy / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"), version()):
-        raise SetupError(f"changelogs/changelog.yaml has no entry for {version()}, the version in galaxy.yml: `make changelog` writes it")
+    run(
+        [workshop.lint.program("antsibull-changelog"), "lint"],
+        cwd=workshop.copy,
+        env=workshop.environment(workshop.collections),
+    )
+    if not has_entry(
+        (workshop.copy / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"), version()
+    ):
+        raise SetupError(
+            f"changelogs/changelog.yaml has no entry for {version()}, the version in galaxy.yml: `make changelog` writes it"
+        )
     return ()
 
 
@@ -47,9 +57,18 @@ def write(workshop: Workshop) -> None:
     """The entry from the fragments, which are used up; of a version that has one already, what is new is added to it."""
     copy_sources(source_files(), COPY)
     make_repository(COPY)
-    known = has_entry((COPY / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"), version())
+    known = has_entry(
+        (COPY / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"), version()
+    )
     words = ["release", *(["--update-existing"] if known else [])]
-    print(run([workshop.lint.program("antsibull-changelog"), *words], cwd=COPY, env=workshop.environment(COLLECTIONS)), end="")
+    print(
+        run(
+            [workshop.lint.program("antsibull-changelog"), *words],
+            cwd=COPY,
+            env=workshop.environment(COLLECTIONS),
+        ),
+        end="",
+    )
     for name in WRITTEN:
         shutil.copyfile(str(COPY / name), str(ROOT / name))
     for fragment in (ROOT / "changelogs" / "fragments").glob("*.yml"):

@@ -12,7 +12,16 @@ from pathlib import Path
 from ._commands import SetupError
 from ._paths import ROOT
 
-CREATED = (".cache", ".venv", ".ansible", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "tests/output")
+CREATED = (
+    ".cache",
+    ".venv",
+    ".ansible",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "tests/output",
+)
 
 
 def clean() -> None:

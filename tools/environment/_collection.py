@@ -29,7 +29,18 @@ def install(venv: Venv) -> Path:
         # Under another name until it is complete: half an installation must not be taken for a whole one.
         unfinished = place / f"unfinished-{venv.path.name}"
         shutil.rmtree(str(unfinished), ignore_errors=True)
-        run([venv.program("ansible-galaxy"), "collection", "install", "--offline", "--collections-path", unfinished, tarball], env=venv.environment())
+        run(
+            [
+                venv.program("ansible-galaxy"),
+                "collection",
+                "install",
+                "--offline",
+                "--collections-path",
+                unfinished,
+                tarball,
+            ],
+            env=venv.environment(),
+        )
         unfinished.rename(target)
     return target
 
@@ -39,8 +50,20 @@ def build_in(place: Path, venv: Venv) -> Path:
     pattern = f"{NAMESPACE}-{NAME}-*.tar.gz"
     if not list(place.glob(pattern)):
         say("building the collection")
-        run([venv.program("ansible-galaxy"), "collection", "build", "--output-path", place, place / IN_COLLECTIONS], env=venv.environment())
+        run(
+            [
+                venv.program("ansible-galaxy"),
+                "collection",
+                "build",
+                "--output-path",
+                place,
+                place / IN_COLLECTIONS,
+            ],
+            env=venv.environment(),
+        )
     found = list(place.glob(pattern))
     if len(found) != 1:
-        raise SetupError(f"ansible-galaxy collection build left {len(found)} tarballs in {place}, not one")
+        raise SetupError(
+            f"ansible-galaxy collection build left {len(found)} tarballs in {place}, not one"
+        )
     return found[0]

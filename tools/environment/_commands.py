@@ -28,7 +28,15 @@ def say(text: str) -> None:
 
 
 # A hook of git has these in its environment: each git below would look at that repository instead of the one in its own directory.
-_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_CONFIG_")
+_GIT = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_CONFIG_",
+)
 
 
 @functools.lru_cache(maxsize=None)
@@ -42,9 +50,13 @@ def clean_environment(**more: str) -> dict[str, str]:
     steering = ("ANSIBLE_", "TREEKILL", "PYTHON", "VIRTUAL_ENV", "MYPY", "RUFF_", "PYTEST_", *_GIT)
     environment = {name: text for name, text in os.environ.items() if not name.startswith(steering)}
     # Ansible refuses to start without a UTF-8 locale, and a bare container or a CI service often has none.
-    environment.update(LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1", ANSIBLE_CONFIG=str(empty_ansible_cfg()))
+    environment.update(
+        LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1", ANSIBLE_CONFIG=str(empty_ansible_cfg())
+    )
     # A clone that belongs to another user, as in a container, is no reason for git to know no files.
-    environment.update(GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0=str(ROOT))
+    environment.update(
+        GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0=str(ROOT)
+    )
     environment.update(more)
     return environment
 
@@ -57,7 +69,9 @@ def empty_ansible_cfg() -> Path:
     return EMPTY_ANSIBLE_CFG
 
 
-def run(argv: Sequence[object], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(
+    argv: Sequence[object], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> str:
     """Run to the end and return what it printed, stdout and stderr together; raise SetupError with all of it if it fails."""
     words = [str(word) for word in argv]
     done = subprocess.run(
@@ -72,11 +86,15 @@ def run(argv: Sequence[object], *, cwd: Path | None = None, env: Mapping[str, st
         check=False,
     )
     if done.returncode:
-        raise SetupError(f"{done.stdout.rstrip()}\nexit status {done.returncode} of: {shell_line(words)}")
+        raise SetupError(
+            f"{done.stdout.rstrip()}\nexit status {done.returncode} of: {shell_line(words)}"
+        )
     return done.stdout
 
 
-def foreground(argv: Sequence[object], *, cwd: Path, env: Mapping[str, str], stdin: int | None = None) -> int:
+def foreground(
+    argv: Sequence[object], *, cwd: Path, env: Mapping[str, str], stdin: int | None = None
+) -> int:
     """Run with this process's stdout and stderr to the end; the exit status as a shell gives it.
 
     Not subprocess.run: that kills its child a quarter of a second after Ctrl-C, and tests would leave their hosts behind.
@@ -92,9 +110,15 @@ def foreground(argv: Sequence[object], *, cwd: Path, env: Mapping[str, str], std
 
     # Functions, not SIG_IGN: that a child would inherit.
     answers = {signal.SIGINT: leave, signal.SIGTERM: forward, signal.SIGHUP: forward}
-    before = {number: signal.signal(number, answer) for number, answer in answers.items() if signal.getsignal(number) is not signal.SIG_IGN}
+    before = {
+        number: signal.signal(number, answer)
+        for number, answer in answers.items()
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
-        running.append(subprocess.Popen([str(word) for word in argv], cwd=str(cwd), env=dict(env), stdin=stdin))
+        running.append(
+            subprocess.Popen([str(word) for word in argv], cwd=str(cwd), env=dict(env), stdin=stdin)
+        )
         status = running[0].wait()
     finally:
         for number, answer in before.items():

@@ -60,7 +60,9 @@ def core_named(version: str) -> Core:
     try:
         return CORES[version]
     except KeyError:
-        raise SetupError(f"ansible-core {version} is not supported: choose one of {', '.join(CORES)}") from None
+        raise SetupError(
+            f"ansible-core {version} is not supported: choose one of {', '.join(CORES)}"
+        ) from None
 
 
 def dotted(version: Version) -> str:

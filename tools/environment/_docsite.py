@@ -24,7 +24,11 @@ WITHOUT_PAGE = ("action", "doc_fragments", "module_utils", "plugin_utils")
 
 def write_options_page(ready: Ready) -> None:
     """The tables of docs/options.md, in the tree itself."""
-    run([ready.venv.python, "-m", "tools.options_page"], cwd=ROOT, env=ready.venv.environment(PYTHONPATH=str(IMPORTABLE)))
+    run(
+        [ready.venv.python, "-m", "tools.options_page"],
+        cwd=ROOT,
+        env=ready.venv.environment(PYTHONPATH=str(IMPORTABLE)),
+    )
 
 
 def publish(workshop: Workshop) -> Path:
@@ -38,7 +42,11 @@ def publish(workshop: Workshop) -> Path:
 
 def check(workshop: Workshop) -> Sequence[str]:
     """Small sites with bad links are refused; the whole one is built without a warning."""
-    run([workshop.lint.python, "-m", "pytest", "-q", "tests/docs/docsite"], cwd=ROOT, env=workshop.lint.environment())
+    run(
+        [workshop.lint.python, "-m", "pytest", "-q", "tests/docs/docsite"],
+        cwd=ROOT,
+        env=workshop.lint.environment(),
+    )
     with tempfile.TemporaryDirectory(dir=str(CACHE)) as place:
         build(workshop, Path(place))
     return ()
@@ -50,14 +58,33 @@ def build(workshop: Workshop, place: Path) -> Path:
     # antsibull-docs refuses a folder that others can write.
     pages.mkdir(mode=0o700)
     options = ("--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", pages)
-    run([workshop.lint.program("antsibull-docs"), "collection", *options, f"{NAMESPACE}.{NAME}"], cwd=place, env=workshop.environment(workshop.collections))
+    run(
+        [workshop.lint.program("antsibull-docs"), "collection", *options, f"{NAMESPACE}.{NAME}"],
+        cwd=place,
+        env=workshop.environment(workshop.collections),
+    )
     for page in markdown_pages(workshop.copy):
         (pages / page).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(str(workshop.copy / page), str(pages / page))
     strict = ("--fail-on-warning", "--keep-going", "--quiet")
-    command = [workshop.lint.python, "-m", "sphinx", "--builder", "html", *strict, "--conf-dir", workshop.copy / "tools" / "docsite"]
-    run([*command, "--doctree-dir", place / "doctrees", pages, site], cwd=place, env=workshop.environment(workshop.collections))
-    missing = [page for page in wanted_pages(workshop.copy) if not (site / f"{page}.html").is_file()]
+    command = [
+        workshop.lint.python,
+        "-m",
+        "sphinx",
+        "--builder",
+        "html",
+        *strict,
+        "--conf-dir",
+        workshop.copy / "tools" / "docsite",
+    ]
+    run(
+        [*command, "--doctree-dir", place / "doctrees", pages, site],
+        cwd=place,
+        env=workshop.environment(workshop.collections),
+    )
+    missing = [
+        page for page in wanted_pages(workshop.copy) if not (site / f"{page}.html").is_file()
+    ]
     if missing:
         raise SetupError(f"no page of the site was made for: {', '.join(missing)}")
     return site
@@ -65,13 +92,22 @@ def build(workshop: Workshop, place: Path) -> Path:
 
 def markdown_pages(tree: Path) -> Sequence[str]:
     """Paths of the pages that are written by hand."""
-    return [str(path.relative_to(tree)) for pattern in MARKDOWN for path in sorted(tree.glob(pattern))]
+    return [
+        str(path.relative_to(tree)) for pattern in MARKDOWN for path in sorted(tree.glob(pattern))
+    ]
 
 
 def wanted_pages(tree: Path) -> Sequence[str]:
     """Names of all that has to be there, from the files of the tree alone: what antsibull-docs and Sphinx overlook is noticed."""
-    plugins = [path for path in sorted(tree.glob("plugins/*/[!_]*.py")) if path.parent.name not in WITHOUT_PAGE]
-    of_plugins = [f"{path.stem}_{'module' if path.parent.name == 'modules' else path.parent.name}" for path in plugins]
+    plugins = [
+        path
+        for path in sorted(tree.glob("plugins/*/[!_]*.py"))
+        if path.parent.name not in WITHOUT_PAGE
+    ]
+    of_plugins = [
+        f"{path.stem}_{'module' if path.parent.name == 'modules' else path.parent.name}"
+        for path in plugins
+    ]
     of_roles = [f"{path.name}_role" for path in sorted(tree.glob("roles/[!_]*"))]
     by_hand = [page[: -len(".md")] for page in markdown_pages(tree)]
     if not (of_plugins and of_roles and by_hand):

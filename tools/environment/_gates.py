@@ -32,13 +32,25 @@ class Gate:
 
 def ruff(workshop: Workshop) -> Notes:
     """Rules and their exceptions are in pyproject.toml."""
-    run([workshop.lint.program("ruff"), "check", "--output-format", "concise", "--no-fix"], cwd=ROOT)
+    run(
+        [workshop.lint.program("ruff"), "check", "--output-format", "concise", "--no-fix"], cwd=ROOT
+    )
     return ()
 
 
 def layout(workshop: Workshop) -> Notes:
     """`make format` makes it so."""
-    run([workshop.lint.program("ruff"), "format", "--check", "--quiet", "--output-format", "concise"], cwd=ROOT)
+    run(
+        [
+            workshop.lint.program("ruff"),
+            "format",
+            "--check",
+            "--quiet",
+            "--output-format",
+            "concise",
+        ],
+        cwd=ROOT,
+    )
     return ()
 
 
@@ -50,7 +62,11 @@ def types(workshop: Workshop) -> Notes:
     if missing:
         raise SetupError(f"nothing to check: {', '.join(missing)}")
     try:
-        run([mypy, "--config-file", ROOT / "pyproject.toml", *folders], cwd=IMPORTABLE, env=workshop.lint.environment(MYPY_CACHE_DIR=str(CACHE / "mypy")))
+        run(
+            [mypy, "--config-file", ROOT / "pyproject.toml", *folders],
+            cwd=IMPORTABLE,
+            env=workshop.lint.environment(MYPY_CACHE_DIR=str(CACHE / "mypy")),
+        )
     except SetupError as error:
         raise SetupError(str(error).replace(f"{IN_COLLECTIONS}/", "")) from None
     run([mypy, "--package", "tools.environment"], cwd=ROOT)
@@ -66,20 +82,34 @@ def border(workshop: Workshop) -> Notes:
 def ansible_lint(workshop: Workshop) -> Notes:
     """The production profile. It passes when it finds no files: it has to process as many as there are playbooks, roles and metadata."""
     printed = run(
-        [workshop.lint.program("ansible-lint"), "--offline", "--profile", "production"], cwd=workshop.copy, env=workshop.environment(workshop.collections)
+        [workshop.lint.program("ansible-lint"), "--offline", "--profile", "production"],
+        cwd=workshop.copy,
+        env=workshop.environment(workshop.collections),
     )
     found = re.search(r"(\d+) files? processed", printed)
     if found is None:
         raise SetupError(f"{printed}\nno count of files in the output of ansible-lint")
-    least = sum(1 for folder in ("meta", "playbooks", "roles") for dummy in (workshop.copy / folder).rglob("*.yml"))
+    least = sum(
+        1
+        for folder in ("meta", "playbooks", "roles")
+        for dummy in (workshop.copy / folder).rglob("*.yml")
+    )
     if int(found.group(1)) < max(least, 1):
-        raise SetupError(f"{printed}\nansible-lint processed {found.group(1)} files, not the {least} that are there")
+        raise SetupError(
+            f"{printed}\nansible-lint processed {found.group(1)} files, not the {least} that are there"
+        )
     return ()
 
 
 def docs(workshop: Workshop) -> Notes:
     """Documentation of all plugins and roles renders, and each of its references leads somewhere."""
-    options = ("--plugin-docs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "--check-extra-docs-refs")
+    options = (
+        "--plugin-docs",
+        "--validate-collection-refs",
+        "all",
+        "--disallow-unknown-collection-refs",
+        "--check-extra-docs-refs",
+    )
     command = [workshop.lint.program("antsibull-docs"), "lint-collection-docs", *options, "."]
     try:
         run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
@@ -95,11 +125,23 @@ def execution_environment(workshop: Workshop) -> Notes:
     """ansible-builder takes the definition in docs/guides, and finds what the collection says that it needs."""
     builder = workshop.lint.program("ansible-builder")
     with tempfile.TemporaryDirectory() as context:
-        run([builder, "create", "-f", workshop.copy / "docs" / "guides" / "execution-environment.yml", "-c", context], cwd=workshop.copy)
+        run(
+            [
+                builder,
+                "create",
+                "-f",
+                workshop.copy / "docs" / "guides" / "execution-environment.yml",
+                "-c",
+                context,
+            ],
+            cwd=workshop.copy,
+        )
     found = run([builder, "introspect", workshop.collections], cwd=workshop.copy)
     missing = [name for name in ("paramiko", "openssh-client ") if name not in found]
     if missing:
-        raise SetupError(f"{found}\nansible-builder does not find {', '.join(missing)} in meta/execution-environment.yml")
+        raise SetupError(
+            f"{found}\nansible-builder does not find {', '.join(missing)} in meta/execution-environment.yml"
+        )
     return ()
 
 
@@ -128,7 +170,11 @@ GATES: Mapping[str, Gate] = {
     gate.name: gate
     for gate in (
         # The longest first: the others run beside it.
-        Gate("sanity", "ansible-test sanity of the chosen core, no ignores, on every Python here that it supports", _ansible_test.sanity),
+        Gate(
+            "sanity",
+            "ansible-test sanity of the chosen core, no ignores, on every Python here that it supports",
+            _ansible_test.sanity,
+        ),
         Gate("importer", "galaxy-importer on the tarball", _importer.check),
         Gate("docs", "antsibull-docs", docs),
         Gate("docsite", "the documentation site, each of its links", _docsite.check),
@@ -139,7 +185,9 @@ GATES: Mapping[str, Gate] = {
         Gate("border", "what runs on hosts and what runs on the controller are not mixed", border),
         Gate("changelog", "antsibull-changelog", _changelog.check),
         Gate("licences", "REUSE, and the licences of plugins", licences),
-        Gate("files", "nothing in plugins/ that is no plugin, no blanks at the end of a line", files),
+        Gate(
+            "files", "nothing in plugins/ that is no plugin, no blanks at the end of a line", files
+        ),
         Gate("ruff", "ruff check", ruff),
         Gate("layout", "ruff format", layout),
         Gate("spelling", "codespell", spelling),

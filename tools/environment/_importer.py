@@ -22,9 +22,13 @@ def check(workshop: Workshop) -> Sequence[str]:
     with locked():
         tarball = _collection.build(workshop.venv)
     # ansible-lint and ansible-test are gates of their own, with newer versions.
-    settings = importer.environment(GALAXY_IMPORTER_CHECK_REQUIRED_TAGS="true", GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false")
+    settings = importer.environment(
+        GALAXY_IMPORTER_CHECK_REQUIRED_TAGS="true", GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false"
+    )
     with tempfile.TemporaryDirectory() as result:
-        printed = run([importer.python, "-m", "galaxy_importer.main", tarball], cwd=Path(result), env=settings)
+        printed = run(
+            [importer.python, "-m", "galaxy_importer.main", tarball], cwd=Path(result), env=settings
+        )
     bad = [line for line in printed.splitlines() if line.startswith(("WARNING", "ERROR"))]
     if bad or "Importer processing completed successfully" not in printed:
         raise SetupError("\n".join(bad) or printed)

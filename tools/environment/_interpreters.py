@@ -51,7 +51,12 @@ def probe(path: str) -> Interpreter | None:
     """Start it and ask; None for what does not run."""
     try:
         done = subprocess.run(
-            [path, "-c", PROBE], env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            [path, "-c", PROBE],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
         )
     except OSError:
         return None
@@ -102,17 +107,26 @@ def forget_interpreters() -> None:
 
 def interpreter_for(core: Core, available: Mapping[Version, Interpreter]) -> Interpreter | None:
     """The newest Python that runs this core and makes virtual environments, if there is one."""
-    suited = [one for version, one in available.items() if core.runs_on(version) and one.makes_venvs]
+    suited = [
+        one for version, one in available.items() if core.runs_on(version) and one.makes_venvs
+    ]
     return max(suited, key=lambda one: one.release, default=None)
 
 
 def reason_missing(core: Core, available: Mapping[Version, Interpreter]) -> str:
     """Why a core can't run here, in words for the output."""
-    have = ", ".join(dotted(version) for version in sorted(available) if available[version].makes_venvs) or "none"
+    have = (
+        ", ".join(
+            dotted(version) for version in sorted(available) if available[version].makes_venvs
+        )
+        or "none"
+    )
     return f"{core} needs Python {dotted(core.python[0])} to {dotted(core.python[1])}; with venv and ensurepip here: {have}"
 
 
-def choose(wanted: str | None, available: Mapping[Version, Interpreter]) -> tuple[Core, Interpreter]:
+def choose(
+    wanted: str | None, available: Mapping[Version, Interpreter]
+) -> tuple[Core, Interpreter]:
     """The wanted core, or the newest that runs here, with its Python; SetupError says what is missing."""
     if wanted:
         core = core_named(wanted)
@@ -128,4 +142,6 @@ def choose(wanted: str | None, available: Mapping[Version, Interpreter]) -> tupl
                 say_once(f"using {core}: {reason_missing(passed_over[0], available)}")
             return core, found
         passed_over = (*passed_over, core)
-    raise SetupError("no supported ansible-core runs here: " + reason_missing(passed_over[-1], available))
+    raise SetupError(
+        "no supported ansible-core runs here: " + reason_missing(passed_over[-1], available)
+    )

@@ -41,7 +41,9 @@ class Workshop:
     def environment(self, collections: Path) -> Mapping[str, str]:
         """For tools that look the collection up by its name, in that folder, and that write into the home directory."""
         HOME.mkdir(parents=True, exist_ok=True)
-        return self.lint.environment(ANSIBLE_COLLECTIONS_PATH=str(collections), HOME=str(HOME), NO_COLOR="1")
+        return self.lint.environment(
+            ANSIBLE_COLLECTIONS_PATH=str(collections), HOME=str(HOME), NO_COLOR="1"
+        )
 
     def importer(self) -> Venv:
         """Made when it is asked for: it is large, and one gate alone needs it."""

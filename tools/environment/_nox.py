@@ -56,7 +56,14 @@ def check(workshop: Workshop, gate: str) -> None:
     """Run the session of antsibull-nox that is this gate, in the linters' environment. One that has skipped something has not looked."""
     session = OF_ANTSIBULL_NOX[gate]
     # Without an environment of the session's own: that would be made anew for each, of the newest versions that there are.
-    command = [workshop.lint.program("nox"), "--no-venv", "--envdir", CACHE / "nox", "--session", session]
+    command = [
+        workshop.lint.program("nox"),
+        "--no-venv",
+        "--envdir",
+        CACHE / "nox",
+        "--session",
+        session,
+    ]
     printed = run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
     if not has_run(session, printed):
         raise SetupError(f"{printed}\nnox did not run all of {session}")

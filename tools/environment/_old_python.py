@@ -26,19 +26,28 @@ TESTS = ROOT / "tests" / "unit" / "plugins" / "module_utils"
 CORE = next(core for core in CORES.values() if core.oldest_target == OLDEST)
 ANSIBLE = CACHE / f"ansible-{CORE.version}"
 
-COMPILE = "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, 'rb').read(), path, 'exec')"
+COMPILE = (
+    "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, 'rb').read(), path, 'exec')"
+)
 IMPORT = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
 
 
 def check(workshop: Workshop) -> Sequence[str]:
     """All of it on OLDEST; where that is missing, compile with the oldest here and say so."""
-    files = sorted(path for world in ("module_utils", "modules") for path in (PLUGINS / world).rglob("*.py"))
+    files = sorted(
+        path for world in ("module_utils", "modules") for path in (PLUGINS / world).rglob("*.py")
+    )
     if not files:
         raise SetupError("nothing to check: no file in plugins/module_utils and plugins/modules")
-    oldest = min((one for one in interpreters().values() if one.version >= OLDEST), key=lambda one: one.version)
+    oldest = min(
+        (one for one in interpreters().values() if one.version >= OLDEST),
+        key=lambda one: one.version,
+    )
     run([oldest.path, "-c", COMPILE, *files])
     if oldest.version != OLDEST:
-        return [f"compiled by Python {dotted(oldest.version)}; neither imported nor tested by Python {dotted(OLDEST)}, which is not here"]
+        return [
+            f"compiled by Python {dotted(oldest.version)}; neither imported nor tested by Python {dotted(OLDEST)}, which is not here"
+        ]
     venv = old_venv(workshop.lint, oldest)
     import_all(venv)
     test_all(venv)
@@ -50,16 +59,42 @@ def old_venv(pip_owner: Venv, oldest: Interpreter) -> Venv:
     with locked():
         if not ANSIBLE.exists():
             unfinished = ANSIBLE.with_suffix(".unfinished")
-            command = [pip_owner.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
-            run([*command, "--ignore-requires-python", "--only-binary", ":all:", "--target", unfinished, CORE.requirement])
+            command = [
+                pip_owner.python,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+                "--no-deps",
+            ]
+            run(
+                [
+                    *command,
+                    "--ignore-requires-python",
+                    "--only-binary",
+                    ":all:",
+                    "--target",
+                    unfinished,
+                    CORE.requirement,
+                ]
+            )
             unfinished.rename(ANSIBLE)
         return _venvs.old_host_venv(oldest)
 
 
 def import_all(venv: Venv) -> None:
     """Import every file of module_utils under the name that modules use."""
-    names = [dotted_name(path) for path in sorted((PLUGINS / "module_utils").rglob("*.py")) if path.name != "__init__.py"]
-    run([venv.python, "-W", "error", "-c", IMPORT, *names], env=clean_environment(PYTHONPATH=f"{IMPORTABLE}:{ANSIBLE}"))
+    names = [
+        dotted_name(path)
+        for path in sorted((PLUGINS / "module_utils").rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    run(
+        [venv.python, "-W", "error", "-c", IMPORT, *names],
+        env=clean_environment(PYTHONPATH=f"{IMPORTABLE}:{ANSIBLE}"),
+    )
 
 
 def test_all(venv: Venv) -> None:
@@ -67,8 +102,18 @@ def test_all(venv: Venv) -> None:
     if not TESTS.is_dir():
         raise SetupError(f"no unit tests of module_utils: {TESTS.relative_to(ROOT)} is not there")
     # Not the plugin of pyproject.toml, which is too young for it.
-    options = ["-q", "-o", "addopts=--strict-markers --import-mode=importlib", "--confcutdir", TESTS]
-    run([venv.python, "-m", "pytest", *options, TESTS], cwd=ROOT, env=clean_environment(PYTHONPATH=str(ANSIBLE)))
+    options = [
+        "-q",
+        "-o",
+        "addopts=--strict-markers --import-mode=importlib",
+        "--confcutdir",
+        TESTS,
+    ]
+    run(
+        [venv.python, "-m", "pytest", *options, TESTS],
+        cwd=ROOT,
+        env=clean_environment(PYTHONPATH=str(ANSIBLE)),
+    )
 
 
 def dotted_name(path: Path) -> str:

@@ -82,4 +82,6 @@ def choose_or_install(wanted: str | None, python: str | None) -> tuple[Core, Int
 
 def only(python: str | None) -> Mapping[Version, Interpreter]:
     """The Pythons of this machine, or the one of that version, such as 3.12."""
-    return {version: one for version, one in interpreters().items() if python in (None, dotted(version))}
+    return {
+        version: one for version, one in interpreters().items() if python in (None, dotted(version))
+    }

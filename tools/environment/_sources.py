@@ -24,7 +24,9 @@ def source_files() -> Sequence[str]:
     """Paths of all files that are tracked or could be, relative to the repository, sorted."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
     # A tracked file that was removed in the working tree is still listed.
-    return sorted(path for path in set(listed.split("\0")) if path and os.path.lexists(str(ROOT / path)))
+    return sorted(
+        path for path in set(listed.split("\0")) if path and os.path.lexists(str(ROOT / path))
+    )
 
 
 def digest(folder: Path, paths: Sequence[str]) -> str:
@@ -57,7 +59,11 @@ def copy_if_changed(source: Path, target: Path) -> None:
     """Copy content, mode and time, unless size and time say that it was done before."""
     if target.exists() and not target.is_symlink() and not source.is_symlink():
         before, now = target.stat(), source.stat()
-        if (before.st_size, before.st_mtime_ns, before.st_mode) == (now.st_size, now.st_mtime_ns, now.st_mode):
+        if (before.st_size, before.st_mtime_ns, before.st_mode) == (
+            now.st_size,
+            now.st_mtime_ns,
+            now.st_mode,
+        ):
             return
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(str(target)) and (target.is_symlink() or source.is_symlink()):

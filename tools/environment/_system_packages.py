@@ -62,7 +62,9 @@ def install(needs: Sequence[Need]) -> None:
     tool = next((name for name in ("apt-get", "dnf") if shutil.which(name)), None)
     missing = ", ".join(need.program for need in needs)
     if tool is None:
-        raise SetupError(f"missing: {missing}. Install them; this machine has neither apt-get nor dnf.")
+        raise SetupError(
+            f"missing: {missing}. Install them; this machine has neither apt-get nor dnf."
+        )
     packages = [need.packages[tool] for need in needs]
     command = [tool, "install", "-y", *packages]
     if os.geteuid() != 0:

@@ -62,8 +62,20 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
             return 0
         ready = ready.for_molecule()
     say(f"{name} tests on {ready.core}, {ready.interpreter}")
-    chosen = () if any(below(argument, folder) for argument in arguments for folder in folders) else folders
-    command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *chosen, *arguments]
+    chosen = (
+        ()
+        if any(below(argument, folder) for argument in arguments for folder in folders)
+        else folders
+    )
+    command = [
+        ready.venv.python,
+        "-m",
+        "pytest",
+        "-rs",
+        *BESIDE_EACH_OTHER.get(name, ()),
+        *chosen,
+        *arguments,
+    ]
     environment = ready.with_tree() if name in ON_TREE else ready.with_installed()
     return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
@@ -78,7 +90,14 @@ def coverage(ready: Ready, arguments: Sequence[str]) -> int:
     if not arguments:
         shutil.rmtree(str(CACHE / "coverage"), ignore_errors=True)
     outcome = suite("integration", ready, ["--every-row", *arguments])
-    return foreground([ready.venv.python, "-m", "tests.support.coverage"], cwd=ROOT, env=ready.with_installed()) or outcome
+    return (
+        foreground(
+            [ready.venv.python, "-m", "tests.support.coverage"],
+            cwd=ROOT,
+            env=ready.with_installed(),
+        )
+        or outcome
+    )
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
@@ -86,4 +105,6 @@ def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
     module = PROGRAMS[name]
     if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
         raise SetupError(f"the module {module} is not there")
-    return foreground([ready.venv.python, "-m", module, *arguments], cwd=ROOT, env=ready.with_installed())
+    return foreground(
+        [ready.venv.python, "-m", module, *arguments], cwd=ROOT, env=ready.with_installed()
+    )

@@ -36,7 +36,9 @@ class Venv:
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of an activated one: ansible-playbook, ansible-doc and the like are looked up on PATH by tools and tests."""
         clean = clean_environment(**more)
-        clean.update(VIRTUAL_ENV=str(self.path), PATH=f"{self.path / 'bin'}:{clean.get('PATH', '')}")
+        clean.update(
+            VIRTUAL_ENV=str(self.path), PATH=f"{self.path / 'bin'}:{clean.get('PATH', '')}"
+        )
         return clean
 
 
@@ -82,7 +84,20 @@ def ensure(name: str, interpreter: Interpreter, requirements: Sequence[str], fil
     say(f"making {venv.path.name}: {', '.join((*requirements, path.name))} on {interpreter}")
     shutil.rmtree(str(venv.path), ignore_errors=True)
     run([interpreter.path, "-m", "venv", venv.path])
-    run([venv.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *requirements, "-r", path])
+    run(
+        [
+            venv.python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            *requirements,
+            "-r",
+            path,
+        ]
+    )
     stamp.write_text(wanted, encoding="ascii")
     return venv
 

@@ -14,7 +14,9 @@ from .documented import SECTIONS, Option, options
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
 
-BEGIN = "<!-- From here on `make docs` writes this page, from the documentation of the plugins. -->\n"
+BEGIN = (
+    "<!-- From here on `make docs` writes this page, from the documentation of the plugins. -->\n"
+)
 
 _VARIABLE = "`{}`, of a host, group, play, block or task, or an extra variable"
 _VARIABLE_OF_THE_RUN = "`{}`, an extra variable; others do not count"
@@ -24,7 +26,10 @@ _ACTIONS = "`treekill.remote.shell`, `command`, `raw` and `script`"
 def generated(all_options: Iterable[Option]) -> str:
     """What follows BEGIN."""
     known = list(all_options)
-    parts = ["\n## At a glance\n", "| option | type | default | applies to | task argument |\n|---|---|---|---|---|"]
+    parts = [
+        "\n## At a glance\n",
+        "| option | type | default | applies to | task argument |\n|---|---|---|---|---|",
+    ]
     parts += [_row(option) for option in known]
     for section in SECTIONS:
         parts.append(f"\n## {section}")
@@ -40,8 +45,16 @@ def _of_option(option: Option) -> str:
     section, key = option.ini
     variable = _VARIABLE_OF_THE_RUN if option.of_the_run else _VARIABLE
     rows = [("type", option.type), ("default", _default(option))]
-    rows += [("choices", ", ".join(f"`{choice}`" for choice in option.choices))] if option.choices else []
-    rows += [("`ansible.cfg`", f"`{key}` in section `[{section}]`"), ("environment", f"`{option.environment}`"), ("variable", variable.format(option.variable))]
+    rows += (
+        [("choices", ", ".join(f"`{choice}`" for choice in option.choices))]
+        if option.choices
+        else []
+    )
+    rows += [
+        ("`ansible.cfg`", f"`{key}` in section `[{section}]`"),
+        ("environment", f"`{option.environment}`"),
+        ("variable", variable.format(option.variable)),
+    ]
     rows += [("task argument", f"`{option.name}` of {_ACTIONS}")] if option.argument else []
     table = "\n".join(f"| {what} | {text} |" for what, text in rows)
     paragraphs = "\n\n".join(option.paragraphs)

@@ -13,8 +13,12 @@ from typing import Any
 
 import yaml
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
-from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ModuleDocFragment as KillFragment
-from ansible_collections.treekill.remote.plugins.doc_fragments.record import ModuleDocFragment as RecordFragment
+from ansible_collections.treekill.remote.plugins.doc_fragments.kill import (
+    ModuleDocFragment as KillFragment,
+)
+from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
+    ModuleDocFragment as RecordFragment,
+)
 
 SECTIONS: Mapping[str, str] = {
     "How trees are ended, and what is guarded": KillFragment.DOCUMENTATION,
@@ -55,7 +59,16 @@ class Option:
     def of(cls, name: str, section: str, told: Mapping[str, Any]) -> Option:
         """From what stands below `options`. Raises ValueError for a source that the page would not show."""
         (ini,), (environment,), (variable,) = told["ini"], told["env"], told["vars"]
-        unknown = set(told) - {"description", "type", "elements", "default", "choices", "ini", "env", "vars"}
+        unknown = set(told) - {
+            "description",
+            "type",
+            "elements",
+            "default",
+            "choices",
+            "ini",
+            "env",
+            "vars",
+        }
         if unknown:
             raise ValueError(f"{name}: the page does not show {', '.join(sorted(unknown))}")
         description = told["description"]
@@ -65,7 +78,10 @@ class Option:
             type=f"list of {told['elements']}" if "elements" in told else told["type"],
             default=_written(told["default"]),
             choices=tuple(told.get("choices", ())),
-            paragraphs=tuple(markdown(text) for text in ([description] if isinstance(description, str) else description)),
+            paragraphs=tuple(
+                markdown(text)
+                for text in ([description] if isinstance(description, str) else description)
+            ),
             ini=(ini["section"], ini["key"]),
             environment=environment["name"],
             variable=variable["name"],
@@ -76,7 +92,11 @@ class Option:
 
 def options() -> list[Option]:
     """All of them, in the order of their documentation."""
-    return [Option.of(name, section, told) for section, text in SECTIONS.items() for name, told in yaml.safe_load(text)["options"].items()]
+    return [
+        Option.of(name, section, told)
+        for section, text in SECTIONS.items()
+        for name, told in yaml.safe_load(text)["options"].items()
+    ]
 
 
 def _written(default: object) -> str:

@@ -81,7 +81,10 @@ def svg(lines: Sequence[Sequence[Cell]], columns: int, title: str) -> str:
         f"<title>{escape(title)}</title>",
         f'<rect width="100%" height="100%" rx="8" fill="{_BACKGROUND}"/>',
         f'<path d="M0 {_TITLE}V8a8 8 0 0 1 8-8H{width - 8:.0f}a8 8 0 0 1 8 8v{_TITLE - 8}z" fill="{_BAR}"/>',
-        *(f'<circle cx="{18 + 18 * index}" cy="14" r="5" fill="{color}"/>' for index, color in enumerate(("#e06c75", "#d5a05c", "#8cc265"))),
+        *(
+            f'<circle cx="{18 + 18 * index}" cy="14" r="5" fill="{color}"/>'
+            for index, color in enumerate(("#e06c75", "#d5a05c", "#8cc265"))
+        ),
         f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,\'DejaVu Sans Mono\',monospace" font-size="13" fill="{_FOREGROUND}" xml:space="preserve">',
     ]
     for index, line in enumerate(lines):
@@ -93,13 +96,22 @@ def _texts(line: Sequence[Cell], y: int) -> list[str]:
     texts, start, at = [], 0, 0
     while start < len(line):
         end = start
-        while end < len(line) and (line[end].color, line[end].bold) == (line[start].color, line[start].bold):
+        while end < len(line) and (line[end].color, line[end].bold) == (
+            line[start].color,
+            line[start].bold,
+        ):
             end += 1
         text = "".join(cell.character for cell in line[start:end])
-        wide = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+        wide = sum(
+            2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text
+        )
         if text.strip():
-            look = ("" if line[start].color == _FOREGROUND else f' fill="{line[start].color}"') + (' font-weight="bold"' if line[start].bold else "")
+            look = ("" if line[start].color == _FOREGROUND else f' fill="{line[start].color}"') + (
+                ' font-weight="bold"' if line[start].bold else ""
+            )
             x = _MARGIN + at * _CELL
-            texts.append(f'<text x="{x:g}" y="{y}" textLength="{wide * _CELL:g}" lengthAdjust="spacingAndGlyphs"{look}>{escape(text)}</text>')
+            texts.append(
+                f'<text x="{x:g}" y="{y}" textLength="{wide * _CELL:g}" lengthAdjust="spacingAndGlyphs"{look}>{escape(text)}</text>'
+            )
         start, at = end, at + wide
     return texts

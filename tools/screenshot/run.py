@@ -36,12 +36,22 @@ wait
 _READY = ("cc1 -O2 lexer.c", "rsync -a assets", "tail -F", "ccache --daemon")
 
 _PLAY = Play(
-    [{"name": "Build the release", "ansible.builtin.shell": {"cmd": _BUILD, "executable": "/bin/bash"}}],
+    [
+        {
+            "name": "Build the release",
+            "ansible.builtin.shell": {"cmd": _BUILD, "executable": "/bin/bash"},
+        }
+    ],
     keywords={"name": "Release"},
     hosts=("web1", "web2", "web3"),
     options={"kill_timeout": 3},
     # The host that goes down in the middle is to be known as such within a moment.
-    sections={"ssh_connection": {"pipelining": True, "ssh_args": "-o ControlMaster=no -o ConnectTimeout=2"}},
+    sections={
+        "ssh_connection": {
+            "pipelining": True,
+            "ssh_args": "-o ControlMaster=no -o ConnectTimeout=2",
+        }
+    },
     environ={"ANSIBLE_NOCOLOR": "0", "TERM": "xterm-256color"},
     terminal=True,
 )
@@ -52,15 +62,28 @@ def take() -> str:
     with Lab.up(count=3) as lab, started(lab, _PLAY) as run:
         assert run.terminal is not None
         run.terminal.resize(_COLUMNS, _LINES)
-        until(lambda: all(host.processes(name) for host in lab for name in _READY), 60, lambda: run.story)
+        until(
+            lambda: all(host.processes(name) for host in lab for name in _READY),
+            60,
+            lambda: run.story,
+        )
         lab["web3"].cut()
         run.press_ctrl_c()
         assert run.wait(60) == CTRL_C.status, run.story
         written = (run.directory / "stdout").read_bytes().decode()
-        for private, shown in ((str(lab.inventory), "hosts.ini"), (f" -i {run.directory}/targets.json", "")):
+        for private, shown in (
+            (str(lab.inventory), "hosts.ini"),
+            (f" -i {run.directory}/targets.json", ""),
+        ):
             written = written.replace(private, shown)
-    lines = picture.screen("$ ansible-playbook -i hosts.ini release.yml\n" + written.strip("\r\n"), _COLUMNS)
-    return picture.svg(lines, _COLUMNS, "A playbook interrupted by Ctrl-C, and the recap of what was ended on its hosts")
+    lines = picture.screen(
+        "$ ansible-playbook -i hosts.ini release.yml\n" + written.strip("\r\n"), _COLUMNS
+    )
+    return picture.svg(
+        lines,
+        _COLUMNS,
+        "A playbook interrupted by Ctrl-C, and the recap of what was ended on its hosts",
+    )
 
 
 if __name__ == "__main__":

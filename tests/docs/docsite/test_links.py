@@ -59,8 +59,12 @@ class Built:
 
     def of(self, link: str) -> str:
         """What was said of a link in docs/how_it_kills.md."""
-        number = (self.place / "pages/docs/how_it_kills.md").read_text().splitlines().index(link) + 1
-        return "\n".join(line for line in self.said.splitlines() if f"how_it_kills.md:{number}: WARNING" in line)
+        number = (self.place / "pages/docs/how_it_kills.md").read_text().splitlines().index(
+            link
+        ) + 1
+        return "\n".join(
+            line for line in self.said.splitlines() if f"how_it_kills.md:{number}: WARNING" in line
+        )
 
 
 def build(place: Path, links: Iterable[str], more: Mapping[str, str]) -> Built:
@@ -68,8 +72,25 @@ def build(place: Path, links: Iterable[str], more: Mapping[str, str]) -> Built:
     for name, text in {**PAGES, "docs/how_it_kills.md": f"# How\n\n{paragraphs}\n", **more}.items():
         (place / "pages" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "pages" / name).write_text(text)
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-c", CONF, "-d", place / "doctrees", place / "pages", place / "html"]
-    done = subprocess.run(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        "html",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-c",
+        CONF,
+        "-d",
+        place / "doctrees",
+        place / "pages",
+        place / "html",
+    ]
+    done = subprocess.run(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return Built(place, done.returncode, done.stdout)
 
 
@@ -81,7 +102,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Built:
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Built:
     option = f"{PAGES['ssh_connection.rst']}\n:ansopt:`treekill.remote.ssh#connection:nothing`\n"
-    return build(tmp_path_factory.mktemp("bad"), BAD, {"docs/security.md": "# Security\n", "ssh_connection.rst": option})
+    return build(
+        tmp_path_factory.mktemp("bad"),
+        BAD,
+        {"docs/security.md": "# Security\n", "ssh_connection.rst": option},
+    )
 
 
 def test_a_site_without_a_bad_link_is_built(good: Built) -> None:
@@ -89,7 +114,9 @@ def test_a_site_without_a_bad_link_is_built(good: Built) -> None:
 
 
 @pytest.mark.parametrize(("link", "leads_to"), GOOD.items())
-def test_a_link_leads_to_a_page_of_the_site_where_there_is_one(link: str, leads_to: str, good: Built) -> None:
+def test_a_link_leads_to_a_page_of_the_site_where_there_is_one(
+    link: str, leads_to: str, good: Built
+) -> None:
     page = (good.place / "html/docs/how_it_kills.html").read_text()
     assert page.count(leads_to) >= sum(other == leads_to for other in GOOD.values())
 

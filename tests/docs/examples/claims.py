@@ -31,7 +31,12 @@ class Claim:
 
         Raises NotOnThePage.
         """
-        mine = [piece for piece in found if (piece.page == self.page if self.page else piece.language is None) and self.words in piece.text]
+        mine = [
+            piece
+            for piece in found
+            if (piece.page == self.page if self.page else piece.language is None)
+            and self.words in piece.text
+        ]
         if not self.page:
             mine = [piece for piece in mine if piece.text == self.words] or mine
         if len({piece.text for piece in mine}) != 1:
@@ -74,7 +79,9 @@ def runs(*claims: Claim) -> Callable[[Callable[..., Any]], Any]:
 
     def register(test: Callable[..., Any]) -> Any:
         CLAIMS.update(dict.fromkeys(claims, f"{test.__module__}.{test.__qualname__}"))
-        return pytest.mark.parametrize("documented", [pytest.param(Documented(claims), id="as it stands")])(test)
+        return pytest.mark.parametrize(
+            "documented", [pytest.param(Documented(claims), id="as it stands")]
+        )(test)
 
     return register
 

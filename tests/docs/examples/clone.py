@@ -43,15 +43,22 @@ def clone() -> Iterator[Shell]:
 def as_a_user() -> dict[str, str]:
     """The environment of somebody who types `make`: no virtual environment is active."""
     environ = clean_environ()
-    folders = [folder for folder in environ["PATH"].split(":") if not Path(folder).is_relative_to(VENVS)]
+    folders = [
+        folder for folder in environ["PATH"].split(":") if not Path(folder).is_relative_to(VENVS)
+    ]
     return {**environ, "PATH": ":".join(folders)}
 
 
 def need_the_core_of_make() -> None:
     """Skip, unless the tests run on the core and the Python that `make` takes by itself: their environments are there, others would be made for minutes."""
     core, interpreter = _interpreters.choose(None, _interpreters.interpreters())
-    if Path(sys.prefix) != VENVS / f"core-{core.version}" or sys.version_info[:2] != interpreter.version:
-        pytest.skip(f"`make` takes {core} on Python {dotted(interpreter.version)} here: on that its commands are run as they stand")
+    if (
+        Path(sys.prefix) != VENVS / f"core-{core.version}"
+        or sys.version_info[:2] != interpreter.version
+    ):
+        pytest.skip(
+            f"`make` takes {core} on Python {dotted(interpreter.version)} here: on that its commands are run as they stand"
+        )
 
 
 def need_the_linters() -> None:

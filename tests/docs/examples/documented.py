@@ -31,7 +31,9 @@ class Example:
 def of_modules() -> list[Example]:
     """Tasks, one after the other, on the first host of a lab."""
     playbook = "- hosts: web1\n  gather_facts: false\n  tasks:\n    - ansible.builtin.import_tasks: example.yml\n"
-    paths = sorted(path for path in (ROOT / "plugins/modules").glob("*.py") if path.name != "__init__.py")
+    paths = sorted(
+        path for path in (ROOT / "plugins/modules").glob("*.py") if path.name != "__init__.py"
+    )
     return [Example(path.stem, playbook, (("example.yml", text_of(path)),)) for path in paths]
 
 
@@ -39,7 +41,11 @@ def of_roles() -> list[Example]:
     """Plays, in the order of the page."""
     found = []
     for page in sorted((ROOT / "roles").glob("*/README.md")):
-        plays = [piece.text for piece in pieces_of(page.name, page.read_text(encoding="utf-8")) if is_play(piece)]
+        plays = [
+            piece.text
+            for piece in pieces_of(page.name, page.read_text(encoding="utf-8"))
+            if is_play(piece)
+        ]
         found.append(Example(f"role {page.parent.name}", "".join(plays)))
     return found
 
@@ -52,6 +58,8 @@ def is_play(piece: Piece) -> bool:
 def text_of(path: Path) -> str:
     """What a plugin has assigned to EXAMPLES; empty without that."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == ["EXAMPLES"]:
+        if isinstance(node, ast.Assign) and [
+            target.id for target in node.targets if isinstance(target, ast.Name)
+        ] == ["EXAMPLES"]:
             return str(ast.literal_eval(node.value))
     return ""

@@ -26,7 +26,9 @@ class Galaxy:
 
     url: str
     tarball: Path
-    asked: list[str] = field(default_factory=list)  #: paths, in the order in which somebody asked for them
+    asked: list[str] = field(
+        default_factory=list
+    )  #: paths, in the order in which somebody asked for them
 
     @property
     def environ(self) -> dict[str, str]:
@@ -49,8 +51,16 @@ class Galaxy:
 
     def _index(self) -> dict[str, Any]:
         here, version = "/api/v3/collections/treekill/remote/", self.version
-        listed = {"version": version, "href": f"{here}versions/{version}/", "requires_ansible": None}
-        artifact = {"filename": self.tarball.name, "sha256": hashlib.sha256(self.tarball.read_bytes()).hexdigest(), "size": self.tarball.stat().st_size}
+        listed = {
+            "version": version,
+            "href": f"{here}versions/{version}/",
+            "requires_ansible": None,
+        }
+        artifact = {
+            "filename": self.tarball.name,
+            "sha256": hashlib.sha256(self.tarball.read_bytes()).hexdigest(),
+            "size": self.tarball.stat().st_size,
+        }
         whole = {
             **listed,
             "namespace": {"name": "treekill"},
@@ -62,7 +72,12 @@ class Galaxy:
         }
         return {
             "/api/": {"available_versions": {"v3": "v3/"}},
-            here: {"namespace": "treekill", "name": "remote", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"},
+            here: {
+                "namespace": "treekill",
+                "name": "remote",
+                "created_at": "2026-01-01T00:00:00Z",
+                "updated_at": "2026-01-01T00:00:00Z",
+            },
             f"{here}versions/": {"meta": {"count": 1}, "links": {"next": None}, "data": [listed]},
             listed["href"]: whole,
         }
@@ -89,7 +104,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.server.galaxy.answer(self.path)  # type: ignore[attr-defined]
         self.send_response(404 if body is None else 200)
-        self.send_header("Content-Type", "application/octet-stream" if self.path.startswith("/download/") else "application/json")
+        self.send_header(
+            "Content-Type",
+            "application/octet-stream"
+            if self.path.startswith("/download/")
+            else "application/json",
+        )
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         self.wfile.write(body or b"")

@@ -18,5 +18,8 @@ def assert_printed(block: str, printed: str) -> None:
 
 
 def _plain(text: str) -> list[str]:
-    lines = [re.sub(r"\d+(\.\d+)?", "N", re.sub(r"ended \d+ \([^)]*\)", "ended N (HOW)", line)) for line in text.splitlines()]
+    lines = [
+        re.sub(r"\d+(\.\d+)?", "N", re.sub(r"ended \d+ \([^)]*\)", "ended N (HOW)", line))
+        for line in text.splitlines()
+    ]
     return [" ".join(line.split()) for line in lines if line.strip()]

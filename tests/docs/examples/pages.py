@@ -19,7 +19,9 @@ _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 #: With a word behind it, what begins so is a command, and not the name of a program.
-_PROGRAM = re.compile(r"(make|export|exec|timeout|nohup|python3?|pip3?|jq|git|docker|podman|ansible(-[a-z]+)?) \S")
+_PROGRAM = re.compile(
+    r"(make|export|exec|timeout|nohup|python3?|pip3?|jq|git|docker|podman|ansible(-[a-z]+)?) \S"
+)
 
 _SHELLS = ("shell", "sh", "bash", "console")
 
@@ -44,7 +46,11 @@ def pages() -> list[str]:
 
 def pieces() -> list[Piece]:
     """All blocks and commands of all pages."""
-    return [piece for page in pages() for piece in pieces_of(page, (ROOT / page).read_text(encoding="utf-8"))]
+    return [
+        piece
+        for page in pages()
+        for piece in pieces_of(page, (ROOT / page).read_text(encoding="utf-8"))
+    ]
 
 
 def pieces_of(page: str, text: str) -> list[Piece]:
@@ -65,7 +71,9 @@ def pieces_of(page: str, text: str) -> list[Piece]:
     assert "```" not in prose, f"{page}: a fence that is not on a line of its own, or has no end"
     for match in _INLINE.finditer(prose):
         if _PROGRAM.match(match[1]):
-            found.append(Piece(page, prose.count("\n", 0, match.start()) + 1, match[1].replace(r"\|", "|")))
+            found.append(
+                Piece(page, prose.count("\n", 0, match.start()) + 1, match[1].replace(r"\|", "|"))
+            )
     return sorted(found, key=lambda piece: piece.line)
 
 

@@ -49,19 +49,30 @@ class Shell:
 def clean_environ() -> dict[str, str]:
     """That of a user: nothing in it steers Ansible, the collection or make."""
     steering = ("ANSIBLE_", "TREEKILL", *_OF_MAKE, "PYTEST_")
-    return {**{name: text for name, text in os.environ.items() if not name.startswith(steering)}, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+    return {
+        **{name: text for name, text in os.environ.items() if not name.startswith(steering)},
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+    }
 
 
 def with_ansible(directory: Path) -> Shell:
     """With the programs of the core that the tests run in; `~` and Ansible's own files are in that directory, and no collection is installed."""
     directory.mkdir(exist_ok=True)
     path = f"{Path(program('ansible')).parent}:{os.environ['PATH']}"
-    places = {"HOME": str(directory), "ANSIBLE_HOME": str(directory / ".ansible"), "TMPDIR": str(directory)}
+    places = {
+        "HOME": str(directory),
+        "ANSIBLE_HOME": str(directory / ".ansible"),
+        "TMPDIR": str(directory),
+    }
     return Shell(directory, {**clean_environ(), "PATH": path, **places})
 
 
 def with_lab(directory: Path, lab: Lab) -> Shell:
     """The same with the collection, and hosts to work on."""
     shell = with_ansible(directory)
-    more = {"ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"], "ANSIBLE_INVENTORY": str(lab.inventory)}
+    more = {
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+        "ANSIBLE_INVENTORY": str(lab.inventory),
+    }
     return Shell(directory, {**shell.environ, **more, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"})

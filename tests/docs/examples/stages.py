@@ -54,7 +54,11 @@ def stage(name: str) -> Callable[[Callable[[Scene], Iterator[None]]], None]:
 @contextmanager
 def session(host: Host, script: str, seen: str) -> Iterator[subprocess.Popen[bytes]]:
     """An ssh session that runs a script; it has begun when a process shows there that matches `seen`. Its client ends with the block."""
-    client = subprocess.Popen([*host.ssh_argv(None, "-o", "ControlMaster=no"), script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    client = subprocess.Popen(
+        [*host.ssh_argv(None, "-o", "ControlMaster=no"), script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
     try:
         until(lambda: host.processes(seen), 20, f"no {seen} runs on {host.name}")
         yield client
@@ -75,19 +79,27 @@ def abandon(host: Host, run: str, lease: str, command: str, seen: str) -> None:
     with session(host, root_command(run, lease, command), seen):
         pass
     sessions = r"^sshd(-session)?: \w+@"
-    until(lambda: not host.processes(sessions, system=True), 20, f"a session goes on on {host.name}")
+    until(
+        lambda: not host.processes(sessions, system=True), 20, f"a session goes on on {host.name}"
+    )
 
 
 @stage("command")
 def _command(scene: Scene) -> Iterator[None]:
     yield
-    assert scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar", "etc/passwd"]).stdout == "etc/passwd\n"
+    assert (
+        scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar", "etc/passwd"]).stdout
+        == "etc/passwd\n"
+    )
 
 
 @stage("shell")
 def _shell(scene: Scene) -> Iterator[None]:
     yield
-    assert scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar.gz", "etc/passwd"]).stdout == "etc/passwd\n"
+    assert (
+        scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar.gz", "etc/passwd"]).stdout
+        == "etc/passwd\n"
+    )
 
 
 @stage("raw")
@@ -121,7 +133,9 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
     abandon(host, "0123456789abcdef", "00000002", "sleep 1004", "^sleep 1004")
     host.spawn(["sh", "-c", "echo $$ > /run/exampled.pid; while :; do sleep 1005; done"])
     until((host.root / "run/exampled.pid").exists, 10, "the daemon has not said its pid")
-    large = "python3 -c " + shlex.quote('x = bytes(1 << 28).replace(bytes(1), b"x"); import time; time.sleep(1006)')
+    large = "python3 -c " + shlex.quote(
+        'x = bytes(1 << 28).replace(bytes(1), b"x"); import time; time.sleep(1006)'
+    )
     with session(host, root_command("fedcba9876543210", "00000003", large), "1006"):
         other = host.spawn(["sleep", "1007"], environ={"TREEKILL": f"{RUN}/00000004/4711/4710"})
         yield
@@ -132,7 +146,14 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
 
 @stage("run_journal")
 def _run_journal(scene: Scene) -> Iterator[None]:
-    head = {"version": 1, "run": RUN, "began": "2026-11-22T10:15:30Z", "user": "deploy", "controller": {"host": "ci1", "boot": ""}, "pid": 4711}
+    head = {
+        "version": 1,
+        "run": RUN,
+        "began": "2026-11-22T10:15:30Z",
+        "user": "deploy",
+        "controller": {"host": "ci1", "boot": ""},
+        "pid": 4711,
+    }
     lines = [
         {**head, "program": "ansible-playbook", "playbooks": ["site.yml"], "inventory": ["hosts"]},
         {"opened": "89abcdef", "host": scene.host.name},
@@ -140,9 +161,13 @@ def _run_journal(scene: Scene) -> Iterator[None]:
         {"over": "interrupted", "at": "2026-11-22T10:25:30Z"},
     ]
     # Where ANSIBLE_HOME of the run is.
-    scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines)
+    scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(
+        json.dumps(line) + "\n" for line in lines
+    )
     yield
-    assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, scene.output
+    assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, (
+        scene.output
+    )
     assert "changed=1" in scene.output, scene.output
 
 

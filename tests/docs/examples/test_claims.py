@@ -39,8 +39,13 @@ def test_every_claim_has_its_piece() -> None:
 def test_no_page_is_overlooked() -> None:
     """The control of the places where pages are looked for."""
     ours = ("tests", "changelogs", "LICENSES", ".github")
-    tracked = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {path for path in tracked if not path.startswith(ours)} - {*pages()} == {"CODE_OF_CONDUCT.md", "CHANGELOG.md"}
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {path for path in tracked if not path.startswith(ours)} - {*pages()} == {
+        "CODE_OF_CONDUCT.md",
+        "CHANGELOG.md",
+    }
 
 
 _PAGE = """
@@ -89,7 +94,11 @@ def test_what_no_test_types_is_run_elsewhere(claim) -> None:
 
 
 # One that stands on no page any more is told by a test above.
-MAKE = [claim for claim in COMMANDS if not idle(pieces(), [claim]) and claim.of(pieces())[0].text.startswith("make ")]
+MAKE = [
+    claim
+    for claim in COMMANDS
+    if not idle(pieces(), [claim]) and claim.of(pieces())[0].text.startswith("make ")
+]
 
 
 @pytest.mark.parametrize("claim", MAKE, ids=str)
@@ -108,7 +117,15 @@ def test_a_make_command_that_no_test_types_has_a_target_and_tests(claim) -> None
         # The file alone that has them: to collect a whole suite takes as long as many a test.
         file, suite = COMMANDS[claim].where, words[words.index("tools.environment") + 1]
         assert any(Path(file).is_relative_to(folder) for folder in SUITES[suite]), planned
-        collected = [sys.executable, "-m", "pytest", "--collect-only", "-q", file, *shlex.split(arguments_for_pytest(text))]
+        collected = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-q",
+            file,
+            *shlex.split(arguments_for_pytest(text)),
+        ]
         done = subprocess.run(collected, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
         assert "::test_" in done.stdout, done.stdout

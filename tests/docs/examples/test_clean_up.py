@@ -22,7 +22,9 @@ _SWEEP = "ansible-playbook treekill.remote.sweep"
     command("ansible all --become -m treekill.remote.process_tree_kill -a dead=true --check"),
     command("ansible all --become -m treekill.remote.process_tree_kill -a dead=true"),
 )
-def test_the_commands_that_clean_up(lab: Lab, web1: Host, tmp_path: Path, documented: Documented) -> None:
+def test_the_commands_that_clean_up(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
     shell = with_lab(tmp_path, lab)
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
     look, would, end = documented
@@ -34,7 +36,9 @@ def test_the_commands_that_clean_up(lab: Lab, web1: Host, tmp_path: Path, docume
 
 
 @runs(command(f"{_SWEEP} -i hosts --become --check"), command(f"{_SWEEP} -i hosts --become"))
-def test_the_playbook_looks_and_then_ends(lab: Lab, web1: Host, tmp_path: Path, documented: Documented) -> None:
+def test_the_playbook_looks_and_then_ends(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
     """`hosts` is an inventory beside the user."""
     shell = with_lab(tmp_path, lab)
     (tmp_path / "hosts").write_text(lab.inventory.read_text())
@@ -47,7 +51,9 @@ def test_the_playbook_looks_and_then_ends(lab: Lab, web1: Host, tmp_path: Path, 
 
 
 @runs(command(_SWEEP))
-def test_the_playbook_ends_what_a_lost_controller_has_left(lab: Lab, web1: Host, tmp_path: Path, documented: Documented) -> None:
+def test_the_playbook_ends_what_a_lost_controller_has_left(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
     """With the inventory of the configuration, and nothing said."""
     (end,) = documented
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
@@ -55,7 +61,9 @@ def test_the_playbook_ends_what_a_lost_controller_has_left(lab: Lab, web1: Host,
     assert not web1.processes("^sleep 1001")
 
 
-def test_the_playbook_ends_what_a_run_has_in_flight_and_tells_what_it_left(lab: Lab, web1: Host, tmp_path: Path) -> None:
+def test_the_playbook_ends_what_a_run_has_in_flight_and_tells_what_it_left(
+    lab: Lab, web1: Host, tmp_path: Path
+) -> None:
     """A daemon that a task has left behind is ended when its command is named."""
     shell = with_lab(tmp_path, lab)
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")

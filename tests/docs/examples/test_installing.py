@@ -16,7 +16,9 @@ from .shell import Shell, with_ansible
 
 def knows_the_callback(shell: Shell) -> bool:
     """Whether Ansible finds it where it looks by itself."""
-    return "treekill.remote.guardian" in json.loads(shell.type("ansible-doc --type callback --json treekill.remote.guardian") or "{}")
+    return "treekill.remote.guardian" in json.loads(
+        shell.type("ansible-doc --type callback --json treekill.remote.guardian") or "{}"
+    )
 
 
 @runs(command("ansible-galaxy collection install treekill.remote"))

@@ -40,7 +40,9 @@ def checkout(directory: Path, environ: Environ) -> None:
     shutil.copy(directory / "playbook.yml", directory / "site.yml")
     (directory / "inventory").mkdir()
     shutil.copy(directory / "targets.json", directory / "inventory")
-    hosts = re.search(r"^inventory = ([^,]+),", (directory / "ansible.cfg").read_text(), re.MULTILINE)
+    hosts = re.search(
+        r"^inventory = ([^,]+),", (directory / "ansible.cfg").read_text(), re.MULTILINE
+    )
     assert hosts is not None
     shutil.copy(hosts[1], directory / "inventory/hosts")
     environ.update(HOME=str(directory), PATH=programs.path_with_core())
@@ -88,12 +90,18 @@ def test_a_job_of_github_actions(lab: Lab, documented: Documented) -> None:
     (job,) = documented
     lines, environ = of_github(job)
     with serving() as galaxy:
-        front = in_checkout("GitHub Actions", lambda directory: ["bash", "-e", script(directory, lines)], {**environ, **galaxy.environ})
+        front = in_checkout(
+            "GitHub Actions",
+            lambda directory: ["bash", "-e", script(directory, lines)],
+            {**environ, **galaxy.environ},
+        )
         with cancelled(lab, front, ends.AS_GITHUB) as run:
             assert run.wait(20) == 99, run.story
             assert "was installed successfully" in run.output, run.story
             assert "with a grace of 5 s" in run.errors, run.story
-            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+                run.story
+            )
 
 
 @rest
@@ -103,10 +111,16 @@ def test_a_job_of_gitlab(lab: Lab, documented: Documented) -> None:
     (described,) = yaml.safe_load(next(iter(documented))).values()
     text = ": | eval " + shlex.quote("\n".join(described["script"])) + "\nexit 0\n"
     with serving() as galaxy:
-        front = in_checkout("GitLab CI", lambda directory: ["bash", "-eo", "pipefail", script(directory, text)], {**described["variables"], **galaxy.environ})
+        front = in_checkout(
+            "GitLab CI",
+            lambda directory: ["bash", "-eo", "pipefail", script(directory, text)],
+            {**described["variables"], **galaxy.environ},
+        )
         with cancelled(lab, front, ends.AS_CI) as run:
             assert "was installed successfully" in run.output, run.story
-            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+                run.story
+            )
 
 
 @rest
@@ -116,10 +130,16 @@ def test_a_pipeline_of_jenkins(lab: Lab, documented: Documented) -> None:
     (pipeline,) = documented
     environ = dict(re.findall(r"(\w+) = '([^']*)'", pipeline))
     (text,) = re.findall(r"sh '([^']*)'", pipeline)
-    front = in_checkout("Jenkins", lambda directory: ["sh", "-xe", script(directory, text)], {**environ, **collection()})
+    front = in_checkout(
+        "Jenkins",
+        lambda directory: ["sh", "-xe", script(directory, text)],
+        {**environ, **collection()},
+    )
     with cancelled(lab, front, ends.AS_JENKINS) as run:
         assert run.wait(20) == -ends.TERM, run.story
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
 def collection() -> Environ:
@@ -127,17 +147,25 @@ def collection() -> Environ:
     return {"ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]}
 
 
-@runs(command("export ANSIBLE_CALLBACKS_ENABLED=treekill.remote.guardian"), command("exec ansible-playbook site.yml"))
+@runs(
+    command("export ANSIBLE_CALLBACKS_ENABLED=treekill.remote.guardian"),
+    command("exec ansible-playbook site.yml"),
+)
 def test_the_lines_of_any_other_script(lab: Lab, documented: Documented) -> None:
     text = "\n".join(documented) + "\n"
     front = in_checkout("a script", lambda directory: ["sh", script(directory, text)], collection())
     with cancelled(lab, front, ends.TERM_TO_MAIN) as run:
         assert run.wait(20) == -ends.TERM, run.story
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
 @rest
-@runs(command("export ANSIBLE_CALLBACKS_ENABLED=treekill.remote.guardian"), command("export ANSIBLE_LOAD_CALLBACK_PLUGINS=1"))
+@runs(
+    command("export ANSIBLE_CALLBACKS_ENABLED=treekill.remote.guardian"),
+    command("export ANSIBLE_LOAD_CALLBACK_PLUGINS=1"),
+)
 def test_the_lines_for_ansible_itself(lab: Lab, documented: Documented) -> None:
     """The control is in the first line alone: `ansible` does not load the callback without the second."""
     text = "\n".join(documented) + "\n"
@@ -149,13 +177,21 @@ def test_the_lines_for_ansible_itself(lab: Lab, documented: Documented) -> None:
         return ["bash", "-c", f'{text}exec "$@"', "typed", *words]
 
     with cancelled(lab, FrontEnd("ansible", start), ends.INT_TO_MAIN) as run:
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
 @rest
-@pytest.mark.parametrize(("without", "status", "recap"), [("", 99, True), (" --playbook-artifact-enable false", 254, False)], ids=["whole", "with artifacts"])
+@pytest.mark.parametrize(
+    ("without", "status", "recap"),
+    [("", 99, True), (" --playbook-artifact-enable false", 254, False)],
+    ids=["whole", "with artifacts"],
+)
 @runs(command("ansible-navigator run"))
-def test_the_line_for_ansible_navigator(lab: Lab, documented: Documented, without: str, status: int, recap: bool) -> None:
+def test_the_line_for_ansible_navigator(
+    lab: Lab, documented: Documented, without: str, status: int, recap: bool
+) -> None:
     """With a Ctrl-C on its terminal; and what the page says of the same without its last option."""
     (line,) = documented
     assert without in line
@@ -163,7 +199,11 @@ def test_the_line_for_ansible_navigator(lab: Lab, documented: Documented, withou
 
     def start(directory: Path, environ: Environ) -> list[str]:
         # Behind the core of the tests: it brings one along.
-        environ.update(HOME=str(directory), PATH=f"{programs.path_with_core()}:{navigator.parent}", ANSIBLE_CALLBACKS_ENABLED="treekill.remote.guardian")
+        environ.update(
+            HOME=str(directory),
+            PATH=f"{programs.path_with_core()}:{navigator.parent}",
+            ANSIBLE_CALLBACKS_ENABLED="treekill.remote.guardian",
+        )
         environ.update(collection())
         return ["bash", "-c", f"exec {line.replace(without, '')}"]
 
@@ -174,7 +214,10 @@ def test_the_line_for_ansible_navigator(lab: Lab, documented: Documented, withou
 
 @rest
 @pytest.mark.parametrize("way", ["env/envvars", "project/ansible.cfg"])
-@runs(block("docs/front_ends.md", "ANSIBLE_CALLBACKS_ENABLED: treekill"), block("docs/guides/awx.md", "callbacks_enabled = "))
+@runs(
+    block("docs/front_ends.md", "ANSIBLE_CALLBACKS_ENABLED: treekill"),
+    block("docs/guides/awx.md", "callbacks_enabled = "),
+)
 def test_the_files_of_a_job_of_ansible_runner(lab: Lab, documented: Documented, way: str) -> None:
     """What AWX starts. Its cancel kills at once, so that nobody prints a recap: the guardian alone ends the tree."""
     envvars, configuration = documented

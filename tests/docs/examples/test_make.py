@@ -39,7 +39,9 @@ def last_line(text: str) -> str:
 
 
 @runs(command("make build"), command("ansible-galaxy collection install"), command("make install"))
-def test_what_make_builds_can_be_installed(shell: Shell, tmp_path: Path, documented: Documented) -> None:
+def test_what_make_builds_can_be_installed(
+    shell: Shell, tmp_path: Path, documented: Documented
+) -> None:
     """By the very command, with the path that `make build` has printed; or `make install` does it. The control: before, Ansible does not know the callback."""
     build, install, both = documented
     user = with_ansible(tmp_path)
@@ -53,7 +55,9 @@ def test_what_make_builds_can_be_installed(shell: Shell, tmp_path: Path, documen
 
 
 @runs(command('make unit PYTEST_ARGS="-k cookie"'))
-def test_make_unit_runs_the_tests_that_its_arguments_select(shell: Shell, documented: Documented) -> None:
+def test_make_unit_runs_the_tests_that_its_arguments_select(
+    shell: Shell, documented: Documented
+) -> None:
     (unit,) = documented
     assert re.search(r"[1-9]\d* passed, \d+ deselected", shell.type(unit, 300))
 
@@ -101,9 +105,14 @@ def test_make_screenshot_takes_the_picture_anew(shell: Shell, documented: Docume
 
 @rest
 @runs(command("make changelog"))
-def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(shell: Shell, documented: Documented) -> None:
+def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(
+    shell: Shell, documented: Documented
+) -> None:
     (changelog,) = documented
-    fragment, written = shell.directory / "changelogs/fragments/example.yml", shell.directory / "CHANGELOG.md"
+    fragment, written = (
+        shell.directory / "changelogs/fragments/example.yml",
+        shell.directory / "CHANGELOG.md",
+    )
     fragment.write_text("---\nbugfixes:\n  - example - it was made for a test.\n")
     shell.type(changelog, 300)
     assert "it was made for a test" in written.read_text()
@@ -111,11 +120,15 @@ def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(shell: Sh
 
 
 @runs(command("make clean"))
-def test_make_clean_removes_what_the_others_have_made_and_nothing_else(shell: Shell, documented: Documented) -> None:
+def test_make_clean_removes_what_the_others_have_made_and_nothing_else(
+    shell: Shell, documented: Documented
+) -> None:
     """The last test here. What a link leads to is not touched."""
     (clean,) = documented
     if not (shell.directory / ".cache").exists():
         shell.type("make install")
     shell.type(clean)
-    assert {path.name for path in shell.directory.iterdir()} == {Path(name).parts[0] for name in _sources.source_files()} | {".git"}
+    assert {path.name for path in shell.directory.iterdir()} == {
+        Path(name).parts[0] for name in _sources.source_files()
+    } | {".git"}
     assert (VENVS / "lint/complete").exists()

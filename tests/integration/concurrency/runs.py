@@ -68,7 +68,11 @@ class Flavour:
     more: str = "sudo"  #: kinds that only some users can start
 
 
-_OTHER: dict[str, Any] = {"keywords": {"become": True, "become_user": "other"}, "variables": {"ansible_shell_allow_world_readable_temp": True}, "more": ""}
+_OTHER: dict[str, Any] = {
+    "keywords": {"become": True, "become_user": "other"},
+    "variables": {"ansible_shell_allow_world_readable_temp": True},
+    "more": "",
+}
 
 FLAVOURS = (
     Flavour("tty"),
@@ -81,28 +85,54 @@ FLAVOURS = (
 
 def work(number: int, lasts: float, flavour: Flavour, **keywords: Any) -> Task:
     """Task `number` of a run: its tree stands for about so many seconds, and then is gone without anybody's help."""
-    environment = {"WORK": f"{{{{ row }}}}-{number}", "NUMBER": str(number), "LASTS": f"{lasts:.2f}", "MORE": flavour.more, "RESULTS": "/tmp/results-{{ row }}"}
+    environment = {
+        "WORK": f"{{{{ row }}}}-{number}",
+        "NUMBER": str(number),
+        "LASTS": f"{lasts:.2f}",
+        "MORE": flavour.more,
+        "RESULTS": "/tmp/results-{{ row }}",
+    }
     shell = {"cmd": "{{ lookup('file', 'work.sh') }}", "executable": "/bin/bash"}
-    return {"name": f"Work {number}", "ansible.builtin.shell": shell, "environment": environment, **flavour.task, **keywords}
+    return {
+        "name": f"Work {number}",
+        "ansible.builtin.shell": shell,
+        "environment": environment,
+        **flavour.task,
+        **keywords,
+    }
 
 
-def play(flavour: Flavour, tasks: list[Task], sockets: Path, *, collection: bool = True, answer_seconds: int = _ANSWER_SECONDS) -> Play:
+def play(
+    flavour: Flavour,
+    tasks: list[Task],
+    sockets: Path,
+    *,
+    collection: bool = True,
+    answer_seconds: int = _ANSWER_SECONDS,
+) -> Play:
     """The run. `sockets`: where it meets the ControlMaster that all of them share, as those of one user do."""
     return Play(
         tasks,
         keywords=flavour.keywords,
         variables=flavour.variables,
         options={"kill_timeout": 1},
-        sections={"defaults": {"log_path": "log.txt"}, "ssh_connection": {"pipelining": flavour.pipelining, "control_path_dir": str(sockets)}},
+        sections={
+            "defaults": {"log_path": "log.txt"},
+            "ssh_connection": {"pipelining": flavour.pipelining, "control_path_dir": str(sockets)},
+        },
         files={"work.sh": _WORK.replace("ANSWER_SECONDS", str(answer_seconds))},
         collection=collection,
     )
 
 
 @contextmanager
-def lasting(lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop: Path) -> Iterator[Run]:
+def lasting(
+    lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop: Path
+) -> Iterator[Run]:
     """A run that nobody interrupts: it works until the file `stop` is there, and then ends well by itself."""
-    daemon = "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"
+    daemon = (
+        "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"
+    )
     left = {"name": "Leave a daemon on purpose", "ansible.builtin.shell": daemon}
     until_stop = {"when": f"not ('{stop}' is exists)"}
     tasks = [work(number, rng.uniform(3, 8), flavour, **until_stop) for number in range(1, 100)]
@@ -113,7 +143,14 @@ def lasting(lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop:
 @contextmanager
 def short(lab: Lab, flavour: Flavour, sockets: Path, timeout: int | None = None) -> Iterator[Run]:
     """A run to be interrupted: it sends a file, and has two tasks with a tree. `timeout`: seconds of a third, which lasts longer than that."""
-    send = {"name": "Send", "ansible.builtin.copy": {"content": "x" * 100_000, "dest": "/tmp/sent-{{ row }}", "mode": "0644"}}
+    send = {
+        "name": "Send",
+        "ansible.builtin.copy": {
+            "content": "x" * 100_000,
+            "dest": "/tmp/sent-{{ row }}",
+            "mode": "0644",
+        },
+    }
     working = [work(number, 0.3, flavour) for number in (1, 2)]
     if timeout is not None:
         working.append(work(3, 3600, flavour, timeout=timeout))
@@ -142,7 +179,12 @@ def stage_of(run: Run) -> str:
 
 def processes_of(host: Host, run: Run) -> list[HostProcess]:
     """What is alive on the host of that run, but for the keeper of a report."""
-    return [one for one in host.processes() if run.row in f"{one.command} {one.environ or {}}" and not one.command.startswith(census.REPORT)]
+    return [
+        one
+        for one in host.processes()
+        if run.row in f"{one.command} {one.environ or {}}"
+        and not one.command.startswith(census.REPORT)
+    ]
 
 
 def assert_ended_well(run: Run, host: Host) -> int:

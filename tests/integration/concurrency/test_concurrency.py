@@ -91,28 +91,47 @@ def sockets() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     yield directory
     for socket in directory.glob("*"):
-        subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     shutil.rmtree(directory)
 
 
 def _in_its_task(run: Run, host: Host) -> None:
-    until(lambda: host.processes(rf"tk-daemon-cleared-{run.row}-1"), 60, lambda: f"no tree\n{run.story}")
+    until(
+        lambda: host.processes(rf"tk-daemon-cleared-{run.row}-1"),
+        60,
+        lambda: f"no tree\n{run.story}",
+    )
 
 
-def test_without_the_collection_the_tree_of_an_interrupted_run_survives(lab: Lab, sockets: Path) -> None:
+def test_without_the_collection_the_tree_of_an_interrupted_run_survives(
+    lab: Lab, sockets: Path
+) -> None:
     """The control of the one half."""
     host = lab["web1"]
-    with started(lab, runs.play(FLAVOURS[1], [runs.work(1, 3600, FLAVOURS[1])], sockets, collection=False)) as run:
+    with started(
+        lab, runs.play(FLAVOURS[1], [runs.work(1, 3600, FLAVOURS[1])], sockets, collection=False)
+    ) as run:
         _in_its_task(run, host)
         INT.fire(run, lab)
         assert run.wait(20) is not None, run.story
-        assert {label_of(one.command, run.row) for one in runs.processes_of(host, run)} >= {"daemon", "daemon-cleared", "setsid"}
+        assert {label_of(one.command, run.row) for one in runs.processes_of(host, run)} >= {
+            "daemon",
+            "daemon-cleared",
+            "setsid",
+        }
 
 
 def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, sockets: Path) -> None:
     """The control of the other half: what is killed of the others by mistake is noticed."""
     host = lab["web1"]
-    with started(lab, runs.play(FLAVOURS[1], [runs.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1)) as run:
+    with started(
+        lab, runs.play(FLAVOURS[1], [runs.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1)
+    ) as run:
         _in_its_task(run, host)
         host.processes(rf"tk-daemon-cleared-{run.row}-1")[0].id.kill()
         assert run.wait(60) == FAILED, run.story
@@ -121,8 +140,12 @@ def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, socket
 
 def parts() -> list[object]:
     """All with --every-row: each takes minutes."""
-    marks = [covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS]
-    return [pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, rest]) for part in range(PARTS)]
+    marks = [
+        covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS
+    ]
+    return [
+        pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, rest]) for part in range(PARTS)
+    ]
 
 
 @pytest.mark.parametrize("part", parts())
@@ -134,7 +157,10 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
     stop = sockets / "stop"
     stages: Counter[str] = Counter()
     with ExitStack() as stack:
-        others = [stack.enter_context(runs.lasting(lab, flavour, rng, sockets, stop)) for flavour in FLAVOURS]
+        others = [
+            stack.enter_context(runs.lasting(lab, flavour, rng, sockets, stop))
+            for flavour in FLAVOURS
+        ]
         usual = _usual_seconds(lab, sockets, host)
         for _round in range(ROUNDS):
             victims = _play_round(lab, host, rng, sockets, usual)
@@ -149,7 +175,11 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
         left = {process.id for process in host.processes("^tk-left-")}
         assert len(left) == len(others)
         # Whatever no look could tell to be a victim's: nobody else is there any more.
-        until(lambda: not census.of_tree(host, frozenset(left)), GONE_SECONDS, lambda: f"alive: {census.of_tree(host, frozenset(left))}")
+        until(
+            lambda: not census.of_tree(host, frozenset(left)),
+            GONE_SECONDS,
+            lambda: f"alive: {census.of_tree(host, frozenset(left))}",
+        )
     print(f"usual {usual:.1f} s; interrupted {dict(stages)}; tasks of the others {done}")
     record_property("moments", dict(stages))
 
@@ -161,13 +191,22 @@ def _usual_seconds(lab: Lab, sockets: Path, host: Host) -> float:
         return time.monotonic() - began
 
 
-def _play_round(lab: Lab, host: Host, rng: random.Random, sockets: Path, usual: float) -> list[Victim]:
+def _play_round(
+    lab: Lab, host: Host, rng: random.Random, sockets: Path, usual: float
+) -> list[Victim]:
     # Drawn before anything is started, so that a seed gives the same whatever the machine does.
     drawn = sorted((_draw(rng, usual) for _one in range(INTERRUPTED)), key=lambda one: one[0])
     with ExitStack() as stack:
         began = time.monotonic()
         victims = [
-            Victim(stack.enter_context(runs.short(lab, flavour, sockets, seconds if trigger is TIMEOUT else None)), flavour, trigger, at)
+            Victim(
+                stack.enter_context(
+                    runs.short(lab, flavour, sockets, seconds if trigger is TIMEOUT else None)
+                ),
+                flavour,
+                trigger,
+                at,
+            )
             for at, flavour, trigger, seconds in drawn
         ]
         for victim in victims:
@@ -193,9 +232,15 @@ def _assert_gone(victim: Victim, host: Host, told: str) -> None:
     run = victim.run
 
     def alive() -> list[str]:
-        return [f"{one.pid} of {one.user}: {one.command[:200]}" for one in runs.processes_of(host, run)]
+        return [
+            f"{one.pid} of {one.user}: {one.command[:200]}" for one in runs.processes_of(host, run)
+        ]
 
-    until(lambda: not alive(), GONE_SECONDS, lambda: f"survived {victim}: {alive()}\nAll of the round:\n{told}\n{run.story}")
+    until(
+        lambda: not alive(),
+        GONE_SECONDS,
+        lambda: f"survived {victim}: {alive()}\nAll of the round:\n{told}\n{run.story}",
+    )
     tasks.wait_until_nothing_is_left(run)
     if victim.trigger is TIMEOUT:
         assert victim.status == FAILED, f"{victim}\n{run.story}"

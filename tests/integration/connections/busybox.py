@@ -53,7 +53,13 @@ class Busybox(Container):
     def python(self) -> None:
         return None
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         usual = super().exec_argv(argv, user=user, environ={"PATH": _PATH, **(environ or {})})
         return [word for word in usual if word != "--default-signal"]
 
@@ -78,7 +84,13 @@ def busybox() -> Iterator[TransportLab]:
     running = Undoing(_START, _END, str(directory), str(directory))
     try:
         ssh.wait_for_banner("127.0.0.1", port, time.monotonic() + BOOT_SECONDS)
-        ssh.write_client_files(directory, [("web1", "127.0.0.1", port)], user="ansible", python="/nonexistent", host_key=host_key)
+        ssh.write_client_files(
+            directory,
+            [("web1", "127.0.0.1", port)],
+            user="ansible",
+            python="/nonexistent",
+            host_key=host_key,
+        )
         yield TransportLab(directory, "inventory", [Busybox(directory, port)], None)
     finally:
         running.now()
@@ -92,7 +104,18 @@ def _free_port() -> int:
 
 def _fill(root: Path, public_key: str, port: int) -> str:
     """Make its file system; the public part of its host key."""
-    for name in ("bin", "sbin", "usr/bin", "usr/sbin", "etc/dropbear", "proc", "dev/pts", "var", "home", "root"):
+    for name in (
+        "bin",
+        "sbin",
+        "usr/bin",
+        "usr/sbin",
+        "etc/dropbear",
+        "proc",
+        "dev/pts",
+        "var",
+        "home",
+        "root",
+    ):
         (root / name).mkdir(parents=True)
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
@@ -111,14 +134,23 @@ def _fill(root: Path, public_key: str, port: int) -> str:
     (root / "dev/ptmx").symlink_to("pts/ptmx")
     _accounts(root, public_key)
     # Without a line for it, init asks for a shell on each terminal.
-    (root / "etc/inittab").write_text(f"::respawn:/usr/sbin/dropbear -F -E -s -p 127.0.0.1:{port} -r /etc/dropbear/key\n")
-    said = subprocess.run(["dropbearkey", "-t", "ed25519", "-f", str(root / "etc/dropbear/key")], capture_output=True, text=True, check=True)
+    (root / "etc/inittab").write_text(
+        f"::respawn:/usr/sbin/dropbear -F -E -s -p 127.0.0.1:{port} -r /etc/dropbear/key\n"
+    )
+    said = subprocess.run(
+        ["dropbearkey", "-t", "ed25519", "-f", str(root / "etc/dropbear/key")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return next(line for line in said.stdout.splitlines() if line.startswith("ssh-ed25519 "))
 
 
 def _accounts(root: Path, public_key: str) -> None:
     accounts = [ACCOUNTS[name] for name in _LOGINS]
-    (root / "etc/passwd").write_text("".join(f"{one.name}:*:{one.uid}:{one.uid}::{one.home}:/bin/sh\n" for one in accounts))
+    (root / "etc/passwd").write_text(
+        "".join(f"{one.name}:*:{one.uid}:{one.uid}::{one.home}:/bin/sh\n" for one in accounts)
+    )
     (root / "etc/group").write_text("".join(f"{one.name}:x:{one.uid}:\n" for one in accounts))
     (root / "etc/shells").write_text("/bin/sh\n")
     for one in accounts:

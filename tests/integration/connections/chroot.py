@@ -24,7 +24,10 @@ from tests.support.run.controller import MARK
 
 from .root import merged
 
-_ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_ENVIRON = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
 
 #: What runs of the tests use as chroot: by the mark in its environment a process is taken for one of the controller.
 PROGRAM = f'#!/bin/sh\nunset {MARK}\nexec chroot "$@"\n'
@@ -53,10 +56,17 @@ class Chroot(Host):
     def root(self) -> Path:
         return self._root
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
         names = {account.uid: account.name for account in ACCOUNTS.values()}
         inside = [pid for pid in processes.all_pids() if self._holds(pid)]
-        return processes.select_processes(processes.read_table(inside, lambda uid: names.get(uid, str(uid))), match, system=system, zombies=zombies)
+        return processes.select_processes(
+            processes.read_table(inside, lambda uid: names.get(uid, str(uid))),
+            match,
+            system=system,
+            zombies=zombies,
+        )
 
     def _holds(self, pid: int) -> bool:
         try:
@@ -64,11 +74,30 @@ class Chroot(Host):
         except OSError:
             return False  # It ended.
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         account = ACCOUNTS[user or "root"]
-        words = {**_ENVIRON, "HOME": account.home, "USER": account.name, "LOGNAME": account.name, **(environ or {})}
+        words = {
+            **_ENVIRON,
+            "HOME": account.home,
+            "USER": account.name,
+            "LOGNAME": account.name,
+            **(environ or {}),
+        }
         enter = ["chroot", f"--userspec={account.uid}:{account.uid}", "--groups=", str(self._root)]
-        return [*enter, "/usr/bin/env", "--default-signal", "-i", *(f"{name}={value}" for name, value in words.items()), *argv]
+        return [
+            *enter,
+            "/usr/bin/env",
+            "--default-signal",
+            "-i",
+            *(f"{name}={value}" for name, value in words.items()),
+            *argv,
+        ]
 
     def reset(self) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
@@ -76,7 +105,9 @@ class Chroot(Host):
             for one in left:
                 one.id.kill(signal.SIGKILL)
             if time.monotonic() > deadline:
-                raise HostsError(f"processes in {self._root} do not die: {', '.join(one.command for one in left)}")
+                raise HostsError(
+                    f"processes in {self._root} do not die: {', '.join(one.command for one in left)}"
+                )
             time.sleep(PAUSE)
         self.run(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])
 
@@ -97,7 +128,17 @@ def chroot() -> Iterator[tuple[Path, Chroot]]:
         (directory / "place").mkdir()
         with merged(directory / "place") as root:
             call(["mount", "-t", "proc", "proc", str(root / "proc")])
-            call(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=620,gid=5", "devpts", str(root / "dev/pts")])
+            call(
+                [
+                    "mount",
+                    "-t",
+                    "devpts",
+                    "-o",
+                    "newinstance,ptmxmode=0666,mode=620,gid=5",
+                    "devpts",
+                    str(root / "dev/pts"),
+                ]
+            )
             program = directory / "chroot"
             program.write_text(PROGRAM)
             program.chmod(0o755)

@@ -25,7 +25,14 @@ from tests.support.hosts import state
 from tools.environment._paths import CACHE
 
 #: With their folders in the package.
-_COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils", "cisco/ios")
+_COLLECTIONS = (
+    "community/docker",
+    "community/general",
+    "containers/podman",
+    "ansible/netcommon",
+    "ansible/utils",
+    "cisco/ios",
+)
 
 #: What plugins of those import.
 _LIBRARIES = ("requests",)
@@ -61,17 +68,36 @@ def _fill(place: Path) -> None:
     (wheel,) = download.glob("ansible-*.whl")
     with zipfile.ZipFile(wheel) as package:
         wanted = tuple(f"ansible_collections/{name}/" for name in _COLLECTIONS)
-        package.extractall(place, [name for name in package.namelist() if name.startswith(wanted) and "/tests/" not in name])
+        package.extractall(
+            place,
+            [
+                name
+                for name in package.namelist()
+                if name.startswith(wanted) and "/tests/" not in name
+            ],
+        )
     shutil.rmtree(download)
     _pip("install", "--target", str(place), *_LIBRARIES)
 
 
 def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         last = (done.stderr.strip() or "nothing").splitlines()[-1]
-        raise NotToBeHad(f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip {arguments[0]} says: {last}")
+        raise NotToBeHad(
+            f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip {arguments[0]} says: {last}"
+        )
 
 
 @contextmanager

@@ -56,10 +56,19 @@ def docker_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
     try:
         with docker.containers(2) as (directory, hosts):
             variables = {
-                "community.docker.docker": {"ansible_docker_extra_args": f"--host unix://{directory}/sock"},
-                "community.docker.docker_api": {"ansible_docker_docker_host": f"unix://{directory}/sock"},
+                "community.docker.docker": {
+                    "ansible_docker_extra_args": f"--host unix://{directory}/sock"
+                },
+                "community.docker.docker_api": {
+                    "ansible_docker_docker_host": f"unix://{directory}/sock"
+                },
             }
-            yield lambda plugin: TransportLab(directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables[plugin]})
+            yield lambda plugin: TransportLab(
+                directory,
+                plugin,
+                hosts,
+                {**PYTHON, "ansible_connection": plugin, **variables[plugin]},
+            )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
 
@@ -70,8 +79,13 @@ def podman_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
     try:
         with podman.containers(2) as (directory, hosts):
             program, *options = podman.client(directory)
-            variables = {"ansible_podman_executable": program, "ansible_podman_extra_args": " ".join(options)}
-            yield lambda plugin: TransportLab(directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables})
+            variables = {
+                "ansible_podman_executable": program,
+                "ansible_podman_extra_args": " ".join(options),
+            }
+            yield lambda plugin: TransportLab(
+                directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables}
+            )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
 
@@ -81,7 +95,10 @@ def chroot_lab(collections: None) -> Iterator[TransportLab]:
     """A chroot."""
     try:
         with chroot() as (directory, host):
-            variables = {"ansible_connection": "community.general.chroot", "ansible_chroot_exe": f"{directory}/chroot"}
+            variables = {
+                "ansible_connection": "community.general.chroot",
+                "ansible_chroot_exe": f"{directory}/chroot",
+            }
             yield TransportLab(directory, "chroot", [host], {**PYTHON, **variables})
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))

@@ -22,7 +22,11 @@ from tests.support.run.waiting import until
 MARK = "TK_CONTAINER"
 
 #: pid 1 of a container: has no child of its own, and reaps those that become its children.
-INIT = ("python3", "-c", "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()")
+INIT = (
+    "python3",
+    "-c",
+    "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()",
+)
 
 
 class Container(NamespaceHost):
@@ -38,7 +42,9 @@ class Container(NamespaceHost):
     @property
     def init(self) -> ProcessId:
         if self._init is None:
-            self._init = until(self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of {self._mark}")
+            self._init = until(
+                self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of {self._mark}"
+            )
         if not self._init.alive():
             raise HostIsOff(f"the container {self.address} has ended")
         return self._init
@@ -60,7 +66,9 @@ class Container(NamespaceHost):
 class TransportLab(Lab):
     """Hosts that are reached by something else than the ssh of the test hosts. Whoever made them removes them."""
 
-    def __init__(self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None
+    ) -> None:
         """`variables`: of all hosts, beside `ansible_host`. None: the inventory of that name is written already."""
         self.name = name
         self.directory = directory
@@ -70,7 +78,9 @@ class TransportLab(Lab):
             return
         self._inventory = directory / f"{name}.json"
         listed = {host.name: {"ansible_host": host.address} for host in hosts}
-        self._inventory.write_text(json.dumps({"hosts": {"hosts": listed, "vars": dict(variables)}}))
+        self._inventory.write_text(
+            json.dumps({"hosts": {"hosts": listed, "vars": dict(variables)}})
+        )
 
     @property
     def inventory(self) -> Path:

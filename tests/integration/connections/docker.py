@@ -43,13 +43,19 @@ _END = REMOVE_CGROUPS + 'kill -9 "$daemon"\nwait\nremove_cgroups "$2"\nrm -rf "$
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
     """(directory, with the socket `sock` of the daemon; so many containers). Raises KindUnavailable with the reason where there can be none."""
     ensure("dockerd", "docker")
-    directory, group = Path(tempfile.mkdtemp(prefix="tk-docker-", dir="/run")), f"tk-docker-{secrets.token_hex(4)}"
+    directory, group = (
+        Path(tempfile.mkdtemp(prefix="tk-docker-", dir="/run")),
+        f"tk-docker-{secrets.token_hex(4)}",
+    )
     (directory / "data").mkdir()
     daemon = Undoing(_START, _END, str(directory), group)
     try:
         _await_daemon(directory)
         _make_image(directory)
-        yield directory, [_run(directory, f"{group}-{number}", number) for number in range(1, count + 1)]
+        yield (
+            directory,
+            [_run(directory, f"{group}-{number}", number) for number in range(1, count + 1)],
+        )
     finally:
         daemon.now()
         shutil.rmtree(directory, ignore_errors=True)
@@ -62,7 +68,16 @@ def client(directory: Path) -> list[str]:
 
 def _await_daemon(directory: Path) -> None:
     try:
-        until(lambda: subprocess.run([*client(directory), "version"], capture_output=True, check=False).returncode == 0, _START_SECONDS, "")
+        until(
+            lambda: (
+                subprocess.run(
+                    [*client(directory), "version"], capture_output=True, check=False
+                ).returncode
+                == 0
+            ),
+            _START_SECONDS,
+            "",
+        )
     except TooLate:
         last = (directory / "log").read_text(errors="replace").strip().splitlines()[-1:]
         raise KindUnavailable(f"dockerd does not come up here: {' '.join(last)}") from None
@@ -73,10 +88,32 @@ def _make_image(directory: Path) -> None:
     place.mkdir()
     with merged(place) as root:
         excluded = [f"--exclude={path}" for path in UNREAD]
-        with subprocess.Popen(["tar", "-C", str(root), "--one-file-system", *excluded, "-c", "."], stdout=subprocess.PIPE) as archive:
-            subprocess.run([*client(directory), "import", "-", _IMAGE], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True)
+        with subprocess.Popen(
+            ["tar", "-C", str(root), "--one-file-system", *excluded, "-c", "."],
+            stdout=subprocess.PIPE,
+        ) as archive:
+            subprocess.run(
+                [*client(directory), "import", "-", _IMAGE],
+                stdin=archive.stdout,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
 
 
 def _run(directory: Path, name: str, number: int) -> Container:
-    call([*client(directory), "run", "--detach", "--network", "none", "--name", name, "--env", f"{MARK}={name}", _IMAGE, *INIT])
+    call(
+        [
+            *client(directory),
+            "run",
+            "--detach",
+            "--network",
+            "none",
+            "--name",
+            name,
+            "--env",
+            f"{MARK}={name}",
+            _IMAGE,
+            *INIT,
+        ]
+    )
     return Container(directory, f"web{number}", name)

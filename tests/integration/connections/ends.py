@@ -19,12 +19,20 @@ from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 #: With the names of their columns in the table of what is covered.
 ENDS = {INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
-_TIMED: dict[str, Any] = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+_TIMED: dict[str, Any] = {
+    "keywords": {"timeout": 3600},
+    "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+}
 
 
 def setting_of(trigger: Trigger, *, pipelining: bool, **more: Any) -> Setting:
     """For one host, whose connection plugin has no section of its own in ansible.cfg. A task that runs into its timeout is rescued."""
-    return Setting(hosts=1, variables={"web1": {"ansible_pipelining": pipelining}}, **(_TIMED if trigger is TIMEOUT else {}), **more)
+    return Setting(
+        hosts=1,
+        variables={"web1": {"ansible_pipelining": pipelining}},
+        **(_TIMED if trigger is TIMEOUT else {}),
+        **more,
+    )
 
 
 def fire_of(trigger: Trigger) -> Callable[[Run, Lab], None] | None:

@@ -19,7 +19,12 @@ class _Task:
 
 
 #: With a platform that each of them supports.
-PLUGINS = {"network_cli": "cisco.ios.ios", "netconf": "", "httpapi": "ansible.netcommon.restconf", "persistent": ""}
+PLUGINS = {
+    "network_cli": "cisco.ios.ios",
+    "netconf": "",
+    "httpapi": "ansible.netcommon.restconf",
+    "persistent": "",
+}
 
 
 def main() -> None:
@@ -31,10 +36,19 @@ def main() -> None:
         play_context = PlayContext()
         play_context.network_os = platform
         connection = connection_loader.get(f"ansible.netcommon.{name}", play_context, "/dev/null")
-        before = {member: id(value) for member, value in [*vars(connection).items(), *vars(connection._shell).items()]}
+        before = {
+            member: id(value)
+            for member, value in [*vars(connection).items(), *vars(connection._shell).items()]
+        }
         present = leash(connection, t.cast(t.Any, None), t.cast(t.Any, _Task))
-        after = {member: id(value) for member, value in [*vars(connection).items(), *vars(connection._shell).items()]}
-        changed[name] = {"leash": present is not None, "members": sorted(set(before.items()) ^ set(after.items()))}
+        after = {
+            member: id(value)
+            for member, value in [*vars(connection).items(), *vars(connection._shell).items()]
+        }
+        changed[name] = {
+            "leash": present is not None,
+            "members": sorted(set(before.items()) ^ set(after.items())),
+        }
     print(json.dumps(changed))
 
 

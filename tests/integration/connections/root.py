@@ -25,14 +25,18 @@ def merged(place: Path) -> Iterator[Path]:
     """Mount it below the empty directory `place` for the block. Raises KindUnavailable where there is no such tree."""
     base = trees.find(trees.DEFAULT)
     if base == trees.MACHINE_ROOT:
-        raise KindUnavailable("containers and chroots are made of the Debian tree, and this machine could not have one")
+        raise KindUnavailable(
+            "containers and chroots are made of the Debian tree, and this machine could not have one"
+        )
     # In memory, because overlays refuse some file systems as their upper directory.
     call(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(place)])
     undoing = Undoing("", 'umount --recursive --lazy "$1"', str(place))
     try:
         for name in ("layer", "upper", "work", "root"):
             (place / name).mkdir(mode=0o755)
-        layer.write(place / "layer", base, public_key="", hosts_file="127.0.0.1 localhost\n::1 localhost\n")
+        layer.write(
+            place / "layer", base, public_key="", hosts_file="127.0.0.1 localhost\n::1 localhost\n"
+        )
         options = f"lowerdir={place}/layer:{base},upperdir={place}/upper,workdir={place}/work"
         call(["mount", "-t", "overlay", "overlay", "-o", options, str(place / "root")])
         yield place / "root"

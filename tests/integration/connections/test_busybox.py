@@ -49,7 +49,9 @@ FOUND = {
 }
 
 #: What it can't find: nobody's descendant, without a cookie.
-LOST = {"daemon-cleared": '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null > /dev/null 2>&1 &)'}
+LOST = {
+    "daemon-cleared": '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null > /dev/null 2>&1 &)'
+}
 
 NOTE = "no Python there"
 
@@ -75,9 +77,16 @@ def host(lab: TransportLab) -> Host:
 
 def _raw(kinds: Sequence[str], action: str, trigger: Trigger) -> tasks.Task:
     text = _PROLOGUE + "\n".join({**FOUND, **LOST}[name] for name in kinds) + _EPILOGUE
-    task: tasks.Task = {"name": "Grow a tree", action: text if action.startswith("ansible.") else {"cmd": text}}
+    task: tasks.Task = {
+        "name": "Grow a tree",
+        action: text if action.startswith("ansible.") else {"cmd": text},
+    }
     if trigger is TIMEOUT:
-        return {"name": "Grow and rescue", "block": [{**task, "timeout": 3600}], "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+        return {
+            "name": "Grow and rescue",
+            "block": [{**task, "timeout": 3600}],
+            "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+        }
     return task
 
 
@@ -85,7 +94,11 @@ def _bystanders(host: Host) -> list[HostProcess]:
     """The user's own, one of them with another run's cookie."""
     words = "setsid sleep 7201 < /dev/null > /dev/null 2>&1 & TREEKILL=fedcba9876543210/89abcdef/4242/4241 setsid sleep 7202 < /dev/null > /dev/null 2>&1 &"
     host.run(["sh", "-c", words], user="ansible")
-    return until(lambda: len(found := host.processes(r"^sleep 720[12]$")) == 2 and found, 10, "the bystanders do not run")
+    return until(
+        lambda: len(found := host.processes(r"^sleep 720[12]$")) == 2 and found,
+        10,
+        "the bystanders do not run",
+    )
 
 
 @contextmanager
@@ -94,9 +107,14 @@ def _grown(lab: TransportLab, host: Host, play: Play, kinds: Sequence[str]) -> I
         ready = host.root / f"tmp/ready-{run.row}"
         wanted = {f"{name}-{run.row}" for name in (*kinds, "script")}
         until(
-            lambda: run.process.poll() is not None or (ready.is_dir() and wanted <= {path.name for path in ready.iterdir()}),
+            lambda: (
+                run.process.poll() is not None
+                or (ready.is_dir() and wanted <= {path.name for path in ready.iterdir()})
+            ),
             40,
-            lambda: f"these have not said ready: {wanted - {path.name for path in ready.glob('*')}}\n{run.story}",
+            lambda: (
+                f"these have not said ready: {wanted - {path.name for path in ready.glob('*')}}\n{run.story}"
+            ),
         )
         assert run.process.poll() is None, run.story
         yield run
@@ -108,7 +126,10 @@ def _interrupt(run: Run, lab: TransportLab, trigger: Trigger) -> None:
 
 
 def _alive(host: Host, mine: Sequence[HostProcess]) -> list[str]:
-    return [process.command for process in census.newcomers(host, frozenset(process.id for process in mine))]
+    return [
+        process.command
+        for process in census.newcomers(host, frozenset(process.id for process in mine))
+    ]
 
 
 ACTIONS = ("ansible.builtin.raw", "treekill.remote.raw")
@@ -122,22 +143,33 @@ ACTIONS = ("ansible.builtin.raw", "treekill.remote.raw")
             trigger,
             tty,
             id=f"{action}, {trigger.name}, {'tty' if tty else 'no tty'}",
-            marks=[covers("Hosts without Python", f"{action} on busybox and dropbear", ENDS[trigger]), *([] if action == ACTIONS[0] and tty else [rest])],
+            marks=[
+                covers("Hosts without Python", f"{action} on busybox and dropbear", ENDS[trigger]),
+                *([] if action == ACTIONS[0] and tty else [rest]),
+            ],
         )
         for action in ACTIONS
         for trigger in ENDS
         for tty in (True, False)
     ],
 )
-def test_the_shell_ends_what_it_can_find(lab: TransportLab, host: Host, action: str, trigger: Trigger, tty: bool) -> None:
+def test_the_shell_ends_what_it_can_find(
+    lab: TransportLab, host: Host, action: str, trigger: Trigger, tty: bool
+) -> None:
     """And tells whoever reads the recap what it could not have found."""
     mine = _bystanders(host)
     # dropbear takes no command of more than 9000 bytes, and the one with a supervisor's program is longer.
     options = {"kill_timeout": 1, "supervise": action == ACTIONS[0]}
-    play = Play([_raw([*FOUND], action, trigger)], options=options, sections={"ssh_connection": {"usetty": tty}})
+    play = Play(
+        [_raw([*FOUND], action, trigger)],
+        options=options,
+        sections={"ssh_connection": {"usetty": tty}},
+    )
     with _grown(lab, host, play, [*FOUND]) as run:
         _interrupt(run, lab, trigger)
-        until(lambda: not _alive(host, mine), 20, lambda: f"alive: {_alive(host, mine)}\n{run.story}")
+        until(
+            lambda: not _alive(host, mine), 20, lambda: f"alive: {_alive(host, mine)}\n{run.story}"
+        )
         tasks.wait_until_nothing_is_left(run)
         assert all(one.id.alive() for one in mine), run.story
         if trigger.recap:
@@ -145,7 +177,9 @@ def test_the_shell_ends_what_it_can_find(lab: TransportLab, host: Host, action: 
             assert NOTE in tasks.said(run), run.story
 
 
-@pytest.mark.parametrize("trigger", [INT, pytest.param(TIMEOUT, marks=rest)], ids=lambda trigger: trigger.name)
+@pytest.mark.parametrize(
+    "trigger", [INT, pytest.param(TIMEOUT, marks=rest)], ids=lambda trigger: trigger.name
+)
 def test_what_it_can_not_find_is_told(lab: TransportLab, host: Host, trigger: Trigger) -> None:
     """A daemon that has left its parents and cleared its environment lives on: there is no supervisor where there is no Python."""
     mine = _bystanders(host)
@@ -157,11 +191,21 @@ def test_what_it_can_not_find_is_told(lab: TransportLab, host: Host, trigger: Tr
         assert NOTE in tasks.said(run), run.story
 
 
-@pytest.mark.parametrize("trigger", [INT, pytest.param(KILL, marks=rest)], ids=lambda trigger: trigger.name)
-def test_without_the_collection_the_tree_survives(lab: TransportLab, host: Host, trigger: Trigger) -> None:
+@pytest.mark.parametrize(
+    "trigger", [INT, pytest.param(KILL, marks=rest)], ids=lambda trigger: trigger.name
+)
+def test_without_the_collection_the_tree_survives(
+    lab: TransportLab, host: Host, trigger: Trigger
+) -> None:
     """The control."""
     play = Play([_raw([*FOUND], ACTIONS[0], trigger)], collection=False)
     with _grown(lab, host, play, [*FOUND]) as run:
         _interrupt(run, lab, trigger)
         left = {label_of(command, run.row) for command in _alive(host, [])}
-        assert left >= {"setsid", "ignores-signals", "setsid-cleared", "daemon", "start-stop-daemon"}, run.story
+        assert left >= {
+            "setsid",
+            "ignores-signals",
+            "setsid-cleared",
+            "daemon",
+            "start-stop-daemon",
+        }, run.story

@@ -33,7 +33,10 @@ ROWS = [
         trigger,
         pipelining,
         id=f"{trigger.name}, {'pipelining' if pipelining else 'files'}",
-        marks=[covers("Connections", PLUGIN, ENDS[trigger]), *([] if pipelining and trigger is not KILL else [rest])],
+        marks=[
+            covers("Connections", PLUGIN, ENDS[trigger]),
+            *([] if pipelining and trigger is not KILL else [rest]),
+        ],
     )
     for trigger in ENDS
     for pipelining in (False, True)
@@ -42,13 +45,23 @@ ROWS = [
 
 @pytest.mark.parametrize(("trigger", "pipelining"), ROWS)
 def test_nothing_survives(among: Company, trigger: Trigger, pipelining: bool, took: Took) -> None:
-    outcome = play_row(among, setting_of(trigger, pipelining=pipelining), trigger, fire=fire_of(trigger))
+    outcome = play_row(
+        among, setting_of(trigger, pipelining=pipelining), trigger, fire=fire_of(trigger)
+    )
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, trigger)
 
 
-@pytest.mark.parametrize("trigger", [pytest.param(trigger, id=trigger.name, marks=[covers("Connections", PLUGIN, end), rest]) for trigger, end in ENDS.items()])
-def test_nothing_that_can_be_found_survives_without_a_supervisor(among: Company, trigger: Trigger, took: Took) -> None:
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        pytest.param(trigger, id=trigger.name, marks=[covers("Connections", PLUGIN, end), rest])
+        for trigger, end in ENDS.items()
+    ],
+)
+def test_nothing_that_can_be_found_survives_without_a_supervisor(
+    among: Company, trigger: Trigger, took: Took
+) -> None:
     setting = setting_of(trigger, pipelining=False, supervise=False, kinds=tree.UNSUPERVISED)
     outcome = play_row(among, setting, trigger, fire=fire_of(trigger))
     took(outcome.seconds)
@@ -58,15 +71,21 @@ def test_nothing_that_can_be_found_survives_without_a_supervisor(among: Company,
 def test_a_process_that_is_to_be_spared_lives_below_its_worker(among: Company, took: Took) -> None:
     """What is below a worker is a client elsewhere, and is ended with it."""
     spared = frozenset({"spared"})
-    outcome = play_row(among, setting_of(INT, pipelining=True, kinds=(*tree.COOPERATIVE, *spared)), INT, but=spared)
+    outcome = play_row(
+        among, setting_of(INT, pipelining=True, kinds=(*tree.COOPERATIVE, *spared)), INT, but=spared
+    )
     took(outcome.seconds)
     assert outcome.alive == spared, f"alive: {outcome.survivors}\n{outcome.story}"
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert outcome.status == INT.status, outcome.story
 
 
-@pytest.mark.parametrize("trigger", [pytest.param(INT, id=INT.name), pytest.param(KILL, id=KILL.name, marks=rest)])
-def test_without_the_collection_the_tree_survives(chroot_lab: TransportLab, trigger: Trigger) -> None:
+@pytest.mark.parametrize(
+    "trigger", [pytest.param(INT, id=INT.name), pytest.param(KILL, id=KILL.name, marks=rest)]
+)
+def test_without_the_collection_the_tree_survives(
+    chroot_lab: TransportLab, trigger: Trigger
+) -> None:
     """The control."""
     remains = play_control(chroot_lab, setting_of(trigger, pipelining=True), trigger)
     assert remains.survivors >= {*tree.DAEMONS}, remains.story

@@ -25,7 +25,11 @@ from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 from .containers import TransportLab
 from .ends import ENDS, fire_of, setting_of
 
-DOCKER, DOCKER_API, PODMAN = "community.docker.docker", "community.docker.docker_api", "containers.podman.podman"
+DOCKER, DOCKER_API, PODMAN = (
+    "community.docker.docker",
+    "community.docker.docker_api",
+    "containers.podman.podman",
+)
 
 PLUGINS = (DOCKER, DOCKER_API, PODMAN)
 
@@ -49,27 +53,48 @@ def among_of(lab_of: Labs, companies: Companies) -> Callable[[str], Company]:
     return lambda plugin: companies.on(lab_of(plugin))
 
 
-def _row(plugin: str, trigger: Trigger, pipelining: bool, *, whenever: bool = False) -> ParameterSet:
+def _row(
+    plugin: str, trigger: Trigger, pipelining: bool, *, whenever: bool = False
+) -> ParameterSet:
     name = f"{plugin}, {trigger.name}, {'pipelining' if pipelining else 'files'}"
     marks = [covers("Connections", plugin, ENDS[trigger])] + ([] if whenever else [rest])
     return pytest.param(plugin, trigger, pipelining, id=name, marks=marks)
 
 
 #: The rows that are always run: every plugin, every end.
-USUAL = {(DOCKER, INT, False), (DOCKER_API, KILL, True), (DOCKER, TIMEOUT, True), (PODMAN, INT, True)}
+USUAL = {
+    (DOCKER, INT, False),
+    (DOCKER_API, KILL, True),
+    (DOCKER, TIMEOUT, True),
+    (PODMAN, INT, True),
+}
 
-EVERY = [(plugin, trigger, pipelining) for plugin in PLUGINS for trigger in ENDS for pipelining in (False, True)]
+EVERY = [
+    (plugin, trigger, pipelining)
+    for plugin in PLUGINS
+    for trigger in ENDS
+    for pipelining in (False, True)
+]
 
 
-@pytest.mark.parametrize(("plugin", "trigger", "pipelining"), [_row(*row, whenever=row in USUAL) for row in EVERY])
-def test_nothing_survives(among_of: Callable[[str], Company], plugin: str, trigger: Trigger, pipelining: bool, took: Took) -> None:
+@pytest.mark.parametrize(
+    ("plugin", "trigger", "pipelining"), [_row(*row, whenever=row in USUAL) for row in EVERY]
+)
+def test_nothing_survives(
+    among_of: Callable[[str], Company], plugin: str, trigger: Trigger, pipelining: bool, took: Took
+) -> None:
     """With the supervisor: what cleared its environment and left its parents as well."""
-    outcome = play_row(among_of(plugin), setting_of(trigger, pipelining=pipelining), trigger, fire=fire_of(trigger))
+    outcome = play_row(
+        among_of(plugin), setting_of(trigger, pipelining=pipelining), trigger, fire=fire_of(trigger)
+    )
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, trigger)
 
 
-@pytest.mark.parametrize(("plugin", "trigger", "pipelining"), [_row(plugin, trigger, trigger is KILL) for plugin in PLUGINS for trigger in ENDS])
+@pytest.mark.parametrize(
+    ("plugin", "trigger", "pipelining"),
+    [_row(plugin, trigger, trigger is KILL) for plugin in PLUGINS for trigger in ENDS],
+)
 def test_nothing_that_can_be_found_survives_without_a_supervisor(
     among_of: Callable[[str], Company], plugin: str, trigger: Trigger, pipelining: bool, took: Took
 ) -> None:
@@ -80,27 +105,41 @@ def test_nothing_that_can_be_found_survives_without_a_supervisor(
     assert_survived_by_nobody(outcome, trigger)
 
 
-BECOMING = [pytest.param(plugin, become, id=f"{plugin}, {become}", marks=rest) for plugin in PLUGINS for become in ("root, no password", "another user")]
+BECOMING = [
+    pytest.param(plugin, become, id=f"{plugin}, {become}", marks=rest)
+    for plugin in PLUGINS
+    for become in ("root, no password", "another user")
+]
 
 
 @pytest.mark.parametrize(("plugin", "become"), BECOMING)
-def test_nothing_survives_of_a_task_that_became_somebody(among_of: Callable[[str], Company], plugin: str, become: str, took: Took) -> None:
+def test_nothing_survives_of_a_task_that_became_somebody(
+    among_of: Callable[[str], Company], plugin: str, become: str, took: Took
+) -> None:
     """The pass becomes the same user, in the container."""
     kinds = tree.WITHOUT_SUDO if become == "another user" else tree.FULL
-    outcome = play_row(among_of(plugin), setting_of(KILL, pipelining=True, become=become, kinds=kinds), KILL)
+    outcome = play_row(
+        among_of(plugin), setting_of(KILL, pipelining=True, become=become, kinds=kinds), KILL
+    )
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, KILL)
 
 
 def _kill_client(run: Run, lab: Lab) -> None:
-    clients = [process for process in controller.processes(run.row) if " exec " in process.command and not process.is_ansible]
+    clients = [
+        process
+        for process in controller.processes(run.row)
+        if " exec " in process.command and not process.is_ansible
+    ]
     assert clients, f"no client runs\n{run.story}"
     for client in clients:
         client.id.kill()
 
 
 @pytest.mark.parametrize("plugin", [pytest.param(DOCKER), pytest.param(PODMAN, marks=rest)])
-def test_the_tree_of_a_client_that_was_killed_is_ended(among_of: Callable[[str], Company], plugin: str, took: Took) -> None:
+def test_the_tree_of_a_client_that_was_killed_is_ended(
+    among_of: Callable[[str], Company], plugin: str, took: Took
+) -> None:
     """The engine goes on with what its client has started: only a kill order ends that. The task fails, as it does without the collection."""
     outcome = play_row(among_of(plugin), setting_of(INT, pipelining=True), INT, fire=_kill_client)
     took(outcome.seconds)
@@ -111,14 +150,21 @@ def test_the_tree_of_a_client_that_was_killed_is_ended(among_of: Callable[[str],
 
 
 UNGUARDED = [
-    pytest.param(plugin, trigger, id=f"{plugin}, {trigger.name}", marks=[] if (plugin, trigger) == (DOCKER, INT) else [rest])
+    pytest.param(
+        plugin,
+        trigger,
+        id=f"{plugin}, {trigger.name}",
+        marks=[] if (plugin, trigger) == (DOCKER, INT) else [rest],
+    )
     for plugin in PLUGINS
     for trigger in (INT, KILL)
 ]
 
 
 @pytest.mark.parametrize(("plugin", "trigger"), UNGUARDED)
-def test_without_the_collection_the_tree_survives(lab_of: Labs, plugin: str, trigger: Trigger) -> None:
+def test_without_the_collection_the_tree_survives(
+    lab_of: Labs, plugin: str, trigger: Trigger
+) -> None:
     """All of it."""
     remains = play_control(lab_of(plugin), setting_of(trigger, pipelining=False), trigger)
     assert remains.survivors >= {*tree.FULL}, remains.story

@@ -19,6 +19,14 @@ from . import network_devices
 def test_the_connections_of_netcommon_have_no_leash(collections: None, tmp_path: Path) -> None:
     """The real plugins; nothing is connected."""
     script = Path(network_devices.__file__)
-    done = subprocess.run([sys.executable, str(script)], env=environ_of("none", tmp_path, collection=True), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environ_of("none", tmp_path, collection=True),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {name: {"leash": False, "members": []} for name in network_devices.PLUGINS}
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        name: {"leash": False, "members": []} for name in network_devices.PLUGINS
+    }

@@ -54,7 +54,13 @@ class Home:
     def play(self, *tasks: dict[str, Any], **more: Any) -> Play:
         """By paramiko, as this user."""
         environ = {"HOME": str(self.path), **more.pop("environ", {})}
-        return Play(tasks or (WHOAMI,), keywords={"connection": PARAMIKO}, environ=environ, arguments=("-v",), **more)
+        return Play(
+            tasks or (WHOAMI,),
+            keywords={"connection": PARAMIKO},
+            environ=environ,
+            arguments=("-v",),
+            **more,
+        )
 
     def run(self, *tasks: dict[str, Any], **more: Any) -> Told:
         """Play the tasks to their end."""
@@ -91,13 +97,19 @@ def test_a_host_that_is_not_known_is_refused_when_nobody_can_be_asked(stranger: 
     assert told.status == UNREACHABLE, told.text
     assert "is not known (ssh-ed25519, SHA256:" in told.text
     assert "there is nobody to ask" in told.text
-    assert "NOT CONFIRMED" not in told.text, f"a kill order was sent, though nothing can have been started\n{told.text}"
+    assert "NOT CONFIRMED" not in told.text, (
+        f"a kill order was sent, though nothing can have been started\n{told.text}"
+    )
     assert stranger.known_hosts.read_text() == before
 
 
-def test_new_hosts_are_added_below_what_is_there_each_once_by_workers_at_once(stranger: Home) -> None:
+def test_new_hosts_are_added_below_what_is_there_each_once_by_workers_at_once(
+    stranger: Home,
+) -> None:
     before = stranger.known_hosts.read_text()
-    told = stranger.run(WHOAMI, hosts=("web1", "web2"), environ={"ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD": "true"})
+    told = stranger.run(
+        WHOAMI, hosts=("web1", "web2"), environ={"ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD": "true"}
+    )
     assert told.status == 0, told.text
     text = stranger.known_hosts.read_text()
     assert text.startswith(before)
@@ -122,7 +134,9 @@ def test_the_user_is_asked_about_a_new_host(stranger: Home, answer: str, status:
 @pytest.mark.parametrize("auto_add", ["false", "true"])
 def test_a_host_with_another_key_is_refused(home: Home, auto_add: str) -> None:
     other = (home.lab.directory / "key.pub").read_text().split()[1]
-    home.known_hosts.write_text(home.known_hosts.read_text().replace(key_of(home.lab).split()[1], other))
+    home.known_hosts.write_text(
+        home.known_hosts.read_text().replace(key_of(home.lab).split()[1], other)
+    )
     before = home.known_hosts.read_text()
     told = home.run(environ={"ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD": auto_add})
     assert told.status == UNREACHABLE, told.text
@@ -130,7 +144,11 @@ def test_a_host_with_another_key_is_refused(home: Home, auto_add: str) -> None:
     assert home.known_hosts.read_text() == before
 
 
-@pytest.mark.parametrize("setting", [{"host_key_checking": False}, {"host_key_auto_add": True, "record_host_keys": False}], ids=["unchecked", "unrecorded"])
+@pytest.mark.parametrize(
+    "setting",
+    [{"host_key_checking": False}, {"host_key_auto_add": True, "record_host_keys": False}],
+    ids=["unchecked", "unrecorded"],
+)
 def test_what_is_not_to_be_recorded_is_not(stranger: Home, setting: dict[str, object]) -> None:
     before = stranger.known_hosts.read_text()
     told = stranger.run(sections={"paramiko_connection": setting})
@@ -159,13 +177,21 @@ def test_the_way_leads_through_a_proxy_command(home: Home, variable: str) -> Non
     log, program = home.path / "log", home.path / "proxy.py"
     program.write_text(PROXY)
     command = f"{shlex.quote(sys.executable)} {program} %h %p {log}"
-    told = home.run(variables={variable: command if "proxy" in variable else f'-o Compression=yes -o "ProxyCommand={command}"'})
+    told = home.run(
+        variables={
+            variable: command
+            if "proxy" in variable
+            else f'-o Compression=yes -o "ProxyCommand={command}"'
+        }
+    )
     assert told.status == 0, told.text
     assert log.read_text() == f"{home.lab['web1'].address} 22\n"
 
 
 def test_a_proxy_command_that_fails_is_heard(home: Home) -> None:
-    told = home.run(variables={"ansible_paramiko_proxy_command": "sh -c 'echo the bridge is up >&2; exit 1'"})
+    told = home.run(
+        variables={"ansible_paramiko_proxy_command": "sh -c 'echo the bridge is up >&2; exit 1'"}
+    )
     assert told.status == UNREACHABLE, told.text
     assert "the bridge is up" in told.text
 
@@ -196,7 +222,9 @@ def dialogue(home: Home) -> Iterator[Host]:
     config = host.root / "etc/ssh/sshd_config"
     before = config.read_text()
     config.write_text(
-        before.replace("PasswordAuthentication yes", "PasswordAuthentication no").replace("KbdInteractiveAuthentication no", "KbdInteractiveAuthentication yes")
+        before.replace("PasswordAuthentication yes", "PasswordAuthentication no").replace(
+            "KbdInteractiveAuthentication no", "KbdInteractiveAuthentication yes"
+        )
     )
     host.reset()
     yield host
@@ -218,23 +246,49 @@ def _check(*conditions: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("pty", "terminal"), [(True, True), (False, False)], ids=["pty", "no pty"])
 def test_a_terminal_is_there_if_it_is_wanted(home: Home, pty: bool, terminal: bool) -> None:
-    look = {"name": "Look", "ansible.builtin.raw": "if test -t 1; then echo a terminal; else echo none; fi", "register": "seen"}
-    told = home.run(look, _check(f"seen.stdout is search('{'a terminal' if terminal else 'none'}')"), sections={"paramiko_connection": {"pty": pty}})
+    look = {
+        "name": "Look",
+        "ansible.builtin.raw": "if test -t 1; then echo a terminal; else echo none; fi",
+        "register": "seen",
+    }
+    told = home.run(
+        look,
+        _check(f"seen.stdout is search('{'a terminal' if terminal else 'none'}')"),
+        sections={"paramiko_connection": {"pty": pty}},
+    )
     assert told.status == 0, told.text
 
 
 def test_a_loop_has_one_connection_and_a_reset_ends_it(home: Home) -> None:
     """sshd tells by which port its client has come."""
-    loop = {"name": "Look", "ansible.builtin.shell": "echo $SSH_CONNECTION", "loop": [1, 2, 3], "register": "seen"}
-    told = home.run(loop, _check("seen.results | map(attribute='stdout') | unique | length == 1"), {"ansible.builtin.meta": "reset_connection"}, WHOAMI)
+    loop = {
+        "name": "Look",
+        "ansible.builtin.shell": "echo $SSH_CONNECTION",
+        "loop": [1, 2, 3],
+        "register": "seen",
+    }
+    told = home.run(
+        loop,
+        _check("seen.results | map(attribute='stdout') | unique | length == 1"),
+        {"ansible.builtin.meta": "reset_connection"},
+        WHOAMI,
+    )
     assert told.status == 0, told.text
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["file", "pipelining"])
 def test_much_output_on_both_streams_comes_back_whole(home: Home, pipelining: bool) -> None:
     """More than the window of a channel, 2 MB."""
-    write = "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2; exit 3"
-    task = {"name": "Write", "ansible.builtin.shell": write, "register": "seen", "ignore_errors": True, "no_log": True}
+    write = (
+        "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2; exit 3"
+    )
+    task = {
+        "name": "Write",
+        "ansible.builtin.shell": write,
+        "register": "seen",
+        "ignore_errors": True,
+        "no_log": True,
+    }
     check = _check("seen.rc == 3", "seen.stdout == 'x' * 3000000", "seen.stderr == 'y' * 3000000")
     told = home.run(task, check, variables={"ansible_pipelining": pipelining})
     assert told.status == 0, told.text[-3000:]
@@ -243,15 +297,27 @@ def test_much_output_on_both_streams_comes_back_whole(home: Home, pipelining: bo
 def test_files_go_both_ways(home: Home) -> None:
     source, back = home.path / "source", home.path / "back"
     source.write_bytes(bytes(range(256)) * 2000)
-    copy = {"name": "Put", "ansible.builtin.copy": {"src": str(source), "dest": "/tmp/a name with spaces"}}
-    fetch = {"name": "Get", "ansible.builtin.fetch": {"src": "/tmp/a name with spaces", "dest": str(back), "flat": True}}
+    copy = {
+        "name": "Put",
+        "ansible.builtin.copy": {"src": str(source), "dest": "/tmp/a name with spaces"},
+    }
+    fetch = {
+        "name": "Get",
+        "ansible.builtin.fetch": {
+            "src": "/tmp/a name with spaces",
+            "dest": str(back),
+            "flat": True,
+        },
+    }
     told = home.run(copy, fetch)
     assert told.status == 0, told.text
     assert back.read_bytes() == source.read_bytes()
 
 
 def test_a_connection_that_is_lost_makes_the_host_unreachable(home: Home) -> None:
-    told = home.run({"name": "Saw", "ansible.builtin.raw": "pkill -KILL -u ansible sshd; sleep 600"})
+    told = home.run(
+        {"name": "Saw", "ansible.builtin.raw": "pkill -KILL -u ansible sshd; sleep 600"}
+    )
     assert told.status == UNREACHABLE, told.text
     assert "was lost while a command was running" in told.text
 
@@ -262,18 +328,36 @@ BECOME: dict[str, Any] = {"ansible_user": "secret", "ansible_become": True}
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
-def test_a_password_makes_root_and_leaves_no_trace_in_the_output(home: Home, pipelining: bool) -> None:
+def test_a_password_makes_root_and_leaves_no_trace_in_the_output(
+    home: Home, pipelining: bool
+) -> None:
     module = {"name": "Module", "ansible.builtin.command": "id -un", "register": "module"}
     raw = {**WHOAMI, "register": "raw"}
     check = _check("module.stdout == 'root'", "raw.stdout | trim == 'root'", "raw.stderr == ''")
-    told = home.run(module, raw, check, variables={**BECOME, "ansible_become_password": PASSWORD, "ansible_pipelining": pipelining})
+    told = home.run(
+        module,
+        raw,
+        check,
+        variables={**BECOME, "ansible_become_password": PASSWORD, "ansible_pipelining": pipelining},
+    )
     assert told.status == 0, told.text
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
-@pytest.mark.parametrize(("password", "message"), [({"ansible_become_password": "wrong"}, "Incorrect sudo password"), ({}, "Missing sudo password")])
-def test_a_password_that_does_not_make_root_is_an_error_in_the_words_of_core(home: Home, pipelining: bool, password: dict[str, str], message: str) -> None:
-    told = home.run({"name": "Module", "ansible.builtin.command": "id -un"}, variables={**BECOME, **password, "ansible_pipelining": pipelining})
+@pytest.mark.parametrize(
+    ("password", "message"),
+    [
+        ({"ansible_become_password": "wrong"}, "Incorrect sudo password"),
+        ({}, "Missing sudo password"),
+    ],
+)
+def test_a_password_that_does_not_make_root_is_an_error_in_the_words_of_core(
+    home: Home, pipelining: bool, password: dict[str, str], message: str
+) -> None:
+    told = home.run(
+        {"name": "Module", "ansible.builtin.command": "id -un"},
+        variables={**BECOME, **password, "ansible_pipelining": pipelining},
+    )
     assert told.status == FAILED, told.text
     assert message in told.text
     assert "NOT CONFIRMED" not in told.text, told.text

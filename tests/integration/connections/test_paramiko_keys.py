@@ -44,12 +44,19 @@ def encrypted(home: Home) -> dict[str, Any]:
 def agent(home: Home) -> Iterator[dict[str, str]]:
     """The environment in which an agent with the lab's key is found."""
     socket = home.path / "agent"
-    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()  # It listens.
             environ = {"SSH_AUTH_SOCK": str(socket)}
-            subprocess.run(["ssh-add", "-q", str(home.lab.key)], env={**os.environ, **environ}, check=True, stdin=subprocess.DEVNULL)
+            subprocess.run(
+                ["ssh-add", "-q", str(home.lab.key)],
+                env={**os.environ, **environ},
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
             yield environ
         finally:
             process.kill()
@@ -79,15 +86,21 @@ def test_without_an_agent_that_user_is_not_let_in(home: Home) -> None:
 
 
 @pytest.mark.parametrize("key", ["agent", "encrypted"])
-def test_a_kill_order_takes_the_same_key(home: Home, key: str, request: pytest.FixtureRequest) -> None:
+def test_a_kill_order_takes_the_same_key(
+    home: Home, key: str, request: pytest.FixtureRequest
+) -> None:
     """Without a supervisor, nobody but the kill order can end the tree."""
     found = request.getfixturevalue(key)
     how = {"variables": NO_KEY, "environ": found} if key == "agent" else {"variables": found}
-    with started(home.lab, home.play(tasks.grow(), options={"kill_timeout": 1, "supervise": False}, **how)) as run:
+    with started(
+        home.lab, home.play(tasks.grow(), options={"kill_timeout": 1, "supervise": False}, **how)
+    ) as run:
         tasks.wait_for_tree(run, [home.lab["web1"]])
         INT.fire(run, home.lab)
         assert run.wait(40) == INT.status, run.story
-        assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
         assert not tasks.alive(run, *home.lab), run.story
 
 
@@ -124,7 +137,9 @@ BY_SHA_1 = "ssh-rsa" in paramiko.Transport._preferred_pubkeys
 OLD = {"ansible_paramiko_use_rsa_sha2_algorithms": False}
 
 
-def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(home: Home, rsa: dict[str, Any]) -> None:
+def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(
+    home: Home, rsa: dict[str, Any]
+) -> None:
     """Hosts of today refuse SHA-1."""
     told = home.run(WHOAMI, variables=rsa)
     assert told.status == 0, told.text
@@ -132,7 +147,9 @@ def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(home: Home, rsa: di
     assert told.status == UNREACHABLE, told.text
 
 
-def test_an_rsa_key_opens_a_host_that_knows_sha_1_only_where_sha_2_is_off(home: Home, rsa: dict[str, Any], old_fashioned: Host) -> None:
+def test_an_rsa_key_opens_a_host_that_knows_sha_1_only_where_sha_2_is_off(
+    home: Home, rsa: dict[str, Any], old_fashioned: Host
+) -> None:
     """What the option is for."""
     if not BY_SHA_1:
         pytest.skip("this paramiko knows RSA by SHA-2 only, as all do from 5 on")

@@ -26,13 +26,20 @@ LABS = {
 }
 
 
-@pytest.mark.parametrize("plugin", [pytest.param(name, marks=[] if "docker" in name else rest) for name in LABS])
+@pytest.mark.parametrize(
+    "plugin", [pytest.param(name, marks=[] if "docker" in name else rest) for name in LABS]
+)
 def test_raw_does_what_it_does_without_a_leash(request: pytest.FixtureRequest, plugin: str) -> None:
     """Whatever shell the user of the controller has."""
     lab = request.getfixturevalue(LABS[plugin])
     lab = lab if isinstance(lab, TransportLab) else lab(plugin)
     raw: dict[str, Any] = {"name": "Say it", "ansible.builtin.raw": COMMAND, "ignore_errors": True}
-    same = ["guarded.stdout == bare.stdout", "guarded.stderr == bare.stderr", "guarded.rc == bare.rc", "'a  b' in bare.stdout or 'a  b' in guarded.stdout"]
+    same = [
+        "guarded.stdout == bare.stdout",
+        "guarded.stderr == bare.stderr",
+        "guarded.rc == bare.rc",
+        "'a  b' in bare.stdout or 'a  b' in guarded.stdout",
+    ]
     play = Play(
         [
             {**raw, "register": "guarded"},

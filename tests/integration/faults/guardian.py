@@ -29,7 +29,11 @@ PATIENCE = 20.0
 
 def socket_of(run: Run) -> Path:
     """Where the run's guardian listens."""
-    return until(lambda: [*run.directory.glob("tmp/treekill-*/socket")], 40, lambda: f"there is no guardian\n{run.story}")[0]
+    return until(
+        lambda: [*run.directory.glob("tmp/treekill-*/socket")],
+        40,
+        lambda: f"there is no guardian\n{run.story}",
+    )[0]
 
 
 def listeners(path: Path) -> set[ProcessId]:
@@ -37,7 +41,10 @@ def listeners(path: Path) -> set[ProcessId]:
     inodes, found = {f"socket:[{inode}]" for inode in _listening_at(path)}, set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if any(os.readlink(f"/proc/{pid}/fd/{name}") in inodes for name in os.listdir(f"/proc/{pid}/fd")):
+            if any(
+                os.readlink(f"/proc/{pid}/fd/{name}") in inodes
+                for name in os.listdir(f"/proc/{pid}/fd")
+            ):
                 found.add(ProcessId.of(int(pid)))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # It ended, or closed that descriptor, while it was looked at.
@@ -53,12 +60,18 @@ def guardian_of(run: Run, *but: ProcessId) -> ProcessId:
         found = listeners(path) - {*but}
         return found if len(found) == 1 else set()
 
-    return until(only_one, 10, lambda: f"not one process listens at {path}: {listeners(path)}\n{run.story}").pop()
+    return until(
+        only_one, 10, lambda: f"not one process listens at {path}: {listeners(path)}\n{run.story}"
+    ).pop()
 
 
 def _listening_at(path: Path) -> list[str]:
     rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
-    return [row[6] for row in rows if len(row) == 8 and row[7] == str(path) and int(row[3], 16) & _LISTENS]
+    return [
+        row[6]
+        for row in rows
+        if len(row) == 8 and row[7] == str(path) and int(row[3], 16) & _LISTENS
+    ]
 
 
 def frame(message: object) -> bytes:
@@ -71,7 +84,15 @@ def take(lease: str, **terms: Any) -> dict[str, Any]:
     """A request for a lease, as a worker sends it."""
     no = dict.fromkeys(("keep", "end_async", "local", "cut", "supervised", "transfer"), False)
     known = {"run": "0" * 16, "timeout": 0.0, "retry_for": 0.0, **no}
-    return {"op": "take", "lease": lease, "host": "nowhere", "task": "none", "order": "{}", "reach": "{}", "terms": {**known, **terms}}
+    return {
+        "op": "take",
+        "lease": lease,
+        "host": "nowhere",
+        "task": "none",
+        "order": "{}",
+        "reach": "{}",
+        "terms": {**known, **terms},
+    }
 
 
 class Caller:

@@ -41,4 +41,6 @@ def make(place: Path, replacements: Mapping[str, str]) -> None:
                 (target / name).symlink_to(source)
             else:
                 (target / name).write_text(changed, encoding="utf-8")
-    assert all(counts.values()), f"ansible-core has no {[old for old, count in counts.items() if not count]}"
+    assert all(counts.values()), (
+        f"ansible-core has no {[old for old, count in counts.items() if not count]}"
+    )

@@ -40,20 +40,33 @@ class Scene:
         """Id of the lease that is held for the task: every process of the tree has it in its environment."""
 
         def cookies() -> set[str]:
-            return {(process.environ or {}).get("TREEKILL", "") for process in self.host.processes(f"tk-setsid-{self.run.row}")} - {""}
+            return {
+                (process.environ or {}).get("TREEKILL", "")
+                for process in self.host.processes(f"tk-setsid-{self.run.row}")
+            } - {""}
 
-        return until(cookies, 10, lambda: f"no process of the tree has a cookie\n{self.run.story}").pop().split("/")[1]
+        return (
+            until(cookies, 10, lambda: f"no process of the tree has a cookie\n{self.run.story}")
+            .pop()
+            .split("/")[1]
+        )
 
     def is_served(self) -> bool:
         """Whether the run goes on, its guardian is the same as ever, and grants leases."""
-        return self.run.process.poll() is None and self.guardian.alive() and guardian.answers(self.socket)
+        return (
+            self.run.process.poll() is None
+            and self.guardian.alive()
+            and guardian.answers(self.socket)
+        )
 
     def interrupt_and_see_all_end(self) -> None:
         """Interrupt it: main ends as it should, nothing is alive on the host, the recap says so, and nothing is left here."""
         INT.fire(self.run, self.lab)
         assert self.run.wait(60) == INT.status, self.run.story
         tasks.wait_until_gone(self.run, [self.host])
-        assert re.search(rf"^{self.host.name} +: ended [1-9]\d* .*survivors 0", self.run.errors, re.MULTILINE), self.run.story
+        assert re.search(
+            rf"^{self.host.name} +: ended [1-9]\d* .*survivors 0", self.run.errors, re.MULTILINE
+        ), self.run.story
         tasks.wait_until_nothing_is_left(self.run)
 
 

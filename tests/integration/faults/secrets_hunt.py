@@ -34,7 +34,11 @@ def needles(secrets: Mapping[str, str]) -> dict[bytes, str]:
         found[secret.encode()] = name
         for offset in range(3):
             # The first and the last characters depend on what is beside it.
-            found[base64.b64encode(b"\0" * offset + secret.encode())[4 if offset else 0 : -4].rstrip(b"=")] = f"{name} in base64"
+            found[
+                base64.b64encode(b"\0" * offset + secret.encode())[4 if offset else 0 : -4].rstrip(
+                    b"="
+                )
+            ] = f"{name} in base64"
     return found
 
 
@@ -98,18 +102,28 @@ def _look(sampler: Sampler, path: str, wanted: Mapping[bytes, str]) -> None:
         return  # It ended, or was just beginning.
     for needle, name in wanted.items():
         if needle in content:
-            words = content.replace(needle, b"<" + name.encode() + b">").replace(b"\0", b" ").replace(b"\n", b" ")
+            words = (
+                content.replace(needle, b"<" + name.encode() + b">")
+                .replace(b"\0", b" ")
+                .replace(b"\n", b" ")
+            )
             os.write(sampler._findings, f"{name} in {path}: ".encode() + words[:300] + b"\n")
 
 
-def in_files(secrets: Mapping[str, str], below: Iterable[Path], but: Iterable[Path] = ()) -> set[str]:
+def in_files(
+    secrets: Mapping[str, str], below: Iterable[Path], but: Iterable[Path] = ()
+) -> set[str]:
     """Which secret stands in which file, or in the name of one."""
     wanted, allowed, found = needles(secrets), set(but), set()
     for top in below:
         for directory, dummy, names in os.walk(top):
             for path in (Path(directory, name) for name in names):
                 if path not in allowed:
-                    found |= {f"{name} in {path}" for needle, name in wanted.items() if needle in os.fsencode(path) or needle in _content(path)}
+                    found |= {
+                        f"{name} in {path}"
+                        for needle, name in wanted.items()
+                        if needle in os.fsencode(path) or needle in _content(path)
+                    }
     return found
 
 

@@ -25,7 +25,11 @@ PIPELINING = {"ssh_connection": {"pipelining": True}}
 
 def kill_client(run: Run, host: Host) -> None:
     """End the ssh client that the task's worker waits for."""
-    clients = [process for process in controller.processes(run.row) if process.is_ssh and host.address in process.command.split()]
+    clients = [
+        process
+        for process in controller.processes(run.row)
+        if process.is_ssh and host.address in process.command.split()
+    ]
     assert clients, run.story
     for client in clients:
         client.id.kill()
@@ -34,25 +38,37 @@ def kill_client(run: Run, host: Host) -> None:
 def a_play(**keywords: Any) -> Play:
     """A tree that is lost, and a run that goes on all the same."""
     lost = tasks.grow(ignore_errors=True, ignore_unreachable=True, **keywords)
-    return Play([lost, tasks.gate(), tasks.trace()], options={"kill_timeout": 1}, sections=PIPELINING)
+    return Play(
+        [lost, tasks.gate(), tasks.trace()], options={"kill_timeout": 1}, sections=PIPELINING
+    )
 
 
-def test_a_tree_whose_connection_was_lost_is_ended_while_the_run_goes_on(lab: Lab, web1: Host) -> None:
+def test_a_tree_whose_connection_was_lost_is_ended_while_the_run_goes_on(
+    lab: Lab, web1: Host
+) -> None:
     with started(lab, a_play()) as run:
         tasks.wait_for_tree(run, [web1])
         kill_client(run, web1)
         tasks.wait_at(run, web1)
-        until(lambda: not tasks.alive(run, web1, match="tk-"), tasks.KILL_SECONDS, lambda: f"{tasks.alive(run, web1)}\n{run.story}")
+        until(
+            lambda: not tasks.alive(run, web1, match="tk-"),
+            tasks.KILL_SECONDS,
+            lambda: f"{tasks.alive(run, web1)}\n{run.story}",
+        )
         tasks.open_gate(run, web1)
         assert run.wait(40) == 0, run.story
         assert tasks.has_left_trace(run, web1), run.story
         tasks.wait_until_nothing_is_left(run)
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
 @pytest.mark.parametrize("source", ["variable of the task", "variable of the host", "ansible.cfg"])
 def test_on_disconnect_keep_keeps_it(lab: Lab, web1: Host, source: str) -> None:
-    play = a_play(**({"vars": {"treekill_on_disconnect": "keep"}} if source == "variable of the task" else {}))
+    play = a_play(
+        **({"vars": {"treekill_on_disconnect": "keep"}} if source == "variable of the task" else {})
+    )
     if source == "variable of the host":
         play = replace(play, variables={"treekill_on_disconnect": "keep"})
     if source == "ansible.cfg":
@@ -62,10 +78,18 @@ def test_on_disconnect_keep_keeps_it(lab: Lab, web1: Host, source: str) -> None:
         grown = web1.processes(f"^tk-.*{run.row}")
         kill_client(run, web1)
         tasks.wait_at(run, web1)
-        stays(lambda: all(process.id.alive() for process in grown), 2.0, f"a process was ended\n{run.story}")
+        stays(
+            lambda: all(process.id.alive() for process in grown),
+            2.0,
+            f"a process was ended\n{run.story}",
+        )
         # What was kept is kept from an interruption too.
         INT.fire(run, lab)
         assert run.wait(40) == INT.status, run.story
         tasks.wait_until_nothing_is_left(run)
         assert all(process.id.alive() for process in grown), run.story
-        assert re.search(r"^web1 +: left alone: .*on_disconnect is keep \(task: Grow a tree\)", run.errors, re.MULTILINE), run.story
+        assert re.search(
+            r"^web1 +: left alone: .*on_disconnect is keep \(task: Grow a tree\)",
+            run.errors,
+            re.MULTILINE,
+        ), run.story

@@ -33,13 +33,22 @@ class CallbackModule(CallbackBase):
 """
 
 
-@pytest.mark.parametrize(("trigger", "number"), [(INT, "SIGINT"), (TERM, "SIGTERM")], ids=["INT", "TERM"])
-def test_an_interruption_that_the_interpreter_drops_interrupts_the_run(lab: Lab, web1: Host, trigger: Trigger, number: str) -> None:
+@pytest.mark.parametrize(
+    ("trigger", "number"), [(INT, "SIGINT"), (TERM, "SIGTERM")], ids=["INT", "TERM"]
+)
+def test_an_interruption_that_the_interpreter_drops_interrupts_the_run(
+    lab: Lab, web1: Host, trigger: Trigger, number: str
+) -> None:
     """A play that ignores errors would end well: each of its tasks is refused, and goes on."""
     play = Play(
         [tasks.trace("first", ignore_errors=True), tasks.trace("second", ignore_errors=True)],
         files={"callback_plugins/arrives_in_a_hook.py": _HOOK.replace("NUMBER", number)},
-        sections={"defaults": {"callback_plugins": "callback_plugins", "callbacks_enabled": "treekill.remote.guardian, arrives_in_a_hook"}},
+        sections={
+            "defaults": {
+                "callback_plugins": "callback_plugins",
+                "callbacks_enabled": "treekill.remote.guardian, arrives_in_a_hook",
+            }
+        },
     )
     with started(lab, play) as run:
         assert run.wait(60) == trigger.status, run.story

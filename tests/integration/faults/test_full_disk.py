@@ -96,8 +96,23 @@ class CallbackModule(CallbackBase):
 def small_disks(lab: Lab) -> list[str]:
     """Words before a command. What the run is made of may itself be below a directory that gets a small disk."""
     needed = (ROOT, Path(sys.base_prefix), lab.directory)
-    hidden = [str(path) for path in needed if any(path.is_relative_to(directory) for directory in _SHARED_DIRECTORIES)]
-    return ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _SMALL_DISKS, "small-disks", *hidden, "--"]
+    hidden = [
+        str(path)
+        for path in needed
+        if any(path.is_relative_to(directory) for directory in _SHARED_DIRECTORIES)
+    ]
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-euc",
+        _SMALL_DISKS,
+        "small-disks",
+        *hidden,
+        "--",
+    ]
 
 
 def a_play(lab: Lab, disks: str, task: tasks.Task) -> Play:
@@ -109,22 +124,35 @@ def a_play(lab: Lab, disks: str, task: tasks.Task) -> Play:
         files={"fill.py": _FILL},
         environ={"TK_FILL": disks},
         options={"kill_timeout": 1},
-        sections={"defaults": {"callbacks_enabled": "fill, treekill.remote.guardian", "callback_plugins": "."}},
+        sections={
+            "defaults": {
+                "callbacks_enabled": "fill, treekill.remote.guardian",
+                "callback_plugins": ".",
+            }
+        },
     )
 
 
-def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goes_on(lab: Lab, web1: Host) -> None:
+def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goes_on(
+    lab: Lab, web1: Host
+) -> None:
     # Core needs /dev/shm: with that full, it runs no task at all, with or without this collection.
     with started(lab, a_play(lab, "$TMPDIR=0 /tmp=0 /dev/shm=taken", tasks.trace())) as run:
         assert run.wait(60) == 0, run.story
         assert tasks.has_left_trace(run, web1), run.story
         assert "No space left on device" in tasks.said(run), run.story
-        assert "Nothing is guarded: what an interruption leaves will live on" in tasks.said(run), run.story
+        assert "Nothing is guarded: what an interruption leaves will live on" in tasks.said(run), (
+            run.story
+        )
         tasks.wait_until_nothing_is_left(run)
 
 
-@pytest.mark.parametrize("room", [0, 1, 2, 3], ids=["nothing", "a directory", "a directory and a file", "all"])
-def test_another_directory_is_taken_where_the_first_has_no_room_or_the_user_is_told(lab: Lab, web1: Host, room: int) -> None:
+@pytest.mark.parametrize(
+    "room", [0, 1, 2, 3], ids=["nothing", "a directory", "a directory and a file", "all"]
+)
+def test_another_directory_is_taken_where_the_first_has_no_room_or_the_user_is_told(
+    lab: Lab, web1: Host, room: int
+) -> None:
     """A guardian needs a directory and two files in it, all of them empty."""
     with started(lab, a_play(lab, f"$TMPDIR={room} /tmp=0", tasks.grow())) as run:
         tasks.wait_for_tree(run, [web1])
@@ -138,7 +166,9 @@ def interrupt_and_see_all_end(run: Run, lab: Lab, host: Host) -> None:
     INT.fire(run, lab)
     assert run.wait(60) == INT.status, run.story
     tasks.wait_until_gone(run, [host])
-    assert re.search(rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+    assert re.search(rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+        run.story
+    )
     tasks.wait_until_nothing_is_left(run)
 
 
@@ -167,7 +197,12 @@ def fill_home(host: Host) -> None:
 @pytest.mark.parametrize("anew", [False, True], ids=["same connection", "new connection"])
 def test_the_kill_pass_needs_no_room_on_the_host(lab: Lab, web1: Host, anew: bool) -> None:
     sections = {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}} if anew else {}
-    play = Play([tasks.grow()], options={"kill_timeout": 1}, sections=sections, kinds=["background", "setsid", "ignores-signals"])
+    play = Play(
+        [tasks.grow()],
+        options={"kill_timeout": 1},
+        sections=sections,
+        kinds=["background", "setsid", "ignores-signals"],
+    )
     with a_small_home(web1), started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         with web1.full_disk("/tmp"), web1.full_disk("/var/tmp"), web1.full_disk("/dev/shm"):

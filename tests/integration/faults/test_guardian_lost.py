@@ -38,7 +38,9 @@ def remove_socket(run: Run) -> None:
 
 Fault = Callable[[Run], None]
 
-faults = pytest.mark.parametrize("fault", [kill, remove_socket], ids=["guardian killed", "socket removed"])
+faults = pytest.mark.parametrize(
+    "fault", [kill, remove_socket], ids=["guardian killed", "socket removed"]
+)
 
 
 def interrupt(run: Run, lab: Lab) -> None:
@@ -51,7 +53,9 @@ def assert_ended_and_told(run: Run, *hosts: Host) -> None:
     """Nothing is alive, and the recap says so."""
     tasks.wait_until_gone(run, hosts)
     for host in hosts:
-        assert re.search(rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(
+            rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE
+        ), run.story
     tasks.wait_until_nothing_is_left(run)
 
 
@@ -68,7 +72,9 @@ def test_without_a_fault_nobody_is_warned(lab: Lab, web1: Host) -> None:
 
 
 @faults
-def test_the_run_goes_on_and_ends_well_and_the_user_is_warned(lab: Lab, web1: Host, fault: Fault) -> None:
+def test_the_run_goes_on_and_ends_well_and_the_user_is_warned(
+    lab: Lab, web1: Host, fault: Fault
+) -> None:
     with started(lab, Play([tasks.gate(), tasks.trace()], options=OPTIONS)) as run:
         tasks.wait_at(run, web1)
         fault(run)
@@ -80,7 +86,9 @@ def test_the_run_goes_on_and_ends_well_and_the_user_is_warned(lab: Lab, web1: Ho
 
 
 @faults
-def test_a_new_guardian_serves_the_tasks_that_come_after(lab: Lab, web1: Host, fault: Fault) -> None:
+def test_a_new_guardian_serves_the_tasks_that_come_after(
+    lab: Lab, web1: Host, fault: Fault
+) -> None:
     with started(lab, Play([tasks.gate(), tasks.grow()], options=OPTIONS)) as run:
         tasks.wait_at(run, web1)
         first = guardian.guardian_of(run)
@@ -93,12 +101,16 @@ def test_a_new_guardian_serves_the_tasks_that_come_after(lab: Lab, web1: Host, f
 
 
 @faults
-def test_what_was_in_flight_is_ended_or_the_user_is_told_that_it_is_not(lab: Lab, web1: Host, fault: Fault) -> None:
+def test_what_was_in_flight_is_ended_or_the_user_is_told_that_it_is_not(
+    lab: Lab, web1: Host, fault: Fault
+) -> None:
     with started(lab, Play([tasks.grow()], options=OPTIONS)) as run:
         tasks.wait_for_tree(run, [web1])
         fault(run)
         interrupt(run, lab)
-        assert "What this run has started may be alive: look on its hosts" in tasks.said(run), run.story
+        assert "What this run has started may be alive: look on its hosts" in tasks.said(run), (
+            run.story
+        )
         if fault is remove_socket:
             # The guardian itself is there, and the connections to it are open.
             tasks.wait_until_gone(run, [web1])
@@ -106,8 +118,16 @@ def test_what_was_in_flight_is_ended_or_the_user_is_told_that_it_is_not(lab: Lab
         tasks.wait_until_nothing_is_left(run, but=[web1] if fault is kill else [])
 
 
-def test_a_guardian_that_is_killed_again_and_again_is_replaced_each_time(lab: Lab, web1: Host) -> None:
-    with started(lab, Play([tasks.gate("first"), tasks.gate("second"), tasks.gate("third"), tasks.grow()], options=OPTIONS)) as run:
+def test_a_guardian_that_is_killed_again_and_again_is_replaced_each_time(
+    lab: Lab, web1: Host
+) -> None:
+    with started(
+        lab,
+        Play(
+            [tasks.gate("first"), tasks.gate("second"), tasks.gate("third"), tasks.grow()],
+            options=OPTIONS,
+        ),
+    ) as run:
         for name in ("first", "second", "third"):
             tasks.wait_at(run, web1, name)
             kill(run)
@@ -117,15 +137,23 @@ def test_a_guardian_that_is_killed_again_and_again_is_replaced_each_time(lab: La
         assert_ended_and_told(run, web1)
 
 
-def test_a_guardian_that_is_killed_during_the_grace_does_not_hold_up_the_end(lab: Lab, web1: Host) -> None:
+def test_a_guardian_that_is_killed_during_the_grace_does_not_hold_up_the_end(
+    lab: Lab, web1: Host
+) -> None:
     """By then it has stopped the workers, and the main process waits for its report. What is under way on the host goes on there."""
-    with started(lab, Play([tasks.grow()], options={"kill_timeout": 8}, kinds=["ignores-signals"])) as run:
+    with started(
+        lab, Play([tasks.grow()], options={"kill_timeout": 8}, kinds=["ignores-signals"])
+    ) as run:
         tasks.wait_for_tree(run, [web1])
         INT.fire(run, lab)
         until(lambda: "kill orders are out" in tasks.said(run), 20, lambda: run.story)
         kill(run)
         assert run.wait(20) == INT.status, run.story
-        assert tasks.alive(run, web1, match="tk-ignores-signals"), f"main has waited for the grace\n{run.story}"
-        assert "What this run has started may be alive: look on its hosts" in tasks.said(run), run.story
+        assert tasks.alive(run, web1, match="tk-ignores-signals"), (
+            f"main has waited for the grace\n{run.story}"
+        )
+        assert "What this run has started may be alive: look on its hosts" in tasks.said(run), (
+            run.story
+        )
         tasks.wait_until_gone(run, [web1])
         tasks.wait_until_nothing_is_left(run)

@@ -21,7 +21,10 @@ from tests.support.trees.triggers import INT
 from . import guardian
 
 #: Each kill order needs a connection of its own, and knows within two seconds that there is none.
-NO_MASTER: Mapping[str, Mapping[str, object]] = {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}, "defaults": {"timeout": 2}}
+NO_MASTER: Mapping[str, Mapping[str, object]] = {
+    "ssh_connection": {"ssh_args": "-o ControlMaster=no"},
+    "defaults": {"timeout": 2},
+}
 
 #: Seconds that the main process waits beyond the grace for a report, and some for a busy machine.
 LONGEST_WAIT = 15 + 10
@@ -52,13 +55,21 @@ def interrupt_with_one_host_down(run: Run, lab: Lab) -> None:
     assert re.search(r"^web2 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
 
 
-def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(lab: Lab, web1: Host) -> None:
+def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(
+    lab: Lab, web1: Host
+) -> None:
     with started(lab, a_play(0, sections=NO_MASTER)) as run:
         interrupt_with_one_host_down(run, lab)
-        assert re.search(r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to host|unreachable)", run.errors, re.MULTILINE), run.story
+        assert re.search(
+            r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to host|unreachable)",
+            run.errors,
+            re.MULTILINE,
+        ), run.story
         tasks.wait_until_nothing_is_left(run)
         web1.heal()
-        command = re.search(r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE)
+        command = re.search(
+            r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE
+        )
         assert command, run.story
         assert "--limit web1 " in command[1], run.story
         swept = follow(run, command[1])
@@ -69,7 +80,9 @@ def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(la
 def test_it_is_tried_again_when_the_main_process_has_left(lab: Lab, web1: Host) -> None:
     with started(lab, a_play(60, sections=NO_MASTER)) as run:
         interrupt_with_one_host_down(run, lab)
-        assert re.search(r"^web1 +: NOT CONFIRMED .*Tried again for 60 s", run.errors, re.MULTILINE), run.story
+        assert re.search(
+            r"^web1 +: NOT CONFIRMED .*Tried again for 60 s", run.errors, re.MULTILINE
+        ), run.story
         assert guardian.guardian_of(run).alive()
         web1.heal()
         # The pause between two tries has grown to some seconds by now.

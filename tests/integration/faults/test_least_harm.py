@@ -72,28 +72,61 @@ _PLACE = "/tmp/least-{{ row }}"
 def _twenty(local: bool) -> Sequence[tasks.Task]:
     """Tasks of every kind that comes to a guardian. Each second one lasts long enough to be met by a fault."""
     shell = "ansible.builtin.shell"
-    slow = [{"name": f"Step {number}", shell: f"echo {number} >> {_PLACE}-steps; sleep 0.3; echo {number}"} for number in range(6)]
+    slow = [
+        {
+            "name": f"Step {number}",
+            shell: f"echo {number} >> {_PLACE}-steps; sleep 0.3; echo {number}",
+        }
+        for number in range(6)
+    ]
     return [
         {"name": "A module", "ansible.builtin.ping": {}},
         slow[0],
         {"name": "A loop", "ansible.builtin.command": "echo {{ item }}", "loop": [1, 2, 3]},
-        {"name": "A file", "ansible.builtin.copy": {"content": "content\n", "dest": f"{_PLACE}-copy", "mode": "0600"}},
+        {
+            "name": "A file",
+            "ansible.builtin.copy": {
+                "content": "content\n",
+                "dest": f"{_PLACE}-copy",
+                "mode": "0600",
+            },
+        },
         slow[1],
-        {"name": "As root, where that is another one", "ansible.builtin.command": "id -un", "become": not local},
+        {
+            "name": "As root, where that is another one",
+            "ansible.builtin.command": "id -un",
+            "become": not local,
+        },
         {"name": "A job", shell: "sleep 1; echo job", "async": 30, "poll": 1},
         slow[2],
-        {"name": "Elsewhere", "ansible.builtin.command": "echo elsewhere", "delegate_to": "localhost"},
-        {"name": "A daemon", shell: f"sleep 600 >/dev/null 2>&1 </dev/null & echo $! > {_PLACE}-daemon"},
+        {
+            "name": "Elsewhere",
+            "ansible.builtin.command": "echo elsewhere",
+            "delegate_to": "localhost",
+        },
+        {
+            "name": "A daemon",
+            shell: f"sleep 600 >/dev/null 2>&1 </dev/null & echo $! > {_PLACE}-daemon",
+        },
         slow[3],
-        {"block": [{"name": "It fails", shell: "echo why >&2; exit 3"}], "rescue": [{"name": "Rescue", "ansible.builtin.command": "echo rescued"}]},
+        {
+            "block": [{"name": "It fails", shell: "echo why >&2; exit 3"}],
+            "rescue": [{"name": "Rescue", "ansible.builtin.command": "echo rescued"}],
+        },
         {"name": "A job on its own", shell: f"sleep 2; touch {_PLACE}-job", "async": 60, "poll": 0},
         slow[4],
         {"name": "Raw", "ansible.builtin.raw": "echo raw"},
         {"name": "Skipped", "ansible.builtin.ping": {}, "when": False},
         {"name": "The file again", "ansible.builtin.slurp": {"src": f"{_PLACE}-copy"}},
-        {"name": "A fact", "ansible.builtin.set_fact": {"known": "{{ inventory_hostname | length > 0 }}"}},
+        {
+            "name": "A fact",
+            "ansible.builtin.set_fact": {"known": "{{ inventory_hostname | length > 0 }}"},
+        },
         slow[5],
-        {"name": "The job on its own", "ansible.builtin.wait_for": {"path": f"{_PLACE}-job", "timeout": 40}},
+        {
+            "name": "The job on its own",
+            "ansible.builtin.wait_for": {"path": f"{_PLACE}-job", "timeout": 40},
+        },
         {"name": "All steps", "ansible.builtin.command": f"cat {_PLACE}-steps"},
         {"name": "The daemon lives", shell: f"kill -0 $(cat {_PLACE}-daemon)"},
         {"name": "It may go", shell: f"kill $(cat {_PLACE}-daemon); rm -rf {_PLACE}-*"},
@@ -104,13 +137,24 @@ def _play(local: bool, **more: Any) -> Play:
     return Play(
         _twenty(local),
         # Where HOME is not the home of the user, core looks for the file of a local job in one and writes it in the other.
-        variables={"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}", "ansible_async_dir": f"{_PLACE}-async"}
+        variables={
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "ansible_async_dir": f"{_PLACE}-async",
+        }
         if local
         else {},
         files={"as_json.py": _CALLBACK},
         # A second without an answer is enough for a test, and a disk is asked for a journal.
         options={"kill_timeout": 1, "journal_path": "journal"},
-        sections={"defaults": {"stdout_callback": "as_json", "callback_plugins": ".", "localhost_warning": "false"}, "ssh_connection": {"pipelining": "true"}},
+        sections={
+            "defaults": {
+                "stdout_callback": "as_json",
+                "callback_plugins": ".",
+                "localhost_warning": "false",
+            },
+            "ssh_connection": {"pipelining": "true"},
+        },
         **more,
     )
 
@@ -126,7 +170,11 @@ def _writer(run: Run) -> ProcessId:
     of = guardian.guardian_of(run)
     # At its beginning it has another child for a moment, which makes the programs.
     children = Path(f"/proc/{of.pid}/task/{of.pid}/children")
-    until(lambda: len(children.read_text().split()) == 1, 10, lambda: f"not one child of the guardian\n{run.story}")
+    until(
+        lambda: len(children.read_text().split()) == 1,
+        10,
+        lambda: f"not one child of the guardian\n{run.story}",
+    )
     return ProcessId.of(int(children.read_text()))
 
 
@@ -151,7 +199,10 @@ class Fault:
     @staticmethod
     def _await(run: Run, steps: Path, number: int) -> None:
         until(
-            lambda: run.process.poll() is not None or (steps.exists() and len(steps.read_text().split()) > number),
+            lambda: (
+                run.process.poll() is not None
+                or (steps.exists() and len(steps.read_text().split()) > number)
+            ),
             120,
             lambda: f"step {number} does not come\n{run.story}",
         )
@@ -198,10 +249,17 @@ _OVER_SSH = ("guardian stopped for a while", "guardian killed")
     [
         pytest.param(True, ("none", *FAULTS), id="local"),
         pytest.param(False, _OVER_SSH, id="ssh"),
-        pytest.param(False, ("none", *(name for name in FAULTS if name not in _OVER_SSH)), id="ssh, the rest", marks=pytest.mark.rest),
+        pytest.param(
+            False,
+            ("none", *(name for name in FAULTS if name not in _OVER_SSH)),
+            id="ssh, the rest",
+            marks=pytest.mark.rest,
+        ),
     ],
 )
-def test_a_run_whose_guardian_fails_says_what_it_says_without_the_collection(lab: Lab, web1: Host, local: bool, names: Sequence[str]) -> None:
+def test_a_run_whose_guardian_fails_says_what_it_says_without_the_collection(
+    lab: Lab, web1: Host, local: bool, names: Sequence[str]
+) -> None:
     """One run for each fault, against the same run without the collection."""
     play, root = _play(local), Path("/") if local else web1.root
     plain = _without(lab, play)

@@ -30,7 +30,10 @@ class Connection(Ssh):
 #: What a host needs to be one that can't be guarded, and the reason that is given.
 UNGUARDED = {
     "secretive": ({"ansible_connection": "secretive"}, "its options are nobody's business"),
-    "ssh": ({"ansible_shell_type": "powershell"}, "its shell is no POSIX shell (family powershell)"),
+    "ssh": (
+        {"ansible_shell_type": "powershell"},
+        "its shell is no POSIX shell (family powershell)",
+    ),
 }
 
 #: Three tasks of which two do something on web2, and then a tree on web1.
@@ -53,7 +56,9 @@ def play(web2: dict[str, str]) -> Play:
 
 
 @pytest.mark.parametrize("connection", UNGUARDED)
-def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(lab: Lab, connection: str) -> None:
+def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(
+    lab: Lab, connection: str
+) -> None:
     variables, reason = UNGUARDED[connection]
     with started(lab, play(variables)) as run:
         tasks.wait_for_tree(run, [lab["web1"]])
@@ -61,10 +66,21 @@ def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(lab: Lab, 
         assert run.wait(40) == INT.status, run.story
         tasks.wait_until_gone(run, [lab["web1"]])
         said = tasks.said(run)
-        assert said.count(f"web2 is not protected: what runs there over the connection {connection} would outlive the run") == 1, run.story
-        assert re.search(rf"^web2 +: NOT PROTECTED over {connection}: .*{re.escape(reason)}", run.errors, re.MULTILINE), run.story
+        assert (
+            said.count(
+                f"web2 is not protected: what runs there over the connection {connection} would outlive the run"
+            )
+            == 1
+        ), run.story
+        assert re.search(
+            rf"^web2 +: NOT PROTECTED over {connection}: .*{re.escape(reason)}",
+            run.errors,
+            re.MULTILINE,
+        ), run.story
         assert "web1 is not protected" not in said, run.story
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
 def test_whoever_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:

@@ -99,7 +99,9 @@ def refused(*messages: object) -> Thrower:
 
 def of_the_lease_in_flight(op: str, **more: Any) -> Thrower:
     """A message about the lease that the run's own worker holds, with all that it takes and no more."""
-    return lambda scene: refused(take(scene.lease) if op == "take" else {"op": op, "lease": scene.lease, **more})(scene)
+    return lambda scene: refused(
+        take(scene.lease) if op == "take" else {"op": op, "lease": scene.lease, **more}
+    )(scene)
 
 
 def a_thousand_connections(scene: Scene) -> None:
@@ -144,18 +146,30 @@ SHAPES: list[object] = [
 
 #: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in another type.
 TERMS: list[object] = [
-    {**take("33333333"), "terms": terms} for terms in ({}, {"retry_for": "soon", "timeout": [], "run": 1, "local": 0, "keep": 0, "end_async": 0})
+    {**take("33333333"), "terms": terms}
+    for terms in (
+        {},
+        {"retry_for": "soon", "timeout": [], "run": 1, "local": 0, "keep": 0, "end_async": 0},
+    )
 ]
 
 GARBAGE: Mapping[str, Thrower] = {
-    "random bytes": bytes_of(*(_random.randbytes(_random.randrange(1, 5000)) for dummy in range(50))),
-    "a huge length": bytes_of(struct.pack("!I", 0xFFFFFFFF), struct.pack("!I", 0x7FFFFFFF) + b"x" * 100000),
+    "random bytes": bytes_of(
+        *(_random.randbytes(_random.randrange(1, 5000)) for dummy in range(50))
+    ),
+    "a huge length": bytes_of(
+        struct.pack("!I", 0xFFFFFFFF), struct.pack("!I", 0x7FFFFFFF) + b"x" * 100000
+    ),
     "frames cut in half": bytes_of(*(frame(take("44444444"))[:end] for end in range(1, 200, 9))),
     "a frame of nothing": bytes_of(struct.pack("!I", 0) * 10),
-    "a frame that is not JSON": bytes_of(struct.pack("!I", 5) + b"{'a':", struct.pack("!I", 2) + b"\xff\xfe"),
+    "a frame that is not JSON": bytes_of(
+        struct.pack("!I", 5) + b"{'a':", struct.pack("!I", 2) + b"\xff\xfe"
+    ),
     "JSON as deep as a frame": bytes_of(struct.pack("!I", 100000) + b"[" * 100000),
     "JSON of the wrong shape": bytes_of(*map(frame, SHAPES)),
-    "a report to somebody who is not the main process": refused({"op": "report"}, {"op": "report", "wait": False}, {"op": "report", "wait": True}),
+    "a report to somebody who is not the main process": refused(
+        {"op": "report"}, {"op": "report", "wait": False}, {"op": "report", "wait": True}
+    ),
     "signals of somebody who is not the main process": bytes_of(frame({"op": "signals"}) + b"\x02"),
     "terms of the wrong shape": bytes_of(*map(frame, TERMS)),
     "done for somebody else's lease": of_the_lease_in_flight("done"),
@@ -173,17 +187,24 @@ def test_the_guardian_survives_garbage_and_goes_on_to_serve(scene: Scene, throw:
     assert scene.is_served()
 
 
-def test_an_interruption_ends_everything_after_all_the_garbage(shared_lab: Lab, other_host: Host) -> None:
+def test_an_interruption_ends_everything_after_all_the_garbage(
+    shared_lab: Lab, other_host: Host
+) -> None:
     with in_flight(shared_lab, other_host) as scene:
         for throw in GARBAGE.values():
             apart(partial(throw, scene))
         scene.interrupt_and_see_all_end()
 
 
-def test_an_interruption_ends_everything_while_there_are_more_connections_than_descriptors(shared_lab: Lab, other_host: Host) -> None:
+def test_an_interruption_ends_everything_while_there_are_more_connections_than_descriptors(
+    shared_lab: Lab, other_host: Host
+) -> None:
     """A soft limit of some hundred is what a user has; a run may have as many workers."""
     play = replace(PLAY, before=["prlimit", "--nofile=64:4096", "--"])
-    with in_flight(shared_lab, other_host, play) as scene, held_apart(lambda: [Caller(scene.socket) for dummy in range(100)]):
+    with (
+        in_flight(shared_lab, other_host, play) as scene,
+        held_apart(lambda: [Caller(scene.socket) for dummy in range(100)]),
+    ):
         scene.interrupt_and_see_all_end()
 
 
@@ -208,7 +229,9 @@ def test_another_user_can_not_reach_the_socket(scene: Scene) -> None:
     assert b'"granted": true' in apart(lambda: ask(scene.socket))
 
 
-def test_another_user_is_refused_where_the_socket_was_opened_to_all(shared_lab: Lab, other_host: Host) -> None:
+def test_another_user_is_refused_where_the_socket_was_opened_to_all(
+    shared_lab: Lab, other_host: Host
+) -> None:
     with in_flight(shared_lab, other_host) as scene:
         for above in (scene.run.directory, scene.run.directory / "tmp", scene.socket.parent):
             above.chmod(0o755)

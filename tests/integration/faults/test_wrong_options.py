@@ -30,7 +30,9 @@ class Wrong:
 
     @property
     def message(self) -> str:
-        return f"treekill option {self.option}: {self.value!r} is not allowed. Allowed: {self.allowed}"
+        return (
+            f"treekill option {self.option}: {self.value!r} is not allowed. Allowed: {self.allowed}"
+        )
 
 
 SIGNALS = "ABRT, ALRM, BUS, CHLD, "
@@ -50,14 +52,27 @@ WRONG = [
 ]
 
 #: Those that make sense for one task.
-OF_A_TASK = [wrong for wrong in WRONG if wrong.option in ("kill_signal", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")] + [
+OF_A_TASK = [
+    wrong
+    for wrong in WRONG
+    if wrong.option
+    in ("kill_signal", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")
+] + [
     Wrong("kill_children", "perhaps", TRUTH),
 ]
 
 SOURCES: Mapping[str, Callable[[Play, Mapping[str, str]], Play]] = {
     "ansible.cfg": lambda play, values: replace(play, options=values),
-    "environment": lambda play, values: replace(play, environ={f"TREEKILL_{option.upper()}": value for option, value in values.items()}),
-    "extra variable": lambda play, values: replace(play, arguments=["-e", json.dumps({f"treekill_{option}": value for option, value in values.items()})]),
+    "environment": lambda play, values: replace(
+        play, environ={f"TREEKILL_{option.upper()}": value for option, value in values.items()}
+    ),
+    "extra variable": lambda play, values: replace(
+        play,
+        arguments=[
+            "-e",
+            json.dumps({f"treekill_{option}": value for option, value in values.items()}),
+        ],
+    ),
 }
 
 RIGHT = {
@@ -79,7 +94,9 @@ def logins(host: Host) -> int:
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.option}={wrong.value}")
-def test_a_wrong_option_ends_the_run_before_its_first_task(lab: Lab, web1: Host, wrong: Wrong, source: str) -> None:
+def test_a_wrong_option_ends_the_run_before_its_first_task(
+    lab: Lab, web1: Host, wrong: Wrong, source: str
+) -> None:
     before = logins(web1)
     with started(lab, SOURCES[source](Play([tasks.trace()]), {wrong.option: wrong.value})) as run:
         assert run.wait(40) == OPTIONS_ERROR, run.story
@@ -98,10 +115,16 @@ def test_every_allowed_option_lets_the_run_go_on(lab: Lab, web1: Host, source: s
         assert "treekill" not in tasks.said(run), run.story
 
 
-def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(lab: Lab, web1: Host, web2: Host) -> None:
+def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(
+    lab: Lab, web1: Host, web2: Host
+) -> None:
     before = logins(web1)
     wrong = WRONG[0]
-    play = Play([tasks.trace()], hosts=("web1", "web2"), host_variables={"web1": {f"treekill_{wrong.option}": wrong.value}})
+    play = Play(
+        [tasks.trace()],
+        hosts=("web1", "web2"),
+        host_variables={"web1": {f"treekill_{wrong.option}": wrong.value}},
+    )
     with started(lab, play) as run:
         assert run.wait(40) == 2, run.story
         assert wrong.message in tasks.said(run), run.story
@@ -112,20 +135,35 @@ def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(lab: Lab, web1
 
 def test_a_wrong_variable_of_a_task_fails_it_before_anything_is_sent(lab: Lab, web1: Host) -> None:
     before = logins(web1)
-    wrong_tasks = [tasks.trace(vars={f"treekill_{wrong.option}": wrong.value}, ignore_errors=True) for wrong in WRONG if wrong.option != "kill_wait"]
-    _all_fail(lab, web1, wrong_tasks, [wrong for wrong in WRONG if wrong.option != "kill_wait"], before)
+    wrong_tasks = [
+        tasks.trace(vars={f"treekill_{wrong.option}": wrong.value}, ignore_errors=True)
+        for wrong in WRONG
+        if wrong.option != "kill_wait"
+    ]
+    _all_fail(
+        lab, web1, wrong_tasks, [wrong for wrong in WRONG if wrong.option != "kill_wait"], before
+    )
 
 
 def test_a_wrong_argument_of_a_task_fails_it_before_anything_is_sent(lab: Lab, web1: Host) -> None:
     before = logins(web1)
     wrong_tasks = [
-        {"name": "A wrong argument", "treekill.remote.command": {"cmd": "touch /tmp/trace-{{ row }}-ran", wrong.option: wrong.value}, "ignore_errors": True}
+        {
+            "name": "A wrong argument",
+            "treekill.remote.command": {
+                "cmd": "touch /tmp/trace-{{ row }}-ran",
+                wrong.option: wrong.value,
+            },
+            "ignore_errors": True,
+        }
         for wrong in OF_A_TASK
     ]
     _all_fail(lab, web1, wrong_tasks, OF_A_TASK, before)
 
 
-def _all_fail(lab: Lab, host: Host, wrong_tasks: list[tasks.Task], wrongs: list[Wrong], before: int) -> None:
+def _all_fail(
+    lab: Lab, host: Host, wrong_tasks: list[tasks.Task], wrongs: list[Wrong], before: int
+) -> None:
     with started(lab, Play([*wrong_tasks, tasks.trace("right")])) as run:
         assert run.wait(60) == 0, run.story
         for wrong in wrongs:

@@ -64,7 +64,13 @@ open("/tmp/cleaned-" + row, "w").close()
 """
 
 #: Kinds of clean-up, and which program has them.
-KINDS = {"plain": "job.sh", "megabyte": "job.sh", "in_background": "job.sh", "once": "job.py", "wrapper": "job.py"}
+KINDS = {
+    "plain": "job.sh",
+    "megabyte": "job.sh",
+    "in_background": "job.sh",
+    "once": "job.py",
+    "wrapper": "job.py",
+}
 
 
 def put_on(host: Host) -> None:
@@ -92,4 +98,6 @@ def has_begun(run: Run, host: Host, kind: str) -> bool:
 
 def unfinished(run: Run, host: Host, kind: str) -> list[str]:
     """Which clean-ups have not come to their end."""
-    return [mark for mark in marks(kind, run.row) if not (host.root / f"tmp/cleaned-{mark}").exists()]
+    return [
+        mark for mark in marks(kind, run.row) if not (host.root / f"tmp/cleaned-{mark}").exists()
+    ]

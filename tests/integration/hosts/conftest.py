@@ -17,7 +17,9 @@ def _namespaces() -> None:
     """Everything here but the plain kind needs namespaces of one's own."""
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason:
-        pytest.skip(f"no namespace hosts here: {reason}; as an ordinary user: python -m tests.support.hosts run --count 0 -- pytest tests/integration/hosts")
+        pytest.skip(
+            f"no namespace hosts here: {reason}; as an ordinary user: python -m tests.support.hosts run --count 0 -- pytest tests/integration/hosts"
+        )
 
 
 @pytest.fixture(scope="session")

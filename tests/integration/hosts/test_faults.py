@@ -18,11 +18,19 @@ _QUICK = ["-o", "ConnectTimeout=1"]
 
 
 def _connection_state(host: Host) -> str:
-    return subprocess.run(["ss", "-Htn", "dst", host.address], capture_output=True, text=True, check=True).stdout.partition(" ")[0]
+    return subprocess.run(
+        ["ss", "-Htn", "dst", host.address], capture_output=True, text=True, check=True
+    ).stdout.partition(" ")[0]
 
 
 def _open_connection(host: Host) -> subprocess.Popen[str]:
-    client = subprocess.Popen([*host.ssh_argv(), "echo ready; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client = subprocess.Popen(
+        [*host.ssh_argv(), "echo ready; cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert client.stdout is not None
     assert client.stdout.readline() == "ready\n"
     return client
@@ -51,7 +59,13 @@ def test_power_loss_kills_everything_and_tells_nobody(host: Host) -> None:
         assert not daemon.id.alive()
         # A process that dies otherwise closes its connections.
         assert _connection_state(host) == "ESTAB"
-        for action in (host.processes, host.power_off, host.cut, host.reset, lambda: host.run(["true"])):
+        for action in (
+            host.processes,
+            host.power_off,
+            host.cut,
+            host.reset,
+            lambda: host.run(["true"]),
+        ):
             with pytest.raises(HostIsOff, match="web1 has no power"):
                 action()
     finally:
@@ -72,7 +86,10 @@ def test_reset_ends_what_resists_and_what_forks_all_the_time(host: Host) -> None
     respawn = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n  os.fork() and os._exit(0)\n  time.sleep(0.002)"
     host.spawn(["sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1000; done"])
     # What forks all the time can't be waited for by `spawn`.
-    host.run(["sh", "-c", 'exec setsid --fork "$@" > /dev/null 2>&1', "sh", "python3", "-c", respawn], user="other")
+    host.run(
+        ["sh", "-c", 'exec setsid --fork "$@" > /dev/null 2>&1', "sh", "python3", "-c", respawn],
+        user="other",
+    )
     host.ssh("touch /tmp/x /tmp/.y")
     assert eventually(lambda: host.processes(r"^python3 -c"))
     host.reset()
@@ -119,7 +136,9 @@ def test_a_host_without_python_has_none_after_boot_either() -> None:
         assert host.ssh("sudo -n id -un; command -v python3").stdout == "root\n"
 
 
-def test_a_directory_of_the_machine_can_be_shown_but_not_changed(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_directory_of_the_machine_can_be_shown_but_not_changed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     directory = tmp_path_factory.mktemp("shown")
     (directory / "file").write_text("from outside\n")
     with Lab.up(count=1, binds={str(directory): "/opt/shown"}) as lab:

@@ -16,7 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hosts import Host, HostIsOff, HostsError, KindUnavailable, Lab, NotPossibleHere, kinds, programs
+from tests.support.hosts import (
+    Host,
+    HostIsOff,
+    HostsError,
+    KindUnavailable,
+    Lab,
+    NotPossibleHere,
+    kinds,
+    programs,
+)
 
 from .patience import eventually
 
@@ -48,7 +57,19 @@ class Ordinary:
     def argv(self, *arguments: str) -> list[str]:
         """The hosts' command line as this user."""
         start = f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
-        return ["unshare", "--mount", "sh", "-c", _BECOME, "sh", str(self.home), self.python, "-c", start, *arguments]
+        return [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            _BECOME,
+            "sh",
+            str(self.home),
+            self.python,
+            "-c",
+            start,
+            *arguments,
+        ]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the hosts as this user."""
@@ -64,7 +85,9 @@ def ordinary() -> Iterator[Ordinary]:
     with tempfile.TemporaryDirectory(prefix="hosts-ordinary-") as name:
         home = Path(name)
         for package in ("tests/support/hosts", "tools/environment"):
-            shutil.copytree(_REPOSITORY / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                _REPOSITORY / package, home / package, ignore=shutil.ignore_patterns("__pycache__")
+            )
         for package in ("tests", "tests/support", "tools"):
             shutil.copy(_REPOSITORY / package / "__init__.py", home / package)
         (home / "added-passwd").write_text(f"ordinary:x:{_UID}:{_UID}::{home}:/bin/sh\n")
@@ -77,7 +100,17 @@ def ordinary() -> Iterator[Ordinary]:
 
 def _python_for_everybody() -> str:
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        check = ["setpriv", "--reuid", str(_UID), "--regid", str(_UID), "--clear-groups", python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
+        check = [
+            "setpriv",
+            "--reuid",
+            str(_UID),
+            "--regid",
+            str(_UID),
+            "--clear-groups",
+            python,
+            "-c",
+            "import sys; sys.exit(sys.version_info < (3, 10))",
+        ]
         if subprocess.run(check, capture_output=True, check=False).returncode == 0:
             return python
     pytest.skip("no Python 3.10 or newer that ordinary users may run")
@@ -106,17 +139,43 @@ def test_an_ordinary_user_has_a_rootless_lab_around_a_command(rootless: Ordinary
         SSHPASS="$1" sshpass -e ssh -F "$HOSTS_SSH_CONFIG" -o PubkeyAuthentication=no -tt secret@web2 'hostname; tty'
         exit 7
     """
-    done = rootless.run("run", "--base", "machine", "--", "sh", "-c", script, "sh", "hunter2-battery-staple")
-    assert done.stdout.replace("\r", "").split("\n") == ["web1", "ansible", "root", "other", "not a tty", "web2", "/dev/pts/0", ""], done.stderr
+    done = rootless.run(
+        "run", "--base", "machine", "--", "sh", "-c", script, "sh", "hunter2-battery-staple"
+    )
+    assert done.stdout.replace("\r", "").split("\n") == [
+        "web1",
+        "ansible",
+        "root",
+        "other",
+        "not a tty",
+        "web2",
+        "/dev/pts/0",
+        "",
+    ], done.stderr
     assert done.returncode == 7
-    assert [path for path in (rootless.home / "treekill-hosts").rglob("*") if not path.is_dir()] == []
+    assert [
+        path for path in (rootless.home / "treekill-hosts").rglob("*") if not path.is_dir()
+    ] == []
 
 
 def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinary) -> None:
     try:
-        assert "2 namespace hosts are up" in rootless.run("up", "--lab", "own", "--base", "machine").stdout
-        assert rootless.run("run", "--lab", "own", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web2 hostname').stdout == "web2\n"
-        assert rootless.run("exec", "--lab", "own", "web1", "--user", "other", "--", "id", "-un").stdout == "other\n"
+        assert (
+            "2 namespace hosts are up"
+            in rootless.run("up", "--lab", "own", "--base", "machine").stdout
+        )
+        assert (
+            rootless.run(
+                "run", "--lab", "own", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web2 hostname'
+            ).stdout
+            == "web2\n"
+        )
+        assert (
+            rootless.run(
+                "exec", "--lab", "own", "web1", "--user", "other", "--", "id", "-un"
+            ).stdout
+            == "other\n"
+        )
         assert rootless.run("kill", "--lab", "own", "web1").returncode == 0
         assert "web1 10.213.0.2 port 22, off" in rootless.run("list").stdout
         assert rootless.run("count", "--lab", "own", "--system", "web2").stdout == "3\n"
@@ -129,12 +188,24 @@ def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinar
 def test_a_rootless_lab_needs_a_command_to_be_reached_by(rootless: Ordinary) -> None:
     script = f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.support.hosts import Lab; Lab.up()"
     argv = rootless.argv()
-    done = subprocess.run([*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False
+    )
     assert "python -m tests.support.hosts run -- COMMAND" in done.stderr
 
 
 def test_an_ordinary_user_has_a_plain_host(ordinary: Ordinary) -> None:
-    done = ordinary.run("run", "--kind", "plain", "--count", "1", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web1 id -un')
+    done = ordinary.run(
+        "run",
+        "--kind",
+        "plain",
+        "--count",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        'ssh -F "$HOSTS_SSH_CONFIG" web1 id -un',
+    )
     assert done.stdout == "ordinary\n", done.stderr
 
 
@@ -148,14 +219,29 @@ def test_missing_programs_are_named_with_their_packages(ordinary: Ordinary) -> N
     missing = shutil.which("sshpass")
     assert missing
     # In a mount namespace of its own the program is no program.
-    hide = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null "$1" && shift && exec "$@"', "sh", missing]
-    done = subprocess.run([*hide, *ordinary.argv("up", "--kind", "plain")], capture_output=True, text=True, check=False)
+    hide = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --bind /dev/null "$1" && shift && exec "$@"',
+        "sh",
+        missing,
+    ]
+    done = subprocess.run(
+        [*hide, *ordinary.argv("up", "--kind", "plain")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert "missing: sshpass. As root:" in done.stderr
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(HostsError, match="no kind 'cloud': it is one of auto, namespace, rootless, plain"):
+    with pytest.raises(
+        HostsError, match="no kind 'cloud': it is one of auto, namespace, rootless, plain"
+    ):
         Lab.up(kind="cloud")
 
 
@@ -164,7 +250,9 @@ def test_a_plain_host_runs_what_it_is_told_and_sees_it(plain: Host) -> None:
     daemon = plain.spawn(["sleep", "1000"])
     assert [one.id for one in plain.processes()] == [daemon.id]
     plain.ssh("setsid --fork sleep 1001 < /dev/null > /dev/null 2>&1")
-    assert eventually(lambda: [one.command for one in plain.processes("sleep")] == ["sleep 1000", "sleep 1001"])
+    assert eventually(
+        lambda: [one.command for one in plain.processes("sleep")] == ["sleep 1000", "sleep 1001"]
+    )
     plain.reset()
     assert plain.processes() == []
     assert plain.ssh("true").returncode == 0
@@ -183,7 +271,13 @@ def test_a_plain_host_loses_power_and_boots_on_its_old_port(plain: Host) -> None
 
 
 def test_a_plain_host_says_what_it_can_not_do(plain: Host) -> None:
-    for action in (plain.cut, plain.heal, plain.hide_python, lambda: plain.full_disk("/tmp"), lambda: plain.run(["true"], user="other")):
+    for action in (
+        plain.cut,
+        plain.heal,
+        plain.hide_python,
+        lambda: plain.full_disk("/tmp"),
+        lambda: plain.run(["true"], user="other"),
+    ):
         with pytest.raises(NotPossibleHere, match="web1 is a plain host"):
             action()
     with pytest.raises(KindUnavailable, match="plain hosts have the machine's Python"):

@@ -20,15 +20,24 @@ class Traces:
     def __init__(self, lab: Lab) -> None:
         self.directory = lab.directory
         self._bridge = lab.spec.net.bridge
-        inits = [json.loads(file.read_text())["pid"] for file in lab.directory.glob("disk/*/init.json")]
+        inits = [
+            json.loads(file.read_text())["pid"] for file in lab.directory.glob("disk/*/init.json")
+        ]
         self._namespaces: set[str] = set()
         for pid in inits:
             with contextlib.suppress(FileNotFoundError):  # A host that is off.
-                self._namespaces |= {os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("pid", "net", "mnt")}
+                self._namespaces |= {
+                    os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("pid", "net", "mnt")
+                }
 
     def find(self) -> list[str]:
         """Everything that is there, in words."""
-        return [*self._processes(), *self._interfaces(), *self._mounts(), *(str(path) for path in [self.directory] if path.exists())]
+        return [
+            *self._processes(),
+            *self._interfaces(),
+            *self._mounts(),
+            *(str(path) for path in [self.directory] if path.exists()),
+        ]
 
     def _processes(self) -> list[str]:
         found = []
@@ -44,8 +53,14 @@ class Traces:
         return found
 
     def _interfaces(self) -> list[str]:
-        links = json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout)
-        return [link["ifname"] for link in links if link["ifname"] == self._bridge or link["ifname"].startswith(f"{self._bridge}p")]
+        links = json.loads(
+            subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout
+        )
+        return [
+            link["ifname"]
+            for link in links
+            if link["ifname"] == self._bridge or link["ifname"].startswith(f"{self._bridge}p")
+        ]
 
     def _mounts(self) -> list[str]:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()

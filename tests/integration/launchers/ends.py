@@ -28,8 +28,15 @@ CI_PATIENCE = 10.0
 
 def main_of(run: Run) -> controller.Local:
     """The main process of Ansible itself, which a front end has started or is."""
-    here = {process.id.pid: process for process in controller.processes(run.row) if _CORE.match(process.command)}
-    found = sorted((process for process in here.values() if process.ppid not in here), key=lambda process: process.id.start)
+    here = {
+        process.id.pid: process
+        for process in controller.processes(run.row)
+        if _CORE.match(process.command)
+    }
+    found = sorted(
+        (process for process in here.values() if process.ppid not in here),
+        key=lambda process: process.id.start,
+    )
     # The guardian is a child of no process of the run, and younger than the main process.
     assert 1 <= len(found) <= 2, f"not one main process: {[*map(str, found)]}\n{run.story}"
     return found[0]
@@ -37,9 +44,17 @@ def main_of(run: Run) -> controller.Local:
 
 def front_of(run: Run, word: str) -> controller.Local:
     """The process of the front end whose command line has that word."""
-    found = [process for process in controller.processes(run.row) if word in process.command and not process.command.startswith(("bash", "/bin/sh"))]
-    assert found, f"no process with {word}: {[*map(str, controller.processes(run.row))]}\n{run.story}"
-    return next(process for process in found if process.ppid not in {other.id.pid for other in found})
+    found = [
+        process
+        for process in controller.processes(run.row)
+        if word in process.command and not process.command.startswith(("bash", "/bin/sh"))
+    ]
+    assert found, (
+        f"no process with {word}: {[*map(str, controller.processes(run.row))]}\n{run.story}"
+    )
+    return next(
+        process for process in found if process.ppid not in {other.id.pid for other in found}
+    )
 
 
 def to_main(number: signal.Signals) -> Fire:
@@ -99,7 +114,9 @@ def _cancel(run: Run, lab: Lab) -> None:
 INT, TERM = signal.SIGINT, signal.SIGTERM
 
 
-def interrupt(name: str, fire: Fire, status: int | None, *, recap: bool = True, terminal: bool = False) -> Trigger:
+def interrupt(
+    name: str, fire: Fire, status: int | None, *, recap: bool = True, terminal: bool = False
+) -> Trigger:
     """What a front end does on cancel."""
     return Trigger(name, fire, status, recap=recap, terminal=terminal)
 

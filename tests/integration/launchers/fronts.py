@@ -72,8 +72,20 @@ def _pull(directory: Path, environ: Environ) -> Sequence[str]:
     (directory / "targets.json").write_text(json.dumps(targets))
     # The checkout has an inventory of its own, the text `localhost,`.
     environ["ANSIBLE_INVENTORY_ENABLED"] = "host_list,ini,yaml"
-    git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-C", str(repository)]
-    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--no-gpg-sign", "--message", "A playbook"]):
+    git = [
+        "git",
+        "-c",
+        "user.name=nobody",
+        "-c",
+        "user.email=nobody@localhost",
+        "-C",
+        str(repository),
+    ]
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "--no-gpg-sign", "--message", "A playbook"],
+    ):
         subprocess.run([*git, *words], check=True, stdin=subprocess.DEVNULL)
     where = [f"--url=file://{repository}", f"--directory={directory}/pulled", "--limit=targets"]
     return [core_program("ansible-pull"), *where, "playbook.yml"]
@@ -95,7 +107,9 @@ def private_data(directory: Path, environ: Environ) -> Path:
     # Where a project has an ansible.cfg, ansible-runner takes that: it starts ansible-playbook in the project's directory.
     (place / "project/ansible.cfg").write_text(text.replace(line, ""))
     del environ["ANSIBLE_CONFIG"]
-    (place / "env/envvars").write_text(json.dumps({"ANSIBLE_CALLBACKS_ENABLED": CALLBACK} if enabled else {"ANSIBLE_NOCOWS": "1"}))
+    (place / "env/envvars").write_text(
+        json.dumps({"ANSIBLE_CALLBACKS_ENABLED": CALLBACK} if enabled else {"ANSIBLE_NOCOWS": "1"})
+    )
     environ["PATH"] = programs.path_with_core()
     return place
 
@@ -116,7 +130,11 @@ def _streamed_runner(directory: Path, environ: Environ) -> Sequence[str]:
     place = private_data(directory, environ)
     settings(place)
     runner = shlex.quote(programs.program("ansible-runner"))
-    steps = (f"transmit {place} -p playbook.yml", f"worker --private-data-dir {directory}/worker", f"process {directory}/processed")
+    steps = (
+        f"transmit {place} -p playbook.yml",
+        f"worker --private-data-dir {directory}/worker",
+        f"process {directory}/processed",
+    )
     return in_shell(" | ".join(f"{runner} {step}" for step in steps))
 
 
@@ -132,19 +150,37 @@ print("library:", result.status, result.rc, flush=True)
 def _library(directory: Path, environ: Environ) -> Sequence[str]:
     place = private_data(directory, environ)
     settings(place)
-    return [str(Path(programs.program("ansible-runner")).with_name("python")), "-c", _LIBRARY, str(place), str(directory / "cancelled")]
+    return [
+        str(Path(programs.program("ansible-runner")).with_name("python")),
+        "-c",
+        _LIBRARY,
+        str(place),
+        str(directory / "cancelled"),
+    ]
 
 
 def _navigator(directory: Path, environ: Environ) -> Sequence[str]:
     environ["PATH"] = programs.path_with_core()
     environ["HOME"] = str(directory)
     files = [f"--lf={directory}/navigator.log", "--pae=false"]
-    return [programs.program("ansible-navigator"), "run", str(directory / "playbook.yml"), "--ee=false", "-m", "stdout", *files]
+    return [
+        programs.program("ansible-navigator"),
+        "run",
+        str(directory / "playbook.yml"),
+        "--ee=false",
+        "-m",
+        "stdout",
+        *files,
+    ]
 
 
 def _cron(directory: Path, environ: Environ) -> Sequence[str]:
     # What cron leaves of an environment, without HOME, which some other crons do not set; and what tells the run what it is.
-    for name in [name for name in environ if not name.startswith("ANSIBLE_") and name not in (controller.MARK, "TMPDIR")]:
+    for name in [
+        name
+        for name in environ
+        if not name.startswith("ANSIBLE_") and name not in (controller.MARK, "TMPDIR")
+    ]:
         del environ[name]
     environ["PATH"] = "/usr/bin:/bin"
     return ["/bin/sh", "-c", shlex.join(playbook(directory))]
@@ -162,9 +198,25 @@ LIBRARY = FrontEnd("ansible-runner as library", _library)
 STREAMED = FrontEnd("ansible-runner transmit, worker, process", _streamed_runner)
 NAVIGATOR = FrontEnd("ansible-navigator", _navigator)
 NOHUP = _before("nohup")
-TIMEOUT = FrontEnd("timeout 600", lambda directory, environ: ["timeout", "600", *playbook(directory)])
-TEE = FrontEnd("a pipe to tee", lambda directory, environ: in_shell('"$@" | tee log; exit ${PIPESTATUS[0]}', *playbook(directory)))
-TEE_BOTH = FrontEnd("a pipe to tee, both streams", lambda directory, environ: in_shell('"$@" 2>&1 | tee log; exit ${PIPESTATUS[0]}', *playbook(directory)))
-CI = FrontEnd("a CI job", lambda directory, environ: in_shell('"$@"; exit $?', *playbook(directory)))
-CI_EXEC = FrontEnd("a CI job, with exec", lambda directory, environ: in_shell('exec "$@"', *playbook(directory)))
+TIMEOUT = FrontEnd(
+    "timeout 600", lambda directory, environ: ["timeout", "600", *playbook(directory)]
+)
+TEE = FrontEnd(
+    "a pipe to tee",
+    lambda directory, environ: in_shell(
+        '"$@" | tee log; exit ${PIPESTATUS[0]}', *playbook(directory)
+    ),
+)
+TEE_BOTH = FrontEnd(
+    "a pipe to tee, both streams",
+    lambda directory, environ: in_shell(
+        '"$@" 2>&1 | tee log; exit ${PIPESTATUS[0]}', *playbook(directory)
+    ),
+)
+CI = FrontEnd(
+    "a CI job", lambda directory, environ: in_shell('"$@"; exit $?', *playbook(directory))
+)
+CI_EXEC = FrontEnd(
+    "a CI job, with exec", lambda directory, environ: in_shell('exec "$@"', *playbook(directory))
+)
 CRON = FrontEnd("started as by cron", _cron)

@@ -50,16 +50,34 @@ class Front:
 
 
 FRONTS = (
-    Front(fronts.AD_HOC, (replace(ends.INT_TO_MAIN, status=99), ends.CTRL_C), -_KILL, timed_out=2, in_every_run=True, controlled=True),
-    Front(fronts.CONSOLE, (replace(ends.INT_TO_MAIN, status=0), replace(ends.TERM_TO_MAIN, status=-_TERM)), -_KILL, in_every_run=True),
+    Front(
+        fronts.AD_HOC,
+        (replace(ends.INT_TO_MAIN, status=99), ends.CTRL_C),
+        -_KILL,
+        timed_out=2,
+        in_every_run=True,
+        controlled=True,
+    ),
+    Front(
+        fronts.CONSOLE,
+        (replace(ends.INT_TO_MAIN, status=0), replace(ends.TERM_TO_MAIN, status=-_TERM)),
+        -_KILL,
+        in_every_run=True,
+    ),
     Front(
         fronts.PULL,
         (
-            ends.interrupt("INT to ansible-pull", ends.to_front("ansible-pull", signal.SIGINT), 99, recap=False),
+            ends.interrupt(
+                "INT to ansible-pull", ends.to_front("ansible-pull", signal.SIGINT), 99, recap=False
+            ),
             # The recap goes to the terminal that it was started on, which this row takes away: see test_surroundings.
             replace(ends.CTRL_C, recap=False),
-            ends.interrupt("TERM to ansible-pull", ends.to_front("ansible-pull", _TERM), -_TERM, recap=False),
-            ends.interrupt("KILL of ansible-pull", ends.to_front("ansible-pull", _KILL), -_KILL, recap=False),
+            ends.interrupt(
+                "TERM to ansible-pull", ends.to_front("ansible-pull", _TERM), -_TERM, recap=False
+            ),
+            ends.interrupt(
+                "KILL of ansible-pull", ends.to_front("ansible-pull", _KILL), -_KILL, recap=False
+            ),
             ends.INT_TO_MAIN,
         ),
         247,
@@ -68,8 +86,15 @@ FRONTS = (
     Front(
         fronts.RUNNER,
         (
-            ends.interrupt("TERM to ansible-runner", ends.to_front("ansible-runner", _TERM), 254, recap=False),
-            ends.interrupt("KILL of ansible-runner", ends.to_front("ansible-runner", _KILL), -_KILL, recap=False),
+            ends.interrupt(
+                "TERM to ansible-runner", ends.to_front("ansible-runner", _TERM), 254, recap=False
+            ),
+            ends.interrupt(
+                "KILL of ansible-runner",
+                ends.to_front("ansible-runner", _KILL),
+                -_KILL,
+                recap=False,
+            ),
         ),
         0,
         in_every_run=True,
@@ -79,8 +104,12 @@ FRONTS = (
     Front(
         fronts.STREAMED,
         (
-            ends.interrupt("TERM to the worker", ends.to_front("ansible-runner worker", _TERM), 0, recap=False),
-            ends.interrupt("KILL of the worker", ends.to_front("ansible-runner worker", _KILL), 0, recap=False),
+            ends.interrupt(
+                "TERM to the worker", ends.to_front("ansible-runner worker", _TERM), 0, recap=False
+            ),
+            ends.interrupt(
+                "KILL of the worker", ends.to_front("ansible-runner worker", _KILL), 0, recap=False
+            ),
         ),
         0,
     ),
@@ -88,14 +117,22 @@ FRONTS = (
         fronts.NAVIGATOR,
         (
             ends.CTRL_C,
-            ends.interrupt("TERM to ansible-navigator", ends.to_front("ansible-navigator", _TERM), -_TERM),
-            ends.interrupt("KILL of ansible-navigator", ends.to_front("ansible-navigator", _KILL), -_KILL),
+            ends.interrupt(
+                "TERM to ansible-navigator", ends.to_front("ansible-navigator", _TERM), -_TERM
+            ),
+            ends.interrupt(
+                "KILL of ansible-navigator", ends.to_front("ansible-navigator", _KILL), -_KILL
+            ),
         ),
         247,
         in_every_run=True,
     ),
     Front(fronts.NOHUP, (ends.NOHUP,), -_KILL),
-    Front(fronts.TIMEOUT, (ends.interrupt("its time is over", ends.to_front("timeout 600", _ALRM), 124),), -_KILL),
+    Front(
+        fronts.TIMEOUT,
+        (ends.interrupt("its time is over", ends.to_front("timeout 600", _ALRM), 124),),
+        -_KILL,
+    ),
     Front(fronts.TEE, (ends.INT_TO_MAIN, ends.CTRL_C), 137),
     Front(fronts.TEE_BOTH, (replace(ends.CTRL_C, status=120),), 137),
     Front(fronts.CI, (ends.AS_CI, ends.AS_JENKINS), 137, in_every_run=True),
@@ -105,16 +142,31 @@ FRONTS = (
 
 
 def _setting(front: FrontEnd, trigger: Trigger, **more: Any) -> Setting:
-    rescued: dict[str, Any] = {"keywords": LONG, "rescue": [LOOK]} if trigger.name == "timeout" else {}
-    return Setting(front=front, pipelining=True, variables={"web1": {"ansible_pipelining": False}}, **rescued, **more)
+    rescued: dict[str, Any] = (
+        {"keywords": LONG, "rescue": [LOOK]} if trigger.name == "timeout" else {}
+    )
+    return Setting(
+        front=front,
+        pipelining=True,
+        variables={"web1": {"ansible_pipelining": False}},
+        **rescued,
+        **more,
+    )
 
 
 def _table(controls: bool) -> Iterator[Any]:
     for one in FRONTS:
         for trigger, end in one.rows():
-            in_every_run = (one.controlled if controls else one.in_every_run) and trigger is one.cancels[0]
+            in_every_run = (
+                one.controlled if controls else one.in_every_run
+            ) and trigger is one.cancels[0]
             marks = [] if controls else [covers("Front ends", one.front.name, end)]
-            yield pytest.param(one.front, trigger, marks=[*marks, *([] if in_every_run else [rest])], id=f"{one.front.name}, {trigger.name}")
+            yield pytest.param(
+                one.front,
+                trigger,
+                marks=[*marks, *([] if in_every_run else [rest])],
+                id=f"{one.front.name}, {trigger.name}",
+            )
 
 
 @pytest.mark.parametrize(("front", "trigger"), [*_table(controls=False)])
@@ -131,21 +183,34 @@ def assert_recap_seen(outcome: Outcome) -> None:
     """On whatever the user of that front end has before him."""
     text = f"{outcome.output}\n{outcome.errors}"
     # The callback of ansible-runner puts its events between the lines, with no space after them.
-    silent = [host for host in outcome.hosts if not re.search(rf"{host} +: ended \d+ .*survivors 0", text)]
+    silent = [
+        host for host in outcome.hosts if not re.search(rf"{host} +: ended \d+ .*survivors 0", text)
+    ]
     assert not silent, f"no line in the recap for {', '.join(silent)}\n{outcome.story}"
 
 
 @pytest.mark.parametrize(("front", "trigger"), [*_table(controls=True)])
-def test_without_the_collection_the_tree_survives(shared_lab: Lab, front: FrontEnd, trigger: Trigger) -> None:
+def test_without_the_collection_the_tree_survives(
+    shared_lab: Lab, front: FrontEnd, trigger: Trigger
+) -> None:
     """The control; and the status with which the front end ends by itself."""
     host = shared_lab["web1"]
     known = {host.name: frozenset(process.id for process in host.processes())}
-    setting = Setting(front=front, hosts=1, pipelining=True, kinds=tuple(HUP_PROOF), keywords=LONG if trigger.name == "timeout" else {})
+    setting = Setting(
+        front=front,
+        hosts=1,
+        pipelining=True,
+        kinds=tuple(HUP_PROOF),
+        keywords=LONG if trigger.name == "timeout" else {},
+    )
     with started(shared_lab, setting, collection=False, terminal=trigger.terminal) as run:
         census.wait_for_tree(run, [host], known)
         trigger.fire(run, shared_lab)
         status = run.wait(30)
-        found = {census.name_of(process, run.row) for process in census.survivors([host], known, run.row)[host.name]}
+        found = {
+            census.name_of(process, run.row)
+            for process in census.survivors([host], known, run.row)[host.name]
+        }
         story = run.story
     tidy([host], known)
     assert found >= HUP_PROOF, story

@@ -43,19 +43,36 @@ def _with_settings(name: str, **values: object) -> FrontEnd:
 @pytest.mark.parametrize(
     "limit",
     [
-        pytest.param("job_timeout", marks=[covers("Front ends", "ansible-runner, job_timeout", "interrupt"), rest]),
-        pytest.param("idle_timeout", marks=[covers("Front ends", "ansible-runner, idle_timeout", "interrupt"), rest]),
+        pytest.param(
+            "job_timeout",
+            marks=[covers("Front ends", "ansible-runner, job_timeout", "interrupt"), rest],
+        ),
+        pytest.param(
+            "idle_timeout",
+            marks=[covers("Front ends", "ansible-runner, idle_timeout", "interrupt"), rest],
+        ),
     ],
 )
-def test_nothing_survives_a_timeout_of_ansible_runner(among: Company, limit: str, took: Took) -> None:
+def test_nothing_survives_a_timeout_of_ansible_runner(
+    among: Company, limit: str, took: Took
+) -> None:
     """It kills the process group of ansible-playbook at once, and ends with status 254."""
 
     def wait_for_it(run: Run, lab: Lab) -> None:
-        until(lambda: run.process.poll() is not None, LIMIT + 20, lambda: f"no {limit}\n{run.story}")
+        until(
+            lambda: run.process.poll() is not None, LIMIT + 20, lambda: f"no {limit}\n{run.story}"
+        )
 
     over = ends.interrupt(limit, wait_for_it, 254, recap=False)
     front = _with_settings(f"ansible-runner, {limit}", **{limit: LIMIT})
-    outcome = play_row(among, Setting(front=front, pipelining=True, kinds=(*tree.COOPERATIVE, "ignores-signals", "storm")), over, patience=LIMIT + 30)
+    outcome = play_row(
+        among,
+        Setting(
+            front=front, pipelining=True, kinds=(*tree.COOPERATIVE, "ignores-signals", "storm")
+        ),
+        over,
+        patience=LIMIT + 30,
+    )
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, over)
 
@@ -66,7 +83,10 @@ def _start_in_background(directory: Path, environ: dict[str, str]) -> list[str]:
     fronts.settings(place)
     start = [programs.program("ansible-runner"), "start", str(place), "-p", "playbook.yml"]
     pid = f"{place}/pid"
-    return fronts.in_shell(f'"$@"; until [ -s {pid} ]; do sleep 0.1; done; runner=$(cat {pid}); while [ -d /proc/$runner ]; do sleep 0.1; done', *start)
+    return fronts.in_shell(
+        f'"$@"; until [ -s {pid} ]; do sleep 0.1; done; runner=$(cat {pid}); while [ -d /proc/$runner ]; do sleep 0.1; done',
+        *start,
+    )
 
 
 @rest
@@ -79,7 +99,11 @@ def test_nothing_survives_ansible_runner_stop(among: Company, took: Took) -> Non
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL, timeout=30)
 
     stopped = ends.interrupt("ansible-runner stop", stop, 0, recap=False)
-    outcome = play_row(among, Setting(front=FrontEnd("ansible-runner start", _start_in_background), pipelining=True), stopped)
+    outcome = play_row(
+        among,
+        Setting(front=FrontEnd("ansible-runner start", _start_in_background), pipelining=True),
+        stopped,
+    )
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, stopped)
 
@@ -88,7 +112,11 @@ def _by_ansible_cfg(directory: Path, environ: dict[str, str]) -> list[str]:
     command = [*fronts.RUNNER.start(directory, environ)]
     (directory / "private/env/envvars").unlink()
     configuration = directory / "private/project/ansible.cfg"
-    configuration.write_text(configuration.read_text().replace("[defaults]", f"[defaults]\ncallbacks_enabled = {CALLBACK}"))
+    configuration.write_text(
+        configuration.read_text().replace(
+            "[defaults]", f"[defaults]\ncallbacks_enabled = {CALLBACK}"
+        )
+    )
     return command
 
 
@@ -111,7 +139,9 @@ def test_the_callback_can_be_enabled_otherwise(among: Company, way: str) -> None
     """env/envvars is the way of all other rows."""
     front = FrontEnd(way, WAYS[way])
     killed = replace(ends.kill(0), recap=False)
-    outcome = play_row(among, Setting(front=front, hosts=1, pipelining=True, kinds=tree.COOPERATIVE), killed)
+    outcome = play_row(
+        among, Setting(front=front, hosts=1, pipelining=True, kinds=tree.COOPERATIVE), killed
+    )
     assert_survived_by_nobody(outcome, killed)
 
 
@@ -122,14 +152,33 @@ def test_the_events_of_ansible_runner_are_complete(shared_lab: Lab, among: Compa
 
     def cancel(run: Run, lab: Lab) -> None:
         ends.to_main(ends.TERM)(run, lab)
-        until(lambda: not [one for one in controller.processes(run.row) if "ansible-playbook" in one.command], 30, lambda: f"main goes on\n{run.story}")
-        until(lambda: run.process.poll() is not None, 30, lambda: f"ansible-runner goes on\n{run.story}")
+        until(
+            lambda: (
+                not [
+                    one
+                    for one in controller.processes(run.row)
+                    if "ansible-playbook" in one.command
+                ]
+            ),
+            30,
+            lambda: f"main goes on\n{run.story}",
+        )
+        until(
+            lambda: run.process.poll() is not None,
+            30,
+            lambda: f"ansible-runner goes on\n{run.story}",
+        )
         (artifacts,) = (run.directory / "private/artifacts").iterdir()
-        events.extend(json.loads(path.read_text())["event"] for path in (artifacts / "job_events").glob("*.json"))
+        events.extend(
+            json.loads(path.read_text())["event"]
+            for path in (artifacts / "job_events").glob("*.json")
+        )
         events.append((artifacts / "stdout").read_text())
 
     ended = ends.interrupt("TERM to main", cancel, 0, recap=False)
-    outcome = play_row(among, Setting(front=fronts.RUNNER, hosts=1, pipelining=True, kinds=tree.COOPERATIVE), ended)
+    outcome = play_row(
+        among, Setting(front=fronts.RUNNER, hosts=1, pipelining=True, kinds=tree.COOPERATIVE), ended
+    )
     assert_survived_by_nobody(outcome, ended, status=outcome.status)
     assert {"playbook_on_start", "playbook_on_task_start", "runner_on_start"} <= {*events}
     assert "TREEKILL RECAP [SIGTERM]" in events[-1], events[-1]

@@ -18,16 +18,46 @@ Result = dict[str, Any]
 
 
 def ask(
-    lab: Lab, host: Host, module: str, *, login: str = "ansible", become: str = "root", check: bool = False, fails: bool = False, **options: object
+    lab: Lab,
+    host: Host,
+    module: str,
+    *,
+    login: str = "ansible",
+    become: str = "root",
+    check: bool = False,
+    fails: bool = False,
+    **options: object,
 ) -> Result:
     """The result of a module. `become`: whom; empty for nobody. `fails`: whether it has to."""
-    argv = [program("ansible"), host.name, "-i", str(lab.inventory), "-e", f"ansible_user={login}", "-m", f"treekill.remote.{module}"]
+    argv = [
+        program("ansible"),
+        host.name,
+        "-i",
+        str(lab.inventory),
+        "-e",
+        f"ansible_user={login}",
+        "-m",
+        f"treekill.remote.{module}",
+    ]
     argv += ["-a", json.dumps(options)] if options else []
     argv += ["--become", "--become-user", become] if become else []
     argv += ["--check"] if check else []
     # Without a stay of the connection: its processes would be on the host while others look.
-    environ = {**os.environ, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(argv, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False)
+    environ = {
+        **os.environ,
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    done = subprocess.run(
+        argv,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
     head, found, text = done.stdout.partition("=> ")
     assert found, f"{done.stdout}\n{done.stderr}"
     assert ("FAILED" in head) is fails, f"{done.stdout}\n{done.stderr}"

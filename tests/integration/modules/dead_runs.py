@@ -45,14 +45,24 @@ def dead_run(lab: Lab, host: Host, *, supervise: bool = False, **keywords: Any) 
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [host])
         LOST_CONTROLLER.fire(run, lab)
-        until(lambda: not sessions_above(host, of_run(run, host)), NOTICED_SECONDS, lambda: f"a session goes on on {host.name}\n{run.story}")
+        until(
+            lambda: not sessions_above(host, of_run(run, host)),
+            NOTICED_SECONDS,
+            lambda: f"a session goes on on {host.name}\n{run.story}",
+        )
         yield run
 
 
 @contextmanager
-def living_run(lab: Lab, host: Host, *, supervise: bool = False, before_gate: str = "", **keywords: Any) -> Iterator[Run]:
+def living_run(
+    lab: Lab, host: Host, *, supervise: bool = False, before_gate: str = "", **keywords: Any
+) -> Iterator[Run]:
     """A run that stands at a gate. `before_gate`: shell commands that its task runs first."""
-    task = {"name": "Stand at the gate", "ansible.builtin.shell": before_gate + gate.script("{{ row }}"), **keywords}
+    task = {
+        "name": "Stand at the gate",
+        "ansible.builtin.shell": before_gate + gate.script("{{ row }}"),
+        **keywords,
+    }
     play = Play([task], hosts=(host.name,), options={"supervise": supervise}, sections=PIPELINING)
     with started(lab, play) as run:
         tasks.wait_at(run, host)
@@ -78,7 +88,11 @@ def members(run: Run, host: Host) -> set[int]:
 def sessions_above(host: Host, processes: list[HostProcess]) -> list[HostProcess]:
     """The processes of sshd, but for its listener, that are parents of these."""
     every = {process.pid: process for process in host.processes(system=True)}
-    return [every[process.ppid] for process in processes if process.ppid != 1 and process.ppid in every and every[process.ppid].system]
+    return [
+        every[process.ppid]
+        for process in processes
+        if process.ppid != 1 and process.ppid in every and every[process.ppid].system
+    ]
 
 
 def kinds(run: Run, host: Host) -> set[str | None]:

@@ -24,7 +24,9 @@ from tests.support.run.terminal import default_signals
 from tools.environment._paths import CACHE, ROOT
 from tools.environment._setup import locked
 
-SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
+SCENARIOS = sorted(
+    path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml")
+)
 
 MOLECULE = Path(sys.executable).with_name("molecule")
 
@@ -39,7 +41,9 @@ def _clean_up_when_told_to_end() -> Iterator[None]:
     def interrupt(dummy_number: int, dummy: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     yield
     for number, answer in before.items():
         signal.signal(number, answer)
@@ -66,7 +70,9 @@ def lab_of(place: Path) -> str:
 
 def steps_of(scenario: str) -> list[str]:
     """What its molecule.yml wants to be run."""
-    content = yaml.safe_load((ROOT / "extensions" / "molecule" / scenario / "molecule.yml").read_text())
+    content = yaml.safe_load(
+        (ROOT / "extensions" / "molecule" / scenario / "molecule.yml").read_text()
+    )
     steps: list[str] = content["scenario"]["test_sequence"]
     assert {"create", "converge", "verify", "destroy"} <= {*steps}
     return steps
@@ -101,7 +107,9 @@ def test_scenario(scenario: str, workplace: Path) -> None:
     done = molecule(scenario, workplace)
     assert done.returncode == 0, done.stdout
     for step in steps_of(scenario):
-        assert re.search(rf"{scenario} . {step}\W.*Executed: Successful", done.stdout), f"{step} did not run\n{done.stdout}"
+        assert re.search(rf"{scenario} . {step}\W.*Executed: Successful", done.stdout), (
+            f"{step} did not run\n{done.stdout}"
+        )
     assert lab_of(workplace) not in [lab.name for lab in labs()]
 
 

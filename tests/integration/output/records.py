@@ -62,13 +62,20 @@ def report_of(run: Run) -> dict[str, Any]:
 
 def wait_for_whole_report(run: Run) -> dict[str, Any]:
     """The report, once nothing more will come."""
-    until(lambda: [*run.directory.glob("report-*.json")] and report_of(run)["complete"], PATIENCE, lambda: f"no whole report\n{run.story}")
+    until(
+        lambda: [*run.directory.glob("report-*.json")] and report_of(run)["complete"],
+        PATIENCE,
+        lambda: f"no whole report\n{run.story}",
+    )
     return report_of(run)
 
 
 def endings(report: dict[str, Any]) -> dict[str, list[str]]:
     """By host, what the report says of each process."""
     return {
-        tree["host"]: [f"{process['state']} {process['ended']} {process['command']}" for process in (tree["report"] or {"processes": []})["processes"]]
+        tree["host"]: [
+            f"{process['state']} {process['ended']} {process['command']}"
+            for process in (tree["report"] or {"processes": []})["processes"]
+        ]
         for tree in report["trees"]
     }

@@ -46,4 +46,8 @@ def told(run: Run, host: Host) -> list[str]:
 
 
 def wait_until_told(run: Run, host: Host) -> list[str]:
-    return until(lambda: told(run, host)[3:] and told(run, host), SECONDS, lambda: f"nothing was run on {host.name}\n{run.story}")
+    return until(
+        lambda: told(run, host)[3:] and told(run, host),
+        SECONDS,
+        lambda: f"nothing was run on {host.name}\n{run.story}",
+    )

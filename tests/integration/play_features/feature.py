@@ -33,10 +33,20 @@ HERE = "localhost"
 GROWN = "/tmp/tree-{{ row }}.sh"
 """Where a host has the script that grows the tree."""
 
-SEND_TREE: Task = {"name": "Send the tree", "ansible.builtin.copy": {"content": "#!/bin/sh\n{{ lookup('file', 'tree.sh') }}", "dest": GROWN, "mode": "0755"}}
+SEND_TREE: Task = {
+    "name": "Send the tree",
+    "ansible.builtin.copy": {
+        "content": "#!/bin/sh\n{{ lookup('file', 'tree.sh') }}",
+        "dest": GROWN,
+        "mode": "0755",
+    },
+}
 
 #: Writes down who is there. It moves no file, and starts nothing that could be taken for a part of the tree.
-LOOK: Task = {"name": "Look who is there", "ansible.builtin.raw": "ps -ewwo args > /tmp/seen-{{ row }}"}
+LOOK: Task = {
+    "name": "Look who is there",
+    "ansible.builtin.raw": "ps -ewwo args > /tmp/seen-{{ row }}",
+}
 
 _RECORD = "/tmp/seen-{row}"
 
@@ -68,9 +78,21 @@ class Feature:
         """(section, subject) of all that it covers."""
         return [(self.section, self.subject or self.name), *self.also]
 
-    def play(self, *, collection: bool = True, timeout: bool = False, terminal: bool = False) -> Play:
+    def play(
+        self, *, collection: bool = True, timeout: bool = False, terminal: bool = False
+    ) -> Play:
         """As it is run. `timeout`: its tasks have one, and somebody to rescue them."""
-        steps = [{"name": "What may time out", "block": self.tasks, "rescue": [self.look, tasks.trace("rescued")]}] if timeout else self.tasks
+        steps = (
+            [
+                {
+                    "name": "What may time out",
+                    "block": self.tasks,
+                    "rescue": [self.look, tasks.trace("rescued")],
+                }
+            ]
+            if timeout
+            else self.tasks
+        )
         return Play(
             [*steps, tasks.trace("after")],
             hosts=self.hosts,
@@ -87,7 +109,9 @@ class Feature:
     @property
     def look(self) -> Task:
         """LOOK, where the tree was."""
-        return LOOK if {*self.grows_on} <= {*self.hosts} else {**LOOK, "delegate_to": self.grows_on[0]}
+        return (
+            LOOK if {*self.grows_on} <= {*self.hosts} else {**LOOK, "delegate_to": self.grows_on[0]}
+        )
 
     def hosts_with_tree(self, lab: Lab) -> list[Host]:
         """Those of the lab."""
@@ -101,7 +125,11 @@ def grown(lab: Lab, feature: Feature, **how: Any) -> Iterator[Run]:
         try:
             tasks.wait_for_tree(run, feature.hosts_with_tree(lab))
             if HERE in feature.grows_on:
-                until(lambda: grown_here(run) >= {*feature.kinds, "plain"}, 40, lambda: f"there is only {grown_here(run)}\n{run.story}")
+                until(
+                    lambda: grown_here(run) >= {*feature.kinds, "plain"},
+                    40,
+                    lambda: f"there is only {grown_here(run)}\n{run.story}",
+                )
             yield run
         finally:
             for path in (tree.READY, _RECORD):
@@ -122,14 +150,20 @@ def grown_here(run: Run) -> set[str | None]:
 def run_out(run: Run, lab: Lab, feature: Feature, main: int | None = None) -> None:
     """The task's timeout is over, wherever its tree stands. `main`: pid of the main process, on a terminal."""
     main = main or run.process.pid
-    workers = {controller.worker_of(run.row, main, host.address) for host in feature.hosts_with_tree(lab)}
+    workers = {
+        controller.worker_of(run.row, main, host.address) for host in feature.hosts_with_tree(lab)
+    }
     for worker in workers | ({_worker_here(run)} if HERE in feature.grows_on else set()):
         worker.kill(signal.SIGALRM)
 
 
 def _worker_here(run: Run) -> ProcessId:
     for process in controller.processes(run.row):
-        worker = controller.worker_above(process.id.pid, run.process.pid) if tree.label_of(process.command, run.row) == "plain" else None
+        worker = (
+            controller.worker_above(process.id.pid, run.process.pid)
+            if tree.label_of(process.command, run.row) == "plain"
+            else None
+        )
         if worker is not None:
             return worker
     raise AssertionError(f"no worker has a tree here\n{run.story}")
@@ -144,7 +178,12 @@ def assert_nothing_is_left(run: Run, lab: Lab) -> None:
 def traces(run: Run, lab: Lab) -> list[str]:
     """What was started on any machine besides the tree."""
     places = [*(host.root / "tmp" for host in lab), Path("/tmp")]
-    return sorted(path.name for place in places for pattern in (f"trace-{run.row}-*", f"seen-{run.row}") for path in place.glob(pattern))
+    return sorted(
+        path.name
+        for place in places
+        for pattern in (f"trace-{run.row}-*", f"seen-{run.row}")
+        for path in place.glob(pattern)
+    )
 
 
 def assert_over(run: Run, lab: Lab, feature: Feature, trigger: Trigger) -> None:
@@ -153,7 +192,11 @@ def assert_over(run: Run, lab: Lab, feature: Feature, trigger: Trigger) -> None:
     assert run.wait(20) == trigger.status, run.story
     assert not traces(run, lab), f"{traces(run, lab)}\n{run.story}"
     others = {host.name for host in lab} - {*feature.grows_on}
-    assert not [name for name in others if (lab[name].root / tree.READY.format(row=run.row).lstrip("/")).exists()], run.story
+    assert not [
+        name
+        for name in others
+        if (lab[name].root / tree.READY.format(row=run.row).lstrip("/")).exists()
+    ], run.story
 
 
 def record_of(run: Run, root: Path) -> str:
@@ -169,7 +212,10 @@ def assert_rescued(run: Run, lab: Lab, feature: Feature) -> None:
     assert_nothing_is_left(run, lab)
     if not feature.rescued:
         return
-    roots = [*(host.root for host in feature.hosts_with_tree(lab)), *([Path("/")] if HERE in feature.grows_on else [])]
+    roots = [
+        *(host.root for host in feature.hosts_with_tree(lab)),
+        *([Path("/")] if HERE in feature.grows_on else []),
+    ]
     for root in roots:
         assert not re.findall(f"^tk-.*{run.row}.*", record_of(run, root), re.MULTILINE), run.story
     # A play that includes the controller itself has its last trace there.

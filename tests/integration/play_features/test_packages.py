@@ -96,7 +96,9 @@ def clean(lab_with_apt: Lab) -> Lab:
     ],
     ids=lambda trigger: trigger.name,
 )
-def test_nothing_survives_of_an_installation_and_dpkg_can_be_used_again(clean: Lab, trigger: Trigger) -> None:
+def test_nothing_survives_of_an_installation_and_dpkg_can_be_used_again(
+    clean: Lab, trigger: Trigger
+) -> None:
     """dpkg is told to end as by anybody else: what it has begun is half configured, and its lock is free."""
     with grown(clean, PACKAGE) as run:
         trigger.fire(run, clean)
@@ -115,7 +117,10 @@ def test_a_timeout_ends_an_installation_before_the_rescue(clean: Lab) -> None:
 
 def assert_dpkg_works(host: Host) -> None:
     """Its database can be locked, and knows the package as one that is not configured."""
-    assert "half-configured" in host.run(["dpkg-query", "--show", "--showformat", "${Status}", "grows-a-tree"]).stdout
+    assert (
+        "half-configured"
+        in host.run(["dpkg-query", "--show", "--showformat", "${Status}", "grows-a-tree"]).stdout
+    )
     host.run(["dpkg", "--remove", "--force-all", "grows-a-tree"])
 
 

@@ -32,7 +32,10 @@ from .feature import OPTIONS, Feature, assert_rescued, grown, run_out
 PAUSE: dict[str, Any] = {"name": "Ask", "ansible.builtin.pause": {"prompt": "Go on?"}}
 
 #: On one host it fails, and the debugger asks; the other one grows its tree meanwhile.
-FAIL_OR_GROW: dict[str, Any] = {**tasks.grow(), "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') if inventory_hostname == 'web2' else 'exit 1' }}"}
+FAIL_OR_GROW: dict[str, Any] = {
+    **tasks.grow(),
+    "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') if inventory_hostname == 'web2' else 'exit 1' }}",
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,11 @@ def type_keys(run: Run, keys: bytes) -> None:
 
 def main_of(run: Run) -> int:
     """The main process: below the shell of the terminal."""
-    found = [one for one in controller.processes(run.row) if one.ppid == run.process.pid and one.is_ansible]
+    found = [
+        one
+        for one in controller.processes(run.row)
+        if one.ppid == run.process.pid and one.is_ansible
+    ]
     assert len(found) == 1, [*map(str, found)]
     return found[0].id.pid
 
@@ -72,7 +79,11 @@ class Left:
 def asked(lab: Lab, steps: list[dict[str, Any]], question: str, **more: Any) -> Iterator[Run]:
     """The run of these tasks, when it asks."""
     with started(lab, Play(steps, options=OPTIONS, terminal=True, **more)) as run:
-        until(lambda: question in run.output or run.process.poll() is not None, 40, lambda: f"no question\n{run.story}")
+        until(
+            lambda: question in run.output or run.process.poll() is not None,
+            40,
+            lambda: f"no question\n{run.story}",
+        )
         yield run
 
 
@@ -99,7 +110,10 @@ def time_out(run: Run) -> None:
     """The worker's alarm; then the answer that nobody waits for any more."""
     main = main_of(run)
     # The guardian is older.
-    worker = max((one.id for one in controller.processes(run.row) if one.is_ansible and one.ppid == main), key=lambda process: process.start)
+    worker = max(
+        (one.id for one in controller.processes(run.row) if one.is_ansible and one.ppid == main),
+        key=lambda process: process.start,
+    )
     worker.kill(signal.SIGALRM)
     type_keys(run, b"\r")
 
@@ -112,7 +126,17 @@ def interrupt(run: Run) -> None:
 
 def usually(ends: Sequence[End], subject: str) -> list[Any]:
     """Parameters of a test: the first of them, and with --every-row the others."""
-    return [pytest.param(end, id=end.name, marks=[covers("Play features", subject, end.covered), *([] if end is ends[0] else [rest])]) for end in ends]
+    return [
+        pytest.param(
+            end,
+            id=end.name,
+            marks=[
+                covers("Play features", subject, end.covered),
+                *([] if end is ends[0] else [rest]),
+            ],
+        )
+        for end in ends
+    ]
 
 
 PAUSE_ENDS = [
@@ -163,7 +187,9 @@ def test_what_another_host_does_while_the_debugger_asks_is_ended(lab: Lab, end: 
         assert ended(run, end) == without, run.story
         tasks.wait_until_gone(run, lab)
         tasks.wait_until_nothing_is_left(run)
-        assert not [path.name for host in lab for path in (host.root / "tmp").glob(f"trace-{run.row}-*")], run.story
+        assert not [
+            path.name for host in lab for path in (host.root / "tmp").glob(f"trace-{run.row}-*")
+        ], run.story
 
 
 @covers("Play features", AT_PROMPT, "timeout")

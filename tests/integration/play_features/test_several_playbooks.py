@@ -17,7 +17,9 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT, KILL, Trigger
 
-SECOND = json.dumps([{"name": "Second", "hosts": "targets", "gather_facts": False, "tasks": [tasks.grow()]}])
+SECOND = json.dumps(
+    [{"name": "Second", "hosts": "targets", "gather_facts": False, "tasks": [tasks.grow()]}]
+)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +30,18 @@ SECOND = json.dumps([{"name": "Second", "hosts": "targets", "gather_facts": Fals
     ],
     ids=lambda trigger: trigger.name,
 )
-def test_a_run_that_is_interrupted_in_its_second_playbook_is_one_run(lab: Lab, web1: Host, trigger: Trigger) -> None:
-    with started(lab, Play([tasks.trace()], options={"kill_timeout": 1}, files={"second.yml": SECOND}, arguments=["second.yml"])) as run:
+def test_a_run_that_is_interrupted_in_its_second_playbook_is_one_run(
+    lab: Lab, web1: Host, trigger: Trigger
+) -> None:
+    with started(
+        lab,
+        Play(
+            [tasks.trace()],
+            options={"kill_timeout": 1},
+            files={"second.yml": SECOND},
+            arguments=["second.yml"],
+        ),
+    ) as run:
         tasks.wait_for_tree(run, [web1])
         trigger.fire(run, lab)
         assert run.wait(40) == trigger.status, run.story
@@ -37,4 +49,6 @@ def test_a_run_that_is_interrupted_in_its_second_playbook_is_one_run(lab: Lab, w
         tasks.wait_until_nothing_is_left(run)
         if trigger.recap:
             assert re.findall(r"TREEKILL RECAP \[(.*)\]", run.errors) == ["SIGINT"], run.story
-            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+                run.story
+            )

@@ -23,7 +23,15 @@ from tests.support.run.playing import Play, started
 from tests.support.run.run import Run
 from tests.support.run.waiting import stays, until
 from tests.support.trees.table import rest
-from tests.support.trees.triggers import CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TIMEOUT, Trigger
+from tests.support.trees.triggers import (
+    CTRL_C,
+    INT,
+    KILL,
+    KILL_GROUP,
+    KILL_WORKER,
+    TIMEOUT,
+    Trigger,
+)
 
 from .feature import LOOK, OPTIONS, record_of
 
@@ -63,19 +71,44 @@ class Transfer:
     @property
     def task(self) -> dict[str, Any]:
         if self.action == "fetch":
-            return {"name": "Fetch", "ansible.builtin.fetch": {"src": "/tmp/large-{{ row }}", "dest": "{{ playbook_dir }}/fetched", "flat": True}}
-        return {"name": "Copy", "ansible.builtin.copy": {"src": "large", "dest": "/tmp/arrived-{{ row }}"}}
+            return {
+                "name": "Fetch",
+                "ansible.builtin.fetch": {
+                    "src": "/tmp/large-{{ row }}",
+                    "dest": "{{ playbook_dir }}/fetched",
+                    "flat": True,
+                },
+            }
+        return {
+            "name": "Copy",
+            "ansible.builtin.copy": {"src": "large", "dest": "/tmp/arrived-{{ row }}"},
+        }
 
     @property
     def variables(self) -> dict[str, Any]:
         if self.method == "paramiko":
-            return {"ansible_connection": PARAMIKO, "ansible_host_key_checking": False, "ansible_paramiko_proxy_command": "python3 narrow.py %h %p"}
-        return {"ansible_ssh_transfer_method": self.method, "ansible_sftp_extra_args": SLOW, "ansible_scp_extra_args": SLOW}
+            return {
+                "ansible_connection": PARAMIKO,
+                "ansible_host_key_checking": False,
+                "ansible_paramiko_proxy_command": "python3 narrow.py %h %p",
+            }
+        return {
+            "ansible_ssh_transfer_method": self.method,
+            "ansible_sftp_extra_args": SLOW,
+            "ansible_scp_extra_args": SLOW,
+        }
 
     def play(self, **more: Any) -> Play:
         steps = [
-            {"name": "Make a large file", "ansible.builtin.command": f"truncate -s {SIZE} /tmp/large-{{{{ row }}}}"},
-            {"name": "Move it", "block": [{**self.task, "timeout": 3600}], "rescue": [LOOK, tasks.trace("rescued")]},
+            {
+                "name": "Make a large file",
+                "ansible.builtin.command": f"truncate -s {SIZE} /tmp/large-{{{{ row }}}}",
+            },
+            {
+                "name": "Move it",
+                "block": [{**self.task, "timeout": 3600}],
+                "rescue": [LOOK, tasks.trace("rescued")],
+            },
             tasks.trace("after"),
         ]
         variables = {"ansible_remote_tmp": "/tmp/ansible-{{ row }}", **self.variables}
@@ -83,12 +116,20 @@ class Transfer:
         return Play(steps, variables=variables, options=OPTIONS, files=files, **more)
 
 
-TRANSFERS = [Transfer(action, method) for method in ("sftp", "scp", "paramiko") for action in ("copy", "fetch")]
+TRANSFERS = [
+    Transfer(action, method)
+    for method in ("sftp", "scp", "paramiko")
+    for action in ("copy", "fetch")
+]
 
 
 def clients(run: Run) -> list[controller.Local]:
     """What moves the file, on this machine, when no worker does it by itself."""
-    return [one for one in controller.processes(run.row) if re.match(r"(\S*/)?(sftp|scp) |(\S*/)?ssh .* sftp$|python3 narrow", one.command)]
+    return [
+        one
+        for one in controller.processes(run.row)
+        if re.match(r"(\S*/)?(sftp|scp) |(\S*/)?ssh .* sftp$|python3 narrow", one.command)
+    ]
 
 
 def servers(host: Host) -> list[str]:
@@ -101,7 +142,11 @@ def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, 
     """The run, when a part of the file has arrived; and that part."""
     host = lab["web1"]
     with started(lab, transfer.play(**more)) as run:
-        into = (run.directory, "fetched*") if transfer.action == "fetch" else (host.root / f"tmp/ansible-{run.row}", "*/*source*")
+        into = (
+            (run.directory, "fetched*")
+            if transfer.action == "fetch"
+            else (host.root / f"tmp/ansible-{run.row}", "*/*source*")
+        )
 
         def arrived() -> list[Path]:
             return [path for path in into[0].glob(into[1]) if 0 < path.stat().st_size < SIZE]
@@ -114,7 +159,11 @@ def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, 
 
 def assert_over(run: Run, host: Host, part: Path) -> None:
     """Nobody moves the file any more, here or there."""
-    until(lambda: not servers(host), tasks.KILL_SECONDS, lambda: f"alive on the host: {servers(host)}\n{run.story}")
+    until(
+        lambda: not servers(host),
+        tasks.KILL_SECONDS,
+        lambda: f"alive on the host: {servers(host)}\n{run.story}",
+    )
     tasks.wait_until_nothing_is_left(run)
     if part.exists():
         size = part.stat().st_size
@@ -126,11 +175,20 @@ def ended(*triggers: Trigger) -> pytest.MarkDecorator:
     names = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
     def marks(transfer: Transfer, trigger: Trigger) -> list[pytest.MarkDecorator]:
-        covered = [covers("Play features", f"{transfer.action} of a large file", names[trigger])] if trigger in names else []
-        return covered + ([] if transfer.method == "sftp" and trigger in (KILL, TIMEOUT) else [rest])
+        covered = (
+            [covers("Play features", f"{transfer.action} of a large file", names[trigger])]
+            if trigger in names
+            else []
+        )
+        return covered + (
+            [] if transfer.method == "sftp" and trigger in (KILL, TIMEOUT) else [rest]
+        )
 
     table = [(transfer, trigger) for transfer in TRANSFERS for trigger in triggers]
-    return pytest.mark.parametrize(("transfer", "trigger"), [pytest.param(*row, id=f"{row[0]}, {row[1].name}", marks=marks(*row)) for row in table])
+    return pytest.mark.parametrize(
+        ("transfer", "trigger"),
+        [pytest.param(*row, id=f"{row[0]}, {row[1].name}", marks=marks(*row)) for row in table],
+    )
 
 
 @ended(INT, KILL, KILL_GROUP, CTRL_C, KILL_WORKER)
@@ -143,11 +201,17 @@ def test_no_transfer_goes_on_after_the_run(lab: Lab, transfer: Transfer, trigger
         assert status is not None if trigger is KILL_WORKER else status == trigger.status, run.story
         assert not [path.name for path in (host.root / "tmp").glob(f"trace-{run.row}-*")], run.story
         if trigger.recap:
-            assert re.search(r"^web1 : a file transfer was broken off \(task: (Copy|Fetch)\)", run.errors, re.MULTILINE), run.story
+            assert re.search(
+                r"^web1 : a file transfer was broken off \(task: (Copy|Fetch)\)",
+                run.errors,
+                re.MULTILINE,
+            ), run.story
 
 
 @ended(TIMEOUT)
-def test_a_timeout_ends_the_transfer_before_the_rescue(lab: Lab, transfer: Transfer, trigger: Trigger) -> None:
+def test_a_timeout_ends_the_transfer_before_the_rescue(
+    lab: Lab, transfer: Transfer, trigger: Trigger
+) -> None:
     """And the run goes on."""
     host = lab["web1"]
     with under_way(lab, transfer) as (run, part):

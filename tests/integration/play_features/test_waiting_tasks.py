@@ -24,7 +24,10 @@ from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 from .feature import LOOK, OPTIONS, record_of
 
-WAIT_FOR: dict[str, Any] = {"name": "Wait", "ansible.builtin.wait_for": {"path": "/tmp/never-{{ row }}", "timeout": 3600}}
+WAIT_FOR: dict[str, Any] = {
+    "name": "Wait",
+    "ansible.builtin.wait_for": {"path": "/tmp/never-{{ row }}", "timeout": 3600},
+}
 
 #: The module itself. Its file's name stands in the commands that make the file ready as well, and these are over at once.
 MODULE = re.compile(r"\S*python\S* \S*AnsiballZ_wait_for\.py$")
@@ -35,7 +38,12 @@ BOOT_TIME = "echo asked >> /tmp/asked-{{ row }}; echo boot $(cat /var/tmp/boot-{
 #: Returns at once, and nobody reboots.
 REBOOT: dict[str, Any] = {
     "name": "Reboot",
-    "ansible.builtin.reboot": {"reboot_command": "touch /tmp/told-{{ row }}", "boot_time_command": BOOT_TIME, "test_command": "true", "reboot_timeout": 600},
+    "ansible.builtin.reboot": {
+        "reboot_command": "touch /tmp/told-{{ row }}",
+        "boot_time_command": BOOT_TIME,
+        "test_command": "true",
+        "reboot_timeout": 600,
+    },
 }
 
 #: Seconds for which nobody may ask again; the pauses of core between two questions are shorter at first.
@@ -46,20 +54,35 @@ def ends(subject: str, *triggers: Trigger) -> pytest.MarkDecorator:
     """The three of them, or those given."""
     names = {INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
     rows = [
-        pytest.param(trigger, id=trigger.name, marks=[covers("Play features", subject, names[trigger]), *([] if trigger is INT else [rest])])
+        pytest.param(
+            trigger,
+            id=trigger.name,
+            marks=[
+                covers("Play features", subject, names[trigger]),
+                *([] if trigger is INT else [rest]),
+            ],
+        )
         for trigger in triggers or names
     ]
     return pytest.mark.parametrize("trigger", rows)
 
 
 def play(task: dict[str, Any], **more: Any) -> Play:
-    rescued = {"name": "Or be rescued", "block": [{**task, "timeout": 3600}], "rescue": [LOOK, tasks.trace("rescued")]}
+    rescued = {
+        "name": "Or be rescued",
+        "block": [{**task, "timeout": 3600}],
+        "rescue": [LOOK, tasks.trace("rescued")],
+    }
     return Play([rescued, tasks.trace("after")], **{"options": OPTIONS, **more})
 
 
 def here(host: Host) -> list[str]:
     """What runs on a host where nothing else does: tests here begin with clean ones."""
-    return [process.command for process in host.processes() if not process.command.startswith(census.REPORT)]
+    return [
+        process.command
+        for process in host.processes()
+        if not process.command.startswith(census.REPORT)
+    ]
 
 
 def assert_over(run: Run, lab: Lab, trigger: Trigger) -> None:
@@ -76,11 +99,17 @@ def assert_over(run: Run, lab: Lab, trigger: Trigger) -> None:
 def test_nobody_waits_any_longer(lab: Lab, trigger: Trigger) -> None:
     host = lab["web1"]
     with started(lab, play(WAIT_FOR)) as run:
-        until(lambda: [line for line in here(host) if MODULE.match(line)], 40, lambda: f"nobody waits\n{run.story}")
+        until(
+            lambda: [line for line in here(host) if MODULE.match(line)],
+            40,
+            lambda: f"nobody waits\n{run.story}",
+        )
         trigger.fire(run, lab)
         assert_over(run, lab, trigger)
         assert trigger is not TIMEOUT or "wait_for" not in record_of(run, host.root), run.story
-        assert trigger is not INT or re.search(r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert trigger is not INT or re.search(
+            r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE
+        ), run.story
 
 
 def asked(run: Run, host: Host) -> int:
@@ -91,7 +120,14 @@ def asked(run: Run, host: Host) -> int:
 
 def worker(run: Run) -> controller.ProcessId:
     """The one that waits, between two connections: the guardian is older."""
-    return max((one.id for one in controller.processes(run.row) if one.is_ansible and one.ppid == run.process.pid), key=lambda process: process.start)
+    return max(
+        (
+            one.id
+            for one in controller.processes(run.row)
+            if one.is_ansible and one.ppid == run.process.pid
+        ),
+        key=lambda process: process.start,
+    )
 
 
 @ends("reboot, while it waits for the host to go down")
@@ -123,16 +159,25 @@ def test_a_run_that_waits_for_a_host_that_is_down_ends(lab: Lab, trigger: Trigge
         finally:
             host.boot()
         assert not here(host), run.story
-        assert trigger is not INT or re.search(r"nothing was running on any host|^web1 : (NOT CONFIRMED|left alone)", run.errors, re.MULTILINE), run.story
+        assert trigger is not INT or re.search(
+            r"nothing was running on any host|^web1 : (NOT CONFIRMED|left alone)",
+            run.errors,
+            re.MULTILINE,
+        ), run.story
 
 
 def test_a_reboot_goes_through(lab: Lab) -> None:
     """Its command loses its connection on purpose: nobody is ended for that, and nothing is said of it."""
     host = lab["web1"]
     told = f"{REBOOT['ansible.builtin.reboot']['reboot_command']}; exec sleep 600"
-    task = {**REBOOT, "ansible.builtin.reboot": {**REBOOT["ansible.builtin.reboot"], "reboot_command": told}}
+    task = {
+        **REBOOT,
+        "ansible.builtin.reboot": {**REBOOT["ansible.builtin.reboot"], "reboot_command": told},
+    }
     with started(lab, play(task)) as run:
-        until((host.root / f"tmp/told-{run.row}").exists, 60, lambda: f"nobody reboots\n{run.story}")
+        until(
+            (host.root / f"tmp/told-{run.row}").exists, 60, lambda: f"nobody reboots\n{run.story}"
+        )
         (host.root / f"var/tmp/boot-{run.row}").write_text("2\n")
         # All its processes die, and what they had open is closed.
         host.reset()
@@ -147,7 +192,11 @@ def test_without_the_collection_a_module_waits_on(lab: Lab, task: dict[str, Any]
     host = lab["web1"]
     variables = {"ansible_pipelining": True, "ansible_python_interpreter": "/usr/bin/python3"}
     with started(lab, play(task, collection=False, variables=variables)) as run:
-        until(lambda: [line for line in here(host) if "python" in line], 40, lambda: f"nobody waits\n{run.story}")
+        until(
+            lambda: [line for line in here(host) if "python" in line],
+            40,
+            lambda: f"nobody waits\n{run.story}",
+        )
         KILL.fire(run, lab)
         assert run.wait(20) == KILL.status, run.story
         stays(lambda: here(host), WHILE, "it has ended")

@@ -17,12 +17,25 @@ from tests.support.run.run import program
 
 def apply_role(lab: Lab, host: Host, role: str, directory: Path, **variables: object) -> None:
     """Run a playbook with that role of the installed collection, as root, and see it succeed."""
-    play = {"hosts": host.name, "become": True, "gather_facts": False, "roles": [{"role": f"treekill.remote.{role}", "vars": variables}]}
+    play = {
+        "hosts": host.name,
+        "become": True,
+        "gather_facts": False,
+        "roles": [{"role": f"treekill.remote.{role}", "vars": variables}],
+    }
     # JSON is YAML.
     playbook = directory / "playbook.yml"
     playbook.write_text(json.dumps([play]))
     argv = [program("ansible-playbook"), "-i", str(lab.inventory), str(playbook)]
     # No connection outlives it: one that is older than the role's reload would have the old values.
     environ = {**os.environ, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_PIPELINING": "1"}
-    done = subprocess.run(argv, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        argv,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

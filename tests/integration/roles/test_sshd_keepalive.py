@@ -49,11 +49,19 @@ class Session:
 @contextmanager
 def session(host: Host) -> Iterator[Session]:
     """Open one; its client is ended at the end of the block, if need be."""
-    client = subprocess.Popen([*host.ssh_argv(), "echo $PPID; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client = subprocess.Popen(
+        [*host.ssh_argv(), "echo $PPID; exec cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert client.stdout is not None
         pid = int(client.stdout.readline())
-        (server,) = (process for process in host.processes("sshd", system=True) if process.pid == pid)
+        (server,) = (
+            process for process in host.processes("sshd", system=True) if process.pid == pid
+        )
         yield Session(client, server)
     finally:
         client.kill()
@@ -64,19 +72,36 @@ def session(host: Host) -> Iterator[Session]:
 def _applied(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
     """To web1; web2 is the control."""
     directory: Path = tmp_path_factory.mktemp("role")
-    apply_role(lab, lab["web1"], "sshd_keepalive", directory, sshd_keepalive_interval=INTERVAL, sshd_keepalive_count_max=COUNT_MAX)
+    apply_role(
+        lab,
+        lab["web1"],
+        "sshd_keepalive",
+        directory,
+        sshd_keepalive_interval=INTERVAL,
+        sshd_keepalive_count_max=COUNT_MAX,
+    )
 
 
-def test_a_cut_network_ends_the_session_within_the_time_that_was_set_and_without_the_role_it_stays(web1: Host, web2: Host) -> None:
+def test_a_cut_network_ends_the_session_within_the_time_that_was_set_and_without_the_role_it_stays(
+    web1: Host, web2: Host
+) -> None:
     with ExitStack() as stack:
         ends, control = stack.enter_context(session(web1)), stack.enter_context(session(web2))
         for host in (web1, web2):
             assert host.processes("^cat$")
             host.cut()
-        until(lambda: not ends.server.id.alive(), WITHIN + SLACK, f"the session is alive: {ends.server}")
+        until(
+            lambda: not ends.server.id.alive(),
+            WITHIN + SLACK,
+            f"the session is alive: {ends.server}",
+        )
         until(lambda: not web1.processes("^cat$"), SLACK, "what it ran is alive")
         assert "Timeout, client not responding" in web1.sshd_log.read_text()
-        stays(control.server.id.alive, WITHIN + SLACK, f"the control's session ended: {control.server}")
+        stays(
+            control.server.id.alive,
+            WITHIN + SLACK,
+            f"the control's session ended: {control.server}",
+        )
         assert web2.processes("^cat$")
 
 
@@ -90,10 +115,19 @@ def test_a_network_that_comes_back_in_time_costs_no_session(web1: Host) -> None:
         assert one.echoes("and still")
 
 
-def test_a_silent_session_lives_on_and_one_from_before_a_reload_too(lab: Lab, web1: Host, tmp_path: Path) -> None:
+def test_a_silent_session_lives_on_and_one_from_before_a_reload_too(
+    lab: Lab, web1: Host, tmp_path: Path
+) -> None:
     reloads = web1.sshd_log.read_text().count(RELOADED)
     with session(web1) as one:
-        apply_role(lab, web1, "sshd_keepalive", tmp_path, sshd_keepalive_interval=INTERVAL, sshd_keepalive_count_max=COUNT_MAX + 1)
+        apply_role(
+            lab,
+            web1,
+            "sshd_keepalive",
+            tmp_path,
+            sshd_keepalive_interval=INTERVAL,
+            sshd_keepalive_count_max=COUNT_MAX + 1,
+        )
         assert web1.sshd_log.read_text().count(RELOADED) == reloads + 1
         stays(one.server.id.alive, WITHIN + SLACK, "the session ended")
         assert one.echoes("as before")

@@ -46,17 +46,23 @@ def test_check_tells_what_a_dead_run_has_left_and_touches_nobody(lab: Lab, web1:
         assert not missing, f"not told, or twice: {missing}\n{printed}"
 
 
-def test_what_the_journal_calls_open_is_ended_and_noted_and_a_living_run_goes_on(lab: Lab, web1: Host) -> None:
+def test_what_the_journal_calls_open_is_ended_and_noted_and_a_living_run_goes_on(
+    lab: Lab, web1: Host
+) -> None:
     with living_run(lab, web1) as living, dead_run(lab, web1) as run:
         printed = swept(run, lab, "-e", "sweep_dead=false")
         assert not kinds(run, web1), printed
-        assert re.search(r"run [0-9a-f]{16} .*: \d+ ended, 0 survivors", " ".join(printed.split())), printed
+        assert re.search(
+            r"run [0-9a-f]{16} .*: \d+ ended, 0 survivors", " ".join(printed.split())
+        ), printed
         again = swept(run, lab, "-e", "sweep_journal=only", "-v")
         assert "processes" not in again, again
         let_go(living, web1)
 
 
-def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(lab: Lab, web1: Host) -> None:
+def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(
+    lab: Lab, web1: Host
+) -> None:
     with living_run(lab, web1) as living, dead_run(lab, web1) as run:
         printed = swept(run, lab, "-e", "sweep_journal=ignore")
         assert "dead runs" in printed
@@ -64,7 +70,9 @@ def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(lab: L
         let_go(living, web1)
 
 
-def test_a_host_that_the_journal_does_not_name_is_left_out_before_anybody_connects(lab: Lab, web1: Host, web2: Host) -> None:
+def test_a_host_that_the_journal_does_not_name_is_left_out_before_anybody_connects(
+    lab: Lab, web1: Host, web2: Host
+) -> None:
     with dead_run(lab, web1) as run:
         web2.cut()
         printed = swept(run, lab, "-e", "sweep_journal=only")
@@ -74,13 +82,19 @@ def test_a_host_that_the_journal_does_not_name_is_left_out_before_anybody_connec
 
 def test_the_command_that_the_recap_prints_finishes_the_job(lab: Lab, web1: Host) -> None:
     """Exactly that line, pasted into a shell, when the host is back."""
-    play = Play([tasks.grow()], options={"kill_timeout": 1, "kill_retry_for": 0, "supervise": False}, sections={"ssh_connection": {"pipelining": True}})
+    play = Play(
+        [tasks.grow()],
+        options={"kill_timeout": 1, "kill_retry_for": 0, "supervise": False},
+        sections={"ssh_connection": {"pipelining": True}},
+    )
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         web1.cut()
         INT.fire(run, lab)
         assert run.wait(90) == INT.status, run.story
-        found = re.search(r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE)
+        found = re.search(
+            r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE
+        )
         assert found, run.story
         web1.heal()
         assert tasks.alive(run, web1), "the control: without it, they live on"

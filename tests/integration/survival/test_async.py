@@ -34,7 +34,11 @@ Known = Mapping[str, frozenset[ProcessId]]
 
 def when_it_starts(run: Run, hosts: Sequence[Host], known: Known) -> None:
     """Core's starter runs; of the tree there is nothing yet, or some of it."""
-    until(lambda: hosts[0].processes(r"async_wrapper\.py j\d"), 40, lambda: f"nobody starts a job\n{run.story}")
+    until(
+        lambda: hosts[0].processes(r"async_wrapper\.py j\d"),
+        40,
+        lambda: f"nobody starts a job\n{run.story}",
+    )
 
 
 def between_polls(run: Run, hosts: Sequence[Host], known: Known) -> None:
@@ -51,10 +55,17 @@ def during_a_poll(run: Run, hosts: Sequence[Host], known: Known) -> None:
 
 @pytest.mark.parametrize(
     ("trigger", "when", "become"),
-    [(INT, when_it_starts, "no"), (INT, between_polls, "no"), (KILL, between_polls, "root, no password"), (INT, during_a_poll, "no")],
+    [
+        (INT, when_it_starts, "no"),
+        (INT, between_polls, "no"),
+        (KILL, between_polls, "root, no password"),
+        (INT, during_a_poll, "no"),
+    ],
     ids=["when it starts", "between polls", "KILL between polls, become root", "during a poll"],
 )
-def test_nothing_survives_of_a_job_that_is_polled(among: Company, trigger: Trigger, when: When, become: str, took: Took) -> None:
+def test_nothing_survives_of_a_job_that_is_polled(
+    among: Company, trigger: Trigger, when: When, become: str, took: Took
+) -> None:
     """Its supervisor has stayed with it: it has daemons with a cleared environment as well."""
     outcome = play_row(among, Setting(hosts=1, become=become, keywords=POLLED), trigger, when=when)
     took(outcome.seconds)
@@ -69,7 +80,9 @@ def test_without_the_collection_a_job_survives(tidy_lab: Lab) -> None:
     """The control."""
     host = tidy_lab["web1"]
     known = {host.name: frozenset(process.id for process in host.processes())}
-    with started(tidy_lab, Setting(hosts=1, kinds=tree.COOPERATIVE, keywords=POLLED), collection=False) as run:
+    with started(
+        tidy_lab, Setting(hosts=1, kinds=tree.COOPERATIVE, keywords=POLLED), collection=False
+    ) as run:
         between_polls(run, [host], known)
         INT.fire(run, tidy_lab)
         assert run.wait(20) is not None, run.story
@@ -96,27 +109,41 @@ def in_the_loop(run: Run, hosts: Sequence[Host], known: Known) -> None:
     polls.wait_for_second_poll(run, hosts[0])
 
 
-def test_with_kill_async_nothing_survives_the_interruption_of_an_async_status_loop(among: Company, took: Took) -> None:
+def test_with_kill_async_nothing_survives_the_interruption_of_an_async_status_loop(
+    among: Company, took: Took
+) -> None:
     """The job is ended, and what asks for it."""
-    setting = Setting(hosts=1, keywords={**LEFT, "register": "job"}, after=[LOOP], options={"kill_async": True})
+    setting = Setting(
+        hosts=1, keywords={**LEFT, "register": "job"}, after=[LOOP], options={"kill_async": True}
+    )
     outcome = play_row(among, setting, INT, when=in_the_loop)
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, INT)
 
 
-def test_a_job_that_the_play_asks_for_is_in_flight_without_kill_async_as_well(tidy_lab: Lab) -> None:
+def test_a_job_that_the_play_asks_for_is_in_flight_without_kill_async_as_well(
+    tidy_lab: Lab,
+) -> None:
     """It is ended, and so is what asks for it."""
     host = tidy_lab["web1"]
     known = {host.name: frozenset(process.id for process in host.processes())}
-    setting = Setting(hosts=1, kinds=tree.DAEMONS, keywords={**LEFT, "register": "job"}, after=[LOOP])
+    setting = Setting(
+        hosts=1, kinds=tree.DAEMONS, keywords={**LEFT, "register": "job"}, after=[LOOP]
+    )
     with started(tidy_lab, setting, collection=True) as run:
         in_the_loop(run, [host], known)
         assert kinds_on(host, run) >= {*tree.DAEMONS}
         INT.fire(run, tidy_lab)
         assert run.wait(40) == INT.status, run.story
         until(lambda: not polls.polls(host), 10, lambda: f"somebody asks still\n{run.story}")
-        until(lambda: not kinds_on(host, run) & {*tree.DAEMONS}, 10, lambda: f"a process of the job lives\n{run.story}")
-        assert re.search(r"^web1 +: ended [0-9]+ .*survivors 0", run.errors, re.MULTILINE), run.story
+        until(
+            lambda: not kinds_on(host, run) & {*tree.DAEMONS},
+            10,
+            lambda: f"a process of the job lives\n{run.story}",
+        )
+        assert re.search(r"^web1 +: ended [0-9]+ .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
 def kinds_on(host: Host, run: Run) -> set[str | None]:

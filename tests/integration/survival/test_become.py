@@ -93,7 +93,9 @@ def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: To
     ],
     also=[("Become", "sudo, log_input and log_output")],
 )
-def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row: Row, took: Took) -> None:
+def test_nothing_survives_below_a_sudo_that_logs_all(
+    among_logged: Company, row: Row, took: Took
+) -> None:
     """It holds the other end of the module's output, and has nothing to write to a channel that broke: the supervisor sees the session end instead."""
     nothing_survives(among_logged, row, took)
 
@@ -108,7 +110,9 @@ def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row:
         becoming(TIMEOUT, "root, no password", level="task", pipelining=True),
     ],
 )
-def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company, row: Row, took: Took) -> None:
+def test_nothing_survives_wherever_the_play_says_become(
+    among_becoming: Company, row: Row, took: Took
+) -> None:
     """Play, block and task: all other rows say it in the play."""
     nothing_survives(among_becoming, row, took)
 
@@ -168,7 +172,9 @@ OWN_WAY = {"kinds": (*tree.COOPERATIVE, "other-user", "sudo-ignores-term", *tree
     ],
     also=[("Become", "a task that calls sudo, su, doas and setpriv")],
 )
-def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(among_becoming: Company, row: Row, took: Took) -> None:
+def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(
+    among_becoming: Company, row: Row, took: Took
+) -> None:
     """Whom the task's user must not signal, root does by `sudo -n`."""
     become_hosts.skip_without_doas(among_becoming.lab)
     nothing_survives(among_becoming, row, took)
@@ -176,20 +182,31 @@ def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(among_
 
 def test_what_cannot_be_ended_is_named(among_becoming: Company, took: Took) -> None:
     """A login without sudo that has become another user by su and a password: what does not heed su's own TERM is out of anybody's reach."""
-    setting = Setting(hosts=1, become="no, there is no sudo", kinds=(*tree.COOPERATIVE, "su-password-daemon"))
+    setting = Setting(
+        hosts=1, become="no, there is no sudo", kinds=(*tree.COOPERATIVE, "su-password-daemon")
+    )
     outcome = play_row(among_becoming, setting, INT, but=frozenset({"su-password-daemon"}))
     took(outcome.seconds)
     assert outcome.alive == {"su-password-daemon"}, f"alive: {outcome.survivors}\n{outcome.story}"
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
     assert outcome.status == INT.status, outcome.story
-    assert re.search(rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not permitted", outcome.errors), outcome.story
+    assert re.search(
+        rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not permitted",
+        outcome.errors,
+    ), outcome.story
 
 
 # The controls.
 
 
-@pytest.mark.parametrize("become", ["root, by su", *(pytest.param(become, marks=rest) for become in ("another user", "root, by doas"))])
+@pytest.mark.parametrize(
+    "become",
+    [
+        "root, by su",
+        *(pytest.param(become, marks=rest) for become in ("another user", "root, by doas")),
+    ],
+)
 def test_without_the_collection_the_tree_survives(become_lab: Lab, become: str) -> None:
     """Below each of the three programs."""
     if "doas" in become:
@@ -198,7 +215,9 @@ def test_without_the_collection_the_tree_survives(become_lab: Lab, become: str) 
     assert remains.survivors >= {*tree.COOPERATIVE}, remains.story
 
 
-def test_without_the_collection_what_a_task_has_run_as_somebody_else_survives(become_lab: Lab) -> None:
+def test_without_the_collection_what_a_task_has_run_as_somebody_else_survives(
+    become_lab: Lab,
+) -> None:
     """By sudo, su, doas and setpriv."""
     become_hosts.skip_without_doas(become_lab)
     remains = play_control(become_lab, Setting(pipelining=True, kinds=OWN_WAY["kinds"]), KILL)

@@ -29,12 +29,28 @@ LEFT = {
 }
 
 #: Survive even where the plain process does not: a hang-up of the terminal does not reach them, or they ignore it.
-HUP_PROOF = {"setsid", "nohup", "ignores-signals", "daemon", "setsid-cleared", "daemon-cleared", "sudo-ignores-term"}
+HUP_PROOF = {
+    "setsid",
+    "nohup",
+    "ignores-signals",
+    "daemon",
+    "setsid-cleared",
+    "daemon-cleared",
+    "sudo-ignores-term",
+}
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
-@pytest.mark.parametrize("trigger", [pytest.param(one, id=one.name, marks=[rest] if one in (TERM, HUP, KILL_GROUP) else []) for one in LEFT])
-def test_without_the_collection_survivors_are_left(lab: Lab, trigger: Trigger, pipelining: bool) -> None:
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        pytest.param(one, id=one.name, marks=[rest] if one in (TERM, HUP, KILL_GROUP) else [])
+        for one in LEFT
+    ],
+)
+def test_without_the_collection_survivors_are_left(
+    lab: Lab, trigger: Trigger, pipelining: bool
+) -> None:
     """The same tree, the same triggers, and no callback."""
     expected = LEFT[trigger][2 * (not BEFORE_2_19) + pipelining]
     remains = play_control(lab, Setting(pipelining=pipelining), trigger, expected)

@@ -63,7 +63,9 @@ def among_listed(lab_without_proc: Lab, companies: Companies) -> Company:
     ],
     also=[("Targets", "/proc with hidepid=2")],
 )
-def test_nothing_survives_where_proc_hides_the_processes_of_others(among_hidden: Company, row: Row, took: Took) -> None:
+def test_nothing_survives_where_proc_hides_the_processes_of_others(
+    among_hidden: Company, row: Row, took: Took
+) -> None:
     """A user's pass sees neither what the task runs by sudo nor who stands between."""
     nothing_survives(among_hidden, row, took)
 
@@ -76,7 +78,12 @@ LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
 @rows(
     becoming(INT, hosts=1, kinds=LISTED),
     becoming(LOST_CONTROLLER, hosts=1, pipelining=True, kinds=LISTED),
-    becoming(KILL, hosts=1, supervise=False, kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED)),
+    becoming(
+        KILL,
+        hosts=1,
+        supervise=False,
+        kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED),
+    ),
     others=[
         becoming(KILL, hosts=1, pipelining=True, kinds=LISTED),
         becoming(TIMEOUT, hosts=1, pipelining=True, kinds=LISTED),
@@ -99,7 +106,9 @@ def test_without_the_collection_the_tree_survives_where_proc_hides_it(hiding_lab
     assert remains.survivors >= {*tree.FULL}, remains.story
 
 
-def test_without_the_collection_the_tree_survives_where_only_ps_tells(lab_without_proc: Lab) -> None:
+def test_without_the_collection_the_tree_survives_where_only_ps_tells(
+    lab_without_proc: Lab,
+) -> None:
     """The same."""
     remains = play_control(lab_without_proc, Setting(hosts=1, pipelining=True, kinds=LISTED), KILL)
     assert remains.survivors >= {*LISTED}, remains.story

@@ -43,17 +43,33 @@ def use_shell(lab: Lab, shell: str, *accounts: str) -> None:
     """Each row has a ControlMaster of its own: that of another one would know the shell from before."""
     host = lab["web1"]
     if not (host.root / shell.lstrip("/")).exists():
-        pytest.skip(f"the hosts have no {shell}: its package is in the Debian tree only, and this lab could not have one")
+        pytest.skip(
+            f"the hosts have no {shell}: its package is in the Debian tree only, and this lab could not have one"
+        )
     for account in accounts:
         host.run(["usermod", "--shell", shell, account])
 
 
 @pytest.mark.parametrize("become", ["no", "root, by sudo -i"])
 @pytest.mark.parametrize("shell", [*ALWAYS, *(pytest.param(shell, marks=rest) for shell in OTHERS)])
-def test_nothing_survives_behind_any_login_shell(among: Company, shell: str, become: str, took: Took) -> None:
+def test_nothing_survives_behind_any_login_shell(
+    among: Company, shell: str, become: str, took: Took
+) -> None:
     """The tasks before it, one with such a name, have gone well by then, or it would not have begun."""
     use_shell(among.lab, shell, "ansible", "root")
     try:
-        nothing_survives(among, Row(INT, Setting(hosts=1, become=become, kinds=tree.COOPERATIVE, first=({"name": NAME, "ansible.builtin.ping": {}},))), took)
+        nothing_survives(
+            among,
+            Row(
+                INT,
+                Setting(
+                    hosts=1,
+                    become=become,
+                    kinds=tree.COOPERATIVE,
+                    first=({"name": NAME, "ansible.builtin.ping": {}},),
+                ),
+            ),
+            took,
+        )
     finally:
         use_shell(among.lab, "/bin/bash", "ansible", "root")

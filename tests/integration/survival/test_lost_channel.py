@@ -38,7 +38,9 @@ def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
 @pytest.mark.parametrize("trigger", [LOST_CLIENT, LOST_MASTER], ids=lambda trigger: trigger.name)
 def test_without_the_collection_the_tree_survives(lab: Lab, trigger: Trigger) -> None:
     """The control."""
-    remains = play_control(lab, Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE), trigger, "R")
+    remains = play_control(
+        lab, Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE), trigger, "R"
+    )
     assert remains.survivors >= {*tree.COOPERATIVE}, remains.story
     assert remains.status == trigger.status, remains.story
 
@@ -52,13 +54,23 @@ def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
     """One of two clients is killed. What the other host does for the same task is none of its business."""
     lost, other = tidy_lab["web1"], tidy_lab["web2"]
     known = frozenset(process.id for process in lost.processes())
-    with started(tidy_lab, Setting(hosts=2, pipelining=True), collection=True, script=gate.after_daemons) as run:
+    with started(
+        tidy_lab, Setting(hosts=2, pipelining=True), collection=True, script=gate.after_daemons
+    ) as run:
         for host in (lost, other):
             gate.wait_at(run, host)
         theirs = labelled(run, other)
         controller.client_of(run.row, lost.address).kill()
-        until(lambda: not census.of_tree(lost, known), 10, lambda: f"alive: {census.of_tree(lost, known)}\n{run.story}")
-        stays(lambda: labelled(run, other) == theirs, WHILE, f"a process on the other host has ended\n{run.story}")
+        until(
+            lambda: not census.of_tree(lost, known),
+            10,
+            lambda: f"alive: {census.of_tree(lost, known)}\n{run.story}",
+        )
+        stays(
+            lambda: labelled(run, other) == theirs,
+            WHILE,
+            f"a process on the other host has ended\n{run.story}",
+        )
         gate.open_gate(run, other)
         assert run.wait(40) == LOST_CLIENT.status, run.story
         assert re.search(r"^changed: \[web2\]", run.output, re.MULTILINE), run.story
@@ -75,20 +87,41 @@ def reload_sshd(host: Host) -> None:
 
 def restart_sshd(host: Host) -> None:
     """The listener ends, and another one is started; as systemd does it, the processes of sessions stay."""
-    host.run(["sh", "-c", "pid=$(cat /run/sshd.pid); kill $pid; while kill -0 $pid; do :; done 2> /dev/null; exec /usr/sbin/sshd -E /var/log/sshd.log"])
+    host.run(
+        [
+            "sh",
+            "-c",
+            "pid=$(cat /run/sshd.pid); kill $pid; while kill -0 $pid; do :; done 2> /dev/null; exec /usr/sbin/sshd -E /var/log/sshd.log",
+        ]
+    )
 
 
-@pytest.mark.parametrize(("renew", "pipelining"), [(reload_sshd, False), (restart_sshd, True)], ids=["reloaded, tty", "restarted, pipelining"])
-def test_when_sshd_is_restarted_nothing_is_ended_and_the_task_goes_on(tidy_lab: Lab, renew: Callable[[Host], None], pipelining: bool) -> None:
+@pytest.mark.parametrize(
+    ("renew", "pipelining"),
+    [(reload_sshd, False), (restart_sshd, True)],
+    ids=["reloaded, tty", "restarted, pipelining"],
+)
+def test_when_sshd_is_restarted_nothing_is_ended_and_the_task_goes_on(
+    tidy_lab: Lab, renew: Callable[[Host], None], pipelining: bool
+) -> None:
     """Sessions live on when their listener does not."""
     host = tidy_lab["web1"]
-    with started(tidy_lab, Setting(hosts=1, pipelining=pipelining), collection=True, script=gate.after_daemons) as run:
+    with started(
+        tidy_lab,
+        Setting(hosts=1, pipelining=pipelining),
+        collection=True,
+        script=gate.after_daemons,
+    ) as run:
         gate.wait_at(run, host)
         present = labelled(run, host)
         assert len(present) == len(gate.DAEMONS), present
         lines = host.sshd_log.read_text().count("Server listening")
         renew(host)
-        until(lambda: host.sshd_log.read_text().count("Server listening") > lines, 10, "sshd does not come back")
+        until(
+            lambda: host.sshd_log.read_text().count("Server listening") > lines,
+            10,
+            "sshd does not come back",
+        )
         stays(lambda: labelled(run, host) == present, WHILE, f"a process has ended\n{run.story}")
         gate.open_gate(run, host)
         assert run.wait(40) == 0, run.story

@@ -26,7 +26,10 @@ REPORT_SECONDS = 5.0
     Row(LOST_CONTROLLER, Setting(hosts=2)),
     Row(LOST_CONTROLLER, Setting(pipelining=True)),
     Row(LOST_CONTROLLER, Setting(hosts=1, become="root, no password")),
-    Row(LOST_CONTROLLER, Setting(hosts=1, become="another user", pipelining=True, kinds=tree.WITHOUT_SUDO)),
+    Row(
+        LOST_CONTROLLER,
+        Setting(hosts=1, become="another user", pipelining=True, kinds=tree.WITHOUT_SUDO),
+    ),
 )
 def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
     """Its container was removed: the connections close, and nobody comes to look."""
@@ -45,11 +48,25 @@ def test_the_report_that_nobody_fetches_is_not_kept_for_ever(tidy_lab: Lab) -> N
     """For some seconds a process of the supervisor waits for who may come and ask. Then nothing of the collection is left there."""
     host = tidy_lab["web1"]
     known = frozenset(process.id for process in host.processes())
-    with started(tidy_lab, Setting(hosts=1), collection=True, before=LOST_CONTROLLER.before, script=gate.script) as run:
+    with started(
+        tidy_lab,
+        Setting(hosts=1),
+        collection=True,
+        before=LOST_CONTROLLER.before,
+        script=gate.script,
+    ) as run:
         gate.wait_at(run, host)
         LOST_CONTROLLER.fire(run, tidy_lab)
-        until(lambda: host.processes(f"^{census.REPORT}"), 10, lambda: f"nobody keeps a report\n{run.story}")
-        until(lambda: not census.newcomers(host, known), REPORT_SECONDS + 5, lambda: f"still there: {census.newcomers(host, known)}")
+        until(
+            lambda: host.processes(f"^{census.REPORT}"),
+            10,
+            lambda: f"nobody keeps a report\n{run.story}",
+        )
+        until(
+            lambda: not census.newcomers(host, known),
+            REPORT_SECONDS + 5,
+            lambda: f"still there: {census.newcomers(host, known)}",
+        )
 
 
 # The controls.
@@ -64,5 +81,7 @@ def test_without_a_supervisor_the_tree_survives(among: Company) -> None:
 
 def test_without_the_collection_the_tree_survives(lab: Lab) -> None:
     """As everywhere today."""
-    remains = play_control(lab, Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE), LOST_CONTROLLER, "R")
+    remains = play_control(
+        lab, Setting(hosts=1, pipelining=True, kinds=tree.COOPERATIVE), LOST_CONTROLLER, "R"
+    )
     assert remains.survivors >= {*tree.COOPERATIVE}, remains.story

@@ -17,7 +17,14 @@ from tests.support.run.run import started
 from tests.support.trees import census, tree
 from tests.support.trees.bystanders import Company
 from tests.support.trees.rows import play_row, tidy
-from tests.support.trees.table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rows
+from tests.support.trees.table import (
+    Row,
+    Took,
+    assert_survived_by_nobody,
+    becoming,
+    nothing_survives,
+    rows,
+)
 from tests.support.trees.triggers import INT, KILL, KILL_WORKER, TERM, TIMEOUT, Trigger
 
 from .test_controls import HUP_PROOF
@@ -46,7 +53,10 @@ def _row(trigger: Trigger, become: str, number: int) -> Row:
 
 # Every trigger with every way of becoming somebody, with a pty and without. Which way of tracking, and whose worker is killed, changes from row to
 # row: each trigger and each way of becoming meets both.
-EVERY = [_row(trigger, become, number) for number, (trigger, become) in enumerate(itertools.product(TRIGGERS, BECOME))]
+EVERY = [
+    _row(trigger, become, number)
+    for number, (trigger, become) in enumerate(itertools.product(TRIGGERS, BECOME))
+]
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +73,29 @@ def status_without(lab: Lab) -> int | None:
 
 
 @rows(*EVERY[::4], others=[row for row in EVERY if row not in EVERY[::4]])
-def test_nothing_survives(among: Company, row: Row, took: Took, request: pytest.FixtureRequest) -> None:
+def test_nothing_survives(
+    among: Company, row: Row, took: Took, request: pytest.FixtureRequest
+) -> None:
     """Nor does anybody else die, and the status is the one of a run without the guard."""
-    status = request.getfixturevalue("status_without") if row.trigger is KILL_WORKER else row.trigger.status
+    status = (
+        request.getfixturevalue("status_without")
+        if row.trigger is KILL_WORKER
+        else row.trigger.status
+    )
     outcome = play_row(among, row.setting, row.trigger)
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, row.trigger, status=status)
     if row.trigger is TIMEOUT:
-        assert not any(seen_on(host, outcome.row) for host in among.hosts), f"the rescue came before the end of the tree\n{outcome.story}"
+        assert not any(seen_on(host, outcome.row) for host in among.hosts), (
+            f"the rescue came before the end of the tree\n{outcome.story}"
+        )
 
 
 @rows(
-    *(Row(trigger, Setting(connection=BUILTIN_PARAMIKO, become=become)) for trigger, become in ((INT, "no"), (KILL, "root, no password"))),
+    *(
+        Row(trigger, Setting(connection=BUILTIN_PARAMIKO, become=become))
+        for trigger, become in ((INT, "no"), (KILL, "root, no password"))
+    ),
     others=[becoming(TIMEOUT, connection=BUILTIN_PARAMIKO)],
 )
 def test_nothing_survives_by_the_plugin_of_core(among: Company, row: Row, took: Took) -> None:
@@ -95,7 +116,10 @@ def test_without_the_guard_survivors_are_left(lab: Lab, trigger: Trigger, pipeli
         census.wait_for_tree(run, [host], known)
         trigger.fire(run, lab)
         assert run.wait(40) == trigger.status, run.story
-        found = {census.name_of(process, run.row) for process in census.survivors([host], known, run.row)[host.name]}
+        found = {
+            census.name_of(process, run.row)
+            for process in census.survivors([host], known, run.row)[host.name]
+        }
     tidy([host], known)
     assert found >= (set(tree.FULL) if pipelining else HUP_PROOF), run.story
 

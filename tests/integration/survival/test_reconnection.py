@@ -52,23 +52,42 @@ def seen_by_second(host: Host, run: Run) -> set[str]:
     return set(re.findall(rf"^ *\d+ tk-([a-z-]+)-{run.row} ", "\n".join(lines), re.MULTILINE))
 
 
-@pytest.mark.parametrize(("pipelining", "become"), [(False, "no"), (True, "root, no password")], ids=["tty", "pipelining, become root"])
-def test_the_first_run_is_gone_before_the_second_one_begins_and_that_one_is_not_harmed(tidy_lab: Lab, pipelining: bool, become: str) -> None:
+@pytest.mark.parametrize(
+    ("pipelining", "become"),
+    [(False, "no"), (True, "root, no password")],
+    ids=["tty", "pipelining, become root"],
+)
+def test_the_first_run_is_gone_before_the_second_one_begins_and_that_one_is_not_harmed(
+    tidy_lab: Lab, pipelining: bool, become: str
+) -> None:
     """The client ends with status 255, since its ControlMaster was killed."""
     host = tidy_lab["web1"]
     known = {host.name: frozenset(process.id for process in host.processes())}
-    with started(tidy_lab, dataclasses.replace(SETTING, pipelining=pipelining, become=become), collection=True, script=twice) as run:
+    with started(
+        tidy_lab,
+        dataclasses.replace(SETTING, pipelining=pipelining, become=become),
+        collection=True,
+        script=twice,
+    ) as run:
         census.wait_for_tree(run, [host], known)
         LOST_MASTER.fire(run, tidy_lab)
         gate.wait_at(run, host)
         assert not seen_by_second(host, run), run.story
         theirs = {process.id for process in host.processes(rf"^tk-[a-z-]+-{second(run.row)} ")}
         assert len(theirs) == len(SECOND), run.story
-        stays(lambda: all(process.alive() for process in theirs), WHILE, f"a process of the second run was ended\n{run.story}")
+        stays(
+            lambda: all(process.alive() for process in theirs),
+            WHILE,
+            f"a process of the second run was ended\n{run.story}",
+        )
         gate.open_gate(run, host)
         assert run.wait(40) == 0, run.story
         assert all(process.alive() for process in theirs), run.story
-        mine = [process for process in census.of_tree(host, known[host.name]) if process.id not in theirs]
+        mine = [
+            process
+            for process in census.of_tree(host, known[host.name])
+            if process.id not in theirs
+        ]
         assert not mine, f"the first run has left {mine}\n{run.story}"
 
 
@@ -76,7 +95,9 @@ def test_without_the_collection_the_second_run_finds_the_first(tidy_lab: Lab) ->
     """The control."""
     host = tidy_lab["web1"]
     known = {host.name: frozenset(process.id for process in host.processes())}
-    with started(tidy_lab, dataclasses.replace(SETTING, pipelining=True), collection=False, script=twice) as run:
+    with started(
+        tidy_lab, dataclasses.replace(SETTING, pipelining=True), collection=False, script=twice
+    ) as run:
         census.wait_for_tree(run, [host], known)
         LOST_MASTER.fire(run, tidy_lab)
         gate.wait_at(run, host)

@@ -24,7 +24,15 @@ from tests.support.run.waiting import until
 from tests.support.trees import census, tree
 from tests.support.trees.bystanders import Companies, Company
 from tests.support.trees.rows import play_row
-from tests.support.trees.table import Row, Took, assert_survived_by_nobody, becoming, nothing_survives, rest, shows
+from tests.support.trees.table import (
+    Row,
+    Took,
+    assert_survived_by_nobody,
+    becoming,
+    nothing_survives,
+    rest,
+    shows,
+)
 from tests.support.trees.triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT
 
 pytestmark = rest  # The tree of these hosts is another one than that of all others.
@@ -80,7 +88,10 @@ OF_LOGIND = "a daemon of an earlier task on web2"
 
 def params(rows: tuple[Row, ...]) -> list[object]:
     """Each of them with what it shows."""
-    return [pytest.param(row, id=row.name, marks=shows(row.trigger, "Targets", *SUBJECTS)) for row in rows]
+    return [
+        pytest.param(row, id=row.name, marks=shows(row.trigger, "Targets", *SUBJECTS))
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize("row", params(ROWS))
@@ -90,7 +101,9 @@ def test_nothing_survives(among_units: Company, row: Row, took: Took) -> None:
 
 
 @pytest.mark.parametrize("row", params(SESSION_ENDS))
-def test_nothing_survives_the_end_of_its_session(among_units: Company, row: Row, took: Took) -> None:
+def test_nothing_survives_the_end_of_its_session(
+    among_units: Company, row: Row, took: Took
+) -> None:
     """Both sshd and logind tell of it; what a task has left on purpose, logind ends where it is told to, as it does without the collection."""
     outcome = play_row(among_units, row.setting, row.trigger)
     took(outcome.seconds)
@@ -99,14 +112,31 @@ def test_nothing_survives_the_end_of_its_session(among_units: Company, row: Row,
     assert_survived_by_nobody(outcome, row.trigger)
 
 
-@pytest.mark.parametrize("row", params((becoming(INT, kinds=(*tree.FULL, *tree.SCOPES)), becoming(KILL, pipelining=True, kinds=(*tree.FULL, *tree.SCOPES)))))
-def test_what_a_task_moves_into_a_scope_does_not_survive(among_units: Company, row: Row, took: Took) -> None:
+@pytest.mark.parametrize(
+    "row",
+    params(
+        (
+            becoming(INT, kinds=(*tree.FULL, *tree.SCOPES)),
+            becoming(KILL, pipelining=True, kinds=(*tree.FULL, *tree.SCOPES)),
+        )
+    ),
+)
+def test_what_a_task_moves_into_a_scope_does_not_survive(
+    among_units: Company, row: Row, took: Took
+) -> None:
     """It is a child of the task as before."""
     nothing_survives(among_units, row, took)
 
 
-@pytest.mark.parametrize("row", params((becoming(INT), becoming(KILL, "root, no password", pipelining=True), becoming(TIMEOUT))))
-def test_a_service_that_a_task_had_systemd_start_is_left_alone(among_units: Company, row: Row, took: Took) -> None:
+@pytest.mark.parametrize(
+    "row",
+    params(
+        (becoming(INT), becoming(KILL, "root, no password", pipelining=True), becoming(TIMEOUT))
+    ),
+)
+def test_a_service_that_a_task_had_systemd_start_is_left_alone(
+    among_units: Company, row: Row, took: Took
+) -> None:
     """Of the user and of the system."""
     services = tree.SERVICES if row.setting.become == "no" else tree.SERVICES[1:]
     setting = Setting(**{**vars(row.setting), "kinds": (*row.setting.kinds, *services)})
@@ -116,7 +146,9 @@ def test_a_service_that_a_task_had_systemd_start_is_left_alone(among_units: Comp
 
 
 @pytest.mark.parametrize("become", ["no", "root, no password"])
-def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(among_units: Company, become: str, took: Took) -> None:
+def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(
+    among_units: Company, become: str, took: Took
+) -> None:
     """`systemctl import-environment` gives the environment of a task to all that systemd starts after it, whoever asks for that."""
     services: list[ProcessId] = []
 
@@ -126,20 +158,33 @@ def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(among_units
             for started_by in ("systemd-run --user", "sudo -n systemd-run"):
                 # A service with a child: neither of the two is to be touched.
                 host.ssh(f"{started_by} --quiet bash -c 'sleep 7209 & exec sleep 7209.5'")
-            here = until(lambda host=host: two_pairs(host), 20, f"not every service runs on {host.name}\n{run.story}")
+            here = until(
+                lambda host=host: two_pairs(host),
+                20,
+                f"not every service runs on {host.name}\n{run.story}",
+            )
             imported = [one for one in here if one.environ and "TREEKILL" in one.environ]
             assert len(imported) >= 2, f"nothing was imported\n{run.story}"
             services.extend(one.id for one in here)
             known[host.name] |= {one.id for one in here}
 
     try:
-        outcome = play_row(among_units, Setting(become=become, kinds=(*tree.COOPERATIVE, "daemon-cleared", "imports-environment")), INT, when=when)
+        outcome = play_row(
+            among_units,
+            Setting(
+                become=become, kinds=(*tree.COOPERATIVE, "daemon-cleared", "imports-environment")
+            ),
+            INT,
+            when=when,
+        )
         took(outcome.seconds)
         assert_survived_by_nobody(outcome, INT)
         assert all(one.alive() for one in services), outcome.story
     finally:
         for host in among_units.hosts:
-            host.ssh("systemctl --user unset-environment TREEKILL; sudo -n systemctl unset-environment TREEKILL")
+            host.ssh(
+                "systemctl --user unset-environment TREEKILL; sudo -n systemctl unset-environment TREEKILL"
+            )
         for one in services:
             one.kill()
 
@@ -161,11 +206,20 @@ def test_without_the_collection_the_tree_survives(systemd_lab: Lab) -> None:
 
 def test_without_the_collection_logind_ends_what_a_task_has_left(systemd_lab: Lab) -> None:
     """Where it is told to, when the session ends; elsewhere that lives on."""
-    with started(systemd_lab, Setting(pipelining=True, kinds=tree.COOPERATIVE), collection=False, before=LOST_CONTROLLER.before) as run:
+    with started(
+        systemd_lab,
+        Setting(pipelining=True, kinds=tree.COOPERATIVE),
+        collection=False,
+        before=LOST_CONTROLLER.before,
+    ) as run:
         census.wait_for_tree(run, [*systemd_lab], {host.name: frozenset() for host in systemd_lab})
         LOST_CONTROLLER.fire(run, systemd_lab)
         daemon = play.earlier_label(run.row)
-        until(lambda: not systemd_lab["web2"].processes(daemon), 20, f"logind lets it live\n{run.story}")
+        until(
+            lambda: not systemd_lab["web2"].processes(daemon),
+            20,
+            f"logind lets it live\n{run.story}",
+        )
         assert systemd_lab["web1"].processes(daemon)
     for host in systemd_lab:
         host.reset()

@@ -80,12 +80,19 @@ OF_EACH_SUITE = (
 @pytest.mark.parametrize(
     ("suite", "row"),
     [
-        pytest.param(suite, row, marks=[rest, *shows(row.trigger, "Targets", f"Debian {suite}")], id=f"{suite}, {row.name}")
+        pytest.param(
+            suite,
+            row,
+            marks=[rest, *shows(row.trigger, "Targets", f"Debian {suite}")],
+            id=f"{suite}, {row.name}",
+        )
         for suite in SUITES
         for row in OF_EACH_SUITE
     ],
 )
-def test_nothing_survives_on_debian(among_of_suite: Callable[[str], Company], suite: str, row: Row, took: Took) -> None:
+def test_nothing_survives_on_debian(
+    among_of_suite: Callable[[str], Company], suite: str, row: Row, took: Took
+) -> None:
     """From OpenSSH 9.8 on a session has processes of other names; sudo's `use_pty` is its default from 1.9.14 on."""
     nothing_survives(among_of_suite(suite), row, took)
 
@@ -113,14 +120,19 @@ OLDEST = ((3, 6), (3, 9))
         pytest.param(
             version,
             row,
-            marks=[*([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]), *shows(row.trigger, "Targets", f"Python {dotted(version)}")],
+            marks=[
+                *([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]),
+                *shows(row.trigger, "Targets", f"Python {dotted(version)}"),
+            ],
             id=f"{dotted(version)}, {row.name}",
         )
         for version in PYTHONS
         for row in OF_EACH_PYTHON
     ],
 )
-def test_nothing_survives_where_there_is_no_other_python(among_with_python: Callable[[Version], Company], version: Version, row: Row, took: Took) -> None:
+def test_nothing_survives_where_there_is_no_other_python(
+    among_with_python: Callable[[Version], Company], version: Version, row: Row, took: Took
+) -> None:
     """Supervisor and kill pass run on what modules run on; before 3.9 it has no pidfd."""
     nothing_survives(among_with_python(version), row, took)
 
@@ -135,8 +147,12 @@ def test_without_the_collection_the_tree_survives_on_debian(labs: Labs, suite: s
     assert remains.survivors >= {*tree.FULL}, remains.story
 
 
-@pytest.mark.parametrize("version", [pytest.param(version, marks=rest, id=dotted(version)) for version in OLDEST])
-def test_without_the_collection_the_tree_survives_with_an_old_python(labs: Labs, version: Version) -> None:
+@pytest.mark.parametrize(
+    "version", [pytest.param(version, marks=rest, id=dotted(version)) for version in OLDEST]
+)
+def test_without_the_collection_the_tree_survives_with_an_old_python(
+    labs: Labs, version: Version
+) -> None:
     """The same."""
     remains = play_control(labs.with_python(version), Setting(hosts=1, pipelining=True), KILL)
     assert remains.survivors >= {*tree.FULL}, remains.story

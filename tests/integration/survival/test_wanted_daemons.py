@@ -29,15 +29,25 @@ WHILE = 1.5  #: seconds; longer than the grace
     [(False, "no", {}), (True, "root, no password", {}), (False, "no", {"async": 3600, "poll": 1})],
     ids=["tty", "pipelining, become root", "async"],
 )
-def test_daemons_live_on_when_their_task_and_the_run_end(tidy_lab: Lab, pipelining: bool, become: str, keywords: Mapping[str, Any]) -> None:
+def test_daemons_live_on_when_their_task_and_the_run_end(
+    tidy_lab: Lab, pipelining: bool, become: str, keywords: Mapping[str, Any]
+) -> None:
     """nohup, setsid, double fork, with an environment or without: the supervisor that has adopted them goes, and they stay."""
     host = tidy_lab["web1"]
     setting = Setting(hosts=1, pipelining=pipelining, become=become, keywords=keywords)
-    with started(tidy_lab, setting, collection=True, script=lambda row: tree.left_behind(row, tree.DAEMONS)) as run:
+    with started(
+        tidy_lab, setting, collection=True, script=lambda row: tree.left_behind(row, tree.DAEMONS)
+    ) as run:
         assert run.wait(60) == 0, run.story
         daemons = host.processes(rf"^tk-[a-z-]+-{run.row} ")
-        assert {tree.label_of(process.command, run.row) for process in daemons} == {*tree.DAEMONS}, run.story
-        stays(lambda: all(process.id.alive() for process in daemons), WHILE, f"a daemon was ended\n{run.story}")
+        assert {tree.label_of(process.command, run.row) for process in daemons} == {
+            *tree.DAEMONS
+        }, run.story
+        stays(
+            lambda: all(process.id.alive() for process in daemons),
+            WHILE,
+            f"a daemon was ended\n{run.story}",
+        )
         until(lambda: not host.processes("^treekill"), 10, "the supervisor stays")
         parents = {process.ppid for process in host.processes(rf"^tk-[a-z-]+-{run.row} ")}
         assert parents == {1}, f"somebody keeps them: {parents}"
@@ -47,7 +57,9 @@ def test_daemons_live_on_when_their_task_and_the_run_end(tidy_lab: Lab, pipelini
     Row(INT, Setting(hosts=1, pipelining=True, leaves=tree.DAEMONS)),
     Row(LOST_CONTROLLER, Setting(hosts=1, leaves=tree.DAEMONS, become="root, no password")),
 )
-def test_daemons_live_on_when_the_next_task_is_interrupted(among: Company, row: Row, took: Took) -> None:
+def test_daemons_live_on_when_the_next_task_is_interrupted(
+    among: Company, row: Row, took: Took
+) -> None:
     """The tree of that one is ended, all of it, with the same kinds of processes."""
     outcome = play_row(among, row.setting, row.trigger)
     took(outcome.seconds)

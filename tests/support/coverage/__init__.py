@@ -18,5 +18,7 @@ def covers(section: str, subject: str, end: str) -> pytest.MarkDecorator:
     Several of these marks on one row are all recorded.
     """
     if section not in SECTIONS or end not in ENDS:
-        raise ValueError(f"{section}, {end}: a section is one of {', '.join(SECTIONS)}, an end one of {', '.join(ENDS)}")
+        raise ValueError(
+            f"{section}, {end}: a section is one of {', '.join(SECTIONS)}, an end one of {', '.join(ENDS)}"
+        )
     return pytest.mark.covers(section, subject, end)

@@ -57,7 +57,14 @@ def read(records: Iterable[Path]) -> Cells:
     for path in records:
         for row in json.loads(path.read_text()).values():
             for section, subject, end in row["covers"]:
-                cells[section, subject, end].append(Ended(path.stem, row["outcome"], row["reason"].removeprefix("Skipped: "), row["python"]))
+                cells[section, subject, end].append(
+                    Ended(
+                        path.stem,
+                        row["outcome"],
+                        row["reason"].removeprefix("Skipped: "),
+                        row["python"],
+                    )
+                )
     return cells
 
 
@@ -65,7 +72,10 @@ def table(cells: Cells) -> str:
     """The page, in Markdown."""
     parts = [HEAD, f"Recorded on ansible-core {_recorded_on(cells)}."]
     for section in SECTIONS:
-        subjects = sorted({subject for where, subject, dummy in [*cells, *NO_ROW] if where == section}, key=str.lower)
+        subjects = sorted(
+            {subject for where, subject, dummy in [*cells, *NO_ROW] if where == section},
+            key=str.lower,
+        )
         if subjects:
             parts.append(_of_section(section, subjects, cells))
     return "\n".join(parts) + "\n"
@@ -76,24 +86,49 @@ def _recorded_on(cells: Cells) -> str:
     pythons: dict[str, set[str]] = defaultdict(set)
     for row in (row for rows in cells.values() for row in rows):
         pythons[row.core].add(row.python)
-    return ", ".join(f"{core} (Python {', '.join(sorted(pythons[core], key=natural))})" for core in sorted(pythons, key=natural)) or "(nothing)"
+    return (
+        ", ".join(
+            f"{core} (Python {', '.join(sorted(pythons[core], key=natural))})"
+            for core in sorted(pythons, key=natural)
+        )
+        or "(nothing)"
+    )
 
 
 def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
-    lines = [f"\n## {section}\n", f"| | {' | '.join(ENDS)} | ansible-core |", "|---" * (len(ENDS) + 2) + "|"]
+    lines = [
+        f"\n## {section}\n",
+        f"| | {' | '.join(ENDS)} | ansible-core |",
+        "|---" * (len(ENDS) + 2) + "|",
+    ]
     for subject in subjects:
         ended = [row for end in ENDS for row in cells.get((section, subject, end), ())]
-        cores = sorted({".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=natural)
-        shown = [_cell(cells.get((section, subject, end), []), NO_ROW.get((section, subject, end), "**no row**")) for end in ENDS]
+        cores = sorted(
+            {".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"},
+            key=natural,
+        )
+        shown = [
+            _cell(
+                cells.get((section, subject, end), []),
+                NO_ROW.get((section, subject, end), "**no row**"),
+            )
+            for end in ENDS
+        ]
         lines.append(f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |")
-    remarks = [f"- {subject}: {REMARKS[section, subject]}" for subject in subjects if (section, subject) in REMARKS]
+    remarks = [
+        f"- {subject}: {REMARKS[section, subject]}"
+        for subject in subjects
+        if (section, subject) in REMARKS
+    ]
     return "\n".join([*lines, *(["", *remarks] if remarks else [])])
 
 
 def _cell(rows: list[Ended], otherwise: str) -> str:
     if not rows:
         return otherwise
-    passed, failed = (sum(row.outcome == outcome for row in rows) for outcome in ("passed", "failed"))
+    passed, failed = (
+        sum(row.outcome == outcome for row in rows) for outcome in ("passed", "failed")
+    )
     told = ([str(passed)] if passed else []) + ([f"**{failed} FAILED**"] if failed else [])
     # What passed somewhere need not say where it was left out: the last column names the cores.
     return ", ".join(told) or "not run: " + "; ".join(sorted({row.reason for row in rows}))
@@ -101,6 +136,9 @@ def _cell(rows: list[Ended], otherwise: str) -> str:
 
 if __name__ == "__main__":
     TABLE.write_text(table(read(sorted(RECORDS.glob("*.json")))), encoding="utf-8")
-    README.write_text(with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(
+        with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")),
+        encoding="utf-8",
+    )
     print(TABLE, README, sep="\n")
     sys.exit(0)

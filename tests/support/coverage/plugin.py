@@ -27,17 +27,37 @@ COVERS = "covers"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--rounds N: every row N times. --every-row: the rest as well. --seed N: what is random, once more. --tables N: so many of a model's tables."""
-    parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
-    parser.addoption("--seed", type=int, metavar="N", help="repeat what is random as a failed test told it")
-    parser.addoption("--tables", type=int, metavar="N", help="make N process tables in each test of the model of the rules of evidence")
-    parser.addoption("--faults", type=int, metavar="N", help="inject N faults into the guardian in the tests of the rule of least harm")
-    parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
+    parser.addoption(
+        "--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times"
+    )
+    parser.addoption(
+        "--seed", type=int, metavar="N", help="repeat what is random as a failed test told it"
+    )
+    parser.addoption(
+        "--tables",
+        type=int,
+        metavar="N",
+        help="make N process tables in each test of the model of the rules of evidence",
+    )
+    parser.addoption(
+        "--faults",
+        type=int,
+        metavar="N",
+        help="inject N faults into the guardian in the tests of the rule of least harm",
+    )
+    parser.addoption(
+        "--every-row",
+        action="store_true",
+        help="run the rows too that differ little from another one",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The marks, and who writes the record: where tests run beside each other, the process that hears of all of them."""
     config.addinivalue_line("markers", "rest: run with --every-row only")
-    config.addinivalue_line("markers", "covers(section, subject, end): what a row shows; see tests/support/coverage")
+    config.addinivalue_line(
+        "markers", "covers(section, subject, end): what a row shows; see tests/support/coverage"
+    )
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Record(), "record of what is covered")
 
@@ -63,8 +83,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How long each row took from the trigger until the last process was gone."""
-    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
-    times = [(report.nodeid.partition("::")[2], dict(report.user_properties)[SECONDS]) for report in reports if SECONDS in dict(report.user_properties)]
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+    ]
+    times = [
+        (report.nodeid.partition("::")[2], dict(report.user_properties)[SECONDS])
+        for report in reports
+        if SECONDS in dict(report.user_properties)
+    ]
     if times:
         terminalreporter.section(SECONDS)
         for name, seconds in times:
@@ -97,12 +125,16 @@ class Record:
         covered = [words for name, words in report.user_properties if name == COVERS]
         if not covered:
             return
-        row = self._rows.setdefault(report.nodeid, {"covers": covered, "outcome": "passed", "reason": "", "python": PYTHON})
+        row = self._rows.setdefault(
+            report.nodeid, {"covers": covered, "outcome": "passed", "reason": "", "python": PYTHON}
+        )
         if report.failed:
             row["outcome"] = "failed"
         elif report.skipped:
             row["outcome"] = "skipped"
-            row["reason"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            row["reason"] = (
+                report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            )
 
     def pytest_sessionfinish(self) -> None:
         """Add them to the record of this ansible-core. What no test is called any more stays until the record is removed."""

@@ -11,7 +11,10 @@ from pathlib import Path
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 
-BEGIN, END = "<!-- from docs/coverage.md, by python -m tests.support.coverage -->", "<!-- until here -->"
+BEGIN, END = (
+    "<!-- from docs/coverage.md, by python -m tests.support.coverage -->",
+    "<!-- until here -->",
+)
 
 #: What README calls it, and the sections of docs/coverage.md.
 PARTS = (
@@ -38,7 +41,10 @@ def supported(table: str) -> str:
         raise ValueError("the table does not say on which ansible-core it was recorded")
     sections = {name: _covered(rows) for name, rows in _SECTION.findall(table)}
     rows = [("ansible-core", recorded[1])]
-    rows += [(part, "; ".join(text for name in names for text in _folded(sections.get(name, [])))) for part, names in PARTS]
+    rows += [
+        (part, "; ".join(text for name in names for text in _folded(sections.get(name, []))))
+        for part, names in PARTS
+    ]
     head = ["| | with tests that passed, for each way in which a run or a task ends |", "|---|---|"]
     return "\n".join([*head, *(f"| {part} | {text} |" for part, text in rows)])
 
@@ -56,11 +62,16 @@ def _folded(subjects: list[str]) -> list[str]:
     for subject in subjects:
         version = _VERSION.fullmatch(subject)
         heads.setdefault(version[1] if version else subject.partition(", ")[0], []).append(subject)
-    return [_once(head, sorted(ones, key=natural)) if len(ones) > 1 else ones[0] for head, ones in heads.items()]
+    return [
+        _once(head, sorted(ones, key=natural)) if len(ones) > 1 else ones[0]
+        for head, ones in heads.items()
+    ]
 
 
 def _once(head: str, subjects: list[str]) -> str:
-    tails = ", ".join(filter(None, (subject.removeprefix(head).lstrip(", ") for subject in subjects)))
+    tails = ", ".join(
+        filter(None, (subject.removeprefix(head).lstrip(", ") for subject in subjects))
+    )
     return f"{head} {tails}" if _VERSION.fullmatch(subjects[0]) else f"{head} ({tails})"
 
 
@@ -71,4 +82,8 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 def _covered(rows: str) -> list[str]:
     """The subjects of a section without an end that failed, has no row, or could not be run."""
-    return [row.split(" | ")[0].removeprefix("| ") for row in rows.splitlines() if "**" not in row and "not run: " not in row]
+    return [
+        row.split(" | ")[0].removeprefix("| ")
+        for row in rows.splitlines()
+        if "**" not in row and "not run: " not in row
+    ]

@@ -9,7 +9,15 @@
 from __future__ import annotations
 
 from .accounts import ACCOUNTS, ANSIBLE, LIMITED, OTHER, PASSWORD, ROOT, SECRET, Account
-from .errors import HostIsOff, HostsError, KindUnavailable, NoSuchHost, NoSuchLab, NotPossibleHere, PackagesMissing
+from .errors import (
+    HostIsOff,
+    HostsError,
+    KindUnavailable,
+    NoSuchHost,
+    NoSuchLab,
+    NotPossibleHere,
+    PackagesMissing,
+)
 from .host import Host
 from .lab import Lab, labs
 from .processes import HostProcess, ProcessId

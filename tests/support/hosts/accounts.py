@@ -37,4 +37,6 @@ LIMITED = Account("limited", 64103)
 OTHER = Account("other", 64104)
 
 #: Every account logs in with the key of the lab; `secret` with its password too.
-ACCOUNTS: dict[str, Account] = {account.name: account for account in (ROOT, ANSIBLE, SECRET, LIMITED, OTHER)}
+ACCOUNTS: dict[str, Account] = {
+    account.name: account for account in (ROOT, ANSIBLE, SECRET, LIMITED, OTHER)
+}

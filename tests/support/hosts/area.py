@@ -24,7 +24,18 @@ from .host import BOOT_SECONDS
 from .processes import ProcessId
 from .programs import SELF, call
 
-_WITH_NETWORK = ("unshare", "--user", "--map-auto", "--map-root-user", "--mount", "--pid", "--cgroup", "--fork", "--kill-child", "--mount-proc")
+_WITH_NETWORK = (
+    "unshare",
+    "--user",
+    "--map-auto",
+    "--map-root-user",
+    "--mount",
+    "--pid",
+    "--cgroup",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 UNSHARE = (*_WITH_NETWORK, "--net")
 
 
@@ -42,7 +53,9 @@ class Area:
         owned = name is None
         area = cls(name or f"run-{secrets.token_hex(4)}")
         if area.init:
-            raise HostsError(f"a lab {area.name!r} is up already: `python -m tests.support.hosts down --lab {area.name}` ends it")
+            raise HostsError(
+                f"a lab {area.name!r} is up already: `python -m tests.support.hosts down --lab {area.name}` ends it"
+            )
         area.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Its pid 1 reads the pipe: the other end is ours, and closed however we end.
         argv = [*UNSHARE, *SELF, "hold", "until-eof" if owned else "for-ever"]
@@ -80,8 +93,25 @@ class Area:
         """The command line that runs `argv` inside, in the current directory. Raises HostsError when there is no such area."""
         if self.init is None:
             raise HostsError(f"the rootless area {self.name!r} is gone")
-        enter = ["nsenter", "--target", str(self.init.pid), "--user", "--preserve-credentials", "--net", "--mount", "--pid", "--cgroup"]
-        return [*enter, "--", "env", f"--chdir={os.getcwd()}", f"{state.AREA_VARIABLE}={self.directory}", *argv]
+        enter = [
+            "nsenter",
+            "--target",
+            str(self.init.pid),
+            "--user",
+            "--preserve-credentials",
+            "--net",
+            "--mount",
+            "--pid",
+            "--cgroup",
+        ]
+        return [
+            *enter,
+            "--",
+            "env",
+            f"--chdir={os.getcwd()}",
+            f"{state.AREA_VARIABLE}={self.directory}",
+            *argv,
+        ]
 
     def close(self) -> None:
         """End it, and all that is in it."""
@@ -89,7 +119,9 @@ class Area:
         if init:
             init.kill()
             if not init.wait(time.monotonic() + BOOT_SECONDS):
-                raise HostsError(f"pid 1 of the rootless area {self.name}, {init.pid} here, does not die")
+                raise HostsError(
+                    f"pid 1 of the rootless area {self.name}, {init.pid} here, does not die"
+                )
         if self._process:
             if self._process.stdin:
                 self._process.stdin.close()
@@ -101,12 +133,19 @@ def prepare_tree(base: str) -> None:
     """Make the tree of a base as it has to be for rootless labs. What fails is said, and is left to who needs the tree."""
     if base != trees.MACHINE:
         environ = {**os.environ, state.AREA_VARIABLE: str(state.base_directory())}
-        subprocess.run([*_WITH_NETWORK, *SELF, "tree", base], env=environ, stdin=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            [*_WITH_NETWORK, *SELF, "tree", base],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
 
 
 def areas() -> list[Area]:
     """The areas of this user; what is left of dead ones is removed."""
-    found = [Area(directory.name) for directory in sorted(state.area_directory("x").parent.glob("*"))]
+    found = [
+        Area(directory.name) for directory in sorted(state.area_directory("x").parent.glob("*"))
+    ]
     for area in found:
         # One without the file is on its way up.
         if area.init is None and (area.directory / "area.json").exists():

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 #: So many boot at once: more only wait for each other.
 _AT_ONCE = 32
 
-_UNSHARE = ("unshare", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--fork", "--kill-child")
+_UNSHARE = (
+    "unshare",
+    "--pid",
+    "--mount",
+    "--uts",
+    "--ipc",
+    "--cgroup",
+    "--net",
+    "--fork",
+    "--kill-child",
+)
 
 #: In the environment of a host's `unshare` process: finds it even when its pid was never written down.
 _MARK = "HOSTS_BOOT"
@@ -47,7 +57,14 @@ class _Boot:
         with open(self.log, "ab") as log:
             # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this process.
             self._starter = subprocess.Popen(
-                ["setsid", "--fork", *enter, *_UNSHARE, "/bin/sh", str(Path(__file__).with_name("boot.sh"))],
+                [
+                    "setsid",
+                    "--fork",
+                    *enter,
+                    *_UNSHARE,
+                    "/bin/sh",
+                    str(Path(__file__).with_name("boot.sh")),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -61,16 +78,24 @@ class _Boot:
         assert self._starter.stdout is not None
         descriptor = self._starter.stdout.fileno()
         while b"\n" not in self._heard:
-            if not select.select([descriptor], [], [], max(0.0, self.deadline - time.monotonic()))[0]:
-                raise HostsError(f"{self.host.name} does not boot: no {word!r} in time; {self._log_text()}")
+            if not select.select([descriptor], [], [], max(0.0, self.deadline - time.monotonic()))[
+                0
+            ]:
+                raise HostsError(
+                    f"{self.host.name} does not boot: no {word!r} in time; {self._log_text()}"
+                )
             chunk = os.read(descriptor, 4096)
             if not chunk:
-                raise HostsError(f"{self.host.name} does not boot: it ended before {word!r}; {self._log_text()}")
+                raise HostsError(
+                    f"{self.host.name} does not boot: it ended before {word!r}; {self._log_text()}"
+                )
             self._heard += chunk
         line, dummy, self._heard = self._heard.partition(b"\n")
         words = line.decode().split()
         if words[:1] != [word]:
-            raise HostsError(f"{self.host.name} does not boot: {line!r} instead of {word!r}; {self._log_text()}")
+            raise HostsError(
+                f"{self.host.name} does not boot: {line!r} instead of {word!r}; {self._log_text()}"
+            )
         return words
 
     def plugged(self) -> None:
@@ -98,7 +123,11 @@ def boot(hosts: Sequence[NamespaceHost]) -> None:
 
 def _boot_some(hosts: Sequence[NamespaceHost]) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
-    init = ["/usr/local/sbin/host-systemd"] if hosts[0].spec.systemd else trees.init_of(Path(hosts[0].spec.base))
+    init = (
+        ["/usr/local/sbin/host-systemd"]
+        if hosts[0].spec.systemd
+        else trees.init_of(Path(hosts[0].spec.base))
+    )
     boots: list[_Boot] = []
     try:
         for host in hosts:
@@ -132,7 +161,9 @@ def _boot_environ(host: NamespaceHost, init: Sequence[str]) -> dict[str, str]:
         "HOST_DIR": str(host.directory),
         "HOST_NAME": host.name,
         "HOST_ADDRESS": host.address,
-        "HOST_LOWER": ":".join(path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for path in lower),
+        "HOST_LOWER": ":".join(
+            path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for path in lower
+        ),
         "HOST_PARTS": " ".join(parts),
         # An index would refuse a disk whose last mount is still on its way out.
         "HOST_OVERLAY_OPTIONS": ",index=off" + (",userxattr" if in_user_namespace() else ""),

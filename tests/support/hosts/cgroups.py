@@ -24,7 +24,9 @@ def hierarchy() -> Path:
         fields = line.split()
         if fields[2] == "cgroup2" and "rw" in fields[3].split(","):
             return Path(fields[1])
-    raise KindUnavailable("hosts with systemd need a cgroup2 file system that can be written, and none is mounted here")
+    raise KindUnavailable(
+        "hosts with systemd need a cgroup2 file system that can be written, and none is mounted here"
+    )
 
 
 def create(lab: str, host: str) -> Path:
@@ -33,7 +35,9 @@ def create(lab: str, host: str) -> Path:
     try:
         group.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KindUnavailable(f"hosts with systemd need a control group each, and can't have one: {error}") from error
+        raise KindUnavailable(
+            f"hosts with systemd need a control group each, and can't have one: {error}"
+        ) from error
     return group
 
 

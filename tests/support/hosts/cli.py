@@ -65,12 +65,18 @@ def _inside(there: Area, argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.support.hosts", description="Throw-away real hosts on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.support.hosts", description="Throw-away real hosts on this machine."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(function: Callable[[argparse.Namespace], int], *parts: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def command(
+        function: Callable[[argparse.Namespace], int], *parts: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
         name = function.__name__.lstrip("_")
-        made = commands.add_parser(name, help=function.__doc__, description=function.__doc__, parents=parts)
+        made = commands.add_parser(
+            name, help=function.__doc__, description=function.__doc__, parents=parts
+        )
         made.set_defaults(function=function)
         return made
 
@@ -90,8 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("--user", choices=sorted(ACCOUNTS), help="as this account (default: root)")
     for function in (_count, _ps):
         counting = command(function, lab, hosts)
-        counting.add_argument("--match", default="", metavar="REGEX", help="only where the command line has this")
-        counting.add_argument("--system", action="store_true", help="init, sshd and its session processes too")
+        counting.add_argument(
+            "--match", default="", metavar="REGEX", help="only where the command line has this"
+        )
+        counting.add_argument(
+            "--system", action="store_true", help="init, sshd and its session processes too"
+        )
     for name, function in (("hold", _hold), ("tree", _tree)):
         # What a rootless area consists of; nobody types them.
         hidden = commands.add_parser(name)
@@ -102,18 +112,46 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lab_option() -> argparse.ArgumentParser:
     part = argparse.ArgumentParser(add_help=False)
-    part.add_argument("--lab", default=_DEFAULT_LAB, metavar="NAME", help=f"name of the lab (default: {_DEFAULT_LAB})")
+    part.add_argument(
+        "--lab",
+        default=_DEFAULT_LAB,
+        metavar="NAME",
+        help=f"name of the lab (default: {_DEFAULT_LAB})",
+    )
     return part
 
 
 def _making_options() -> argparse.ArgumentParser:
     part = argparse.ArgumentParser(add_help=False)
     part.add_argument("--count", type=int, default=2, help="how many hosts (default: 2)")
-    part.add_argument("--kind", default=kinds.AUTO, choices=kinds.CHOICES, help="what hosts are made of (default: the best that can run here)")
-    part.add_argument("--rootless", dest="kind", action="store_const", const=kinds.ROOTLESS, help="the same as --kind rootless")
-    part.add_argument("--base", default=trees.DEFAULT, help=f"a Debian suite, or machine for this machine's own root (default: {trees.DEFAULT})")
-    part.add_argument("--no-python", dest="python", action="store_false", help="hosts without Python")
-    part.add_argument("--bind", action="append", default=[], metavar="SOURCE:TARGET", help="show hosts a directory of this machine")
+    part.add_argument(
+        "--kind",
+        default=kinds.AUTO,
+        choices=kinds.CHOICES,
+        help="what hosts are made of (default: the best that can run here)",
+    )
+    part.add_argument(
+        "--rootless",
+        dest="kind",
+        action="store_const",
+        const=kinds.ROOTLESS,
+        help="the same as --kind rootless",
+    )
+    part.add_argument(
+        "--base",
+        default=trees.DEFAULT,
+        help=f"a Debian suite, or machine for this machine's own root (default: {trees.DEFAULT})",
+    )
+    part.add_argument(
+        "--no-python", dest="python", action="store_false", help="hosts without Python"
+    )
+    part.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="SOURCE:TARGET",
+        help="show hosts a directory of this machine",
+    )
     return part
 
 
@@ -154,7 +192,9 @@ def _up(arguments: argparse.Namespace) -> int:
         f"{len(lab)} {lab.spec.kind} hosts are up: {' '.join(host.name for host in lab)}",
         f"  {enter}ansible -i {lab.inventory} all -m ping",
         f"  {enter}ssh -F {lab.ssh_config} web1",
-        f"  accounts: {' '.join(ACCOUNTS)}; the password of secret is {PASSWORD}" if lab.spec.kind == kinds.NAMESPACE else f"  account: {lab['web1'].login}",
+        f"  accounts: {' '.join(ACCOUNTS)}; the password of secret is {PASSWORD}"
+        if lab.spec.kind == kinds.NAMESPACE
+        else f"  account: {lab['web1'].login}",
         f"  {itself} down --lab {lab.name}",
     )
     return 0
@@ -195,7 +235,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _lab_environ(lab: Lab) -> dict[str, str]:
-    return {**os.environ, "HOSTS_LAB": lab.name, "HOSTS_INVENTORY": str(lab.inventory), "HOSTS_SSH_CONFIG": str(lab.ssh_config)}
+    return {
+        **os.environ,
+        "HOSTS_LAB": lab.name,
+        "HOSTS_INVENTORY": str(lab.inventory),
+        "HOSTS_SSH_CONFIG": str(lab.ssh_config),
+    }
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -229,7 +274,15 @@ def _list(arguments: argparse.Namespace) -> int:
                         "directory": str(lab.directory),
                         "inventory": str(lab.inventory),
                         "ssh_config": str(lab.ssh_config),
-                        "hosts": [{"name": host.name, "address": host.address, "port": host.port, "on": host.on} for host in lab],
+                        "hosts": [
+                            {
+                                "name": host.name,
+                                "address": host.address,
+                                "port": host.port,
+                                "on": host.on,
+                            }
+                            for host in lab
+                        ],
                     }
                     for lab in labs()
                 ],
@@ -242,7 +295,12 @@ def _list(arguments: argparse.Namespace) -> int:
     for lab in labs():
         owner = f", owned by process {lab.spec.owner.pid}" if lab.spec.owner else ""
         _say(f"{lab.name}: {len(lab)} {lab.spec.kind} hosts, {lab.directory}{owner}")
-        _say(*(f"  {host.name} {host.address} port {host.port}{'' if host.on else ', off'}" for host in lab))
+        _say(
+            *(
+                f"  {host.name} {host.address} port {host.port}{'' if host.on else ', off'}"
+                for host in lab
+            )
+        )
     return 0
 
 
@@ -327,7 +385,10 @@ def _tables(arguments: argparse.Namespace) -> dict[str, list[HostProcess]]:
     """The processes of the hosts that were named, or of all that are on."""
     if not arguments.hosts:
         return Lab.load(arguments.lab).processes(arguments.match, system=arguments.system)
-    return {host.name: host.processes(arguments.match, system=arguments.system) for host in _chosen(arguments)}
+    return {
+        host.name: host.processes(arguments.match, system=arguments.system)
+        for host in _chosen(arguments)
+    }
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:

@@ -19,7 +19,18 @@ class Guard:
     """Guards the lab from the moment it is made until `dismiss`, or until the owner's end, when it takes the lab down."""
 
     def __init__(self, spec: Spec) -> None:
-        argv = ["sh", "-c", _SCRIPT, "hosts-guard", *SELF, "down", "--lab", spec.name, "--id", spec.id]
+        argv = [
+            "sh",
+            "-c",
+            _SCRIPT,
+            "hosts-guard",
+            *SELF,
+            "down",
+            "--lab",
+            spec.name,
+            "--id",
+            spec.id,
+        ]
         # Our end of the pipe is closed by any exec: only the owner, and forks of it, hold it.
         self._process = subprocess.Popen(
             argv,

@@ -44,7 +44,15 @@ class Host(ABC):
 
     def ssh_argv(self, account: str | None = None, *options: str) -> list[str]:
         """The ssh command line up to the host name, as `account` (the lab's usual login when None)."""
-        return ["ssh", "-F", str(self.lab / "ssh_config"), "-l", account or self.login, *options, self.name]
+        return [
+            "ssh",
+            "-F",
+            str(self.lab / "ssh_config"),
+            "-l",
+            account or self.login,
+            *options,
+            self.name,
+        ]
 
     def ssh(
         self,
@@ -63,9 +71,28 @@ class Host(ABC):
             if secret is None:
                 raise HostsError(f"{account} has no password, `secret` has")
             # In the environment, as in the process list everybody would see it.
-            argv = ["sshpass", "-e", *self.ssh_argv(account, "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", *options)]
+            argv = [
+                "sshpass",
+                "-e",
+                *self.ssh_argv(
+                    account,
+                    "-o",
+                    "PubkeyAuthentication=no",
+                    "-o",
+                    "NumberOfPasswordPrompts=1",
+                    *options,
+                ),
+            ]
             environ["SSHPASS"] = secret
-        return subprocess.run([*argv, command], input=stdin, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
+        return subprocess.run(
+            [*argv, command],
+            input=stdin,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
 
     @property
     @abstractmethod
@@ -88,14 +115,22 @@ class Host(ABC):
         """Its file system, seen from here, while it is on. Absolute links in it lead astray: they resolve here. Raises HostIsOff."""
 
     @abstractmethod
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
         """Its processes whose command line has the regular expression `match`.
 
         Read from the machine's kernel. Without `system`, those that make the host (init, sshd and its session processes) are left out.
         """
 
     @abstractmethod
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         """The command line of this machine that runs `argv` on the host, without ssh, with a clean environment and `environ`.
 
         `user`: an account; None is root, or on a plain host the only account there is.
@@ -130,14 +165,30 @@ class Host(ABC):
                         ProcessId.of(pid).kill()
                 raise
         if check and process.returncode:
-            raise HostsError(f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: {(err or out).strip()}")
+            raise HostsError(
+                f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: {(err or out).strip()}"
+            )
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
-    def spawn(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> HostProcess:
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> HostProcess:
         """Start a daemon on it, in a session of its own, child of pid 1, and return it when it runs."""
         token, wanted = secrets.token_hex(8), " ".join(argv)
         # setsid forks by itself: a shell's & would make it ignore SIGINT.
-        detached = ["setsid", "--fork", "sh", "-c", 'exec "$@" < /dev/null > /dev/null 2>&1', "sh", *argv]
+        detached = [
+            "setsid",
+            "--fork",
+            "sh",
+            "-c",
+            'exec "$@" < /dev/null > /dev/null 2>&1',
+            "sh",
+            *argv,
+        ]
         self.run(detached, user=user, environ={**(environ or {}), _SPAWN_MARK: token})
         deadline = time.monotonic() + BOOT_SECONDS
         while time.monotonic() < deadline:

@@ -61,7 +61,24 @@ def _why_no_namespaces() -> str | None:
         return "they need root"
     ensure(*ALWAYS, *FOR_NAMESPACES)
     # One program may do all that a host's boot needs: if it may do this, it may.
-    return _failure(["unshare", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--fork", "--kill-child", "mount", "-t", "proc", "proc", "/proc"])
+    return _failure(
+        [
+            "unshare",
+            "--pid",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--cgroup",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "mount",
+            "-t",
+            "proc",
+            "proc",
+            "/proc",
+        ]
+    )
 
 
 def _why_not_rootless() -> str | None:
@@ -77,5 +94,7 @@ def _why_not_rootless() -> str | None:
 def _failure(argv: list[str]) -> str | None:
     if shutil.which(argv[0]) is None:
         return f"{argv[0]} is not installed"
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     return f"`{' '.join(argv)}` says: {done.stderr.strip()}" if done.returncode else None

@@ -36,7 +36,9 @@ class Lab:
         kind: type[NamespaceHost] | type[PlainHost] = NamespaceHost
         if spec.kind == kinds.PLAIN or spec.systemd:
             kind = SystemdHost if spec.systemd else PlainHost
-        self._hosts: dict[str, Host] = {spec.host_name(number): kind(spec, number) for number in range(1, spec.count + 1)}
+        self._hosts: dict[str, Host] = {
+            spec.host_name(number): kind(spec, number) for number in range(1, spec.count + 1)
+        }
 
     @classmethod
     def up(
@@ -62,13 +64,21 @@ class Lab:
         """
         kind = kinds.choose(kind)
         if kind == kinds.ROOTLESS:
-            raise KindUnavailable("a rootless lab can only be reached from inside: run this under `python -m tests.support.hosts run -- COMMAND`")
+            raise KindUnavailable(
+                "a rootless lab can only be reached from inside: run this under `python -m tests.support.hosts run -- COMMAND`"
+            )
         if kind == kinds.PLAIN and not python:
-            raise KindUnavailable("plain hosts have the machine's Python; hosts without one need root or a rootless lab")
+            raise KindUnavailable(
+                "plain hosts have the machine's Python; hosts without one need root or a rootless lab"
+            )
         if systemd and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
             raise KindUnavailable("hosts with systemd need root, and a Debian tree")
-        if packages and (systemd or kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
-            raise KindUnavailable("hosts with more packages need root, and a Debian tree without systemd")
+        if packages and (
+            systemd or kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()
+        ):
+            raise KindUnavailable(
+                "hosts with more packages need root, and a Debian tree without systemd"
+            )
         if not 1 <= count <= network.MAX_HOSTS:
             raise HostsError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {count}")
         ensure(*ALWAYS)
@@ -108,14 +118,21 @@ class Lab:
     def __enter__(self) -> Lab:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.down()
 
     def __getitem__(self, name: str) -> Host:
         try:
             return self._hosts[name]
         except KeyError:
-            raise NoSuchHost(f"lab {self.name} has no host {name!r}, only {', '.join(self._hosts)}") from None
+            raise NoSuchHost(
+                f"lab {self.name} has no host {name!r}, only {', '.join(self._hosts)}"
+            ) from None
 
     def __iter__(self) -> Iterator[Host]:
         return iter(self._hosts.values())
@@ -143,7 +160,9 @@ class Lab:
         """The hosts' real keys."""
         return self.directory / "known_hosts"
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> dict[str, list[HostProcess]]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> dict[str, list[HostProcess]]:
         """What `processes` says of each host that is on, by its name, from one look at the machine's process table."""
         on = [host for host in self if host.on]
         fast = [host for host in on if isinstance(host, NamespaceHost)]
@@ -221,7 +240,9 @@ class Lab:
             cgroups.remove(self.spec.id)
         shutil.rmtree(self.directory)
         if alive:
-            raise HostsError(f"lab {self.name} is gone but for processes that do not die: {', '.join(map(str, alive))}")
+            raise HostsError(
+                f"lab {self.name} is gone but for processes that do not die: {', '.join(map(str, alive))}"
+            )
 
 
 def _root(base: str, packages: Sequence[str], *, systemd: bool) -> Path:
@@ -236,7 +257,9 @@ def _claim(spec: Spec) -> Spec:
     base = state.base_directory()
     with state.locked(base / "lock"):
         if spec.directory.exists():
-            raise HostsError(f"a lab {spec.name!r} is up already: `python -m tests.support.hosts down --lab {spec.name}` ends it")
+            raise HostsError(
+                f"a lab {spec.name!r} is up already: `python -m tests.support.hosts down --lab {spec.name}` ends it"
+            )
         if spec.kind == kinds.NAMESPACE:
             used = {other.spec.network for other in labs() if other.spec.kind == kinds.NAMESPACE}
             # Round and round: an ssh client that still waits for an old lab must not meet a new one at its address.

@@ -51,7 +51,14 @@ root ALL=(ALL:ALL) ALL
 @includedir /etc/sudoers.d
 """
 
-_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
 
 
 def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
@@ -62,11 +69,29 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
         machine_root.stand_in(layer)
     _accounts(etc, base / "etc")
     _file(etc / "hosts", hosts_file)
-    for directory, mode in (("etc/ssh", 0o755), ("etc/sudoers.d", 0o750), ("home", 0o755), ("root", 0o700)):
+    for directory, mode in (
+        ("etc/ssh", 0o755),
+        ("etc/sudoers.d", 0o750),
+        ("home", 0o755),
+        ("root", 0o700),
+    ):
         _directory(layer / directory, mode)
         if of_machine:
             machine_root.hide_below(layer / directory)
-    call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(etc / "ssh/ssh_host_ed25519_key")])
+    call(
+        [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "test hosts",
+            "-f",
+            str(etc / "ssh/ssh_host_ed25519_key"),
+        ]
+    )
     _file(etc / "ssh/sshd_config", _SSHD)
     if of_machine:
         _file(etc / "sudoers", _PLAIN_SUDOERS, 0o440)
@@ -78,7 +103,11 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
         _directory(layer / name)
     _directory(layer / "tmp", 0o1777)
     for name in ("host-rc", "host-systemd"):
-        _file(_directory(layer / "usr/local/sbin") / name, Path(__file__).with_name(name).read_text(), 0o755)
+        _file(
+            _directory(layer / "usr/local/sbin") / name,
+            Path(__file__).with_name(name).read_text(),
+            0o755,
+        )
     # For the service of systemd, where that starts sshd.
     _file(_directory(etc / "default") / "ssh", "SSHD_OPTS='-E /var/log/sshd.log'\n")
 
@@ -86,11 +115,28 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
 def _accounts(etc: Path, base: Path) -> None:
     added = [account for account in ACCOUNTS.values() if account.uid]
     passwd = (base / "passwd").read_text().splitlines()
-    _file(etc / "passwd", _lines(passwd + [f"{one.name}:x:{one.uid}:{one.uid}::{one.home}:/bin/bash" for one in added]))
-    _file(etc / "group", _lines((base / "group").read_text().splitlines() + [f"{one.name}:x:{one.uid}:" for one in added]))
+    _file(
+        etc / "passwd",
+        _lines(
+            passwd + [f"{one.name}:x:{one.uid}:{one.uid}::{one.home}:/bin/bash" for one in added]
+        ),
+    )
+    _file(
+        etc / "group",
+        _lines(
+            (base / "group").read_text().splitlines()
+            + [f"{one.name}:x:{one.uid}:" for one in added]
+        ),
+    )
     # No password for whom we did not make, root too: * is none, whereas ! would lock the account, and PAM refuse its key.
-    passwords = {line.partition(":")[0]: "*" for line in passwd} | {one.name: PASSWORD_HASH if one.password else "*" for one in added}
-    _file(etc / "shadow", _lines(f"{name}:{password}:19000:0:99999:7:::" for name, password in passwords.items()), 0o600)
+    passwords = {line.partition(":")[0]: "*" for line in passwd} | {
+        one.name: PASSWORD_HASH if one.password else "*" for one in added
+    }
+    _file(
+        etc / "shadow",
+        _lines(f"{name}:{password}:19000:0:99999:7:::" for name, password in passwords.items()),
+        0o600,
+    )
 
 
 def _home(layer: Path, account: Account, public_key: str) -> None:
@@ -106,12 +152,20 @@ def _devices(directory: Path) -> None:
         try:
             os.mknod(directory / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
         except PermissionError:
-            _file(directory / name, "")  # In a user namespace: boot.sh binds the machine's device over it.
+            _file(
+                directory / name, ""
+            )  # In a user namespace: boot.sh binds the machine's device over it.
             continue
         (directory / name).chmod(0o666)
     _directory(directory / "pts")
     _directory(directory / "shm", 0o1777)
-    for name, target in (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+    for name, target in (
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ):
         (directory / name).symlink_to(target)
 
 

@@ -16,7 +16,9 @@ from .programs import call
 #: A lab has one /24: .1 is the machine, .2 to .254 the hosts.
 MAX_HOSTS = 253
 
-_POOLS = tuple(ipaddress.IPv4Network(text) for text in ("10.213.0.0/16", "100.64.0.0/16", "198.18.0.0/16"))
+_POOLS = tuple(
+    ipaddress.IPv4Network(text) for text in ("10.213.0.0/16", "100.64.0.0/16", "198.18.0.0/16")
+)
 _INDEXES = 256 * len(_POOLS)
 # Device group of all that lab 0 makes; group and index make the devices of a lab removable at once.
 _FIRST_GROUP = 0x74000000
@@ -86,7 +88,12 @@ class Network:
 
     def set_link(self, number: int, state: str) -> None:
         """`down` cuts the host off, `up` lets it on again."""
-        _batch([f"link set {self.port(number)} {state}", f"neighbour flush to {self.address(number)} dev {self.bridge}"])
+        _batch(
+            [
+                f"link set {self.port(number)} {state}",
+                f"neighbour flush to {self.address(number)} dev {self.bridge}",
+            ]
+        )
 
     def remove(self) -> None:
         """Remove the bridge and every port; harmless when they are gone."""
@@ -98,20 +105,30 @@ def pick_index(used: set[int], start: int) -> int:
     """A network index that no lab has (`used`) and that no route, nor device of this machine overlaps, from `start` on."""
     routes = [
         ipaddress.ip_network(route["dst"], strict=False)
-        for route in json.loads(call(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
+        for route in json.loads(
+            call(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]"
+        )
         if route["dst"] != "default" and route.get("type", "unicast") == "unicast"
     ]
     names = {link["ifname"] for link in json.loads(call(["ip", "-json", "link", "show"]))}
     for offset in range(_INDEXES):
         network = Network((start + offset) % _INDEXES)
-        if network.index not in used and network.bridge not in names and not any(network.subnet.overlaps(route) for route in routes):
+        if (
+            network.index not in used
+            and network.bridge not in names
+            and not any(network.subnet.overlaps(route) for route in routes)
+        ):
             return network.index
     pools = ", ".join(map(str, _POOLS))
-    raise HostsError(f"no free /24 for a lab: each in {pools} belongs to another lab or overlaps a route of this machine")
+    raise HostsError(
+        f"no free /24 for a lab: each in {pools} belongs to another lab or overlaps a route of this machine"
+    )
 
 
 def _exists(interface: str) -> bool:
-    return any(link["ifname"] == interface for link in json.loads(call(["ip", "-json", "link", "show"])))
+    return any(
+        link["ifname"] == interface for link in json.loads(call(["ip", "-json", "link", "show"]))
+    )
 
 
 def _batch(lines: Sequence[str]) -> None:

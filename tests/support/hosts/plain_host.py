@@ -77,12 +77,32 @@ class PlainHost(Host):
         self.directory.mkdir(parents=True)
         host_key = self.lab / "disk/host_key"
         if not host_key.exists():
-            call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(host_key)])
+            call(
+                [
+                    "ssh-keygen",
+                    "-q",
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "",
+                    "-C",
+                    "test hosts",
+                    "-f",
+                    str(host_key),
+                ]
+            )
         with socket.socket() as probe:
             probe.bind((_ADDRESS, 0))
             self.port = probe.getsockname()[1]
         state.write_json(self.directory / "port.json", self.port)
-        config = _SSHD.format(address=_ADDRESS, port=self.port, lab=self.lab, directory=self.directory, login=self.login, mark=_MARK)
+        config = _SSHD.format(
+            address=_ADDRESS,
+            port=self.port,
+            lab=self.lab,
+            directory=self.directory,
+            login=self.login,
+            mark=_MARK,
+        )
         (self.directory / "sshd_config").write_text(config)
 
     @property
@@ -112,19 +132,37 @@ class PlainHost(Host):
     def python(self) -> str | None:
         return sys.executable
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
         return processes.select_processes(self._table(), match, system=system, zombies=zombies)
 
     def _table(self) -> list[HostProcess]:
         content = state.read_json(self.directory / "listener.json")
-        mine = processes.descendants(content["pid"]) if content and ProcessId(**content).alive() else set()
+        mine = (
+            processes.descendants(content["pid"])
+            if content and ProcessId(**content).alive()
+            else set()
+        )
         mark = str(self.directory)
-        mine |= {pid for pid in processes.all_pids() if (processes.read_environ(pid) or {}).get(_MARK) == mark}
+        mine |= {
+            pid
+            for pid in processes.all_pids()
+            if (processes.read_environ(pid) or {}).get(_MARK) == mark
+        }
         return processes.read_table(mine, _user_name)
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         if user not in (None, self.login):
-            raise NotPossibleHere(f"{self.name} is a plain host: it has no account {user}, only {self.login}")
+            raise NotPossibleHere(
+                f"{self.name} is a plain host: it has no account {user}, only {self.login}"
+            )
         account = pwd.getpwnam(self.login)
         environ = {
             "PATH": os.environ["PATH"],
@@ -135,7 +173,13 @@ class PlainHost(Host):
             **(environ or {}),
             _MARK: str(self.directory),
         }
-        return ["env", "--default-signal", "-i", *(f"{name}={value}" for name, value in environ.items()), *argv]
+        return [
+            "env",
+            "--default-signal",
+            "-i",
+            *(f"{name}={value}" for name, value in environ.items()),
+            *argv,
+        ]
 
     def cut(self) -> None:
         raise NotPossibleHere(f"{self.name} is a plain host: it has no network of its own to cut")
@@ -163,13 +207,28 @@ class PlainHost(Host):
                 _PRIVSEP.mkdir()
                 (self.directory / "made-privsep").touch()
         # It re-executes itself, so it must be called by its absolute path; it makes itself a daemon.
-        argv = ["env", "--default-signal", sshd, "-f", str(self.directory / "sshd_config"), "-E", str(self.sshd_log)]
-        started = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, check=False)
+        argv = [
+            "env",
+            "--default-signal",
+            sshd,
+            "-f",
+            str(self.directory / "sshd_config"),
+            "-E",
+            str(self.sshd_log),
+        ]
+        started = subprocess.run(
+            argv, env=environ, cwd="/", capture_output=True, text=True, check=False
+        )
         if started.returncode:
-            raise HostsError(f"sshd of {self.name} does not start: {started.stderr.strip()} {self.sshd_log.read_text()}")
+            raise HostsError(
+                f"sshd of {self.name} does not start: {started.stderr.strip()} {self.sshd_log.read_text()}"
+            )
         ssh.wait_for_banner(self.address, self.port, deadline)
         # Written before it listens, and so before the banner.
-        state.write_json(self.directory / "listener.json", asdict(ProcessId.of(int((self.directory / "sshd.pid").read_text()))))
+        state.write_json(
+            self.directory / "listener.json",
+            asdict(ProcessId.of(int((self.directory / "sshd.pid").read_text()))),
+        )
 
     def reset(self) -> None:
         self._end(spare=self._listener)
@@ -188,7 +247,9 @@ class PlainHost(Host):
             if not victims:
                 return
             if time.monotonic() > deadline:
-                raise HostsError(f"processes of {self.name} do not die: {', '.join(one.command for one in victims)}")
+                raise HostsError(
+                    f"processes of {self.name} do not die: {', '.join(one.command for one in victims)}"
+                )
             for one in victims:
                 one.id.kill()
             time.sleep(PAUSE)

@@ -72,7 +72,9 @@ class ProcessId:
         try:
             if not self.alive():
                 return True
-            ready, dummy, dummy = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            ready, dummy, dummy = select.select(
+                [descriptor], [], [], max(0.0, deadline - time.monotonic())
+            )
             return bool(ready)
         finally:
             os.close(descriptor)
@@ -152,7 +154,9 @@ def members(inits: Iterable[int]) -> dict[int, set[int]]:
     for pid in all_pids():
         namespace = namespace_of(pid)
         if namespace not in owners:
-            owners[namespace] = next((wanted[above] for above in _namespaces_above(pid) if above in wanted), None)
+            owners[namespace] = next(
+                (wanted[above] for above in _namespaces_above(pid) if above in wanted), None
+            )
         owner = owners[namespace]
         if owner is not None:
             found[owner].add(pid)
@@ -207,7 +211,9 @@ def _below(root: int) -> list[int]:
     return found
 
 
-def read_host(init: int, pids: Iterable[int], depth: int, user_name: Callable[[int], str]) -> list[HostProcess]:
+def read_host(
+    init: int, pids: Iterable[int], depth: int, user_name: Callable[[int], str]
+) -> list[HostProcess]:
     """What was alive on the host of `init` at any moment of this call, by its pid there; `pids` are those found by a scan.
 
     What forks and exits faster than the machine's table is scanned is missed by the scan. A walk down from pid 1 takes so little
@@ -227,26 +233,48 @@ def read_host(init: int, pids: Iterable[int], depth: int, user_name: Callable[[i
 
 def read_table(pids: Iterable[int], user_name: Callable[[int], str]) -> list[HostProcess]:
     """The processes that have these pids, for hosts without a namespace of their own."""
-    return _with_inner_parents({pid: process for pid in pids if (process := read_process(pid, 0, user_name))})
+    return _with_inner_parents(
+        {pid: process for pid in pids if (process := read_process(pid, 0, user_name))}
+    )
 
 
 def _with_inner_parents(table: Mapping[int, HostProcess]) -> list[HostProcess]:
     # Until here ppid is the outer one.
-    translated = [replace(one, ppid=table[one.ppid].pid if one.ppid in table else 0) for one in table.values()]
+    translated = [
+        replace(one, ppid=table[one.ppid].pid if one.ppid in table else 0) for one in table.values()
+    ]
     return sorted(translated, key=lambda one: one.pid)
 
 
-def select_processes(table: Iterable[HostProcess], match: str, *, system: bool, zombies: bool) -> list[HostProcess]:
+def select_processes(
+    table: Iterable[HostProcess], match: str, *, system: bool, zombies: bool
+) -> list[HostProcess]:
     """Those whose command line has the regular expression; host's own ones and zombies only where asked for."""
-    return [one for one in table if (system or not one.system) and (zombies or one.state not in "ZX") and re.search(match, one.command)]
+    return [
+        one
+        for one in table
+        if (system or not one.system)
+        and (zombies or one.state not in "ZX")
+        and re.search(match, one.command)
+    ]
 
 
 def read_process(pid: int, depth: int, user_name: Callable[[int], str]) -> HostProcess | None:
     """One process, with its outer ppid; `depth` is how many namespaces down its host is (0: this one). None when it has ended."""
     try:
         stat = _Stat.read(pid)
-        status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text(errors="replace").splitlines() if ":" in line)
-        command = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        status = dict(
+            line.split(":", 1)
+            for line in (PROC / str(pid) / "status").read_text(errors="replace").splitlines()
+            if ":" in line
+        )
+        command = (
+            (PROC / str(pid) / "cmdline")
+            .read_bytes()
+            .rstrip(b"\0")
+            .replace(b"\0", b" ")
+            .decode(errors="replace")
+        )
     except (FileNotFoundError, ProcessLookupError):
         return None
     inner = status["NSpid"].split()[depth:]

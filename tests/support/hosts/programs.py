@@ -19,12 +19,18 @@ from . import state
 from .errors import HostsError, PackagesMissing
 
 # Users' PATH has no sbin on Debian.
-os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+os.environ["PATH"] = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+)
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 #: The command line of this package, from any directory and with the environment as it is; arguments are appended.
-SELF = (sys.executable, "-c", f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))")
+SELF = (
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))",
+)
 
 #: With it debootstrap checks what it downloads.
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -52,7 +58,9 @@ _NEEDS = {
         system_packages.Need("/bin/busybox", {"apt-get": "busybox-static", "dnf": "busybox"}),
         system_packages.Need("dropbear", {"apt-get": "dropbear-bin", "dnf": "dropbear"}),
         system_packages.Need("debootstrap", {"apt-get": "debootstrap", "dnf": "debootstrap"}),
-        system_packages.Need(DEBIAN_KEYRING, {"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}),
+        system_packages.Need(
+            DEBIAN_KEYRING, {"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}
+        ),
     )
 }
 
@@ -64,9 +72,15 @@ FOR_NAMESPACES = ("unshare", "nsenter", "setsid", "mount", "ip")
 
 def ensure(*names: str) -> None:
     """Install what is missing of these programs when root; PackagesMissing names the packages otherwise."""
-    missing = [_NEEDS[name] for name in names if not (os.path.exists(name) if name.startswith("/") else shutil.which(name))]
+    missing = [
+        _NEEDS[name]
+        for name in names
+        if not (os.path.exists(name) if name.startswith("/") else shutil.which(name))
+    ]
     if missing and state.in_area():
-        raise PackagesMissing(f"test hosts need more programs, to be installed as the machine's root: {', '.join(need.program for need in missing)}")
+        raise PackagesMissing(
+            f"test hosts need more programs, to be installed as the machine's root: {', '.join(need.program for need in missing)}"
+        )
     try:
         # Several programs of one package: the package once.
         system_packages.install(list({str(need.packages): need for need in missing}.values()))
@@ -81,9 +95,13 @@ def warn(text: str) -> None:
 
 def call(argv: Sequence[str], *, stdin: str = "", environ: Mapping[str, str] | None = None) -> str:
     """Run a program of this machine, its standard output; HostsError with its own words when it fails."""
-    done = subprocess.run(argv, input=stdin, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv, input=stdin, env=environ, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise HostsError(f"{' '.join(argv)} failed with status {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        raise HostsError(
+            f"{' '.join(argv)} failed with status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+        )
     return done.stdout
 
 

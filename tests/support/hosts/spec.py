@@ -27,8 +27,12 @@ class Spec:
     network: int  #: index of the Network; 0 for plain hosts, which have none
     python: bool = True  #: whether the hosts have a Python
     systemd: bool = False  #: whether their pid 1 is systemd
-    binds: Mapping[str, str] = field(default_factory=dict)  #: directory of the machine: where the hosts see it
-    owner: ProcessId | None = None  #: the lab goes when this process does; None: it stays until `down`
+    binds: Mapping[str, str] = field(
+        default_factory=dict
+    )  #: directory of the machine: where the hosts see it
+    owner: ProcessId | None = (
+        None  #: the lab goes when this process does; None: it stays until `down`
+    )
 
     @property
     def directory(self) -> Path:
@@ -57,8 +61,13 @@ class Spec:
         """The lab of that name. Raises NoSuchLab."""
         content = state.read_json(state.lab_directory(name) / "lab.json")
         if content is None:
-            raise NoSuchLab(f"no lab {name!r} is up; `python -m tests.support.hosts list` shows those that are")
+            raise NoSuchLab(
+                f"no lab {name!r} is up; `python -m tests.support.hosts list` shows those that are"
+            )
         owner = content.pop("owner")
         # A lab of another checkout may tell more of itself; all labs of a machine share their networks, so none can be passed over.
         known = {one.name for one in fields(cls)}
-        return cls(**{key: value for key, value in content.items() if key in known}, owner=ProcessId(**owner) if owner else None)
+        return cls(
+            **{key: value for key, value in content.items() if key in known},
+            owner=ProcessId(**owner) if owner else None,
+        )

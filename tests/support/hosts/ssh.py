@@ -44,17 +44,23 @@ def create_key(path: Path) -> str:
     return path.with_name(path.name + ".pub").read_text()
 
 
-def write_client_files(lab: Path, hosts: Iterable[tuple[str, str, int]], *, user: str, python: str, host_key: str) -> None:
+def write_client_files(
+    lab: Path, hosts: Iterable[tuple[str, str, int]], *, user: str, python: str, host_key: str
+) -> None:
     """Write known_hosts, ssh_config and inventory into the lab for each (name, address, port)."""
     known, config, inventory = [], [], ["[hosts]"]
     for name, address, port in hosts:
         places = [address, name] if port == 22 else [f"[{address}]:{port}", f"[{name}]:{port}"]
         known.append(f"{','.join(places)} {' '.join(host_key.split()[:2])}")
         config.append(f"Host {name}\n    HostName {address}\n    Port {port}\n")
-        inventory.append(f"{name} ansible_host={address}" + (f" ansible_port={port}" if port != 22 else ""))
+        inventory.append(
+            f"{name} ansible_host={address}" + (f" ansible_port={port}" if port != 22 else "")
+        )
     (lab / "known_hosts").write_text("\n".join(known) + "\n")
     (lab / "ssh_config").write_text("".join(config) + _CONFIG_COMMON.format(lab=lab, user=user))
-    (lab / "inventory").write_text("\n".join(inventory) + "\n" + _INVENTORY_COMMON.format(lab=lab, user=user, python=python))
+    (lab / "inventory").write_text(
+        "\n".join(inventory) + "\n" + _INVENTORY_COMMON.format(lab=lab, user=user, python=python)
+    )
 
 
 def wait_for_banner(address: str, port: int, deadline: float) -> None:
@@ -62,7 +68,9 @@ def wait_for_banner(address: str, port: int, deadline: float) -> None:
     problem = "nothing tried"
     while time.monotonic() < deadline:
         try:
-            with socket.create_connection((address, port), timeout=max(0.001, min(1.0, deadline - time.monotonic()))) as connection:
+            with socket.create_connection(
+                (address, port), timeout=max(0.001, min(1.0, deadline - time.monotonic()))
+            ) as connection:
                 banner = connection.recv(4)
                 if banner == b"SSH-":
                     return

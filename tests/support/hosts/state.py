@@ -41,7 +41,9 @@ def base_directory() -> Path:
         base = Path(tempfile.gettempdir()) / f"treekill-hosts-{os.geteuid()}"
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     if base.stat().st_uid != os.geteuid():
-        raise HostsError(f"{base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a directory of your own")
+        raise HostsError(
+            f"{base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a directory of your own"
+        )
     return base
 
 
@@ -93,7 +95,11 @@ def read_json(path: Path) -> Any:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of the file, made if it is not there, or of the directory, for the block; waits for other holders."""
-    descriptor = os.open(path, os.O_RDONLY) if path.is_dir() else os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = (
+        os.open(path, os.O_RDONLY)
+        if path.is_dir()
+        else os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

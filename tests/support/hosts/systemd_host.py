@@ -22,7 +22,9 @@ class SystemdHost(NamespaceHost):
 
     def wait_until_up(self) -> None:
         """Return when everything has started: before that, logind knows nobody, and nobody but root may log in."""
-        said = self.run(["systemctl", "is-system-running", "--wait"], timeout=BOOT_SECONDS, check=False).stdout.strip()
+        said = self.run(
+            ["systemctl", "is-system-running", "--wait"], timeout=BOOT_SECONDS, check=False
+        ).stdout.strip()
         if said not in _UP:
             raise HostsError(f"systemd of {self.name} does not come up: it is {said!r}")
 
@@ -35,7 +37,9 @@ class SystemdHost(NamespaceHost):
             (users / "cgroup.kill").write_text("1")
         while processes := self.processes():
             if time.monotonic() > deadline:
-                raise HostsError(f"processes of {self.name} do not die: {', '.join(one.command for one in processes)}")
+                raise HostsError(
+                    f"processes of {self.name} do not die: {', '.join(one.command for one in processes)}"
+                )
             for process in processes:
                 process.id.kill()
             time.sleep(PAUSE)

@@ -25,7 +25,16 @@ DEFAULT = "bookworm"
 
 _SHELLS = ("tcsh", "csh", "zsh", "ksh", "fish")
 #: Login shells that are no Debian system's own.
-_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini", "opendoas", *_SHELLS)
+_PACKAGES = (
+    "openssh-server",
+    "sudo",
+    "python3",
+    "iproute2",
+    "procps",
+    "tini",
+    "opendoas",
+    *_SHELLS,
+)
 #: What a host has more whose pid 1 is systemd: logind, and a bus for the units of users.
 _SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
@@ -90,19 +99,38 @@ def _make(suite: str, tree: Path) -> None:
     ensure("debootstrap", DEBIAN_KEYRING)
     partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
     shutil.rmtree(partial, ignore_errors=True)
-    argv = ["debootstrap", "--force-check-gpg", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(partial), mirror()]
+    argv = [
+        "debootstrap",
+        "--force-check-gpg",
+        "--variant=minbase",
+        f"--include={','.join(_PACKAGES)}",
+        suite,
+        str(partial),
+        mirror(),
+    ]
     environ = dict(os.environ)
     if in_user_namespace():
-        environ["PATH"] = os.pathsep.join([str(Path(__file__).with_name("rootless-bin")), environ["PATH"]])
+        environ["PATH"] = os.pathsep.join(
+            [str(Path(__file__).with_name("rootless-bin")), environ["PATH"]]
+        )
         # Its bind mounts go when it ends.
         argv = ["unshare", "--mount", *argv]
     warn(f"making the {suite} tree {tree}, once, about two minutes: {' '.join(argv)}")
     try:
         with open(log, "w") as output:
-            status = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
+            status = subprocess.run(
+                argv,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environ,
+                check=False,
+            ).returncode
         if status:
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise HostsError(f"debootstrap failed with status {status}: {' '.join(last)} (all of it: {log})")
+            raise HostsError(
+                f"debootstrap failed with status {status}: {' '.join(last)} (all of it: {log})"
+            )
         for rubbish in ("var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(partial / rubbish)
         # Bound over in a user namespace, so debootstrap could not remove it.
@@ -133,12 +161,26 @@ def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
     """Make a tree of another one and these packages: debootstrap configures them in an order that some of them do not bear."""
     partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
     shutil.rmtree(partial, ignore_errors=True)
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _INSTALL, "sh", str(partial), *packages]
+    argv = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        _INSTALL,
+        "sh",
+        str(partial),
+        *packages,
+    ]
     warn(f"making the tree {tree}, once, about a minute: {plain} with {', '.join(packages)}")
     try:
         call(["cp", "--archive", str(plain), str(partial)])
         with open(log, "w") as output:
-            status = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False).returncode
+            status = subprocess.run(
+                argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
+            ).returncode
         if status:
             raise HostsError(f"apt-get failed with status {status}: {log} tells why")
         shutil.rmtree(partial / "var/lib/apt/lists")
@@ -150,14 +192,20 @@ def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
 def mirror() -> str:
     """The Debian mirror that this machine's apt uses; Debian's own where it names none."""
     apt = Path("/etc/apt")
-    sources = [apt / "sources.list", *sorted(apt.glob("sources.list.d/*.list")), *sorted(apt.glob("sources.list.d/*.sources"))]
+    sources = [
+        apt / "sources.list",
+        *sorted(apt.glob("sources.list.d/*.list")),
+        *sorted(apt.glob("sources.list.d/*.sources")),
+    ]
     for source in sources:
         try:
             text = source.read_text()
         except OSError:
             continue
         # One-line format, `deb [options] URI suite`, and deb822, `URIs: URI`.
-        for uri in re.findall(r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.MULTILINE):
+        for uri in re.findall(
+            r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.MULTILINE
+        ):
             if uri.rstrip("/").endswith("/debian"):
                 return str(uri)
     return _DEFAULT_MIRROR
@@ -167,7 +215,9 @@ def init_of(tree: Path) -> list[str]:
     """The command of pid 1, to which the script that it runs is appended."""
     init = _find_init(tree)
     if init is None:
-        raise PackagesMissing(f"{tree} has no init that reaps orphans: install tini (or catatonit, or dumb-init)")
+        raise PackagesMissing(
+            f"{tree} has no init that reaps orphans: install tini (or catatonit, or dumb-init)"
+        )
     return [init, "--"]
 
 

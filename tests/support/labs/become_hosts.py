@@ -28,7 +28,9 @@ def prepare(lab: Lab) -> None:
         host.run(["chpasswd"], stdin=f"root:{PASSWORD}\n")
         # In a terminal of sudo's own, the command has another one than sudo.
         terminals = set(host.ssh("tty; sudo -n tty", options=["-tt"]).stdout.split())
-        assert len(terminals) == (2 if use_pty == "use_pty" else 1), f"{host.name}: {use_pty}, and {terminals}"
+        assert len(terminals) == (2 if use_pty == "use_pty" else 1), (
+            f"{host.name}: {use_pty}, and {terminals}"
+        )
 
 
 def log_all(lab: Lab) -> None:
@@ -37,11 +39,15 @@ def log_all(lab: Lab) -> None:
         rule = host.root / "etc/sudoers.d/logs"
         rule.write_text(_LOGS)
         rule.chmod(0o440)
-        pipes = host.ssh("readlink /proc/self/fd/1; sudo -n readlink /proc/self/fd/1").stdout.split()
+        pipes = host.ssh(
+            "readlink /proc/self/fd/1; sudo -n readlink /proc/self/fd/1"
+        ).stdout.split()
         assert len(set(pipes)) == 2, f"{host.name}: sudo gives its command its own output: {pipes}"
 
 
 def skip_without_doas(lab: Lab) -> None:
     """Skip a test where the hosts' files are not those of a Debian tree."""
     if not (lab["web1"].root / "usr/bin/doas").exists():
-        pytest.skip("the hosts have no doas: its package, opendoas, is in the Debian tree only, and this lab could not have one")
+        pytest.skip(
+            "the hosts have no doas: its package, opendoas, is in the Debian tree only, and this lab could not have one"
+        )

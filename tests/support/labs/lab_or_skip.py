@@ -14,7 +14,13 @@ from tests.support.hosts import KindUnavailable, Lab
 from tests.support.hosts.trees import DEFAULT
 
 
-def lab_or_skip(count: int, *, base: str = DEFAULT, systemd: bool = False, binds: Mapping[str, str] | None = None) -> Lab:
+def lab_or_skip(
+    count: int,
+    *,
+    base: str = DEFAULT,
+    systemd: bool = False,
+    binds: Mapping[str, str] | None = None,
+) -> Lab:
     """So many hosts, up. `base`, `systemd` and `binds`: see `Lab.up`."""
     try:
         return Lab.up(count=count, kind="namespace", base=base, systemd=systemd, binds=binds)

@@ -17,7 +17,9 @@ _PS = f'#!/bin/sh\nexec {_ENTER} --mount={_SEES_PROC}/namespace /usr/bin/ps "$@"
 
 # As struct vfs_cap_data has it, revision 2, effective; for setns(2) of a mount namespace.
 _CAP_SYS_CHROOT, _CAP_SYS_ADMIN = 18, 21
-_CAPABILITIES = struct.pack("<IIIII", 0x02000001, 1 << _CAP_SYS_CHROOT | 1 << _CAP_SYS_ADMIN, 0, 0, 0)
+_CAPABILITIES = struct.pack(
+    "<IIIII", 0x02000001, 1 << _CAP_SYS_CHROOT | 1 << _CAP_SYS_ADMIN, 0, 0, 0
+)
 
 
 def hide_others(host: Host) -> None:
@@ -35,7 +37,10 @@ def take_proc_away(host: Host) -> None:
     host.run(["mount", "-t", "tmpfs", "tmpfs", _SEES_PROC])
     host.run(["mount", "--make-private", _SEES_PROC])
     host.run(["touch", f"{_SEES_PROC}/namespace"])
-    each = " || ".join(f"taskset -c {cpu} unshare --mount={_SEES_PROC}/namespace true" for cpu in sorted(os.sched_getaffinity(0)))
+    each = " || ".join(
+        f"taskset -c {cpu} unshare --mount={_SEES_PROC}/namespace true"
+        for cpu in sorted(os.sched_getaffinity(0))
+    )
     host.run(["sh", "-c", each])
     host.run(["cp", "/usr/bin/nsenter", _ENTER])
     os.setxattr(host.root / _ENTER.lstrip("/"), "security.capability", _CAPABILITIES)

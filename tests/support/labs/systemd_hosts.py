@@ -10,7 +10,13 @@ from tests.support.hosts import Host, HostProcess, Lab
 from tests.support.run.waiting import until
 from tests.support.trees.bystanders import Company
 
-_MANAGER = ("busctl", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+_MANAGER = (
+    "busctl",
+    "get-property",
+    "org.freedesktop.login1",
+    "/org/freedesktop/login1",
+    "org.freedesktop.login1.Manager",
+)
 
 
 def prepare(lab: Lab) -> None:
@@ -31,8 +37,12 @@ def add_units(company: Company) -> None:
     for host in company.hosts:
         host.ssh("systemd-run --user --quiet sleep 7205", account="ansible")
         host.ssh("sudo -n systemd-run --quiet sleep 7206", account="ansible")
-        company.members[host.name]["a service of the user's"] = [_there(host, "^/usr/bin/sleep 7205$").id]
-        company.members[host.name]["a service of the system"] = [_there(host, "^/usr/bin/sleep 7206$").id]
+        company.members[host.name]["a service of the user's"] = [
+            _there(host, "^/usr/bin/sleep 7205$").id
+        ]
+        company.members[host.name]["a service of the system"] = [
+            _there(host, "^/usr/bin/sleep 7206$").id
+        ]
 
 
 def _there(host: Host, match: str) -> HostProcess:

@@ -56,10 +56,18 @@ def _prefix(version: Version) -> Path:
     found = interpreters().get(version)
     if found is None:
         pytest.skip(f"this machine has no Python {dotted(version)}, neither of pyenv nor on PATH")
-    asked = subprocess.run([found.path, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    asked = subprocess.run(
+        [found.path, "-c", "import sys; print(sys.base_prefix)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
     prefix = Path(asked.stdout.strip())
     if prefix in _SHARED:
-        pytest.skip(f"Python {dotted(version)} has no directory of its own to be given to a host, it is in {prefix}")
+        pytest.skip(
+            f"Python {dotted(version)} has no directory of its own to be given to a host, it is in {prefix}"
+        )
     return prefix
 
 
@@ -71,6 +79,8 @@ def _give(host: Host, version: Version, prefix: Path) -> None:
     (host.root / "usr/bin/python3").symlink_to(prefix / f"bin/python{dotted(version)}")
     answers = host.ssh(f'for become in "" "sudo -n"; do $become python3 -c "{_IMPORTS}"; done')
     if answers.returncode:
-        pytest.skip(f"Python {dotted(version)} of this machine does not run on a host: {answers.stderr.strip()[-200:]}")
+        pytest.skip(
+            f"Python {dotted(version)} of this machine does not run on a host: {answers.stderr.strip()[-200:]}"
+        )
     assert answers.stdout.split() == [dotted(version)] * 2, answers.stdout
     assert sorted(path.name for path in host.root.glob("usr/bin/python*")) == ["python3"]

@@ -16,5 +16,7 @@ def prepare(lab: Lab) -> None:
     """Set them up."""
     for host in lab:
         with open(host.root / "etc/ssh/sshd_config", "a") as config:
-            config.write(f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\nClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n")
+            config.write(
+                f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\nClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n"
+            )
         host.reset()  # with a new sshd

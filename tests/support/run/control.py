@@ -38,7 +38,9 @@ class Remains:
 
     letters: str  #: W workers, S ssh clients, R the plain process on the hosts
     status: int | None  #: exit status of the main process, negative for a signal
-    survivors: set[str] = field(default_factory=set)  #: kinds of processes that are alive on every host
+    survivors: set[str] = field(
+        default_factory=set
+    )  #: kinds of processes that are alive on every host
     story: str = ""
 
 
@@ -46,7 +48,9 @@ def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "
     """Interrupt a run without the collection. `expected`: the letters that are to stay; the others get time to end."""
     hosts = list(lab)[: setting.hosts]
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
-    with started(lab, setting, collection=False, terminal=trigger.terminal, before=trigger.before) as run:
+    with started(
+        lab, setting, collection=False, terminal=trigger.terminal, before=trigger.before
+    ) as run:
         census.wait_for_tree(run, hosts, known)
         trigger.fire(run, lab)
         status = run.wait(END_SECONDS)
@@ -54,9 +58,15 @@ def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "
         with suppress(TooLate):
             until(lambda: set(_letters(run, hosts)) <= set(expected), END_SECONDS, "")
         letters = _letters(run, hosts)
-        stays(lambda: _letters(run, hosts) == letters, WATCH_SECONDS, f"{letters or 'nothing'} was left, then {_letters(run, hosts) or 'nothing'}\n{run.story}")
+        stays(
+            lambda: _letters(run, hosts) == letters,
+            WATCH_SECONDS,
+            f"{letters or 'nothing'} was left, then {_letters(run, hosts) or 'nothing'}\n{run.story}",
+        )
         found = census.survivors(hosts, known, run.row)
-        survivors = set.intersection(*({census.name_of(process, run.row) for process in found[host.name]} for host in hosts))
+        survivors = set.intersection(
+            *({census.name_of(process, run.row) for process in found[host.name]} for host in hosts)
+        )
         remains = Remains(letters, status, survivors, run.story)
     tidy(hosts, known)
     return remains
@@ -65,8 +75,16 @@ def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "
 def _letters(run: Run, hosts: Sequence[Host]) -> str:
     here = controller.processes(run.row)
     found = {
-        "W": any(process.is_ansible and process.id.pid != run.process.pid for process in here if not process.is_ssh),
+        "W": any(
+            process.is_ansible and process.id.pid != run.process.pid
+            for process in here
+            if not process.is_ssh
+        ),
         "S": any(process.is_ssh for process in here),
-        "R": any(tree.label_of(process.command, run.row) == "plain" for host in hosts for process in host.processes()),
+        "R": any(
+            tree.label_of(process.command, run.row) == "plain"
+            for host in hosts
+            for process in host.processes()
+        ),
     }
     return "".join(letter for letter, there in found.items() if there)

@@ -66,16 +66,28 @@ def _environ(pid: int) -> list[bytes]:
 
 
 def _command(pid: int) -> str:
-    return (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    return (
+        (_PROC / str(pid) / "cmdline")
+        .read_bytes()
+        .rstrip(b"\0")
+        .replace(b"\0", b" ")
+        .decode(errors="replace")
+    )
 
 
 def _ppid(pid: int) -> int:
-    return int((_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    return int(
+        (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+    )
 
 
 def client_of(row: str, address: str) -> ProcessId:
     """The ssh client that talks to that address."""
-    clients = [process.id for process in processes(row) if process.is_ssh and address in process.command.split()]
+    clients = [
+        process.id
+        for process in processes(row)
+        if process.is_ssh and address in process.command.split()
+    ]
     assert len(clients) == 1, f"not one ssh client talks to {address}: {clients}"
     return clients[0]
 
@@ -85,7 +97,11 @@ def masters(directory: Path) -> list[ProcessId]:
     found = []
     for socket in (directory / "cp").glob("*"):
         done = subprocess.run(
-            ["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+            ["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"],
+            capture_output=True,
+            text=True,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
         found.append(ProcessId.of(int(done.stderr.partition("pid=")[2].partition(")")[0])))
     assert found, f"no ControlMaster has a socket in {directory}"
@@ -94,8 +110,16 @@ def masters(directory: Path) -> list[ProcessId]:
 
 def only_worker(row: str, main: int) -> ProcessId:
     """The worker of a run that has one host: the child of main that is not the guardian, which alone holds a socket with a name of treekill's."""
-    named = {f"socket:[{line.split()[6]}]" for line in Path("/proc/net/unix").read_text().splitlines() if "/treekill-" in line}
-    workers = [process for process in processes(row) if process.ppid == main and process.is_ansible and not named & _open_files(process.id.pid)]
+    named = {
+        f"socket:[{line.split()[6]}]"
+        for line in Path("/proc/net/unix").read_text().splitlines()
+        if "/treekill-" in line
+    }
+    workers = [
+        process
+        for process in processes(row)
+        if process.ppid == main and process.is_ansible and not named & _open_files(process.id.pid)
+    ]
     assert len(workers) == 1, f"not one worker: {', '.join(map(str, workers))}"
     return workers[0].id
 
@@ -140,7 +164,12 @@ def _open_files(pid: int) -> set[str]:
 def end(row: str, directory: Path) -> None:
     """Kill all of it, and tell its ControlMasters to go."""
     for socket in (directory / "cp").glob("*"):
-        subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     deadline = time.monotonic() + 10
     while True:
         left = processes(row)

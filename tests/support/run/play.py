@@ -28,7 +28,9 @@ class Becoming:
     """Who logs in, and as whom the task runs."""
 
     login: str = "ansible"
-    keywords: Mapping[str, Any] | None = None  #: of the play, the block or the task, see `Setting.level`
+    keywords: Mapping[str, Any] | None = (
+        None  #: of the play, the block or the task, see `Setting.level`
+    )
     variables: Mapping[str, Any] | None = None  #: of every host
 
 
@@ -39,16 +41,30 @@ PLUGINS = Path(__file__).with_name("become_plugins")
 BECOME = {
     "no": Becoming(),
     "root, no password": Becoming(keywords={"become": True}),
-    "root, by password": Becoming(login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}),
+    "root, by password": Becoming(
+        login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}
+    ),
     # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the world read its files.
-    "another user": Becoming(keywords={"become": True, "become_user": "other"}, variables={"ansible_shell_allow_world_readable_temp": True}),
+    "another user": Becoming(
+        keywords={"become": True, "become_user": "other"},
+        variables={"ansible_shell_allow_world_readable_temp": True},
+    ),
     # One more login shell, which reads the command line.
     "root, by sudo -i": Becoming(keywords={"become": True, "become_flags": "-H -S -n -i"}),
-    "root, by su": Becoming(keywords={"become": True, "become_method": "su"}, variables={"ansible_become_password": PASSWORD}),
+    "root, by su": Becoming(
+        keywords={"become": True, "become_method": "su"},
+        variables={"ansible_become_password": PASSWORD},
+    ),
     # Out of root's own hands: core can give its files away, and su asks nobody.
-    "another user, by su": Becoming(login="root", keywords={"become": True, "become_method": "su", "become_user": "other"}),
+    "another user, by su": Becoming(
+        login="root", keywords={"become": True, "become_method": "su", "become_user": "other"}
+    ),
     "root, by doas": Becoming(keywords={"become": True, "become_method": "doas"}),
-    "root, by doas and password": Becoming(login="secret", keywords={"become": True, "become_method": "doas"}, variables={"ansible_become_password": PASSWORD}),
+    "root, by doas and password": Becoming(
+        login="secret",
+        keywords={"become": True, "become_method": "doas"},
+        variables={"ansible_become_password": PASSWORD},
+    ),
     # Not Ansible but the task itself calls sudo, and gives it the password.
     "no, sudo wants a password": Becoming(login="secret"),
     "no, there is no sudo": Becoming(login="limited"),
@@ -79,13 +95,21 @@ class Setting:
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
-    leaves: tuple[str, ...] = ()  #: daemons that the first task leaves behind on purpose, besides one; kinds of processes
+    leaves: tuple[
+        str, ...
+    ] = ()  #: daemons that the first task leaves behind on purpose, besides one; kinds of processes
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the task with the tree
-    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  #: by name of a host, what it has more than the others
-    rescue: Sequence[Mapping[str, Any]] = ()  #: tasks, if that one fails; `{{ row }}` is what marks the run
+    variables: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  #: by name of a host, what it has more than the others
+    rescue: Sequence[
+        Mapping[str, Any]
+    ] = ()  #: tasks, if that one fails; `{{ row }}` is what marks the run
     first: Sequence[Mapping[str, Any]] = ()  #: tasks before all others
     after: Sequence[Mapping[str, Any]] = ()  #: tasks after it
-    options: Mapping[str, object] = field(default_factory=dict)  #: more of [treekill] in ansible.cfg
+    options: Mapping[str, object] = field(
+        default_factory=dict
+    )  #: more of [treekill] in ansible.cfg
     ssh: Mapping[str, object] = field(default_factory=dict)  #: more of [ssh_connection]
     paramiko: Mapping[str, object] = field(default_factory=dict)  #: more of [paramiko_connection]
     front: FrontEnd | None = None  #: what starts the run, instead of `ansible-playbook` itself
@@ -110,13 +134,18 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
     return _write_play(directory, setting, [*setting.first, leaving, growing, *setting.after])
 
 
-def write_scripted(directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
+def write_scripted(
+    directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool
+) -> Path:
     """The same for a run without a tree: the shell script of its task is given."""
     names = [host.name for host in lab][: setting.hosts]
     write_configuration(directory, lab, setting, collection=collection)
     (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
     (directory / "script.sh").write_text(script)
-    task = {**_shell_task("Run a script", "{{ lookup('file', 'script.sh') }}", setting), **setting.keywords}
+    task = {
+        **_shell_task("Run a script", "{{ lookup('file', 'script.sh') }}", setting),
+        **setting.keywords,
+    }
     return _write_play(directory, setting, [task, *setting.after])
 
 
@@ -131,7 +160,12 @@ def _daemons(row: str, setting: Setting) -> str:
 
 
 def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, Any]]) -> Path:
-    play: dict[str, Any] = {"name": "A row of the matrix", "hosts": "targets", "gather_facts": False, "strategy": setting.strategy}
+    play: dict[str, Any] = {
+        "name": "A row of the matrix",
+        "hosts": "targets",
+        "gather_facts": False,
+        "strategy": setting.strategy,
+    }
     become = dict(setting.becoming.keywords or {})
     if setting.level == "block":
         play["tasks"] = [{"name": "Become somebody", "block": [*tasks], **become}]
@@ -149,11 +183,25 @@ def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, 
 
 def _growing_task(setting: Setting) -> dict[str, Any]:
     if setting.action == "script":
-        return {"name": "Grow a tree", "treekill.remote.script": {"cmd": "tree.sh", "executable": "/bin/sh"}}
+        return {
+            "name": "Grow a tree",
+            "treekill.remote.script": {"cmd": "tree.sh", "executable": "/bin/sh"},
+        }
     if setting.action == "raw":
-        return {"name": "Grow a tree", "treekill.remote.raw": {"cmd": "{{ lookup('file', 'tree.sh') }}", "executable": "/bin/sh"}}
+        return {
+            "name": "Grow a tree",
+            "treekill.remote.raw": {
+                "cmd": "{{ lookup('file', 'tree.sh') }}",
+                "executable": "/bin/sh",
+            },
+        }
     if setting.action == "command":
-        return {"name": "Grow a tree", "treekill.remote.command": {"argv": ["/bin/sh", "-c", "{{ lookup('file', 'tree.sh') }}"]}}
+        return {
+            "name": "Grow a tree",
+            "treekill.remote.command": {
+                "argv": ["/bin/sh", "-c", "{{ lookup('file', 'tree.sh') }}"]
+            },
+        }
     return _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting)
 
 
@@ -169,8 +217,17 @@ def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
 
 
 def _targets(names: Sequence[str], row: str, setting: Setting) -> dict[str, Any]:
-    variables = {"row": row, "ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
-    return {"targets": {"hosts": {name: dict(setting.variables.get(name, {})) for name in names}, "vars": variables}}
+    variables = {
+        "row": row,
+        "ansible_user": setting.becoming.login,
+        **(setting.becoming.variables or {}),
+    }
+    return {
+        "targets": {
+            "hosts": {name: dict(setting.variables.get(name, {})) for name in names},
+            "vars": variables,
+        }
+    }
 
 
 def write_configuration(directory: Path, lab: Lab, setting: Setting, *, collection: bool) -> None:
@@ -201,7 +258,12 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         *_lines(setting.paramiko),
     ]
     if collection:
-        lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}", f"supervise = {setting.supervise}"]
+        lines += [
+            "[treekill]",
+            f"kill_timeout = {setting.kill_timeout:g}",
+            f"track = {setting.track}",
+            f"supervise = {setting.supervise}",
+        ]
         lines += _lines(setting.options)
     return "\n".join(lines) + "\n"
 

@@ -35,4 +35,8 @@ def wait_for_second_poll(run: Run, host: Host) -> None:
     """Return when somebody has been answered, and somebody asks again."""
     wait_for_poll(run, host)
     first = {process.id for process in polls(host)}
-    until(lambda: {process.id for process in polls(host)} - first, POLL_SECONDS, lambda: f"nobody asks again\n{run.story}")
+    until(
+        lambda: {process.id for process in polls(host)} - first,
+        POLL_SECONDS,
+        lambda: f"nobody asks again\n{run.story}",
+    )

@@ -36,7 +36,9 @@ class Run:
     row: str  #: marks its processes here, and those of its tree on the hosts
     directory: Path  #: its configuration, its temporary files, its output
     setting: Setting
-    process: subprocess.Popen[bytes]  #: the main process; on a terminal, the shell that waits for it
+    process: subprocess.Popen[
+        bytes
+    ]  #: the main process; on a terminal, the shell that waits for it
     terminal: Terminal | None = None
 
     @property
@@ -47,13 +49,20 @@ class Run:
     @property
     def errors(self) -> str:
         """What it wrote to standard error; on a terminal, what both streams wrote."""
-        return self.output if self.terminal else (self.directory / "stderr").read_text(errors="replace")
+        return (
+            self.output
+            if self.terminal
+            else (self.directory / "stderr").read_text(errors="replace")
+        )
 
     @property
     def story(self) -> str:
         """The end of its output, for a message."""
         streams = [self.output] if self.terminal else [self.output, self.errors]
-        return f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) said:\n" + "\n".join(stream[-12000:] for stream in streams)
+        return (
+            f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) said:\n"
+            + "\n".join(stream[-12000:] for stream in streams)
+        )
 
     def press_ctrl_c(self) -> None:
         """As a user does: the terminal sends SIGINT to its foreground process group."""
@@ -78,14 +87,24 @@ class Run:
 
 @contextmanager
 def started(
-    lab: Lab, setting: Setting, *, collection: bool, terminal: bool = False, before: Sequence[str] = (), script: Callable[[str], str] | None = None
+    lab: Lab,
+    setting: Setting,
+    *,
+    collection: bool,
+    terminal: bool = False,
+    before: Sequence[str] = (),
+    script: Callable[[str], str] | None = None,
 ) -> Iterator[Run]:
     """Start a run with the nasty tree; at the end of the block all that is left of it here is killed.
 
     `before`: words before `ansible-playbook`: a program that does something and then runs it.
     `script`: what the one task runs instead, told from the row that marks it.
     """
-    with kept(lambda row, directory: _start(row, directory, lab, setting, collection, before, terminal, script)) as run:
+    with kept(
+        lambda row, directory: _start(
+            row, directory, lab, setting, collection, before, terminal, script
+        )
+    ) as run:
         yield run
 
 
@@ -109,20 +128,42 @@ def kept(start: Callable[[str, Path], Run], parent: str = "/tmp") -> Iterator[Ru
 
 
 def _start(
-    row: str, directory: Path, lab: Lab, setting: Setting, collection: bool, before: Sequence[str], terminal: bool, script: Callable[[str], str] | None
+    row: str,
+    directory: Path,
+    lab: Lab,
+    setting: Setting,
+    collection: bool,
+    before: Sequence[str],
+    terminal: bool,
+    script: Callable[[str], str] | None,
 ) -> Run:
     if script is None:
         play.write(directory, row, lab, setting, collection=collection)
     else:
         play.write_scripted(directory, row, lab, setting, script(row), collection=collection)
     environ = environ_of(row, directory, collection=collection)
-    argv = [*before, *(setting.front.start(directory, environ) if setting.front else [program("ansible-playbook"), str(directory / "playbook.yml")])]
+    argv = [
+        *before,
+        *(
+            setting.front.start(directory, environ)
+            if setting.front
+            else [program("ansible-playbook"), str(directory / "playbook.yml")]
+        ),
+    ]
     if setting.connection in (play.PARAMIKO, play.BUILTIN_PARAMIKO):
         environ["HOME"] = str(directory)
     return launch(row, directory, setting, argv, environ, terminal=terminal)
 
 
-def launch(row: str, directory: Path, setting: Setting, argv: Sequence[str], environ: Mapping[str, str], *, terminal: bool) -> Run:
+def launch(
+    row: str,
+    directory: Path,
+    setting: Setting,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    terminal: bool,
+) -> Run:
     """Start it in its directory, in a session of its own; its output goes to the files `stdout` and `stderr` there."""
     if terminal:
         screen = Terminal(directory / "stdout")
@@ -146,13 +187,19 @@ def program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise NoCollection(f"{name} is neither beside {sys.executable} nor on PATH: run this by `make integration`")
+        raise NoCollection(
+            f"{name} is neither beside {sys.executable} nor on PATH: run this by `make integration`"
+        )
     return found
 
 
 def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]:
     """The environment of a run: its mark, its directory for all temporary files, and the installed collection or none."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TREEKILL"))}
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "TREEKILL"))
+    }
     # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
     environ.pop("XDG_RUNTIME_DIR", None)
     # Users have it buffered, and whoever is forked carries a copy of what is in the buffer.
@@ -170,6 +217,8 @@ def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]
     if collection:
         place = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
         if not place:
-            raise NoCollection("ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which installs the collection and sets it")
+            raise NoCollection(
+                "ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which installs the collection and sets it"
+            )
         environ["ANSIBLE_COLLECTIONS_PATH"] = place
     return environ

@@ -31,17 +31,29 @@ wait_at, open_gate = gates.wait_at, gates.open_gate
 
 def grow(**keywords: Any) -> Task:
     """A task that starts processes of the play's kinds, and lasts until it is ended."""
-    return {"name": "Grow a tree", "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') }}", **keywords}
+    return {
+        "name": "Grow a tree",
+        "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') }}",
+        **keywords,
+    }
 
 
 def trace(name: str = "ran", **keywords: Any) -> Task:
     """A task that leaves a file, by which it is seen that it ran."""
-    return {"name": f"Leave a trace, {name}", "ansible.builtin.command": f"touch /tmp/trace-{{{{ row }}}}-{name}", **keywords}
+    return {
+        "name": f"Leave a trace, {name}",
+        "ansible.builtin.command": f"touch /tmp/trace-{{{{ row }}}}-{name}",
+        **keywords,
+    }
 
 
 def gate(name: str = "gate", **keywords: Any) -> Task:
     """A task that waits until the test opens its gate."""
-    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": gates.script("{{ row }}", name), **keywords}
+    return {
+        "name": f"Stand at the gate, {name}",
+        "ansible.builtin.shell": gates.script("{{ row }}", name),
+        **keywords,
+    }
 
 
 def has_left_trace(run: Run, host: Host, name: str = "ran") -> bool:
@@ -56,13 +68,19 @@ def wait_for_tree(run: Run, hosts: Sequence[Host]) -> None:
 
 def alive(run: Run, *hosts: Host, match: str = "") -> list[str]:
     """The command lines of the run's processes on these hosts."""
-    return [process.command for host in hosts for process in host.processes(f"{match}.*{run.row}" if match else run.row)]
+    return [
+        process.command
+        for host in hosts
+        for process in host.processes(f"{match}.*{run.row}" if match else run.row)
+    ]
 
 
 def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECONDS) -> None:
     """Return when nothing of the run is alive on the hosts."""
     hosts = list(hosts)
-    until(lambda: not alive(run, *hosts), seconds, lambda: f"alive: {alive(run, *hosts)}\n{run.story}")
+    until(
+        lambda: not alive(run, *hosts), seconds, lambda: f"alive: {alive(run, *hosts)}\n{run.story}"
+    )
 
 
 def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
@@ -73,8 +91,19 @@ def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
     elsewhere = [Path(parent) for parent in ("/tmp", "/var/tmp", "/dev/shm")]
 
     def left() -> list[str]:
-        directories = [*run.directory.rglob("treekill-*-*"), *(path for parent in elsewhere for path in parent.glob(f"treekill-*-{run.process.pid}-*"))]
-        processes = [one for one in controller.processes(run.row) if not (one.is_ssh and any(host.address in one.command for host in but))]
+        directories = [
+            *run.directory.rglob("treekill-*-*"),
+            *(
+                path
+                for parent in elsewhere
+                for path in parent.glob(f"treekill-*-{run.process.pid}-*")
+            ),
+        ]
+        processes = [
+            one
+            for one in controller.processes(run.row)
+            if not (one.is_ssh and any(host.address in one.command for host in but))
+        ]
         return [*map(str, processes), *map(str, directories)]
 
     until(lambda: not left(), EXIT_SECONDS, lambda: f"left: {left()}\n{run.story}")

@@ -28,9 +28,17 @@ class Terminal:
         fcntl.ioctl(self.line, termios.TIOCSWINSZ, _SIZE)
         with open(screen, "wb") as file:
             # What is written to a terminal that nobody reads blocks its writer. A session of its own: Ctrl-C here is not meant for it.
-            self._reader = subprocess.Popen(["cat"], stdin=self._keyboard, stdout=file, stderr=subprocess.DEVNULL, start_new_session=True)
+            self._reader = subprocess.Popen(
+                ["cat"],
+                stdin=self._keyboard,
+                stdout=file,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
-    def start(self, argv: Sequence[str], environ: Mapping[str, str], directory: Path) -> subprocess.Popen[bytes]:
+    def start(
+        self, argv: Sequence[str], environ: Mapping[str, str], directory: Path
+    ) -> subprocess.Popen[bytes]:
         """Start a shell that runs the command as its foreground job, and ends with the status of it."""
         return subprocess.Popen(
             ["bash", "-mc", '"$@"; exit $?', "terminal", *argv],

@@ -40,7 +40,9 @@ def of_tree(host: Host, known: frozenset[ProcessId]) -> list[HostProcess]:
     return [process for process in newcomers(host, known) if not process.command.startswith(REPORT)]
 
 
-def survivors(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], row: str) -> dict[str, list[HostProcess | str]]:
+def survivors(
+    hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], row: str
+) -> dict[str, list[HostProcess | str]]:
     """By host, who is there for a while beside those known: a process, or the kind of one that left its trace while it was not looked at.
 
     One look can miss a process that forks and exits all the time; the file in which it says that it is ready comes back when it was removed.
@@ -51,9 +53,17 @@ def survivors(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]], 
     deadline = time.monotonic() + WHILE_SECONDS
     while time.monotonic() < deadline:
         for host in hosts:
-            found[host.name].update((process.id, process) for process in of_tree(host, known[host.name]))
+            found[host.name].update(
+                (process.id, process) for process in of_tree(host, known[host.name])
+            )
         time.sleep(PAUSE)
-    return {host.name: [*found[host.name].values(), *(kind for kind in _FLEETING if _trace(host, kind, row).exists())] for host in hosts}
+    return {
+        host.name: [
+            *found[host.name].values(),
+            *(kind for kind in _FLEETING if _trace(host, kind, row).exists()),
+        ]
+        for host in hosts
+    }
 
 
 def _trace(host: Host, kind: str, row: str) -> Path:
@@ -64,10 +74,15 @@ def name_of(process: HostProcess | str, row: str) -> str:
     """What it is, for people: the kind where it has a label, otherwise who it is."""
     if isinstance(process, str):
         return process
-    return tree.label_of(process.command, row) or f"{process.pid} of {process.user}: {process.command[:120]!r}"
+    return (
+        tree.label_of(process.command, row)
+        or f"{process.pid} of {process.user}: {process.command[:120]!r}"
+    )
 
 
-def wait_for_tree(run: Run, hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]) -> None:
+def wait_for_tree(
+    run: Run, hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]
+) -> None:
     """Return when every process of the tree has said ready on every host, and is seen there from outside."""
     for host in hosts:
         _wait_for_tree_on(host, run, known[host.name], READY_SECONDS * (1 + len(hosts) / 10))
@@ -78,22 +93,34 @@ def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds
     until(
         lambda: run.process.poll() is not None or not _silent(ready, run),
         seconds,
-        lambda: f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n{run.story}",
+        lambda: (
+            f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n{run.story}"
+        ),
     )
     assert run.process.poll() is None, f"it ended before the tree stood\n{run.story}"
     fleeting = [_trace(host, kind, run.row) for kind in _FLEETING if kind in run.setting.kinds]
     for trace in fleeting:
         trace.unlink()
-    until(lambda: all(trace.exists() for trace in fleeting), 10, lambda: f"on {host.name} these said ready, and do not run: {fleeting}\n{run.story}")
+    until(
+        lambda: all(trace.exists() for trace in fleeting),
+        10,
+        lambda: f"on {host.name} these said ready, and do not run: {fleeting}\n{run.story}",
+    )
     until(
         lambda: not _missing(newcomers(host, known), run),
         10,
-        lambda: f"on {host.name} these said ready, and do not run: {_missing(newcomers(host, known), run)}\n{run.story}",
+        lambda: (
+            f"on {host.name} these said ready, and do not run: {_missing(newcomers(host, known), run)}\n{run.story}"
+        ),
     )
 
 
 def _silent(ready: Path, run: Run) -> list[str]:
-    said = {path.name.removesuffix(f"-{run.row}") for path in ready.iterdir()} if ready.is_dir() else set()
+    said = (
+        {path.name.removesuffix(f"-{run.row}") for path in ready.iterdir()}
+        if ready.is_dir()
+        else set()
+    )
     return sorted(({*run.setting.kinds, "plain", "script"}) - said)
 
 
@@ -106,5 +133,7 @@ def _missing(present: Iterable[HostProcess], run: Run) -> list[str]:
         kind = tree.KINDS[name]
         states = [state for state in seen[name] if not kind.state or state == kind.state]
         if len(states) < kind.count:
-            lacking.append(f"{name} ({len(states)} of {kind.count}{', state ' + kind.state if kind.state else ''})")
+            lacking.append(
+                f"{name} ({len(states)} of {kind.count}{', state ' + kind.state if kind.state else ''})"
+            )
     return lacking

@@ -40,12 +40,20 @@ class Outcome:
 
     row: str
     hosts: list[str]
-    status: int | None = None  #: exit status of the main process, negative for a signal; None: it did not end in time
-    survivors: dict[str, list[str]] = field(default_factory=dict)  #: host name: who was alive in the end
+    status: int | None = (
+        None  #: exit status of the main process, negative for a signal; None: it did not end in time
+    )
+    survivors: dict[str, list[str]] = field(
+        default_factory=dict
+    )  #: host name: who was alive in the end
     seconds: float = 0.0  #: from the trigger until the last process of the tree was gone, or until nobody waited any longer
-    late: dict[str, list[str]] = field(default_factory=dict)  #: host name: who was alive when nobody waited any longer
+    late: dict[str, list[str]] = field(
+        default_factory=dict
+    )  #: host name: who was alive when nobody waited any longer
     dead: list[str] = field(default_factory=list)  #: bystanders that did not live
-    left: list[str] = field(default_factory=list)  #: processes and files of the run on the controller
+    left: list[str] = field(
+        default_factory=list
+    )  #: processes and files of the run on the controller
     output: str = ""
     errors: str = ""
     story: str = ""
@@ -62,19 +70,28 @@ class Scene:
 
     run: Run
     hosts: Sequence[Host]
-    known: dict[str, frozenset[ProcessId]]  #: host name: everybody there who does not belong to the tree
+    known: dict[
+        str, frozenset[ProcessId]
+    ]  #: host name: everybody there who does not belong to the tree
     but: frozenset[str]  #: kinds whose end nobody waits for
     guardian: bool  #: whether one is left that removes its directory
 
     def all_gone(self) -> bool:
         """Whether a look at the hosts finds nobody of the tree."""
-        found = (process for host in self.hosts for process in census.of_tree(host, self.known[host.name]))
+        found = (
+            process
+            for host in self.hosts
+            for process in census.of_tree(host, self.known[host.name])
+        )
         return all(tree.label_of(process.command, self.run.row) in self.but for process in found)
 
     def survivors(self) -> dict[str, list[str]]:
         """Host name: who is there, after more than one look."""
         found = census.survivors(self.hosts, self.known, self.run.row)
-        return {host: sorted({census.name_of(process, self.run.row) for process in processes}) for host, processes in found.items()}
+        return {
+            host: sorted({census.name_of(process, self.run.row) for process in processes})
+            for host, processes in found.items()
+        }
 
     def left_here(self) -> list[str]:
         """Processes and files of the run on this machine."""
@@ -104,23 +121,41 @@ def play_row(
     `but`: kinds whose end nobody waits for.
     """
     hosts = list(company.hosts)[: setting.hosts]
-    with started(company.lab, setting, collection=True, terminal=trigger.terminal, before=trigger.before) as run:
-        scene = Scene(run, hosts, {host.name: company.known(host) for host in hosts}, but, trigger.guardian)
+    with started(
+        company.lab, setting, collection=True, terminal=trigger.terminal, before=trigger.before
+    ) as run:
+        scene = Scene(
+            run, hosts, {host.name: company.known(host) for host in hosts}, but, trigger.guardian
+        )
         mine: dict[str, dict[str, list[ProcessId]]] = {}
         try:
             when(run, hosts, scene.known)
-            assert "Skipping callback" not in run.errors, f"core did not load the callback\n{run.story}"
+            assert "Skipping callback" not in run.errors, (
+                f"core did not load the callback\n{run.story}"
+            )
             for host in hosts:
-                mine[host.name] = bystanders.of_row(run, host, census.newcomers(host, scene.known[host.name]))
-                scene.known[host.name] |= {process for processes in mine[host.name].values() for process in processes}
+                mine[host.name] = bystanders.of_row(
+                    run, host, census.newcomers(host, scene.known[host.name])
+                )
+                scene.known[host.name] |= {
+                    process for processes in mine[host.name].values() for process in processes
+                }
             patience = patience or setting.kill_timeout + SLACK + SLACK_PER_HOST * len(hosts)
             outcome = _interrupt(scene, lambda: (fire or trigger.fire)(run, company.lab), patience)
             outcome.dead = company.dead() + [
-                f"{who} on {name}" for name, groups in mine.items() for who, processes in groups.items() if not all(one.alive() for one in processes)
+                f"{who} on {name}"
+                for name, groups in mine.items()
+                for who, processes in groups.items()
+                if not all(one.alive() for one in processes)
             ]
         finally:
             tidy(hosts, scene.known)
-            for process in (one for groups in mine.values() for processes in groups.values() for one in processes):
+            for process in (
+                one
+                for groups in mine.values()
+                for processes in groups.values()
+                for one in processes
+            ):
                 process.kill()
     return outcome
 

@@ -38,21 +38,51 @@ class Row:
         here, default = vars(self.setting), vars(Setting())
         told = [
             f"{name} {here[name]}"
-            for name in ("become", "level", "strategy", "hosts", "track", "connection", "action", "supervise")
+            for name in (
+                "become",
+                "level",
+                "strategy",
+                "hosts",
+                "track",
+                "connection",
+                "action",
+                "supervise",
+            )
             if here[name] != default[name]
         ]
         front = [self.setting.front.name] if self.setting.front else []
-        return ", ".join([*front, self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
+        return ", ".join(
+            [
+                *front,
+                self.trigger.name,
+                *([self.what] if self.what else []),
+                "pipelining" if self.setting.pipelining else "tty",
+                *told,
+            ]
+        )
 
 
 #: A task that runs into its `timeout:` when the test says so, and is rescued: the run ends well.
-_RESCUED: dict[str, Any] = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+_RESCUED: dict[str, Any] = {
+    "keywords": {"timeout": 3600},
+    "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+}
 
 
 def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
     """A row with the largest tree that this login can grow, and somebody to rescue a task that runs into its timeout."""
     kinds = tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL
-    return Row(trigger, Setting(**{"become": become, "kinds": kinds, **(_RESCUED if trigger is TIMEOUT else {}), **setting}))
+    return Row(
+        trigger,
+        Setting(
+            **{
+                "become": become,
+                "kinds": kinds,
+                **(_RESCUED if trigger is TIMEOUT else {}),
+                **setting,
+            }
+        ),
+    )
 
 
 #: Put on what only --every-row runs.
@@ -65,7 +95,11 @@ Subjects = Sequence[tuple[str, str]]
 #: What that table calls the ends of a run. The others are not in it.
 ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
-_CONNECTIONS = {"": "ssh", PARAMIKO: PARAMIKO, BUILTIN_PARAMIKO: f"{BUILTIN_PARAMIKO}, before ansible-core 2.21"}
+_CONNECTIONS = {
+    "": "ssh",
+    PARAMIKO: PARAMIKO,
+    BUILTIN_PARAMIKO: f"{BUILTIN_PARAMIKO}, before ansible-core 2.21",
+}
 
 _BECOME = {
     "root, no password": "sudo, NOPASSWD",
@@ -98,7 +132,10 @@ def rows(*table: Row, others: Sequence[Row] = (), also: Subjects = ()) -> pytest
     """
     return pytest.mark.parametrize(
         "row",
-        [pytest.param(row, marks=[*_marks(row, also), *([rest] if row in others else [])]) for row in (*table, *others)],
+        [
+            pytest.param(row, marks=[*_marks(row, also), *([rest] if row in others else [])])
+            for row in (*table, *others)
+        ],
         ids=lambda row: row.name,
     )
 
@@ -115,17 +152,35 @@ def shows(trigger: Trigger, section: str, *subjects: str) -> list[pytest.MarkDec
     return [covers(section, subject, ENDS[trigger]) for subject in subjects if trigger in ENDS]
 
 
-def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:
+def assert_survived_by_nobody(
+    outcome: Outcome,
+    trigger: Trigger,
+    *,
+    but: frozenset[str] = frozenset(),
+    status: int | None = None,
+) -> None:
     """All that every row demands. `but`: kinds of processes that do survive, and have to be there. `status`: of the main process, if not the trigger's."""
     # Survivors that fork show processes without a name, or with the first words of their command line alone, which come and go.
-    alive = {name for name in outcome.alive if not (but and re.fullmatch(r"\d+ of \w+: '(\[.*\]|bash -c trap .*)'", name, re.DOTALL))}
-    assert alive == set(but), f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
-    assert not outcome.late, f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
+    alive = {
+        name
+        for name in outcome.alive
+        if not (but and re.fullmatch(r"\d+ of \w+: '(\[.*\]|bash -c trap .*)'", name, re.DOTALL))
+    }
+    assert alive == set(but), (
+        f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
+    )
+    assert not outcome.late, (
+        f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
+    )
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
     assert outcome.status == (trigger.status if status is None else status), outcome.story
     if trigger.recap:
-        silent = [host for host in outcome.hosts if not re.search(rf"^{host} +: ended \d+ .*survivors 0", outcome.errors, re.MULTILINE)]
+        silent = [
+            host
+            for host in outcome.hosts
+            if not re.search(rf"^{host} +: ended \d+ .*survivors 0", outcome.errors, re.MULTILINE)
+        ]
         assert not silent, f"no line in the recap for {', '.join(silent)}\n{outcome.story}"
 
 

@@ -44,7 +44,9 @@ class Kind:
     name: str
     script: str  #: starts it, with `live` and the variables of the prologue at hand
     count: int = 1  #: how many processes say ready
-    state: str = ""  #: letter of the state that it has to be in before anything is tried; any, if empty
+    state: str = (
+        ""  #: letter of the state that it has to be in before anything is tried; any, if empty
+    )
     needs_sudo: bool = False
     orphan: bool = False  #: no process of the tree is its ancestor
     cleared: bool = False  #: its environment was cleared
@@ -109,15 +111,25 @@ KINDS = _kinds(
     Kind("setsid", "(live setsid setsid) &"),
     Kind("nohup", "(live nohup nohup) &"),
     Kind("ignores-signals", "(trap '' TERM HUP INT; live ignores-signals) &"),
-    Kind("respawns", """bash -c 'trap : TERM; while :; do bash -c "$life" "$0" "$ready"; done' tk-respawns-$row &"""),
+    Kind(
+        "respawns",
+        """bash -c 'trap : TERM; while :; do bash -c "$life" "$0" "$ready"; done' tk-respawns-$row &""",
+    ),
     Kind(
         "starts-on-term",
         # The read of a pipe whose writing end is its own waits for ever, without a child that a signal could end instead.
         f"""bash -c 'late() {{ bash -c "$life" tk-late-$row "$ready" & }}; trap late TERM; {_SAYS_READY}
             exec 3<> <(:); while :; do read -r line <&3; done' tk-starts-on-term-$row &""",
     ),
-    Kind("stopped", f"""bash -c '{_SAYS_READY}; kill -STOP $$; exec -a "$0" sleep {LIFETIME}' tk-stopped-$row &""", state="T"),
-    Kind("own-pty", """script -qc 'exec bash -c "$life" "tk-own-pty-$row" "$ready"' /dev/null < /dev/null &"""),
+    Kind(
+        "stopped",
+        f"""bash -c '{_SAYS_READY}; kill -STOP $$; exec -a "$0" sleep {LIFETIME}' tk-stopped-$row &""",
+        state="T",
+    ),
+    Kind(
+        "own-pty",
+        """script -qc 'exec bash -c "$life" "tk-own-pty-$row" "$ready"' /dev/null < /dev/null &""",
+    ),
     Kind("namesake", f""": > "$ready/namesake-$row"; {NAMESAKE} &"""),
     Kind("daemon", "( (live daemon setsid) < /dev/null > /dev/null 2>&1 & )", orphan=True),
     Kind("fast-exit", "( ( ( ( (live fast-exit) & ) & ) & ) & )", orphan=True),
@@ -130,10 +142,26 @@ KINDS = _kinds(
     Kind("setsid-cleared", '(live setsid-cleared env -i PATH="$PATH" setsid) &', cleared=True),
     Kind("sudo", "(live sudo sudo -n) &", needs_sudo=True),
     Kind("other-user", "(live other-user sudo -n -u other) &", needs_sudo=True),
-    Kind("sudo-ignores-term", "(trap '' TERM HUP INT; live sudo-ignores-term sudo -n) &", needs_sudo=True),
-    Kind("daemon-cleared", '( (live daemon-cleared env -i PATH="$PATH" setsid) < /dev/null > /dev/null 2>&1 & )', orphan=True, cleared=True),
-    Kind("daemon-python", _detached("daemon-python", "python3 -c", _PYTHON_DAEMON), orphan=True, cleared=True),
-    Kind("daemon-perl", _detached("daemon-perl", "perl -e", _PERL_DAEMON), orphan=True, cleared=True),
+    Kind(
+        "sudo-ignores-term",
+        "(trap '' TERM HUP INT; live sudo-ignores-term sudo -n) &",
+        needs_sudo=True,
+    ),
+    Kind(
+        "daemon-cleared",
+        '( (live daemon-cleared env -i PATH="$PATH" setsid) < /dev/null > /dev/null 2>&1 & )',
+        orphan=True,
+        cleared=True,
+    ),
+    Kind(
+        "daemon-python",
+        _detached("daemon-python", "python3 -c", _PYTHON_DAEMON),
+        orphan=True,
+        cleared=True,
+    ),
+    Kind(
+        "daemon-perl", _detached("daemon-perl", "perl -e", _PERL_DAEMON), orphan=True, cleared=True
+    ),
     Kind(
         "hops-cleared",
         # The same as hops, with nothing in its environment that tells of it, and deaf to everything: each of them lives for some 30 ms.
@@ -154,11 +182,29 @@ END
 ) &""",
     ),
     # As another user than the one that the task runs as, by another way than the usual one.
-    Kind("su", """sudo -n su -s /bin/bash -c "$life" other "tk-su-$row" "$ready" &""", needs_sudo=True),
-    Kind("su-ignores-term", """(trap '' TERM HUP INT; exec sudo -n su -s /bin/bash -c "$life" other "tk-su-ignores-term-$row" "$ready") &""", needs_sudo=True),
-    Kind("su-daemon", """sudo -n su -s /bin/bash -c '(exec setsid bash -c "$1" "$0" "$2") &' other "tk-su-daemon-$row" "$life" "$ready" &""", needs_sudo=True),
-    Kind("setpriv", "(live setpriv sudo -n setpriv --reuid=other --clear-groups) &", needs_sudo=True),
-    Kind("setpriv-ignores-term", "(trap '' TERM HUP INT; live setpriv-ignores-term sudo -n setpriv --reuid=other --clear-groups) &", needs_sudo=True),
+    Kind(
+        "su",
+        """sudo -n su -s /bin/bash -c "$life" other "tk-su-$row" "$ready" &""",
+        needs_sudo=True,
+    ),
+    Kind(
+        "su-ignores-term",
+        """(trap '' TERM HUP INT; exec sudo -n su -s /bin/bash -c "$life" other "tk-su-ignores-term-$row" "$ready") &""",
+        needs_sudo=True,
+    ),
+    Kind(
+        "su-daemon",
+        """sudo -n su -s /bin/bash -c '(exec setsid bash -c "$1" "$0" "$2") &' other "tk-su-daemon-$row" "$life" "$ready" &""",
+        needs_sudo=True,
+    ),
+    Kind(
+        "setpriv", "(live setpriv sudo -n setpriv --reuid=other --clear-groups) &", needs_sudo=True
+    ),
+    Kind(
+        "setpriv-ignores-term",
+        "(trap '' TERM HUP INT; live setpriv-ignores-term sudo -n setpriv --reuid=other --clear-groups) &",
+        needs_sudo=True,
+    ),
     Kind("doas", "(live doas doas -n -u other) &", needs_sudo=True),
     # With the password of an account that has one, on standard input as sudo below.
     Kind(
@@ -174,10 +220,21 @@ $TK_PASSWORD
 END""",
     ),
     # Units of systemd. What is not a scope is started by systemd itself: it is no child of the task, and gets nothing of its environment.
-    Kind("unit-scope", """systemd-run --user --scope --quiet bash -c "$life" tk-unit-scope-$row $ready &"""),
-    Kind("unit-scope-root", """sudo -n systemd-run --scope --quiet bash -c "$life" tk-unit-scope-root-$row $ready &""", needs_sudo=True),
+    Kind(
+        "unit-scope",
+        """systemd-run --user --scope --quiet bash -c "$life" tk-unit-scope-$row $ready &""",
+    ),
+    Kind(
+        "unit-scope-root",
+        """sudo -n systemd-run --scope --quiet bash -c "$life" tk-unit-scope-root-$row $ready &""",
+        needs_sudo=True,
+    ),
     Kind("unit-service", _unit("unit-service", "systemd-run --user --quiet")),
-    Kind("unit-service-root", _unit("unit-service-root", "sudo -n systemd-run --quiet"), needs_sudo=True),
+    Kind(
+        "unit-service-root",
+        _unit("unit-service-root", "sudo -n systemd-run --quiet"),
+        needs_sudo=True,
+    ),
     # From then on whatever systemd starts has the environment of the task, cookie and all.
     Kind(
         "imports-environment",
@@ -208,14 +265,31 @@ sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import
 SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
 #: What becomes somebody else by another way than by sudo alone; for a host that has doas.
-BECOMES = ("su", "su-ignores-term", "su-daemon", "su-password", "setpriv", "setpriv-ignores-term", "doas")
+BECOMES = (
+    "su",
+    "su-ignores-term",
+    "su-daemon",
+    "su-password",
+    "setpriv",
+    "setpriv-ignores-term",
+    "doas",
+)
 
 #: Units of systemd: what is moved into one, and stays in the tree; and what another process of systemd's starts.
 SCOPES = ("unit-scope", "unit-scope-root")
 SERVICES = ("unit-service", "unit-service-root")
 
 #: What a login that may use sudo without a password, or root, can start on every host.
-_OF_SOME_ROWS = {"many", "password-sudo", "spared", "su-password-daemon", "imports-environment", *BECOMES, *SCOPES, *SERVICES}
+_OF_SOME_ROWS = {
+    "many",
+    "password-sudo",
+    "spared",
+    "su-password-daemon",
+    "imports-environment",
+    *BECOMES,
+    *SCOPES,
+    *SERVICES,
+}
 FULL = tuple(name for name in KINDS if name not in _OF_SOME_ROWS)
 
 #: The same for an account that may not use sudo.
@@ -225,7 +299,15 @@ WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
 UNSUPERVISED = tuple(name for name in FULL if name not in SUPERVISOR)
 
 #: Ways to leave a daemon on purpose.
-DAEMONS = ("nohup", "setsid", "daemon", "setsid-cleared", "daemon-cleared", "daemon-python", "daemon-perl")
+DAEMONS = (
+    "nohup",
+    "setsid",
+    "daemon",
+    "setsid-cleared",
+    "daemon-cleared",
+    "daemon-python",
+    "daemon-perl",
+)
 
 #: Ends at the first TERM, every process of it.
 COOPERATIVE = ("background", "grandchild", "setsid", "nohup", "daemon")

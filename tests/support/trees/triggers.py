@@ -21,7 +21,9 @@ class Trigger:
 
     name: str
     fire: Callable[[Run, Lab], None]
-    status: int | None  #: exit status of the main process, negative for a signal; None: whatever core makes of it
+    status: (
+        int | None
+    )  #: exit status of the main process, negative for a signal; None: whatever core makes of it
     recap: bool  #: whether the main process is there to print one
     terminal: bool = False  #: whether the run needs one
     before: tuple[str, ...] = ()  #: words before `ansible-playbook`
@@ -58,13 +60,19 @@ def _cut_and_kill(run: Run, lab: Lab) -> None:
     run.process.kill()
 
 
-CTRL_C = Trigger("Ctrl-C in a terminal", lambda run, lab: run.press_ctrl_c(), 99, recap=True, terminal=True)
+CTRL_C = Trigger(
+    "Ctrl-C in a terminal", lambda run, lab: run.press_ctrl_c(), 99, recap=True, terminal=True
+)
 INT = Trigger("INT to main", _signal(signal.SIGINT), 99, recap=True)
 TERM = Trigger("TERM to main", _signal(signal.SIGTERM), -signal.SIGTERM, recap=True)
 HUP = Trigger("HUP to main", _signal(signal.SIGHUP), -signal.SIGHUP, recap=True)
 KILL = Trigger("KILL to main", _signal(signal.SIGKILL), -signal.SIGKILL, recap=False)
-KILL_GROUP = Trigger("KILL to the process group", lambda run, lab: run.kill_group(), -signal.SIGKILL, recap=False)
-KILL_WORKER = Trigger("KILL to one worker", lambda run, lab: run.kill_worker(lab["web1"].address), None, recap=False)
+KILL_GROUP = Trigger(
+    "KILL to the process group", lambda run, lab: run.kill_group(), -signal.SIGKILL, recap=False
+)
+KILL_WORKER = Trigger(
+    "KILL to one worker", lambda run, lab: run.kill_worker(lab["web1"].address), None, recap=False
+)
 
 # What happens to a run without anybody meaning to end it.
 

@@ -51,5 +51,11 @@ class BecomeModule(BecomeBase):
             return cmd
         password = self.get_option("become_pass")
         self.prompt = "doas" if password else ""
-        words = ["doas", *([] if password else ["-n"]), "-u", self.get_option("become_user"), shell.executable]
+        words = [
+            "doas",
+            *([] if password else ["-n"]),
+            "-u",
+            self.get_option("become_user"),
+            shell.executable,
+        ]
         return f"{shlex.join(words)} -c {self._build_success_command(cmd, shell, noexe=True)}"

@@ -8,7 +8,10 @@ What belongs to the tree is reckoned by the rules of docs/how_it_kills.md from w
 is taken from the collection but the form in which a process is told.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 MARK = ("TREEKILL=%s/%s/" % (RUN, LEASE)).encode()
@@ -17,8 +20,17 @@ HOLD, GO = 19, 18
 #: Words that mention a root's script, and what is really one.
 SCRIPT = b"export " + MARK + b"$$/$PPID; work"
 COMMAND = [b"/bin/sh", b"-c", SCRIPT]
-MENTIONS = [[b"sh", b"-c", b"ls # " + SCRIPT], [b"sh", b"-c", b": '" + SCRIPT + b"'"], [b"grep", MARK, b"/tmp/log"], [b"sh", b"-c", b"sleep 9; # x; " + SCRIPT]]
-TITLES = [b"treekill: supervisor of run %s, lease %s: a task", b"treekill: ending the tree of run %s, lease %s", b"treekill: supervisor of my own"]
+MENTIONS = [
+    [b"sh", b"-c", b"ls # " + SCRIPT],
+    [b"sh", b"-c", b": '" + SCRIPT + b"'"],
+    [b"grep", MARK, b"/tmp/log"],
+    [b"sh", b"-c", b"sleep 9; # x; " + SCRIPT],
+]
+TITLES = [
+    b"treekill: supervisor of run %s, lease %s: a task",
+    b"treekill: ending the tree of run %s, lease %s",
+    b"treekill: supervisor of my own",
+]
 SERVERS = ("sshd", "sshd-session", "dropbear")
 #: What a process may run, and what it may do about signals: masks of those that it ignores and handles. Both matter to the order of the first signals.
 PROGRAMS = ("x", "x", "sh", "bash", "sudo", "su", "python3", "terragrunt", "make", "")
@@ -85,7 +97,9 @@ class ModelHost:
         sshd = self.add(2, init, ROOT, b"", [b"sshd"], "sshd")
         session = self.add(3, sshd, ROOT, b"", [b"sshd-session"], "sshd-session")
         own = self.add(7, session, ROOT, b"", [b"sh"], "sh")
-        self.add(self.OWN, own, ROOT, cookie(1).replace(RUN.encode(), b"f" * 16), [b"python3"], "python3")
+        self.add(
+            self.OWN, own, ROOT, cookie(1).replace(RUN.encode(), b"f" * 16), [b"python3"], "python3"
+        )
         self.above = {process.id for process in self.beings.values()}
 
     # -- what really happens
@@ -93,7 +107,9 @@ class ModelHost:
     def add(self, pid, parent, user, environment, arguments, comm="x"):
         """A process is born."""
         self.ticks += 1
-        being = self.beings[pid] = Being(ProcessId(pid, self.ticks), parent, user, environment, list(arguments), comm)
+        being = self.beings[pid] = Being(
+            ProcessId(pid, self.ticks), parent, user, environment, list(arguments), comm
+        )
         if pid > self.OWN and not being.is_server:
             being.program = self.random.choice(PROGRAMS)
             being.ignores, being.handles = self.random.choice(DISPOSITIONS)
@@ -114,7 +130,11 @@ class ModelHost:
     def _belongs(self, being):
         if being.is_server or being.environment.startswith(b"TREEKILL=spare"):
             return False
-        return being.shows or being.parent is not None and (being.parent.id in self.tree or being.parent is self.collector)
+        return (
+            being.shows
+            or being.parent is not None
+            and (being.parent.id in self.tree or being.parent is self.collector)
+        )
 
     def pid(self):
         """A pid for a birth: most often one that was given back a moment ago."""
@@ -131,8 +151,14 @@ class ModelHost:
         self.freed.append(being.id.pid)
         for child in self.beings.values():
             if child.parent is being:
-                adopts = self.collector is not None and self.beings.get(self.collector.id.pid) is self.collector and being.id in self.tree
-                child.parent = self.collector if adopts and child is not self.collector else self.beings[1]
+                adopts = (
+                    self.collector is not None
+                    and self.beings.get(self.collector.id.pid) is self.collector
+                    and being.id in self.tree
+                )
+                child.parent = (
+                    self.collector if adopts and child is not self.collector else self.beings[1]
+                )
         self.note()
 
     def happen(self):
@@ -140,7 +166,11 @@ class ModelHost:
         self.seconds += 0.0001
         while self.events and self.random.random() < 0.3:
             self.events -= 1
-            moving = [being for being in self.beings.values() if being.id not in self.above and being.state != "T" and being is not self.collector]
+            moving = [
+                being
+                for being in self.beings.values()
+                if being.id not in self.above and being.state != "T" and being is not self.collector
+            ]
             if moving:
                 self._one_thing(self.random.choice(moving))
 
@@ -170,7 +200,11 @@ class ModelHost:
         elif what == 7 and being.user == FORGER:
             being.environment = cookie(self.random.choice(sorted(self.beings)))
         elif what == 8 and being.user == FORGER:
-            being.arguments = [self.random.choice(TITLES).replace(b"%s", RUN.encode(), 1).replace(b"%s", LEASE.encode())]
+            being.arguments = [
+                self.random.choice(TITLES)
+                .replace(b"%s", RUN.encode(), 1)
+                .replace(b"%s", LEASE.encode())
+            ]
         elif what == 12:
             being.program = self.random.choice(PROGRAMS)
             being.ignores, being.handles = self.random.choice(DISPOSITIONS)
@@ -183,15 +217,30 @@ class ModelHost:
         """A process of somebody who has nothing to do with the tree, perhaps with children, and words that only mention it."""
         if len(self.beings) < 40:
             words = self.random.choice([*MENTIONS, [b"work"], [b"work"]])
-            one = self.add(pid, self.beings[1], self.random.choice((ROOT, OTHER)), b"X=" + MARK + b"1/1\0", words)
+            one = self.add(
+                pid,
+                self.beings[1],
+                self.random.choice((ROOT, OTHER)),
+                b"X=" + MARK + b"1/1\0",
+                words,
+            )
             for dummy in range(self.random.randrange(3)):
                 self.fork(one)
 
     def login(self, being):
         """The task starts the ssh server anew; somebody logs in."""
         if len(self.beings) < 36:
-            server = self.add(self.pid(), being, ROOT, self.random.choice((b"", being.environment)), [b"sshd"], self.random.choice(SERVERS))
-            session = self.add(self.pid(), server, ROOT, server.environment, [b"sshd: other"], "sshd")
+            server = self.add(
+                self.pid(),
+                being,
+                ROOT,
+                self.random.choice((b"", being.environment)),
+                [b"sshd"],
+                self.random.choice(SERVERS),
+            )
+            session = self.add(
+                self.pid(), server, ROOT, server.environment, [b"sshd: other"], "sshd"
+            )
             shell = self.add(self.pid(), session, OTHER, b"HOME=/\0", [b"-bash"])
             self.fork(shell)
 
@@ -217,7 +266,9 @@ class ModelHost:
     def process(self, pid):
         self.happen()
         being = self.beings.get(pid)
-        return being and Process(being.id, being.parent.id.pid if being.parent else 0, being.state, 1, being.comm)
+        return being and Process(
+            being.id, being.parent.id.pid if being.parent else 0, being.state, 1, being.comm
+        )
 
     def arguments(self, pid):
         self.happen()
@@ -245,7 +296,11 @@ class ModelHost:
 
     def children(self, pid):
         self.happen()
-        return [being.id.pid for being in self.beings.values() if being.parent is not None and being.parent.id.pid == pid]
+        return [
+            being.id.pid
+            for being in self.beings.values()
+            if being.parent is not None and being.parent.id.pid == pid
+        ]
 
     def now(self):
         return self.ticks + 1
@@ -268,7 +323,11 @@ class ModelHost:
                 self.end(being)
         elif signal == 9:
             self.end(being)
-        elif signal and not being.ignores >> signal - 1 & 1 and (not being.handles >> signal - 1 & 1 or self.random.random() < 0.6):
+        elif (
+            signal
+            and not being.ignores >> signal - 1 & 1
+            and (not being.handles >> signal - 1 & 1 or self.random.random() < 0.6)
+        ):
             if being.state == "T":
                 being.pending = signal
             else:

@@ -47,7 +47,11 @@ class ProcessNamespace:
         if os.geteuid():
             command.extend(["--user", "--map-root-user"])
             self._enter.extend(["--user", "--preserve-credentials"])
-        self._unshare = subprocess.Popen([*command, sys.executable, "-I", "-S", "-c", _INIT], stdout=subprocess.PIPE, start_new_session=True)
+        self._unshare = subprocess.Popen(
+            [*command, sys.executable, "-I", "-S", "-c", _INIT],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         self._spawned = []
         if self._unshare.stdout.readline() != b"ready\n":
             self.__exit__()
@@ -71,14 +75,27 @@ class ProcessNamespace:
 
     def spawn(self, command, **options):
         """A Popen of a command in here; its stdout is a pipe. Its parent is a shell that waits for it, as under sshd."""
-        parent = [] if options.pop("bare", False) else ["/bin/sh", "-c", '"$@"; exit "$?"', "parent"]
-        process = subprocess.Popen(self._enter + parent + command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
+        parent = (
+            [] if options.pop("bare", False) else ["/bin/sh", "-c", '"$@"; exit "$?"', "parent"]
+        )
+        process = subprocess.Popen(
+            self._enter + parent + command,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
         self._spawned.append(process)
         return process
 
     def run(self, command, **options):
         """stdout and stderr of a command in here, which must succeed."""
-        process = subprocess.Popen(self._enter + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
+        process = subprocess.Popen(
+            self._enter + command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
         output, errors = process.communicate(timeout=PATIENCE * 2)
         assert process.returncode == 0, errors.decode()
         return output.decode(), errors.decode()
@@ -92,11 +109,15 @@ class ProcessNamespace:
                     with open("%s/%s/stat" % (self._proc, name), "rb") as stat:
                         fields = stat.read().rpartition(b") ")[2].split()
                     with open("%s/%s/cmdline" % (self._proc, name), "rb") as cmdline:
-                        arguments = cmdline.read().rstrip(b"\0").decode("utf-8", "replace").split("\0")
+                        arguments = (
+                            cmdline.read().rstrip(b"\0").decode("utf-8", "replace").split("\0")
+                        )
                 except (FileNotFoundError, ProcessLookupError):
                     continue  # it ended while we looked
                 if (fields[0] not in b"ZX" or int(fields[17]) > 1) and arguments[3:4] != ["parent"]:
-                    found[int(name)] = Process(int(name), int(fields[1]), fields[0].decode(), arguments)
+                    found[int(name)] = Process(
+                        int(name), int(fields[1]), fields[0].decode(), arguments
+                    )
         return found
 
     def wait_for(self, condition, what):

@@ -7,7 +7,10 @@
 What no real host can be made to do at will. Real hosts are in the other tests.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 SCRIPT = ("export TREEKILL=%s/%s/$$/$PPID; work" % (RUN, LEASE)).encode()
@@ -72,10 +75,16 @@ class SimulatedHost:
         self.seconds += 0.0001
         if self.events and not self._choose(3):
             self.events -= 1
-            running = [process for process in self.processes.values() if not process.stopped and process.id.pid not in (1, 2, 7, 8, OWN)]
+            running = [
+                process
+                for process in self.processes.values()
+                if not process.stopped and process.id.pid not in (1, 2, 7, 8, OWN)
+            ]
             if running:
                 actor = running[self._choose(len(running))]
-                (self.fork, self.exit, self.clear, self.ignore, self.fork, self.fork_and_exit)[self._choose(6)](actor)
+                (self.fork, self.exit, self.clear, self.ignore, self.fork, self.fork_and_exit)[
+                    self._choose(6)
+                ](actor)
             if not self._choose(4):
                 self.stranger()
 
@@ -87,8 +96,12 @@ class SimulatedHost:
 
     def fork(self, actor):
         if len(self.processes) < 25:
-            environment = actor.environment if actor is not self.root else self._choose(2) * cookie(10)
-            child = self.add(self._new_pid(), actor.id.pid, environment, actor.arguments, actor.ours)
+            environment = (
+                actor.environment if actor is not self.root else self._choose(2) * cookie(10)
+            )
+            child = self.add(
+                self._new_pid(), actor.id.pid, environment, actor.arguments, actor.ours
+            )
             child.ignores, child.denied, child.spare = actor.ignores, actor.denied, actor.spare
 
     def exit(self, actor):
@@ -124,7 +137,9 @@ class SimulatedHost:
             chain = [process]
             while chain[-1].ppid in self.processes and chain[-1].ppid > 1:
                 chain.append(self.processes[chain[-1].ppid])
-            if any(b"TREEKILL=" + RUN.encode() in one.environment or one is self.root for one in chain):
+            if any(
+                b"TREEKILL=" + RUN.encode() in one.environment or one is self.root for one in chain
+            ):
                 found.add(process.id)
         return found
 
@@ -150,7 +165,9 @@ class SimulatedHost:
     def process(self, pid):
         self.happen()
         process = self.processes.get(pid)
-        return process and Process(process.id, process.ppid, "T" if process.stopped else "S", 1, process.comm)
+        return process and Process(
+            process.id, process.ppid, "T" if process.stopped else "S", 1, process.comm
+        )
 
     def arguments(self, pid):
         self.happen()

@@ -4,7 +4,10 @@
 
 """A host as it stands at one moment, written down line by line. Python 3.6."""
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 
 RUN, LEASE, OTHER = "0123456789abcdef", "89abcdef", "fedcba9876543210"
 SCRIPT = "export TREEKILL=%s/%s/$$/$PPID; work"

@@ -45,7 +45,9 @@ _BOMB = (
     "        if os.fork() and os.urandom(1) < b'\\x80': os._exit(0)\n"
     "    except OSError: time.sleep(0.001)\n"
 )
-_PTY = "import pty; pty.spawn(['sh', '-c', 'trap true HUP; echo ready >&9; sleep 1000 & wait; wait'])"
+_PTY = (
+    "import pty; pty.spawn(['sh', '-c', 'trap true HUP; echo ready >&9; sleep 1000 & wait; wait'])"
+)
 
 
 class Kind:
@@ -72,7 +74,11 @@ class Kind:
 
 
 def python(source, redirect=""):
-    return "%s -I -c \"$(cat <<'EOT'\n%s\nEOT\n)\" %s" % (shlex.quote(sys.executable), source, redirect)
+    return "%s -I -c \"$(cat <<'EOT'\n%s\nEOT\n)\" %s" % (
+        shlex.quote(sys.executable),
+        source,
+        redirect,
+    )
 
 
 KINDS = [
@@ -82,9 +88,27 @@ KINDS = [
     Kind("grandchildren", 'sh -c "sh -c \\"sh -c \'%s\'; true\\"; true"; true' % _NAP, 1, 4),
     Kind("setsid", "setsid sh -c '%s' & wait" % _NAP, 1, 2),
     Kind("nohup", "nohup sh -c '%s' & wait" % _NAP, 1, 2),
-    Kind("ignores TERM, HUP and INT", "sh -c 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done' & wait", 1, 3, True),
-    Kind("root that ignores TERM, HUP and INT", "trap '' TERM HUP INT; echo ready; while :; do sleep 1000; done", 1, 2, True),
-    Kind("respawns its child", "sh -c 'trap true TERM; while :; do sh -c \"%s\"; done' & wait" % _NAP, 1, 3, True),
+    Kind(
+        "ignores TERM, HUP and INT",
+        "sh -c 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done' & wait",
+        1,
+        3,
+        True,
+    ),
+    Kind(
+        "root that ignores TERM, HUP and INT",
+        "trap '' TERM HUP INT; echo ready; while :; do sleep 1000; done",
+        1,
+        2,
+        True,
+    ),
+    Kind(
+        "respawns its child",
+        "sh -c 'trap true TERM; while :; do sh -c \"%s\"; done' & wait" % _NAP,
+        1,
+        3,
+        True,
+    ),
     Kind(
         "starts another on TERM",
         "sh -c 'trap \"setsid sleep 1000 & sleep 1000 &\" TERM; echo ready; while :; do sleep 1000 & wait $!; done' & wait",
@@ -94,13 +118,29 @@ KINDS = [
     ),
     Kind("daemon", "sh -c 'setsid sh -c \"%s\" &' ; true" % _NAP, 1, 1),
     Kind("daemon beside the root", "sh -c 'setsid sh -c \"%s\" &' ; sleep 1000; true" % _NAP, 1, 3),
-    Kind("setsid with a cleared environment", "env -i setsid sh -c '%s' & sh -c '%s' & wait" % (_NAP, _NAP), 2, 3),
+    Kind(
+        "setsid with a cleared environment",
+        "env -i setsid sh -c '%s' & sh -c '%s' & wait" % (_NAP, _NAP),
+        2,
+        3,
+    ),
     Kind("cleared environment and nothing else", "env -i sh -c '%s'; true" % _NAP, 1, 2),
     Kind("stopped", "sh -c 'echo ready; kill -STOP $$; sleep 1000' & wait", 1, 2),
     Kind("terminal of its own", python(_PTY, "9>&1"), 1, 4),
-    Kind("fast-exit intermediates", 'sh -c \'(sh -c "(%s) &") & sh -c "(sh -c \\"(%s) &\\") &"\'; sleep 1000; true' % (_NAP, _NAP), 2, 4),
+    Kind(
+        "fast-exit intermediates",
+        'sh -c \'(sh -c "(%s) &") & sh -c "(sh -c \\"(%s) &\\") &"\'; sleep 1000; true'
+        % (_NAP, _NAP),
+        2,
+        4,
+    ),
     Kind("first thread gone", python(_THREADS), 1, 1),
-    Kind("500 processes", "i=0; while [ $i -lt 500 ]; do sleep 1000 & i=$((i+1)); done; echo ready; wait", 1, 501),
+    Kind(
+        "500 processes",
+        "i=0; while [ $i -lt 500 ]; do sleep 1000 & i=$((i+1)); done; echo ready; wait",
+        1,
+        501,
+    ),
     Kind(
         "forks and exits every few milliseconds",
         "go() { sleep 0.005; go & }; setsid sh -c 'go() { sleep 0.005; go & }; go; echo ready' & wait; sleep 1000; true",
@@ -111,7 +151,12 @@ KINDS = [
     ),
     Kind("forks and exits as fast as it can", python(_CHAIN), 1, 1, True, True, breeds=True),
     Kind("fork bomb", python(_BOMB), 1, 10, True, breeds=True),
-    Kind("starts short-lived children for ever", "echo ready; while :; do (sleep 0.002; sleep 0.002) & sleep 0.004; done", 1, 1),
+    Kind(
+        "starts short-lived children for ever",
+        "echo ready; while :; do (sleep 0.002; sleep 0.002) & sleep 0.004; done",
+        1,
+        1,
+    ),
 ]
 
 PASSES = 5
@@ -120,7 +165,9 @@ PASSES = 5
 def need(kind):
     """Skip a kind that this user can't start."""
     if kind.name == "fork bomb" and os.geteuid():
-        pytest.skip("a fork bomb is a user of its own, with a limit of its own: only root can become one")
+        pytest.skip(
+            "a fork bomb is a user of its own, with a limit of its own: only root can become one"
+        )
 
 
 def end(kind, look, once):

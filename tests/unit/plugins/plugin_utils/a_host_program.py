@@ -37,7 +37,17 @@ from ansible.vars.manager import VariableManager  # noqa: E402
 
 init_plugin_loader([])
 _NOTHING = dict.fromkeys(("become", "listhosts", "listtasks", "listtags", "start_at_task"))
-context.CLIARGS = ImmutableDict(**_NOTHING, syntax=False, verbosity=0, forks=5, check=False, diff=False, connection="local", inventory=["here,"], extra_vars=[])
+context.CLIARGS = ImmutableDict(
+    **_NOTHING,
+    syntax=False,
+    verbosity=0,
+    forks=5,
+    check=False,
+    diff=False,
+    connection="local",
+    inventory=["here,"],
+    extra_vars=[],
+)
 
 
 def say(content: object) -> None:
@@ -48,7 +58,9 @@ def say(content: object) -> None:
 
 def play(*tasks: dict[str, Any]) -> int:
     """Run a play with these tasks on this machine; its exit status."""
-    Path("play.yml").write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    Path("play.yml").write_text(
+        json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}])
+    )
     loader = DataLoader()
     inventory = InventoryManager(loader, ["here,"])
     variables = VariableManager(loader, inventory)
@@ -66,7 +78,10 @@ def state() -> dict[str, Any]:
     signal.set_wakeup_fd(wake)
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return {
-        "handlers": {number: getattr(handler, "__qualname__", str(handler)) for number, handler in handlers.items()},
+        "handlers": {
+            number: getattr(handler, "__qualname__", str(handler))
+            for number, handler in handlers.items()
+        },
         "wake-up descriptor": wake,
         "functions at exit": atexit._ncallbacks(),  # type: ignore[attr-defined]
         "hooks at fork": len(HOOKS),

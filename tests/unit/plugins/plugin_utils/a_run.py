@@ -48,17 +48,34 @@ def _return_text(connection: Any) -> None:
 
 def _results(commands: list[list[str | None]]) -> list[Any]:
     client = GuardianClient(run=RUN, main=identify(os.getpid()), announced=True)
-    task = GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
+    task = GuardedTask(
+        host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True
+    )
     bare, leashed, announcing, texty = _connection(), _connection(), _connection(), _connection()
     leash(leashed, client, task)
     _return_text(texty)
     answers = []
-    with leash(announcing, client, task).recording(commands=False), leash(texty, client, task).recording(commands=False):  # type: ignore[union-attr]
+    with (
+        leash(announcing, client, task).recording(commands=False),
+        leash(texty, client, task).recording(commands=False),
+    ):  # type: ignore[union-attr]
         for command, stdin in commands:
-            results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, leashed, announcing)]
-            status, out, err = texty.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False)
-            results.append((status, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape")))
-            answers.append([[status, out.decode(errors="replace"), err.decode(errors="replace")] for status, out, err in results])
+            results = [
+                one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False)
+                for one in (bare, leashed, announcing)
+            ]
+            status, out, err = texty.exec_command(
+                command, in_data=stdin.encode() if stdin else None, sudoable=False
+            )
+            results.append(
+                (status, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape"))
+            )
+            answers.append(
+                [
+                    [status, out.decode(errors="replace"), err.decode(errors="replace")]
+                    for status, out, err in results
+                ]
+            )
     return answers
 
 

@@ -36,12 +36,19 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
+    client as guardian_client,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+    ConnectionSpec,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
+    Command,
+    request_for_command,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
@@ -107,9 +114,15 @@ def _nothing(fault: _Fault) -> None:
 FAULTS: dict[str, tuple[Callable[[_Fault], None], Callable[[_Fault], None]]] = {
     "guardian stopped": (_send_to(signal.SIGSTOP), _send_to(signal.SIGCONT)),
     "guardian killed": (_send_to(signal.SIGKILL), _nothing),
-    "guardian slowed": (lambda fault: fault.slow_down(), lambda fault: fault.signal(fault.slowing, signal.SIGKILL)),
+    "guardian slowed": (
+        lambda fault: fault.slow_down(),
+        lambda fault: fault.signal(fault.slowing, signal.SIGKILL),
+    ),
     "no descriptors": (_limit(resource.RLIMIT_NOFILE, 0), _limit(resource.RLIMIT_NOFILE, 1024)),
-    "no memory": (_limit(resource.RLIMIT_AS, 0), _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)),
+    "no memory": (
+        _limit(resource.RLIMIT_AS, 0),
+        _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY),
+    ),
     "disk standing still": (_stop_writer, _continue_writer),
     "disk full": (_fill_disk, _nothing),
     "journal removed": (_remove_journal, _nothing),
@@ -127,7 +140,9 @@ class _Fault:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.journal: str = order["journal"]
-        self._begin, self._end = {**FAULTS, **FROZEN}.get(order.get("fault", ""), (_nothing, _nothing))
+        self._begin, self._end = {**FAULTS, **FROZEN}.get(
+            order.get("fault", ""), (_nothing, _nothing)
+        )
         self._at, self._until = order.get("at", -1), order.get("at", -1) + order.get("until", 0)
         self._seconds: float | None = order.get("seconds")
         self._count = mmap.mmap(-1, mmap.PAGESIZE)
@@ -139,8 +154,14 @@ class _Fault:
         """Which processes the guardian and its writer are."""
         path = os.environ[endpoint.ENVIRONMENT]
         with open("/proc/net/unix", encoding="utf-8") as table:
-            inodes = {f"socket:[{words[6]}]" for words in map(str.split, table) if words[-1] == path and int(words[3], 16) & 0x10000}
-        self.guardian = next(pid for pid in _pids() if pid != os.getpid() and inodes & _open_at(pid))
+            inodes = {
+                f"socket:[{words[6]}]"
+                for words in map(str.split, table)
+                if words[-1] == path and int(words[3], 16) & 0x10000
+            }
+        self.guardian = next(
+            pid for pid in _pids() if pid != os.getpid() and inodes & _open_at(pid)
+        )
         self.writers = _children(self.guardian)
         self.clean_up = [self.guardian, *self.writers]
 
@@ -277,7 +298,9 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
     held = client is not None and client.take(_request(client, lease))
     # Whoever carries out the order of that lease ends it.
-    first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
+    first = run(
+        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left"
+    )
     polls = [run("echo not yet") for dummy in range(3)]
     if held:
         client.done(lease)
@@ -288,7 +311,9 @@ def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
     held = client is not None and client.take(_request(client, lease, end_async=True))
     # Whoever carries out the order of that lease ends it.
-    first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
+    first = run(
+        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left"
+    )
     if held:
         client.detach(lease)
     return first
@@ -299,7 +324,9 @@ def _request(client: Any, lease: str, end_async: bool = False) -> LeaseRequest:
     reach = to_json(ConnectionSpec.from_connection(connection).to_message())
     command = Command(lease, becomes=False, pipelined=False, supervised=False)
     request = request_for_command(client.run, _task(), connection, command, reach)
-    return dataclasses.replace(request, terms=dataclasses.replace(request.terms, end_async=end_async))
+    return dataclasses.replace(
+        request, terms=dataclasses.replace(request.terms, end_async=end_async)
+    )
 
 
 def _many(run: Runner, client: Any) -> list[Any]:
@@ -318,7 +345,9 @@ def _connection() -> Any:
 
 
 def _task() -> GuardedTask:
-    return GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
+    return GuardedTask(
+        host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True
+    )
 
 
 def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[Any]:
@@ -334,7 +363,9 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[
 
             def run(command: str, stdin: str | None = None) -> list[Any]:
                 form = f"/bin/sh -c {shlex.quote(command)}"
-                status, out, err = connection.exec_command(form, in_data=stdin.encode() if stdin else None, sudoable=False)
+                status, out, err = connection.exec_command(
+                    form, in_data=stdin.encode() if stdin else None, sudoable=False
+                )
                 return [status, out.decode(), err.decode()]
 
             os.write(write_end, json.dumps(task(run, client)).encode())
@@ -356,11 +387,18 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
-    guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = PATIENCE
+    guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = (
+        PATIENCE
+    )
     # Shorter than the wait for the report, as ever.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
-        guarded = guarded_run.GuardedRun(options.resolve(), options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
+        guarded = guarded_run.GuardedRun(
+            options.resolve(),
+            options.RecordOptions(
+                journal_path=order["journal"], journal_days=1, journal_size=1 << 20
+            ),
+        )
         guarded.start()
         client = guarded.client
         fault.find()

@@ -14,14 +14,27 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
 from hypothesis import strategies as st
 
 #: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
-HOSTILE = st.text(st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90)
+HOSTILE = st.text(
+    st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90
+)
 
 NAMES = st.text("abcdefgh-.0123456789", min_size=1, max_size=12)
 
 
 def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
     """One process of a report."""
-    return {"pid": pid, "start": start, "ppid": 1, "user": "u", "command": "c", "role": "child", "ended": "TERM", "seconds": 0.1, "reason": "", **more}
+    return {
+        "pid": pid,
+        "start": start,
+        "ppid": 1,
+        "user": "u",
+        "command": "c",
+        "role": "child",
+        "ended": "TERM",
+        "seconds": 0.1,
+        "reason": "",
+        **more,
+    }
 
 
 def report(**more: Any) -> dict[str, Any]:
@@ -52,9 +65,21 @@ def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_report(results: Sequence[dict[str, Any]] = (), cause: str = "SIGINT", unguarded: Sequence[dict[str, str]] = ()) -> RunReport:
+def run_report(
+    results: Sequence[dict[str, Any]] = (),
+    cause: str = "SIGINT",
+    unguarded: Sequence[dict[str, str]] = (),
+) -> RunReport:
     """What the main process has of a guardian that tells these results."""
-    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": [*results], "unguarded": [*unguarded], "warnings": [], "after_kill": None}
+    message = {
+        "run": "0123456789abcdef",
+        "cause": cause,
+        "guardian": 1,
+        "results": [*results],
+        "unguarded": [*unguarded],
+        "warnings": [],
+        "after_kill": None,
+    }
     return RunReport.from_message(message)
 
 
@@ -87,4 +112,9 @@ KILL_REPORTS = REPORTS.map(KillReport.from_message)
 
 OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "trying", "under way"])
 
-RESULTS = st.lists(st.builds(result, NAMES, task=HOSTILE, reason=HOSTILE, outcome=OUTCOMES, report=st.none() | REPORTS), max_size=5)
+RESULTS = st.lists(
+    st.builds(
+        result, NAMES, task=HOSTILE, reason=HOSTILE, outcome=OUTCOMES, report=st.none() | REPORTS
+    ),
+    max_size=5,
+)

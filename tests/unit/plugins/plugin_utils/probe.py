@@ -84,8 +84,13 @@ IMPORTED = {"_ctypes", "_signal", "_socket", "_struct", "binascii", "select"}
 def seen(out: bytes) -> dict[str, Any]:
     """What the module saw, without what differs from one process to the next: pids, and the numbers of pipes."""
     account: dict[str, Any] = ast.literal_eval(out.decode().strip().splitlines()[-1])
-    account["descriptors"] = [[number, re.sub(r"(?<=:)\[[0-9]+\]", "", kind), flags] for number, kind, flags in account["descriptors"]]
-    account["names"] = [[name, kind, re.sub(r" at 0x[0-9a-f]+", "", text)] for name, kind, text in account["names"]]
+    account["descriptors"] = [
+        [number, re.sub(r"(?<=:)\[[0-9]+\]", "", kind), flags]
+        for number, kind, flags in account["descriptors"]
+    ]
+    account["names"] = [
+        [name, kind, re.sub(r" at 0x[0-9a-f]+", "", text)] for name, kind, text in account["names"]
+    ]
     for name in ("sys", "streams", "signals"):
         account[name] = re.sub(r" at 0x[0-9a-f]+", "", repr(account[name]))
     return account
@@ -93,4 +98,8 @@ def seen(out: bytes) -> dict[str, Any]:
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What is not the same in two accounts, with both; the cookie has pids in it, and modules are a matter of their own."""
-    return {name: (one[name], other[name]) for name in one if name not in {"cookie", "modules"} and one[name] != other[name]}
+    return {
+        name: (one[name], other[name])
+        for name in one
+        if name not in {"cookie", "modules"} and one[name] != other[name]
+    }

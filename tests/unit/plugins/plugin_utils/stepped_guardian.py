@@ -23,7 +23,11 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, JsonObject, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameReader,
+    JsonObject,
+    encode,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
@@ -67,7 +71,9 @@ class Peer:
             _connect_and_stay(path, there, connections)
         there.close()
         dummy, ancillary, *dummy = here.recvmsg(1, socket.CMSG_SPACE(4 * connections))
-        *self.others, self.socket = [socket.socket(fileno=number) for number in array.array("i", ancillary[0][2])]
+        *self.others, self.socket = [
+            socket.socket(fileno=number) for number in array.array("i", ancillary[0][2])
+        ]
         self.socket.setblocking(False)
         # It has closed what it inherited: nobody but this process holds a connection open.
         assert here.recv(1) == b""
@@ -112,7 +118,16 @@ def _connect_and_stay(path: str, there: socket.socket, count: int) -> None:
         connections = [socket.socket(socket.AF_UNIX) for dummy in range(count)]
         for connection in connections:
             connection.connect(path)
-        there.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno() for connection in connections]))])
+        there.sendmsg(
+            [b"x"],
+            [
+                (
+                    socket.SOL_SOCKET,
+                    socket.SCM_RIGHTS,
+                    array.array("i", [connection.fileno() for connection in connections]),
+                )
+            ],
+        )
         os.closerange(3, 1024)
         while True:
             signal.pause()
@@ -186,7 +201,9 @@ class SteppedGuardian:
         wake, self.wake = os.pipe()
         run = secrets.token_hex(8)
         recorder = RunRecorder(run, self.main.pid, RecordOptions())
-        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder)
+        self.guardian = guardian.Guardian(
+            run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder
+        )
         self._send = self.guardian._dispatcher._try
         self._patch.setattr(self.guardian._dispatcher, "_try", self._note)
         self.loop: Any = self.guardian._loop
@@ -212,7 +229,15 @@ class SteppedGuardian:
         before = len(pending.couriers)
         self._send(pending, at_once)
         if len(pending.couriers) > before:
-            self._couriers.append(Sent(pending.lease.lease, at_once, self.system.write_end, pending, pending.couriers[-1]))
+            self._couriers.append(
+                Sent(
+                    pending.lease.lease,
+                    at_once,
+                    self.system.write_end,
+                    pending,
+                    pending.couriers[-1],
+                )
+            )
 
     @property
     def couriers(self) -> list[Sent]:
@@ -249,7 +274,10 @@ class SteppedGuardian:
     def answer(self, courier: Sent, content: object) -> None:
         """A courier says this, and ends."""
         self._couriers.remove(courier)
-        os.write(courier.answer_by, content if isinstance(content, bytes) else json.dumps(content).encode())
+        os.write(
+            courier.answer_by,
+            content if isinstance(content, bytes) else json.dumps(content).encode(),
+        )
         os.close(courier.answer_by)
         self.loop.settle()
 

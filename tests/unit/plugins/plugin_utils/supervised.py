@@ -19,21 +19,42 @@ from typing import Any
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options as kill_options
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.cache import programs
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import Supervision
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.supervisor_command import (
+    Supervision,
+)
 
 from tools.environment._interpreters import interpreters
 
 PATIENCE = 60.0
-PYTHONS = {".".join(map(str, version)): one.path for version, one in sorted(interpreters().items()) if version >= (3, 6)}
+PYTHONS = {
+    ".".join(map(str, version)): one.path
+    for version, one in sorted(interpreters().items())
+    if version >= (3, 6)
+}
 # What hosts have; the figures are about it.
-PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else PYTHONS[max(PYTHONS, key=lambda name: int(name.partition(".")[2]))]
-_OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
+PYTHON = (
+    "/usr/bin/python3"
+    if os.path.exists("/usr/bin/python3")
+    else PYTHONS[max(PYTHONS, key=lambda name: int(name.partition(".")[2]))]
+)
+_OLD_PYTHONS = (
+    "python2",
+    "python2.7",
+    "python3.5",
+    *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")),
+)
 
 
 def old_python() -> str | None:
     """A Python that is too old for a supervisor, if one runs here."""
     for path in _OLD_PYTHONS:
-        if shutil.which(path) and subprocess.run([path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        if (
+            shutil.which(path)
+            and subprocess.run(
+                [path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL
+            ).returncode
+            == 0
+        ):
             return path
     return None
 
@@ -72,7 +93,9 @@ class Module:
         """The script on the host; the same file with and without a supervisor."""
         path = self.folder / "AnsiballZ_probe.py"
         if not path.exists():
-            path.write_text(f"{self.text}\n#{programs().supervisor}" if self.way == "file" else self.text)
+            path.write_text(
+                f"{self.text}\n#{programs().supervisor}" if self.way == "file" else self.text
+            )
             path.chmod(0o755)
         return path
 
@@ -92,8 +115,15 @@ class Module:
         else:
             words = [python, supervision.before_words()] if supervised else []
             words += [self.program, shlex.quote(str(self.path))]
-        line = b" ".join([*(word.encode() for word in words), *(quoted(argument) for argument in self.arguments)])
-        return b"export TREEKILL=%s/%s/$$/$PPID; %s %s && sleep 0" % (self.run.encode(), self.lease.encode(), line, self.after.encode())
+        line = b" ".join(
+            [*(word.encode() for word in words), *(quoted(argument) for argument in self.arguments)]
+        )
+        return b"export TREEKILL=%s/%s/$$/$PPID; %s %s && sleep 0" % (
+            self.run.encode(),
+            self.lease.encode(),
+            line,
+            self.after.encode(),
+        )
 
     def argv(self, supervised: bool) -> list[str | bytes]:
         """The process that sshd starts."""
@@ -102,7 +132,11 @@ class Module:
     def alone(self, supervised: bool) -> list[str | bytes]:
         """The same without a shell, which would change what children inherit and see."""
         line = self.shell(supervised).partition(b"; ")[2].removesuffix(b" && sleep 0")
-        return ["/usr/bin/env", f"TREEKILL={self.run}/{self.lease}/{os.getpid()}/1", *shlex.split(os.fsdecode(line))]
+        return [
+            "/usr/bin/env",
+            f"TREEKILL={self.run}/{self.lease}/{os.getpid()}/1",
+            *shlex.split(os.fsdecode(line)),
+        ]
 
     def on_stdin(self, supervised: bool, content: bytes = b"") -> bytes:
         """What the controller sends."""
@@ -111,8 +145,12 @@ class Module:
         return (self._supervision().before_stdin()[1] if supervised else b"") + self.text.encode()
 
     def _supervision(self) -> Supervision:
-        options = kill_options.resolve({}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"})
-        task = GuardedTask(host="here", name="a task", options=options, interpreters=(), show_arguments=True)
+        options = kill_options.resolve(
+            {}, {"kill_timeout": self.timeout, "on_disconnect": "keep" if self.keep else "kill"}
+        )
+        task = GuardedTask(
+            host="here", name="a task", options=options, interpreters=(), show_arguments=True
+        )
         return Supervision(self.run, self.lease, task, again=self.retries, session=self.session)
 
 
@@ -133,7 +171,13 @@ class Outcome:
 def outcome(module: Module, supervised: bool, stdin: bytes = b"", **options: Any) -> Outcome:
     """Run it to its end."""
     done = subprocess.run(
-        module.argv(supervised), input=module.on_stdin(supervised, stdin), capture_output=True, timeout=PATIENCE, check=False, start_new_session=True, **options
+        module.argv(supervised),
+        input=module.on_stdin(supervised, stdin),
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+        start_new_session=True,
+        **options,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

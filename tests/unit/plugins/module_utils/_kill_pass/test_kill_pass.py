@@ -9,8 +9,13 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pa
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import KILL_SECONDS
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import hidden_process
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+    hidden_process,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._tree import search as process_tree
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.fork_chase import _catch
@@ -18,7 +23,17 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.search impor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.simulated_host import CONT, KILL, LEASE, OWN, RUN, SCRIPT, STOP, SimulatedHost, cookie
+from tests.unit.plugins.module_utils.simulated_host import (
+    CONT,
+    KILL,
+    LEASE,
+    OWN,
+    RUN,
+    SCRIPT,
+    STOP,
+    SimulatedHost,
+    cookie,
+)
 
 choices = st.randoms(use_true_random=False)
 TOUCHABLE_ABOVE = 8
@@ -28,7 +43,9 @@ def run(host, **options):
     """A whole pass; its report."""
     request = KillRequest(RUN, LEASE, "n0", **options)
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
-    kill_pass = KillPass(request, TreeControl(search, host, host.send, host.clock, host.sleep, request.children))
+    kill_pass = KillPass(
+        request, TreeControl(search, host, host.send, host.clock, host.sleep, request.children)
+    )
     if kill_pass.find():
         kill_pass.end()
     return kill_pass.report()
@@ -46,11 +63,16 @@ def large_host(monkeypatch):
 
 @given(choices, st.integers(0, 60), st.booleans())
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(random, events, newest):
+def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(
+    random, events, newest
+):
     host = SimulatedHost(random.randrange, events, newest)
     report = run(host, timeout=1.0, arrival_timeout=0.5)
     for process, signal in host.signals:
-        assert process.ours or process.id.pid == TOUCHABLE_ABOVE and signal in (0, CONT), (process.id, signal)
+        assert process.ours or process.id.pid == TOUCHABLE_ABOVE and signal in (0, CONT), (
+            process.id,
+            signal,
+        )
         assert process.id.pid not in (0, 1, 2, 7, OWN)
     host.events = 0
     left = host.findable()
@@ -77,7 +99,17 @@ def test_parents_are_stopped_before_children_and_continued_after_them():
     host.add(12, 11, cookie(10), [b"grandchild"], ours=True)
     run(host)
     order = [(process.id.pid, signal) for process, signal in host.signals if signal]
-    assert order == [(10, STOP), (11, STOP), (12, STOP), (10, 15), (11, 15), (12, 15), (12, CONT), (11, CONT), (10, CONT)]
+    assert order == [
+        (10, STOP),
+        (11, STOP),
+        (12, STOP),
+        (10, 15),
+        (11, 15),
+        (12, 15),
+        (12, CONT),
+        (11, CONT),
+        (10, CONT),
+    ]
 
 
 def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_before():
@@ -97,7 +129,9 @@ class WaitingRoot(SimulatedHost):
     def __init__(self):
         super().__init__(quiet, 0)
         self.supervisor = self.processes[11]
-        self.supervisor.arguments = [("treekill: supervisor of run %s, lease %s: a task" % (RUN, LEASE)).encode()]
+        self.supervisor.arguments = [
+            ("treekill: supervisor of run %s, lease %s: a task" % (RUN, LEASE)).encode()
+        ]
         self.add(12, 11, b"", [b"module"], ours=True)
         self.root.ignores = True
 
@@ -148,7 +182,9 @@ def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_d
     host.send = slow
     report = run(host, timeout=1.0)
     assert report["survivors"] or not host.findable()
-    assert any("still starting new processes" in row["reason"] for row in report["survivors"]) == (generations > 1)
+    assert any("still starting new processes" in row["reason"] for row in report["survivors"]) == (
+        generations > 1
+    )
 
 
 def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
@@ -161,7 +197,11 @@ def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
     reasons = {row["pid"]: row["reason"] for row in report["survivors"]}
     assert set(reasons) == {10, 11, 12}
     assert reasons[12].startswith("not permitted (owned by root")
-    assert reasons[11] == reasons[10] == "not killed: pid 12 below it may not be signalled and would live on as an orphan"
+    assert (
+        reasons[11]
+        == reasons[10]
+        == "not killed: pid 12 below it may not be signalled and would live on as an orphan"
+    )
     assert not any(process.stopped for process in host.processes.values())
 
 
@@ -169,7 +209,9 @@ def test_the_root_is_not_stopped_where_its_parent_could_not_be_woken():
     host = SimulatedHost(quiet, 0)
     host.processes[8].denied = True
     run(host)
-    assert [(process.id.pid, signal) for process, signal in host.signals if signal == STOP] == [(11, STOP)]
+    assert [(process.id.pid, signal) for process, signal in host.signals if signal == STOP] == [
+        (11, STOP)
+    ]
 
 
 def test_a_parent_that_stopped_because_of_us_is_woken_and_one_that_stood_before_is_not():
@@ -264,7 +306,9 @@ def test_a_process_that_gets_the_cookie_by_exec_after_the_first_scan_is_found():
 
 
 @pytest.mark.parametrize("newest", [12, 75])
-def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again(large_host, newest):
+def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again(
+    large_host, newest
+):
     host = SimulatedHost(quiet, 0)
     reused = host.add(newest, 1, b"X=1\0", [b"stranger"])
     host.processes[11].ignores = True
@@ -299,7 +343,9 @@ def test_a_process_that_shows_only_a_while_after_it_was_given_its_pid_is_found(l
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["the command again", "started by the tree"])
-def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(again):
+def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(
+    again,
+):
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     sleep, come_already = host.sleep, []
@@ -307,7 +353,13 @@ def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_t
     def come(seconds):
         if host.seconds > 100.02 and not come_already:
             come_already.append(True)
-            host.add(80, 8 if again else 11, b"PATH=/\0" if again else cookie(10), [b"/bin/sh", b"-c", SCRIPT] if again else [b"rm"], ours=True)
+            host.add(
+                80,
+                8 if again else 11,
+                b"PATH=/\0" if again else cookie(10),
+                [b"/bin/sh", b"-c", SCRIPT] if again else [b"rm"],
+                ours=True,
+            )
             host.add(81, 80, cookie(80 if again else 10), [b"worker"], ours=True)
             host._last_pid = 81
         sleep(seconds)
@@ -340,7 +392,12 @@ def test_what_stops_itself_again_after_it_was_continued_is_continued_again():
 
     def stop_again(process, signal):
         send(process, signal)
-        if process.pid == 11 and signal == CONT and 11 in host.processes and host.processes[11].ignores:
+        if (
+            process.pid == 11
+            and signal == CONT
+            and 11 in host.processes
+            and host.processes[11].ignores
+        ):
             host.processes[11].ignores = False
             host.processes[11].stopped = True
 
@@ -398,7 +455,9 @@ def test_a_forged_cookie_names_nobody():
         host.add(40 + named, 11, cookie(named), [b"forger"], ours=True)
     run(host)
     assert {1, 2, 7, 8, OWN, 30} <= set(host.processes)
-    assert {process.id.pid for process, signal in host.signals if signal} == {10, 11} | {40 + named for named in (30, 8, 2, 1, 0, 7, OWN)}
+    assert {process.id.pid for process, signal in host.signals if signal} == {10, 11} | {
+        40 + named for named in (30, 8, 2, 1, 0, 7, OWN)
+    }
 
 
 def test_the_pass_spares_itself_and_what_stands_above_it_within_the_tree():
@@ -478,7 +537,12 @@ def test_a_service_that_was_given_the_cookie_by_systemd_is_not_touched_nor_what_
     host = SimulatedHost(quiet, 0)
     service = served(host, 20, 1, SERVICE)
     served(host, 21, 20, SERVICE)
-    served(host, 22, 1, b"1:name=systemd:/\n0::/user.slice/user-1.slice/user@1.service/app.slice/web.service\n")
+    served(
+        host,
+        22,
+        1,
+        b"1:name=systemd:/\n0::/user.slice/user-1.slice/user@1.service/app.slice/web.service\n",
+    )
     report = run(host)
     assert {row["pid"] for row in report["gone"]} == {10, 11}
     assert not report["survivors"]
@@ -487,7 +551,12 @@ def test_a_service_that_was_given_the_cookie_by_systemd_is_not_touched_nor_what_
 
 @pytest.mark.parametrize(
     "groups",
-    [b"0::/user.slice/user-1.slice/user@1.service/app.slice/run-1.scope\n", b"0::/\n", b"", b"0::/user.slice/user-1.slice/session-2.scope\n"],
+    [
+        b"0::/user.slice/user-1.slice/user@1.service/app.slice/run-1.scope\n",
+        b"0::/\n",
+        b"",
+        b"0::/user.slice/user-1.slice/session-2.scope\n",
+    ],
     ids=["in a scope of the user's", "in a container", "without groups", "in another session"],
 )
 def test_a_holder_that_no_other_service_is_around_is_of_the_tree(groups):
@@ -579,7 +648,11 @@ def test_a_member_that_has_ended_is_the_parent_of_nothing():
 
     host.sleep = reuse
     run(host, timeout=1.0)
-    assert not {process.id for process, dummy in host.signals if process.arguments[0] in (b"daemon of another user", b"its worker")}
+    assert not {
+        process.id
+        for process, dummy in host.signals
+        if process.arguments[0] in (b"daemon of another user", b"its worker")
+    }
     assert {12, 71} <= set(host.processes)
 
 
@@ -634,7 +707,11 @@ def test_a_cookie_that_names_a_pid_no_process_can_have_breaks_nothing():
     assert hidden_process(99999999999) is None
 
 
-@pytest.mark.parametrize("words", [b"ls # %s", b"echo a; # so: %s", b": '%s'", b"cat <<X\n%s\nX"], ids=["comment", "later comment", "quotes", "here-document"])
+@pytest.mark.parametrize(
+    "words",
+    [b"ls # %s", b"echo a; # so: %s", b": '%s'", b"cat <<X\n%s\nX"],
+    ids=["comment", "later comment", "quotes", "here-document"],
+)
 @pytest.mark.parametrize("named", [True, False], ids=["named by a cookie", "without any cookie"])
 def test_a_shell_whose_script_mentions_the_cookie_is_not_the_root(words, named):
     host = SimulatedHost(quiet, 0)
@@ -655,14 +732,29 @@ class Impostor(SimulatedHost):
     def __init__(self, title, supervised, environment=None):
         super().__init__(quiet, 0)
         self.processes[11].arguments = [title_of(LEASE)] if supervised else [b"module"]
-        self.job = self.add(12, 11, cookie(10) if environment is None else environment, [title], ours=True)
+        self.job = self.add(
+            12, 11, cookie(10) if environment is None else environment, [title], ours=True
+        )
         self.job.ignores = True
         self.born = []
 
     def send(self, process_id, signal):
         super().send(process_id, signal)
-        if process_id == self.job.id and signal == CONT and 12 in self.processes and len(self.born) < 3:
-            self.born.append(self.add(80 + len(self.born), 11 if 11 in self.processes else 1, b"", [b"hidden"], ours=True))
+        if (
+            process_id == self.job.id
+            and signal == CONT
+            and 12 in self.processes
+            and len(self.born) < 3
+        ):
+            self.born.append(
+                self.add(
+                    80 + len(self.born),
+                    11 if 11 in self.processes else 1,
+                    b"",
+                    [b"hidden"],
+                    ours=True,
+                )
+            )
 
     def exit(self, actor):
         super().exit(actor)
@@ -676,18 +768,26 @@ def title_of(lease):
 
 
 @pytest.mark.parametrize(
-    "title", [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")], ids=["made up", "its own lease's", "another lease's"]
+    "title",
+    [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")],
+    ids=["made up", "its own lease's", "another lease's"],
 )
 @pytest.mark.parametrize("environment", [None, b""], ids=["cookie", "cleared"])
-def test_a_job_that_calls_itself_a_supervisor_is_ended_and_named_and_so_is_what_it_starts(title, environment):
+def test_a_job_that_calls_itself_a_supervisor_is_ended_and_named_and_so_is_what_it_starts(
+    title, environment
+):
     host = Impostor(title, True, environment)
     report = run(host, timeout=0.5)
     assert not {12, 80, 81, 82} & set(host.processes)
-    assert {12} | {process.id.pid for process in host.born} <= {row["pid"] for row in report["gone"]}
+    assert {12} | {process.id.pid for process in host.born} <= {
+        row["pid"] for row in report["gone"]
+    }
     assert report["supervised"]
 
 
-@pytest.mark.parametrize(("user", "supervised"), [(0, True), (33, False)], ids=["the root's", "another one's"])
+@pytest.mark.parametrize(
+    ("user", "supervised"), [(0, True), (33, False)], ids=["the root's", "another one's"]
+)
 def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
     host = SimulatedHost(quiet, 0)
     host.processes[11].arguments = [title_of(LEASE)]
@@ -695,4 +795,6 @@ def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
     report = run(host)
     assert report["supervised"] == supervised
     # It is let be until nothing else is left.
-    assert (15 in [signal for process, signal in host.signals if process.id.pid == 11]) != supervised
+    assert (
+        15 in [signal for process, signal in host.signals if process.id.pid == 11]
+    ) != supervised

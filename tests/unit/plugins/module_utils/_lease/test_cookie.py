@@ -7,7 +7,14 @@
 import shlex
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie, CookieMatch, check_names, export_command, is_exempt, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    Cookie,
+    CookieMatch,
+    check_names,
+    export_command,
+    is_exempt,
+    parse_cookie,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +57,18 @@ def test_what_is_no_cookie_is_refused(text):
         parse_cookie(text)
 
 
-@pytest.mark.parametrize(("run", "lease"), [("", LEASE), (RUN, ""), (RUN[1:], LEASE), (RUN, "0"), (RUN, "**"), ("*", LEASE), (RUN + "0", LEASE)])
+@pytest.mark.parametrize(
+    ("run", "lease"),
+    [
+        ("", LEASE),
+        (RUN, ""),
+        (RUN[1:], LEASE),
+        (RUN, "0"),
+        (RUN, "**"),
+        ("*", LEASE),
+        (RUN + "0", LEASE),
+    ],
+)
 def test_names_that_would_match_strangers_are_refused(run, lease):
     with pytest.raises(ValueError, match="not a run"):
         CookieMatch(run, lease)
@@ -58,7 +76,9 @@ def test_names_that_would_match_strangers_are_refused(run, lease):
         check_names(run, lease)
 
 
-@pytest.mark.parametrize(("run", "lease"), [("X" * 16, LEASE), (RUN, "X" * 8), (RUN.upper(), LEASE)])
+@pytest.mark.parametrize(
+    ("run", "lease"), [("X" * 16, LEASE), (RUN, "X" * 8), (RUN.upper(), LEASE)]
+)
 def test_names_of_another_alphabet_are_refused(run, lease):
     with pytest.raises(ValueError, match=r"not a (run|lease) id"):
         check_names(run, lease)
@@ -72,7 +92,9 @@ def test_a_holder_is_found_wherever_the_cookie_stands(before, after):
 
 @given(entries, hexadecimal, hexadecimal)
 def test_no_other_environment_is_a_holders(others, run, lease):
-    environment = b"\0".join(entry for entry in others if not entry.startswith(b"TREEKILL=%s/" % RUN.encode()))
+    environment = b"\0".join(
+        entry for entry in others if not entry.startswith(b"TREEKILL=%s/" % RUN.encode())
+    )
     assert ONE.named_root(environment) is None
     assert EVERY.named_root(environment) is None
     if run != RUN:
@@ -108,15 +130,27 @@ def test_every_lease_of_a_run_is_matched_by_the_star():
 def test_of_two_runs_of_one_command_only_that_of_the_root_is_matched():
     """Nor does the text of a command line tell whose it is."""
     for root in (17, 18):
-        assert CookieMatch(RUN, LEASE, root).named_root(b"A=1\0" + cookie() + b"\0") == (17 if root == 17 else None)
-    claim = [b"/bin/sh", b"-c", b"export TREEKILL=%s/%s/$$/$PPID; true" % (RUN.encode(), LEASE.encode())]
+        assert CookieMatch(RUN, LEASE, root).named_root(b"A=1\0" + cookie() + b"\0") == (
+            17 if root == 17 else None
+        )
+    claim = [
+        b"/bin/sh",
+        b"-c",
+        b"export TREEKILL=%s/%s/$$/$PPID; true" % (RUN.encode(), LEASE.encode()),
+    ]
     assert ONE.claimed_by(claim)
     assert not CookieMatch(RUN, LEASE, 17).claimed_by(claim)
 
 
 @pytest.mark.parametrize(
     ("environment", "expected"),
-    [(b"A=1\0TREEKILL=spare\0", True), (b"TREEKILL=spare", True), (b"TREEKILL=spared\0", False), (b"X=TREEKILL=spare\0", False), (b"", False)],
+    [
+        (b"A=1\0TREEKILL=spare\0", True),
+        (b"TREEKILL=spare", True),
+        (b"TREEKILL=spared\0", False),
+        (b"X=TREEKILL=spare\0", False),
+        (b"", False),
+    ],
 )
 def test_a_spare_says_exactly_so(environment, expected):
     assert is_exempt(environment) is expected
@@ -137,7 +171,9 @@ def levels(script):
     return root, [sudo, login, su, short_sudo, plain_login, twice]
 
 
-@pytest.mark.parametrize("script", [SCRIPT, "echo BECOME-SUCCESS-abc ; " + SCRIPT, "cd 'a b' && X=\"it's\" && " + SCRIPT])
+@pytest.mark.parametrize(
+    "script", [SCRIPT, "echo BECOME-SUCCESS-abc ; " + SCRIPT, "cd 'a b' && X=\"it's\" && " + SCRIPT]
+)
 def test_the_root_claims_its_lease_and_nobody_above_it_does(script):
     root, above = levels(script)
     for match in (ONE, EVERY):

@@ -12,8 +12,13 @@ import time
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sudo import hand_over
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import (
+    run_command,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess
 
 
@@ -37,7 +42,9 @@ def soon(seconds=0.5):
 )
 def test_a_command_that_does_not_end_is_not_waited_for(source, expected):
     began = time.monotonic()
-    dummy, errors, status = run_command(python("import signal; signal.alarm(5); " + source), b"x" * 500000, soon(2))
+    dummy, errors, status = run_command(
+        python("import signal; signal.alarm(5); " + source), b"x" * 500000, soon(2)
+    )
     assert time.monotonic() - began < 4.5
     assert (status != 0, errors) == expected
 
@@ -67,7 +74,10 @@ class Living:
         self.request = KillRequest("0123456789abcdef", "89abcdef", "n0", timeout=30.0)
         self.control = self
         self.began = 1.0
-        self.processes = [TrackedProcess(Process(ProcessId(4000000 + number, 123456789), 1), "child") for number in range(count)]
+        self.processes = [
+            TrackedProcess(Process(ProcessId(4000000 + number, 123456789), 1), "child")
+            for number in range(count)
+        ]
 
     def living(self):
         return self.processes

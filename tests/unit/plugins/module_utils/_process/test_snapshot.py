@@ -9,18 +9,31 @@ import subprocess
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
-from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot, kept
+from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import (
+    Snapshot,
+    kept,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-TOLD = [b"TREEKILL=0123456789abcdef/89abcdef/17/4", b"TREEKILL=spare", b"TREEKILL_KEEP=1", b"INVOCATION_ID=x", b"SSH_CONNECTION=a b"]
+TOLD = [
+    b"TREEKILL=0123456789abcdef/89abcdef/17/4",
+    b"TREEKILL=spare",
+    b"TREEKILL_KEEP=1",
+    b"INVOCATION_ID=x",
+    b"SSH_CONNECTION=a b",
+]
 
 
-@given(st.lists(st.sampled_from([*TOLD, b"A=1", b"", b"X=TREEKILL=spare", b"LONG=" + b"x" * 10000])))
+@given(
+    st.lists(st.sampled_from([*TOLD, b"A=1", b"", b"X=TREEKILL=spare", b"LONG=" + b"x" * 10000]))
+)
 def test_of_any_environment_all_is_kept_that_is_asked_of_it(entries):
     environment = b"\0".join(entries)
     found = kept(environment)
-    assert [entry for entry in found.split(b"\0") if entry in TOLD] == [entry for entry in entries if entry in TOLD]
+    assert [entry for entry in found.split(b"\0") if entry in TOLD] == [
+        entry for entry in entries if entry in TOLD
+    ]
     assert bool(found) == bool(environment)
     assert len(found) <= 10000
 
@@ -44,7 +57,9 @@ class Counting(ProcTable):
 def test_large_environments_are_read_one_by_one_to_their_ends():
     environment = {"V%d" % number: "x" * 100000 for number in range(5)}
     environment["TREEKILL"] = "0123456789abcdef/89abcdef/17/4"
-    children = [subprocess.Popen(["cat"], stdin=subprocess.PIPE, env=environment) for dummy in range(5)]
+    children = [
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, env=environment) for dummy in range(5)
+    ]
     try:
         table = Counting()
         while any(table.arguments(child.pid) != [b"cat"] for child in children):

@@ -60,7 +60,10 @@ print(json.dumps([give_way(supervisor), supervisor.looks]))
 """ % (PROJECT_PATHS, PASS)
 
 
-@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="the number of rt_sigqueueinfo is that of x86_64")
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64",
+    reason="the number of rt_sigqueueinfo is that of x86_64",
+)
 @pytest.mark.parametrize(("with_pass", "gave_way", "looks"), [("yes", True, 6), ("no", False, 0)])
 def test_the_kernels_own_continuation_is_not_taken_for_that_of_a_pass(with_pass, gave_way, looks):
     printed = subprocess.check_output([sys.executable, "-c", SUPERVISOR, RUN, with_pass])

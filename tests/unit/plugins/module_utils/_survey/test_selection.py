@@ -5,11 +5,20 @@
 """What may be ended of what is asked for."""
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import in_order
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Refused, select_abandoned, select_process, select_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+    CommandsMatch,
+    Refused,
+    select_abandoned,
+    select_process,
+    select_runs,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,13 +73,24 @@ def test_of_a_command_all(host, lease, found):
     assert pids(asked(host, lease=[lease])) == found
 
 
-@pytest.mark.parametrize("options", [{"run": [OTHER]}, {"run": [RUN, OTHER]}, {"run": [OTHER], "lease": [DEAD]}, {"run": [RUN, "f" * 16], "lease": [DEAD]}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"run": [OTHER]},
+        {"run": [RUN, OTHER]},
+        {"run": [OTHER], "lease": [DEAD]},
+        {"run": [RUN, "f" * 16], "lease": [DEAD]},
+    ],
+)
 def test_our_own_run_is_refused_and_a_lease_of_two_runs(host, options):
     with pytest.raises(Refused):
         asked(host, **options)
 
 
-@pytest.mark.parametrize("options", [{"run": ["x"]}, {"run": ["*"]}, {"run": [""]}, {"lease": ["x"]}, {"run": [RUN.upper()]}])
+@pytest.mark.parametrize(
+    "options",
+    [{"run": ["x"]}, {"run": ["*"]}, {"run": [""]}, {"lease": ["x"]}, {"run": [RUN.upper()]}],
+)
 def test_a_name_that_is_none_is_refused(host, options):
     with pytest.raises(ValueError, match="not a (run|lease) id"):
         asked(host, **options)

@@ -7,7 +7,10 @@
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees, runs_above
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+    command_trees,
+    runs_above,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 from tests.unit.plugins.module_utils.still_host import LEASE, OTHER, RUN, SCRIPT, StillHost, cookie
@@ -48,7 +51,13 @@ def test_below_whomever_else_it_is_running(host):
     assert state(host) == "running"
 
 
-@pytest.mark.parametrize("wrapper", [["sudo", "-n", "/bin/sh", "-c", SCRIPT % (RUN, LEASE)], ["bash", "-c", "sh -c '%s'" % SCRIPT % (RUN, LEASE)]])
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        ["sudo", "-n", "/bin/sh", "-c", SCRIPT % (RUN, LEASE)],
+        ["bash", "-c", "sh -c '%s'" % SCRIPT % (RUN, LEASE)],
+    ],
+)
 def test_who_only_stands_there_to_start_the_root_is_no_session(host, wrapper):
     host.add(15, 1, wrapper, b"SSH_CONNECTION=x\0")
     host.command(20, 15, b"")
@@ -118,7 +127,9 @@ def test_where_a_supervisor_stands_it_decides(host):
     host.command(20, 1)
     host.add(25, 20, [TITLE % (RUN, LEASE)], cookie(20, 3))
     assert state(host) == "running"
-    host.add(25, 20, ["treekill: ending the tree of run %s, lease %s" % (RUN, LEASE)], cookie(20, 3))
+    host.add(
+        25, 20, ["treekill: ending the tree of run %s, lease %s" % (RUN, LEASE)], cookie(20, 3)
+    )
     assert state(host) == "ending"
 
 
@@ -131,7 +142,9 @@ def test_where_a_supervisor_stands_it_decides(host):
         (("no reader", "no reader"), cookie(20, 3, more="TREEKILL_KEEP=1\0"), "running"),
     ],
 )
-def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(host, readers, environment, expected):
+def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(
+    host, readers, environment, expected
+):
     """A kill pass may have stopped it, and died."""
     host.command(20, 1)
     host.add(25, 20, [TITLE % (RUN, LEASE)], environment).state = "T"
@@ -154,7 +167,12 @@ def test_a_command_that_may_lose_its_connection_is_kept(host):
 
 
 def test_that_is_also_known_by_the_root_alone(host):
-    host.add(20, 1, ["/bin/sh", "-c", ("export TREEKILL=%s/%s/$$/$PPID TREEKILL_KEEP=1; work") % (RUN, LEASE)], b"SSH_CONNECTION=x\0")
+    host.add(
+        20,
+        1,
+        ["/bin/sh", "-c", ("export TREEKILL=%s/%s/$$/$PPID TREEKILL_KEEP=1; work") % (RUN, LEASE)],
+        b"SSH_CONNECTION=x\0",
+    )
     assert state(host) == "kept"
 
 
@@ -218,17 +236,30 @@ def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_who_stands_abov
 def test_each_process_names_one_command_however_many_cookies_it_has(host):
     """Any user can write thousands into an environment or a command line, and each command is looked for."""
     many = ["export TREEKILL=%s/%08x/$$/$PPID;" % (RUN, number) for number in range(2000)]
-    host.add(20, 1, ["sleep"], b"".join(cookie(20, 1, lease="%08x" % number) for number in range(2000)))
+    host.add(
+        20, 1, ["sleep"], b"".join(cookie(20, 1, lease="%08x" % number) for number in range(2000))
+    )
     host.add(21, 1, ["sh", "-c", " ".join(many[::-1])])
-    assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN] == ["00000000", "000007cf"]
+    assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN] == [
+        "00000000",
+        "000007cf",
+    ]
 
 
 @pytest.mark.parametrize("form", ["cookie", "spare", "claim"])
 def test_the_processes_of_other_commands_are_not_read_for_each_command(host, monkeypatch, form):
     asked = []
     named_root, claimed_by = CookieMatch.named_root, CookieMatch.claimed_by
-    monkeypatch.setattr(CookieMatch, "named_root", lambda self, environment: asked.append(0) or named_root(self, environment))
-    monkeypatch.setattr(CookieMatch, "claimed_by", lambda self, arguments: asked.append(0) or claimed_by(self, arguments))
+    monkeypatch.setattr(
+        CookieMatch,
+        "named_root",
+        lambda self, environment: asked.append(0) or named_root(self, environment),
+    )
+    monkeypatch.setattr(
+        CookieMatch,
+        "claimed_by",
+        lambda self, arguments: asked.append(0) or claimed_by(self, arguments),
+    )
     for number in range(1000):
         lease = "%08x" % number
         if form == "claim":
@@ -237,7 +268,9 @@ def test_the_processes_of_other_commands_are_not_read_for_each_command(host, mon
             host.add(100 + number, 1, ["sleep"], cookie(100 + number, 1, lease=lease))
         if form == "spare":
             host.add(2000 + number, 1, ["sleep"], b"TREEKILL=spare\0")
-    assert len([tree for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN]) == 1000
+    assert (
+        len([tree for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN]) == 1000
+    )
     assert len(asked) < 20 * 1000
 
 

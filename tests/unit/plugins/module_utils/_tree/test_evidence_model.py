@@ -15,15 +15,34 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey import commands, kill
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree, command_trees, cookies_in
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, select_abandoned, select_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+    CommandTree,
+    command_trees,
+    cookies_in,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+    CommandsMatch,
+    select_abandoned,
+    select_runs,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.model_host import COMMAND, FORGER, LEASE, MENTIONS, OTHER, ROOT, RUN, TITLES, ModelHost, cookie
+from tests.unit.plugins.module_utils.model_host import (
+    COMMAND,
+    FORGER,
+    LEASE,
+    MENTIONS,
+    OTHER,
+    ROOT,
+    RUN,
+    TITLES,
+    ModelHost,
+    cookie,
+)
 
 #: Tables of each test in every run, and those in which a control has to fail at least once.
 TABLES, CONTROL = 100, 400
@@ -69,14 +88,22 @@ def some_tree(random):
         root = host.add(10, session, user, b"PATH=/\0", COMMAND, "sh")
         top = root
         if random.random() < 0.5:
-            top = host.collector = host.add(11, root, user, cookie(10), [title(TITLES[0])], "python3")
+            top = host.collector = host.add(
+                11, root, user, cookie(10), [title(TITLES[0])], "python3"
+            )
         for pid in range(12, 12 + random.randrange(1, 6)):
             host.add(pid, top, user, random.choice((cookie(10), cookie(10), b"")), [b"work"])
     if random.random() < 0.5:
         host.add(20, host.beings[1], user, cookie(10), [b"daemon"])
     for pid in range(30, 30 + random.randrange(4)):
         names = random.choice([*sorted(host.beings), 99999999999])
-        host.add(pid, host.beings[1], FORGER, cookie(names), random.choice([[b"forger"], [title(random.choice(TITLES))]]))
+        host.add(
+            pid,
+            host.beings[1],
+            FORGER,
+            cookie(names),
+            random.choice([[b"forger"], [title(random.choice(TITLES))]]),
+        )
     for pid in range(40, 40 + random.randrange(4)):
         host.stranger(pid)
     if 12 in host.beings and user == ROOT and random.random() < 0.5:
@@ -122,7 +149,10 @@ def by_supervisor(random, kind=TreeSearch):
     host.above.add(host.collector.id)
     search = kind(CookieMatch(RUN, LEASE, 10), host, host.collector.id.pid)
     search.include_children_of(host.collector.id.pid, 12)
-    kill_pass = KillPass(some_request(random, arrival_timeout=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
+    kill_pass = KillPass(
+        some_request(random, arrival_timeout=0.0),
+        TreeControl(search, host, host.send, host.clock, host.sleep),
+    )
     if kill_pass.find():
         kill_pass.end()
     assert not host.wrong
@@ -140,7 +170,11 @@ class ListedThenRead(TreeSearch):
     """Takes a list of children for what they were when it was made."""
 
     def _children(self, parent):
-        return [process for process in map(self._table.process, self._table.children(parent.id.pid)) if process is not None]
+        return [
+            process
+            for process in map(self._table.process, self._table.children(parent.id.pid))
+            if process is not None
+        ]
 
 
 class NoLogins(TreeSearch):
@@ -200,7 +234,9 @@ class SweptHost(ModelHost):
         self.owner[root.id] = root.id
         if not dead:
             self.live.add(root.id)
-        worker = self.add(self.last + 1, root, user, cookie(pid).replace(b"/8\0", b"/3\0"), [b"worker"])
+        worker = self.add(
+            self.last + 1, root, user, cookie(pid).replace(b"/8\0", b"/3\0"), [b"worker"]
+        )
         self.last += 1
         self.owner[worker.id] = root.id
         self.grow(root, worker.environment, 4)
@@ -220,15 +256,24 @@ class SweptHost(ModelHost):
             self.last += 1
             pid = self.last
         environment = cookie(
-            self.random.choice((pid, 4000, 4001, *sorted(self.beings))), self.random.choice((b"SSH_CONNECTION=x\0", b"TREEKILL_KEEP=1\0", b""))
+            self.random.choice((pid, 4000, 4001, *sorted(self.beings))),
+            self.random.choice((b"SSH_CONNECTION=x\0", b"TREEKILL_KEEP=1\0", b"")),
         )
-        words = self.random.choice(([b"sleep"], COMMAND, [title(self.random.choice(TITLES))], *MENTIONS))
+        words = self.random.choice(
+            ([b"sleep"], COMMAND, [title(self.random.choice(TITLES))], *MENTIONS)
+        )
         self.add(pid, self.beings[self.random.choice((1, 1, 3))], FORGER, environment, words)
 
 
 def some_commands(random):
     host = SweptHost(random)
-    steps = [lambda: host.left(random.choice((ROOT, OTHER)), 4000), lambda: host.left(ROOT, 4001), host.forge, host.forge, host.forge]
+    steps = [
+        lambda: host.left(random.choice((ROOT, OTHER)), 4000),
+        lambda: host.left(ROOT, 4001),
+        host.forge,
+        host.forge,
+        host.forge,
+    ]
     steps.append(lambda: host.command(ROOT, True))
     steps.append(lambda: host.command(OTHER, random.random() < 0.5))
     random.shuffle(steps)
@@ -257,7 +302,11 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     for tree in trees:
         tree.state, tree.reason = judge(tree, snapshot, lambda pid, descriptor: "no reader")
     params = {"run": [RUN], "lease": None, "left_behind": False}
-    selection = select_abandoned(trees, snapshot, None, set()) if dead else select_runs(trees, params, set())
+    selection = (
+        select_abandoned(trees, snapshot, None, set())
+        if dead
+        else select_runs(trees, params, set())
+    )
     host.events = random.randrange(10)
     monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)
     control = kill.control_of(selection, KillRequest(timeout=0.3, arrival_timeout=0.0), host)
@@ -265,7 +314,10 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     before = {being.id for being in host.beings.values()}
     signalled = []
     send = control.send
-    control.send = lambda process, signal: (signalled.append((process, signal, lineage(host, process))), send(process, signal))
+    control.send = lambda process, signal: (
+        signalled.append((process, signal, lineage(host, process))),
+        send(process, signal),
+    )
     kill_pass = KillPass(KillRequest(timeout=0.3, arrival_timeout=0.0), control)
     if kill_pass.find():
         kill_pass.end()
@@ -291,7 +343,9 @@ def lineage(host, process):
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "run"])
-def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_in_flight(tables, monkeypatch, dead):
+def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_in_flight(
+    tables, monkeypatch, dead
+):
     def model(random):
         with monkeypatch.context() as patch:
             host, before = sweep(random, patch, dead)

@@ -7,12 +7,18 @@
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import select_abandoned, select_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+    select_abandoned,
+    select_runs,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 from tests.unit.plugins.module_utils.still_host import LEASE, RUN, SCRIPT, StillHost, cookie
 
-TITLES = ["treekill: supervisor of run %s, lease %s: a task", "treekill: ending the tree of run %s, lease %s"]
+TITLES = [
+    "treekill: supervisor of run %s, lease %s: a task",
+    "treekill: ending the tree of run %s, lease %s",
+]
 FORGER, ADMIN = 60002, 0
 
 
@@ -67,7 +73,9 @@ def abandoned_root(pid, root):
 
 @pytest.mark.parametrize("form", ["cookie", "command line"])
 @pytest.mark.parametrize("pid", [40, 50], ids=["any pid", "the pid of the root that is gone"])
-def test_a_daemon_that_was_left_on_purpose_is_not_dead_because_another_user_has_planted_a_dead_root(host, form, pid):
+def test_a_daemon_that_was_left_on_purpose_is_not_dead_because_another_user_has_planted_a_dead_root(
+    host, form, pid
+):
     host.add(30, 1, ["daemon"], cookie(50, 3))
     host.add(31, 30, ["its worker"], cookie(50, 3))
     host.forge(pid, *abandoned_root(pid, pid)[form])
@@ -77,19 +85,31 @@ def test_a_daemon_that_was_left_on_purpose_is_not_dead_because_another_user_has_
     assert not {30, 31, 70} & set(dead(host))
     pids, selection = of_run(host)
     assert not {30, 31, 70} & set(pids)
-    assert any(host.OWN not in [one.id.pid for one in tree.members] and tree.state == "left" for tree in selection.left_alone)
+    assert any(
+        host.OWN not in [one.id.pid for one in tree.members] and tree.state == "left"
+        for tree in selection.left_alone
+    )
 
 
 @pytest.mark.parametrize("form", ["cookie", "command line"])
-def test_what_is_selected_of_the_forger_does_not_lead_to_the_daemon_when_it_is_looked_for_again(host, form):
+def test_what_is_selected_of_the_forger_does_not_lead_to_the_daemon_when_it_is_looked_for_again(
+    host, form
+):
     host.add(30, 1, ["daemon"], cookie(50, 3))
     host.forge(50, *abandoned_root(50, 50)[form])
     host.forge(51, ["worker"], cookie(50, 77), 50)
     host.add(70, 1, ["daemon's second worker"], cookie(50, 3))
     for selection in (select_abandoned(*surveyed(host), None, set()), of_run(host)[1]):
         match = selection.match()
-        assert not any(match.believes(host.environment(pid), host.process(pid).id.start, host.effective_uid(pid)) for pid in (30, 70))
-        assert not selection.tops or match.believes(host.environment(51), host.process(51).id.start, host.effective_uid(51))
+        assert not any(
+            match.believes(
+                host.environment(pid), host.process(pid).id.start, host.effective_uid(pid)
+            )
+            for pid in (30, 70)
+        )
+        assert not selection.tops or match.believes(
+            host.environment(51), host.process(51).id.start, host.effective_uid(51)
+        )
 
 
 @pytest.mark.parametrize("title", TITLES, ids=["supervisor", "ending"])

@@ -9,7 +9,14 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 from tests.unit.plugins.module_utils._kill_pass.test_kill_pass import quiet, run
-from tests.unit.plugins.module_utils.simulated_host import LEASE, OWN, RUN, SCRIPT, SimulatedHost, cookie
+from tests.unit.plugins.module_utils.simulated_host import (
+    LEASE,
+    OWN,
+    RUN,
+    SCRIPT,
+    SimulatedHost,
+    cookie,
+)
 
 COLLECTOR, LISTENER, SESSION, SHELL, EDITOR = 20, 30, 31, 32, 33
 
@@ -44,8 +51,12 @@ def test_the_server_and_its_logins_live_and_the_server_alone_is_named(names, env
     host = RestartedServer(names, environment=environment)
     report = run(host)
     assert {row["pid"] for row in report["gone"]} == {10, 11, COLLECTOR}
-    assert not {LISTENER, SESSION, SHELL, EDITOR} & {process.id.pid for process, dummy in host.signals}
-    assert [(row["pid"], row["reason"]) for row in report["spared"]] == [(LISTENER, "ssh server: its logins are left alone")]
+    assert not {LISTENER, SESSION, SHELL, EDITOR} & {
+        process.id.pid for process, dummy in host.signals
+    }
+    assert [(row["pid"], row["reason"]) for row in report["spared"]] == [
+        (LISTENER, "ssh server: its logins are left alone")
+    ]
     assert not report["survivors"]
 
 
@@ -54,7 +65,11 @@ def test_a_supervisor_leaves_them_as_well():
     assert not {LISTENER, SESSION, SHELL, EDITOR} & {process.pid for process in members}
 
 
-@pytest.mark.parametrize(("names", "user"), [(("sshd", "sshd"), 1000), (("server", "session"), 0)], ids=["not root's", "not an ssh server"])
+@pytest.mark.parametrize(
+    ("names", "user"),
+    [(("sshd", "sshd"), 1000), (("server", "session"), 0)],
+    ids=["not root's", "not an ssh server"],
+)
 def test_what_calls_itself_so_without_roots_rights_is_ended(names, user):
     """The control."""
     host = RestartedServer(names, user)

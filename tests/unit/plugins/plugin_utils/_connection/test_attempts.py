@@ -22,7 +22,13 @@ LOST = "Connection to web1 closed by remote host."
 @pytest.mark.parametrize("in_data", [None, b"data"])
 @pytest.mark.parametrize(
     ("said", "had_no_session"),
-    [([REFUSED], True), ([LOST], False), ([LOST, REFUSED], False), ([REFUSED, REFUSED], True), ([REFUSED, LOST], False)],
+    [
+        ([REFUSED], True),
+        ([LOST], False),
+        ([LOST, REFUSED], False),
+        ([REFUSED, REFUSED], True),
+        ([REFUSED, LOST], False),
+    ],
 )
 def test_no_session_is_one_that_no_attempt_had(said, had_no_session, in_data, no_log, tmp_path):
     connection = with_client(tmp_path, said, reads=in_data is not None, no_log=no_log)
@@ -47,10 +53,19 @@ def with_client(folder: Path, said: list[str], *, reads: bool, no_log: bool):
     for number, words in enumerate(said):
         (folder / f"words.{number}").write_text(f"{words}\n")
     client = folder / "ssh"
-    client.write_text(f'#!/bin/sh\n{"cat > /dev/null" if reads else ""}\nset -- {folder}/words.*\ncat "$1" >&2\nrm "$1"\nexit 255\n')
+    client.write_text(
+        f'#!/bin/sh\n{"cat > /dev/null" if reads else ""}\nset -- {folder}/words.*\ncat "$1" >&2\nrm "$1"\nexit 255\n'
+    )
     client.chmod(0o755)
     context = PlayContext()
     context.no_log = no_log
     connection = connection_loader.get("ssh", context)
-    connection.set_options(direct={"host": "web1", "ssh_executable": str(client), "reconnection_retries": len(said) - 1, "control_path_dir": str(folder)})
+    connection.set_options(
+        direct={
+            "host": "web1",
+            "ssh_executable": str(client),
+            "reconnection_retries": len(said) - 1,
+            "control_path_dir": str(folder),
+        }
+    )
     return connection

@@ -18,7 +18,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.depart
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import leash
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Interrupted
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest, LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    LeaseRequest,
+    LeaseTerms,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
@@ -28,7 +31,16 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client i
 class Guarded:
     """A connection on a leash. Its ssh client is a script that writes down what it finds noted when it starts, and then does this."""
 
-    def __init__(self, directory: Path, does: str, *, retries: int = 0, announced: bool = True, name: str = "ssh", asynchronous: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        does: str,
+        *,
+        retries: int = 0,
+        announced: bool = True,
+        name: str = "ssh",
+        asynchronous: bool = False,
+    ) -> None:
         self.page = RunPage()
         self.taken: list[LeaseTerms] = []
         self.lease = ""
@@ -43,8 +55,23 @@ class Guarded:
         context = PlayContext()
         context.executable = "/bin/sh"
         self.connection = connection_loader.get(name, context, new_stdin=None)
-        self.connection.set_options(direct={"ssh_executable": str(self.client), "reconnection_retries": retries, "host": "web1"} if name == "ssh" else {})
-        task = GuardedTask(host="web1", name="a task", options=options.resolve(), interpreters=(), show_arguments=True, asynchronous=asynchronous)
+        self.connection.set_options(
+            direct={
+                "ssh_executable": str(self.client),
+                "reconnection_retries": retries,
+                "host": "web1",
+            }
+            if name == "ssh"
+            else {}
+        )
+        task = GuardedTask(
+            host="web1",
+            name="a task",
+            options=options.resolve(),
+            interpreters=(),
+            show_arguments=True,
+            asynchronous=asynchronous,
+        )
         assert leash(self.connection, link, task) is not None
 
     def _take(self, request: LeaseRequest) -> bool:
@@ -104,11 +131,15 @@ def test_of_other_connections_no_client_is_named(tmp_path):
     assert guarded.taken[-1].notes is False
 
 
-def test_paramiko_notes_a_command_before_it_is_sent_and_sends_none_once_the_run_was_interrupted(monkeypatch):
+def test_paramiko_notes_a_command_before_it_is_sent_and_sends_none_once_the_run_was_interrupted(
+    monkeypatch,
+):
     page = RunPage()
     connection: Any = types.SimpleNamespace(before_command=None)
     departure = Departure(connection, types.SimpleNamespace(announced=True, page=page))  # type: ignore[arg-type]
-    command = departure.added_to(Command("00000001", becomes=False, pipelined=False, supervised=False))
+    command = departure.added_to(
+        Command("00000001", becomes=False, pipelined=False, supervised=False)
+    )
     assert (command.notes, command.client) == (True, "")
     client = Client(None, None)  # type: ignore[arg-type]
     sent: list[bool] = []

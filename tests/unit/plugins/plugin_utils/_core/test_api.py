@@ -39,26 +39,45 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
 def imports() -> Iterator[tuple[str, str]]:
     """module:name of what the code takes from core, and where."""
     folder = ROOT / "plugins" / "plugin_utils"
-    files = [path for path in folder.rglob("*.py") if not str(path.relative_to(folder)).startswith(OF_SINGLE_PLUGINS)]
+    files = [
+        path
+        for path in folder.rglob("*.py")
+        if not str(path.relative_to(folder)).startswith(OF_SINGLE_PLUGINS)
+    ]
     assert files
     for path in sorted([*files, ROOT / "plugins" / "callback" / "guardian.py"]):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        typing = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
+        typing = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for inner in ast.walk(node)
+        }
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and id(node) not in typing and (node.module or "").split(".")[0] == "ansible":
+            if (
+                isinstance(node, ast.ImportFrom)
+                and id(node) not in typing
+                and (node.module or "").split(".")[0] == "ansible"
+            ):
                 yield from ((f"{node.module}:{name.name}", path.name) for name in node.names)
 
 
 def is_looked_at(name: str) -> bool:
     """Whether a hook point is the name, in it, or, for a module, in that."""
     as_module = name.replace(":", ".") + ":"
-    return any(point == name or point.startswith((f"{name}.", f"{name}(", as_module)) for point in ALL)
+    return any(
+        point == name or point.startswith((f"{name}.", f"{name}(", as_module)) for point in ALL
+    )
 
 
 def test_whatever_is_imported_of_core_is_looked_at_before():
     # Its version, and what core says by itself when the callback cannot be loaded.
     needless = {"ansible:__version__", "ansible.release:__version__"}
-    assert [(name, where) for name, where in imports() if name not in needless and not is_looked_at(name)] == []
+    assert [
+        (name, where)
+        for name, where in imports()
+        if name not in needless and not is_looked_at(name)
+    ] == []
 
 
 def test_the_installed_core_has_it_all():
@@ -75,7 +94,9 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     api.missing.cache_clear()
 
 
-def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(monkeypatch: pytest.MonkeyPatch, events: list[str]):
+def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(
+    monkeypatch: pytest.MonkeyPatch, events: list[str]
+):
     # As a stdout callback of core's own tests does, to catch them by __getattr__: core sends them as before.
     for name in events:
         monkeypatch.delattr(CallbackBase, name)
@@ -88,8 +109,14 @@ def test_a_single_event_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("feature", Feature, ids=lambda feature: feature.name)
-def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, feature: Feature):
-    monkeypatch.setattr(api, "_POINTS", {**api._POINTS, feature: (*api._POINTS[feature], "made_up_core:Gone.away(x)")})
+def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, feature: Feature
+):
+    monkeypatch.setattr(
+        api,
+        "_POINTS",
+        {**api._POINTS, feature: (*api._POINTS[feature], "made_up_core:Gone.away(x)")},
+    )
     api.missing.cache_clear()
     assert api.missing() == {feature: ("made_up_core:Gone.away(x)",)}
     text = api.warning("9.9")
@@ -102,8 +129,14 @@ def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkey
     )
 
 
-def test_with_everything_lost_no_part_of_it_is_told(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType):
-    monkeypatch.setattr(api, "_POINTS", {Feature.EVERYTHING: ("made_up_core:a",), Feature.RECAP: ("made_up_core:b",)})
+def test_with_everything_lost_no_part_of_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, core: types.ModuleType
+):
+    monkeypatch.setattr(
+        api,
+        "_POINTS",
+        {Feature.EVERYTHING: ("made_up_core:a",), Feature.RECAP: ("made_up_core:b",)},
+    )
     api.missing.cache_clear()
     text = api.warning("9.9")
     assert "there is no made_up_core.a, made_up_core.b. Therefore nothing is guarded" in text
@@ -190,8 +223,17 @@ somebody_elses.__module__ = "another.plugin"
         ("Patched.whatever", True),
     ],
 )
-def test_a_name_is_there_where_an_object_or_a_function_would_have_it(core: types.ModuleType, path: str, there: bool):
-    vars(core).update(Derived=Derived, an_object=Derived(1), by_name=by_name, wrapped=wrapped, len=len, Patched=Patched)
+def test_a_name_is_there_where_an_object_or_a_function_would_have_it(
+    core: types.ModuleType, path: str, there: bool
+):
+    vars(core).update(
+        Derived=Derived,
+        an_object=Derived(1),
+        by_name=by_name,
+        wrapped=wrapped,
+        len=len,
+        Patched=Patched,
+    )
     assert api._is_there(f"made_up_core:{path}") is there
 
 

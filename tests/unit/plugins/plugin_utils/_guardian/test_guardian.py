@@ -24,16 +24,26 @@ TERMS = {
 }  # fmt: skip
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=3)
+VALUES = (
+    SCALARS
+    | st.lists(SCALARS, max_size=3)
+    | st.dictionaries(st.text(max_size=3), SCALARS, max_size=3)
+)
 LEASES = st.sampled_from(["00000001", "00000002", "00000003"])
-OPERATIONS = st.sampled_from(["take", "done", "detach", "broken", "report", "main", "leave", "after", "signals"])
+OPERATIONS = st.sampled_from(
+    ["take", "done", "detach", "broken", "report", "main", "leave", "after", "signals"]
+)
 MESSAGES = st.dictionaries(
-    st.sampled_from(["op", "lease", "host", "task", "terms", "order", "reach", "wait", "lost", "signals"]),
+    st.sampled_from(
+        ["op", "lease", "host", "task", "terms", "order", "reach", "wait", "lost", "signals"]
+    ),
     VALUES,
     max_size=9,
 ) | st.fixed_dictionaries(
     {"op": OPERATIONS, "lease": LEASES | VALUES},
-    optional=dict.fromkeys(("wait", "lost", "host", "task", "terms", "order", "reach"), VALUES | st.just(TERMS)),
+    optional=dict.fromkeys(
+        ("wait", "lost", "host", "task", "terms", "order", "reach"), VALUES | st.just(TERMS)
+    ),
 )
 STREAMS = st.lists(
     st.binary(max_size=60)
@@ -63,7 +73,17 @@ def assert_serves(path: str) -> None:
     """It grants a lease, and takes it back."""
     with connected(path) as connection:
         channel = Channel(connection)
-        channel.send({"op": "take", "lease": "0000aaaa", "host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": TERMS})
+        channel.send(
+            {
+                "op": "take",
+                "lease": "0000aaaa",
+                "host": "h",
+                "task": "t",
+                "order": "{}",
+                "reach": "{}",
+                "terms": TERMS,
+            }
+        )
         assert channel.receive() == {"granted": True, "late": False, "why": "", "number": None}
         channel.send({"op": "done", "lease": "0000aaaa"})
         # Only when the guardian has read that does it read the end, and hang up.

@@ -70,10 +70,16 @@ class Histories(RuleBasedStateMachine):
     # What workers do.
 
     def pick(self, choice: int, *states: str) -> str:
-        names = [name for name, life in self.lives.items() if life.state in states and not life.holder.gone]
+        names = [
+            name
+            for name, life in self.lives.items()
+            if life.state in states and not life.holder.gone
+        ]
         return names[choice % len(names)] if names else ""
 
-    @precondition(lambda self: any(not worker.gone for worker in self.workers) and len(self.lives) < 8)
+    @precondition(
+        lambda self: any(not worker.gone for worker in self.workers) and len(self.lives) < 8
+    )
     @rule(
         choice=CHOICE,
         keep=st.booleans(),
@@ -89,7 +95,18 @@ class Histories(RuleBasedStateMachine):
         worker = alive[choice % len(alive)]
         name = f"{len(self.lives) + 1:08x}"
         terms = {"run": "00000000000000aa", "supervised": True, **terms}
-        self.say(worker, {"op": "take", "lease": name, "host": f"web{name}", "task": "a task", "order": "{}", "reach": "{}", "terms": terms})
+        self.say(
+            worker,
+            {
+                "op": "take",
+                "lease": name,
+                "host": f"web{name}",
+                "task": "a task",
+                "order": "{}",
+                "reach": "{}",
+                "terms": terms,
+            },
+        )
         (answer,) = self.hear(worker)
         assert answer["granted"] == (not self.closed)
         if answer["granted"]:
@@ -129,16 +146,27 @@ class Histories(RuleBasedStateMachine):
         """Its connection is closed, and what it held itself is broken."""
         strangers = [worker for worker in self.workers if not worker.gone]
         name = self.pick(choice, "open", "detached")
-        strangers = [worker for worker in strangers if name and worker is not self.lives[name].holder]
+        strangers = [
+            worker for worker in strangers if name and worker is not self.lives[name].holder
+        ]
         if strangers:
             stranger = strangers[choice % len(strangers)]
             self.goes(stranger)
-            taking = {"host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": self.lives[name].terms}
+            taking = {
+                "host": "h",
+                "task": "t",
+                "order": "{}",
+                "reach": "{}",
+                "terms": self.lives[name].terms,
+            }
             more = {"take": taking, "broken": {"lost": False, "wait": False}}.get(operation, {})
             self.say(stranger, {"op": operation, "lease": name, **more})
             assert stranger.gone
 
-    @rule(choice=CHOICE, garbage=st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\1x", None]))
+    @rule(
+        choice=CHOICE,
+        garbage=st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\1x", None]),
+    )
     def a_worker_goes(self, choice: int, garbage: bytes | None) -> None:
         alive = [worker for worker in self.workers if not worker.gone]
         if alive:
@@ -262,11 +290,15 @@ class Histories(RuleBasedStateMachine):
     def assert_tells_all(self, told: JsonObject) -> None:
         """Each lease that is broken is told of, once, as what it is; no other is."""
         results = Counter(result["lease"] for result in told["results"])
-        assert results == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
+        assert results == Counter(
+            {name: 1 for name, life in self.lives.items() if life.state == "broken"}
+        )
         for result in told["results"]:
             life = self.lives[result["lease"]]
             assert result["host"] == f"web{result['lease']}"
-            assert (result["outcome"] if result["outcome"] in ("left", "broken off") else "") == life.without_order
+            assert (
+                result["outcome"] if result["outcome"] in ("left", "broken off") else ""
+            ) == life.without_order
             assert (result["outcome"] == "confirmed") == (result["report"] is not None)
             assert result["outcome"] == "confirmed" or result["reason"]
 
@@ -280,9 +312,16 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def a_lease_is_open_or_ended_as_it_has_to_be(self) -> None:
         leases = self.stepped.guardian._leases
-        assert sorted(lease.lease for lease in leases.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
-        told = Counter([lease.lease for lease in leases.unclosed] + [lease.lease for lease, dummy in leases.closed])
-        assert told == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
+        assert sorted(lease.lease for lease in leases.opened) == sorted(
+            name for name, life in self.lives.items() if life.state in ("open", "detached")
+        )
+        told = Counter(
+            [lease.lease for lease in leases.unclosed]
+            + [lease.lease for lease, dummy in leases.closed]
+        )
+        assert told == Counter(
+            {name: 1 for name, life in self.lives.items() if life.state == "broken"}
+        )
 
     @invariant()
     def nobody_is_told_more_than_was_asked_for(self) -> None:
@@ -293,7 +332,9 @@ class Histories(RuleBasedStateMachine):
         """Nothing is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
         for lease in self.stepped.guardian._leases.unclosed:
-            assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatcher.waiting
+            assert (
+                lease.lease in under_way or lease.lease in self.stepped.guardian._dispatcher.waiting
+            )
 
     def teardown(self) -> None:
         """All processes of the run go; the guardian closes what is left within the times that it was given, and then goes as well."""
@@ -309,7 +350,11 @@ class Histories(RuleBasedStateMachine):
                 self.main_asks_for_the_report(wait=False)
             self.main_dies()
         self.let_couriers_come_back()
-        assert [worker for worker in self.workers if not worker.gone and self.told[worker.pid] != self.awaiting[worker.pid]] == []
+        assert [
+            worker
+            for worker in self.workers
+            if not worker.gone and self.told[worker.pid] != self.awaiting[worker.pid]
+        ] == []
         for worker in self.workers:
             if not worker.gone:
                 self.goes(worker)
@@ -322,7 +367,9 @@ class Histories(RuleBasedStateMachine):
         assert not self.stepped.guardian._leases.unclosed
         for lease, result in closed:
             outcome = result.outcome.value
-            assert (outcome if outcome in ("left", "broken off") else "") == self.lives[lease.lease].without_order
+            assert (outcome if outcome in ("left", "broken off") else "") == self.lives[
+                lease.lease
+            ].without_order
             assert result.report is not None or result.reason
 
     def let_couriers_come_back(self) -> None:
@@ -341,4 +388,6 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, database=None, phases=[Phase.generate])
+TestHistories.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, database=None, phases=[Phase.generate]
+)

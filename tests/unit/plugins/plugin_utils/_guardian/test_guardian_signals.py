@@ -23,7 +23,9 @@ def guardian() -> Iterator[SteppedGuardian]:
     stepped.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN + 1])
+@pytest.mark.parametrize(
+    "number", [signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN + 1]
+)
 def test_a_number_that_is_no_signal_of_a_run_interrupts_nothing(guardian, number):
     guardian.signal(number)
     assert not guardian.is_interrupted

@@ -18,7 +18,11 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import connections, process
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch, identify, is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    ProcessWatch,
+    identify,
+    is_alive,
+)
 
 from ..stepped_guardian import Peer, SteppedGuardian
 from .test_guardian import TERMS
@@ -49,7 +53,16 @@ def a_worker(stepped: Any) -> Peer:
 
 def take(lease: str, **more: Any) -> dict[str, Any]:
     terms = {**TERMS, "keep": False, **more.pop("terms", {})}
-    return {"op": "take", "lease": lease, "host": "web1", "task": "t", "order": '{"secret": 1}', "reach": "{}", "terms": terms, **more}
+    return {
+        "op": "take",
+        "lease": lease,
+        "host": "web1",
+        "task": "t",
+        "order": '{"secret": 1}',
+        "reach": "{}",
+        "terms": terms,
+        **more,
+    }
 
 
 def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_ends_nothing(stepped):
@@ -66,7 +79,9 @@ def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_en
     assert stepped.guardian._leases.unclosed == []
 
 
-def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(stepped):
+def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(
+    stepped,
+):
     worker = a_worker(stepped)
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0, number=1))
     stepped.loop.settle()
@@ -86,7 +101,9 @@ def test_what_is_granted_at_the_last_moment_and_given_back_is_not_ended(stepped)
     assert stepped.couriers == []
 
 
-def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_can_not_be_sent(stepped):
+def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_can_not_be_sent(
+    stepped,
+):
     worker = a_worker(stepped)
     worker.send(take("00000001"))
     stepped.loop.settle()
@@ -132,7 +149,9 @@ def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(st
     assert stepped.couriers == []
 
 
-def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_up_no_worker(stepped):
+def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_up_no_worker(
+    stepped,
+):
     """Ctrl-Z, while the report is larger than what a socket holds."""
     reader = a_worker(stepped)
     stepped.guardian._unguarded[("web1", "a connection")] = "x" * 3_000_000
@@ -161,7 +180,9 @@ def in_a_child(answer: Callable[[], bool]) -> bool:
     if child == 0:
         status = 2
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
             status = 0 if answer() else 1
         finally:
             os._exit(status)
@@ -204,7 +225,11 @@ def test_connections_leave_descriptors_for_the_guardians_own_work(monkeypatch):
     monkeypatch.setattr(connections.resource, "getrlimit", lambda what: (256, 256))
     assert connections._leaves_room(190)
     assert not connections._leaves_room(192)
-    monkeypatch.setattr(connections.resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(
+        connections.resource,
+        "getrlimit",
+        lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+    )
     assert connections._leaves_room(1 << 20)
 
 

@@ -17,12 +17,18 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import _OF_ANOTHER_LEASE, Leash
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    _OF_ANOTHER_LEASE,
+    Leash,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import FirstWarning, UnguardedRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    FirstWarning,
+    UnguardedRequest,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import say
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
@@ -33,7 +39,9 @@ from .. import made_up_leases
 THREADS, EACH = 8, 60
 
 
-def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started_it(monkeypatch, tmp_path):
+def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started_it(
+    monkeypatch, tmp_path
+):
     path = str(tmp_path / "socket")
     listener = endpoint.listen(path)
     monkeypatch.setenv(endpoint.ENVIRONMENT, path)
@@ -60,7 +68,12 @@ def test_threads_of_a_worker_share_its_connection():
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
     request = made_up_leases.request(order="x" * 20000)
-    threads = [threading.Thread(target=lambda: granted.extend(client.take(request) for dummy in range(EACH))) for dummy in range(THREADS)]
+    threads = [
+        threading.Thread(
+            target=lambda: granted.extend(client.take(request) for dummy in range(EACH))
+        )
+        for dummy in range(THREADS)
+    ]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
@@ -73,7 +86,10 @@ def test_threads_of_a_worker_share_its_connection():
 
 def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     here, there = socket.socketpair()
-    client, guardian = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True), Channel(there)
+    client, guardian = (
+        GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True),
+        Channel(there),
+    )
     client._channel, client._owner = Channel(here), os.getpid()
     asked = UnguardedRequest("web1", "a connection", "why")
     with pytest.raises(TimeoutError):
@@ -109,9 +125,19 @@ def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
     leash = object.__new__(Leash)
     options = SimpleNamespace(track="all", keep_on_disconnect=False, supervise=True, children=True)
     leash._task = GuardedTask("web1", "a task", options, ("python3",), True)
-    leash._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
-    leash._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
-    leash._inside_become, leash._module_next, leash._recording, leash._supervised_lease, leash._carriers = None, False, None, "", set()
+    leash._link = SimpleNamespace(
+        run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason)
+    )
+    leash._connection = SimpleNamespace(
+        transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh")
+    )
+    (
+        leash._inside_become,
+        leash._module_next,
+        leash._recording,
+        leash._supervised_lease,
+        leash._carriers,
+    ) = None, False, None, "", set()
     leash._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
     text = "echo 'x'\n" * 9000
     assert leash.exec_command(text) == (0, text.encode(), b"")

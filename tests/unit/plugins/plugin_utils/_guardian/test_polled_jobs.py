@@ -33,7 +33,17 @@ def guardian() -> Iterator[SteppedGuardian]:
 
 
 def take(guardian: SteppedGuardian, peer: Peer, lease: str, host: str, **terms: str) -> None:
-    peer.send({"op": "take", "lease": lease, "host": host, "task": "a task", "order": "", "reach": "", "terms": {**TERMS, **terms}})
+    peer.send(
+        {
+            "op": "take",
+            "lease": lease,
+            "host": host,
+            "task": "a task",
+            "order": "",
+            "reach": "",
+            "terms": {**TERMS, **terms},
+        }
+    )
     guardian.loop.settle()
 
 
@@ -88,7 +98,9 @@ def test_when_the_task_that_polls_has_ended_it_is_left_alone(guardian, poller):
     assert not is_ended(guardian)
 
 
-@pytest.mark.parametrize(("job", "host"), [("j1.2", "web1"), ("j123.4", "web1"), ("j12.345", "web2"), ("", "web1")])
+@pytest.mark.parametrize(
+    ("job", "host"), [("j1.2", "web1"), ("j123.4", "web1"), ("j12.345", "web2"), ("", "web1")]
+)
 def test_a_poll_for_another_job_or_on_another_host_says_nothing(guardian, poller, job, host):
     poll(guardian, poller, job, host)
     assert not is_ended(guardian)

@@ -33,7 +33,9 @@ class Connection(Local):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"]
+)
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "file"])
 def test_an_orphan_that_cleared_its_environment_ends_with_the_run(number, pipelining):
     tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
@@ -51,7 +53,9 @@ def test_an_order_that_comes_late_finds_what_a_module_has_left():
     tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
     here = {"web1": {"ansible_connection": "late", "ansible_pipelining": True}}
     files = {"connection_plugins/late.py": LATE}
-    with playing(tasks, inventory=here, configuration="connection_plugins = connection_plugins", files=files) as play:
+    with playing(
+        tasks, inventory=here, configuration="connection_plugins = connection_plugins", files=files
+    ) as play:
         orphan = play.wait_for_words("sleep", "7201")
         play.wait_for_words("sleep", "7202")
         os.killpg(play.process.pid, signal.SIGINT)

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import (
+    EndpointError,
+    WrongPeer,
+)
 
 #: No process: only the name of its directory is made.
 MAIN = ProcessId(2**22 + 1, 7)
@@ -58,7 +61,9 @@ def of_another(path: Path) -> None:
 PREPARED = {
     "open to the group": lambda path: (path.mkdir(), path.chmod(0o750)),
     "open to all": lambda path: (path.mkdir(), path.chmod(0o777)),
-    "a link to a private directory": lambda path: path.symlink_to(tempfile.mkdtemp(dir=path.parent)),
+    "a link to a private directory": lambda path: path.symlink_to(
+        tempfile.mkdtemp(dir=path.parent)
+    ),
     "a dangling link": lambda path: path.symlink_to(path.parent / "nothing"),
     "a file": lambda path: path.touch(0o700),
     "another user's": of_another,
@@ -90,8 +95,13 @@ def test_where_none_will_do_each_is_named_with_the_reason(parent, monkeypatch):
     long = parent / ("x" * 80)
     long.mkdir()
     directory_below(parent).touch()
-    monkeypatch.setattr(endpoint, "parents", lambda: iter(map(str, [long, parent, parent / "missing"])))
-    with pytest.raises(EndpointError, match=r"too long for a socket's name; .*not a private directory of this user; .*No such file"):
+    monkeypatch.setattr(
+        endpoint, "parents", lambda: iter(map(str, [long, parent, parent / "missing"]))
+    )
+    with pytest.raises(
+        EndpointError,
+        match=r"too long for a socket's name; .*not a private directory of this user; .*No such file",
+    ):
         endpoint.socket_path(MAIN)
 
 

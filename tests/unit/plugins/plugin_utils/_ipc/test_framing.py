@@ -13,13 +13,26 @@ import socket
 import struct
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FRAME_LIMIT, Channel, FrameError, FrameReader, encode, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FRAME_LIMIT,
+    Channel,
+    FrameError,
+    FrameReader,
+    encode,
+    to_json,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters()),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 MESSAGES = st.lists(st.dictionaries(st.text(st.characters()), JSON, max_size=4), max_size=6)
@@ -67,7 +80,10 @@ def test_a_length_above_the_limit_is_refused_before_anything_is_kept_for_it(leng
         FrameReader().feed(struct.pack("!I", length) + beginning)
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b'"op"', b"1", b"null", b"{", b"{'op': 1}", b"\xff", b'{"a": 1} x', b"[" * 100000])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[]", b'"op"', b"1", b"null", b"{", b"{'op': 1}", b"\xff", b'{"a": 1} x', b"[" * 100000],
+)
 def test_what_is_no_object_is_refused(payload):
     with pytest.raises(FrameError):
         FrameReader().feed(framed(payload))

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispatcher import combine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,9 @@ from hypothesis import strategies as st
 from ..made_up_reports import KILL_REPORTS, kill_report, process
 
 CONFIRMED = st.builds(lambda one: LeaseResult(Outcome.CONFIRMED, report=one), KILL_REPORTS)
-OTHERS = st.builds(LeaseResult, st.sampled_from([Outcome.UNREACHABLE, Outcome.FAILED]), st.text(max_size=5))
+OTHERS = st.builds(
+    LeaseResult, st.sampled_from([Outcome.UNREACHABLE, Outcome.FAILED]), st.text(max_size=5)
+)
 
 
 def identities(rows):
@@ -47,7 +52,9 @@ def test_nobody_is_lost_and_nobody_is_both_gone_and_there(results):
 @given(st.lists(CONFIRMED, min_size=2, max_size=3))
 def test_what_was_spared_or_could_not_be_read_stays_told(results):
     merged = combine(results).report
-    assert identities(merged.spared) == set().union(*(identities(one.report.spared) for one in results))
+    assert identities(merged.spared) == set().union(
+        *(identities(one.report.spared) for one in results)
+    )
     assert merged.unreadable == max(one.report.unreadable for one in results)
     assert merged.escalated == any(one.report.escalated for one in results)
 
@@ -60,16 +67,25 @@ def test_what_was_given_is_not_changed(results):
 
 
 def test_who_had_to_be_killed_is_told_so_whoever_reports_first():
-    patient, hurried = (LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, ended=ended)])) for ended in ("exited", "KILL"))
+    patient, hurried = (
+        LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, ended=ended)]))
+        for ended in ("exited", "KILL")
+    )
     for results in ([patient, hurried], [hurried, patient]):
         assert [row.ended for row in combine(results).report.gone] == ["KILL"]
 
 
 def test_a_pid_that_was_used_again_is_another_process():
-    one, two = (LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, start)])) for start in (1, 2))
+    one, two = (
+        LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, start)]))
+        for start in (1, 2)
+    )
     assert len(combine([one, two]).report.gone) == 2
 
 
 def test_the_root_is_that_of_whoever_saw_it():
-    blind, seeing = LeaseResult(Outcome.CONFIRMED, report=kill_report()), LeaseResult(Outcome.CONFIRMED, report=kill_report(root=[5, 4]))
+    blind, seeing = (
+        LeaseResult(Outcome.CONFIRMED, report=kill_report()),
+        LeaseResult(Outcome.CONFIRMED, report=kill_report(root=[5, 4])),
+    )
     assert combine([blind, seeing]).report.root == (5, 4)

@@ -7,8 +7,15 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, LeaseTableError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import (
+    Lease,
+    LeaseTable,
+    LeaseTableError,
+)
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
@@ -85,7 +92,11 @@ class Histories(RuleBasedStateMachine):
 
     @rule(holder=HOLDERS)
     def holder_gone(self, holder):
-        expected = {name for name, state in self.state.items() if state == "open" and self.holder[name] == holder}
+        expected = {
+            name
+            for name, state in self.state.items()
+            if state == "open" and self.holder[name] == holder
+        }
         assert {lease.lease for lease in self.leases.holder_gone(holder)} == expected
         self.state.update(dict.fromkeys(expected, "broken"))
 
@@ -117,7 +128,9 @@ class Histories(RuleBasedStateMachine):
         assert sorted(lease.lease for lease in self.leases.opened) == in_state("open", "detached")
         assert sorted(lease.lease for lease in self.leases.unclosed) == in_state("broken")
         assert sorted(lease.lease for lease, dummy in self.leases.closed) == in_state("closed")
-        assert sorted(lease.lease for lease in self.leases.opened if lease.detached) == in_state("detached")
+        assert sorted(lease.lease for lease in self.leases.opened if lease.detached) == in_state(
+            "detached"
+        )
 
     def teardown(self):
         """The end of every run: what is open breaks, what is broken is closed, and then each lease has ended once."""
@@ -127,7 +140,9 @@ class Histories(RuleBasedStateMachine):
             self.leases.close(lease.lease, LeaseResult(Outcome.LEFT))
         closed = [lease.lease for lease, dummy in self.leases.closed]
         assert len(closed) == len(set(closed))
-        assert {*closed} | {name for name, state in self.state.items() if state == "done"} == {*self.state}
+        assert {*closed} | {name for name, state in self.state.items() if state == "done"} == {
+            *self.state
+        }
         assert not self.leases.opened
         assert not self.leases.unclosed
 

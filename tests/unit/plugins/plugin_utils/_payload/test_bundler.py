@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import bundler
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import LOAD, ProgramTexts
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import (
+    LOAD,
+    ProgramTexts,
+)
 
 PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils"
 
@@ -78,8 +81,22 @@ def test_what_runs_goes_along_as_it_was_written(folder):
             return 1
     '''
     parts = program(folder, _first=text)
-    assert run(parts)["start"]() == ["one  # no comment\n\n    two"] * 2 + ["it's # one", '"#', "Kept"]
-    for gone in ("docstring", "A comment", "unused", "typing", "->", ": int", "TYPE_CHECKING", "__repr__", "\n\n def"):
+    assert run(parts)["start"]() == ["one  # no comment\n\n    two"] * 2 + [
+        "it's # one",
+        '"#',
+        "Kept",
+    ]
+    for gone in (
+        "docstring",
+        "A comment",
+        "unused",
+        "typing",
+        "->",
+        ": int",
+        "TYPE_CHECKING",
+        "__repr__",
+        "\n\n def",
+    ):
         assert gone not in parts[0]
 
 
@@ -120,7 +137,11 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
                 return Thing.left_out
         """,
     )
-    assert [node.name for node in ast.parse(parts[0]).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))] == ["start", "Thing"]
+    assert [
+        node.name
+        for node in ast.parse(parts[0]).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    ] == ["start", "Thing"]
     assert "left_out" not in parts[0]
 
 
@@ -128,9 +149,15 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
     ("text", "reason"),
     [
         (f"def start():\n    from {PACKAGE}._other import other as another\n", "second name"),
-        (f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n    pass\n", "twin is defined in"),
+        (
+            f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n    pass\n",
+            "twin is defined in",
+        ),
         ("def start(x):\n    return f'{x}'\n", "names in it"),
-        ("TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\ndef start():\n    pass\n", "not only imports"),
+        (
+            "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\ndef start():\n    pass\n",
+            "not only imports",
+        ),
         ("def start():\n    return '\u00e4'\n", "ascii"),
     ],
     ids=["second name", "defined twice", "names in a string", "else", "not ASCII"],
@@ -140,7 +167,11 @@ def test_what_would_go_wrong_on_a_host_is_refused_here(folder, text, reason):
         program(folder, _first=text, _other="def other():\n    pass\n\n\ndef twin():\n    pass\n")
 
 
-@pytest.mark.parametrize("path", sorted(bundler._FOLDER.rglob("*.py")), ids=lambda path: f"{path.parent.name}.{path.stem}")
+@pytest.mark.parametrize(
+    "path",
+    sorted(bundler._FOLDER.rglob("*.py")),
+    ids=lambda path: f"{path.parent.name}.{path.stem}",
+)
 def test_what_is_shortened_means_what_was_written(path):
     text = path.read_text(encoding="ascii")
     shortened = bundler._SHORTENED.sub(bundler._shorter, text)

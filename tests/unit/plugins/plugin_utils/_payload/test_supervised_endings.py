@@ -43,12 +43,19 @@ ERRORS = {
 
 ENDS = [next(iter(PYTHONS)), list(PYTHONS)[-1]]
 # The oldest and the newest Python show them all, those between what has changed from one to the other.
-ROWS = [(python, error) for python in PYTHONS for error in ERRORS if python in ENDS or error in {"exception in an exception", "error of syntax", "interrupt"}]
+ROWS = [
+    (python, error)
+    for python in PYTHONS
+    for error in ERRORS
+    if python in ENDS or error in {"exception in an exception", "error of syntax", "interrupt"}
+]
 
 
 @pytest.mark.parametrize(("python", "error"), ROWS)
 def test_what_it_says_of_an_error_nobody_has_caught(tmp_path, python, error):
-    supervised, bare = both(Module(ERRORS[error], tmp_path, "file" if len(error) % 2 else "stdin", PYTHONS[python]))
+    supervised, bare = both(
+        Module(ERRORS[error], tmp_path, "file" if len(error) % 2 else "stdin", PYTHONS[python])
+    )
     assert supervised == bare
     assert supervised.status != 0
 
@@ -58,7 +65,13 @@ EXITS = ("0", "1", "None", "True", "256", "-1", "2 ** 31", "(1, 2)", "''", "'tex
 
 @pytest.mark.parametrize("value", EXITS)
 def test_what_it_exits_with(tmp_path, value):
-    supervised, bare = both(Module(f"import sys\nprint('output')\nsys.stderr.write('errors')\nsys.exit({value})", tmp_path, "stdin"))
+    supervised, bare = both(
+        Module(
+            f"import sys\nprint('output')\nsys.stderr.write('errors')\nsys.exit({value})",
+            tmp_path,
+            "stdin",
+        )
+    )
     assert supervised == bare
     assert supervised.out == b"output\n"
 
@@ -66,7 +79,10 @@ def test_what_it_exits_with(tmp_path, value):
 @given(st.integers(0, 255), st.booleans())
 @settings(max_examples=20)
 def test_any_status(tmp_path_factory, status, at_once):
-    module = Module(f"import os, sys\n{'os._exit' if at_once else 'sys.exit'}({status})", tmp_path_factory.mktemp("module"))
+    module = Module(
+        f"import os, sys\n{'os._exit' if at_once else 'sys.exit'}({status})",
+        tmp_path_factory.mktemp("module"),
+    )
     result = outcome(module, True)
     assert (result.status, result.out, result.err) == (status, b"", b"")
 
@@ -89,8 +105,13 @@ def test_order_at_the_end(tmp_path):
 
 
 # All that end a process, by the name under which a core dump is expected or not.
-DEADLY = [f"SIG{name}" for name in ("HUP", "INT", "TERM", "KILL", "USR1", "PIPE", "ALRM", "IO", "VTALRM", "RTMIN")]
-DUMPING = [f"SIG{name}" for name in ("QUIT", "ABRT", "SEGV", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU")]
+DEADLY = [
+    f"SIG{name}"
+    for name in ("HUP", "INT", "TERM", "KILL", "USR1", "PIPE", "ALRM", "IO", "VTALRM", "RTMIN")
+]
+DUMPING = [
+    f"SIG{name}" for name in ("QUIT", "ABRT", "SEGV", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU")
+]
 DIES = "import os, signal\nsignal.signal(signal.{0}, signal.SIG_DFL) if signal.{0} != signal.SIGKILL else 0\nos.kill(os.getpid(), signal.{0})\nsignal.pause()"
 
 
@@ -98,7 +119,10 @@ def test_the_shell_sees_the_signal_that_it_died_of(tmp_path):
     for name in DEADLY + DUMPING:
         folder = tmp_path / name
         folder.mkdir()
-        supervised, bare = both(Module(DIES.format(name), folder), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+        supervised, bare = both(
+            Module(DIES.format(name), folder),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+        )
         assert supervised == bare
         assert supervised.status == 128 + getattr(signal, name)
 
@@ -113,13 +137,22 @@ def test_whoever_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
         else:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    module = Module("import signal\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n" + DIES.format("SIGTERM"), tmp_path)
+    module = Module(
+        "import signal\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
+        + DIES.format("SIGTERM"),
+        tmp_path,
+    )
     for supervised in (True, False):
-        done = subprocess.run(module.alone(supervised), check=False, timeout=PATIENCE, preexec_fn=change)
+        done = subprocess.run(
+            module.alone(supervised), check=False, timeout=PATIENCE, preexec_fn=change
+        )
         assert done.returncode == -signal.SIGTERM
 
 
-@pytest.mark.skipif("|" in Path("/proc/sys/kernel/core_pattern").read_text(), reason="core dumps go to a program here")
+@pytest.mark.skipif(
+    "|" in Path("/proc/sys/kernel/core_pattern").read_text(),
+    reason="core dumps go to a program here",
+)
 def test_one_core_dump(tmp_path):
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern:

@@ -33,10 +33,14 @@ def test_output_does_not_pass_through_the_supervisor(tmp_path):
     os.mkfifo(go)
     text = "import os\nprint(os.getppid(), os.getpid(), flush=True)\n"
     text += f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\nopen({str(go)!r}).read()"
-    process = subprocess.Popen(Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     supervisor, module = map(int, process.stdout.readline().split())
     deadline = time.monotonic() + PATIENCE
-    while not Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode()):
+    while (
+        not Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode())
+    ):
         assert time.monotonic() < deadline, "the supervisor does not say what it is"
         time.sleep(0.01)
     before = moved(supervisor)
@@ -71,7 +75,10 @@ def leaving(tmp_path, script):
     """A module that leaves something behind when it has opened its end of the fifo, and ends by itself."""
     fifo = tmp_path / "go"
     os.mkfifo(fifo)
-    return Module(f"import os, subprocess, sys\nsubprocess.call(['sh', '-c', {script!r}], env=dict(os.environ, go={str(fifo)!r}))\nsys.exit(5)", tmp_path), fifo
+    return Module(
+        f"import os, subprocess, sys\nsubprocess.call(['sh', '-c', {script!r}], env=dict(os.environ, go={str(fifo)!r}))\nsys.exit(5)",
+        tmp_path,
+    ), fifo
 
 
 @pytest.mark.parametrize("name", DAEMONS)
@@ -82,7 +89,10 @@ def test_what_is_left_behind_on_purpose_lives_on(namespace, tmp_path, name, supe
     # Opening it for writing waits until the daemon has opened it.
     with fifo.open("w"):
         assert shell.wait(PATIENCE) == 5
-        now = namespace.wait_for(lambda now: [process.arguments for process in now.values()] == [["cat", str(fifo)]], "the daemon alone")
+        now = namespace.wait_for(
+            lambda now: [process.arguments for process in now.values()] == [["cat", str(fifo)]],
+            "the daemon alone",
+        )
         assert [process.ppid for process in now.values()] == [1]
     namespace.wait_for(lambda now: not now, "the end of the daemon by itself")
 
@@ -90,7 +100,9 @@ def test_what_is_left_behind_on_purpose_lives_on(namespace, tmp_path, name, supe
 @pytest.mark.parametrize("supervised", [True, False])
 def test_a_child_that_holds_the_output_delays_its_end_and_not_the_status(tmp_path, supervised):
     module, fifo = leaving(tmp_path, "sh -c 'read line <$go; echo $line' &")
-    process = subprocess.Popen(module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     with fifo.open("w") as go:
         assert process.wait(PATIENCE) == 5
         assert select.select([process.stdout], [], [], 0) == ([], [], [])
@@ -103,8 +115,17 @@ def test_a_child_that_holds_the_output_delays_its_end_and_not_the_status(tmp_pat
 def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
     """Nobody of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
     ours, theirs = socket.socketpair()
-    module = Module(f"import os\nos.write({theirs.fileno()}, b'x')\nos.close(1); os.close(2); os.close({theirs.fileno()})", tmp_path)
-    process = subprocess.Popen(module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
+    module = Module(
+        f"import os\nos.write({theirs.fileno()}, b'x')\nos.close(1); os.close(2); os.close({theirs.fileno()})",
+        tmp_path,
+    )
+    process = subprocess.Popen(
+        module.argv(supervised),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[theirs.fileno()],
+    )
     theirs.close()
     assert (process.stdout.read(), ours.recv(10), ours.recv(10)) == (b"", b"x", b"")
     assert process.wait(PATIENCE) == 0
@@ -116,7 +137,9 @@ def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
 def test_a_stopped_group_is_not_hung_up_when_the_supervisor_goes(namespace, tmp_path, supervised):
     """A process that is stopped and loses its last parent in the session would get HUP and CONT."""
     stopped = "setsid sh -c 'kill -STOP $$; exec cat $go' >/dev/null 2>&1 </dev/null &"
-    module, fifo = leaving(tmp_path, f"{stopped} while ! grep -q 'T (stopped)' /proc/$!/status; do :; done")
+    module, fifo = leaving(
+        tmp_path, f"{stopped} while ! grep -q 'T (stopped)' /proc/$!/status; do :; done"
+    )
     shell = namespace.spawn(module.argv(supervised))
     assert shell.wait(PATIENCE) == 5
     now = namespace.wait_for(lambda now: len(now) == 1, "the stopped one alone")

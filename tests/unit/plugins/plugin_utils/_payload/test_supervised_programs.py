@@ -36,18 +36,37 @@ exit 3
 
 def lines(out):
     """What it says, without the numbers that differ from one process to the next."""
-    return [re.sub(r"^.* (\d+ -> \w+):\[\d+\]$|^l\S+ .* (\d+ -> )", r"\1\2", line) for line in out.decode(errors="replace").splitlines()]
+    return [
+        re.sub(r"^.* (\d+ -> \w+):\[\d+\]$|^l\S+ .* (\d+ -> )", r"\1\2", line)
+        for line in out.decode(errors="replace").splitlines()
+    ]
 
 
 ROWS = [
-    *((python, environment) for python in PYTHONS.values() for environment in ({}, {"LC_CTYPE": "C"})),
-    *((PYTHON, environment) for environment in (None, {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}, {"LANG": "C.UTF-8"}, {"LC_CTYPE": "C.UTF-8"})),
+    *(
+        (python, environment)
+        for python in PYTHONS.values()
+        for environment in ({}, {"LC_CTYPE": "C"})
+    ),
+    *(
+        (PYTHON, environment)
+        for environment in (
+            None,
+            {"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+            {"LANG": "C.UTF-8"},
+            {"LC_CTYPE": "C.UTF-8"},
+        )
+    ),
 ]
 
 
 @pytest.mark.parametrize(("python", "environment"), ROWS)
 def test_a_shell_script(tmp_path, python, environment):
-    supervised, bare = both(Module(PROBE, tmp_path, "words", python, arguments=["a", "b c", "'\"$x"]), stdin=b"on stdin\n", env=environment)
+    supervised, bare = both(
+        Module(PROBE, tmp_path, "words", python, arguments=["a", "b c", "'\"$x"]),
+        stdin=b"on stdin\n",
+        env=environment,
+    )
     assert lines(supervised.out) == lines(bare.out)
     assert "1 1 as the root" in lines(supervised.out)
     assert lines(supervised.out)[-1] == "on stdin"
@@ -57,7 +76,9 @@ def test_a_shell_script(tmp_path, python, environment):
 @given(st.lists(st.binary(max_size=30).map(lambda word: word.replace(b"\0", b"")), max_size=6))
 @settings(max_examples=20)
 def test_any_words(tmp_path_factory, words):
-    supervised, bare = both(Module("printf '%s\\0' \"$@\"", tmp_path_factory.mktemp("module"), "words", arguments=words))
+    supervised, bare = both(
+        Module("printf '%s\\0' \"$@\"", tmp_path_factory.mktemp("module"), "words", arguments=words)
+    )
     assert supervised == bare
     assert supervised.out == b"".join(word + b"\0" for word in words or [b""])
 
@@ -81,7 +102,9 @@ def test_perl(tmp_path):
     assert b"default default default default" in supervised.out
 
 
-@pytest.mark.parametrize(("program", "status"), [("/nowhere/perl", 127), ("/etc/passwd", 126), ("/proc", 126)])
+@pytest.mark.parametrize(
+    ("program", "status"), [("/nowhere/perl", 127), ("/etc/passwd", 126), ("/proc", 126)]
+)
 def test_a_program_that_cannot_be_started(tmp_path, program, status):
     supervised, bare = both(Module("", tmp_path, "words", program=program))
     assert supervised.status == bare.status == status
@@ -100,6 +123,9 @@ def test_a_python_that_is_too_old_starts_it_without_a_supervisor(tmp_path):
     old = old_python()
     if old is None:
         pytest.skip("no old Python runs here")
-    supervised, bare = both(Module('echo "$@" $PPID ${TREEKILL##*/} >&2; cat', tmp_path, "words", old, arguments=["a"]), stdin=os.urandom(100000))
+    supervised, bare = both(
+        Module('echo "$@" $PPID ${TREEKILL##*/} >&2; cat', tmp_path, "words", old, arguments=["a"]),
+        stdin=os.urandom(100000),
+    )
     assert supervised.out == bare.out
     assert supervised.status == bare.status == 0

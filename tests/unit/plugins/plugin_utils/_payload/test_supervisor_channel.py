@@ -32,11 +32,17 @@ TREE = (
 
 def tree_of(now):
     """All but the process that keeps the report."""
-    return {pid: process for pid, process in now.items() if not process.arguments[0].startswith("treekill: report")}
+    return {
+        pid: process
+        for pid, process in now.items()
+        if not process.arguments[0].startswith("treekill: report")
+    }
 
 
 def sleeps(now):
-    return sorted(process.arguments[1] for process in now.values() if process.arguments[0] == "sleep")
+    return sorted(
+        process.arguments[1] for process in now.values() if process.arguments[0] == "sleep"
+    )
 
 
 def started(namespace, module, supervised=True, **options):
@@ -55,7 +61,9 @@ def ends(namespace):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_a_pipe_that_nobody_reads_any_more_ends_the_tree_on_every_python(namespace, tmp_path, python):
+def test_a_pipe_that_nobody_reads_any_more_ends_the_tree_on_every_python(
+    namespace, tmp_path, python
+):
     shell = started(namespace, Module(TREE, tmp_path, python=PYTHONS[python], timeout=GRACE))
     shell.stdout.close()
     ends(namespace)
@@ -80,9 +88,15 @@ def test_either_stream_will_do(namespace, tmp_path, which):
 def test_a_socket(namespace, tmp_path):
     ours, theirs = socket.socketpair()
     # A shell knows descriptors of one digit.
-    shell = namespace.spawn(Module(TREE, tmp_path, after=">&9 2>&1").argv(True), pass_fds=[9], preexec_fn=lambda: os.dup2(theirs.fileno(), 9))
+    shell = namespace.spawn(
+        Module(TREE, tmp_path, after=">&9 2>&1").argv(True),
+        pass_fds=[9],
+        preexec_fn=lambda: os.dup2(theirs.fileno(), 9),
+    )
     theirs.close()
-    ours.shutdown(socket.SHUT_WR)  # the end of standard input, where both are one: it breaks nothing
+    ours.shutdown(
+        socket.SHUT_WR
+    )  # the end of standard input, where both are one: it breaks nothing
     assert ours.recv(6) == b"ready\n"
     namespace.wait_for(lambda now: len(sleeps(now)) == 4, "the tree")
     assert shell.poll() is None
@@ -110,12 +124,22 @@ def test_a_terminal_that_is_hung_up(namespace, tmp_path):
 
 
 @pytest.mark.parametrize("broken", [True, False], ids=["broken", "whole"])
-def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_anybody_looked(namespace, tmp_path, broken):
+def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_anybody_looked(
+    namespace, tmp_path, broken
+):
     """A hang-up ends a module that does not expect it; what it has left is no daemon that was meant to stay."""
     shell = started(namespace, Module(TREE, tmp_path))
     before = namespace.processes()
-    (supervisor,) = (pid for pid, process in before.items() if process.arguments[0].startswith("treekill: supervisor"))
-    (module,) = (pid for pid, process in before.items() if process.ppid == supervisor and process.arguments[-1].endswith("AnsiballZ_probe.py"))
+    (supervisor,) = (
+        pid
+        for pid, process in before.items()
+        if process.arguments[0].startswith("treekill: supervisor")
+    )
+    (module,) = (
+        pid
+        for pid, process in before.items()
+        if process.ppid == supervisor and process.arguments[-1].endswith("AnsiballZ_probe.py")
+    )
     namespace.run(["kill", "-STOP", str(supervisor)])
     namespace.wait_for(lambda now: now[supervisor].state == "T", "a supervisor that stands still")
     if broken:
@@ -165,7 +189,9 @@ FAREWELLS = {
 def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
     """Without a reader the first word would be the last."""
     script = f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while :; do sleep 1000 & wait; done"
-    shell = namespace.spawn(Module(f"import subprocess\nsubprocess.call(['sh', '-c', {script!r}])", tmp_path).argv(True))
+    shell = namespace.spawn(
+        Module(f"import subprocess\nsubprocess.call(['sh', '-c', {script!r}])", tmp_path).argv(True)
+    )
     assert shell.stdout.readline() == b"ready\n"
     shell.stdout.close()
     ends(namespace)
@@ -198,7 +224,10 @@ def test_a_task_that_cuts_its_own_connection_goes_on(namespace, tmp_path):
     namespace.run(["sleep", str(BAR)])
     assert set(namespace.processes()) == before
     # Nor does anybody look at what is broken again and again: that would be most of the time.
-    assert max(ticks(namespace, pid) - spent[pid] for pid in before) < BAR * os.sysconf("SC_CLK_TCK") / 3
+    assert (
+        max(ticks(namespace, pid) - spent[pid] for pid in before)
+        < BAR * os.sysconf("SC_CLK_TCK") / 3
+    )
     (tmp_path / "go").write_text("")
     assert shell.wait(PATIENCE) == 0
     assert done.exists()
@@ -209,7 +238,12 @@ def test_such_a_task_starts_though_the_channel_is_broken(tmp_path):
     os.close(reader)
     witness = tmp_path / "witness"
     module = Module(f"open({str(witness)!r}, 'w').close()", tmp_path, keep=True)
-    assert subprocess.call(module.argv(True), stdin=subprocess.DEVNULL, stdout=writer, timeout=PATIENCE) == 0
+    assert (
+        subprocess.call(
+            module.argv(True), stdin=subprocess.DEVNULL, stdout=writer, timeout=PATIENCE
+        )
+        == 0
+    )
     os.close(writer)
     assert witness.exists()
 
@@ -222,7 +256,9 @@ def test_what_is_spared_lives_on(namespace, tmp_path):
     assert sleeps(now) == ["1001"]
 
 
-@pytest.mark.parametrize("redirection", [">/dev/null 2>&1", ">file 2>&1", ">&- 2>&-", "2>/dev/null"])
+@pytest.mark.parametrize(
+    "redirection", [">/dev/null 2>&1", ">file 2>&1", ">&- 2>&-", "2>/dev/null"]
+)
 def test_output_that_cannot_break(tmp_path, redirection):
     """A file, nothing, or none: not taken for a broken channel, and not looked at again and again either."""
     witness = tmp_path / "witness"
@@ -233,7 +269,9 @@ def test_output_that_cannot_break(tmp_path, redirection):
         f"while state() != 'S': pass\n"
         f"open({str(witness)!r}, 'a').write('asleep ')\n"
     )
-    supervised, bare = both(Module(text, tmp_path, after=redirection.replace("file", str(tmp_path / "out"))))
+    supervised, bare = both(
+        Module(text, tmp_path, after=redirection.replace("file", str(tmp_path / "out")))
+    )
     assert supervised == bare
     assert supervised.status == 0
     assert witness.read_text() == "asleep asleep "

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import ansible
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import socket_name
+from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_socket import (
+    socket_name,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.title import SUPERVISOR_TITLE
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import task_name
 
@@ -42,7 +44,9 @@ def waiting(namespace, tmp_path, **options):
 
 
 def supervisors(now):
-    return [process for process in now.values() if process.arguments[0].startswith(SUPERVISOR_TITLE)]
+    return [
+        process for process in now.values() if process.arguments[0].startswith(SUPERVISOR_TITLE)
+    ]
 
 
 def resident(namespace, process):
@@ -53,12 +57,21 @@ def resident(namespace, process):
 
 def test_how_large_it_is(namespace, tmp_path):
     dummy, shell, go = waiting(namespace, tmp_path, python=PYTHON)
-    (supervisor,) = supervisors(namespace.wait_for(lambda now: [process.state for process in supervisors(now)] == ["S"], "the supervisor asleep"))
+    (supervisor,) = supervisors(
+        namespace.wait_for(
+            lambda now: [process.state for process in supervisors(now)] == ["S"],
+            "the supervisor asleep",
+        )
+    )
     before = resident(namespace, supervisor)
     # An orphan that ends meanwhile changes nothing; when the module takes its time it makes itself small.
     namespace.run(["kill", "-CHLD", str(supervisor.pid)])
-    namespace.wait_for(lambda now: resident(namespace, supervisor) <= LARGEST, f"no more than {LARGEST} MiB")
-    print(f"resident memory of a supervisor on {PYTHON}: {resident(namespace, supervisor):.1f} MiB, {before:.1f} before")
+    namespace.wait_for(
+        lambda now: resident(namespace, supervisor) <= LARGEST, f"no more than {LARGEST} MiB"
+    )
+    print(
+        f"resident memory of a supervisor on {PYTHON}: {resident(namespace, supervisor):.1f} MiB, {before:.1f} before"
+    )
     go.write_text("")
     assert shell.wait(PATIENCE) == 0
 
@@ -67,9 +80,13 @@ def test_ps_says_what_it_is_and_shows_the_module_as_ever(namespace, tmp_path):
     module, shell, go = waiting(namespace, tmp_path)
     now = namespace.wait_for(supervisors, "the supervisor")
     (supervisor,) = supervisors(now)
-    assert supervisor.arguments == [f"treekill: supervisor of run {module.run}, lease {module.lease}: YSB0YXNr"]
+    assert supervisor.arguments == [
+        f"treekill: supervisor of run {module.run}, lease {module.lease}: YSB0YXNr"
+    ]
     assert task_name("YSB0YXNr") == "a task"
-    assert [process.arguments for process in now.values() if process.ppid == supervisor.pid] == [[module.python, str(module.path)]]
+    assert [process.arguments for process in now.values() if process.ppid == supervisor.pid] == [
+        [module.python, str(module.path)]
+    ]
     go.write_text("")
     assert shell.wait(PATIENCE) == 0
     namespace.wait_for(lambda now: not now, "its end")
@@ -135,9 +152,18 @@ def test_a_user_without_processes_to_spare_runs_the_module_all_the_same(tmp_path
         pytest.skip("no Python here that every user can start")
     for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o055)
-    module = Module("import os\ntry:\n    os.fork()\nexcept OSError:\n    os.write(1, b'poor')\nos._exit(6)", tmp_path)
+    module = Module(
+        "import os\ntry:\n    os.fork()\nexcept OSError:\n    os.write(1, b'poor')\nos._exit(6)",
+        tmp_path,
+    )
     for supervised in (True, False):
-        done = subprocess.run(module.alone(supervised), capture_output=True, preexec_fn=become_poor, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            module.alone(supervised),
+            capture_output=True,
+            preexec_fn=become_poor,
+            timeout=PATIENCE,
+            check=False,
+        )
         assert (done.returncode, done.stdout, done.stderr) == (6, b"poor", b"")
 
 
@@ -165,7 +191,11 @@ def squat():
 
     def start(module, kind):
         program = SQUATTER % (NOBODY, socket_name(module.run, module.lease), SQUATTERS[kind])
-        started.append(subprocess.Popen([sys.executable, "-I", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-I", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        )
         assert started[-1].stdout.readline() == b"ready\n"
 
     yield start
@@ -176,7 +206,9 @@ def squat():
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.parametrize("detaches", [False, True])
 @pytest.mark.parametrize("kind", SQUATTERS)
-def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(squat, tmp_path, kind, detaches):
+def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(
+    squat, tmp_path, kind, detaches
+):
     module = Module("print('it runs')", tmp_path, detaches=detaches, retries=True, timeout=0.0)
     squat(module, kind)
     began = time.monotonic()
@@ -187,11 +219,18 @@ def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(s
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.parametrize("kind", SQUATTERS)
-def test_who_takes_the_name_of_the_lease_does_not_keep_the_tree_from_ending(squat, namespace, tmp_path, kind):
+def test_who_takes_the_name_of_the_lease_does_not_keep_the_tree_from_ending(
+    squat, namespace, tmp_path, kind
+):
     module, shell, dummy = waiting(namespace, tmp_path)
     squat(module, kind)
     shell.stdout.close()
-    namespace.wait_for(lambda now: not [process for process in now.values() if "report" not in process.arguments[0]], "the end of the tree")
+    namespace.wait_for(
+        lambda now: (
+            not [process for process in now.values() if "report" not in process.arguments[0]]
+        ),
+        "the end of the tree",
+    )
 
 
 class Job:
@@ -204,14 +243,24 @@ class Job:
         job = tmp_path / "job.py"
         # The kernel splits the first line at a blank and cuts a long one: a shell starts the interpreter, as in the scripts that pip installs.
         first = f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''\n"
-        job.write_text(f"{first}import json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))")
+        job.write_text(
+            f"{first}import json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))"
+        )
         job.chmod(0o755)
         packages = Path(ansible.__file__).parent
         text = (packages / "modules" / "async_wrapper.py").read_text(encoding="utf-8")
         # Its watcher looks again after half of the limit that is set here, in seconds.
-        words = ["true", str(job), str(job)] if "<preserve_tmp> <module_path>" in text else [str(job), "_", "-preserve_tmp"]
-        module = Module(text, tmp_path, python=sys.executable, arguments=["j123", "5", *words], detaches=True)
-        environment = dict(os.environ, ANSIBLE_ASYNC_DIR=str(tmp_path / "jobs"), PYTHONPATH=str(packages.parent))
+        words = (
+            ["true", str(job), str(job)]
+            if "<preserve_tmp> <module_path>" in text
+            else [str(job), "_", "-preserve_tmp"]
+        )
+        module = Module(
+            text, tmp_path, python=sys.executable, arguments=["j123", "5", *words], detaches=True
+        )
+        environment = dict(
+            os.environ, ANSIBLE_ASYNC_DIR=str(tmp_path / "jobs"), PYTHONPATH=str(packages.parent)
+        )
         self.shell = namespace.spawn(module.argv(True), env=environment)
 
     def started(self):
@@ -224,14 +273,22 @@ class Job:
 def test_a_job_is_supervised_after_its_starter_returned(namespace, tmp_path):
     job = Job(namespace, tmp_path)
     assert b'"started": ' in job.started()
-    (supervisor,) = supervisors(namespace.wait_for(lambda now: len(supervisors(now)) == 1, "one supervisor"))
+    (supervisor,) = supervisors(
+        namespace.wait_for(lambda now: len(supervisors(now)) == 1, "one supervisor")
+    )
     now = namespace.processes()
-    assert all(process.ppid in {*now, supervisor.pid} for process in now.values() if process.pid != supervisor.pid)
+    assert all(
+        process.ppid in {*now, supervisor.pid}
+        for process in now.values()
+        if process.pid != supervisor.pid
+    )
     job.go.write_text("")
     namespace.wait_for(lambda now: not now, "the end of the job, and of the supervisor with it")
 
 
-def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_to_end(namespace, tmp_path):
+def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_to_end(
+    namespace, tmp_path
+):
     """Who is on its way out shows no command line any more, and still has its child."""
     go = tmp_path / "go"
     os.mkfifo(go)
@@ -262,13 +319,22 @@ def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_
     namespace.wait_for(lambda now: not now, "the end of the job, and of the supervisor with it")
 
 
-def test_the_supervisor_of_a_job_does_not_stay_with_a_daemon_that_the_job_leaves(namespace, tmp_path):
+def test_the_supervisor_of_a_job_does_not_stay_with_a_daemon_that_the_job_leaves(
+    namespace, tmp_path
+):
     stay = tmp_path / "stay"
     os.mkfifo(stay)
-    job = Job(namespace, tmp_path, f"subprocess.Popen(['setsid', 'cat', {str(stay)!r}], stdin=-3, stdout=-3, stderr=-3)")
+    job = Job(
+        namespace,
+        tmp_path,
+        f"subprocess.Popen(['setsid', 'cat', {str(stay)!r}], stdin=-3, stdout=-3, stderr=-3)",
+    )
     job.started()
     job.go.write_text("")
     with stay.open("w"):
-        now = namespace.wait_for(lambda now: [process.arguments for process in now.values()] == [["cat", str(stay)]], "the daemon alone")
+        now = namespace.wait_for(
+            lambda now: [process.arguments for process in now.values()] == [["cat", str(stay)]],
+            "the daemon alone",
+        )
         assert [process.ppid for process in now.values()] == [1]
     namespace.wait_for(lambda now: not now, "the end of the daemon by itself")

@@ -29,7 +29,11 @@ def sleeps(now):
 
 
 def titles(now):
-    return [process.arguments[0] for process in now.values() if process.arguments[0].startswith("treekill")]
+    return [
+        process.arguments[0]
+        for process in now.values()
+        if process.arguments[0].startswith("treekill")
+    ]
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -42,8 +46,14 @@ def test_without_an_order_a_daemon_lives_on_and_the_status_is_the_same(namespace
     assert not titles(namespace.processes())
 
 
-@pytest.mark.parametrize(("name", "daemon"), [("SIGTERM", ""), ("SIGKILL", DAEMON), ("SIGSEGV", DAEMON)], ids=["nothing left", "KILL", "SEGV"])
-def test_whoever_has_left_nothing_or_was_ended_by_no_signal_of_a_group_is_not_held_up(namespace, tmp_path, name, daemon):
+@pytest.mark.parametrize(
+    ("name", "daemon"),
+    [("SIGTERM", ""), ("SIGKILL", DAEMON), ("SIGSEGV", DAEMON)],
+    ids=["nothing left", "KILL", "SEGV"],
+)
+def test_whoever_has_left_nothing_or_was_ended_by_no_signal_of_a_group_is_not_held_up(
+    namespace, tmp_path, name, daemon
+):
     began = time.monotonic()
     shell = namespace.spawn(module(tmp_path, name, daemon).argv(True))
     shell.communicate()
@@ -58,32 +68,63 @@ def test_a_channel_that_breaks_meanwhile_ends_what_was_left(namespace, tmp_path)
     namespace.wait_for(lambda now: not sleeps(now), "the end of what was left")
 
 
-def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_ended(namespace, tmp_path):
+def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_ended(
+    namespace, tmp_path
+):
     """A module may have its own way with a signal to the group. Its shell has none."""
     go = tmp_path / "go"
     text = f"import os, subprocess, time\nsubprocess.run(['sh', '-c', {DAEMON!r}])\nprint('ready', flush=True)\n"
-    shell = namespace.spawn(Module(f"{text}while not os.path.exists({str(go)!r}): time.sleep(0.01)", tmp_path, timeout=1.0).argv(True))
+    shell = namespace.spawn(
+        Module(
+            f"{text}while not os.path.exists({str(go)!r}): time.sleep(0.01)", tmp_path, timeout=1.0
+        ).argv(True)
+    )
     assert shell.stdout.readline() == b"ready\n"
-    (root,) = (pid for pid, process in namespace.processes().items() if process.arguments[:2] == ["/bin/sh", "-c"])
+    (root,) = (
+        pid
+        for pid, process in namespace.processes().items()
+        if process.arguments[:2] == ["/bin/sh", "-c"]
+    )
     namespace.run(["kill", "-KILL", str(root)])
     namespace.wait_for(lambda now: root not in now, "the end of the shell")
     go.touch()
-    namespace.wait_for(lambda now: not [one for one in now.values() if one.arguments[-1].endswith("AnsiballZ_probe.py")], "the end of the module")
+    namespace.wait_for(
+        lambda now: (
+            not [one for one in now.values() if one.arguments[-1].endswith("AnsiballZ_probe.py")]
+        ),
+        "the end of the module",
+    )
     assert titles(namespace.processes())
     shell.stdout.close()
     namespace.wait_for(lambda now: not sleeps(now), "the end of what was left")
 
 
-def test_a_supervisor_waits_longer_while_whoever_waits_for_its_result_stands_still(namespace, tmp_path):
+def test_a_supervisor_waits_longer_while_whoever_waits_for_its_result_stands_still(
+    namespace, tmp_path
+):
     """As a guardian has it until the order was carried out. Without one the result comes, and what was left lives on."""
     go = tmp_path / "go"
-    text = LEAVES.replace("os.kill(", f"import time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nos.kill(")
-    shell = namespace.spawn(Module(text.format(daemon=DAEMON, name="SIGTERM"), tmp_path, timeout=1.0).argv(True))
+    text = LEAVES.replace(
+        "os.kill(",
+        f"import time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nos.kill(",
+    )
+    shell = namespace.spawn(
+        Module(text.format(daemon=DAEMON, name="SIGTERM"), tmp_path, timeout=1.0).argv(True)
+    )
     assert shell.stdout.readline() == b"ready\n"
-    (worker,) = (process.ppid for process in namespace.processes().values() if process.arguments[:2] == ["/bin/sh", "-c"])
+    (worker,) = (
+        process.ppid
+        for process in namespace.processes().values()
+        if process.arguments[:2] == ["/bin/sh", "-c"]
+    )
     namespace.run(["kill", "-STOP", str(worker)])
     go.touch()
-    namespace.wait_for(lambda now: not [one for one in now.values() if one.arguments[-1].endswith("AnsiballZ_probe.py")], "the end of the module")
+    namespace.wait_for(
+        lambda now: (
+            not [one for one in now.values() if one.arguments[-1].endswith("AnsiballZ_probe.py")]
+        ),
+        "the end of the module",
+    )
     began = time.monotonic()
     while time.monotonic() - began < ORDER_SECONDS + 1:
         assert titles(namespace.processes())

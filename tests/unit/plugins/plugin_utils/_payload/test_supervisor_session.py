@@ -29,7 +29,9 @@ def started(namespace, module, servers):
         argv = [str(program), "-c", '"$@"; exit "$?"', server, *argv]
     shell = namespace.spawn(argv)
     assert shell.stdout.readline() == b"ready\n"
-    return namespace.wait_for(lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree")
+    return namespace.wait_for(
+        lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree"
+    )
 
 
 def watches(namespace, pid):
@@ -40,13 +42,19 @@ def watches(namespace, pid):
 
 def supervisor_watches(namespace):
     def look(now):
-        return [pid for pid, one in now.items() if one.arguments[0].startswith("treekill: supervisor") and watches(namespace, pid)]
+        return [
+            pid
+            for pid, one in now.items()
+            if one.arguments[0].startswith("treekill: supervisor") and watches(namespace, pid)
+        ]
 
     namespace.wait_for(look, "a supervisor that watches its session")
 
 
 def kill(namespace, now, server):
-    (pid,) = [process.pid for process in now.values() if process.arguments[0].endswith(f"/{server}")]
+    (pid,) = [
+        process.pid for process in now.values() if process.arguments[0].endswith(f"/{server}")
+    ]
     namespace.run(["kill", "-9", str(pid)])
     return pid
 
@@ -82,7 +90,13 @@ def test_the_session_is_the_nearest_one(namespace, tmp_path):
 
 @pytest.mark.parametrize(
     ("transport", "become", "watched"),
-    [("ssh", "sudo", True), ("paramiko", "su", True), ("ssh", None, False), ("local", "sudo", False), ("chroot", "sudo", False)],
+    [
+        ("ssh", "sudo", True),
+        ("paramiko", "su", True),
+        ("ssh", None, False),
+        ("local", "sudo", False),
+        ("chroot", "sudo", False),
+    ],
 )
 def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
     """A task on the controller itself stands below the session of the user who started the run, and may have been meant to outlive that."""

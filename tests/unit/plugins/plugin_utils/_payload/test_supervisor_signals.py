@@ -35,7 +35,9 @@ class Listening:
 
     def __init__(self, argv, read=None, **options):
         options.setdefault("start_new_session", True)
-        self.shell = subprocess.Popen(argv, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **options})
+        self.shell = subprocess.Popen(
+            argv, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **options}
+        )
         self.read = read or self.shell.stdout
         self.supervisor, self.module = map(int, self.read.readline().split())
 
@@ -91,7 +93,11 @@ def test_a_signal_to_the_group_reaches_the_module_once(start, tmp_path):
 
 def test_a_signal_to_a_group_whose_first_is_the_supervisor_itself(start, tmp_path):
     """The last command of a shell takes its place."""
-    running = start(Module(SAYS, tmp_path).alone(True), start_new_session=False, preexec_fn=lambda: os.setpgid(0, 0))
+    running = start(
+        Module(SAYS, tmp_path).alone(True),
+        start_new_session=False,
+        preexec_fn=lambda: os.setpgid(0, 0),
+    )
     assert running.shell.pid == running.supervisor == os.getpgid(running.module)
     for dummy in range(5):
         os.killpg(running.supervisor, signal.SIGINT)
@@ -111,7 +117,14 @@ def test_control_c_at_the_terminal_reaches_the_module_once(start, tmp_path):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     argv = ["/bin/sh", "-c", b"trap : INT; " + Module(SAYS, tmp_path).shell(True)]
-    running = start(argv, read=os.fdopen(master, "rb", buffering=0), stdin=slave, stdout=slave, start_new_session=False, preexec_fn=take)
+    running = start(
+        argv,
+        read=os.fdopen(master, "rb", buffering=0),
+        stdin=slave,
+        stdout=slave,
+        start_new_session=False,
+        preexec_fn=take,
+    )
     os.close(slave)
     for dummy in range(5):
         os.write(master, b"\x03")
@@ -120,14 +133,20 @@ def test_control_c_at_the_terminal_reaches_the_module_once(start, tmp_path):
 
 def test_a_signal_ignored_from_the_start_still_reaches_a_module_that_asks_for_it(start, tmp_path):
     """As with nohup, and as without a supervisor."""
-    running = start(Module(SAYS, tmp_path).argv(True), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    running = start(
+        Module(SAYS, tmp_path).argv(True),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
     os.kill(running.supervisor, signal.SIGHUP)
     assert running.gets_once(signal.SIGHUP)
 
 
 @pytest.mark.parametrize("name", [name for name in FORWARDED if name != "SIGINT"])
 def test_a_module_that_takes_no_signal_dies_of_it_as_ever(start, tmp_path, name):
-    module = Module("import os, signal\nos.write(1, b'%d %d\\n' % (os.getppid(), os.getpid()))\nsignal.pause()", tmp_path)
+    module = Module(
+        "import os, signal\nos.write(1, b'%d %d\\n' % (os.getppid(), os.getpid()))\nsignal.pause()",
+        tmp_path,
+    )
     running = start(module.argv(True))
     os.kill(running.supervisor, getattr(signal, name))
     assert running.shell.wait(PATIENCE) == 128 + getattr(signal, name)

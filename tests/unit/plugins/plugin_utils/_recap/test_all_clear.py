@@ -60,7 +60,11 @@ def test_a_run_that_tracks_nothing_starts_and_writes_nothing():
         assert pid in play.pids()
     with playing([SLEEP], callback=False) as play:
         play.wait_for_words(*WORDS)
-        caught = [line for line in Path(f"/proc/{play.process.pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+        caught = [
+            line
+            for line in Path(f"/proc/{play.process.pid}/status").read_text().splitlines()
+            if line.startswith("SigCgt")
+        ]
     assert caught[0] in main
 
 
@@ -81,17 +85,30 @@ def test_what_does_nothing_on_a_host_is_not_named():
 @pytest.mark.parametrize("where", ["task", "host"])
 def test_what_the_user_wants_left_alone_is_named_as_such(where):
     task = {**SLEEP, "vars": {"treekill_track": "none"}} if where == "task" else SLEEP
-    with playing([task], inventory={"localhost": {"treekill_track": "none"} if where == "host" else {}}) as play:
+    with playing(
+        [task], inventory={"localhost": {"treekill_track": "none"} if where == "host" else {}}
+    ) as play:
         pid = play.wait_for_words(*WORDS)
         assert named(play, "left alone, and perhaps running: treekill_track is none")
         assert pid in play.pids()
 
 
 def test_a_connection_with_a_way_of_its_own_is_named():
-    paths = {"environ": {"PYTHONPATH": f"python:{PLACES}"}, "configuration": "connection_plugins = connection_plugins"}
-    with playing([SLEEP], inventory={"localhost": {"ansible_connection": "mitogen_local"}}, files=MITOGEN, **paths) as play:
+    paths = {
+        "environ": {"PYTHONPATH": f"python:{PLACES}"},
+        "configuration": "connection_plugins = connection_plugins",
+    }
+    with playing(
+        [SLEEP],
+        inventory={"localhost": {"ansible_connection": "mitogen_local"}},
+        files=MITOGEN,
+        **paths,
+    ) as play:
         pid = play.wait_for_words(*WORDS)
-        assert named(play, "NOT PROTECTED, and perhaps running (task: Sleep): its connection can't be guarded")
+        assert named(
+            play,
+            "NOT PROTECTED, and perhaps running (task: Sleep): its connection can't be guarded",
+        )
         assert pid in play.pids()
 
 
@@ -100,8 +117,16 @@ def test_a_task_whose_guardian_was_killed_is_named(taken_over):
     """Another one that has taken over does not know what the first one knew. Where there is none the whole recap is missing, which is said."""
     hosts = {"localhost": {}, "other": {}}
     script = "test -e go || { : > waits; until test -e go; do sleep 0.1; done; }"
-    later = {"name": "Later", "ansible.builtin.raw": script, "when": "inventory_hostname == 'other'"}
-    with playing([later, {**SLEEP, "when": "inventory_hostname == 'localhost'"}, later], inventory=hosts, keywords={"strategy": "free"}) as play:
+    later = {
+        "name": "Later",
+        "ansible.builtin.raw": script,
+        "when": "inventory_hostname == 'other'",
+    }
+    with playing(
+        [later, {**SLEEP, "when": "inventory_hostname == 'localhost'"}, later],
+        inventory=hosts,
+        keywords={"strategy": "free"},
+    ) as play:
         play.wait_for_words(*WORDS)
         play.wait_for((play.directory / "waits").exists)
         guardian = guardian_of(play)
@@ -117,8 +142,14 @@ def test_a_task_whose_guardian_was_killed_is_named(taken_over):
 
 def guardian_of(play: LocalPlay) -> int:
     """The process that listens at the socket of the run."""
-    inodes = [line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.split()[-1].startswith(f"{play.directory}/treekill-")]
-    (pid,) = [pid for pid in play.pids() if _files_of(pid) & {f"socket:[{inode}]" for inode in inodes}]
+    inodes = [
+        line.split()[6]
+        for line in Path("/proc/net/unix").read_text().splitlines()
+        if line.split()[-1].startswith(f"{play.directory}/treekill-")
+    ]
+    (pid,) = [
+        pid for pid in play.pids() if _files_of(pid) & {f"socket:[{inode}]" for inode in inodes}
+    ]
     return pid
 
 

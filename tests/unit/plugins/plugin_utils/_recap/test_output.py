@@ -26,7 +26,14 @@ print("went on", flush=True)
 def spoken(**streams: int) -> subprocess.Popen[bytes]:
     environ = {**os.environ, "PYTHONPATH": PLACES, "LC_ALL": "C.UTF-8"}
     # Its own session: nothing of this is to be said on the terminal of whoever runs the tests.
-    return subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environ, start_new_session=True, **streams)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=environ,
+        start_new_session=True,
+        **streams,
+    )
 
 
 def test_what_is_read_comes_whole() -> None:
@@ -43,7 +50,9 @@ def test_a_pipe_that_nobody_reads_ends_nothing() -> None:
         assert program.communicate(timeout=60)[0] == b"went on\n"
 
 
-@pytest.mark.parametrize("reads", [True, False], ids=["before it was read", "before it was written"])
+@pytest.mark.parametrize(
+    "reads", [True, False], ids=["before it was read", "before it was written"]
+)
 def test_where_the_reader_goes_the_terminal_is_told(reads: bool) -> None:
     """What is in a pipe whose reader has died was not read by anybody."""
     keyboard, line = os.openpty()
@@ -54,7 +63,13 @@ def test_where_the_reader_goes_the_terminal_is_told(reads: bool) -> None:
     take_terminal = f"import fcntl, os, termios; fcntl.ioctl({line}, termios.TIOCSCTTY, 0)"
     argv = [sys.executable, "-c", take_terminal + PROGRAM]
     with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=writing, stdin=subprocess.DEVNULL, env=environ, start_new_session=True, pass_fds=(line,)
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        stdin=subprocess.DEVNULL,
+        env=environ,
+        start_new_session=True,
+        pass_fds=(line,),
     ) as program:
         os.close(writing)
         if reads:

@@ -18,7 +18,9 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 
-STATE = KillProgress(in_hand=17, grace=10.0, left=7.2, hosts=20, hosts_done=3, hurried=False, after_kill=None)
+STATE = KillProgress(
+    in_hand=17, grace=10.0, left=7.2, hosts=20, hosts_done=3, hurried=False, after_kill=None
+)
 
 
 @pytest.fixture

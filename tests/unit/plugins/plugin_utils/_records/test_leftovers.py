@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import remove_leftovers
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import (
+    remove_leftovers,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
 #: No process.
@@ -82,7 +84,16 @@ def test_what_somebody_answers_at_stays_whatever_the_name_says(parent):
     assert (directory / "socket").exists()
 
 
-@pytest.mark.parametrize("name", ["treekill-0-1", "treekill-x-1-1", f"treekill-{os.getuid()}-0-1", f"treekill-{os.getuid()}-4194305-7.old", "treekill"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "treekill-0-1",
+        "treekill-x-1-1",
+        f"treekill-{os.getuid()}-0-1",
+        f"treekill-{os.getuid()}-4194305-7.old",
+        "treekill",
+    ],
+)
 def test_what_has_another_name_stays(parent, name):
     left_by(parent, GONE).rename(parent / name)
     remove(parent, 2 * DAY)

@@ -30,7 +30,9 @@ PYTHON = "import subprocess; child = subprocess.Popen(['sleep', '7200']); print(
 def started(*argv: str, environ: dict[str, str]) -> Iterator[tuple[int, int]]:
     """The pids of a program, which starts a run, and of that run."""
     clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    with subprocess.Popen(argv, env={**clean, **environ}, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+    with subprocess.Popen(
+        argv, env={**clean, **environ}, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as program:
         assert program.stdout is not None
         try:
             yield program.pid, int(program.stdout.readline())
@@ -49,7 +51,9 @@ def test_ansible_pull_is_one(tmp_path: Path) -> None:
         assert found(run, {}) == launcher.FrontEnd("ansible-pull", identify(program))
 
 
-@pytest.mark.parametrize("argv", [("sh", "-c", SHELL), (sys.executable, "-c", PYTHON)], ids=["shell", "Python"])
+@pytest.mark.parametrize(
+    "argv", [("sh", "-c", SHELL), (sys.executable, "-c", PYTHON)], ids=["shell", "Python"]
+)
 def test_whatever_else_starts_a_run_is_none(argv: tuple[str, ...]) -> None:
     with started(*argv, environ={}) as (dummy, run):
         assert found(run, {}) is None
@@ -61,7 +65,10 @@ def test_who_has_set_the_variable_of_ansible_runner_is_one() -> None:
 
 
 def test_who_is_itself_a_job_of_ansible_runner_is_one_for_another_job() -> None:
-    with started(sys.executable, "-c", PYTHON, environ={VARIABLE: "/somewhere/else"}) as (program, run):
+    with started(sys.executable, "-c", PYTHON, environ={VARIABLE: "/somewhere/else"}) as (
+        program,
+        run,
+    ):
         assert found(run, JOB) == launcher.FrontEnd("ansible-runner", identify(program))
 
 

@@ -41,7 +41,11 @@ say(play({{'command': 'true'}}))
 
 
 def said(program: Program) -> list[Any]:
-    return [json.loads(line.partition("SAYS ")[2]) for line in program.told.splitlines() if line.startswith("SAYS ")]
+    return [
+        json.loads(line.partition("SAYS ")[2])
+        for line in program.told.splitlines()
+        if line.startswith("SAYS ")
+    ]
 
 
 def interrupt(program: Program, number: int = signal.SIGINT) -> None:
@@ -62,7 +66,9 @@ def test_twenty_runs_leave_the_process_as_it_was(tmp_path):
 def test_a_run_changes_nothing_that_it_does_not_change_without_the_callback(tmp_path):
     seen = []
     for callback in (False, True):
-        with host_program(tmp_path, "play({'debug': {'msg': 'x'}}); say(state())", callback=callback) as program:
+        with host_program(
+            tmp_path, "play({'debug': {'msg': 'x'}}); say(state())", callback=callback
+        ) as program:
             assert program.wait() == 0, program.told
             seen.append(said(program)[0])
     without, with_it = seen
@@ -70,7 +76,9 @@ def test_a_run_changes_nothing_that_it_does_not_change_without_the_callback(tmp_
         assert with_it[name] == without[name], name
 
 
-def test_after_an_interruption_that_the_program_has_caught_the_next_run_works_and_is_guarded(tmp_path):
+def test_after_an_interruption_that_the_program_has_caught_the_next_run_works_and_is_guarded(
+    tmp_path,
+):
     with host_program(tmp_path, INTERRUPTED_TWICE) as program:
         interrupt(program)
         program.until(lambda: said(program)[:2] == ["caught", 0])
@@ -94,7 +102,9 @@ say(play({'command': 'sh -c "until test -e go; do sleep 0.1; done"'}))
 os.kill(os.getpid(), signal.SIGHUP)
 """
     with host_program(tmp_path, script) as program:
-        program.until(lambda: any(words[0] == "sleep" for words in program.carriers().values() if words))
+        program.until(
+            lambda: any(words[0] == "sleep" for words in program.carriers().values() if words)
+        )
         program.signal(signal.SIGHUP)
         program.until(lambda: said(program) == ["reload"])
         (tmp_path / "go").touch()
@@ -137,7 +147,13 @@ process.ensure = ensure_meanwhile
 {SLEEP}
 """
     with host_program(tmp_path, script) as program:
-        program.until(lambda: program.running("sleep", "7200") and (tmp_path / "works").exists() and (tmp_path / "works").read_text())
+        program.until(
+            lambda: (
+                program.running("sleep", "7200")
+                and (tmp_path / "works").exists()
+                and (tmp_path / "works").read_text()
+            )
+        )
         program.process.kill()
         program.process.wait()
         program.until(lambda: not program.running("sleep", "7200"))
@@ -171,7 +187,13 @@ threading.Timer(0.1, fork, (work_in_python,)).start()
         program.until(lambda: program.running("sleep", "7300"))
         interrupt(program)
         program.until(lambda: said(program) == ["caught"])
-        program.until(lambda: len(program.running("sleep", "7300")) == 2 and program.running("sleep", "7200") and (tmp_path / "works").exists())
+        program.until(
+            lambda: (
+                len(program.running("sleep", "7300")) == 2
+                and program.running("sleep", "7200")
+                and (tmp_path / "works").exists()
+            )
+        )
         program.process.kill()
         program.process.wait()
         program.until(lambda: not program.running("sleep", "7200"))
@@ -181,7 +203,10 @@ threading.Timer(0.1, fork, (work_in_python,)).start()
         assert int((tmp_path / "works").read_text()) in program.carriers()
 
 
-@pytest.mark.skipif(hasattr(TaskQueueManager, "_signal_handler"), reason="this ansible-core runs in no other thread than the main one")
+@pytest.mark.skipif(
+    hasattr(TaskQueueManager, "_signal_handler"),
+    reason="this ansible-core runs in no other thread than the main one",
+)
 def test_runs_in_a_thread_are_guarded_without_signals_and_say_so(tmp_path):
     script = """
 import threading

@@ -179,7 +179,9 @@ def test_signals_of_other_plugins_interrupt_nothing(tmp_path):
 
 
 def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descriptor(tmp_path):
-    with playbook(tmp_path, STUBBORN_PLAY, plugins={"loop": LOOP}, TREEKILL_KILL_TIMEOUT="3600") as program:
+    with playbook(
+        tmp_path, STUBBORN_PLAY, plugins={"loop": LOOP}, TREEKILL_KILL_TIMEOUT="3600"
+    ) as program:
         until_stubborn(program)
         program.signal(signal.SIGINT)
         program.until_told("1 kill orders are out")
@@ -190,8 +192,14 @@ def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descrip
         assert "TREEKILL RECAP [SIGINT]" in program.told
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)], ids=["INT", "TERM"])
-def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_kills_at_once(tmp_path, number, status):
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)],
+    ids=["INT", "TERM"],
+)
+def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_kills_at_once(
+    tmp_path, number, status
+):
     with playbook(tmp_path, STUBBORN_PLAY, TREEKILL_KILL_TIMEOUT="3600") as program:
         until_stubborn(program)
         (worker,) = program.children()
@@ -218,7 +226,11 @@ def test_what_another_plugin_does_at_exit_can_be_interrupted(tmp_path, first, se
 
 
 def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
-    with playbook(tmp_path, "- {hosts: all, gather_facts: no, tasks: [{command: 'true'}]}", plugins={"uploader": UPLOADER}) as program:
+    with playbook(
+        tmp_path,
+        "- {hosts: all, gather_facts: no, tasks: [{command: 'true'}]}",
+        plugins={"uploader": UPLOADER},
+    ) as program:
         assert program.wait() == 0, program.told
         program.until(lambda: not list(tmp_path.glob("treekill-*")))
         assert int((tmp_path / "uploads").read_text()) in program.carriers()
@@ -228,7 +240,17 @@ def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
 def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_path, number):
     """Lookups: core passes the signal on to its workers, or the terminal does."""
     hosts = ",".join(f"host{index}" for index in range(10))
-    words = ["all", "-i", hosts, "-f", "10", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
+    words = [
+        "all",
+        "-i",
+        hosts,
+        "-f",
+        "10",
+        "-m",
+        "debug",
+        "-a",
+        "msg={{ lookup('pipe', 'sleep 7200') }}",
+    ]
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: len(program.running("sleep", "7200")) == 10)
         program.signal(number)
@@ -237,23 +259,56 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
         assert "will be terminated" not in program.flat()
 
 
-@pytest.mark.skipif(not hasattr(WorkerProcess, "_term"), reason="the workers of this ansible-core pass on no signals")
+@pytest.mark.skipif(
+    not hasattr(WorkerProcess, "_term"),
+    reason="the workers of this ansible-core pass on no signals",
+)
 @pytest.mark.parametrize(
     ("number", "works"),
-    [(signal.SIGINT, "sleep 7200"), (signal.SIGTERM, "sleep 7200"), (signal.SIGTERM, "while :; do sleep 0.02; done")],
+    [
+        (signal.SIGINT, "sleep 7200"),
+        (signal.SIGTERM, "sleep 7200"),
+        (signal.SIGTERM, "while :; do sleep 0.02; done"),
+    ],
     ids=["INT", "TERM", "TERM to a loop"],
 )
-def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number, works):
+def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(
+    tmp_path, number, works
+):
     """Of a loop each command comes to its own end meanwhile."""
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', 'touch $$; {works}') }}}}"]
-    numbers = " ".join(str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number]))
-    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
+    words = [
+        "all",
+        "-i",
+        "one,two",
+        "-m",
+        "debug",
+        "-a",
+        f"msg={{{{ lookup('pipe', 'touch $$; {works}') }}}}",
+    ]
+    numbers = " ".join(
+        str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number])
+    )
+    with running(
+        tmp_path,
+        ["-m", "ansible.cli.adhoc", *words],
+        plugins={"slow_workers": SLOW_WORKERS},
+        SLOW_WORKERS=numbers,
+    ) as program:
         program.until(lambda: len([*tmp_path.glob("[0-9]*")]) == 2)
         if works == "sleep 7200":
             # Before, it is a shell, which does something about INT.
             program.until(lambda: len(program.running("sleep", "7200")) == 2)
         program.signal(number)
-        program.until(lambda: not [words for words in program.carriers().values() if words[:1] in (["sleep"], ["/bin/sh"])], 15)
+        program.until(
+            lambda: (
+                not [
+                    words
+                    for words in program.carriers().values()
+                    if words[:1] in (["sleep"], ["/bin/sh"])
+                ]
+            ),
+            15,
+        )
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
 
 
@@ -280,12 +335,22 @@ echo ended >> {place}/ended
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"]
+)
 def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_path, number):
     """It cleans up, and may take a second one for the order to leave that. Before ansible-core 2.19 it is in the group of the main process."""
     (tmp_path / "cleans").write_text(CLEANS_UP.format(place=tmp_path))
     (tmp_path / "cleans").chmod(0o700)
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', '{tmp_path}/cleans') }}}}"]
+    words = [
+        "all",
+        "-i",
+        "one,two",
+        "-m",
+        "debug",
+        "-a",
+        f"msg={{{{ lookup('pipe', '{tmp_path}/cleans') }}}}",
+    ]
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: lines(tmp_path / "there") == ["there"] * 2)
         os.killpg(program.process.pid, number)
@@ -302,14 +367,26 @@ def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
-@pytest.mark.parametrize("waits", ["while :; do sleep 0.02; done", "sleep 7200 & wait"], ids=["loop", "background"])
-def test_what_starts_others_all_the_time_has_not_had_the_signal_of_the_main_process_alone(tmp_path, number, waits):
+@pytest.mark.parametrize(
+    "waits", ["while :; do sleep 0.02; done", "sleep 7200 & wait"], ids=["loop", "background"]
+)
+def test_what_starts_others_all_the_time_has_not_had_the_signal_of_the_main_process_alone(
+    tmp_path, number, waits
+):
     """That one of them has ended says nothing: each of them does so after a moment."""
     if number == signal.SIGINT and waits.endswith("wait"):
         pytest.skip("a shell has what it puts into the background ignore INT")
     (tmp_path / "works").write_text(f"#!/bin/sh\necho there >> {tmp_path}/there\n{waits}\n")
     (tmp_path / "works").chmod(0o700)
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', '{tmp_path}/works') }}}}"]
+    words = [
+        "all",
+        "-i",
+        "one,two",
+        "-m",
+        "debug",
+        "-a",
+        f"msg={{{{ lookup('pipe', '{tmp_path}/works') }}}}",
+    ]
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: lines(tmp_path / "there") == ["there"] * 2)
         program.signal(number)
@@ -351,7 +428,9 @@ LEAVES_A_JOB = f"""
 """
 
 
-def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(short_path):
+def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(
+    short_path,
+):
     with playbook(short_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
         program.until(lambda: program.running("sleep", "7203") and program.running("sleep", "0.1"))
         for path in short_path.glob("treekill-*/socket"):
@@ -360,7 +439,15 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
         assert program.wait() == 0, program.told
         assert "its socket was removed" in program.flat()
         # Both guardians are gone, and with them all that they may have had to do.
-        program.until(lambda: not [words for words in program.carriers().values() if "ansible.cli.playbook" in words])
+        program.until(
+            lambda: (
+                not [
+                    words
+                    for words in program.carriers().values()
+                    if "ansible.cli.playbook" in words
+                ]
+            )
+        )
         assert program.running("sleep", "7203")
         (entry,) = journal.entries(str(short_path / "home" / "treekill" / "journal"))
         assert (entry.state, entry.cause, entry.open_hosts()) == ("finished", "", {})
@@ -368,10 +455,15 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
 
 @pytest.mark.parametrize(
     "tasks",
-    [f"{{raw: 'touch there; {WAITS}'}}", f"{{shell: 'touch there; {WAITS}', async: 7200, poll: 0}}, {{raw: '{WAITS}'}}"],
+    [
+        f"{{raw: 'touch there; {WAITS}'}}",
+        f"{{shell: 'touch there; {WAITS}', async: 7200, poll: 0}}, {{raw: '{WAITS}'}}",
+    ],
     ids=["task", "job"],
 )
-def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(short_path, tasks):
+def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(
+    short_path, tasks
+):
     """A worker could tell nobody that its command has returned, and there was no other guardian to be had."""
     with playbook(short_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
         program.until(lambda: (short_path / "there").exists() and program.running("sleep", "0.1"))

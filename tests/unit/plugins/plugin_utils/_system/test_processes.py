@@ -15,7 +15,10 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._system import processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch, identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    ProcessWatch,
+    identify,
+)
 
 
 @pytest.fixture(params=["pidfd", "by asking"], autouse=True)
@@ -63,7 +66,9 @@ def test_who_has_ended_before_is_told_of_at_once(sleeper: subprocess.Popen[bytes
 
 def test_another_process_with_the_same_pid_is_not_taken_for_it(sleeper: subprocess.Popen[bytes]):
     told = []
-    ProcessWatch(Loop(), ProcessId(sleeper.pid, identify(sleeper.pid).start - 1), lambda: told.append(1))
+    ProcessWatch(
+        Loop(), ProcessId(sleeper.pid, identify(sleeper.pid).start - 1), lambda: told.append(1)
+    )
     assert told == [1]
 
 
