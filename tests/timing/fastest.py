@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+#: Measurements before a bar counts as missed. A machine with two busy loops per processor meets
+#: each bar within five.
 ROUNDS = 20
-"""Measurements before a bar counts as missed. A machine with two busy loops per processor meets each bar within five."""
 
 
 def fastest(measure: Callable[[], float], longest: float) -> float:

@@ -11,8 +11,8 @@ import sys
 
 from .fastest import fastest
 
+#: Seconds of processor time.
 BAR = 0.002
-"""Seconds of processor time."""
 
 LOOK = (
     "import time\n"

@@ -27,11 +27,13 @@ from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, PYTHONS
 from .fastest import fastest
 
 MEGABYTES = 100
+#: Bar for the ratio of the times with and without a supervisor. Copying the output would at least
+#: quadruple the time.
 SLOWEST = 3.0
-"""Bar for the ratio of the times with and without a supervisor. Copying the output would at least quadruple the time."""
 
+#: Seconds from the end of the channel to the end of the last process. A quiet machine takes a fifth
+#: of it.
 BAR = 1.5
-"""Seconds from the end of the channel to the end of the last process. A quiet machine takes a fifth of it."""
 
 
 def seconds_of_output(module, supervised):

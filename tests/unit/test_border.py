@@ -33,7 +33,8 @@ ADAPTERS = (
 )
 PRIVATE = ("module_utils", "plugin_utils")
 
-# Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found by the gates that run each Python.
+# Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found by
+# the gates that run each Python.
 YOUNGER_THAN_3_6 = {"contextvars", "dataclasses", "graphlib", "tomllib", "zoneinfo"}
 
 ADAPTER_FUNCTION_LINES = 20

@@ -44,7 +44,10 @@ def by_hand(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a page, without headings. An item of a list and a cell of a table end theirs; a colon or a semicolon does not."""
+    """The sentences of a page, without headings.
+
+    An item of a list and a cell of a table end theirs; a colon or a semicolon does not.
+    """
     paragraphs = [""]
     for line in by_hand(text).splitlines():
         if line.startswith("|"):

@@ -39,7 +39,10 @@ WORLDS = tuple(PACKAGE + world for world in LAYERS)
 
 
 def imports(tree: ast.Module, *, types: bool) -> Iterator[str]:
-    """What a file imports of the collection, as `world._package.file`. `types`: also what type checkers alone import."""
+    """What a file imports of the collection, as `world._package.file`.
+
+    `types`: also what type checkers alone import.
+    """
     unwanted: set[int] = set()
     if not types:
         guards = (

@@ -28,7 +28,8 @@ DIVIDED = ("integration", "docs")
 #: What ansible-test leaves behind.
 OUTPUT = TESTS / "output"
 
-#: A command for each folder whose tests a suite does not run, and none for those that hold no tests.
+#: A command for each folder whose tests a suite does not run, and none for those that hold no
+#: tests.
 ELSEWHERE = {"docs/docsite": "make lint-docsite", "support": "", "requirements": ""}
 
 

@@ -66,7 +66,8 @@ def seconds_until_gone(
     with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
         census.wait_for_tree(one, hosts, known)
         scene = Scene(one, hosts, masters)
-        # The daemon that the first task left on purpose has no label of a kind: nobody waits for it.
+        # The daemon that the first task left on purpose has no label of a kind: nobody waits for
+        # it.
         victims = [
             process.id
             for host in hosts

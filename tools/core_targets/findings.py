@@ -22,19 +22,20 @@ class Finding:
 
     target: str
     verdict: Verdict
+    #: What is printed of it.
     line: str
-    """What is printed of it."""
+    #: What the collection has said in it.
     said: Sequence[str]
-    """What the collection has said in it."""
+    #: The state of the collection's plugins it ran with, by `state_of`.
     plugins: str
-    """The state of the collection's plugins it ran with, by `state_of`."""
+    #: Seconds that each run of it was given.
     limit: float
-    """Seconds that each run of it was given."""
 
     def holds(self, plugins: str, limit: float) -> bool:
         """Whether the target need not run again with these plugins and this limit.
 
-        What was the same is believed of other plugins too. What differs without being listed is judged anew in any case: the list may have changed.
+        What was the same is believed of other plugins too. What differs without being listed is
+        judged anew in any case: the list may have changed.
         """
         if self.verdict is Verdict.TOO_SLOW:
             return limit <= self.limit

@@ -18,7 +18,8 @@ from tests.support.hosts import Host, Lab, trees
 
 from .verdict import Ending
 
-#: Seconds after which a run of a target is ended unless something else is asked for; the longest takes some three minutes of a machine that does nothing else.
+#: Seconds after which a run of a target is ended unless something else is asked for; the longest
+#: takes some three minutes of a machine that does nothing else.
 LONGEST = 1800.0
 
 #: Seconds in which a process ends that nothing keeps, and seconds between two looks.
@@ -66,7 +67,8 @@ _PACKAGES = (
     *("rsync", "rsyslog", "sshpass", "subversion", "unzip", "xz-utils", "zip", "zstd"),
 )
 
-#: Debian's own Python runs the target, as a target may want modules that only Debian has, such as apt's.
+#: Debian's own Python runs the target, as a target may want modules that only Debian has, such as
+#: apt's.
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 
 
@@ -89,16 +91,16 @@ exec chroot "$tree" python3 -m compileall -q -j 2 -s /mnt -p "$seen_as" "$@"
 class Place:
     """What the hosts are made of."""
 
+    #: Unpacked sources of the core.
     source: Path
-    """Unpacked sources of the core."""
+    #: A folder for ANSIBLE_COLLECTIONS_PATH that holds the collection.
     collections: Path
-    """A folder for ANSIBLE_COLLECTIONS_PATH that holds the collection."""
+    #: A folder for pip.
     packages: Path
-    """A folder for pip."""
+    #: Debian release.
     suite: str
-    """Debian release."""
+    #: Seconds after which a run of a target is ended.
     longest: float = LONGEST
-    """Seconds after which a run of a target is ended."""
 
     def compile(self) -> None:
         """Once for all hosts, by their own Python: each of them begins without what another one has written."""
@@ -107,7 +109,8 @@ class Place:
             (self.source, "/root/ansible", ("lib/ansible", "test/lib/ansible_test/_internal")),
             (self.collections, "/opt/collections", ("ansible_collections",)),
         ):
-            # In a mount namespace of its own, so that nothing stays mounted in the tree. Some files are there to be wrong, so the status says nothing.
+            # In a mount namespace of its own, so that nothing stays mounted in the tree. Some files
+            # are there to be wrong, so the status says nothing.
             words = [
                 "unshare",
                 "--mount",

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tools.environment._paths import CACHE
 
-#: What a repository of ansible-core has and its source distribution lacks: the programs in bin, as links.
+#: What a repository of ansible-core has and its source distribution lacks: the programs in bin, as
+#: links.
 _CLI = {
     "ansible": "adhoc",
     **{
@@ -25,7 +26,8 @@ _CLI = {
 }
 _STUBS = {
     "ansible-test": "test/lib/ansible_test/_util/target/cli/ansible_test_cli_stub.py",
-    "ansible-connection": "lib/ansible/cli/scripts/ansible_connection_cli_stub.py",  # of older cores
+    # of older cores
+    "ansible-connection": "lib/ansible/cli/scripts/ansible_connection_cli_stub.py",
 }
 
 #: What targets install by pip, for the host's Python, and what these need.

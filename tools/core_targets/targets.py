@@ -21,16 +21,17 @@ LIST = Path(__file__).with_name("list.yml")
 class Listed:
     """What list.yml says."""
 
+    #: Pattern of names or of aliases: why such targets can't run here.
     not_run: Mapping[str, str]
-    """Pattern of names or of aliases: why such targets can't run here."""
+    #: Name: why it ends otherwise with the callback, and has to.
     differ: Mapping[str, str]
-    """Name: why it ends otherwise with the callback, and has to."""
+    #: Name: why no run of it can be guarded.
     no_run: Mapping[str, str]
-    """Name: why no run of it can be guarded."""
+    #: Names of those that are run without the callback as well, to compare how long they take: an
+    #: interruption is part of them.
     timed: frozenset[str]
-    """Names of those that are run without the callback as well, to compare how long they take: an interruption is part of them."""
+    #: Names of those that `make test` runs.
     quick: frozenset[str]
-    """Names of those that `make test` runs."""
 
     @classmethod
     def read(cls, path: Path = LIST) -> Listed:

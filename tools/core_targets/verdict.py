@@ -19,11 +19,12 @@ class Verdict(Enum):
     SAME = "same"
     DIFFERS = "differs"
     LISTED = "differs, as listed"
+    #: It fails without the callback too, or once in all tries: what its own deadlines do to it on a
+    #: busy machine.
     UNSTEADY = "unsteady"
-    """It fails without the callback too, or once in all tries: what its own deadlines do to it on a busy machine."""
     FAILS_WITHOUT = "can't run here"
+    #: No try has passed, and some were ended at the limit.
     TOO_SLOW = "takes too long here"
-    """No try has passed, and some were ended at the limit."""
     UNGUARDED = "was not guarded"
 
 
@@ -41,14 +42,14 @@ class Ending:
     status: int
     seconds: float
     output: str
+    #: What `enable.py` noted of the runs of Ansible in it, by word; empty without the callback.
     notes: Counter[str] = field(default_factory=Counter)
-    """What `enable.py` noted of the runs of Ansible in it, by word; empty without the callback."""
+    #: Seconds of processor time, which other work on the machine does not make longer.
     processor: float = 0.0
-    """Seconds of processor time, which other work on the machine does not make longer."""
+    #: The command lines of the processes that it has left on the host.
     left: tuple[str, ...] = ()
-    """The command lines of the processes that it has left on the host."""
+    #: Whether it was ended because it took too long.
     cut: bool = False
-    """Whether it was ended because it took too long."""
 
 
 def judge(

@@ -16,7 +16,8 @@ copyright = "2026, the treekill.remote authors"  # noqa: A001  # Sphinx wants th
 html_title = project
 html_short_title = project
 
-# Not sphinx.ext.intersphinx: it loads what docs.ansible.com has from there, and a build would fail with that site.
+# Not sphinx.ext.intersphinx: it loads what docs.ansible.com has from there, and a build would fail
+# with that site.
 extensions = ["sphinx_antsibull_ext", "myst_parser", "tools.docsite.links"]
 
 # Every reference has to lead somewhere.

@@ -23,13 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 ON_GITHUB = "https://github.com/treekill/remote/blob/main/"
 RAW_ON_GITHUB = "https://raw.githubusercontent.com/treekill/remote/main/"
 
+#: The page that links to all Markdown pages; from docs/docsite/rst.
 INDEX = "docsite/pages"
-"""The page that links to all Markdown pages; from docs/docsite/rst."""
 
 _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
 _PLUGIN_OF_CORE = re.compile(
     r"ansible_collections\.ansible\.builtin\.(?P<page>\w+?_[a-z]+)(?P<part>__.*)?"
 )
+#: What pages that antsibull-docs writes refer to. Another one that it takes up is an error of
+#: Sphinx's until it is added here.
 _PAGES_OF_ANSIBLE = {
     "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
@@ -37,7 +39,6 @@ _PAGES_OF_ANSIBLE = {
     "common_return_values": "reference_appendices/common_return_values.html",
     "connection_plugins": "plugins/connection.html",
 }
-"""What pages that antsibull-docs writes refer to. Another one that it takes up is an error of Sphinx's until it is added here."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +97,10 @@ def _anchor(env: BuildEnvironment, page: str, heading: str, link: nodes.referenc
 def lead_to_ansible(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.reference | None:
-    """What ansible-core has is described at docs.ansible.com. That plugins and options of it exist is what `antsibull-docs lint-collection-docs` looks at."""
+    """What ansible-core has is described at docs.ansible.com.
+
+    That plugins and options of it exist is what `antsibull-docs lint-collection-docs` looks at.
+    """
     target = str(node["reftarget"])
     plugin = _PLUGIN_OF_CORE.fullmatch(target)
     if plugin:

@@ -18,7 +18,8 @@ from ._tests import SUITES, program, suite
 # The gates that depend on the core.
 OF_EACH_CORE = ("sanity", "units")
 
-# Unit tests are a gate: ansible-test runs them as others run those of collections, and once is enough.
+# Unit tests are a gate: ansible-test runs them as others run those of collections, and once is
+# enough.
 BEHIND_LINT = tuple(name for name in SUITES if name != "unit")
 
 
@@ -31,7 +32,10 @@ def test(ready: Ready, gates: Sequence[str], arguments: Sequence[str]) -> int:
 
 
 def test_all_cores(arguments: Sequence[str]) -> int:
-    """Every supported core; 1 if one failed. Cores whose Python is missing are no failure, but they are named."""
+    """Every supported core; 1 if one failed.
+
+    Cores whose Python is missing are no failure, but they are named.
+    """
     outcomes: dict[str, str] = {}
     # The newest first: with it the gates that do not depend on the core run, once.
     for core in reversed(list(CORES.values())):

@@ -22,13 +22,15 @@ from ._sources import copy_sources, make_repository, source_files
 from ._system_packages import SHELLCHECK, try_to_install
 from ._venvs import Venv
 
-# ansible-test resolves symbolic links, and then misses the folder ansible_collections: it gets a copy.
+# ansible-test resolves symbolic links, and then misses the folder ansible_collections: it gets a
+# copy.
 COPY = CACHE / "sanity" / IN_COLLECTIONS
 
 INTERPRETERS = CACHE / "interpreters"
 
-# ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION... PACKAGE==VERSION...`.
-# Not ensurepip.bootstrap(): that turns the user's pip configuration off for the whole process.
+# ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION...
+# PACKAGE==VERSION...`. Not ensurepip.bootstrap(): that turns the user's pip configuration off for
+# the whole process.
 GET_PIP = '''"""Stand-in for get-pip.py: pip from this Python's own ensurepip, then the wanted versions from the package index."""
 
 import subprocess

@@ -15,7 +15,8 @@ from ._lint_setup import Workshop
 from ._paths import CACHE, IN_COLLECTIONS, ROOT
 from ._sources import copy_sources, make_repository, source_files
 
-# antsibull-changelog asks ansible-doc for new plugins, which wants the collection where collections are.
+# antsibull-changelog asks ansible-doc for new plugins, which wants the collection where collections
+# are.
 COLLECTIONS = CACHE / "changelog"
 COPY = COLLECTIONS / IN_COLLECTIONS
 

@@ -26,7 +26,8 @@ def install(venv: Venv) -> Path:
     tarball = build_in(place, venv)
     target = place / f"installed-{venv.path.name}"
     if not target.exists():
-        # Under another name until it is complete: half an installation must not be taken for a whole one.
+        # Under another name until it is complete: half an installation must not be taken for a
+        # whole one.
         unfinished = place / f"unfinished-{venv.path.name}"
         shutil.rmtree(str(unfinished), ignore_errors=True)
         run(

@@ -27,7 +27,8 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# A hook of git has these in its environment: each git below would look at that repository instead of the one in its own directory.
+# A hook of git has these in its environment: each git below would look at that repository instead
+# of the one in its own directory.
 _GIT = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -49,11 +50,13 @@ def clean_environment(**more: str) -> dict[str, str]:
     """The environment for a child: the user's own, without what would steer Ansible, Python or the collection from outside."""
     steering = ("ANSIBLE_", "TREEKILL", "PYTHON", "VIRTUAL_ENV", "MYPY", "RUFF_", "PYTEST_", *_GIT)
     environment = {name: text for name, text in os.environ.items() if not name.startswith(steering)}
-    # Ansible refuses to start without a UTF-8 locale, and a bare container or a CI service often has none.
+    # Ansible refuses to start without a UTF-8 locale, and a bare container or a CI service often
+    # has none.
     environment.update(
         LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1", ANSIBLE_CONFIG=str(empty_ansible_cfg())
     )
-    # A clone that belongs to another user, as in a container, is no reason for git to know no files.
+    # A clone that belongs to another user, as in a container, is no reason for git to know no
+    # files.
     environment.update(
         GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0=str(ROOT)
     )
@@ -97,7 +100,8 @@ def foreground(
 ) -> int:
     """Run with this process's stdout and stderr to the end; the exit status as a shell gives it.
 
-    Not subprocess.run: that kills its child a quarter of a second after Ctrl-C, and tests would leave their hosts behind.
+    Not subprocess.run: that kills its child a quarter of a second after Ctrl-C, and tests would
+    leave their hosts behind.
     """
     running: list[subprocess.Popen[bytes]] = []
 

@@ -22,12 +22,12 @@ class Core:
     """
 
     version: str
+    #: Oldest and newest Python that runs it on the controller.
     python: tuple[Version, Version]
-    """Oldest and newest Python that runs it on the controller."""
+    #: Oldest Python 3 on a host.
     oldest_target: Version
-    """Oldest Python 3 on a host."""
+    #: Whether molecule runs with it.
     molecule: bool = True
-    """Whether molecule runs with it."""
 
     @property
     def requirement(self) -> str:

@@ -18,8 +18,8 @@ from ._setup import Ready
 
 MARKDOWN = ("*.md", "docs/*.md", "docs/guides/*.md")
 
+#: Folders of plugins: an action is described by the module of its name.
 WITHOUT_PAGE = ("action", "doc_fragments", "module_utils", "plugin_utils")
-"""Folders of plugins: an action is described by the module of its name."""
 
 
 def write_options_page(ready: Ready) -> None:
@@ -32,7 +32,10 @@ def write_options_page(ready: Ready) -> None:
 
 
 def publish(workshop: Workshop) -> Path:
-    """Build the site in place of the one that is there; its first page. One that can't be built leaves the old one as it is."""
+    """Build the site in place of the one that is there; its first page.
+
+    One that can't be built leaves the old one as it is.
+    """
     with tempfile.TemporaryDirectory(dir=str(CACHE)) as place:
         site = build(workshop, Path(place))
         shutil.rmtree(str(SITE), ignore_errors=True)
@@ -53,7 +56,10 @@ def check(workshop: Workshop) -> Sequence[str]:
 
 
 def build(workshop: Workshop, place: Path) -> Path:
-    """The folder of HTML below an empty one. Raises SetupError for any warning, and for any page that should be there and is not."""
+    """The folder of HTML below an empty one.
+
+    Raises SetupError for any warning, and for any page that should be there and is not.
+    """
     pages, site = place / "pages", place / "site"
     # antsibull-docs refuses a folder that others can write.
     pages.mkdir(mode=0o700)

@@ -80,7 +80,11 @@ def border(workshop: Workshop) -> Notes:
 
 
 def ansible_lint(workshop: Workshop) -> Notes:
-    """The production profile. It passes when it finds no files: it has to process as many as there are playbooks, roles and metadata."""
+    """The production profile.
+
+    It passes when it finds no files: it has to process as many as there are playbooks, roles and
+    metadata.
+    """
     printed = run(
         [workshop.lint.program("ansible-lint"), "--offline", "--profile", "production"],
         cwd=workshop.copy,
@@ -114,7 +118,8 @@ def docs(workshop: Workshop) -> Notes:
     try:
         run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
     except SetupError as error:
-        # It copies the collection to a folder with a random name, and takes one that ends with an underscore for a reference.
+        # It copies the collection to a folder with a random name, and takes one that ends with an
+        # underscore for a reference.
         if 'Unknown target name: "antsibull-docs-' not in str(error):
             raise
         run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))

@@ -18,7 +18,8 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ._commands import SetupError, clean_environment, say_once
 from ._cores import CORES, Core, Version, core_named, dotted
 
-# ensurepip is what Debian keeps in a package of its own; without it there is no virtual environment.
+# ensurepip is what Debian keeps in a package of its own; without it there is no virtual
+# environment.
 PROBE = """
 import sys
 try:

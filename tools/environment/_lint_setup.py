@@ -23,10 +23,11 @@ class Workshop:
     """Everything is complete when a gate gets it."""
 
     ready: Ready
+    #: The linters, beside the newest core that runs here, whatever core the tests are for.
     lint: Venv
-    """The linters, beside the newest core that runs here, whatever core the tests are for."""
+    #: A folder for ANSIBLE_COLLECTIONS_PATH with a copy of the tree: linters look at what cannot
+    #: change meanwhile.
     collections: Path
-    """A folder for ANSIBLE_COLLECTIONS_PATH with a copy of the tree: linters look at what cannot change meanwhile."""
 
     @property
     def copy(self) -> Path:

@@ -12,10 +12,11 @@ from ._commands import SetupError, run
 from ._lint_setup import Workshop
 from ._paths import CACHE
 
+#: The session that a gate runs: antsibull-nox.toml configures it.
 OF_ANTSIBULL_NOX: Mapping[str, str] = {"licences": "license-check", "files": "extra-checks"}
-"""The session that a gate runs: antsibull-nox.toml configures it."""
 
 # The words of antsibull-nox where it has one: who knows another collection knows them.
+#: The gate that a session runs.
 GATES: Mapping[str, str] = {
     "codeqa": "ruff",
     "formatters": "layout",
@@ -32,8 +33,8 @@ GATES: Mapping[str, str] = {
     "ansible-test-sanity": "sanity",
     "ansible-test-units": "units",
 }
-"""The gate that a session runs."""
 
+#: Sessions that run the command of `make` that has their name.
 COMMANDS: Sequence[str] = (
     "unit",
     "timing",
@@ -49,13 +50,16 @@ COMMANDS: Sequence[str] = (
     "changelog",
     "build",
 )
-"""Sessions that run the command of `make` that has their name."""
 
 
 def check(workshop: Workshop, gate: str) -> None:
-    """Run the session of antsibull-nox that is this gate, in the linters' environment. One that has skipped something has not looked."""
+    """Run the session of antsibull-nox that is this gate, in the linters' environment.
+
+    One that has skipped something has not looked.
+    """
     session = OF_ANTSIBULL_NOX[gate]
-    # Without an environment of the session's own: that would be made anew for each, of the newest versions that there are.
+    # Without an environment of the session's own: that would be made anew for each, of the newest
+    # versions that there are.
     command = [
         workshop.lint.program("nox"),
         "--no-venv",

@@ -22,7 +22,8 @@ OLDEST: Version = min(core.oldest_target for core in CORES.values())
 PLUGINS = ROOT / "plugins"
 TESTS = ROOT / "tests" / "unit" / "plugins" / "module_utils"
 
-# The core whose module_utils still run on OLDEST; unpacked, not installed: nothing else of it runs there.
+# The core whose module_utils still run on OLDEST; unpacked, not installed: nothing else of it runs
+# there.
 CORE = next(core for core in CORES.values() if core.oldest_target == OLDEST)
 ANSIBLE = CACHE / f"ansible-{CORE.version}"
 

@@ -31,7 +31,8 @@ class Ready:
     def with_installed(self) -> dict[str, str]:
         """The activated venv, and the installed tarball as the only collection.
 
-        No PYTHONPATH: Ansible would find the collection there as well. What pytest itself imports, pyproject.toml says.
+        No PYTHONPATH: Ansible would find the collection there as well. What pytest itself imports,
+        pyproject.toml says.
         """
         with locked():
             installed = _collection.install(self.venv)
@@ -52,7 +53,10 @@ class Ready:
 
 @contextlib.contextmanager
 def locked(name: str = "setup") -> Iterator[None]:
-    """Hold a lock; a second command waits here and then finds the work done. Locks of the same name do not nest."""
+    """Hold a lock; a second command waits here and then finds the work done.
+
+    Locks of the same name do not nest.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -16,8 +16,9 @@ from typing import Sequence
 from ._commands import run
 from ._paths import IMPORTABLE, IN_COLLECTIONS, ROOT, SNAPSHOTS
 
+#: Seconds after its last use for which a snapshot stays: longer than any run of tests that was
+#: started in it.
 KEEP = 3 * 60 * 60
-"""Seconds after its last use for which a snapshot stays: longer than any run of tests that was started in it."""
 
 
 def source_files() -> Sequence[str]:

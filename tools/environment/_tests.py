@@ -39,7 +39,8 @@ SUITES = {
 # These import the collection from this very tree; the others use the installed tarball.
 ON_TREE = ("unit", "timing")
 
-# Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of its own; the tests of one file in turn.
+# Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of
+# its own; the tests of one file in turn.
 BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
 
 # A module each, run by the venv's python in the repository.
@@ -52,7 +53,10 @@ PROGRAMS = {
 
 
 def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run one suite; pytest's exit status. Its output is the terminal's: the summary is the last that is printed."""
+    """Run one suite; pytest's exit status.
+
+    Its output is the terminal's: the summary is the last that is printed.
+    """
     folders = [folder for folder in SUITES[name] if (ROOT / folder).is_dir()]
     if not folders:
         raise SetupError(f"no {name} tests: none of {', '.join(SUITES[name])} is there")
@@ -86,7 +90,10 @@ def below(argument: str, folder: str) -> bool:
 
 
 def coverage(ready: Ready, arguments: Sequence[str]) -> int:
-    """Every row of the integration tests, and docs/coverage.md made from how they ended. With arguments for pytest the other rows stay as recorded."""
+    """Every row of the integration tests, and docs/coverage.md made from how they ended.
+
+    With arguments for pytest the other rows stay as recorded.
+    """
     if not arguments:
         shutil.rmtree(str(CACHE / "coverage"), ignore_errors=True)
     outcome = suite("integration", ready, ["--every-row", *arguments])
@@ -101,7 +108,10 @@ def coverage(ready: Ready, arguments: Sequence[str]) -> int:
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run the demo, the benchmark or the like; its exit status. It gets the terminal, stdin included."""
+    """Run the demo, the benchmark or the like; its exit status.
+
+    It gets the terminal, stdin included.
+    """
     module = PROGRAMS[name]
     if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
         raise SetupError(f"the module {module} is not there")

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The second half of docs/options.md from the documentation of the options: `make docs` runs it. The first half is written by hand."""
+"""The second half of docs/options.md from the documentation of the options: `make docs` runs it.
+
+The first half is written by hand.
+"""
 
 from __future__ import annotations
 

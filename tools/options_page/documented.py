@@ -20,16 +20,17 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
     ModuleDocFragment as RecordFragment,
 )
 
+#: A heading for each fragment; the last two are the run's alone.
 SECTIONS: Mapping[str, str] = {
     "How trees are ended, and what is guarded": KillFragment.DOCUMENTATION,
     "What is run after the kill": KillFragment.AFTER_KILL,
     "What is written down": RecordFragment.DOCUMENTATION,
 }
-"""A heading for each fragment; the last two are the run's alone."""
 
 _TASK, _RUN = "each task", "the run"
+#: The options of the first fragment that are not asked for by each task alone, as their
+#: descriptions say.
 COUNTS_FOR = {"kill_wait": _RUN, "track": f"{_RUN}; `none` for each task"}
-"""The options of the first fragment that are not asked for by each task alone, as their descriptions say."""
 
 _MARKUP = re.compile(r"\b([A-Z]{1,3})\(([^)]*)\)")
 
@@ -57,7 +58,10 @@ class Option:
 
     @classmethod
     def of(cls, name: str, section: str, told: Mapping[str, Any]) -> Option:
-        """From what stands below `options`. Raises ValueError for a source that the page would not show."""
+        """From what stands below `options`.
+
+        Raises ValueError for a source that the page would not show.
+        """
         (ini,), (environment,), (variable,) = told["ini"], told["env"], told["vars"]
         unknown = set(told) - {
             "description",

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a program wrote to a terminal, as the screen shows it in the end: lines of text in colours. And that as SVG."""
+"""What a program wrote to a terminal, as the screen shows it in the end: lines of text in colours.
+
+And that as SVG.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-#: Control sequences that a run writes: colours (SGR), and taking away a line (EL). Others have no place on this screen.
+#: Control sequences that a run writes: colours (SGR), and taking away a line (EL). Others have no
+#: place on this screen.
 _SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([mK])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 _PALETTE = ("#3b4048", "#e06c75", "#8cc265", "#d5a05c", "#61afef", "#c678dd", "#4fb8c4", "#abb2bf")

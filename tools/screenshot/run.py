@@ -23,7 +23,8 @@ _TO = Path(__file__).parents[2] / "docs/recap.svg"
 
 _COLUMNS, _LINES = 112, 60
 
-#: What the task starts: a build with its children, one that does not listen, a log reader in the background, a cache daemon with nothing in its environment.
+#: What the task starts: a build with its children, one that does not listen, a log reader in the
+#: background, a cache daemon with nothing in its environment.
 _BUILD = """
 as() { name=$1; shift; "$@" bash -c 'exec -a "$0" sleep 7200' "$name" & }
 for file in main parser lexer; do as "cc1 -O2 $file.c"; done

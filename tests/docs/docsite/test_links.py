@@ -19,6 +19,7 @@ from tools.docsite.links import INDEX, ON_GITHUB, RAW_ON_GITHUB, ROOT
 
 CONF = ROOT / "tools" / "docsite"
 
+#: Links in docs/how_it_kills.md, and what becomes of them.
 GOOD = {
     "[x](limits.md)": 'href="limits.html"',
     "[x](limits.md#in-time)": 'href="limits.html#in-time"',
@@ -28,7 +29,6 @@ GOOD = {
     f"[x]({ON_GITHUB}galaxy.yml)": f'href="{ON_GITHUB}galaxy.yml"',
     f"![x]({RAW_ON_GITHUB}docs/recap.svg)": f'src="{RAW_ON_GITHUB}docs/recap.svg"',
 }
-"""Links in docs/how_it_kills.md, and what becomes of them."""
 
 BAD = (
     "[x](no_such.md)",

@@ -27,7 +27,9 @@ class Claim:
     page: str = ""  #: empty for commands: they are the same on every page
 
     def of(self, found: Sequence[Piece]) -> list[Piece]:
-        """What it claims: one block, or one command with all places where it stands. A command that is these words comes before those that have them.
+        """What it claims: one block, or one command with all places where it stands.
+
+        A command that is these words comes before those that have them.
 
         Raises NotOnThePage.
         """
@@ -62,7 +64,10 @@ CLAIMS: dict[Claim, str] = {}
 
 
 class Documented:
-    """What a test has claimed, to be unpacked in the order of its claims. `read`: whether it was; a test that has not looked at it runs something else."""
+    """What a test has claimed, to be unpacked in the order of its claims.
+
+    `read`: whether it was; a test that has not looked at it runs something else.
+    """
 
     def __init__(self, claims: Sequence[Claim]) -> None:
         self._claims = claims

@@ -27,7 +27,11 @@ MAKING = 600
 
 @contextmanager
 def clone() -> Iterator[Shell]:
-    """A shell in one. Its virtual environments are links to those that are here, which nothing in the same tree makes anew; all else begins empty."""
+    """A shell in one.
+
+    Its virtual environments are links to those that are here, which nothing in the same tree makes
+    anew; all else begins empty.
+    """
     with tempfile.TemporaryDirectory(prefix="tk-") as directory:
         place = Path(directory) / "remote"
         with _setup.locked():

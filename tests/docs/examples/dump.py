@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 from tests.support.hosts import Host
 
-#: Stands for a program that cleans up for a while when it is told INT, and ends at once when it is told anything else.
+#: Stands for a program that cleans up for a while when it is told INT, and ends at once when it is
+#: told anything else.
 _PG_DUMP = r"""#!/bin/bash
 trap 'echo TERM > /tmp/dump-cleaned; exit 1' TERM
 trap 'sleep 2.5; echo in peace > /tmp/dump-cleaned; exit 1' INT

@@ -41,7 +41,10 @@ class Galaxy:
         return self.tarball.name.removesuffix(".tar.gz").rpartition("-")[2]
 
     def answer(self, path: str) -> bytes | None:
-        """The body for a path, None where nothing is. The shapes are those of the Galaxy API, version 3, as far as ansible-galaxy reads them."""
+        """The body for a path, None where nothing is.
+
+        The shapes are those of the Galaxy API, version 3, as far as ansible-galaxy reads them.
+        """
         self.asked.append(path)
         if path == f"/download/{self.tarball.name}":
             return self.tarball.read_bytes()

@@ -10,7 +10,10 @@ import re
 
 
 def assert_printed(block: str, printed: str) -> None:
-    """Every line of the block is there, in its order. `...` stands for lines that the page leaves out."""
+    """Every line of the block is there, in its order.
+
+    `...` stands for lines that the page leaves out.
+    """
     there = iter(_plain(printed))
     for line in _plain(block):
         if line != "...":

@@ -54,7 +54,9 @@ def pieces() -> list[Piece]:
 
 
 def pieces_of(page: str, text: str) -> list[Piece]:
-    """Those of one page, in its order. A block is told without its indentation, a `shell` block by its commands.
+    """Those of one page, in its order.
+
+    A block is told without its indentation, a `shell` block by its commands.
 
     Raises AssertionError where a fence is written in a way that is not read here.
     """

@@ -4,7 +4,8 @@
 
 """What each example needs to find on its hosts, and what has to be so when it has run.
 
-An example that has no stage here fails its test: whoever documents something says by a stage how it is seen that it works.
+An example that has no stage here fails its test: whoever documents something says by a stage how it
+is seen that it works.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from dataclasses import dataclass, field
 from tests.support.hosts import Host, Lab
 from tests.support.run.waiting import until
 
+#: The run of which the examples speak.
 RUN = "8c0e4010f40ee5a5"
-"""The run of which the examples speak."""
 
 
 @dataclass
 class Scene:
-    """An example that is about to run. `output`: what it said, when it has run. `files`: beside the playbook, for the stage to add to."""
+    """An example that is about to run.
+
+    `output`: what it said, when it has run. `files`: beside the playbook, for the stage to add to.
+    """
 
     lab: Lab
     output: str = ""

@@ -143,7 +143,8 @@ def test_what_is_run_after_the_kill(
             lock.unlink(missing_ok=True)
 
 
-#: A mount namespace in which /var/log/ansible is a directory of the run: nothing is written to this machine's own.
+#: A mount namespace in which /var/log/ansible is a directory of the run: nothing is written to this
+#: machine's own.
 _OWN_LOG = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
 _OWN_LOG += [
     'mkdir log; mount -t tmpfs tmpfs /var/log; mkdir /var/log/ansible; mount --bind log /var/log/ansible; exec "$@"',

@@ -39,7 +39,8 @@ def test_an_example_runs_as_it_stands(lab: Lab, example: Example) -> None:
     )
     scene = Scene(lab, files=dict(example.files))
     with STAGES[example.name](scene):
-        # No connection stays: one that is older than a change of sshd's configuration would not have it.
+        # No connection stays: one that is older than a change of sshd's configuration would not
+        # have it.
         sections = {"ssh_connection": {"pipelining": True, "ssh_args": "-o ControlMaster=no"}}
         with started(lab, Play(text=example.playbook, files=scene.files, sections=sections)) as run:
             status = run.wait(SECONDS)

@@ -23,7 +23,10 @@ def knows_the_callback(shell: Shell) -> bool:
 
 @runs(command("ansible-galaxy collection install treekill.remote"))
 def test_it_is_installed_from_galaxy(tmp_path: Path, documented: Documented) -> None:
-    """From a server on loopback, by the same protocol. The control: before, Ansible does not know the callback."""
+    """From a server on loopback, by the same protocol.
+
+    The control: before, Ansible does not know the callback.
+    """
     (install,) = documented
     with serving() as galaxy:
         shell = with_ansible(tmp_path)

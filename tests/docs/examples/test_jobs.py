@@ -79,7 +79,10 @@ def cancelled(lab: Lab, front: FrontEnd, trigger: Trigger) -> Iterator[Run]:
 
 
 def of_github(job: str) -> tuple[str, Environ]:
-    """The script of the one step with a `run:`, and its environment. `bash -e FILE` is what a step without a `shell:` is run by."""
+    """The script of the one step with a `run:`, and its environment.
+
+    `bash -e FILE` is what a step without a `shell:` is run by.
+    """
     (described,) = yaml.safe_load(job)["jobs"].values()
     (step,) = [step for step in described["steps"] if "run" in step]
     return step["run"], {name: str(value) for name, value in step["env"].items()}
@@ -219,7 +222,10 @@ def test_the_line_for_ansible_navigator(
     block("docs/guides/awx.md", "callbacks_enabled = "),
 )
 def test_the_files_of_a_job_of_ansible_runner(lab: Lab, documented: Documented, way: str) -> None:
-    """What AWX starts. Its cancel kills at once, so that nobody prints a recap: the guardian alone ends the tree."""
+    """What AWX starts.
+
+    Its cancel kills at once, so that nobody prints a recap: the guardian alone ends the tree.
+    """
     envvars, configuration = documented
 
     def start(directory: Path, environ: Environ) -> list[str]:

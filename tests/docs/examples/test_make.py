@@ -42,7 +42,10 @@ def last_line(text: str) -> str:
 def test_what_make_builds_can_be_installed(
     shell: Shell, tmp_path: Path, documented: Documented
 ) -> None:
-    """By the very command, with the path that `make build` has printed; or `make install` does it. The control: before, Ansible does not know the callback."""
+    """By the very command, with the path that `make build` has printed; or `make install` does it.
+
+    The control: before, Ansible does not know the callback.
+    """
     build, install, both = documented
     user = with_ansible(tmp_path)
     tarball = last_line(shell.type(build))

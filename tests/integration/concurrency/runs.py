@@ -21,10 +21,12 @@ from tests.support.trees import census
 
 Task = dict[str, Any]
 
-#: Seconds until a task gives up those of its tree that do not answer: somebody else has killed them.
+#: Seconds until a task gives up those of its tree that do not answer: somebody else has killed
+#: them.
 _ANSWER_SECONDS = 60
 
-# Each process of the tree waits for a line of its own, for ever. It is nobody else's, and tells when it had it.
+# Each process of the tree waits for a line of its own, for ever. It is nobody else's, and tells
+# when it had it.
 _WORK = r"""
 place=/tmp/work-$WORK
 mkdir -m 777 $place
@@ -52,8 +54,8 @@ echo $WORK is done
 """
 
 
+#: Where a run is before its first task, and after its last.
 SET_UP, AT_END = "set-up", "at the end, or after it"
-"""Where a run is before its first task, and after its last."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,10 @@ def play(
     collection: bool = True,
     answer_seconds: int = _ANSWER_SECONDS,
 ) -> Play:
-    """The run. `sockets`: where it meets the ControlMaster that all of them share, as those of one user do."""
+    """The run.
+
+    `sockets`: where it meets the ControlMaster that all of them share, as those of one user do.
+    """
     return Play(
         tasks,
         keywords=flavour.keywords,
@@ -142,7 +147,10 @@ def lasting(
 
 @contextmanager
 def short(lab: Lab, flavour: Flavour, sockets: Path, timeout: int | None = None) -> Iterator[Run]:
-    """A run to be interrupted: it sends a file, and has two tasks with a tree. `timeout`: seconds of a third, which lasts longer than that."""
+    """A run to be interrupted: it sends a file, and has two tasks with a tree.
+
+    `timeout`: seconds of a third, which lasts longer than that.
+    """
     send = {
         "name": "Send",
         "ansible.builtin.copy": {
@@ -188,7 +196,10 @@ def processes_of(host: Host, run: Run) -> list[HostProcess]:
 
 
 def assert_ended_well(run: Run, host: Host) -> int:
-    """It has done each task in turn, and nobody has touched what it left on purpose. How many tasks."""
+    """It has done each task in turn, and nobody has touched what it left on purpose.
+
+    How many tasks.
+    """
     assert run.wait(120) == 0, run.story
     done = _results(run, host)
     recap = re.search(r"web1 +: ok=(\d+) .*unreachable=0 +failed=0", run.output)

@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ten runs on one host at once. Five of them are interrupted at random moments: nothing of those survives, and nothing of the others is touched.
+"""Ten runs on one host at once.
 
-The other five go on from round to round, and end well by themselves. All log in as the same user, through one ControlMaster. What is random is told with
-what it led to; `--seed` repeats it, as far as the machine is as fast.
+Five of them are interrupted at random moments: nothing of those survives, and nothing of the others
+is touched.
+
+The other five go on from round to round, and end well by themselves. All log in as the same user,
+through one ControlMaster. What is random is told with what it led to; `--seed` repeats it, as far
+as the machine is as fast.
 """
 
 from __future__ import annotations
@@ -223,7 +227,8 @@ def _play_round(
 
 def _draw(rng: random.Random, usual: float) -> tuple[float, Flavour, Trigger, int]:
     trigger = rng.choice(TRIGGERS)
-    # Core's `timeout:` is for the start of an asynchronous job alone: it is the job that has a limit of its own.
+    # Core's `timeout:` is for the start of an asynchronous job alone: it is the job that has a
+    # limit of its own.
     flavour = rng.choice([one for one in FLAVOURS if not (trigger is TIMEOUT and one.task)])
     return rng.uniform(0, BEYOND * usual), flavour, trigger, rng.choice(TIMEOUTS)
 
@@ -245,5 +250,6 @@ def _assert_gone(victim: Victim, host: Host, told: str) -> None:
     if victim.trigger is TIMEOUT:
         assert victim.status == FAILED, f"{victim}\n{run.story}"
     elif victim.stage not in (SET_UP, AT_END):
-        # While an interpreter starts, and when it is on its way out, a signal is not Ansible's to answer. Between the look and the signal a run may have ended.
+        # While an interpreter starts, and when it is on its way out, a signal is not Ansible's to
+        # answer. Between the look and the signal a run may have ended.
         assert victim.status in (victim.trigger.status, 0), f"{victim}\n{run.story}"

@@ -29,7 +29,8 @@ _ENVIRON = {
     "LANG": "C.UTF-8",
 }
 
-#: What runs of the tests use as chroot: by the mark in its environment a process is taken for one of the controller.
+#: What runs of the tests use as chroot: by the mark in its environment a process is taken for one
+#: of the controller.
 PROGRAM = f'#!/bin/sh\nunset {MARK}\nexec chroot "$@"\n'
 
 

@@ -102,7 +102,10 @@ def _pip(*arguments: str) -> None:
 
 @contextmanager
 def on_path(place: Path) -> Iterator[None]:
-    """For runs that are started within the block. Ansible finds collections on Python's path as well, whatever else its configuration says."""
+    """For runs that are started within the block.
+
+    Ansible finds collections on Python's path as well, whatever else its configuration says.
+    """
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [before]), str(place)])
     try:

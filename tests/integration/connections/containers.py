@@ -18,7 +18,8 @@ from tests.support.hosts.host import BOOT_SECONDS
 from tests.support.hosts.namespace_host import NamespaceHost
 from tests.support.run.waiting import until
 
-#: In the environment of a container's pid 1, by which it is found from outside: the daemon may tell pids of a namespace of its own.
+#: In the environment of a container's pid 1, by which it is found from outside: the daemon may tell
+#: pids of a namespace of its own.
 MARK = "TK_CONTAINER"
 
 #: pid 1 of a container: has no child of its own, and reaps those that become its children.
@@ -64,12 +65,18 @@ class Container(NamespaceHost):
 
 
 class TransportLab(Lab):
-    """Hosts that are reached by something else than the ssh of the test hosts. Whoever made them removes them."""
+    """Hosts that are reached by something else than the ssh of the test hosts.
+
+    Whoever made them removes them.
+    """
 
     def __init__(
         self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None
     ) -> None:
-        """`variables`: of all hosts, beside `ansible_host`. None: the inventory of that name is written already."""
+        """`variables`: of all hosts, beside `ansible_host`.
+
+        None: the inventory of that name is written already.
+        """
         self.name = name
         self.directory = directory
         self._hosts = {host.name: host for host in hosts}

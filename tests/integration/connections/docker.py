@@ -27,7 +27,8 @@ _START_SECONDS = 30.0
 
 _IMAGE = "tests"
 
-# $1: its directory, $2: its cgroup. With the process that unshares all dies that is in the namespaces, and the mounts go.
+# $1: its directory, $2: its cgroup. With the process that unshares all dies that is in the
+# namespaces, and the mounts go.
 _START = r"""
 unshare --pid --mount --fork --kill-child --mount-proc sh -c '
     mount -t tmpfs tmpfs "$1/data"
@@ -41,7 +42,10 @@ _END = REMOVE_CGROUPS + 'kill -9 "$daemon"\nwait\nremove_cgroups "$2"\nrm -rf "$
 
 @contextmanager
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
-    """(directory, with the socket `sock` of the daemon; so many containers). Raises KindUnavailable with the reason where there can be none."""
+    """(directory, with the socket `sock` of the daemon; so many containers).
+
+    Raises KindUnavailable with the reason where there can be none.
+    """
     ensure("dockerd", "docker")
     directory, group = (
         Path(tempfile.mkdtemp(prefix="tk-docker-", dir="/run")),

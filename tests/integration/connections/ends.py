@@ -26,7 +26,10 @@ _TIMED: dict[str, Any] = {
 
 
 def setting_of(trigger: Trigger, *, pipelining: bool, **more: Any) -> Setting:
-    """For one host, whose connection plugin has no section of its own in ansible.cfg. A task that runs into its timeout is rescued."""
+    """For one host, whose connection plugin has no section of its own in ansible.cfg.
+
+    A task that runs into its timeout is rescued.
+    """
     return Setting(
         hosts=1,
         variables={"web1": {"ansible_pipelining": pipelining}},

@@ -60,7 +60,10 @@ def client(directory: Path) -> list[str]:
 
 @contextmanager
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
-    """(directory; so many containers). Raises KindUnavailable with the reason where there can be none."""
+    """(directory; so many containers).
+
+    Raises KindUnavailable with the reason where there can be none.
+    """
     ensure("podman")
     directory, group = (
         Path(tempfile.mkdtemp(prefix="tk-podman-", dir="/run")),
@@ -99,7 +102,8 @@ def _make_image(directory: Path) -> None:
 
 def _run(directory: Path, group: str, number: int) -> Container:
     name = f"{group}-{number}"
-    # Its own limits are beyond those of some machines, and then it asks for more than it is allowed.
+    # Its own limits are beyond those of some machines, and then it asks for more than it is
+    # allowed.
     limits = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=4096:4096"]
     options = [
         "--network=none",

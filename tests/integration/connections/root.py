@@ -22,7 +22,10 @@ UNREAD = ("./usr/share/doc", "./usr/share/locale", "./usr/share/man")
 
 @contextmanager
 def merged(place: Path) -> Iterator[Path]:
-    """Mount it below the empty directory `place` for the block. Raises KindUnavailable where there is no such tree."""
+    """Mount it below the empty directory `place` for the block.
+
+    Raises KindUnavailable where there is no such tree.
+    """
     base = trees.find(trees.DEFAULT)
     if base == trees.MACHINE_ROOT:
         raise KindUnavailable(

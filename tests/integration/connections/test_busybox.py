@@ -28,7 +28,8 @@ from .busybox import Busybox, busybox
 from .containers import TransportLab
 from .ends import ENDS, fire_of
 
-# A process says that it is ready by a file with its name, and then sleeps. busybox takes its own name for what it is to do: so the name is an argument.
+# A process says that it is ready by a file with its name, and then sleeps. busybox takes its own
+# name for what it is to do: so the name is an argument.
 _PROLOGUE = r"""
 ready=/tmp/ready-{{ row }} row={{ row }}
 mkdir $ready
@@ -158,7 +159,8 @@ def test_the_shell_ends_what_it_can_find(
 ) -> None:
     """And tells whoever reads the recap what it could not have found."""
     mine = _bystanders(host)
-    # dropbear takes no command of more than 9000 bytes, and the one with a supervisor's program is longer.
+    # dropbear takes no command of more than 9000 bytes, and the one with a supervisor's program is
+    # longer.
     options = {"kill_timeout": 1, "supervise": action == ACTIONS[0]}
     play = Play(
         [_raw([*FOUND], action, trigger)],

@@ -140,7 +140,10 @@ def _kill_client(run: Run, lab: Lab) -> None:
 def test_the_tree_of_a_client_that_was_killed_is_ended(
     among_of: Callable[[str], Company], plugin: str, took: Took
 ) -> None:
-    """The engine goes on with what its client has started: only a kill order ends that. The task fails, as it does without the collection."""
+    """The engine goes on with what its client has started: only a kill order ends that.
+
+    The task fails, as it does without the collection.
+    """
     outcome = play_row(among_of(plugin), setting_of(INT, pipelining=True), INT, fire=_kill_client)
     took(outcome.seconds)
     assert_survived_by_nobody(outcome, INT, status=2)

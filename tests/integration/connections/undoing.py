@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import subprocess
 
-# The end of the input means that the owner is done, or gone. A shell waits more cheaply than a Python.
+# The end of the input means that the owner is done, or gone. A shell waits more cheaply than a
+# Python.
 _SCRIPT = 'trap "" HUP INT TERM; {before}\ncat > /dev/null\n{after}'
 
-#: Shell function for `after`: remove the cgroups of that name, in each hierarchy, as soon as nobody is in them any more.
+#: Shell function for `after`: remove the cgroups of that name, in each hierarchy, as soon as nobody
+#: is in them any more.
 REMOVE_CGROUPS = r"""
 remove_cgroups() {
     tries=0

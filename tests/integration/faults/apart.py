@@ -16,7 +16,10 @@ _WELL, _BADLY = b"+", b"-"
 
 
 def apart(act: Callable[[], bytes | None], uid: int | None = None) -> bytes:
-    """What `act` returns in a forked process, of that uid. Raises AssertionError when it raised, or the process was killed."""
+    """What `act` returns in a forked process, of that uid.
+
+    Raises AssertionError when it raised, or the process was killed.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -46,7 +49,10 @@ def _do(act: Callable[[], bytes | None], uid: int | None, writer: int) -> None:
 
 @contextlib.contextmanager
 def held_apart(prepare: Callable[[], object]) -> Iterator[None]:
-    """For a `with` block, another process holds what `prepare` returned. It may be killed meanwhile."""
+    """For a `with` block, another process holds what `prepare` returned.
+
+    It may be killed meanwhile.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

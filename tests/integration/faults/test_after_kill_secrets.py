@@ -30,7 +30,8 @@ from .secrets_hunt import in_files, sampler
 
 _SHARED_MEMORY = Path("/dev/shm")
 
-#: It tells who it has become and what it has decrypted, and stands at a gate until the sampler has come round.
+#: It tells who it has become and what it has decrypted, and stands at a gate until the sampler has
+#: come round.
 AFTER: list[dict[str, Any]] = [
     {
         "name": "Stand at the gate",

@@ -25,8 +25,8 @@ from tools.environment._paths import ROOT
 
 _SHARED_DIRECTORIES = ("/tmp", "/dev/shm")
 
-#: Small file systems over all directories that a guardian may take, seen by this run alone; they go with its last process.
-#: Arguments: paths that stay visible below them, `--`, the command.
+#: Small file systems over all directories that a guardian may take, seen by this run alone; they go
+#: with its last process. Arguments: paths that stay visible below them, `--`, the command.
 _SMALL_DISKS = """
 mount -t tmpfs tmpfs /mnt
 count=0
@@ -48,7 +48,8 @@ shift
 exec "$@"
 """
 
-#: A callback that is called before the guardian's: core has made its own temporary files by then, and now the disks are full.
+#: A callback that is called before the guardian's: core has made its own temporary files by then,
+#: and now the disks are full.
 _FILL = """
 import errno, os
 from ansible.plugins.callback import CallbackBase
@@ -94,7 +95,10 @@ class CallbackModule(CallbackBase):
 
 
 def small_disks(lab: Lab) -> list[str]:
-    """Words before a command. What the run is made of may itself be below a directory that gets a small disk."""
+    """Words before a command.
+
+    What the run is made of may itself be below a directory that gets a small disk.
+    """
     needed = (ROOT, Path(sys.base_prefix), lab.directory)
     hidden = [
         str(path)

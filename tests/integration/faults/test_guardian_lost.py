@@ -140,7 +140,10 @@ def test_a_guardian_that_is_killed_again_and_again_is_replaced_each_time(
 def test_a_guardian_that_is_killed_during_the_grace_does_not_hold_up_the_end(
     lab: Lab, web1: Host
 ) -> None:
-    """By then it has stopped the workers, and the main process waits for its report. What is under way on the host goes on there."""
+    """By then it has stopped the workers, and the main process waits for its report.
+
+    What is under way on the host goes on there.
+    """
     with started(
         lab, Play([tasks.grow()], options={"kill_timeout": 8}, kinds=["ignores-signals"])
     ) as run:

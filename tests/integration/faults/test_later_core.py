@@ -25,7 +25,8 @@ from tests.support.trees.triggers import INT
 
 from .later_core import make, renamed
 
-#: A module, an action that runs a command line, and somebody else's result: whatever core does with a connection.
+#: A module, an action that runs a command line, and somebody else's result: whatever core does with
+#: a connection.
 ORDINARY: list[dict[str, Any]] = [
     {"name": "A module", "ansible.builtin.command": "id -un", "register": "module"},
     {

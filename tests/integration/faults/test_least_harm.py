@@ -26,7 +26,8 @@ from tests.support.run.waiting import until
 
 from . import guardian
 
-#: All results as JSON on standard output, but for what differs each time, such as the whole seconds that `wait_for` waited.
+#: All results as JSON on standard output, but for what differs each time, such as the whole seconds
+#: that `wait_for` waited.
 _CALLBACK = """
 import json
 from ansible.plugins.callback import CallbackBase
@@ -70,7 +71,10 @@ _PLACE = "/tmp/least-{{ row }}"
 
 
 def _twenty(local: bool) -> Sequence[tasks.Task]:
-    """Tasks of every kind that comes to a guardian. Each second one lasts long enough to be met by a fault."""
+    """Tasks of every kind that comes to a guardian.
+
+    Each second one lasts long enough to be met by a fault.
+    """
     shell = "ansible.builtin.shell"
     slow = [
         {
@@ -136,7 +140,8 @@ def _twenty(local: bool) -> Sequence[tasks.Task]:
 def _play(local: bool, **more: Any) -> Play:
     return Play(
         _twenty(local),
-        # Where HOME is not the home of the user, core looks for the file of a local job in one and writes it in the other.
+        # Where HOME is not the home of the user, core looks for the file of a local job in one and
+        # writes it in the other.
         variables={
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",

@@ -34,7 +34,10 @@ IMPATIENT: Mapping[str, Mapping[str, object]] = {
 
 
 class Server:
-    """The ssh server of a host, which accepts connections. While it stands still the kernel does that for it."""
+    """The ssh server of a host, which accepts connections.
+
+    While it stands still the kernel does that for it.
+    """
 
     def __init__(self, host: Host) -> None:
         listeners = [
@@ -89,7 +92,10 @@ def test_where_the_first_client_waits_nothing_had_begun(
 def test_where_a_second_client_waits_the_first_one_may_have_begun_something(
     lab: Lab, web1: Host, server: Server
 ) -> None:
-    """It has. Nothing is ended there, since nobody can get in; to say that nothing had begun would be false."""
+    """It has.
+
+    Nothing is ended there, since nobody can get in; to say that nothing had begun would be false.
+    """
     play = Play(
         [tasks.grow()],
         options={"kill_timeout": 1, "kill_retry_for": 0, "supervise": False},

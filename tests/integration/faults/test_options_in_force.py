@@ -73,7 +73,8 @@ def test_a_third_ctrl_c_stops_the_wait_and_says_so(lab: Lab, web1: Host) -> None
         run.press_ctrl_c()
         until(lambda: "Ctrl-C again" in run.output, 20, lambda: f"it does not wait\n{run.story}")
         first = time.monotonic()
-        # Two within a moment count as one that came by two ways; a user who has read the message is slower.
+        # Two within a moment count as one that came by two ways; a user who has read the message is
+        # slower.
         until(lambda: time.monotonic() > first + 0.5, 5, "")
         run.press_ctrl_c()
         stays(
@@ -207,7 +208,8 @@ def test_the_first_signal_is_the_one_that_is_asked_for(
     lab: Lab, web1: Host, options: dict[str, str], root: str, child: str
 ) -> None:
     """With `raw` the root is the shell that runs the very script."""
-    # The child is no shell: one that was started in the background ignores INT, and can't change that.
+    # The child is no shell: one that was started in the background ignores INT, and can't change
+    # that.
     raw = {"name": "Listen", "ansible.builtin.raw": LISTENER}
     with started(
         lab, Play([raw], options={"kill_timeout": 5, **options}, sections=PIPELINING)

@@ -144,7 +144,8 @@ SHAPES: list[object] = [
     {**take("22222222"), "terms": "x"},
 ]
 
-#: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in another type.
+#: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in
+#: another type.
 TERMS: list[object] = [
     {**take("33333333"), "terms": terms}
     for terms in (

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that clean up when a signal asks them to end. Each leaves a file when it has begun, and another one when it has finished its clean-up.
+"""Programs that clean up when a signal asks them to end.
+
+Each leaves a file when it has begun, and another one when it has finished its clean-up.
 
 Their arguments: the kind of clean-up, what marks the run, the name of the signal.
 """

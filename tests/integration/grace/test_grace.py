@@ -159,7 +159,8 @@ ROWS = [
         for pipelining in (False, True)
         for become in ("no", "root, no password")
         for trigger in (CTRL_C, KILL, LOST_CLIENT, LOST_CONTROLLER, CUT_NETWORK, TIMEOUT)
-        # Without pipelining there is a terminal, which a lost connection hangs up: see docs/limits.md.
+        # Without pipelining there is a terminal, which a lost connection hangs up: see
+        # docs/limits.md.
         if pipelining or trigger not in (LOST_CLIENT, LOST_CONTROLLER, CUT_NETWORK)
     ),
     *(
@@ -193,6 +194,7 @@ USUAL = (
 )
 assert {*USUAL} <= {*ROWS}
 
+#: What the matrix does to its first host, done to the row's.
 FIRE: dict[str, Callable[[Run, Host], None]] = {
     TIMEOUT.name: lambda run, host: controller.worker_of(
         run.row, run.process.pid, host.address
@@ -200,7 +202,6 @@ FIRE: dict[str, Callable[[Run, Host], None]] = {
     CUT_NETWORK.name: lambda run, host: host.cut(),
     LOST_CLIENT.name: lambda run, host: controller.client_of(run.row, host.address).kill(),
 }
-"""What the matrix does to its first host, done to the row's."""
 
 
 @pytest.mark.parametrize(

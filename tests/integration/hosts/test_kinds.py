@@ -32,7 +32,8 @@ from .patience import eventually
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _UID = 64242
 
-# An account and its subordinate ids, which exist in this mount namespace only: the machine stays as it is.
+# An account and its subordinate ids, which exist in this mount namespace only: the machine stays as
+# it is.
 _BECOME = f"""
 set -eu
 for file in passwd subuid subgid; do

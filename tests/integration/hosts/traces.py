@@ -47,7 +47,8 @@ class Traces:
                 words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             except OSError:
                 continue  # Ended meanwhile.
-            # This process and its children speak of the lab as well, but not in their environment or arguments.
+            # This process and its children speak of the lab as well, but not in their environment
+            # or arguments.
             if namespaces & self._namespaces or os.fsencode(self.directory) in words:
                 found.append(f"process {process.name}")
         return found

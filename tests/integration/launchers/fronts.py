@@ -21,7 +21,8 @@ from . import programs
 
 Environ = dict[str, str]
 
-#: The two tasks of a row, for front ends that take tasks, not playbooks: daemons that are left on purpose, and the tree.
+#: The two tasks of a row, for front ends that take tasks, not playbooks: daemons that are left on
+#: purpose, and the tree.
 # What begins with a brace is taken for JSON.
 _SHELL = "true; {{{{ lookup('file', '{0}') }}}}".format
 _TASKS = (_SHELL("daemons.sh"), _SHELL("tree.sh"))
@@ -66,7 +67,8 @@ def _pull(directory: Path, environ: Environ) -> Sequence[str]:
     repository.mkdir()
     for name in ("playbook.yml", "daemons.sh", "tree.sh"):
         shutil.copy(directory / name, repository)
-    # By itself it takes the machine that it runs on for the only host, and the connection to it for a local one.
+    # By itself it takes the machine that it runs on for the only host, and the connection to it for
+    # a local one.
     targets = json.loads((directory / "targets.json").read_text())
     targets["targets"]["vars"]["ansible_connection"] = "ssh"
     (directory / "targets.json").write_text(json.dumps(targets))
@@ -104,7 +106,8 @@ def private_data(directory: Path, environ: Environ) -> Path:
     text = (directory / "ansible.cfg").read_text()
     line = f"callbacks_enabled = {CALLBACK}\n"
     enabled = line in text
-    # Where a project has an ansible.cfg, ansible-runner takes that: it starts ansible-playbook in the project's directory.
+    # Where a project has an ansible.cfg, ansible-runner takes that: it starts ansible-playbook in
+    # the project's directory.
     (place / "project/ansible.cfg").write_text(text.replace(line, ""))
     del environ["ANSIBLE_CONFIG"]
     (place / "env/envvars").write_text(
@@ -175,7 +178,8 @@ def _navigator(directory: Path, environ: Environ) -> Sequence[str]:
 
 
 def _cron(directory: Path, environ: Environ) -> Sequence[str]:
-    # What cron leaves of an environment, without HOME, which some other crons do not set; and what tells the run what it is.
+    # What cron leaves of an environment, without HOME, which some other crons do not set; and what
+    # tells the run what it is.
     for name in [
         name
         for name in environ

@@ -70,7 +70,8 @@ FRONTS = (
             ends.interrupt(
                 "INT to ansible-pull", ends.to_front("ansible-pull", signal.SIGINT), 99, recap=False
             ),
-            # The recap goes to the terminal that it was started on, which this row takes away: see test_surroundings.
+            # The recap goes to the terminal that it was started on, which this row takes away: see
+            # test_surroundings.
             replace(ends.CTRL_C, recap=False),
             ends.interrupt(
                 "TERM to ansible-pull", ends.to_front("ansible-pull", _TERM), -_TERM, recap=False

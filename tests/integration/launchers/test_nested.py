@@ -102,7 +102,8 @@ def test_the_outer_run_goes_on_when_the_inner_one_is_interrupted(
     with nested(lab) as run:
         inner_main(run).id.kill(number)
         tasks.wait_until_gone(run, [lab["web1"]])
-        # The task of the outer run on the other host was not touched, and the outer run goes on behind the inner one.
+        # The task of the outer run on the other host was not touched, and the outer run goes on
+        # behind the inner one.
         assert tasks.alive(run, lab["web2"]), run.story
         until(
             lambda: tasks.has_left_trace(run, lab["web1"], "after"),

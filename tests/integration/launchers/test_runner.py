@@ -27,7 +27,8 @@ from tests.support.trees.table import Took, assert_survived_by_nobody, rest
 
 from . import ends, fronts, programs
 
-#: Seconds, as long as the tree may take to stand; ansible-runner has no way to be told when they are over.
+#: Seconds, as long as the tree may take to stand; ansible-runner has no way to be told when they
+#: are over.
 LIMIT = 25
 
 

@@ -179,7 +179,8 @@ def test_the_console_goes_on_guarded_after_an_interruption(lab: Lab) -> None:
     host = lab["web1"]
     with started(lab, _small(fronts.CONSOLE), collection=True) as run:
         tasks.wait_for_tree(run, [host])
-        # It reads on only when a command is over: what is written there now is what it is told next.
+        # It reads on only when a command is over: what is written there now is what it is told
+        # next.
         typed = run.directory / "typed"
         typed.write_text(typed.read_text() + "!" + fronts.SECOND_TREE.format(row=run.row) + "\n")
         ends.to_main(signal.SIGINT)(run, lab)

@@ -20,7 +20,8 @@ from tests.support.trees.triggers import LOST_CONTROLLER
 
 PIPELINING = {"ssh_connection": {"pipelining": True}}
 
-#: Kinds that show their cookie, or stand below somebody who does: nobody else is found without a supervisor.
+#: Kinds that show their cookie, or stand below somebody who does: nobody else is found without a
+#: supervisor.
 KINDS = ("background", "grandchild", "setsid", "nohup", "ignores-signals")
 
 #: Seconds until sshd has noticed, on a busy machine, that its client is gone.

@@ -160,7 +160,8 @@ def test_only_what_is_asked_for(lab: Lab, web1: Host) -> None:
     assert "not a run id" in ask(lab, web1, INFO, fails=True, run="x")["msg"]
 
 
-#: Commands that one host has at a time in the next test, and seconds in which they are told, connection and all.
+#: Commands that one host has at a time in the next test, and seconds in which they are told,
+#: connection and all.
 MANY, SOON = 200, 30.0
 
 

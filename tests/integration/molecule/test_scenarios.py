@@ -91,7 +91,8 @@ def molecule(scenario: str, place: Path) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # Whoever started the tests may have ignored INT, and so would the run that is to be interrupted by it.
+        # Whoever started the tests may have ignored INT, and so would the run that is to be
+        # interrupted by it.
         preexec_fn=default_signals,
     ) as process:
         try:

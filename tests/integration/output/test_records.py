@@ -173,7 +173,10 @@ SECRET = "hunter2-sesame"
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["no_log", "control"])
 def test_a_task_with_no_log_shows_no_arguments_anywhere(lab: Lab, web1: Host, hidden: bool) -> None:
-    """Not in the recap, the report, the journal, the log, nor on the screen with -vvv. The control: without no_log they are there."""
+    """Not in the recap, the report, the journal, the log, nor on the screen with -vvv.
+
+    The control: without no_log they are there.
+    """
     script = f": --note {SECRET}; bash -c 'trap \"\" TERM; : > /tmp/ready-{{{{ row }}}}; while :; do sleep 7200; done' {{{{ row }}}}; true"
     task = {"name": "Log in", "ansible.builtin.shell": script, "no_log": hidden}
     play = dataclasses.replace(

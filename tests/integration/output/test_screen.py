@@ -23,7 +23,8 @@ PLAY = Play(
     [tasks.grow()], options={"kill_timeout": 1}, kinds=["background", "setsid", "ignores-signals"]
 )
 
-#: As ansible.posix.json: all that a run has to say is one JSON object on standard output, when it is over.
+#: As ansible.posix.json: all that a run has to say is one JSON object on standard output, when it
+#: is over.
 _JSON = """
 import atexit, json
 from ansible.plugins.callback import CallbackBase
@@ -98,7 +99,8 @@ def test_on_a_terminal_there_is_progress_until_the_recap_comes(
         assert run.wait(60) == CTRL_C.status, run.story
         raw = (run.directory / "stdout").read_bytes()
         before, recap = raw.split(b"TREEKILL RECAP")
-        # The last that was written of it is that it is taken away, and nothing comes between that and the recap.
+        # The last that was written of it is that it is taken away, and nothing comes between that
+        # and the recap.
         assert re.search(rb"\r\x1b\[K(\x1b\[[0-9;]*m|\r|\n)*$", before), run.story
         assert b"hosts done" not in recap
         assert (b"\x1b[0;" in recap) == colored, run.story
@@ -115,7 +117,8 @@ def test_several_playbooks_are_one_run_with_one_recap(lab: Lab, web1: Host) -> N
         files={"first.yml": first},
         before=["sh", "-c", 'shift; exec "$0" first.yml "$@"'],
     )
-    # sh -c '...' ansible-playbook playbook.yml playbook.yml: the first of both names makes room for the other playbook.
+    # sh -c '...' ansible-playbook playbook.yml playbook.yml: the first of both names makes room for
+    # the other playbook.
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         assert tasks.has_left_trace(run, web1, "first"), run.story

@@ -30,8 +30,8 @@ OPTIONS = {"kill_timeout": 1}
 #: The name by which a feature calls the machine that Ansible runs on.
 HERE = "localhost"
 
+#: Where a host has the script that grows the tree.
 GROWN = "/tmp/tree-{{ row }}.sh"
-"""Where a host has the script that grows the tree."""
 
 SEND_TREE: Task = {
     "name": "Send the tree",
@@ -42,7 +42,8 @@ SEND_TREE: Task = {
     },
 }
 
-#: Writes down who is there. It moves no file, and starts nothing that could be taken for a part of the tree.
+#: Writes down who is there. It moves no file, and starts nothing that could be taken for a part of
+#: the tree.
 LOOK: Task = {
     "name": "Look who is there",
     "ansible.builtin.raw": "ps -ewwo args > /tmp/seen-{{ row }}",
@@ -50,8 +51,8 @@ LOOK: Task = {
 
 _RECORD = "/tmp/seen-{row}"
 
+#: Seconds. The test decides when they are over.
 _LONG = {"timeout": 3600}
-"""Seconds. The test decides when they are over."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,10 @@ class Feature:
 
 @contextmanager
 def grown(lab: Lab, feature: Feature, **how: Any) -> Iterator[Run]:
-    """The run of this play, when its tree stands; `how` as for Feature.play. At the end nothing of it is left on this machine."""
+    """The run of this play, when its tree stands; `how` as for Feature.play.
+
+    At the end nothing of it is left on this machine.
+    """
     with started(lab, feature.play(**how)) as run:
         try:
             tasks.wait_for_tree(run, feature.hosts_with_tree(lab))
@@ -148,7 +152,10 @@ def grown_here(run: Run) -> set[str | None]:
 
 
 def run_out(run: Run, lab: Lab, feature: Feature, main: int | None = None) -> None:
-    """The task's timeout is over, wherever its tree stands. `main`: pid of the main process, on a terminal."""
+    """The task's timeout is over, wherever its tree stands.
+
+    `main`: pid of the main process, on a terminal.
+    """
     main = main or run.process.pid
     workers = {
         controller.worker_of(run.row, main, host.address) for host in feature.hosts_with_tree(lab)

@@ -47,7 +47,10 @@ PACKAGE = Feature(
 
 
 def _give_apt_its_python(host: Host) -> None:
-    """Install python3-apt by the network of this machine: hosts have none to the outside. Skips where it can't be had."""
+    """Install python3-apt by the network of this machine: hosts have none to the outside.
+
+    Skips where it can't be had.
+    """
     for name in ("resolv.conf", "apt/apt.conf.d"):
         here, there = Path("/etc") / name, host.root / "etc" / name
         if here.is_dir():

@@ -145,7 +145,8 @@ FEATURES = (
         grows_on=BOTH,
         keywords={"strategy": "host_pinned"},
     ),
-    # At the end of a failed task it asks what to do, and here it hears nothing; what it does at its prompt is in test_debugger.
+    # At the end of a failed task it asks what to do, and here it hears nothing; what it does at its
+    # prompt is in test_debugger.
     Feature(
         "strategy debug",
         [tasks.grow()],
@@ -244,6 +245,7 @@ FEATURES = (
     ),
 )
 
+#: Those that may differ most in whether something more starts after an interruption.
 INTERRUPTED = (
     "delegate_to localhost",
     "run_once",
@@ -255,8 +257,8 @@ INTERRUPTED = (
     "gather_facts",
     "reboot, while its command runs",
 )
-"""Those that may differ most in whether something more starts after an interruption."""
 
+#: With which the death of the main process differs most from one to the other.
 SUDDEN = (
     "delegate_to localhost",
     "loop, delegate_to for each item",
@@ -266,14 +268,16 @@ SUDDEN = (
     "reboot, while its command runs",
     "builtin raw",
 )
-"""With which the death of the main process differs most from one to the other."""
 
+#: The same for a timeout.
 RESCUED = ("delegate_to localhost", "loop", "inside rescue", "strategy free", "builtin script")
-"""The same for a timeout."""
 
 
 def features(end: str, usual: Collection[str] | None = None) -> pytest.MarkDecorator:
-    """Each of them, and what it covers by this end. `usual`: those that are not left to --every-row."""
+    """Each of them, and what it covers by this end.
+
+    `usual`: those that are not left to --every-row.
+    """
     return pytest.mark.parametrize(
         "feature",
         [

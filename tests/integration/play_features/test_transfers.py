@@ -44,7 +44,8 @@ SLOW = "-l 400"
 #: Seconds for which what must not grow is watched.
 WHILE = 1.0
 
-#: A way to the host that takes some kilobytes a second in both directions, for a client that can't be told.
+#: A way to the host that takes some kilobytes a second in both directions, for a client that can't
+#: be told.
 NARROW = """
 import os, select, socket, sys, time
 there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
@@ -171,7 +172,10 @@ def assert_over(run: Run, host: Host, part: Path) -> None:
 
 
 def ended(*triggers: Trigger) -> pytest.MarkDecorator:
-    """Each transfer with each of these ends. Those by sftp, which is core's own choice, are always run; the others with --every-row."""
+    """Each transfer with each of these ends.
+
+    Those by sftp, which is core's own choice, are always run; the others with --every-row.
+    """
     names = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
     def marks(transfer: Transfer, trigger: Trigger) -> list[pytest.MarkDecorator]:

@@ -29,10 +29,12 @@ WAIT_FOR: dict[str, Any] = {
     "ansible.builtin.wait_for": {"path": "/tmp/never-{{ row }}", "timeout": 3600},
 }
 
-#: The module itself. Its file's name stands in the commands that make the file ready as well, and these are over at once.
+#: The module itself. Its file's name stands in the commands that make the file ready as well, and
+#: these are over at once.
 MODULE = re.compile(r"\S*python\S* \S*AnsiballZ_wait_for\.py$")
 
-#: What tells one boot from another: the kernel's own number is the machine's. It leaves a line each time that it is asked for.
+#: What tells one boot from another: the kernel's own number is the machine's. It leaves a line each
+#: time that it is asked for.
 BOOT_TIME = "echo asked >> /tmp/asked-{{ row }}; echo boot $(cat /var/tmp/boot-{{ row }})"
 
 #: Returns at once, and nobody reboots.
@@ -46,7 +48,8 @@ REBOOT: dict[str, Any] = {
     },
 }
 
-#: Seconds for which nobody may ask again; the pauses of core between two questions are shorter at first.
+#: Seconds for which nobody may ask again; the pauses of core between two questions are shorter at
+#: first.
 WHILE = 3.0
 
 

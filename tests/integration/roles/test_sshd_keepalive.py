@@ -21,8 +21,9 @@ from .applying import apply_role
 
 INTERVAL, COUNT_MAX = 1, 2
 
-#: Seconds within which the session has to end: sshd asks COUNT_MAX times, and waits one interval more for the last answer.
-#: OpenSSH 9.2 of Debian 12, which the hosts have, takes twice as long as 8.4 and 10.0 do.
+#: Seconds within which the session has to end: sshd asks COUNT_MAX times, and waits one interval
+#: more for the last answer. OpenSSH 9.2 of Debian 12, which the hosts have, takes twice as long as
+#: 8.4 and 10.0 do.
 WITHIN = 2 * INTERVAL * (COUNT_MAX + 1)
 #: Seconds more, for a machine that is busy.
 SLACK = 3

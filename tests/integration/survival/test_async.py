@@ -29,7 +29,8 @@ LEFT = {"async": 3600, "poll": 0}
 Known = Mapping[str, frozenset[ProcessId]]
 
 
-# Moments of a polled job. Core's own starter, the job, and what asks for its status are seen on the host.
+# Moments of a polled job. Core's own starter, the job, and what asks for its status are seen on the
+# host.
 
 
 def when_it_starts(run: Run, hosts: Sequence[Host], known: Known) -> None:

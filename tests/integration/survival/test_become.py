@@ -54,7 +54,8 @@ def among_becoming(become_lab: Lab, companies: Companies) -> Company:
     return companies.on(become_lab)
 
 
-# sudo. All in all, each way to become somebody meets each trigger, and each trigger a terminal and none.
+# sudo. All in all, each way to become somebody meets each trigger, and each trigger a terminal and
+# none.
 
 
 @rows(

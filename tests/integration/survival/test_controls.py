@@ -28,7 +28,8 @@ LEFT = {
     KILL_GROUP: ("", "R", "WSR", "WSR"),
 }
 
-#: Survive even where the plain process does not: a hang-up of the terminal does not reach them, or they ignore it.
+#: Survive even where the plain process does not: a hang-up of the terminal does not reach them, or
+#: they ignore it.
 HUP_PROOF = {
     "setsid",
     "nohup",

@@ -26,7 +26,8 @@ from tests.support.trees.triggers import CUT_NETWORK, LOST_POWER
 #: Seconds until sshd has given a silent client up: it waits one interval more for the last answer.
 NOTICED = CLIENT_ALIVE_INTERVAL * (CLIENT_ALIVE_COUNT_MAX + 1)
 
-#: The ssh client notices it as well, so the run goes on. It can't finish what its host does by itself: it does not try for long.
+#: The ssh client notices it as well, so the run goes on. It can't finish what its host does by
+#: itself: it does not try for long.
 WATCHFUL_CLIENT = {
     "ssh_args": "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2",
     "timeout": 2,
@@ -112,7 +113,10 @@ def _task(run: Run, host: Host) -> set[object]:
 
 
 def own_link(row: str) -> str:
-    """Between the two it works for as long as the test wants, with no way to say a word to anybody. It tells when it has done its work."""
+    """Between the two it works for as long as the test wants, with no way to say a word to anybody.
+
+    It tells when it has done its work.
+    """
     return f"ip link set eth0 down; {gate.script(row)}; ip link set eth0 up; touch /tmp/done-{row}"
 
 

@@ -70,7 +70,8 @@ def test_nothing_survives_where_proc_hides_the_processes_of_others(
     nothing_survives(among_hidden, row, took)
 
 
-#: Nobody can open /dev/fd/N without /proc; and ps is slower than who forks and exits 200 times a second.
+#: Nobody can open /dev/fd/N without /proc; and ps is slower than who forks and exits 200 times a
+#: second.
 NOT_LISTED = ("starts-on-term", "hops", "hops-cleared", "storm")
 LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
 

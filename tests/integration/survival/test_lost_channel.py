@@ -31,7 +31,10 @@ WHILE = 1.0  #: seconds for which nothing may happen
     Row(LOST_MASTER, Setting(hosts=1, pipelining=True)),
 )
 def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
-    """The task fails, or its host becomes unreachable in the middle of it. Nobody is interrupted: the run ends by itself."""
+    """The task fails, or its host becomes unreachable in the middle of it.
+
+    Nobody is interrupted: the run ends by itself.
+    """
     nothing_survives(among, row, took)
 
 
@@ -51,7 +54,10 @@ def labelled(run: Run, host: Host) -> set[object]:
 
 
 def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
-    """One of two clients is killed. What the other host does for the same task is none of its business."""
+    """One of two clients is killed.
+
+    What the other host does for the same task is none of its business.
+    """
     lost, other = tidy_lab["web1"], tidy_lab["web2"]
     known = frozenset(process.id for process in lost.processes())
     with started(

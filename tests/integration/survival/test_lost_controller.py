@@ -45,7 +45,10 @@ def test_what_is_to_be_spared_lives_on(among: Company, took: Took) -> None:
 
 
 def test_the_report_that_nobody_fetches_is_not_kept_for_ever(tidy_lab: Lab) -> None:
-    """For some seconds a process of the supervisor waits for who may come and ask. Then nothing of the collection is left there."""
+    """For some seconds a process of the supervisor waits for who may come and ask.
+
+    Then nothing of the collection is left there.
+    """
     host = tidy_lab["web1"]
     known = frozenset(process.id for process in host.processes())
     with started(

@@ -28,7 +28,10 @@ WHILE = 2.0  #: seconds; longer than the grace
 
 
 def twice(row: str) -> str:
-    """Each run first writes down who is there. The first grows the tree; the second starts some processes, and lasts until its gate is opened."""
+    """Each run first writes down who is there.
+
+    The first grows the tree; the second starts some processes, and lasts until its gate is opened.
+    """
     seen = f"/tmp/seen-{row}"
     return f"""
 n=$(ls -d {seen}-* 2> /dev/null | wc -l)

@@ -75,7 +75,8 @@ def test_a_second_ctrl_c_ends_the_grace(among: Company, took: Took) -> None:
         first = time.monotonic()
         run.press_ctrl_c()
         until(
-            # Two within a moment are one, which came by two ways. By the time that a user has read the message he is slower.
+            # Two within a moment are one, which came by two ways. By the time that a user has read
+            # the message he is slower.
             lambda: (
                 "Ctrl-C again" in run.errors
                 and time.monotonic() > first + 0.5
@@ -94,7 +95,8 @@ def test_a_second_ctrl_c_ends_the_grace(among: Company, took: Took) -> None:
     assert_survived_by_nobody(outcome, CTRL_C)
 
 
-# What may differ from run to run, each with the triggers that differ most: the main process is there after it, is not, its group is not.
+# What may differ from run to run, each with the triggers that differ most: the main process is
+# there after it, is not, its group is not.
 
 BECOMING = [
     Row(

@@ -2,9 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts whose pid 1 is systemd. On the first of two logind leaves the processes of a session that ends alone, on the second it ends them as well.
+"""Hosts whose pid 1 is systemd.
 
-What systemd itself starts for a task (`systemd-run` without `--scope`) is systemd's: it was never below the task, and is left alone.
+On the first of two logind leaves the processes of a session that ends alone, on the second it ends
+them as well.
+
+What systemd itself starts for a task (`systemd-run` without `--scope`) is systemd's: it was never
+below the task, and is left alone.
 """
 
 from __future__ import annotations
@@ -82,7 +86,8 @@ SESSION_ENDS = (
     becoming(LOST_CONTROLLER, pipelining=True, kinds=(*tree.FULL, *tree.SCOPES)),
 )
 
-#: What logind ends then is its own affair: the first task's daemon, where the user who has logged in has started it.
+#: What logind ends then is its own affair: the first task's daemon, where the user who has logged
+#: in has started it.
 OF_LOGIND = "a daemon of an earlier task on web2"
 
 

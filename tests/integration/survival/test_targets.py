@@ -61,7 +61,8 @@ def among_with_python(labs: Labs, companies: Companies) -> Callable[[Version], C
     return lambda version: companies.on(labs.with_python(version))
 
 
-# Debian. What all other rows run on is bookworm as well: OpenSSH 9, Python 3.11, sudo before use_pty was its default.
+# Debian. What all other rows run on is bookworm as well: OpenSSH 9, Python 3.11, sudo before
+# use_pty was its default.
 
 SUITES = ("bookworm", "trixie", "sid")
 

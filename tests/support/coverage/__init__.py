@@ -14,8 +14,8 @@ from .notes import ENDS, SECTIONS
 def covers(section: str, subject: str, end: str) -> pytest.MarkDecorator:
     """Mark a row: it shows that nothing of `subject` survives `end`.
 
-    `section` and `end` are among SECTIONS and ENDS of notes.py; a subject is whatever the table is to call it.
-    Several of these marks on one row are all recorded.
+    `section` and `end` are among SECTIONS and ENDS of notes.py; a subject is whatever the table is
+    to call it. Several of these marks on one row are all recorded.
     """
     if section not in SECTIONS or end not in ENDS:
         raise ValueError(

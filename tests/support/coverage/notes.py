@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+#: How a run or its task ends: SIGINT, Ctrl-C or what a front end does to cancel; SIGKILL of the
+#: main process; the task's `timeout:`.
 ENDS = ("interrupt", "KILL of main", "timeout")
-"""How a run or its task ends: SIGINT, Ctrl-C or what a front end does to cancel; SIGKILL of the main process; the task's `timeout:`."""
 
 SECTIONS = (
     "Connections",
@@ -23,6 +24,8 @@ SECTIONS = (
 _RUNNER = "as ansible-runner run"
 _PLAYBOOK = "as ansible-playbook alone"
 
+#: Why an end of a subject has no row: (section, subject, end) to a few words, which the table
+#: shows.
 NO_ROW: dict[tuple[str, str, str], str] = {
     **{
         ("Front ends", f"ansible-runner, {how}", end): _RUNNER
@@ -48,8 +51,9 @@ NO_ROW: dict[tuple[str, str, str], str] = {
         "timeout",
     ): "the host is down: nothing runs there",
 }
-"""Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
 
+#: What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below
+#: the section's table.
 REMARKS: dict[tuple[str, str], str] = {
     ("Play features", "pause"): (
         "It runs nothing on a host. The rows show that exit status and terminal are as without the collection. ansible-core itself does not end after a signal"
@@ -86,4 +90,3 @@ REMARKS: dict[tuple[str, str], str] = {
     ): "from a local git repository, with hosts that it reaches by ssh.",
     ("Front ends", "ansible-navigator"): "`--execution-environment false --mode stdout`.",
 }
-"""What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""

@@ -137,7 +137,10 @@ class Record:
             )
 
     def pytest_sessionfinish(self) -> None:
-        """Add them to the record of this ansible-core. What no test is called any more stays until the record is removed."""
+        """Add them to the record of this ansible-core.
+
+        What no test is called any more stays until the record is removed.
+        """
         if not self._rows:
             return
         path = RECORDS / f"{version('ansible-core')}.json"

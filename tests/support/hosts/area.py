@@ -90,7 +90,10 @@ class Area:
         return init if init and init.alive() else None
 
     def enter_argv(self, argv: Sequence[str]) -> list[str]:
-        """The command line that runs `argv` inside, in the current directory. Raises HostsError when there is no such area."""
+        """The command line that runs `argv` inside, in the current directory.
+
+        Raises HostsError when there is no such area.
+        """
         if self.init is None:
             raise HostsError(f"the rootless area {self.name!r} is gone")
         enter = [
@@ -130,7 +133,10 @@ class Area:
 
 
 def prepare_tree(base: str) -> None:
-    """Make the tree of a base as it has to be for rootless labs. What fails is said, and is left to who needs the tree."""
+    """Make the tree of a base as it has to be for rootless labs.
+
+    What fails is said, and is left to who needs the tree.
+    """
     if base != trees.MACHINE:
         environ = {**os.environ, state.AREA_VARIABLE: str(state.base_directory())}
         subprocess.run(

@@ -38,7 +38,8 @@ _UNSHARE = (
     "--kill-child",
 )
 
-#: In the environment of a host's `unshare` process: finds it even when its pid was never written down.
+#: In the environment of a host's `unshare` process: finds it even when its pid was never written
+#: down.
 _MARK = "HOSTS_BOOT"
 
 
@@ -52,10 +53,12 @@ class _Boot:
         self._heard = b""
         enter: list[str] = []
         if host.spec.systemd:
-            # Before its namespace of control groups is made: the group that it is in then is the root of those that it sees.
+            # Before its namespace of control groups is made: the group that it is in then is the
+            # root of those that it sees.
             enter = ["/bin/sh", "-c", cgroups.ENTER, str(cgroups.create(host.spec.id, host.name))]
         with open(self.log, "ab") as log:
-            # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this process.
+            # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this
+            # process.
             self._starter = subprocess.Popen(
                 [
                     "setsid",

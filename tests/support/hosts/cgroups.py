@@ -19,7 +19,10 @@ ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 
 
 def hierarchy() -> Path:
-    """Where this machine has version 2 of them mounted, alone or beside version 1. Raises KindUnavailable."""
+    """Where this machine has version 2 of them mounted, alone or beside version 1.
+
+    Raises KindUnavailable.
+    """
     for line in Path("/proc/mounts").read_text().splitlines():
         fields = line.split()
         if fields[2] == "cgroup2" and "rw" in fields[3].split(","):

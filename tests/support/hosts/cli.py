@@ -26,7 +26,8 @@ _DEFAULT_LAB = "default"
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit status."""
-    # Split by hand: argparse would take options that stand between a host's name and the -- for a part of the command.
+    # Split by hand: argparse would take options that stand between a host's name and the -- for a
+    # part of the command.
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = _parser().parse_args(argv[:end])
     arguments.argv, arguments.words = argv, argv[end + 1 :]

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-    """Run a command that has the terminal; its exit status. TERM and HUP are passed on, and then waited for as well."""
+    """Run a command that has the terminal; its exit status.
+
+    TERM and HUP are passed on, and then waited for as well.
+    """
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
@@ -21,7 +24,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
         else:
             early.append(number)
 
-    # Set before the command starts: it may signal this process at once. Ctrl-C reaches the command by itself.
+    # Set before the command starts: it may signal this process at once. Ctrl-C reaches the command
+    # by itself.
     handlers = {signal.SIGINT: lambda *dummy: None, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

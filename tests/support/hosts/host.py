@@ -112,7 +112,10 @@ class Host(ABC):
     @property
     @abstractmethod
     def root(self) -> Path:
-        """Its file system, seen from here, while it is on. Absolute links in it lead astray: they resolve here. Raises HostIsOff."""
+        """Its file system, seen from here, while it is on.
+
+        Absolute links in it lead astray: they resolve here. Raises HostIsOff.
+        """
 
     @abstractmethod
     def processes(
@@ -120,7 +123,8 @@ class Host(ABC):
     ) -> list[HostProcess]:
         """Its processes whose command line has the regular expression `match`.
 
-        Read from the machine's kernel. Without `system`, those that make the host (init, sshd and its session processes) are left out.
+        Read from the machine's kernel. Without `system`, those that make the host (init, sshd and
+        its session processes) are left out.
         """
 
     @abstractmethod
@@ -146,7 +150,10 @@ class Host(ABC):
         timeout: float = 60,
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program on it, as `exec_argv` does. Raises HostsError when it fails, unless `check` is false."""
+        """Run a program on it, as `exec_argv` does.
+
+        Raises HostsError when it fails, unless `check` is false.
+        """
         command = self.exec_argv(argv, user=user, environ=environ)
         with subprocess.Popen(
             command,
@@ -208,7 +215,10 @@ class Host(ABC):
 
     @abstractmethod
     def power_off(self) -> None:
-        """Power loss: no packet gets out any more, pid 1 and with it everything dies. Its disk stays."""
+        """Power loss: no packet gets out any more, pid 1 and with it everything dies.
+
+        Its disk stays.
+        """
 
     @abstractmethod
     def boot(self) -> None:

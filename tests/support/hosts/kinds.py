@@ -48,7 +48,10 @@ def _best() -> str:
 
 
 def why_not(kind: str) -> str | None:
-    """Why this machine can't run hosts of this kind; None when it can. Raises PackagesMissing when only programs are missing."""
+    """Why this machine can't run hosts of this kind; None when it can.
+
+    Raises PackagesMissing when only programs are missing.
+    """
     if kind == NAMESPACE:
         return _why_no_namespaces()
     if kind == ROOTLESS:

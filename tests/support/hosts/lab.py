@@ -56,11 +56,12 @@ class Lab:
     ) -> Lab:
         """Bring a lab up; every host answers on its ssh port when this returns.
 
-        `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides Python on the hosts.
-        `systemd`: it is their pid 1, and logind keeps their sessions; namespace hosts of a Debian suite only.
-        `packages`: what hosts have more, of the same Debian suite; namespace hosts without systemd only.
-        `binds`: directories of this machine that hosts see, and where. `owned`: the lab ends with this process, however that ends.
-        Raises KindUnavailable, PackagesMissing, HostsError.
+        `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides
+        Python on the hosts. `systemd`: it is their pid 1, and logind keeps their sessions;
+        namespace hosts of a Debian suite only. `packages`: what hosts have more, of the same Debian
+        suite; namespace hosts without systemd only. `binds`: directories of this machine that hosts
+        see, and where. `owned`: the lab ends with this process, however that ends. Raises
+        KindUnavailable, PackagesMissing, HostsError.
         """
         kind = kinds.choose(kind)
         if kind == kinds.ROOTLESS:
@@ -191,7 +192,8 @@ class Lab:
         )
 
     def _create_namespace_hosts(self, public_key: str) -> None:
-        # In memory, because overlays refuse some file systems as their upper directory, another overlay for one.
+        # In memory, because overlays refuse some file systems as their upper directory, another
+        # overlay for one.
         call(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(self.directory / "disk")])
         names = "".join(f"{host.address} {host.name}\n" for host in self)
         (self.directory / "disk/layer").mkdir(mode=0o755)
@@ -262,7 +264,8 @@ def _claim(spec: Spec) -> Spec:
             )
         if spec.kind == kinds.NAMESPACE:
             used = {other.spec.network for other in labs() if other.spec.kind == kinds.NAMESPACE}
-            # Round and round: an ssh client that still waits for an old lab must not meet a new one at its address.
+            # Round and round: an ssh client that still waits for an old lab must not meet a new one
+            # at its address.
             turn = base / "next-network"
             spec = spec.with_network(network.pick_index(used, state.read_json(turn) or 0))
             state.write_json(turn, spec.network + 1)

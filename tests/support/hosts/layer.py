@@ -128,7 +128,8 @@ def _accounts(etc: Path, base: Path) -> None:
             + [f"{one.name}:x:{one.uid}:" for one in added]
         ),
     )
-    # No password for whom we did not make, root too: * is none, whereas ! would lock the account, and PAM refuse its key.
+    # No password for whom we did not make, root too: * is none, whereas ! would lock the account,
+    # and PAM refuse its key.
     passwords = {line.partition(":")[0]: "*" for line in passwd} | {
         one.name: PASSWORD_HASH if one.password else "*" for one in added
     }

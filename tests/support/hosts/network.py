@@ -76,7 +76,8 @@ class Network:
             lines += [
                 f"link add {self.port(number)} group {self.group} master {self.bridge} type veth peer name eth0 address {self.mac(number)} netns {pid}",
                 f"link set {self.port(number)} addrgenmode none up",
-                # A failed look-up of the address, made while it was off, must not delay the first connection.
+                # A failed look-up of the address, made while it was off, must not delay the first
+                # connection.
                 f"neighbour flush to {self.address(number)} dev {self.bridge}",
             ]
         _batch(lines)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The last resort: a host that is only an sshd of the caller's own, on a high port of 127.0.0.1.
 
-It has the caller's account alone, the machine's files, and the machine's process table: what it runs is told apart by
-parentage and by a mark in the environment, so a daemon that cleared its environment is not seen once its parent is gone.
+It has the caller's account alone, the machine's files, and the machine's process table: what it
+runs is told apart by parentage and by a mark in the environment, so a daemon that cleared its
+environment is not seen once its parent is gone.
 """
 
 from __future__ import annotations
@@ -206,7 +207,8 @@ class PlainHost(Host):
             with contextlib.suppress(FileExistsError):
                 _PRIVSEP.mkdir()
                 (self.directory / "made-privsep").touch()
-        # It re-executes itself, so it must be called by its absolute path; it makes itself a daemon.
+        # It re-executes itself, so it must be called by its absolute path; it makes itself a
+        # daemon.
         argv = [
             "env",
             "--default-signal",

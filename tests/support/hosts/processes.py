@@ -17,7 +17,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-# A host's own: sshd and its session processes; where systemd is pid 1, the buses and all that is in its directory.
+# A host's own: sshd and its session processes; where systemd is pid 1, the buses and all that is in
+# its directory.
 _OWN = ("sshd", "sshd-session", "sshd-auth", "dropbear", "dbus-daemon", "agetty")
 _OWN_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd")
 
@@ -55,7 +56,8 @@ class ProcessId:
         except ProcessLookupError:
             return
         try:
-            # The pidfd pins the process: checked after it was opened, the start time can't change any more.
+            # The pidfd pins the process: checked after it was opened, the start time can't change
+            # any more.
             if self.alive():
                 signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
@@ -92,7 +94,8 @@ class HostProcess:
     command: str  #: the arguments joined by spaces; the name in brackets when there are none
     environ: Mapping[str, str] | None  #: as it was at exec; None where it can't be read
     start: int  #: clock ticks since the machine booted
-    system: bool  #: belongs to the host itself: its init, sshd (or dropbear) and sshd's session processes
+    # belongs to the host itself: its init, sshd (or dropbear) and sshd's session processes
+    system: bool
 
     @property
     def id(self) -> ProcessId:

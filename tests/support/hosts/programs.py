@@ -25,7 +25,8 @@ os.environ["PATH"] = os.pathsep.join(
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
-#: The command line of this package, from any directory and with the environment as it is; arguments are appended.
+#: The command line of this package, from any directory and with the environment as it is; arguments
+#: are appended.
 SELF = (
     sys.executable,
     "-c",

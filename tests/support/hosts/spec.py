@@ -65,7 +65,8 @@ class Spec:
                 f"no lab {name!r} is up; `python -m tests.support.hosts list` shows those that are"
             )
         owner = content.pop("owner")
-        # A lab of another checkout may tell more of itself; all labs of a machine share their networks, so none can be passed over.
+        # A lab of another checkout may tell more of itself; all labs of a machine share their
+        # networks, so none can be passed over.
         known = {one.name for one in fields(cls)}
         return cls(
             **{key: value for key, value in content.items() if key in known},

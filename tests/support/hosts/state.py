@@ -17,7 +17,8 @@ from typing import Any
 
 from .errors import HostsError
 
-#: Set inside a rootless area, where uid 0 is not the machine's root: the directory that belongs to the area.
+#: Set inside a rootless area, where uid 0 is not the machine's root: the directory that belongs to
+#: the area.
 AREA_VARIABLE = "HOSTS_AREA"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -55,14 +56,18 @@ def cache_directory() -> Path:
         cache = Path("/var/cache")
     else:
         cache = Path.home() / ".cache"
-    # In an area, files belong to other users than they seem to: root must not take such a tree for its own.
+    # In an area, files belong to other users than they seem to: root must not take such a tree for
+    # its own.
     cache = cache / ("treekill-hosts-rootless" if in_area() else "treekill-hosts")
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
     return cache
 
 
 def lab_directory(name: str) -> Path:
-    """The directory of one lab, whether it is up or not. Raises HostsError for a name that can't be one."""
+    """The directory of one lab, whether it is up or not.
+
+    Raises HostsError for a name that can't be one.
+    """
     return base_directory() / "labs" / _checked(name)
 
 

@@ -13,7 +13,8 @@ from .errors import HostsError
 from .host import BOOT_SECONDS, PAUSE
 from .namespace_host import NamespaceHost
 
-#: What systemd says of itself when it has started all, whether or not each unit could be started in a namespace.
+#: What systemd says of itself when it has started all, whether or not each unit could be started in
+#: a namespace.
 _UP = ("running", "degraded")
 
 

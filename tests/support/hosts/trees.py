@@ -57,12 +57,18 @@ def find(base: str) -> Path:
 
 
 def find_with_systemd(suite: str) -> Path:
-    """The root directory of a Debian release with systemd, made when it is not cached. Raises HostsError, PackagesMissing."""
+    """The root directory of a Debian release with systemd, made when it is not cached.
+
+    Raises HostsError, PackagesMissing.
+    """
     return find_with_packages(suite, _SYSTEMD_PACKAGES)
 
 
 def find_with_packages(suite: str, packages: Sequence[str]) -> Path:
-    """The root directory of a Debian release with these packages, made when it is not cached. Raises HostsError, PackagesMissing."""
+    """The root directory of a Debian release with these packages, made when it is not cached.
+
+    Raises HostsError, PackagesMissing.
+    """
     plain, tree = _place(suite), _place(suite, packages)
     prepare(suite)
     _once(tree, lambda: _install(plain, packages, tree))

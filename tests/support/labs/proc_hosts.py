@@ -31,8 +31,9 @@ def hide_others(host: Host) -> None:
 
 def take_proc_away(host: Host) -> None:
     """Cover /proc, but for ps, which is run where it is not covered, as the user who asks; and assert that it is so."""
-    # A file of a mount namespace can only be in a private mount of one that has a smaller number. Since each processor has numbers of its own to give,
-    # a younger one may have the smaller number, but not where both were made on the same processor.
+    # A file of a mount namespace can only be in a private mount of one that has a smaller number.
+    # Since each processor has numbers of its own to give, a younger one may have the smaller
+    # number, but not where both were made on the same processor.
     host.run(["mkdir", _SEES_PROC])
     host.run(["mount", "-t", "tmpfs", "tmpfs", _SEES_PROC])
     host.run(["mount", "--make-private", _SEES_PROC])

@@ -33,7 +33,10 @@ def prepare(lab: Lab) -> None:
 
 
 def add_units(company: Company) -> None:
-    """Bystanders besides the usual ones: a service of the user who logs in, and one of the system. They are there as long as his sessions are."""
+    """Bystanders besides the usual ones: a service of the user who logs in, and one of the system.
+
+    They are there as long as his sessions are.
+    """
     for host in company.hosts:
         host.ssh("systemd-run --user --quiet sleep 7205", account="ansible")
         host.ssh("sudo -n systemd-run --quiet sleep 7206", account="ansible")

@@ -21,10 +21,12 @@ from tools.environment._interpreters import interpreters
 
 from . import become_hosts
 
-#: What core's own wrapper around a module imports, and what is linked to libraries that a host may lack.
+#: What core's own wrapper around a module imports, and what is linked to libraries that a host may
+#: lack.
 _IMPORTS = "import base64, hashlib, select, socket, sys, tempfile, zipfile, zlib; print('%d.%d' % sys.version_info[:2])"
 
-#: Prefixes that hold the programs of the whole machine: a host can't be given a Python out of these alone.
+#: Prefixes that hold the programs of the whole machine: a host can't be given a Python out of these
+#: alone.
 _SHARED = (Path("/usr"), Path("/usr/local"))
 
 
@@ -42,7 +44,8 @@ def of_suite(suite: str) -> Iterator[Lab]:
 def with_python(version: Version) -> Iterator[Lab]:
     """A host that has this Python and no other."""
     prefix = _prefix(version)
-    # At the very place that it was built for: started by a name of somebody's own choice, it looks nowhere else for its library.
+    # At the very place that it was built for: started by a name of somebody's own choice, it looks
+    # nowhere else for its library.
     with lab_or_skip(1, binds={str(prefix): str(prefix)}) as one:
         _give(one["web1"], version, prefix)
         yield one

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from tests.support.hosts import Lab
 
-#: How long an sshd waits before it asks a silent client, and how often it asks one that does not answer.
+#: How long an sshd waits before it asks a silent client, and how often it asks one that does not
+#: answer.
 CLIENT_ALIVE_INTERVAL, CLIENT_ALIVE_COUNT_MAX = 1, 2
 
 

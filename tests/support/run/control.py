@@ -28,7 +28,8 @@ END_SECONDS = 20.0
 #: Seconds for which that which survives is watched.
 WATCH_SECONDS = 1.0
 
-#: Before 2.19, workers share the process group of the main process, and core installs no signal handlers.
+#: Before 2.19, workers share the process group of the main process, and core installs no signal
+#: handlers.
 BEFORE_2_19 = tuple(int(part) for part in __version__.split(".")[:2]) < (2, 19)
 
 
@@ -45,7 +46,10 @@ class Remains:
 
 
 def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "WSR") -> Remains:
-    """Interrupt a run without the collection. `expected`: the letters that are to stay; the others get time to end."""
+    """Interrupt a run without the collection.
+
+    `expected`: the letters that are to stay; the others get time to end.
+    """
     hosts = list(lab)[: setting.hosts]
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
     with started(

@@ -15,7 +15,8 @@ from socket import inet_aton
 
 from tests.support.hosts import ProcessId
 
-#: Variable that is set for ansible-playbook, and inherited by all that it starts here. ssh does not send it to a host.
+#: Variable that is set for ansible-playbook, and inherited by all that it starts here. ssh does not
+#: send it to a host.
 MARK = "TK_ROW"
 
 _PROC = Path("/proc")

@@ -19,8 +19,8 @@ CALLBACK = "treekill.remote.guardian"
 
 PARAMIKO = "treekill.remote.paramiko_ssh"
 
+#: Core's own, which is gone from 2.21.
 BUILTIN_PARAMIKO = "ansible.builtin.paramiko_ssh"
-"""Core's own, which is gone from 2.21."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ BECOME = {
     "root, by password": Becoming(
         login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}
     ),
-    # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the world read its files.
+    # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the
+    # world read its files.
     "another user": Becoming(
         keywords={"become": True, "become_user": "other"},
         variables={"ansible_shell_allow_world_readable_temp": True},
@@ -76,7 +77,8 @@ class FrontEnd:
     """Another program than `ansible-playbook` by which a run is started."""
 
     name: str
-    #: From the directory of the run, with its configuration and playbook, and the environment, both of which it may add to: the words of the command.
+    #: From the directory of the run, with its configuration and playbook, and the environment, both
+    #: of which it may add to: the words of the command.
     start: Callable[[Path, dict[str, str]], Sequence[str]]
 
 
@@ -89,7 +91,9 @@ class Setting:
     level: str = "play"  #: which of them says `become`: `play`, `block` or `task`
     strategy: str = "linear"
     hosts: int = 2
-    track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
+    # `plugins`: nothing in core is patched, the play names the collection's own connection and
+    # action
+    track: str = "all"
     connection: str = ""  #: the one that the play names, instead of the default one's
     action: str = "shell"  #: `raw`, `script` or `command`: of this collection
     supervise: bool = True

@@ -25,7 +25,10 @@ Task = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Play:
-    """One play of `ansible-playbook`, and all that is around it. In its texts `{{ row }}` is what marks the run."""
+    """One play of `ansible-playbook`, and all that is around it.
+
+    In its texts `{{ row }}` is what marks the run.
+    """
 
     tasks: Sequence[Task] = ()
     text: str = ""  #: a whole playbook as it is written somewhere, instead of one with these tasks
@@ -39,7 +42,9 @@ class Play:
     sections: Mapping[str, Mapping[str, object]] = field(
         default_factory=dict
     )  #: more of ansible.cfg
-    configuration: str = ""  #: a whole ansible.cfg as it is written somewhere, instead of options and sections; what it does not say is in the environment
+    # a whole ansible.cfg as it is written somewhere, instead of options and sections; what it does
+    # not say is in the environment
+    configuration: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()  #: more of ansible-playbook
     files: Mapping[str, str] = field(default_factory=dict)  #: beside the playbook

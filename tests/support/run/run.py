@@ -112,7 +112,8 @@ def started(
 def kept(start: Callable[[str, Path], Run], parent: str = "/tmp") -> Iterator[Run]:
     """Start a run from its mark and a directory of its own below `parent`; at the end of the block all that is left of it here is killed and removed."""
     row = f"r{secrets.token_hex(4)}"
-    # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below it.
+    # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below
+    # it.
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir=parent))
     try:
         run = start(row, directory)
@@ -200,7 +201,8 @@ def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]
         for name, value in os.environ.items()
         if not name.startswith(("ANSIBLE_", "TREEKILL"))
     }
-    # The guardian's directory has to be found gone: it is made in the run's own directory for temporary files.
+    # The guardian's directory has to be found gone: it is made in the run's own directory for
+    # temporary files.
     environ.pop("XDG_RUNTIME_DIR", None)
     # Users have it buffered, and whoever is forked carries a copy of what is in the buffer.
     environ.pop("PYTHONUNBUFFERED", None)

@@ -19,7 +19,8 @@ from tests.support.trees import census
 
 Task = dict[str, Any]
 
-#: Seconds for the kill pass of a tree that does not resist, with its connection, on a machine with two busy cores.
+#: Seconds for the kill pass of a tree that does not resist, with its connection, on a machine with
+#: two busy cores.
 KILL_SECONDS = 20.0
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
@@ -86,7 +87,8 @@ def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECON
 def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
     """Return when no process of the run is left on this machine, and no directory of its guardian.
 
-    `but`: hosts that nobody guards. Before 2.19, core leaves the ssh clients to them behind when it is interrupted.
+    `but`: hosts that nobody guards. Before 2.19, core leaves the ssh clients to them behind when it
+    is interrupted.
     """
     elsewhere = [Path(parent) for parent in ("/tmp", "/var/tmp", "/dev/shm")]
 

@@ -27,7 +27,8 @@ class Terminal:
         self._keyboard, self.line = os.openpty()
         fcntl.ioctl(self.line, termios.TIOCSWINSZ, _SIZE)
         with open(screen, "wb") as file:
-            # What is written to a terminal that nobody reads blocks its writer. A session of its own: Ctrl-C here is not meant for it.
+            # What is written to a terminal that nobody reads blocks its writer. A session of its
+            # own: Ctrl-C here is not meant for it.
             self._reader = subprocess.Popen(
                 ["cat"],
                 stdin=self._keyboard,

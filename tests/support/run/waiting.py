@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-#: Seconds between two looks. Short against everything that is measured here, long against the cost of a look.
+#: Seconds between two looks. Short against everything that is measured here, long against the cost
+#: of a look.
 PAUSE = 0.02
 
 Seen = TypeVar("Seen")

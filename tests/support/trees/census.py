@@ -17,7 +17,8 @@ from tests.support.run.waiting import PAUSE, until
 
 from . import tree
 
-#: Seconds from the start of ansible-playbook until the whole tree stands on one host; each further host has a tenth of it more.
+#: Seconds from the start of ansible-playbook until the whole tree stands on one host; each further
+#: host has a tenth of it more.
 READY_SECONDS = 40.0
 
 #: Seconds for which survivors are looked for: several lives of a process that forks and exits.
@@ -26,7 +27,8 @@ WHILE_SECONDS = 0.5
 #: How ps shows the process that keeps the report of a supervisor.
 REPORT = "treekill: report of run "
 
-#: Kinds that every look may miss: on a busy machine it takes longer than they live. They are known by their trace.
+#: Kinds that every look may miss: on a busy machine it takes longer than they live. They are known
+#: by their trace.
 _FLEETING = ("hops", "hops-cleared")
 
 

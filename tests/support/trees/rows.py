@@ -21,7 +21,8 @@ from . import bystanders, census, tree
 from .bystanders import Company
 from .triggers import Trigger
 
-#: Seconds beyond the grace in which all has to be gone: a few connections on a machine with two busy cores.
+#: Seconds beyond the grace in which all has to be gone: a few connections on a machine with two
+#: busy cores.
 SLACK = 8.0
 
 #: The same for each further host.
@@ -41,12 +42,14 @@ class Outcome:
     row: str
     hosts: list[str]
     status: int | None = (
-        None  #: exit status of the main process, negative for a signal; None: it did not end in time
+        None  # exit status of the main process, negative for a signal; None: it did not end in time
     )
     survivors: dict[str, list[str]] = field(
         default_factory=dict
     )  #: host name: who was alive in the end
-    seconds: float = 0.0  #: from the trigger until the last process of the tree was gone, or until nobody waited any longer
+    # from the trigger until the last process of the tree was gone, or until nobody waited any
+    # longer
+    seconds: float = 0.0
     late: dict[str, list[str]] = field(
         default_factory=dict
     )  #: host name: who was alive when nobody waited any longer
@@ -171,7 +174,8 @@ def _interrupt(scene: Scene, fire: Callable[[], None], patience: float) -> Outco
     outcome.status = run.wait(EXIT_SECONDS)
     _in_time(lambda: not scene.left_here(), EXIT_SECONDS)
     outcome.left = scene.left_here()
-    # Looked at again when everybody has left: what comes back after the last look of the kill pass is a survivor as well.
+    # Looked at again when everybody has left: what comes back after the last look of the kill pass
+    # is a survivor as well.
     outcome.survivors = scene.survivors()
     outcome.output, outcome.errors, outcome.story = run.output, run.errors, run.story
     return outcome

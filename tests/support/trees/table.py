@@ -89,8 +89,8 @@ def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
 rest = pytest.mark.rest
 
 
+#: (section, subject) of the table of what is covered.
 Subjects = Sequence[tuple[str, str]]
-"""(section, subject) of the table of what is covered."""
 
 #: What that table calls the ends of a run. The others are not in it.
 ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
@@ -126,9 +126,12 @@ def of_setting(setting: Setting) -> Subjects:
 
 
 def rows(*table: Row, others: Sequence[Row] = (), also: Subjects = ()) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test. Each is marked with what it covers: what its setting says, and `also`.
+    """A table of rows as parameters of a test.
 
-    `others`: with --every-row, those that differ less from one of the table. Rows without a supervisor are marked with nothing: some have survivors.
+    Each is marked with what it covers: what its setting says, and `also`.
+
+    `others`: with --every-row, those that differ less from one of the table. Rows without a
+    supervisor are marked with nothing: some have survivors.
     """
     return pytest.mark.parametrize(
         "row",
@@ -159,8 +162,13 @@ def assert_survived_by_nobody(
     but: frozenset[str] = frozenset(),
     status: int | None = None,
 ) -> None:
-    """All that every row demands. `but`: kinds of processes that do survive, and have to be there. `status`: of the main process, if not the trigger's."""
-    # Survivors that fork show processes without a name, or with the first words of their command line alone, which come and go.
+    """All that every row demands.
+
+    `but`: kinds of processes that do survive, and have to be there. `status`: of the main process,
+    if not the trigger's.
+    """
+    # Survivors that fork show processes without a name, or with the first words of their command
+    # line alone, which come and go.
     alive = {
         name
         for name in outcome.alive

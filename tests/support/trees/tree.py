@@ -16,12 +16,14 @@ READY = "/tmp/ready-{row}"
 #: Seconds that a process of the tree lives by itself: longer than any test, shorter than for ever.
 LIFETIME = 7200
 
-#: Command line of the one kind that carries no label: a process of the user's own has the very same.
+#: Command line of the one kind that carries no label: a process of the user's own has the very
+#: same.
 NAMESAKE = f"sleep {LIFETIME}.5"
 
 _SAYS_READY = ': > "$ready/${0#tk-}"'
 
-# `life` makes the shell that runs it a process with a label for its name, which neither a cleared environment nor another user hides.
+# `life` makes the shell that runs it a process with a label for its name, which neither a cleared
+# environment nor another user hides.
 _PROLOGUE = r"""
 export row={row} ready={ready}
 mkdir -m 777 $ready
@@ -57,7 +59,10 @@ def _kinds(*kinds: Kind) -> dict[str, Kind]:
 
 
 def _detached(name: str, interpreter: str, program: str) -> str:
-    """Starts a program with a cleared environment. It gets its label and the directory in which to say ready."""
+    """Starts a program with a cleared environment.
+
+    It gets its label and the directory in which to say ready.
+    """
     return f"""env -i PATH="$PATH" bash -c 'exec -a "$0" {interpreter} "$1" "$0" "$2"' tk-{name}-$row '{program}' $ready < /dev/null > /dev/null 2>&1 &"""
 
 
@@ -77,7 +82,8 @@ open(my $ready, ">", $ARGV[1] . "/" . substr($ARGV[0], 3)); close $ready;
 sleep {LIFETIME};
 """
 
-# 200 children a second, each in a session of its own and nobody's child, each there for half a second.
+# 200 children a second, each in a session of its own and nobody's child, each there for half a
+# second.
 _STORM = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -99,7 +105,10 @@ while True:
 
 
 def _unit(name: str, starter: str) -> str:
-    """Has systemd start a service. Its program is in a file: systemd would take what a shell expands for its own."""
+    """Has systemd start a service.
+
+    Its program is in a file: systemd would take what a shell expands for its own.
+    """
     return f"""
 printf '%s\\n' ": > $ready/{name}-$row" "exec -a tk-{name}-$row sleep {LIFETIME}" > $ready.{name}
 {starter} bash $ready.{name}"""
@@ -117,7 +126,8 @@ KINDS = _kinds(
     ),
     Kind(
         "starts-on-term",
-        # The read of a pipe whose writing end is its own waits for ever, without a child that a signal could end instead.
+        # The read of a pipe whose writing end is its own waits for ever, without a child that a
+        # signal could end instead.
         f"""bash -c 'late() {{ bash -c "$life" tk-late-$row "$ready" & }}; trap late TERM; {_SAYS_READY}
             exec 3<> <(:); while :; do read -r line <&3; done' tk-starts-on-term-$row &""",
     ),
@@ -164,7 +174,8 @@ KINDS = _kinds(
     ),
     Kind(
         "hops-cleared",
-        # The same as hops, with nothing in its environment that tells of it, and deaf to everything: each of them lives for some 30 ms.
+        # The same as hops, with nothing in its environment that tells of it, and deaf to
+        # everything: each of them lives for some 30 ms.
         r"""hop='trap "" HUP INT QUIT TERM USR1 USR2 ALRM; : > "$2/${0#tk-}"; read -rt 0.03 line <> <(:); bash -c "$1" "$0" "$1" "$2" & exit'
         env -i PATH="$PATH" bash -c "$hop" tk-hops-cleared-$row "$hop" $ready &""",
         orphan=True,
@@ -174,8 +185,9 @@ KINDS = _kinds(
     Kind("spared", "(export TREEKILL=spare; live spared setsid) &"),
     Kind(
         "password-sudo",
-        # Only where sudo wants a password. It has it from a here-document: nobody sees it in a process list.
-        # In a session without a terminal: in one with, some versions of sudo put a monitor of theirs between, and that ends the command by itself.
+        # Only where sudo wants a password. It has it from a here-document: nobody sees it in a
+        # process list. In a session without a terminal: in one with, some versions of sudo put a
+        # monitor of theirs between, and that ends the command by itself.
         """(trap '' TERM HUP INT; exec setsid sudo -S -p '' bash -c "$life" tk-password-sudo-$row "$ready" << END
 $TK_PASSWORD
 END
@@ -219,7 +231,8 @@ END""",
 $TK_PASSWORD
 END""",
     ),
-    # Units of systemd. What is not a scope is started by systemd itself: it is no child of the task, and gets nothing of its environment.
+    # Units of systemd. What is not a scope is started by systemd itself: it is no child of the
+    # task, and gets nothing of its environment.
     Kind(
         "unit-scope",
         """systemd-run --user --scope --quiet bash -c "$life" tk-unit-scope-$row $ready &""",
@@ -261,7 +274,8 @@ sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import
     ),
 )
 
-#: What only a supervisor on the host can find: it is nobody's descendant, and nothing in it tells where it came from.
+#: What only a supervisor on the host can find: it is nobody's descendant, and nothing in it tells
+#: where it came from.
 SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
 #: What becomes somebody else by another way than by sudo alone; for a host that has doas.
@@ -275,7 +289,8 @@ BECOMES = (
     "doas",
 )
 
-#: Units of systemd: what is moved into one, and stays in the tree; and what another process of systemd's starts.
+#: Units of systemd: what is moved into one, and stays in the tree; and what another process of
+#: systemd's starts.
 SCOPES = ("unit-scope", "unit-scope-root")
 SERVICES = ("unit-service", "unit-service-root")
 

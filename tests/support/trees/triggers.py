@@ -76,7 +76,8 @@ KILL_WORKER = Trigger(
 
 # What happens to a run without anybody meaning to end it.
 
-#: As in a container: with the first process of the namespace all the others die, the guardian and the ControlMaster too.
+#: As in a container: with the first process of the namespace all the others die, the guardian and
+#: the ControlMaster too.
 LOST_CONTROLLER = Trigger(
     "KILL to the whole controller",
     _signal(signal.SIGKILL),
@@ -87,13 +88,15 @@ LOST_CONTROLLER = Trigger(
 )
 #: The same without a word to anybody.
 LOST_POWER = replace(LOST_CONTROLLER, name="power loss of the controller", fire=_cut_and_kill)
-#: The run goes on, and learns by its ssh client that the host can't be reached; so there is nobody whose end it could confirm.
+#: The run goes on, and learns by its ssh client that the host can't be reached; so there is nobody
+#: whose end it could confirm.
 CUT_NETWORK = Trigger("network cut", _cut, 4, recap=False)
 #: The module has no result: the task fails.
 LOST_CLIENT = Trigger("KILL to the ssh client", _kill_clients, 2, recap=True)
 #: The client says that it has lost its connection: the host is unreachable.
 LOST_MASTER = Trigger("KILL to the ControlMaster", _kill_masters, 4, recap=True)
-#: The task's `timeout:` has run out, at the moment that the test chooses: this is how core learns of it.
+#: The task's `timeout:` has run out, at the moment that the test chooses: this is how core learns
+#: of it.
 TIMEOUT = Trigger("timeout", _alarm, 0, recap=True)
 
 #: Those that need one shot. The second Ctrl-C has a test of its own.

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace
 
-# Of all unit tests of plugins: hypothesis works as long as a busy machine needs, and leaves no files. Loaded here, where each way to run them passes.
+# Of all unit tests of plugins: hypothesis works as long as a busy machine needs, and leaves no
+# files. Loaded here, where each way to run them passes.
 settings.register_profile(
     "here", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -32,7 +32,8 @@ TITLES = [
     b"treekill: supervisor of my own",
 ]
 SERVERS = ("sshd", "sshd-session", "dropbear")
-#: What a process may run, and what it may do about signals: masks of those that it ignores and handles. Both matter to the order of the first signals.
+#: What a process may run, and what it may do about signals: masks of those that it ignores and
+#: handles. Both matter to the order of the first signals.
 PROGRAMS = ("x", "x", "sh", "bash", "sudo", "su", "python3", "terragrunt", "make", "")
 TERM, INT = 1 << 14, 1 << 1
 DISPOSITIONS = ((0, 0), (0, 0), (0, TERM), (TERM, 0), (INT, TERM), (0, TERM | INT), (TERM | INT, 0))
@@ -117,7 +118,10 @@ class ModelHost:
         return being
 
     def note(self):
-        """Once in the tree, always in: what shows it, and each child of what is in. Not what the supervisor stands for, which gets the orphans of its tree."""
+        """Once in the tree, always in: what shows it, and each child of what is in.
+
+        Not what the supervisor stands for, which gets the orphans of its tree.
+        """
         grown = True
         while grown:
             grown = False

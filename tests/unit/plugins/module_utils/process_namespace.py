@@ -74,7 +74,10 @@ class ProcessNamespace:
                     stream.close()
 
     def spawn(self, command, **options):
-        """A Popen of a command in here; its stdout is a pipe. Its parent is a shell that waits for it, as under sshd."""
+        """A Popen of a command in here; its stdout is a pipe.
+
+        Its parent is a shell that waits for it, as under sshd.
+        """
         parent = (
             [] if options.pop("bare", False) else ["/bin/sh", "-c", '"$@"; exit "$?"', "parent"]
         )

@@ -42,7 +42,10 @@ class Simulated:
 
 
 class SimulatedHost:
-    """The process table and the signals of a host. choose(n): a number below n, by which the host decides what happens next."""
+    """The process table and the signals of a host.
+
+    choose(n): a number below n, by which the host decides what happens next.
+    """
 
     method = "proc"
 

@@ -19,7 +19,11 @@ def cookie(root, ppid, run=RUN, lease=LEASE, more=""):
 
 
 class StillHost:
-    """The process table. What stands in it is added by add(); it starts with init, sshd and ourselves below a session of sshd."""
+    """The process table.
+
+    What stands in it is added by add(); it starts with init, sshd and ourselves below a session of
+    sshd.
+    """
 
     method = "proc"
     hidepid = False

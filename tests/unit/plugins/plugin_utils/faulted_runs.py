@@ -4,12 +4,14 @@
 
 """A program that plays runs, each with a fault in its guardian at one of its messages.
 
-It reads one order a line, as JSON, and answers with one line: what the tasks of the run have returned, and what it has left. A run is a fork of this
-program: it has a guardian, and a fork of its own for each task, as core has. Orders:
+It reads one order a line, as JSON, and answers with one line: what the tasks of the run have
+returned, and what it has left. A run is a fork of this program: it has a guardian, and a fork of
+its own for each task, as core has. Orders:
 
-guarded: whether there is a guardian; at: before which message of the run the fault comes; fault: its name in FAULTS; until: how many messages later it is
-over, or seconds: how much later, where it is one that passes; journal: the directory of the journal; tasks: their names, others than the usual ones; exits:
-whether the run ends with its process, as ansible-playbook does.
+guarded: whether there is a guardian; at: before which message of the run the fault comes; fault:
+its name in FAULTS; until: how many messages later it is over, or seconds: how much later, where it
+is one that passes; journal: the directory of the journal; tasks: their names, others than the usual
+ones; exits: whether the run ends with its process, as ansible-playbook does.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records import wr
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import Silence
 
-#: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take longer than it has to.
+#: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take
+#: longer than it has to.
 PATIENCE = 0.4
 
 _OPTIONS = {"TREEKILL_KILL_TIMEOUT": "0.2"}
@@ -257,7 +260,8 @@ def _watch_messages(fault: _Fault) -> None:
         try:
             return receive(self)
         except TimeoutError:
-            # The wait for the report looks at the clock now and then; what counts is whether it ends in vain.
+            # The wait for the report looks at the clock now and then; what counts is whether it
+            # ends in vain.
             if (self.socket.gettimeout() or 0) > TICK:
                 fault.count_vain_wait()
             raise
@@ -271,7 +275,8 @@ def _watch_messages(fault: _Fault) -> None:
     Channel.send, Channel.receive, Silence.end = counted_send, counted_receive, counted_end  # type: ignore[method-assign]
 
 
-# The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its status and output.
+# The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its
+# status and output.
 
 Runner = Callable[..., list[Any]]
 

@@ -13,7 +13,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 from hypothesis import strategies as st
 
-#: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
+#: Whatever a process may call itself: control characters, half surrogates of undecodable bytes,
+#: other scripts.
 HOSTILE = st.text(
     st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90
 )

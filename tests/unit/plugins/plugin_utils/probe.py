@@ -77,7 +77,8 @@ seen = {
 sys.stdout.write(repr(seen) + "\n")
 """
 
-# What the start of a supervisor imports of the interpreter's own: C modules, none of which changes anything outside itself.
+# What the start of a supervisor imports of the interpreter's own: C modules, none of which changes
+# anything outside itself.
 IMPORTED = {"_ctypes", "_signal", "_socket", "_struct", "binascii", "select"}
 
 

@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[4]
 #: The folder in which Python has found `ansible_collections`.
 COLLECTIONS = Path(framing.__file__).parents[6]
 
-#: PYTHONPATH of a program that a test starts. Whoever has started the tests may have core itself there.
+#: PYTHONPATH of a program that a test starts. Whoever has started the tests may have core itself
+#: there.
 PLACES = ":".join([str(ROOT), str(COLLECTIONS), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 

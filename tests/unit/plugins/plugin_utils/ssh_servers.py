@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+#: See PROTOCOL.mux of OpenSSH.
 _HELLO, _NEW_SESSION, _ALIVE_CHECK, _ALIVE = 0x00000001, 0x10000002, 0x10000004, 0x80000005
-"""See PROTOCOL.mux of OpenSSH."""
 
 
 class Port:

@@ -141,8 +141,8 @@ class Sent:
 
     lease: str
     at_once: bool
+    #: The write end of its pipe.
     answer_by: int
-    """The write end of its pipe."""
     pending: Any
     courier: Any
 

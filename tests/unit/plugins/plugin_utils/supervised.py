@@ -63,10 +63,12 @@ def old_python() -> str | None:
 class Module:
     """A module and how it goes to the host.
 
-    text: of the script. way: `stdin` (pipelined), `file`, `words` (no Python script). python: what runs it, and the supervisor. flags: of that.
-    program: what runs a script that is none of Python's. arguments: of the module. keep: `on_disconnect: keep`. after: on the shell's command line.
-    detaches: whether it leaves a job behind, with which the supervisor stays. retries: whether the connection plugin may send it a second time.
-    session: whether it runs below an ssh server and a become plugin's program.
+    text: of the script. way: `stdin` (pipelined), `file`, `words` (no Python script). python: what
+    runs it, and the supervisor. flags: of that. program: what runs a script that is none of
+    Python's. arguments: of the module. keep: `on_disconnect: keep`. after: on the shell's command
+    line. detaches: whether it leaves a job behind, with which the supervisor stays. retries:
+    whether the connection plugin may send it a second time. session: whether it runs below an ssh
+    server and a become plugin's program.
     """
 
     text: str

@@ -727,7 +727,10 @@ def test_a_shell_whose_script_mentions_the_cookie_is_not_the_root(words, named):
 
 
 class Impostor(SimulatedHost):
-    """A job, below the supervisor or without one, that shows the title of a supervisor. When it is continued it starts something that shows nothing."""
+    """A job, below the supervisor or without one, that shows the title of a supervisor.
+
+    When it is continued it starts something that shows nothing.
+    """
 
     def __init__(self, title, supervised, environment=None):
         super().__init__(quiet, 0)

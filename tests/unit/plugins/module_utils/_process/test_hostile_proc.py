@@ -70,7 +70,10 @@ def test_any_bytes_are_a_process_or_no_line(raw):
 
 @given(st.integers(0, 200), st.sampled_from(NAMES))
 def test_the_beginning_of_a_line_is_never_another_process(length, name):
-    """Whoever it is: the number is the right one, or there is none. The name that is cut may not be taken for the rest."""
+    """Whoever it is: the number is the right one, or there is none.
+
+    The name that is cut may not be taken for the rest.
+    """
     raw = STAT % (7777, name)
     try:
         process = parse_stat(raw[:length])
@@ -147,7 +150,8 @@ def test_real_processes_with_such_names_are_who_they_are(kind, name):
             False,
         )
         assert child.pid in table.children(os.getpid())
-        # Joined, because ps does not show which blanks were in a word; the path of the interpreter may have some.
+        # Joined, because ps does not show which blanks were in a word; the path of the interpreter
+        # may have some.
         assert b" ".join(table.arguments(child.pid)).startswith(
             os.fsencode(" ".join(command[:2])) + b" "
         )

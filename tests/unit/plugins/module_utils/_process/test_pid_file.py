@@ -165,7 +165,10 @@ def test_a_directory_in_the_path_may_be_a_link_of_ones_own(tmp_path, child, link
 def test_a_directory_in_the_path_that_is_a_link_of_another_users_is_refused_and_named(
     tmp_path, child, linked, place
 ):
-    """Its owner chooses which file it leads to: root's own, about root's own process. The control: the same by a link of root's."""
+    """Its owner chooses which file it leads to: root's own, about root's own process.
+
+    The control: the same by a link of root's.
+    """
     (tmp_path / "real").mkdir()
     (tmp_path / "hop").symlink_to(".")
     write(str(tmp_path / "real" / "x.pid"), "%d\n" % child.pid)

@@ -208,7 +208,9 @@ def test_the_model_finds_a_search_that_believes_too_much(kind):
 
 
 class SweptHost(ModelHost):
-    """Several commands with the same lease, as forgers can make them. Each process has the root that has really started it, or none.
+    """Several commands with the same lease, as forgers can make them.
+
+    Each process has the root that has really started it, or none.
 
     live: roots that are not dead. listeners: who reads what.
     """

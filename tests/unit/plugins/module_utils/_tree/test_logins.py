@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task that starts the ssh server anew is the ancestor of everybody's logins from then on. These are not ended with it."""
+"""A task that starts the ssh server anew is the ancestor of everybody's logins from then on.
+
+These are not ended with it.
+"""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch

@@ -41,7 +41,10 @@ HISTORIES = st.lists(
 
 
 def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = ()) -> AfterHosts:
-    """After each of these hosts had a broken lease that was closed like this. `exempt`: numbers of leases, from 0."""
+    """After each of these hosts had a broken lease that was closed like this.
+
+    `exempt`: numbers of leases, from 0.
+    """
     leases = LeaseTable()
     for number, (host, result) in enumerate(history):
         name = f"{number:08x}"

@@ -29,7 +29,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client i
 
 
 class Guarded:
-    """A connection on a leash. Its ssh client is a script that writes down what it finds noted when it starts, and then does this."""
+    """A connection on a leash.
+
+    Its ssh client is a script that writes down what it finds noted when it starts, and then does
+    this.
+    """
 
     def __init__(
         self,

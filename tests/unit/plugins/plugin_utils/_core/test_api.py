@@ -20,7 +20,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import F
 
 ROOT = Path(__file__).resolve().parents[5]
 
-#: A plugin that names one of these loads without them or not at all, and core says so of the task that wanted it.
+#: A plugin that names one of these loads without them or not at all, and core says so of the task
+#: that wanted it.
 OF_SINGLE_PLUGINS = ("_paramiko/", "_connection/recorded_action")
 
 ALL = [point for points in api._POINTS.values() for point in points]
@@ -97,7 +98,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(
     monkeypatch: pytest.MonkeyPatch, events: list[str]
 ):
-    # As a stdout callback of core's own tests does, to catch them by __getattr__: core sends them as before.
+    # As a stdout callback of core's own tests does, to catch them by __getattr__: core sends them
+    # as before.
     for name in events:
         monkeypatch.delattr(CallbackBase, name)
     assert api.missing() == {}

@@ -43,8 +43,8 @@ class Life:
         self.holder = holder
         self.terms = terms
         self.state = "open"  # open, detached, done, broken
+        #: How it ends when it is broken and nobody is sent to its host.
         self.without_order = ""
-        """How it ends when it is broken and nobody is sent to its host."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -232,7 +232,8 @@ class Histories(RuleBasedStateMachine):
         self.main_lives = False
         self.stepped.main.die()
         self.settle()
-        # Once it has asked for its report, its end is the ordinary one, and jobs that were detached are on their own.
+        # Once it has asked for its report, its end is the ordinary one, and jobs that were detached
+        # are on their own.
         if not self.asked:
             self.interrupted()
 

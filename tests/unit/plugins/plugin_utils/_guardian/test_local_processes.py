@@ -255,7 +255,8 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
         local.end(lease_of(0, f"{number:08x}"))
         loop.run_while(lambda: local.busy)
     assert len(looks) == 11
-    # The rest after a look is longer than the look itself, by the same clock: a busy machine makes both longer.
+    # The rest after a look is longer than the look itself, by the same clock: a busy machine makes
+    # both longer.
     assert all(
         later[0] - earlier[1] > 3 * (earlier[1] - earlier[0])
         for earlier, later in itertools.pairwise(looks)
@@ -265,7 +266,10 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
 def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand_still(
     loop, bystander
 ):
-    """Its forks hold the other end of a pipe of its. Children of the guardian, which is this process here, are its couriers."""
+    """Its forks hold the other end of a pipe of its.
+
+    Children of the guardian, which is this process here, are its couriers.
+    """
     reader, writer = os.pipe()
     script = "sleep 7200 & one=$!; sleep 7200 & echo $one $!; wait"
     child = subprocess.Popen(

@@ -38,7 +38,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "paramiko": {"connection": "treekill.remote.paramiko_ssh"},
 }
 
-#: Seconds after which ssh gives up, with C(timeout) as it is: longer than any run that does not wait for that.
+#: Seconds after which ssh gives up, with C(timeout) as it is: longer than any run that does not
+#: wait for that.
 GIVES_UP = 10.0
 
 

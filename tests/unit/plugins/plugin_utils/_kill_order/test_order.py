@@ -182,7 +182,10 @@ def test_carried_out_it_ends_the_tree_and_brings_the_report(tree):
 
 
 def test_a_host_that_is_not_there_is_a_connection_failure():
-    """Which is tried again, as opposed to all other errors. Nobody listens at port 1 of this machine."""
+    """Which is tried again, as opposed to all other errors.
+
+    Nobody listens at port 1 of this machine.
+    """
     spec = sent(ConnectionSpec.from_connection(a_connection()))
     nowhere = {"host": "127.0.0.1", "port": 1, "password": None, "reconnection_retries": 0}
     with pytest.raises(AnsibleConnectionFailure, match="Connection refused"):

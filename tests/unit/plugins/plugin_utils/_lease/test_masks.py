@@ -123,7 +123,8 @@ def test_without_no_log_a_name_loses_its_credentials_alone():
     assert name_of(task) == "Fetch https://me:********@host/x"
 
 
-#: Puts a parameter that is declared no_log on a child's command line, as modules for databases do, and what core takes for secret besides.
+#: Puts a parameter that is declared no_log on a child's command line, as modules for databases do,
+#: and what core takes for secret besides.
 MODULE = """#!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 

@@ -218,7 +218,10 @@ def test_the_report_of_many_hosts_reaches_the_main_process():
 
 
 def test_a_courier_that_is_flooded_ends_with_an_answer():
-    """A host that says more than there is memory for. In a process of its own: the limit can't be lifted again."""
+    """A host that says more than there is memory for.
+
+    In a process of its own: the limit can't be lifted again.
+    """
     source = (
         "import json\n"
         "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"

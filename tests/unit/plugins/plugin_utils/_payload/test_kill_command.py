@@ -54,7 +54,8 @@ SHELL_ROWS = [
     if not kind.swift
     for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]
 ]
-# A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for each KiB.
+# A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for each
+# KiB.
 LONGEST = 44 * 1024
 
 
@@ -110,7 +111,8 @@ def test_without_python_the_shell_does_it(namespace, kind, shell):
 
     def once():
         report = parse_report(namespace.run([*shell.split(), "-c", command])[0], "n0")
-        # A shell looks too seldom to see each of these (docs/limits.md): what it has not seen calls for another pass as well.
+        # A shell looks too seldom to see each of these (docs/limits.md): what it has not seen calls
+        # for another pass as well.
         return report, report.survivors or (kind.breeds and is_alive())
 
     reports = end(kind, is_alive, once)
@@ -125,7 +127,8 @@ def test_without_python_the_shell_does_it(namespace, kind, shell):
 def test_it_passes_through_the_login_shell_of_sudo_i(namespace, pythons, shell):
     tree = start(namespace, KINDS[0])
     words = ["/bin/sh", "-c", kill_command(request(), pythons)]
-    # That escapes all but these with a backslash, and so loses newlines and leaves dollars to the shell.
+    # That escapes all but these with a backslash, and so loses newlines and leaves dollars to the
+    # shell.
     output, errors = namespace.run(
         [shell, "-c", " ".join(re.sub(r"([^a-zA-Z0-9_$-])", r"\\\1", word) for word in words)]
     )

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill pass on hosts with several users: who may signal whom, sudo above the root and below it. Reached by ssh as in use."""
+"""The kill pass on hosts with several users: who may signal whom, sudo above the root and below it.
+
+Reached by ssh as in use.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ ERRORS = {
 
 
 ENDS = [next(iter(PYTHONS)), list(PYTHONS)[-1]]
-# The oldest and the newest Python show them all, those between what has changed from one to the other.
+# The oldest and the newest Python show them all, those between what has changed from one to the
+# other.
 ROWS = [
     (python, error)
     for python in PYTHONS

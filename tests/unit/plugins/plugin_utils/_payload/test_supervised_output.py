@@ -28,7 +28,10 @@ def moved(pid):
 
 
 def test_output_does_not_pass_through_the_supervisor(tmp_path):
-    """It has the descriptors of the shell. A supervisor that copies would have moved each byte twice; `tests/timing` measures the speed."""
+    """It has the descriptors of the shell.
+
+    A supervisor that copies would have moved each byte twice; `tests/timing` measures the speed.
+    """
     go = tmp_path / "go"
     os.mkfifo(go)
     text = "import os\nprint(os.getppid(), os.getpid(), flush=True)\n"

@@ -160,7 +160,10 @@ def test_what_it_inherits(tmp_path, way, place):
 
 @pytest.mark.parametrize("ignored", [False, True])
 def test_the_death_of_children_ignored_or_not(tmp_path, ignored):
-    """Without a shell above, which could not wait either. Whoever ignores it never learns a child's status."""
+    """Without a shell above, which could not wait either.
+
+    Whoever ignores it never learns a child's status.
+    """
     module = Module(PROBE + "\nsys.exit(7)", tmp_path)
     for supervised in (True, False):
         change = ignore("CHLD") if ignored else None

@@ -18,7 +18,8 @@ import pytest
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both
 
-# Seconds of grace that no test here waits for: what ends has not waited for them either. `tests/timing` measures how soon it ends.
+# Seconds of grace that no test here waits for: what ends has not waited for them either.
+# `tests/timing` measures how soon it ends.
 GRACE = 20 * PATIENCE
 # Seconds in which a supervisor that is not to end a tree has every chance to do so.
 BAR = 0.3

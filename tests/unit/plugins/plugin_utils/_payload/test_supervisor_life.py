@@ -64,7 +64,8 @@ def test_how_large_it_is(namespace, tmp_path):
         )
     )
     before = resident(namespace, supervisor)
-    # An orphan that ends meanwhile changes nothing; when the module takes its time it makes itself small.
+    # An orphan that ends meanwhile changes nothing; when the module takes its time it makes itself
+    # small.
     namespace.run(["kill", "-CHLD", str(supervisor.pid)])
     namespace.wait_for(
         lambda now: resident(namespace, supervisor) <= LARGEST, f"no more than {LARGEST} MiB"
@@ -241,7 +242,8 @@ class Job:
         self.go = tmp_path / "go"
         os.mkfifo(self.go)
         job = tmp_path / "job.py"
-        # The kernel splits the first line at a blank and cuts a long one: a shell starts the interpreter, as in the scripts that pip installs.
+        # The kernel splits the first line at a blank and cuts a long one: a shell starts the
+        # interpreter, as in the scripts that pip installs.
         first = f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''\n"
         job.write_text(
             f"{first}import json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))"

@@ -102,7 +102,10 @@ def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_end
 def test_a_supervisor_waits_longer_while_whoever_waits_for_its_result_stands_still(
     namespace, tmp_path
 ):
-    """As a guardian has it until the order was carried out. Without one the result comes, and what was left lives on."""
+    """As a guardian has it until the order was carried out.
+
+    Without one the result comes, and what was left lives on.
+    """
     go = tmp_path / "go"
     text = LEAVES.replace(
         "os.kill(",

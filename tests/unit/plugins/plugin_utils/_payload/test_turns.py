@@ -33,7 +33,8 @@ while time.monotonic() < until:
     time.sleep(0.01)
 """
 
-#: Starts that one, and on TERM does what its second argument says: passes it on (and perhaps forgets its handler first), waits, or ignores it.
+#: Starts that one, and on TERM does what its second argument says: passes it on (and perhaps
+#: forgets its handler first), waits, or ignores it.
 WRAPS = """
 import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-I", "-S", sys.argv[3], sys.argv[1]])

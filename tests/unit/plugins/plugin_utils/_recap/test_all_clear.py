@@ -114,7 +114,10 @@ def test_a_connection_with_a_way_of_its_own_is_named():
 
 @pytest.mark.parametrize("taken_over", [True, False], ids=["another took over", "none did"])
 def test_a_task_whose_guardian_was_killed_is_named(taken_over):
-    """Another one that has taken over does not know what the first one knew. Where there is none the whole recap is missing, which is said."""
+    """Another one that has taken over does not know what the first one knew.
+
+    Where there is none the whole recap is missing, which is said.
+    """
     hosts = {"localhost": {}, "other": {}}
     script = "test -e go || { : > waits; until test -e go; do sleep 0.1; done; }"
     later = {

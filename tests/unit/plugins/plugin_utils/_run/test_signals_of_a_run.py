@@ -99,7 +99,8 @@ class CallbackModule(CallbackBase):
 """
 
 
-#: As on a busy machine: core terminates its workers when each has taken its handler away, and has not passed its signal on yet.
+#: As on a busy machine: core terminates its workers when each has taken its handler away, and has
+#: not passed its signal on yet.
 SLOW_WORKERS = """
 import os, pathlib, signal, time
 from ansible.executor.process.worker import WorkerProcess
@@ -136,7 +137,8 @@ class CallbackModule(CallbackBase):
 """
 
 
-#: A worker that hands something to the main process when the signal comes, and dies of it as core's workers do.
+#: A worker that hands something to the main process when the signal comes, and dies of it as core's
+#: workers do.
 DIES_AT_WORK = """
 import os, pathlib, time
 from ansible.executor.process.worker import WorkerProcess
@@ -314,7 +316,10 @@ def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_t
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
 def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_path, number):
-    """Core's main process waits for that lock before it ends. Without the collection it waits until it gets another signal, from ansible-core 2.19 on."""
+    """Core's main process waits for that lock before it ends.
+
+    From ansible-core 2.19 on, it waits without the collection until it gets another signal.
+    """
     play = "- {hosts: all, gather_facts: no, tasks: [{debug: {msg: hello}}]}"
     with playbook(tmp_path, play, plugins={"dies_at_work": DIES_AT_WORK}) as program:
         program.until((tmp_path / "handing on").exists)
@@ -323,7 +328,8 @@ def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_pa
         assert "nothing was running on any host" in program.flat()
 
 
-#: Notes each signal, and cleans up by what does nothing about a second one. It goes on until it may end.
+#: Notes each signal, and cleans up by what does nothing about a second one. It goes on until it may
+#: end.
 CLEANS_UP = """#!/bin/sh
 clean() {{ trap 'echo twice >> {place}/came' $1; echo $1 >> {place}/came; sleep 1 && echo slept >> {place}/came; }}
 trap 'clean INT' INT
@@ -339,7 +345,10 @@ echo ended >> {place}/ended
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"]
 )
 def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_path, number):
-    """It cleans up, and may take a second one for the order to leave that. Before ansible-core 2.19 it is in the group of the main process."""
+    """It cleans up, and may take a second one for the order to leave that.
+
+    Before ansible-core 2.19 it is in the group of the main process.
+    """
     (tmp_path / "cleans").write_text(CLEANS_UP.format(place=tmp_path))
     (tmp_path / "cleans").chmod(0o700)
     words = [
@@ -417,7 +426,8 @@ def short_path() -> Iterator[Path]:
         yield Path(directory)
 
 
-#: A job that the run leaves on purpose, a moment for the test, and a task before which the main process looks for its guardian.
+#: A job that the run leaves on purpose, a moment for the test, and a task before which the main
+#: process looks for its guardian.
 LEAVES_A_JOB = f"""
 - hosts: all
   gather_facts: no
