@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/coverage.md from the records of test runs, and what README.md says of it: `python -m tests.support.coverage`."""
+"""Program that writes docs/coverage.md, and what README.md takes from it.
+
+`python -m tests.support.coverage` makes both from the records of test runs.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ It writes this page again; only the remarks are written by hand. The columns:
 
 @dataclass(frozen=True)
 class Ended:
-    """How one row ended on one core."""
+    """The end of one row on one core."""
 
     core: str
     outcome: str  #: passed, failed or skipped
@@ -52,7 +55,7 @@ Cells = Mapping[tuple[str, str, str], list[Ended]]
 
 
 def read(records: Iterable[Path]) -> Cells:
-    """(section, subject, end) to the rows that cover it, from one file for each core."""
+    """Return the rows that cover each (section, subject, end), from one file for each core."""
     cells: dict[tuple[str, str, str], list[Ended]] = defaultdict(list)
     for path in records:
         for row in json.loads(path.read_text()).values():
@@ -69,7 +72,7 @@ def read(records: Iterable[Path]) -> Cells:
 
 
 def table(cells: Cells) -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     parts = [HEAD, f"Recorded on ansible-core {_recorded_on(cells)}."]
     for section in SECTIONS:
         subjects = sorted(
@@ -82,7 +85,7 @@ def table(cells: Cells) -> str:
 
 
 def _recorded_on(cells: Cells) -> str:
-    """Each core with the Pythons of the controller, the oldest first."""
+    """Return each core with the Pythons of the controller, the oldest first."""
     pythons: dict[str, set[str]] = defaultdict(set)
     for row in (row for rows in cells.values() for row in rows):
         pythons[row.core].add(row.python)
@@ -130,7 +133,8 @@ def _cell(rows: list[Ended], otherwise: str) -> str:
         sum(row.outcome == outcome for row in rows) for outcome in ("passed", "failed")
     )
     told = ([str(passed)] if passed else []) + ([f"**{failed} FAILED**"] if failed else [])
-    # What passed somewhere need not say where it was left out: the last column names the cores.
+    # What passed on one core needs no reason for others that skipped it: the last column names the
+    # cores.
     return ", ".join(told) or "not run: " + "; ".join(sorted({row.reason for row in rows}))
 
 

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sections and columns of the table, and what must be said where there is no row."""
+"""The sections and columns of the table, and the remarks for what has no row."""
 
 from __future__ import annotations
 
-#: How a run or its task ends: SIGINT, Ctrl-C or what a front end does to cancel; SIGKILL of the
-#: main process; the task's `timeout:`.
+#: Ends of a run or of its task. An interrupt is SIGINT, Ctrl-C, or what a front end does to cancel.
+#: KILL of main is SIGKILL of the main process. `timeout` is the task's keyword.
 ENDS = ("interrupt", "KILL of main", "timeout")
 
 SECTIONS = (
@@ -24,8 +24,8 @@ SECTIONS = (
 _RUNNER = "as ansible-runner run"
 _PLAYBOOK = "as ansible-playbook alone"
 
-#: Why an end of a subject has no row: (section, subject, end) to a few words, which the table
-#: shows.
+#: Reasons why an end of a subject has no row: (section, subject, end) to a few words, which the
+#: table shows.
 NO_ROW: dict[tuple[str, str, str], str] = {
     **{
         ("Front ends", f"ansible-runner, {how}", end): _RUNNER
@@ -52,8 +52,8 @@ NO_ROW: dict[tuple[str, str, str], str] = {
     ): "the host is down: nothing runs there",
 }
 
-#: What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below
-#: the section's table.
+#: Remarks on the rows of a subject: (section, subject) to a sentence, shown below the section's
+#: table.
 REMARKS: dict[tuple[str, str], str] = {
     ("Play features", "pause"): (
         "It runs nothing on a host. The rows show that exit status and terminal are as without the collection. ansible-core itself does not end after a signal"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python -m tests.support.hosts up --count 2 --lab NAME`, and so on."""
+"""The command line, such as `python -m tests.support.hosts up --count 2 --lab NAME`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _DEFAULT_LAB = "default"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; the exit status."""
-    # Split by hand: argparse would take options that stand between a host's name and the -- for a
-    # part of the command.
+    """Run one command, and return the exit status."""
+    # Split here: argparse would take options between a host's name and the -- for a part of the
+    # command.
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = _parser().parse_args(argv[:end])
     arguments.argv, arguments.words = argv, argv[end + 1 :]
-    # So that what is half made is removed.
+    # With these handlers, what is half made is removed.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     command: Callable[[argparse.Namespace], int] = arguments.function
@@ -52,13 +52,13 @@ def _leave(number: int, dummy: object) -> None:
 
 
 def _area_of(arguments: argparse.Namespace) -> Area | None:
-    """The rootless area in which the command's lab is."""
+    """Return the rootless area in which the command's lab is."""
     name = getattr(arguments, "lab", None)
     return next((one for one in area.areas() if one.name == name), None)
 
 
 def _inside(there: Area, argv: Sequence[str]) -> int:
-    """Run the same command in the area."""
+    """Run this command in the area."""
     status = foreground.run(there.enter_argv([*SELF, *argv]))
     if argv[0] == "down":
         there.close()
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
             "--system", action="store_true", help="init, sshd and its session processes too"
         )
     for name, function in (("hold", _hold), ("tree", _tree)):
-        # What a rootless area consists of; nobody types them.
+        # The commands of a rootless area's own processes. No person types them.
         hidden = commands.add_parser(name)
         hidden.set_defaults(function=function)
         hidden.add_argument("argument")
@@ -182,7 +182,7 @@ def _make(arguments: argparse.Namespace, *, name: str | None, owned: bool) -> La
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    """Bring a lab up; it stays until `down`."""
+    """Bring a lab up. It stays until `down`."""
     arguments.kind = kinds.choose(arguments.kind)
     if arguments.kind == kinds.ROOTLESS:
         return _up_in_area(arguments)
@@ -213,9 +213,11 @@ def _up_in_area(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Run a command where hosts can be reached, and made: with a lab around it unless --count is 0, or in a lab that is up.
+    """Run a command where hosts can be reached and made.
 
-    It finds HOSTS_LAB, HOSTS_INVENTORY and HOSTS_SSH_CONFIG in its environment. Without root, hosts can be reached from nowhere else.
+    With --count 0 there is no lab around it. Otherwise it gets a new lab, or one that is up. The
+    command finds HOSTS_LAB, HOSTS_INVENTORY and HOSTS_SSH_CONFIG in its environment. Without root,
+    hosts can be reached from nowhere else.
     """
     words = _words(arguments)
     if arguments.lab:
@@ -245,7 +247,7 @@ def _lab_environ(lab: Lab) -> dict[str, str]:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    """End a lab and remove all that it made."""
+    """End a lab, and remove all that it made."""
     if arguments.all:
         for lab in labs():
             lab.down()
@@ -264,7 +266,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    """Show the labs and their hosts."""
+    """Print the labs and their hosts."""
     if arguments.json:
         _say(
             json.dumps(
@@ -306,7 +308,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _kinds(dummy: argparse.Namespace) -> int:
-    """Show which kinds of hosts can run here, and why not the others."""
+    """Print which kinds of hosts can run here, and for the others the reason."""
     for kind in kinds.CHOICES[1:]:
         reason = kinds.why_not(kind)
         _say(f"{kind}: {'yes' if reason is None else 'no, ' + reason}")
@@ -333,21 +335,21 @@ def _heal(arguments: argparse.Namespace) -> int:
 
 
 def _kill(arguments: argparse.Namespace) -> int:
-    """Power loss: pid 1 dies and takes everything along."""
+    """Cut the power: pid 1 dies, and all processes of the host with it."""
     for host in _chosen(arguments):
         host.power_off()
     return 0
 
 
 def _boot(arguments: argparse.Namespace) -> int:
-    """Power on."""
+    """Switch the power on."""
     for host in _chosen(arguments):
         host.boot()
     return 0
 
 
 def _reset(arguments: argparse.Namespace) -> int:
-    """Kill all processes but the host's own, empty /tmp, heal the network."""
+    """Kill all processes but the host's own, empty /tmp, and heal the network."""
     for host in _chosen(arguments):
         host.reset()
     return 0
@@ -366,7 +368,7 @@ def _count(arguments: argparse.Namespace) -> int:
 
 
 def _ps(arguments: argparse.Namespace) -> int:
-    """Show the processes of hosts: host, pid, parent, user, state, command."""
+    """Print the processes of hosts: host, pid, parent, user, state, command."""
     for name, table in _tables(arguments).items():
         for one in table:
             _say(f"{name} {one.pid:>7} {one.ppid:>7} {one.user:<8} {one.state} {one.command}")
@@ -383,7 +385,7 @@ def _tree(arguments: argparse.Namespace) -> int:
 
 
 def _tables(arguments: argparse.Namespace) -> dict[str, list[HostProcess]]:
-    """The processes of the hosts that were named, or of all that are on."""
+    """Return the processes of the named hosts, or of all hosts that are on."""
     if not arguments.hosts:
         return Lab.load(arguments.lab).processes(arguments.match, system=arguments.system)
     return {

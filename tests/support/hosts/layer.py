@@ -36,13 +36,13 @@ LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
 
-# The rest of sudo's configuration stays as the distribution ships it.
+# The other parts of sudo's configuration stay as the distribution ships them.
 _SUDOERS = """\
 ansible ALL=(ALL:ALL) NOPASSWD: ALL
 secret ALL=(ALL:ALL) ALL
 """
 
-# For the machine's own root, whose rules are nobody's business here.
+# For the machine's own root: its rules must not show on hosts.
 _PLAIN_SUDOERS = """\
 Defaults env_reset
 Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,7 +62,10 @@ _DEVICES = {
 
 
 def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
-    """Fill the empty directory `layer` for hosts on `base`, with a new host key that all hosts of the lab share."""
+    """Fill the empty directory `layer` for hosts on `base`.
+
+    It gets a new host key, which all hosts of the lab share.
+    """
     etc = _directory(layer / "etc")
     of_machine = base == MACHINE_ROOT
     if of_machine and in_user_namespace():
@@ -108,7 +111,7 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
             Path(__file__).with_name(name).read_text(),
             0o755,
         )
-    # For the service of systemd, where that starts sshd.
+    # For the service of systemd, if that starts sshd.
     _file(_directory(etc / "default") / "ssh", "SSHD_OPTS='-E /var/log/sshd.log'\n")
 
 
@@ -128,8 +131,8 @@ def _accounts(etc: Path, base: Path) -> None:
             + [f"{one.name}:x:{one.uid}:" for one in added]
         ),
     )
-    # No password for whom we did not make, root too: * is none, whereas ! would lock the account,
-    # and PAM refuse its key.
+    # An account of the base, root too, gets no password. `*` stands for none. `!` would lock the
+    # account, and PAM would refuse its key.
     passwords = {line.partition(":")[0]: "*" for line in passwd} | {
         one.name: PASSWORD_HASH if one.password else "*" for one in added
     }
@@ -155,7 +158,7 @@ def _devices(directory: Path) -> None:
         except PermissionError:
             _file(
                 directory / name, ""
-            )  # In a user namespace: boot.sh binds the machine's device over it.
+            )  # In a user namespace, boot.sh binds the machine's device over it.
             continue
         (directory / name).chmod(0o666)
     _directory(directory / "pts")

@@ -32,7 +32,10 @@ _ENVIRON = {
 
 
 class NamespaceHost(Host):
-    """Host `number` of the lab: own processes, mounts, network, accounts, root, and a disk that survives power loss."""
+    """Host `number` of the lab.
+
+    It has its own processes, mounts, network, accounts, root, and a disk that survives power loss.
+    """
 
     def __init__(self, spec: Spec, number: int) -> None:
         super().__init__(
@@ -40,7 +43,7 @@ class NamespaceHost(Host):
         )
         self.spec = spec
         self.number = number
-        #: Its disk, and what boot.sh and the host's init need.
+        #: It holds the disk, and what boot.sh and the host's init need.
         self.directory = spec.directory / "disk" / self.name
 
     def create_disk(self) -> None:
@@ -120,7 +123,8 @@ class NamespaceHost(Host):
             "--wd",
         ]
         identity = ["--setuid", str(account.uid), "--setgid", str(account.uid)]
-        # nsenter, and then env, are the machine's and the host's: PATH decides only about argv[0].
+        # The machine's PATH finds nsenter, and the host's PATH finds env. `PATH` decides only about
+        # argv[0].
         return [
             *enter,
             *identity,
@@ -159,7 +163,7 @@ class NamespaceHost(Host):
         self._wait_until_idle(time.monotonic() + BOOT_SECONDS)
 
     def wait_until_up(self) -> None:
-        """Return when it is as it is going to be; its sshd answers already."""
+        """Return when all of it has started. Its sshd answers already."""
 
     def reset(self) -> None:
         self.heal()
@@ -169,7 +173,10 @@ class NamespaceHost(Host):
         self._wait_until_idle(deadline)
 
     def _wait_until_idle(self, deadline: float) -> None:
-        """Return when it runs nothing: what was killed may not be dead yet, and a process of sshd has said the banner to us."""
+        """Return when it runs nothing.
+
+        Killed processes may not be dead yet, and a process of sshd has sent us the banner.
+        """
         while self.processes():
             if time.monotonic() > deadline:
                 raise HostsError(
@@ -197,7 +204,7 @@ class NamespaceHost(Host):
             self.run(["umount", "--lazy", path])
 
     def _order(self, order: str) -> None:
-        """Give host-rc an order, and wait until it was carried out."""
+        """Give host-rc an order, and wait until it has been carried out."""
         token, deadline = secrets.token_hex(8), time.monotonic() + BOOT_SECONDS
         answers = os.open(self.directory / "answers", os.O_RDWR)
         try:
@@ -216,10 +223,13 @@ class NamespaceHost(Host):
 def processes_of(
     hosts: Iterable[NamespaceHost], match: str, *, system: bool, zombies: bool
 ) -> dict[str, list[HostProcess]]:
-    """What `processes` says of each host, by its name, from one look at the machine's process table."""
+    """Return what `processes` returns for each host, by its name.
+
+    All of it is from one look at the machine's process table.
+    """
     inits = {host.init.pid: host.name for host in hosts}
     names = {account.uid: account.name for account in ACCOUNTS.values()}
-    depth = min(map(processes.depth_of, inits), default=1)  # The same for all.
+    depth = min(map(processes.depth_of, inits), default=1)  # It is equal for all of them.
     return {
         inits[init]: processes.select_processes(
             processes.read_host(init, pids, depth, lambda uid: names.get(uid, str(uid))),
@@ -233,7 +243,7 @@ def processes_of(
 
 def _write_order(host: NamespaceHost, line: str) -> None:
     try:
-        # With nobody at the other end this fails at once.
+        # If no process reads at the other end, this fails at once.
         orders = os.open(host.directory / "orders", os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ENXIO:

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from .errors import HostsError
 from .programs import call
 
-#: A lab has one /24: .1 is the machine, .2 to .254 the hosts.
+#: A lab has one /24: .1 is the machine, .2 to .254 are the hosts.
 MAX_HOSTS = 253
 
 _POOLS = tuple(
     ipaddress.IPv4Network(text) for text in ("10.213.0.0/16", "100.64.0.0/16", "198.18.0.0/16")
 )
 _INDEXES = 256 * len(_POOLS)
-# Device group of all that lab 0 makes; group and index make the devices of a lab removable at once.
+# Device group of all that lab 0 makes. By group and index, the devices of a lab can be removed at
+# once.
 _FIRST_GROUP = 0x74000000
 
 
@@ -47,15 +48,18 @@ class Network:
         return str(_FIRST_GROUP + self.index)
 
     def address(self, number: int) -> str:
-        """Address of host `number`, from 1."""
+        """Return the address of host `number`, from 1."""
         return str(self.subnet[number + 1])
 
     def port(self, number: int) -> str:
-        """Interface on the machine to which host `number` is plugged."""
+        """Return the interface on the machine to which host `number` is plugged."""
         return f"{self.bridge}p{number}"
 
     def mac(self, number: int) -> str:
-        """Always the same for an address: with a new one, a host made again can't be reached for 20 seconds."""
+        """Return the MAC address of host `number`, which never changes.
+
+        With a new one, a host made again can't be reached for 20 seconds.
+        """
         return f"02:74:6b:{self.index >> 8:02x}:{self.index & 255:02x}:{number + 1:02x}"
 
     def create_bridge(self) -> None:
@@ -76,19 +80,19 @@ class Network:
             lines += [
                 f"link add {self.port(number)} group {self.group} master {self.bridge} type veth peer name eth0 address {self.mac(number)} netns {pid}",
                 f"link set {self.port(number)} addrgenmode none up",
-                # A failed look-up of the address, made while it was off, must not delay the first
+                # A failed look-up of the address while the host was off must not delay the first
                 # connection.
                 f"neighbour flush to {self.address(number)} dev {self.bridge}",
             ]
         _batch(lines)
 
     def unplug(self, number: int) -> None:
-        """Remove the port for good: nothing that the host still sends gets out."""
+        """Remove the port for good: nothing that the host still sends leaves it."""
         if _exists(self.port(number)):
             call(["ip", "link", "delete", self.port(number)])
 
     def set_link(self, number: int, state: str) -> None:
-        """`down` cuts the host off, `up` lets it on again."""
+        """Cut the host off with `down`, or connect it with `up`."""
         _batch(
             [
                 f"link set {self.port(number)} {state}",
@@ -97,13 +101,16 @@ class Network:
         )
 
     def remove(self) -> None:
-        """Remove the bridge and every port; harmless when they are gone."""
+        """Remove the bridge and every port. It is no error if they are gone."""
         if _exists(self.bridge):
             call(["ip", "link", "delete", "group", self.group])
 
 
 def pick_index(used: set[int], start: int) -> int:
-    """A network index that no lab has (`used`) and that no route, nor device of this machine overlaps, from `start` on."""
+    """Return a network index from `start` on that is free.
+
+    No lab has it (`used`), and no route or device of this machine overlaps it.
+    """
     routes = [
         ipaddress.ip_network(route["dst"], strict=False)
         for route in json.loads(

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last resort: a host that is only an sshd of the caller's own, on a high port of 127.0.0.1.
+"""A host that is only an sshd of the caller's own, on a high port of 127.0.0.1.
 
-It has the caller's account alone, the machine's files, and the machine's process table: what it
-runs is told apart by parentage and by a mark in the environment, so a daemon that cleared its
-environment is not seen once its parent is gone.
+It is used if no other kind can run. It has the caller's account alone, the machine's files, and the
+machine's process table. Its processes are recognised by their parents and by a mark in the
+environment. So a daemon that cleared its environment is not seen once its parent is gone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .spec import Spec
 
 _ADDRESS = "127.0.0.1"
 
-# In the environment of all that such a host runs: directory of the host.
+# In the environment of all that such a host runs. Its value is the directory of the host.
 _MARK = "HOSTS_PLAIN"
 
 # Compiled into sshd.
@@ -189,7 +189,10 @@ class PlainHost(Host):
         raise NotPossibleHere(f"{self.name} is a plain host: it has no network of its own to heal")
 
     def power_off(self) -> None:
-        """All its processes die; unlike with other kinds, the machine's kernel still closes their connections."""
+        """Kill all its processes.
+
+        Other kinds lose their connections silently. Here the machine's kernel still closes them.
+        """
         if not self.on:
             raise HostIsOff(f"{self.name} has no power already")
         self._end(spare=None)
@@ -203,12 +206,11 @@ class PlainHost(Host):
         assert sshd is not None, "create() has seen to it"
         environ = {"PATH": os.environ["PATH"], _MARK: str(self.directory)}
         if os.geteuid() == 0:
-            # Debian's service makes it; where that never ran, sshd refuses to start as root.
+            # Debian's service makes it. Where that never ran, sshd refuses to start as root.
             with contextlib.suppress(FileExistsError):
                 _PRIVSEP.mkdir()
                 (self.directory / "made-privsep").touch()
-        # It re-executes itself, so it must be called by its absolute path; it makes itself a
-        # daemon.
+        # sshd executes itself again, so its path must be absolute. It makes itself a daemon.
         argv = [
             "env",
             "--default-signal",

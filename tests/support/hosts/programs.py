@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs of this machine: run with errors that say what happened, and installed when they are missing."""
+"""Programs of this machine.
+
+They are run with errors that have what happened, and installed if they are missing.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ os.environ["PATH"] = os.pathsep.join(
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
-#: The command line of this package, from any directory and with the environment as it is; arguments
+#: The command line of this package, from any directory and with the present environment. Arguments
 #: are appended.
 SELF = (
     sys.executable,
@@ -65,14 +68,17 @@ _NEEDS = {
     )
 }
 
-#: What every kind of host needs.
+#: Programs that every kind of host needs.
 ALWAYS = ("ssh", "ssh-keygen", "sshpass")
-#: What namespaces need besides.
+#: Programs that namespaces need besides.
 FOR_NAMESPACES = ("unshare", "nsenter", "setsid", "mount", "ip")
 
 
 def ensure(*names: str) -> None:
-    """Install what is missing of these programs when root; PackagesMissing names the packages otherwise."""
+    """Install the missing ones of these programs as root.
+
+    Otherwise raise PackagesMissing, which names the packages.
+    """
     missing = [
         _NEEDS[name]
         for name in names
@@ -83,19 +89,22 @@ def ensure(*names: str) -> None:
             f"test hosts need more programs, to be installed as the machine's root: {', '.join(need.program for need in missing)}"
         )
     try:
-        # Several programs of one package: the package once.
+        # A package that has several of the programs is named once.
         system_packages.install(list({str(need.packages): need for need in missing}.values()))
     except SetupError as error:
         raise PackagesMissing(f"test hosts need more programs. {error}") from error
 
 
 def warn(text: str) -> None:
-    """A line for whoever started the hosts."""
+    """Print a line for the person that started the hosts."""
     sys.stderr.write(f"hosts: {text}\n")
 
 
 def call(argv: Sequence[str], *, stdin: str = "", environ: Mapping[str, str] | None = None) -> str:
-    """Run a program of this machine, its standard output; HostsError with its own words when it fails."""
+    """Run a program of this machine, and return its standard output.
+
+    Raises HostsError with the program's own words if it fails.
+    """
     done = subprocess.run(
         argv, input=stdin, env=environ, capture_output=True, text=True, check=False
     )

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ssh side of a lab: its key, known_hosts, ssh_config and inventory, and waiting until a port speaks ssh."""
+"""The ssh side of a lab.
+
+It writes the key, known_hosts, ssh_config and inventory, and waits for an ssh port.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ _PAUSE = 0.005
 
 
 def create_key(path: Path) -> str:
-    """Make the ed25519 key pair `path` and `path`.pub; the public line."""
+    """Create the ed25519 key pair `path` and `path`.pub, and return the public line."""
     call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(path)])
     return path.with_name(path.name + ".pub").read_text()
 
@@ -64,7 +67,10 @@ def write_client_files(
 
 
 def wait_for_banner(address: str, port: int, deadline: float) -> None:
-    """Return when the port answers with an ssh banner; HostsError at `deadline`, seconds of time.monotonic()."""
+    """Return when the port answers with an ssh banner.
+
+    Raises HostsError at `deadline`, in seconds of time.monotonic().
+    """
     problem = "nothing tried"
     while time.monotonic() < deadline:
         try:

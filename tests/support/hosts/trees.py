@@ -17,14 +17,14 @@ from . import state
 from .errors import HostsError, PackagesMissing
 from .programs import DEBIAN_KEYRING, call, ensure, in_user_namespace, warn
 
-#: The name of the base that is the machine's own root.
+#: Name of the base that is the machine's own root.
 MACHINE = "machine"
 MACHINE_ROOT = Path("/")
-#: The Debian release of the usual base.
+#: Debian release of the usual base.
 DEFAULT = "bookworm"
 
 _SHELLS = ("tcsh", "csh", "zsh", "ksh", "fish")
-#: Login shells that are no Debian system's own.
+#: Login shells that no Debian system has by itself.
 _PACKAGES = (
     "openssh-server",
     "sudo",
@@ -35,15 +35,16 @@ _PACKAGES = (
     "opendoas",
     *_SHELLS,
 )
-#: What a host has more whose pid 1 is systemd: logind, and a bus for the units of users.
+#: Packages of a host whose pid 1 is systemd: logind, and a bus for the units of users.
 _SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 
 def find(base: str) -> Path:
-    """The root directory of base `base` (`machine` or a Debian suite), made when it is not cached.
+    """Return the root directory of base `base`, made if it is not cached.
 
-    Where a Debian tree can't be made, it says why and answers with the machine's own root.
+    `base`: `machine` or a Debian suite. Where a Debian tree can't be made, the reason is printed,
+    and the machine's own root is returned.
     """
     if base != MACHINE:
         try:
@@ -57,7 +58,7 @@ def find(base: str) -> Path:
 
 
 def find_with_systemd(suite: str) -> Path:
-    """The root directory of a Debian release with systemd, made when it is not cached.
+    """Return the root directory of a Debian release with systemd, made if it is not cached.
 
     Raises HostsError, PackagesMissing.
     """
@@ -65,7 +66,7 @@ def find_with_systemd(suite: str) -> Path:
 
 
 def find_with_packages(suite: str, packages: Sequence[str]) -> Path:
-    """The root directory of a Debian release with these packages, made when it is not cached.
+    """Return the root directory of a Debian release with these packages, made if it is not cached.
 
     Raises HostsError, PackagesMissing.
     """
@@ -97,7 +98,7 @@ def prepare(suite: str) -> None:
 def _once(tree: Path, make: Callable[[], None]) -> None:
     if not tree.is_dir():
         with state.locked(tree.with_name(f"{tree.name}.lock")):
-            if not tree.is_dir():  # Made by another process, while this one waited.
+            if not tree.is_dir():  # Another process has made it, while this one waited.
                 make()
 
 
@@ -119,7 +120,7 @@ def _make(suite: str, tree: Path) -> None:
         environ["PATH"] = os.pathsep.join(
             [str(Path(__file__).with_name("rootless-bin")), environ["PATH"]]
         )
-        # Its bind mounts go when it ends.
+        # Its bind mounts are removed when it ends.
         argv = ["unshare", "--mount", *argv]
     warn(f"making the {suite} tree {tree}, once, about two minutes: {' '.join(argv)}")
     try:
@@ -139,14 +140,14 @@ def _make(suite: str, tree: Path) -> None:
             )
         for rubbish in ("var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(partial / rubbish)
-        # Bound over in a user namespace, so debootstrap could not remove it.
+        # It is bound over in a user namespace, so debootstrap could not remove it.
         (partial / "test-dev-null").unlink(missing_ok=True)
         partial.rename(tree)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-# In namespaces of its own: nothing that a package starts lives on, and no mount stays.
+# In namespaces of its own: no process that a package starts lives on, and no mount stays.
 _INSTALL = """\
 set -eu
 mount -t proc proc "$1/proc"
@@ -164,7 +165,10 @@ rm "$tree/usr/sbin/policy-rc.d" "$tree/etc/resolv.conf"
 
 
 def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
-    """Make a tree of another one and these packages: debootstrap configures them in an order that some of them do not bear."""
+    """Make a tree of another one and these packages.
+
+    debootstrap would configure them in an order that some of them do not bear.
+    """
     partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
     shutil.rmtree(partial, ignore_errors=True)
     argv = [
@@ -196,7 +200,7 @@ def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
 
 
 def mirror() -> str:
-    """The Debian mirror that this machine's apt uses; Debian's own where it names none."""
+    """Return the Debian mirror that this machine's apt uses; Debian's own if it names none."""
     apt = Path("/etc/apt")
     sources = [
         apt / "sources.list",
@@ -218,7 +222,7 @@ def mirror() -> str:
 
 
 def init_of(tree: Path) -> list[str]:
-    """The command of pid 1, to which the script that it runs is appended."""
+    """Return the command of pid 1. The script that it runs is appended to it."""
     init = _find_init(tree)
     if init is None:
         raise PackagesMissing(

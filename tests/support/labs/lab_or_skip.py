@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lab for tests that want hosts of namespaces; where there can be none, they are skipped with the reason."""
+"""A lab for tests that want hosts of namespaces.
+
+Where such hosts can't run, the tests are skipped with the reason.
+"""
 
 from __future__ import annotations
 

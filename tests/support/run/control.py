@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A row without the collection: what an interruption leaves behind then, on the controller and on the hosts."""
+"""A row without the collection.
+
+It shows what an interruption then leaves on the controller and on the hosts.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ from .play import Setting
 from .run import Run, started
 from .waiting import TooLate, stays, until
 
-#: Seconds within which that which does not survive has ended.
+#: Seconds within which each process has ended that does not survive.
 END_SECONDS = 20.0
 
-#: Seconds for which that which survives is watched.
+#: Seconds for which survivors are watched.
 WATCH_SECONDS = 1.0
 
 #: Before 2.19, workers share the process group of the main process, and core installs no signal
@@ -48,7 +51,7 @@ class Remains:
 def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "WSR") -> Remains:
     """Interrupt a run without the collection.
 
-    `expected`: the letters that are to stay; the others get time to end.
+    `expected`: the letters of what is to stay. The other processes get time to end.
     """
     hosts = list(lab)[: setting.hosts]
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
@@ -58,7 +61,7 @@ def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "
         census.wait_for_tree(run, hosts, known)
         trigger.fire(run, lab)
         status = run.wait(END_SECONDS)
-        # When more than was expected stays, the assertions on what is returned tell it.
+        # If more than the expected processes stay, the assertions on the returned value report it.
         with suppress(TooLate):
             until(lambda: set(_letters(run, hosts)) <= set(expected), END_SECONDS, "")
         letters = _letters(run, hosts)

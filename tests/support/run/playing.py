@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run as a test needs it: its tasks, options and surroundings written down, started, and nothing of it left when the block ends."""
+"""A run of any play.
+
+Its tasks, options and surroundings are written down, and it is started. No process or file of it is
+left when the block ends.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,11 @@ Task = Mapping[str, Any]
 class Play:
     """One play of `ansible-playbook`, and all that is around it.
 
-    In its texts `{{ row }}` is what marks the run.
+    In its texts `{{ row }}` is the mark of the run.
     """
 
     tasks: Sequence[Task] = ()
-    text: str = ""  #: a whole playbook as it is written somewhere, instead of one with these tasks
+    text: str = ""  # a whole playbook as a page has it, instead of one with these tasks
     hosts: Sequence[str] = ("web1",)
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the play
     variables: Mapping[str, Any] = field(default_factory=dict)  #: of all hosts
@@ -42,8 +46,8 @@ class Play:
     sections: Mapping[str, Mapping[str, object]] = field(
         default_factory=dict
     )  #: more of ansible.cfg
-    # a whole ansible.cfg as it is written somewhere, instead of options and sections; what it does
-    # not say is in the environment
+    # A whole ansible.cfg as a page has it, instead of options and sections. Settings that it lacks
+    # are in the environment.
     configuration: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()  #: more of ansible-playbook
@@ -54,20 +58,24 @@ class Play:
     terminal: bool = False
     before: Sequence[
         str
-    ] = ()  #: words before `ansible-playbook`: a program that does something and then executes it
+    ] = ()  # words before `ansible-playbook`: a program that does its work and then executes it
     parent: str = "/tmp"  #: where the directory of the run is made
 
 
 @contextmanager
 def started(lab: Lab, play: Play) -> Iterator[Run]:
-    """Start it; at the end of the block all that is left of it on this machine is killed, and its directory removed."""
+    """Start it.
+
+    At the end of the block, what is left of it on this machine is killed, and its directory is
+    removed.
+    """
     with kept(lambda row, directory: _start(row, directory, lab, play), play.parent) as run:
         yield run
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a program said that has come to its end."""
+    """The output and the status of a program that has ended."""
 
     status: int  #: exit status, negative for a signal
     output: str
@@ -75,7 +83,10 @@ class Finished:
 
 
 def follow(run: Run, command: str, seconds: float = 60) -> Finished:
-    """Run a command line where the run was, as its user would: same directory, same environment, pasted into a shell."""
+    """Run a command line where the run was, as its user would.
+
+    It has the run's directory and environment, and is pasted into a shell.
+    """
     environ = {
         **json.loads((run.directory / "environ.json").read_text()),
         "PATH": f"{Path(program('ansible-playbook')).parent}:{os.environ['PATH']}",
@@ -144,7 +155,7 @@ def _write(row: str, directory: Path, lab: Lab, play: Play) -> None:
 
 
 def of_lab(directory: Path, lab: Lab) -> dict[str, str]:
-    """What an ansible.cfg that knows of no lab leaves to the environment."""
+    """Return the settings that an ansible.cfg without a lab leaves to the environment."""
     inventory = f"{lab.inventory},{directory}/targets.json"
     return {
         "ANSIBLE_INVENTORY": inventory,
@@ -160,7 +171,7 @@ def _configuration(directory: Path, lab: Lab, play: Play) -> str:
             **({"callbacks_enabled": CALLBACK} if play.collection else {}),
         },
         "inventory": {"enable_plugins": "ini, yaml"},
-        # Short: the name of a socket has some hundred characters at most.
+        # Short, because the name of a socket has some hundred characters at most.
         "ssh_connection": {"control_path_dir": f"{directory}/cp"},
         "treekill": {**play.options},
     }

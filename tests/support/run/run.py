@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real ansible-playbook: started, interrupted, waited for, and nothing of it left when the block ends."""
+"""A real ansible-playbook: started, interrupted and waited for.
+
+No process of it is left when the block ends.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ from .terminal import Terminal, default_signals
 
 
 class NoCollection(Exception):
-    """The environment does not say where Ansible or the installed collection is."""
+    """Error of an environment without Ansible or without the installed collection."""
 
 
 @dataclass
 class Run:
-    """One ansible-playbook, in flight or ended."""
+    """One ansible-playbook, running or ended."""
 
-    row: str  #: marks its processes here, and those of its tree on the hosts
+    row: str  # mark of its processes here, and of those of its tree on the hosts
     directory: Path  #: its configuration, its temporary files, its output
     setting: Setting
     process: subprocess.Popen[
@@ -43,12 +46,12 @@ class Run:
 
     @property
     def output(self) -> str:
-        """What it wrote to standard output; on a terminal, what both streams wrote."""
+        """Return what it wrote to standard output; on a terminal, what both streams wrote."""
         return (self.directory / "stdout").read_text(errors="replace")
 
     @property
     def errors(self) -> str:
-        """What it wrote to standard error; on a terminal, what both streams wrote."""
+        """Return what it wrote to standard error; on a terminal, what both streams wrote."""
         return (
             self.output
             if self.terminal
@@ -65,20 +68,23 @@ class Run:
         )
 
     def press_ctrl_c(self) -> None:
-        """As a user does: the terminal sends SIGINT to its foreground process group."""
+        """Press Ctrl-C: the terminal sends SIGINT to its foreground process group."""
         assert self.terminal is not None
         self.terminal.write(b"\x03")
 
     def kill_group(self) -> None:
-        """SIGKILL to the process group of the main process."""
+        """Send SIGKILL to the process group of the main process."""
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def kill_worker(self, address: str) -> None:
-        """SIGKILL to the worker that serves the host with this address, alone."""
+        """Send SIGKILL to the worker alone that serves the host with this address."""
         controller.worker_of(self.row, self.process.pid, address).kill()
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit status, negative for a signal; None when it lasted longer than so many seconds."""
+        """Return its exit status, negative for a signal.
+
+        It is None if the run lasted longer than so many seconds.
+        """
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -95,10 +101,11 @@ def started(
     before: Sequence[str] = (),
     script: Callable[[str], str] | None = None,
 ) -> Iterator[Run]:
-    """Start a run with the nasty tree; at the end of the block all that is left of it here is killed.
+    """Start a run with the nasty tree.
 
-    `before`: words before `ansible-playbook`: a program that does something and then runs it.
-    `script`: what the one task runs instead, told from the row that marks it.
+    At the end of the block, what is left of it here is killed. `before`: words before
+    `ansible-playbook`: a program that does its work and then runs it. `script`: function that
+    returns the script of the one task from the row that marks it.
     """
     with kept(
         lambda row, directory: _start(
@@ -110,10 +117,13 @@ def started(
 
 @contextmanager
 def kept(start: Callable[[str, Path], Run], parent: str = "/tmp") -> Iterator[Run]:
-    """Start a run from its mark and a directory of its own below `parent`; at the end of the block all that is left of it here is killed and removed."""
+    """Start a run from its mark and a directory of its own below `parent`.
+
+    At the end of the block, what is left of it here is killed and removed.
+    """
     row = f"r{secrets.token_hex(4)}"
-    # Not pytest's own directory for temporary files: too long for the sockets that ssh makes below
-    # it.
+    # Not pytest's own directory for temporary files: its path is too long for the sockets that ssh
+    # makes below it.
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir=parent))
     try:
         run = start(row, directory)
@@ -165,7 +175,10 @@ def launch(
     *,
     terminal: bool,
 ) -> Run:
-    """Start it in its directory, in a session of its own; its output goes to the files `stdout` and `stderr` there."""
+    """Start it in its directory, in a session of its own.
+
+    Its output is written to the files `stdout` and `stderr` there.
+    """
     if terminal:
         screen = Terminal(directory / "stdout")
         return Run(row, directory, setting, screen.start(argv, environ, directory), screen)
@@ -184,7 +197,7 @@ def launch(
 
 
 def program(name: str) -> str:
-    """A program of the ansible-core that the tests run in."""
+    """Return the path of a program of the ansible-core that the tests run in."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
@@ -195,16 +208,20 @@ def program(name: str) -> str:
 
 
 def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]:
-    """The environment of a run: its mark, its directory for all temporary files, and the installed collection or none."""
+    """Return the environment of a run.
+
+    It has the run's mark, its directory for all temporary files, and the installed collection or
+    none.
+    """
     environ = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("ANSIBLE_", "TREEKILL"))
     }
-    # The guardian's directory has to be found gone: it is made in the run's own directory for
-    # temporary files.
+    # The tests have to see that the guardian's directory is gone. So it is made in the run's own
+    # directory for temporary files.
     environ.pop("XDG_RUNTIME_DIR", None)
-    # Users have it buffered, and whoever is forked carries a copy of what is in the buffer.
+    # Users have it buffered, and each fork carries a copy of what is in the buffer.
     environ.pop("PYTHONUNBUFFERED", None)
     environ.update(
         {

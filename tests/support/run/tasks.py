@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tasks of the plays: one that grows a tree, one that stands at a gate until it is told to go on, one that leaves a trace."""
+"""Tasks of the plays.
+
+One grows a tree, one waits at a gate until the test opens it, and one leaves a trace.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ KILL_SECONDS = 20.0
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
 EXIT_SECONDS = 20.0
 
-# Beside the task that stands at one.
+# For tests that have a task at a gate.
 wait_at, open_gate = gates.wait_at, gates.open_gate
 
 
 def grow(**keywords: Any) -> Task:
-    """A task that starts processes of the play's kinds, and lasts until it is ended."""
+    """Return a task that starts processes of the play's kinds, and lasts until it is ended."""
     return {
         "name": "Grow a tree",
         "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') }}",
@@ -40,7 +43,7 @@ def grow(**keywords: Any) -> Task:
 
 
 def trace(name: str = "ran", **keywords: Any) -> Task:
-    """A task that leaves a file, by which it is seen that it ran."""
+    """Return a task that leaves a file, which shows that the task ran."""
     return {
         "name": f"Leave a trace, {name}",
         "ansible.builtin.command": f"touch /tmp/trace-{{{{ row }}}}-{name}",
@@ -49,7 +52,7 @@ def trace(name: str = "ran", **keywords: Any) -> Task:
 
 
 def gate(name: str = "gate", **keywords: Any) -> Task:
-    """A task that waits until the test opens its gate."""
+    """Return a task that waits until the test opens its gate."""
     return {
         "name": f"Stand at the gate, {name}",
         "ansible.builtin.shell": gates.script("{{ row }}", name),
@@ -68,7 +71,7 @@ def wait_for_tree(run: Run, hosts: Sequence[Host]) -> None:
 
 
 def alive(run: Run, *hosts: Host, match: str = "") -> list[str]:
-    """The command lines of the run's processes on these hosts."""
+    """Return the command lines of the run's processes on these hosts."""
     return [
         process.command
         for host in hosts
@@ -77,7 +80,7 @@ def alive(run: Run, *hosts: Host, match: str = "") -> list[str]:
 
 
 def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECONDS) -> None:
-    """Return when nothing of the run is alive on the hosts."""
+    """Return when no process of the run is alive on the hosts."""
     hosts = list(hosts)
     until(
         lambda: not alive(run, *hosts), seconds, lambda: f"alive: {alive(run, *hosts)}\n{run.story}"
@@ -87,8 +90,8 @@ def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECON
 def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
     """Return when no process of the run is left on this machine, and no directory of its guardian.
 
-    `but`: hosts that nobody guards. Before 2.19, core leaves the ssh clients to them behind when it
-    is interrupted.
+    `but`: hosts without a guard. Before 2.19, an interrupted core leaves the ssh clients to them
+    behind.
     """
     elsewhere = [Path(parent) for parent in ("/tmp", "/var/tmp", "/dev/shm")]
 
@@ -112,5 +115,5 @@ def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
 
 
 def said(run: Run) -> str:
-    """What the run wrote, with single spaces: Ansible breaks lines of messages where it likes."""
+    """Return what the run wrote, with single spaces: Ansible breaks lines of messages anywhere."""
     return " ".join(f"{run.output}\n{run.errors}".split())

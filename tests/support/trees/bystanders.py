@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Those who must live, whatever happens to a run: the user's own processes, look-alikes, and a second run on the same hosts."""
+"""Processes that must live, whatever happens to a run.
+
+They are the user's own processes, look-alikes, and a second run on these hosts.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ class Company:
     hosts: Sequence[Host]
     members: dict[str, dict[str, list[ProcessId]]] = field(
         default_factory=dict
-    )  #: host name: who: processes
+    )  # host name: what it is: processes
     second: Run | None = None
 
     def dead(self) -> list[str]:
-        """Who is not alive any more."""
+        """Return the bystanders that are not alive."""
         gone = [
             f"{who} on {host}"
             for host, groups in self.members.items()
@@ -47,7 +50,7 @@ class Company:
         return gone
 
     def known(self, host: Host) -> frozenset[ProcessId]:
-        """Everybody who was on the host before the row began."""
+        """Return all processes that were on the host before the row began."""
         return frozenset(
             process for processes in self.members[host.name].values() for process in processes
         )
@@ -55,9 +58,10 @@ class Company:
 
 @contextmanager
 def company(lab: Lab, hosts: Sequence[Host], *, second: bool = True) -> Iterator[Company]:
-    """Bystanders on the hosts, and a second run in flight on the first two; at the end the run is let go, and must end well.
+    """Bystanders on the hosts, and a second run on the first two.
 
-    `second`: False where a row takes the network from every run.
+    At the end the second run goes on, and must end well. `second`: False if a row takes the network
+    from every run.
     """
     for host in hosts:
         host.reset()
@@ -104,13 +108,16 @@ def _let_go(group: Company) -> None:
 
 
 class Companies:
-    """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
+    """The bystanders of each lab.
+
+    They are made when they are needed, and made again if a row has ended some of them.
+    """
 
     def __init__(self) -> None:
         self._present: dict[str, tuple[Company, ExitStack]] = {}
 
     def on(self, lab: Lab, second: bool = True) -> Company:
-        """Those of that lab. `second`: see `company`."""
+        """Return those of that lab. `second`: see `company`."""
         if lab.name in self._present and self._present[lab.name][0].dead():
             self._present.pop(lab.name)[1].close()
         if lab.name not in self._present:
@@ -122,7 +129,7 @@ class Companies:
         return self._present[lab.name][0]
 
     def close(self) -> None:
-        """The end of all of them."""
+        """End all of them."""
         while self._present:
             self._present.popitem()[1][1].close()
 
@@ -130,7 +137,10 @@ class Companies:
 def of_row(
     run: Run, host: Host, tree_processes: Sequence[HostProcess]
 ) -> dict[str, list[ProcessId]]:
-    """Bystanders that can be found only now: what the run's first task left, and look-alikes made from the row's very cookie."""
+    """Return bystanders that exist only now.
+
+    They are what the run's first task has left, and look-alikes made from the row's own cookie.
+    """
     earlier = [
         process.id for process in tree_processes if play.earlier_label(run.row) in process.command
     ]

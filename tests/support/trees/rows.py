@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One row of the matrix, played from beginning to end: grow, interrupt, watch, and tell what was seen."""
+"""One row of the matrix, played from beginning to end.
+
+It grows a tree, interrupts it, watches, and returns what was seen.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ from . import bystanders, census, tree
 from .bystanders import Company
 from .triggers import Trigger
 
-#: Seconds beyond the grace in which all has to be gone: a few connections on a machine with two
+#: Seconds beyond the grace within which all has to be gone: a few connections on a machine with two
 #: busy cores.
 SLACK = 8.0
 
-#: The same for each further host.
+#: Such seconds for each further host.
 SLACK_PER_HOST = 0.5
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
@@ -46,14 +49,13 @@ class Outcome:
     )
     survivors: dict[str, list[str]] = field(
         default_factory=dict
-    )  #: host name: who was alive in the end
-    # from the trigger until the last process of the tree was gone, or until nobody waited any
-    # longer
+    )  # host name: what was alive in the end
+    # from the trigger until the last process of the tree was gone, or until the end of the wait
     seconds: float = 0.0
     late: dict[str, list[str]] = field(
         default_factory=dict
-    )  #: host name: who was alive when nobody waited any longer
-    dead: list[str] = field(default_factory=list)  #: bystanders that did not live
+    )  # host name: what was alive at the end of the wait
+    dead: list[str] = field(default_factory=list)  # bystanders that did not live
     left: list[str] = field(
         default_factory=list
     )  #: processes and files of the run on the controller
@@ -63,7 +65,7 @@ class Outcome:
 
     @property
     def alive(self) -> set[str]:
-        """Who survived anywhere."""
+        """Return the survivors of all hosts."""
         return {name for names in self.survivors.values() for name in names}
 
 
@@ -75,12 +77,12 @@ class Scene:
     hosts: Sequence[Host]
     known: dict[
         str, frozenset[ProcessId]
-    ]  #: host name: everybody there who does not belong to the tree
-    but: frozenset[str]  #: kinds whose end nobody waits for
-    guardian: bool  #: whether one is left that removes its directory
+    ]  # host name: all processes there that do not belong to the tree
+    but: frozenset[str]  # kinds whose end is not waited for
+    guardian: bool  # whether a guardian is left that removes its directory
 
     def all_gone(self) -> bool:
-        """Whether a look at the hosts finds nobody of the tree."""
+        """Whether a look at the hosts finds no process of the tree."""
         found = (
             process
             for host in self.hosts
@@ -89,7 +91,7 @@ class Scene:
         return all(tree.label_of(process.command, self.run.row) in self.but for process in found)
 
     def survivors(self) -> dict[str, list[str]]:
-        """Host name: who is there, after more than one look."""
+        """Return host name: what is there, after more than one look."""
         found = census.survivors(self.hosts, self.known, self.run.row)
         return {
             host: sorted({census.name_of(process, self.run.row) for process in processes})
@@ -97,7 +99,7 @@ class Scene:
         }
 
     def left_here(self) -> list[str]:
-        """Processes and files of the run on this machine."""
+        """Return processes and files of the run on this machine."""
         files = sorted(map(str, self.run.directory.glob("treekill-*"))) if self.guardian else []
         return [*map(str, controller.processes(self.run.row)), *files]
 
@@ -117,11 +119,11 @@ def play_row(
     patience: float | None = None,
     but: frozenset[str] = frozenset(),
 ) -> Outcome:
-    """Run the tree with the collection among bystanders, interrupt it, and watch until all is gone or patience is at its end.
+    """Run the tree with the collection among bystanders, interrupt it, and watch until all is gone.
 
-    `when`: returns at the moment of the interruption.
-    `fire`: what to do instead of the trigger's own. `patience`: seconds until the tree has to be gone, instead of the grace and some slack.
-    `but`: kinds whose end nobody waits for.
+    `when`: function that returns at the moment of the interruption. `fire`: what to do instead of
+    the trigger's own. `patience`: seconds until the tree has to be gone, instead of the grace and
+    some slack. `but`: kinds whose end is not waited for.
     """
     hosts = list(company.hosts)[: setting.hosts]
     with started(
@@ -174,7 +176,7 @@ def _interrupt(scene: Scene, fire: Callable[[], None], patience: float) -> Outco
     outcome.status = run.wait(EXIT_SECONDS)
     _in_time(lambda: not scene.left_here(), EXIT_SECONDS)
     outcome.left = scene.left_here()
-    # Looked at again when everybody has left: what comes back after the last look of the kill pass
+    # A second look after all else has ended: what comes back after the last look of the kill pass
     # is a survivor as well.
     outcome.survivors = scene.survivors()
     outcome.output, outcome.errors, outcome.story = run.output, run.errors, run.story
@@ -182,13 +184,16 @@ def _interrupt(scene: Scene, fire: Callable[[], None], patience: float) -> Outco
 
 
 def _in_time(look: Callable[[], bool], seconds: float) -> None:
-    # What is not so by then is found, and told, by the assertions on the outcome.
+    # If it is not so by then, the assertions on the outcome find and report it.
     with suppress(TooLate):
         until(look, seconds, "")
 
 
 def tidy(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]) -> None:
-    """Kill what survived a row; a host where that does not help is wiped, and its bystanders with it."""
+    """Kill what survived a row.
+
+    A host where that does not help is wiped, and its bystanders with it.
+    """
     for host in hosts:
 
         def all_killed(host: Host = host) -> bool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A table of rows: what each is called, and what all of them demand."""
+"""A table of rows: the names of the rows, and what all of them demand."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Took = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One row: what happens, to what."""
+    """One row: a trigger and a setting."""
 
     trigger: Trigger
     setting: Setting = field(default_factory=Setting)
-    what: str = ""  #: in words, what makes it differ from the others
+    what: str = ""  # in words, how it differs from the others
 
     @property
     def name(self) -> str:
@@ -62,7 +62,7 @@ class Row:
         )
 
 
-#: A task that runs into its `timeout:` when the test says so, and is rescued: the run ends well.
+#: A task that runs into its `timeout:` when the test lets it, and is rescued: the run ends well.
 _RESCUED: dict[str, Any] = {
     "keywords": {"timeout": 3600},
     "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
@@ -70,7 +70,10 @@ _RESCUED: dict[str, Any] = {
 
 
 def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
-    """A row with the largest tree that this login can grow, and somebody to rescue a task that runs into its timeout."""
+    """Return a row with the largest tree that this login can grow.
+
+    If its task runs into a timeout, it is rescued.
+    """
     kinds = tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL
     return Row(
         trigger,
@@ -85,14 +88,14 @@ def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
     )
 
 
-#: Put on what only --every-row runs.
+#: For rows that only --every-row runs.
 rest = pytest.mark.rest
 
 
 #: (section, subject) of the table of what is covered.
 Subjects = Sequence[tuple[str, str]]
 
-#: What that table calls the ends of a run. The others are not in it.
+#: Words of that table for the ends of a run. Other triggers are not in it.
 ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
 _CONNECTIONS = {
@@ -113,7 +116,10 @@ _BECOME = {
 
 
 def of_setting(setting: Setting) -> Subjects:
-    """What a row with this setting covers by what it is configured to: its connection, its action, whom it becomes and where that is said."""
+    """Return what a row with this setting covers.
+
+    That is its connection, its action, the account that it becomes, and where that is set.
+    """
     if setting.connection not in _CONNECTIONS:
         return []
     own = setting.track == "plugins" and not setting.connection
@@ -126,12 +132,11 @@ def of_setting(setting: Setting) -> Subjects:
 
 
 def rows(*table: Row, others: Sequence[Row] = (), also: Subjects = ()) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test.
+    """Return a table of rows as parameters of a test.
 
-    Each is marked with what it covers: what its setting says, and `also`.
-
-    `others`: with --every-row, those that differ less from one of the table. Rows without a
-    supervisor are marked with nothing: some have survivors.
+    Each is marked with what its setting covers, and with `also`. `others`: rows that differ less
+    from one of the table, for --every-row. Rows without a supervisor have no mark: some have
+    survivors.
     """
     return pytest.mark.parametrize(
         "row",
@@ -151,7 +156,7 @@ def _marks(row: Row, also: Subjects) -> list[pytest.MarkDecorator]:
 
 
 def shows(trigger: Trigger, section: str, *subjects: str) -> list[pytest.MarkDecorator]:
-    """The marks of a row that this trigger ends, for that table."""
+    """Return the marks of a row that this trigger ends, for that table."""
     return [covers(section, subject, ENDS[trigger]) for subject in subjects if trigger in ENDS]
 
 
@@ -162,13 +167,13 @@ def assert_survived_by_nobody(
     but: frozenset[str] = frozenset(),
     status: int | None = None,
 ) -> None:
-    """All that every row demands.
+    """Assert all that every row demands.
 
     `but`: kinds of processes that do survive, and have to be there. `status`: of the main process,
     if not the trigger's.
     """
-    # Survivors that fork show processes without a name, or with the first words of their command
-    # line alone, which come and go.
+    # Survivors that fork show processes without a name, or with only the first words of their
+    # command line. These processes come and go.
     alive = {
         name
         for name in outcome.alive

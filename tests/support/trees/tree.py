@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nasty tree: each kind of process that a task can leave behind, as a line of the one shell script that starts them all."""
+"""The nasty tree: each kind of process that a task can leave behind.
+
+Each kind is a line of the one shell script that starts them all.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Where, on a host, each process of a row says that it is ready, by making a file of its own name.
+#: Folder on a host where each process of a row makes a file of its own name when it is ready.
 READY = "/tmp/ready-{row}"
 
-#: Seconds that a process of the tree lives by itself: longer than any test, shorter than for ever.
+#: Seconds that a process of the tree lives by itself: longer than any test, and limited.
 LIFETIME = 7200
 
-#: Command line of the one kind that carries no label: a process of the user's own has the very
-#: same.
+#: Command line of the one kind that carries no label: a process of the user's own has an equal one.
 NAMESAKE = f"sleep {LIFETIME}.5"
 
 _SAYS_READY = ': > "$ready/${0#tk-}"'
 
-# `life` makes the shell that runs it a process with a label for its name, which neither a cleared
-# environment nor another user hides.
+# `life` gives the shell that runs it a label for its name. Neither a cleared environment nor
+# another user hides the label.
 _PROLOGUE = r"""
 export row={row} ready={ready}
 mkdir -m 777 $ready
@@ -44,10 +46,10 @@ class Kind:
     """One kind of process."""
 
     name: str
-    script: str  #: starts it, with `live` and the variables of the prologue at hand
-    count: int = 1  #: how many processes say ready
+    script: str  # starts it, with `live` and the variables of the prologue
+    count: int = 1  # how many of its processes report that they are ready
     state: str = (
-        ""  #: letter of the state that it has to be in before anything is tried; any, if empty
+        ""  # letter of the state that it has to be in before the interruption; any, if empty
     )
     needs_sudo: bool = False
     orphan: bool = False  #: no process of the tree is its ancestor
@@ -59,9 +61,9 @@ def _kinds(*kinds: Kind) -> dict[str, Kind]:
 
 
 def _detached(name: str, interpreter: str, program: str) -> str:
-    """Starts a program with a cleared environment.
+    """Return shell code that starts a program with a cleared environment.
 
-    It gets its label and the directory in which to say ready.
+    The program gets its label and the directory in which it reports that it is ready.
     """
     return f"""env -i PATH="$PATH" bash -c 'exec -a "$0" {interpreter} "$1" "$0" "$2"' tk-{name}-$row '{program}' $ready < /dev/null > /dev/null 2>&1 &"""
 
@@ -82,8 +84,8 @@ open(my $ready, ">", $ARGV[1] . "/" . substr($ARGV[0], 3)); close $ready;
 sleep {LIFETIME};
 """
 
-# 200 children a second, each in a session of its own and nobody's child, each there for half a
-# second.
+# 200 children a second. Each has a session of its own and no parent in the tree, and lives for half
+# a second.
 _STORM = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -105,7 +107,7 @@ while True:
 
 
 def _unit(name: str, starter: str) -> str:
-    """Has systemd start a service.
+    """Return shell code that lets systemd start a service.
 
     Its program is in a file: systemd would take what a shell expands for its own.
     """
@@ -126,8 +128,8 @@ KINDS = _kinds(
     ),
     Kind(
         "starts-on-term",
-        # The read of a pipe whose writing end is its own waits for ever, without a child that a
-        # signal could end instead.
+        # The shell reads a pipe whose writing end is its own. That read waits for ever, without a
+        # child that a signal could end instead.
         f"""bash -c 'late() {{ bash -c "$life" tk-late-$row "$ready" & }}; trap late TERM; {_SAYS_READY}
             exec 3<> <(:); while :; do read -r line <&3; done' tk-starts-on-term-$row &""",
     ),
@@ -145,7 +147,7 @@ KINDS = _kinds(
     Kind("fast-exit", "( ( ( ( (live fast-exit) & ) & ) & ) & )", orphan=True),
     Kind(
         "hops",
-        # A process that forks and is gone, again and again: each of them lives for some 50 ms.
+        # A process that forks and exits, again and again: each process of it lives for some 50 ms.
         r"""export hops=': > "$ready/${0#tk-}"; read -rt 0.05 line <> <(:); bash -c "$hops" "$0" & exit'; bash -c "$hops" tk-hops-$row &""",
         orphan=True,
     ),
@@ -174,8 +176,8 @@ KINDS = _kinds(
     ),
     Kind(
         "hops-cleared",
-        # The same as hops, with nothing in its environment that tells of it, and deaf to
-        # everything: each of them lives for some 30 ms.
+        # Like hops, with no trace of the tree in its environment, and deaf to all signals that it
+        # can ignore. Each process of it lives for some 30 ms.
         r"""hop='trap "" HUP INT QUIT TERM USR1 USR2 ALRM; : > "$2/${0#tk-}"; read -rt 0.03 line <> <(:); bash -c "$1" "$0" "$1" "$2" & exit'
         env -i PATH="$PATH" bash -c "$hop" tk-hops-cleared-$row "$hop" $ready &""",
         orphan=True,
@@ -185,15 +187,15 @@ KINDS = _kinds(
     Kind("spared", "(export TREEKILL=spare; live spared setsid) &"),
     Kind(
         "password-sudo",
-        # Only where sudo wants a password. It has it from a here-document: nobody sees it in a
-        # process list. In a session without a terminal: in one with, some versions of sudo put a
-        # monitor of theirs between, and that ends the command by itself.
+        # Only for a sudo that wants a password. It gets it from a here-document: no process list
+        # shows it. Its session has no terminal. With one, some versions of sudo start a monitor,
+        # which ends the command by itself.
         """(trap '' TERM HUP INT; exec setsid sudo -S -p '' bash -c "$life" tk-password-sudo-$row "$ready" << END
 $TK_PASSWORD
 END
 ) &""",
     ),
-    # As another user than the one that the task runs as, by another way than the usual one.
+    # As another user than that of the task, by another way than the usual one.
     Kind(
         "su",
         """sudo -n su -s /bin/bash -c "$life" other "tk-su-$row" "$ready" &""",
@@ -218,7 +220,7 @@ END
         needs_sudo=True,
     ),
     Kind("doas", "(live doas doas -n -u other) &", needs_sudo=True),
-    # With the password of an account that has one, on standard input as sudo below.
+    # With the password of an account that has one, on standard input, as sudo below.
     Kind(
         "su-password",
         """setsid su -c "$life" -s /bin/bash secret "tk-su-password-$row" "$ready" << END &
@@ -231,8 +233,8 @@ END""",
 $TK_PASSWORD
 END""",
     ),
-    # Units of systemd. What is not a scope is started by systemd itself: it is no child of the
-    # task, and gets nothing of its environment.
+    # Units of systemd. systemd itself starts what is not a scope. So it is no child of the task,
+    # and gets nothing of the task's environment.
     Kind(
         "unit-scope",
         """systemd-run --user --scope --quiet bash -c "$life" tk-unit-scope-$row $ready &""",
@@ -248,7 +250,7 @@ END""",
         _unit("unit-service-root", "sudo -n systemd-run --quiet"),
         needs_sudo=True,
     ),
-    # From then on whatever systemd starts has the environment of the task, cookie and all.
+    # After that, whatever systemd starts has the environment of the task with its cookie.
     Kind(
         "imports-environment",
         """systemctl --user import-environment 2> "$ready.import"
@@ -274,11 +276,11 @@ sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import
     ),
 )
 
-#: What only a supervisor on the host can find: it is nobody's descendant, and nothing in it tells
-#: where it came from.
+#: What only a supervisor on the host can find: it descends from no process of the tree, and has
+#: nothing that shows where it came from.
 SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
-#: What becomes somebody else by another way than by sudo alone; for a host that has doas.
+#: Kinds that become another user by other ways than sudo alone, for a host that has doas.
 BECOMES = (
     "su",
     "su-ignores-term",
@@ -289,12 +291,13 @@ BECOMES = (
     "doas",
 )
 
-#: Units of systemd: what is moved into one, and stays in the tree; and what another process of
-#: systemd's starts.
+#: Units of systemd: processes that are moved into one, and stay in the tree, and what another
+#: process of systemd's starts.
 SCOPES = ("unit-scope", "unit-scope-root")
 SERVICES = ("unit-service", "unit-service-root")
 
-#: What a login that may use sudo without a password, or root, can start on every host.
+#: Kinds of some rows only. The others run on every host, for root or for a login that may use sudo
+#: without a password.
 _OF_SOME_ROWS = {
     "many",
     "password-sudo",
@@ -307,10 +310,10 @@ _OF_SOME_ROWS = {
 }
 FULL = tuple(name for name in KINDS if name not in _OF_SOME_ROWS)
 
-#: The same for an account that may not use sudo.
+#: The kinds for an account that may not use sudo.
 WITHOUT_SUDO = tuple(name for name in FULL if not KINDS[name].needs_sudo)
 
-#: What of it the kill pass finds by itself.
+#: The kinds that the kill pass finds by itself.
 UNSUPERVISED = tuple(name for name in FULL if name not in SUPERVISOR)
 
 #: Ways to leave a daemon on purpose.
@@ -324,12 +327,15 @@ DAEMONS = (
     "daemon-perl",
 )
 
-#: Ends at the first TERM, every process of it.
+#: Kinds that end at the first TERM, with every process.
 COOPERATIVE = ("background", "grandchild", "setsid", "nohup", "daemon")
 
 
 def left_behind(row: str, kinds: Iterable[str]) -> str:
-    """The text of a task that leaves processes of these kinds behind, and ends when each of them has said ready."""
+    """Return the text of a task that leaves processes of these kinds behind.
+
+    It ends when each of them is ready.
+    """
     prologue = _PROLOGUE.format(row=row, ready=READY.format(row=row), lifetime=LIFETIME)
     # Otherwise they hold the output of the task, which then lasts as long as they do.
     started = [f"{{\n{KINDS[name].script}\n}} < /dev/null > /dev/null 2>&1" for name in kinds]
@@ -338,13 +344,13 @@ def left_behind(row: str, kinds: Iterable[str]) -> str:
 
 
 def script(row: str, kinds: Iterable[str]) -> str:
-    """The text of the task: starts a process of each kind, and lasts until it is ended."""
+    """Return the text of the task: it starts a process of each kind, and lasts until it is ended."""
     prologue = _PROLOGUE.format(row=row, ready=READY.format(row=row), lifetime=LIFETIME)
     return prologue + "\n".join(KINDS[name].script for name in kinds) + _EPILOGUE
 
 
 def label_of(command: str, row: str) -> str | None:
-    """The kind of process that a command line of that row tells, None if none."""
+    """Return the kind of process that a command line of that row shows, None if none."""
     if command == NAMESAKE:
         return "namesake"
     found = re.search(rf"\btk-([a-z-]+?)-{row}\b", command)
