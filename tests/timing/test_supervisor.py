@@ -53,7 +53,8 @@ def seconds_of_output(module, supervised):
 
 def test_much_output_is_as_fast(tmp_path):
     module = Module(
-        f"import os\npart = b'x' * 65536\nfor number in range({MEGABYTES * 16}):\n    assert os.write(1, part) == 65536",
+        f"import os\npart = b'x' * 65536\nfor number in range({MEGABYTES * 16}):\n"
+        "    assert os.write(1, part) == 65536",
         tmp_path,
     )
     supervised, bare = [], []
@@ -65,7 +66,8 @@ def test_much_output_is_as_fast(tmp_path):
 
     found = fastest(ratio, SLOWEST)
     print(
-        f"{MEGABYTES} MB: {min(supervised):.3f} s with a supervisor, {min(bare):.3f} s without, ratio {found:.2f}"
+        f"{MEGABYTES} MB: {min(supervised):.3f} s with a supervisor, {min(bare):.3f} s without, "
+        f"ratio {found:.2f}"
     )
     assert found < SLOWEST
 

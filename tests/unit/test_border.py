@@ -33,8 +33,8 @@ ADAPTERS = (
 )
 PRIVATE = ("module_utils", "plugin_utils")
 
-# Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found by
-# the gates that run each Python.
+#: Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found
+#: by the gates that run each Python.
 YOUNGER_THAN_3_6 = {"contextvars", "dataclasses", "graphlib", "tomllib", "zoneinfo"}
 
 ADAPTER_FUNCTION_LINES = 20
@@ -178,7 +178,10 @@ def test_the_border_sees_every_form_of_import(source: str, foreign: list[str]):
 
 
 def test_lines_of_code_leave_out_documentation():
-    source = 'DOCUMENTATION = r"""\nname: x\n"""\n\n\ndef run(self):\n    """Say so."""\n    # why\n    return call(\n        self,\n    )\n'
+    source = (
+        'DOCUMENTATION = r"""\nname: x\n"""\n\n\ndef run(self):\n    """Say so."""\n    # why\n'
+        "    return call(\n        self,\n    )\n"
+    )
     assert code_lines(ast.parse(source)) == 4
 
 

@@ -125,7 +125,10 @@ def test_a_circle_is_found():
 
 
 def test_imports_are_seen_in_each_form():
-    source = f"if t.TYPE_CHECKING:\n    from {PACKAGE}module_utils._a.b import C\nfrom {PACKAGE}plugin_utils._d import e, f\n"
+    source = (
+        f"if t.TYPE_CHECKING:\n    from {PACKAGE}module_utils._a.b import C\n"
+        f"from {PACKAGE}plugin_utils._d import e, f\n"
+    )
     assert set(imports(ast.parse(source), types=False)) == {
         "plugin_utils._d.e",
         "plugin_utils._d.f",

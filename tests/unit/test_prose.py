@@ -18,7 +18,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 FOLDERS = ("module_utils", "modules", "doc_fragments", "plugin_utils/_payload")
 
 PERSONS = re.compile(r"\b(who|whom|whoever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
-# A user is a person.
+#: A user is a person.
 EXCEPTIONS = re.compile(r"\busers? who\b", re.IGNORECASE)
 
 
@@ -66,5 +66,8 @@ def test_a_process_is_it_in_the_shell_pass():
 
 
 def test_persons_are_found_in_each_kind_of_prose():
-    source = '"""Who is it?"""\n\n# nobody knows\nX = 1  # but somebody\n\n\ndef f():\n    """For the user who asks."""\n    return "whom"\n'
+    source = (
+        '"""Who is it?"""\n\n# nobody knows\nX = 1  # but somebody\n\n\ndef f():\n'
+        '    """For the user who asks."""\n    return "whom"\n'
+    )
     assert persons(prose(source)) == ["# nobody knows", "# but somebody", "Who is it?"]

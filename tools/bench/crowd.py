@@ -21,7 +21,7 @@ _BAR = 2.0
 
 _RUN = "0123456789abcdef"
 
-# In an environment of the size that people's processes have.
+#: In an environment of the size that people's processes have.
 _GROW = f"""
 export LS_COLORS="$(printf '%1500s' '')"
 n=0

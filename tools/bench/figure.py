@@ -25,7 +25,10 @@ class Figure:
     @property
     def row(self) -> str:
         """The line in markdown."""
-        return f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | {'yes' if self.holds else '**no**'} |"
+        return (
+            f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | "
+            f"{'yes' if self.holds else '**no**'} |"
+        )
 
 
 def by_turns(

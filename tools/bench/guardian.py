@@ -60,7 +60,8 @@ def measure(lab: Lab) -> list[Figure]:
             memory <= _BAR_MIB,
         ),
         Figure(
-            f"guardian: wake-ups in {_IDLE_SECONDS:g} s in which nothing happens, with {_LEASES} leases",
+            f"guardian: wake-ups in {_IDLE_SECONDS:g} s in which nothing happens, with {_LEASES} "
+            "leases",
             str(wakeups),
             "",
             "",

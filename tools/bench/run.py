@@ -52,7 +52,8 @@ def main() -> int:
     # As Ctrl-C does: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _say(
-        f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs.\n"
+        f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} CPUs.\n"
     )
     _say("| what | treekill.remote | rival | ratio | bar | holds |\n|---|---|---|---|---|---|")
     all_hold = True

@@ -62,7 +62,10 @@ class Result:
         if self.verdict is Verdict.UNGUARDED:
             text += f": {dict(self.guarded[-1].notes) or 'no run was noted'}"
         if failed:
-            text += f": {len(failed)} of {len(self.guarded)} tries fail with it: {reason(failed[0].output)}"
+            text += (
+                f": {len(failed)} of {len(self.guarded)} tries fail with it: "
+                f"{reason(failed[0].output)}"
+            )
         return text + "".join(
             f": {text}" for text in filter(None, map(worse, self.bare, self.guarded)) if not failed
         )
@@ -77,7 +80,8 @@ def main(words: Sequence[str]) -> int:
     options = _parse(words)
     if kinds.choose(kinds.AUTO) != kinds.NAMESPACE:
         print(
-            "core's own targets: not run, as they change the machine: the throw-away hosts for them need root"
+            "core's own targets: not run, as they change the machine: the throw-away hosts for "
+            "them need root"
         )
         return 0
     release, listed = sources.installed_release(), targets.Listed.read()
@@ -100,12 +104,14 @@ def main(words: Sequence[str]) -> int:
         place.compile()
     except HostsError as error:
         print(
-            f"core's own targets: not run, as there can be no hosts of Debian {place.suite} here: {error}"
+            f"core's own targets: not run, as there can be no hosts of Debian {place.suite} here: "
+            f"{error}"
         )
         return 0
     left = [name for name in names if name not in before]
     print(
-        f"{len(left)} targets of ansible-core {release}, with the callback, and without it those that fail",
+        f"{len(left)} targets of ansible-core {release}, with the callback, and without it those "
+        "that fail",
         flush=True,
     )
     now: dict[str, Finding] = {}

@@ -41,7 +41,8 @@ def interrupt(lab: Lab, *, collection: bool) -> dict[str, int]:
             for host in hosts
         }
         print(
-            f"  {sum(len(census.newcomers(host, known[host.name])) for host in hosts)} processes run on {len(hosts)} hosts. Ctrl-C."
+            f"  {sum(len(census.newcomers(host, known[host.name])) for host in hosts)} processes "
+            f"run on {len(hosts)} hosts. Ctrl-C."
         )
         flight.press_ctrl_c()
         status = flight.wait(_END_SECONDS)
@@ -97,7 +98,10 @@ def main() -> int:
     """The demonstration."""
     with Lab.up(count=2) as lab:
         print(
-            f"\nTwo hosts with a real sshd: {', '.join(f'{host.name} ({host.address})' for host in lab)}\n\nWithout the collection:"
+            "\n"
+            "Two hosts with a real sshd: "
+            f"{', '.join(f'{host.name} ({host.address})' for host in lab)}\n\n"
+            "Without the collection:"
         )
         without = interrupt(lab, collection=False)
         for host in lab:

@@ -15,11 +15,11 @@ from ._lint import lint
 from ._setup import Ready, make_ready
 from ._tests import SUITES, program, suite
 
-# The gates that depend on the core.
+#: The gates that depend on the core.
 OF_EACH_CORE = ("sanity", "units")
 
-# Unit tests are a gate: ansible-test runs them as others run those of collections, and once is
-# enough.
+#: Unit tests are a gate: ansible-test runs them as others run those of collections, and once is
+#: enough.
 BEHIND_LINT = tuple(name for name in SUITES if name != "unit")
 
 

@@ -22,15 +22,15 @@ from ._sources import copy_sources, make_repository, source_files
 from ._system_packages import SHELLCHECK, try_to_install
 from ._venvs import Venv
 
-# ansible-test resolves symbolic links, and then misses the folder ansible_collections: it gets a
-# copy.
+#: ansible-test resolves symbolic links, and then misses the folder ansible_collections: it gets a
+#: copy.
 COPY = CACHE / "sanity" / IN_COLLECTIONS
 
 INTERPRETERS = CACHE / "interpreters"
 
-# ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION...
-# PACKAGE==VERSION...`. Not ensurepip.bootstrap(): that turns the user's pip configuration off for
-# the whole process.
+#: ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION...
+#: PACKAGE==VERSION...`. Not ensurepip.bootstrap(): that turns the user's pip configuration off for
+#: the whole process.
 GET_PIP = '''"""Stand-in for get-pip.py: pip from this Python's own ensurepip, then the wanted versions from the package index."""
 
 import subprocess
@@ -46,7 +46,7 @@ SKIPPED = re.compile(
     r'Skipping sanity test "[^"]+" on Python ([0-9.]+) because it could not be found'
 )
 
-# What ansible-test and pip say while nothing is wrong.
+#: What ansible-test and pip say while nothing is wrong.
 NOISE = (
     "Running sanity test",
     "Installing requirements",
@@ -69,7 +69,8 @@ def sanity(workshop: Workshop) -> Sequence[str]:
     ignores = sorted(path.name for path in (ROOT / "tests" / "sanity").glob("ignore*"))
     if ignores:
         raise SetupError(
-            f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not ignored"
+            f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not "
+            "ignored"
         )
     notes = try_to_install(SHELLCHECK)
     printed = ansible_test(workshop, "sanity")

@@ -15,8 +15,8 @@ from ._lint_setup import Workshop
 from ._paths import CACHE, IN_COLLECTIONS, ROOT
 from ._sources import copy_sources, make_repository, source_files
 
-# antsibull-changelog asks ansible-doc for new plugins, which wants the collection where collections
-# are.
+#: antsibull-changelog asks ansible-doc for new plugins, which wants the collection where
+#: collections are.
 COLLECTIONS = CACHE / "changelog"
 COPY = COLLECTIONS / IN_COLLECTIONS
 
@@ -49,7 +49,8 @@ def check(workshop: Workshop) -> Sequence[str]:
         (workshop.copy / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"), version()
     ):
         raise SetupError(
-            f"changelogs/changelog.yaml has no entry for {version()}, the version in galaxy.yml: `make changelog` writes it"
+            f"changelogs/changelog.yaml has no entry for {version()}, the version in galaxy.yml: "
+            "`make changelog` writes it"
         )
     return ()
 

@@ -27,8 +27,8 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# A hook of git has these in its environment: each git below would look at that repository instead
-# of the one in its own directory.
+#: A hook of git has these in its environment: each git below would look at that repository instead
+#: of the one in its own directory.
 _GIT = (
     "GIT_DIR",
     "GIT_WORK_TREE",

@@ -100,7 +100,8 @@ def ansible_lint(workshop: Workshop) -> Notes:
     )
     if int(found.group(1)) < max(least, 1):
         raise SetupError(
-            f"{printed}\nansible-lint processed {found.group(1)} files, not the {least} that are there"
+            f"{printed}\n"
+            f"ansible-lint processed {found.group(1)} files, not the {least} that are there"
         )
     return ()
 
@@ -145,7 +146,8 @@ def execution_environment(workshop: Workshop) -> Notes:
     missing = [name for name in ("paramiko", "openssh-client ") if name not in found]
     if missing:
         raise SetupError(
-            f"{found}\nansible-builder does not find {', '.join(missing)} in meta/execution-environment.yml"
+            f"{found}\n"
+            f"ansible-builder does not find {', '.join(missing)} in meta/execution-environment.yml"
         )
     return ()
 
@@ -177,7 +179,8 @@ GATES: Mapping[str, Gate] = {
         # The longest first: the others run beside it.
         Gate(
             "sanity",
-            "ansible-test sanity of the chosen core, no ignores, on every Python here that it supports",
+            "ansible-test sanity of the chosen core, no ignores, on every Python here that it "
+            "supports",
             _ansible_test.sanity,
         ),
         Gate("importer", "galaxy-importer on the tarball", _importer.check),

@@ -18,8 +18,8 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ._commands import SetupError, clean_environment, say_once
 from ._cores import CORES, Core, Version, core_named, dotted
 
-# ensurepip is what Debian keeps in a package of its own; without it there is no virtual
-# environment.
+#: ensurepip is what Debian keeps in a package of its own; without it there is no virtual
+#: environment.
 PROBE = """
 import sys
 try:
@@ -27,7 +27,8 @@ try:
     able = 1
 except ImportError:
     able = 0
-print(sys.version_info[0], sys.version_info[1], sys.version_info[2], able, getattr(sys, "_base_executable", None) or sys.executable)
+base = getattr(sys, "_base_executable", None) or sys.executable
+print(sys.version_info[0], sys.version_info[1], sys.version_info[2], able, base)
 """
 
 
@@ -122,7 +123,10 @@ def reason_missing(core: Core, available: Mapping[Version, Interpreter]) -> str:
         )
         or "none"
     )
-    return f"{core} needs Python {dotted(core.python[0])} to {dotted(core.python[1])}; with venv and ensurepip here: {have}"
+    return (
+        f"{core} needs Python {dotted(core.python[0])} to {dotted(core.python[1])}; with venv and "
+        f"ensurepip here: {have}"
+    )
 
 
 def choose(

@@ -60,7 +60,8 @@ def attempt(gate: Gate, place: Workshop) -> Outcome:
 def report(outcome: Outcome) -> None:
     """One line, then the notes or the output."""
     print(
-        f"{'FAILED' if outcome.failure else 'ok':6}  {outcome.gate.name:13} {outcome.seconds:6.1f} s  {outcome.gate.about}",
+        f"{'FAILED' if outcome.failure else 'ok':6}  {outcome.gate.name:13} "
+        f"{outcome.seconds:6.1f} s  {outcome.gate.about}",
         flush=True,
     )
     for note in outcome.notes:

@@ -22,8 +22,8 @@ OLDEST: Version = min(core.oldest_target for core in CORES.values())
 PLUGINS = ROOT / "plugins"
 TESTS = ROOT / "tests" / "unit" / "plugins" / "module_utils"
 
-# The core whose module_utils still run on OLDEST; unpacked, not installed: nothing else of it runs
-# there.
+#: The core whose module_utils still run on OLDEST; unpacked, not installed: nothing else of it runs
+#: there.
 CORE = next(core for core in CORES.values() if core.oldest_target == OLDEST)
 ANSIBLE = CACHE / f"ansible-{CORE.version}"
 
@@ -47,7 +47,10 @@ def check(workshop: Workshop) -> Sequence[str]:
     run([oldest.path, "-c", COMPILE, *files])
     if oldest.version != OLDEST:
         return [
-            f"compiled by Python {dotted(oldest.version)}; neither imported nor tested by Python {dotted(OLDEST)}, which is not here"
+            (
+                f"compiled by Python {dotted(oldest.version)}; neither imported nor tested by "
+                f"Python {dotted(OLDEST)}, which is not here"
+            )
         ]
     venv = old_venv(workshop.lint, oldest)
     import_all(venv)

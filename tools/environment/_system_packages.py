@@ -27,7 +27,7 @@ NEEDS = (
     Need("ssh", {"apt-get": "openssh-client", "dnf": "openssh-clients"}),
     Need("sshpass", {"apt-get": "sshpass", "dnf": "sshpass"}),
 )
-# Of the hosts that tests make for an ordinary user, who can't install them.
+#: Of the hosts that tests make for an ordinary user, who can't install them.
 AS_ROOT = (
     Need("sshd", {"apt-get": "openssh-server", "dnf": "openssh-server"}),
     Need("sudo", {"apt-get": "sudo", "dnf": "sudo"}),

@@ -36,14 +36,14 @@ SUITES = {
     "molecule": ("tests/integration/molecule",),
 }
 
-# These import the collection from this very tree; the others use the installed tarball.
+#: These import the collection from this very tree; the others use the installed tarball.
 ON_TREE = ("unit", "timing")
 
-# Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of
-# its own; the tests of one file in turn.
+#: Real hosts are waited for most of the time, so two tests run beside each other, each with hosts
+#: of its own; the tests of one file in turn.
 BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
 
-# A module each, run by the venv's python in the repository.
+#: A module each, run by the venv's python in the repository.
 PROGRAMS = {
     "core-tests": "tools.core_targets.run",
     "demo": "tools.demo.run",

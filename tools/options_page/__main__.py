@@ -41,7 +41,10 @@ def generated(all_options: Iterable[Option]) -> str:
 
 
 def _row(option: Option) -> str:
-    return f"| [`{option.name}`](#{option.name}) | {option.type} | {_default(option)} | {option.counts_for} | {'yes' if option.argument else ''} |"
+    return (
+        f"| [`{option.name}`](#{option.name}) | {option.type} | {_default(option)} | "
+        f"{option.counts_for} | {'yes' if option.argument else ''} |"
+    )
 
 
 def _of_option(option: Option) -> str:

@@ -81,15 +81,24 @@ def svg(lines: Sequence[Sequence[Cell]], columns: int, title: str) -> str:
     """The screen as a picture, in whatever fixed font there is: each run of one colour is put in its place, and has the width that it should have."""
     width, height = columns * _CELL + 2 * _MARGIN, len(lines) * _LINE + 2 * _MARGIN + _TITLE
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+            f'viewBox="0 0 {width:.0f} {height:.0f}" role="img">'
+        ),
         f"<title>{escape(title)}</title>",
         f'<rect width="100%" height="100%" rx="8" fill="{_BACKGROUND}"/>',
-        f'<path d="M0 {_TITLE}V8a8 8 0 0 1 8-8H{width - 8:.0f}a8 8 0 0 1 8 8v{_TITLE - 8}z" fill="{_BAR}"/>',
+        (
+            f'<path d="M0 {_TITLE}V8a8 8 0 0 1 8-8H{width - 8:.0f}a8 8 0 0 1 8 8v{_TITLE - 8}z" '
+            f'fill="{_BAR}"/>'
+        ),
         *(
             f'<circle cx="{18 + 18 * index}" cy="14" r="5" fill="{color}"/>'
             for index, color in enumerate(("#e06c75", "#d5a05c", "#8cc265"))
         ),
-        f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,\'DejaVu Sans Mono\',monospace" font-size="13" fill="{_FOREGROUND}" xml:space="preserve">',
+        (
+            "<g font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans "
+            f'Mono\',monospace" font-size="13" fill="{_FOREGROUND}" xml:space="preserve">'
+        ),
     ]
     for index, line in enumerate(lines):
         parts += _texts(line, _TITLE + _MARGIN + index * _LINE + 13)
@@ -115,7 +124,8 @@ def _texts(line: Sequence[Cell], y: int) -> list[str]:
             )
             x = _MARGIN + at * _CELL
             texts.append(
-                f'<text x="{x:g}" y="{y}" textLength="{wide * _CELL:g}" lengthAdjust="spacingAndGlyphs"{look}>{escape(text)}</text>'
+                f'<text x="{x:g}" y="{y}" textLength="{wide * _CELL:g}" '
+                f'lengthAdjust="spacingAndGlyphs"{look}>{escape(text)}</text>'
             )
         start, at = end, at + wide
     return texts

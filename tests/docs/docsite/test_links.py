@@ -44,7 +44,10 @@ BAD = (
 PAGES = {
     "index.rst": f"First\n=====\n\n.. toctree::\n\n   {INDEX}\n   ssh_connection\n",
     "ssh_connection.rst": ".. _ansible_collections.treekill.remote.ssh_connection:\n\nssh\n===\n",
-    f"{INDEX}.rst": f"Pages\n=====\n\n* `How <{ON_GITHUB}docs/how_it_kills.md>`__\n* `Limits <{ON_GITHUB}docs/limits.md>`__\n",
+    f"{INDEX}.rst": (
+        f"Pages\n=====\n\n* `How <{ON_GITHUB}docs/how_it_kills.md>`__\n"
+        f"* `Limits <{ON_GITHUB}docs/limits.md>`__\n"
+    ),
     "docs/limits.md": "# Limits\n\n## In time\n\nText.\n",
 }
 

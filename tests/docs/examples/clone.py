@@ -61,7 +61,8 @@ def need_the_core_of_make() -> None:
         or sys.version_info[:2] != interpreter.version
     ):
         pytest.skip(
-            f"`make` takes {core} on Python {dotted(interpreter.version)} here: on that its commands are run as they stand"
+            f"`make` takes {core} on Python {dotted(interpreter.version)} here: on that its "
+            "commands are run as they stand"
         )
 
 

@@ -30,7 +30,10 @@ class Example:
 
 def of_modules() -> list[Example]:
     """Tasks, one after the other, on the first host of a lab."""
-    playbook = "- hosts: web1\n  gather_facts: false\n  tasks:\n    - ansible.builtin.import_tasks: example.yml\n"
+    playbook = (
+        "- hosts: web1\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.import_tasks: example.yml\n"
+    )
     paths = sorted(
         path for path in (ROOT / "plugins/modules").glob("*.py") if path.name != "__init__.py"
     )

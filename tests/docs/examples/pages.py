@@ -36,7 +36,10 @@ class Piece:
     language: str | None = None  #: None for a command, empty for a block that names none
 
     def __str__(self) -> str:
-        return f"{self.page}:{self.line}: {self.text.splitlines()[0] if self.text else 'an empty block'}"
+        return (
+            f"{self.page}:{self.line}: "
+            f"{self.text.splitlines()[0] if self.text else 'an empty block'}"
+        )
 
 
 def pages() -> list[str]:

@@ -93,7 +93,7 @@ def test_what_no_test_types_is_run_elsewhere(claim) -> None:
     assert COMMANDS[claim].there, f"{COMMANDS[claim].where} has no {COMMANDS[claim].words!r}"
 
 
-# One that stands on no page any more is told by a test above.
+#: One that stands on no page any more is told by a test above.
 MAKE = [
     claim
     for claim in COMMANDS

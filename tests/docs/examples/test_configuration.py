@@ -147,7 +147,10 @@ def test_what_is_run_after_the_kill(
 #: machine's own.
 _OWN_LOG = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
 _OWN_LOG += [
-    'mkdir log; mount -t tmpfs tmpfs /var/log; mkdir /var/log/ansible; mount --bind log /var/log/ansible; exec "$@"',
+    (
+        "mkdir log; mount -t tmpfs tmpfs /var/log; mkdir /var/log/ansible; mount --bind log "
+        '/var/log/ansible; exec "$@"'
+    ),
     "own-log",
 ]
 

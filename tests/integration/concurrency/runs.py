@@ -25,8 +25,8 @@ Task = dict[str, Any]
 #: them.
 _ANSWER_SECONDS = 60
 
-# Each process of the tree waits for a line of its own, for ever. It is nobody else's, and tells
-# when it had it.
+#: Each process of the tree waits for a line of its own, for ever. It is nobody else's, and tells
+#: when it had it.
 _WORK = r"""
 place=/tmp/work-$WORK
 mkdir -m 777 $place

@@ -85,7 +85,10 @@ class Victim:
                 pass  # A process group that ended between the look and the signal.
 
     def __str__(self) -> str:
-        return f"{self.run.row} ({self.flavour.name}): {self.trigger.name} after {self.at:.2f} s, {self.stage}, status {self.status}"
+        return (
+            f"{self.run.row} ({self.flavour.name}): {self.trigger.name} after {self.at:.2f} s, "
+            f"{self.stage}, status {self.status}"
+        )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from .undoing import Undoing
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-# $1: its directory, $2: its mark. With pid 1 everything ends that is in the namespaces.
+#: $1: its directory, $2: its mark. With pid 1 everything ends that is in the namespaces.
 _START = f"""
 unshare --pid --mount --uts --ipc --fork --kill-child sh -c '
     mount -t proc proc "$1/root/proc"

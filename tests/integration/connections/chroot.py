@@ -107,7 +107,8 @@ class Chroot(Host):
                 one.id.kill(signal.SIGKILL)
             if time.monotonic() > deadline:
                 raise HostsError(
-                    f"processes in {self._root} do not die: {', '.join(one.command for one in left)}"
+                    f"processes in {self._root} do not die: "
+                    f"{', '.join(one.command for one in left)}"
                 )
             time.sleep(PAUSE)
         self.run(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])

@@ -96,7 +96,8 @@ def _pip(*arguments: str) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "nothing").splitlines()[-1]
         raise NotToBeHad(
-            f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip {arguments[0]} says: {last}"
+            f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip "
+            f"{arguments[0]} says: {last}"
         )
 
 

@@ -27,8 +27,8 @@ _START_SECONDS = 30.0
 
 _IMAGE = "tests"
 
-# $1: its directory, $2: its cgroup. With the process that unshares all dies that is in the
-# namespaces, and the mounts go.
+#: $1: its directory, $2: its cgroup. With the process that unshares all dies that is in the
+#: namespaces, and the mounts go.
 _START = r"""
 unshare --pid --mount --fork --kill-child --mount-proc sh -c '
     mount -t tmpfs tmpfs "$1/data"

@@ -23,7 +23,7 @@ from .undoing import REMOVE_CGROUPS, Undoing
 
 _IMAGE = "tests"
 
-# $1: its directory, $2: its cgroup; further: the words of podman.
+#: $1: its directory, $2: its cgroup; further: the words of podman.
 _END = (
     REMOVE_CGROUPS
     + r"""

@@ -29,7 +29,8 @@ def merged(place: Path) -> Iterator[Path]:
     base = trees.find(trees.DEFAULT)
     if base == trees.MACHINE_ROOT:
         raise KindUnavailable(
-            "containers and chroots are made of the Debian tree, and this machine could not have one"
+            "containers and chroots are made of the Debian tree, and this machine could not have "
+            "one"
         )
     # In memory, because overlays refuse some file systems as their upper directory.
     call(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(place)])

@@ -28,8 +28,8 @@ from .busybox import Busybox, busybox
 from .containers import TransportLab
 from .ends import ENDS, fire_of
 
-# A process says that it is ready by a file with its name, and then sleeps. busybox takes its own
-# name for what it is to do: so the name is an argument.
+#: A process says that it is ready by a file with its name, and then sleeps. busybox takes its own
+#: name for what it is to do: so the name is an argument.
 _PROLOGUE = r"""
 ready=/tmp/ready-{{ row }} row={{ row }}
 mkdir $ready
@@ -46,12 +46,18 @@ FOUND = {
     "stopped": """sh -c ': > "$1/${0#tk-}"; kill -STOP $$; while :; do sleep 7200; done' tk-stopped-$row $ready &""",
     "setsid-cleared": 'env -i PATH="$PATH" setsid sh -c "$life" tk-setsid-cleared-$row $ready &',
     "daemon": '(setsid sh -c "$life" tk-daemon-$row $ready < /dev/null > /dev/null 2>&1 &)',
-    "start-stop-daemon": 'start-stop-daemon -S -b -m -p $ready/pid -x /bin/sh -- -c "$life" tk-start-stop-daemon-$row $ready',
+    "start-stop-daemon": (
+        'start-stop-daemon -S -b -m -p $ready/pid -x /bin/sh -- -c "$life" '
+        "tk-start-stop-daemon-$row $ready"
+    ),
 }
 
 #: What it can't find: nobody's descendant, without a cookie.
 LOST = {
-    "daemon-cleared": '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null > /dev/null 2>&1 &)'
+    "daemon-cleared": (
+        '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null '
+        "> /dev/null 2>&1 &)"
+    )
 }
 
 NOTE = "no Python there"
@@ -93,7 +99,11 @@ def _raw(kinds: Sequence[str], action: str, trigger: Trigger) -> tasks.Task:
 
 def _bystanders(host: Host) -> list[HostProcess]:
     """The user's own, one of them with another run's cookie."""
-    words = "setsid sleep 7201 < /dev/null > /dev/null 2>&1 & TREEKILL=fedcba9876543210/89abcdef/4242/4241 setsid sleep 7202 < /dev/null > /dev/null 2>&1 &"
+    words = (
+        "setsid sleep 7201 < /dev/null > /dev/null 2>&1 & "
+        "TREEKILL=fedcba9876543210/89abcdef/4242/4241 setsid sleep 7202 < /dev/null > /dev/null "
+        "2>&1 &"
+    )
     host.run(["sh", "-c", words], user="ansible")
     return until(
         lambda: len(found := host.processes(r"^sleep 720[12]$")) == 2 and found,
@@ -114,7 +124,8 @@ def _grown(lab: TransportLab, host: Host, play: Play, kinds: Sequence[str]) -> I
             ),
             40,
             lambda: (
-                f"these have not said ready: {wanted - {path.name for path in ready.glob('*')}}\n{run.story}"
+                f"these have not said ready: {wanted - {path.name for path in ready.glob('*')}}\n"
+                f"{run.story}"
             ),
         )
         assert run.process.poll() is None, run.story

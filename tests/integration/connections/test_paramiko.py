@@ -371,7 +371,10 @@ def test_without_the_library_there_is_one_clear_error(home: Home) -> None:
     (home.path / "none/paramiko.py").write_text("raise ImportError('No module named paramiko')\n")
     told = home.run(environ={"PYTHONPATH": str(home.path / "none")})
     assert told.status == FAILED, told.text
-    message = "the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on the controller"
+    message = (
+        "the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on "
+        "the controller"
+    )
     results = [line for line in told.text.splitlines() if line.startswith("fatal:")]
     assert len(results) == 1, told.text
     assert message in json.dumps(results), told.text

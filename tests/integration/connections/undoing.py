@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import subprocess
 
-# The end of the input means that the owner is done, or gone. A shell waits more cheaply than a
-# Python.
+#: The end of the input means that the owner is done, or gone. A shell waits more cheaply than a
+#: Python.
 _SCRIPT = 'trap "" HUP INT TERM; {before}\ncat > /dev/null\n{after}'
 
 #: Shell function for `after`: remove the cgroups of that name, in each hierarchy, as soon as nobody

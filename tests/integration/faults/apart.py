@@ -29,7 +29,8 @@ def apart(act: Callable[[], bytes | None], uid: int | None = None) -> bytes:
         heard = answer.read()
     dummy, status = os.waitpid(child, 0)
     assert heard.startswith(_WELL), (
-        f"{heard[1:].decode(errors='replace') or 'no answer'}; exit status {os.waitstatus_to_exitcode(status)}"
+        f"{heard[1:].decode(errors='replace') or 'no answer'}; exit status "
+        f"{os.waitstatus_to_exitcode(status)}"
     )
     return heard[1:]
 

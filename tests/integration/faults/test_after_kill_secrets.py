@@ -35,7 +35,9 @@ _SHARED_MEMORY = Path("/dev/shm")
 AFTER: list[dict[str, Any]] = [
     {
         "name": "Stand at the gate",
-        "ansible.builtin.shell": 'id -un > /tmp/after-{{ row }}; printf %s "$WORD" | sha256sum >> /tmp/after-{{ row }}; '
+        "ansible.builtin.shell": (
+            'id -un > /tmp/after-{{ row }}; printf %s "$WORD" | sha256sum >> /tmp/after-{{ row }}; '
+        )
         + gate.script("{{ row }}", "after"),
         "environment": {"WORD": "{{ vaulted | hash('md5') }}"},
     }

@@ -13,8 +13,8 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT, TERM, Trigger
 
-# A hook after the fork of a worker, as the modules `logging` and `random` have one; the signal
-# arrives within it.
+#: A hook after the fork of a worker, as the modules `logging` and `random` have one; the signal
+#: arrives within it.
 _HOOK = """
 import os, signal
 from ansible.plugins.callback import CallbackBase

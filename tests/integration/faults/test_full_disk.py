@@ -183,7 +183,10 @@ def interrupt_and_see_all_end(run: Run, lab: Lab, host: Host) -> None:
 def a_small_home(host: Host) -> Iterator[None]:
     """The home directory of the login, with its keys, on a small disk of its own."""
     home = f"/home/{host.login}"
-    script = f"cp -a {home} /run/home; mount -t tmpfs -o size=8m tmpfs {home}; cp -a /run/home/. {home}; rm -r /run/home"
+    script = (
+        f"cp -a {home} /run/home; mount -t tmpfs -o size=8m tmpfs {home}; cp -a /run/home/. "
+        f"{home}; rm -r /run/home"
+    )
     host.run(["sh", "-euc", script])
     try:
         yield

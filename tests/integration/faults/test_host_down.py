@@ -61,7 +61,8 @@ def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(
     with started(lab, a_play(0, sections=NO_MASTER)) as run:
         interrupt_with_one_host_down(run, lab)
         assert re.search(
-            r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to host|unreachable)",
+            r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to "
+            r"host|unreachable)",
             run.errors,
             re.MULTILINE,
         ), run.story

@@ -245,7 +245,7 @@ def _with(lab: Lab, play: Play, fault: Fault | None, root: Path) -> dict[str, An
         return told
 
 
-# Over ssh those first that end or hold up what a connection of ssh waits for.
+#: Over ssh those first that end or hold up what a connection of ssh waits for.
 _OVER_SSH = ("guardian stopped for a while", "guardian killed")
 
 

@@ -68,7 +68,8 @@ def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(
         said = tasks.said(run)
         assert (
             said.count(
-                f"web2 is not protected: what runs there over the connection {connection} would outlive the run"
+                f"web2 is not protected: what runs there over the connection {connection} would "
+                "outlive the run"
             )
             == 1
         ), run.story

@@ -226,7 +226,10 @@ def test_the_first_signal_is_the_one_that_is_asked_for(
 
 
 def test_the_signal_can_be_an_argument_of_a_task(lab: Lab, web1: Host) -> None:
-    script = "trap 'echo INT > /tmp/heard-{{ row }}; exit' INT; : > /tmp/ready-{{ row }}; mkfifo /tmp/never-{{ row }}; read -r line <> /tmp/never-{{ row }}"
+    script = (
+        "trap 'echo INT > /tmp/heard-{{ row }}; exit' INT; : > /tmp/ready-{{ row }}; mkfifo "
+        "/tmp/never-{{ row }}; read -r line <> /tmp/never-{{ row }}"
+    )
     task = {
         "name": "Listen",
         "treekill.remote.shell": {

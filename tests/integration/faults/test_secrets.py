@@ -137,7 +137,8 @@ def test_no_secret_is_in_any_process_file_or_log(
         until(lambda: has_kill_pass(host), 30, lambda: f"no kill pass\n{run.story}")
         sampled.look_at_all()
         assert has_kill_pass(host), (
-            f"the grace was too short for the sampler: {[one.command[-200:] for one in host.processes()]}\n{run.story}"
+            "the grace was too short for the sampler: "
+            f"{[one.command[-200:] for one in host.processes()]}\n{run.story}"
         )
         assert run.wait(60) == trigger.status, run.story
         tasks.wait_until_gone(run, [host])

@@ -16,8 +16,8 @@ from tests.support.trees import tree
 
 WHILE = 1.5  #: seconds; longer than the grace
 
-# Before ansible-core 2.19 a worker that is there when the run is over is terminated, whatever it is
-# about to say.
+#: Before ansible-core 2.19 a worker that is there when the run is over is terminated, whatever it
+#: is about to say.
 _SLOW = """
 import time
 from multiprocessing import util

@@ -18,7 +18,8 @@ def _namespaces() -> None:
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason:
         pytest.skip(
-            f"no namespace hosts here: {reason}; as an ordinary user: python -m tests.support.hosts run --count 0 -- pytest tests/integration/hosts"
+            f"no namespace hosts here: {reason}; as an ordinary user: python -m "
+            "tests.support.hosts run --count 0 -- pytest tests/integration/hosts"
         )
 
 

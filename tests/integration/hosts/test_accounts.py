@@ -73,7 +73,8 @@ def test_ordinary_users_get_a_terminal(host: Host, account: str) -> None:
 def test_a_host_knows_its_name_its_neighbours_and_utf_8(lab: Lab) -> None:
     host, other = lab["web1"], lab["web2"]
     done = host.ssh(
-        "hostname; getent hosts web2; locale charmap; ls /proc/1/comm /dev/ptmx; touch /tmp/x /run/y 2>&1"
+        "hostname; getent hosts web2; locale charmap; ls /proc/1/comm /dev/ptmx; touch /tmp/x "
+        "/run/y 2>&1"
     )
     assert done.stdout.splitlines()[:3] == ["web1", f"{other.address:<15} web2", "UTF-8"]
     assert "/run/y': Permission denied" in done.stdout

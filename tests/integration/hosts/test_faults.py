@@ -83,7 +83,10 @@ def test_a_booted_host_has_its_disk_but_not_its_processes(host: Host) -> None:
 
 
 def test_reset_ends_what_resists_and_what_forks_all_the_time(host: Host) -> None:
-    respawn = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n  os.fork() and os._exit(0)\n  time.sleep(0.002)"
+    respawn = (
+        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n"
+        "  os.fork() and os._exit(0)\n  time.sleep(0.002)"
+    )
     host.spawn(["sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1000; done"])
     # What forks all the time can't be waited for by `spawn`.
     host.run(

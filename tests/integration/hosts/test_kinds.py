@@ -32,8 +32,8 @@ from .patience import eventually
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _UID = 64242
 
-# An account and its subordinate ids, which exist in this mount namespace only: the machine stays as
-# it is.
+#: An account and its subordinate ids, which exist in this mount namespace only: the machine stays
+#: as it is.
 _BECOME = f"""
 set -eu
 for file in passwd subuid subgid; do
@@ -57,7 +57,10 @@ class Ordinary:
 
     def argv(self, *arguments: str) -> list[str]:
         """The hosts' command line as this user."""
-        start = f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
+        start = (
+            f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli "
+            "import main; sys.exit(main(sys.argv[1:]))"
+        )
         return [
             "unshare",
             "--mount",
@@ -187,7 +190,10 @@ def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinar
 
 
 def test_a_rootless_lab_needs_a_command_to_be_reached_by(rootless: Ordinary) -> None:
-    script = f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.support.hosts import Lab; Lab.up()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.support.hosts import "
+        "Lab; Lab.up()"
+    )
     argv = rootless.argv()
     done = subprocess.run(
         [*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False

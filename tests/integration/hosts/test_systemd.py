@@ -45,7 +45,8 @@ def test_logins_are_sessions_and_users_have_units(booted: Lab) -> None:
 def test_a_reset_ends_sessions_and_units_and_leaves_systemd_alone(booted: Lab) -> None:
     host = booted["web1"]
     host.ssh(
-        "systemd-run --user --quiet sleep 7200; setsid sleep 7201 < /dev/null > /dev/null 2>&1 & touch /tmp/made"
+        "systemd-run --user --quiet sleep 7200; setsid sleep 7201 < /dev/null > /dev/null 2>&1 & "
+        "touch /tmp/made"
     )
     host.spawn(["sleep", "7202"])
     before = {one.id for one in host.processes("journald|logind", system=True)}

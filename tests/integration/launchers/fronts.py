@@ -52,7 +52,10 @@ def _ad_hoc(directory: Path, environ: Environ) -> Sequence[str]:
 AFTERWARDS = "touch /tmp/afterwards-{row}"
 
 #: And another task that lasts, with a label of the row.
-SECOND_TREE = "sh -c 'while :; do sleep 1; done' second-{row} & setsid sh -c 'while :; do sleep 1; done' second-{row} & wait"
+SECOND_TREE = (
+    "sh -c 'while :; do sleep 1; done' second-{row} & setsid sh -c 'while :; do sleep 1; done' "
+    "second-{row} & wait"
+)
 
 
 def _console(directory: Path, environ: Environ) -> Sequence[str]:

@@ -85,7 +85,8 @@ def _start_in_background(directory: Path, environ: dict[str, str]) -> list[str]:
     start = [programs.program("ansible-runner"), "start", str(place), "-p", "playbook.yml"]
     pid = f"{place}/pid"
     return fronts.in_shell(
-        f'"$@"; until [ -s {pid} ]; do sleep 0.1; done; runner=$(cat {pid}); while [ -d /proc/$runner ]; do sleep 0.1; done',
+        f'"$@"; until [ -s {pid} ]; do sleep 0.1; done; runner=$(cat {pid}); while [ -d '
+        "/proc/$runner ]; do sleep 0.1; done",
         *start,
     )
 

@@ -167,7 +167,10 @@ MANY, SOON = 200, 30.0
 
 @rest
 def test_many_trees_are_told_and_ended_at_once(lab: Lab, web1: Host) -> None:
-    one = "/bin/sh -c 'export TREEKILL=0123456789abcdef/%08x/$$/$PPID; sleep 1001 & env -i sleep 1002; true' & "
+    one = (
+        "/bin/sh -c 'export TREEKILL=0123456789abcdef/%08x/$$/$PPID; sleep 1001 & env -i sleep "
+        "1002; true' & "
+    )
     abandon(
         web1,
         "8c0e4010f40ee5a5",

@@ -177,7 +177,10 @@ def test_a_task_with_no_log_shows_no_arguments_anywhere(lab: Lab, web1: Host, hi
 
     The control: without no_log they are there.
     """
-    script = f": --note {SECRET}; bash -c 'trap \"\" TERM; : > /tmp/ready-{{{{ row }}}}; while :; do sleep 7200; done' {{{{ row }}}}; true"
+    script = (
+        f': --note {SECRET}; bash -c \'trap "" TERM; : > /tmp/ready-{{{{ row }}}}; while :; do '
+        f"sleep 7200; done' {{{{ row }}}}; true"
+    )
     task = {"name": "Log in", "ansible.builtin.shell": script, "no_log": hidden}
     play = dataclasses.replace(
         PLAY, tasks=[task], arguments=["-vvv"], sections={"defaults": {"log_path": "ansible.log"}}

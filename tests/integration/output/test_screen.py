@@ -130,7 +130,10 @@ def test_several_playbooks_are_one_run_with_one_recap(lab: Lab, web1: Host) -> N
         tasks.wait_until_nothing_is_left(run)
 
 
-HOSTILE = "printf 'x\\342\\200\\256y\\033[2J' > /dev/null; exec -a \"$(printf 'h\\303\\251 \\342\\200\\256 \\033[31mred\\nline')\" sleep 7200"
+HOSTILE = (
+    "printf 'x\\342\\200\\256y\\033[2J' > /dev/null; exec -a \"$(printf 'h\\303\\251 "
+    "\\342\\200\\256 \\033[31mred\\nline')\" sleep 7200"
+)
 
 
 def test_what_a_process_calls_itself_is_shown_escaped(lab: Lab, web1: Host) -> None:

@@ -22,7 +22,10 @@ Task = dict[str, Any]
 TELL: Task = {
     "name": "Tell",
     "ansible.builtin.shell": {
-        "cmd": "{ echo {{ treekill_run }}; echo {{ treekill_cause }}; printf '%s\\n' \"$TASK\"; pgrep -fc ^tk-.*{{ row }}; } >> /tmp/after-{{ row }}",
+        "cmd": (
+            "{ echo {{ treekill_run }}; echo {{ treekill_cause }}; printf '%s\\n' \"$TASK\"; "
+            "pgrep -fc ^tk-.*{{ row }}; } >> /tmp/after-{{ row }}"
+        ),
     },
     "environment": {"TASK": "{{ treekill_task }}"},
     "ignore_errors": True,

@@ -164,7 +164,10 @@ def test_a_playbook_is_limited_to_the_interrupted_hosts(lab: Lab, web1: Host, we
 
 
 def test_it_has_the_variables_options_and_folders_of_the_run(lab: Lab, web1: Host) -> None:
-    said = "printf '%s\\n' {{ extra }} {{ beside }} {{ ansible_check_mode }} $(id -un) >> /tmp/after-{{ row }}"
+    said = (
+        "printf '%s\\n' {{ extra }} {{ beside }} {{ ansible_check_mode }} $(id -un) >> "
+        "/tmp/after-{{ row }}"
+    )
     after = [
         {"name": "Say", "ansible.builtin.shell": said, "check_mode": False},
         {"ansible.builtin.import_role": {"name": "beside"}},
@@ -244,7 +247,8 @@ def test_what_was_not_well_is_told_with_its_output(lab: Lab, web1: Host, web2: H
         tasks.wait_for_tree(run, [web1, web2])
         interrupt(run, lab)
         assert re.search(
-            r"after_kill: after.yml FAILED \(exit status 2\) after [0-9.]+ s, failed: web2; ok: web1",
+            r"after_kill: after.yml FAILED \(exit status 2\) after [0-9.]+ s, failed: web2; ok: "
+            r"web1",
             recap(run),
         ), run.story
         assert "no lock was found" in tasks.said(run), run.story

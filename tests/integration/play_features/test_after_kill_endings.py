@@ -28,7 +28,10 @@ from .after_kill import play
 ENDLESS: list[dict[str, Any]] = [
     {
         "name": "Last for ever",
-        "ansible.builtin.shell": "setsid bash -c 'exec -a after-hidden-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &\n"
+        "ansible.builtin.shell": (
+            "setsid bash -c 'exec -a after-hidden-{{ row }} sleep 7200' < /dev/null > "
+            "/dev/null 2>&1 &\n"
+        )
         + gate.script("{{ row }}", "after"),
     },
 ]

@@ -58,7 +58,10 @@ def _give_apt_its_python(host: Host) -> None:
         elif here.exists():
             there.unlink(missing_ok=True)
             there.write_text(here.read_text())
-    script = "python3 -c 'import apt' || { apt-get -q update && apt-get -qy --no-install-recommends install python3-apt; }"
+    script = (
+        "python3 -c 'import apt' || { apt-get -q update && apt-get -qy --no-install-recommends "
+        "install python3-apt; }"
+    )
     argv = host.exec_argv(["sh", "-c", script], environ={"DEBIAN_FRONTEND": "noninteractive"})
     outside = _run([word for word in argv if word != "--net"])
     if outside:

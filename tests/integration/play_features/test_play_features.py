@@ -45,7 +45,10 @@ def grow_if(condition: str, **keywords: Any) -> dict[str, Any]:
     task = tasks.grow(**keywords)
     return {
         **task,
-        "ansible.builtin.shell": f"{{{{ lookup('file', 'tree.sh') if {condition} else 'touch /tmp/trace-' ~ row ~ '-next' }}}}",
+        "ansible.builtin.shell": (
+            f"{{{{ lookup('file', 'tree.sh') if {condition} else 'touch /tmp/trace-' ~ row ~ "
+            f"'-next' }}}}"
+        ),
     }
 
 

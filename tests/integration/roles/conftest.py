@@ -16,7 +16,7 @@ from tests.support.labs.lab_or_skip import lab_or_skip
 
 __all__ = ("lab", "web1", "web2")
 
-# The hosts of a lab come without it; all distributions have it.
+#: The hosts of a lab come without it; all distributions have it.
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
 
 

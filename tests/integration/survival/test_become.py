@@ -193,7 +193,8 @@ def test_what_cannot_be_ended_is_named(among_becoming: Company, took: Took) -> N
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
     assert outcome.status == INT.status, outcome.story
     assert re.search(
-        rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not permitted",
+        rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not "
+        r"permitted",
         outcome.errors,
     ), outcome.story
 

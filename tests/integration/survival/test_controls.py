@@ -15,10 +15,10 @@ from tests.support.trees import tree
 from tests.support.trees.table import rest
 from tests.support.trees.triggers import CTRL_C, HUP, INT, KILL, KILL_GROUP, TERM, Trigger
 
-# What is left: W workers, S ssh clients, R the plain process of the task on the host.
-#
-#    trigger      before 2.19            from 2.19
-#                 tty      pipelining    tty      pipelining
+#: What is left: W workers, S ssh clients, R the plain process of the task on the host.
+#:
+#:    trigger      before 2.19            from 2.19
+#:                 tty      pipelining    tty      pipelining
 LEFT = {
     CTRL_C: ("", "R", "", "R"),
     INT: ("SR", "SR", "", "R"),

@@ -29,7 +29,10 @@ NOTICED = CLIENT_ALIVE_INTERVAL * (CLIENT_ALIVE_COUNT_MAX + 1)
 #: The ssh client notices it as well, so the run goes on. It can't finish what its host does by
 #: itself: it does not try for long.
 WATCHFUL_CLIENT = {
-    "ssh_args": "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=2",
+    "ssh_args": (
+        "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o "
+        "ServerAliveCountMax=2"
+    ),
     "timeout": 2,
 }
 NO_RETRY = {"kill_retry_for": 0}

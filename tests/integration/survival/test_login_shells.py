@@ -44,7 +44,8 @@ def use_shell(lab: Lab, shell: str, *accounts: str) -> None:
     host = lab["web1"]
     if not (host.root / shell.lstrip("/")).exists():
         pytest.skip(
-            f"the hosts have no {shell}: its package is in the Debian tree only, and this lab could not have one"
+            f"the hosts have no {shell}: its package is in the Debian tree only, and this lab "
+            "could not have one"
         )
     for account in accounts:
         host.run(["usermod", "--shell", shell, account])

@@ -97,7 +97,10 @@ def restart_sshd(host: Host) -> None:
         [
             "sh",
             "-c",
-            "pid=$(cat /run/sshd.pid); kill $pid; while kill -0 $pid; do :; done 2> /dev/null; exec /usr/sbin/sshd -E /var/log/sshd.log",
+            (
+                "pid=$(cat /run/sshd.pid); kill $pid; while kill -0 $pid; do :; done 2> /dev/null; "
+                "exec /usr/sbin/sshd -E /var/log/sshd.log"
+            ),
         ]
     )
 

@@ -51,9 +51,9 @@ def _row(trigger: Trigger, become: str, number: int) -> Row:
     return Row(trigger, setting, f"pipelining on {pipelined}")
 
 
-# Every trigger with every way of becoming somebody, with a pty and without. Which way of tracking,
-# and whose worker is killed, changes from row to row: each trigger and each way of becoming meets
-# both.
+#: Every trigger with every way of becoming somebody, with a pty and without. Which way of tracking,
+#: and whose worker is killed, changes from row to row: each trigger and each way of becoming meets
+#: both.
 EVERY = [
     _row(trigger, become, number)
     for number, (trigger, become) in enumerate(itertools.product(TRIGGERS, BECOME))

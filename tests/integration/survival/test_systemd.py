@@ -188,7 +188,8 @@ def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(
     finally:
         for host in among_units.hosts:
             host.ssh(
-                "systemctl --user unset-environment TREEKILL; sudo -n systemctl unset-environment TREEKILL"
+                "systemctl --user unset-environment TREEKILL; sudo -n systemctl unset-environment "
+                "TREEKILL"
             )
         for one in services:
             one.kill()

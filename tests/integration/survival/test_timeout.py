@@ -23,8 +23,8 @@ from tests.support.trees.rows import play_row
 from tests.support.trees.table import Took, assert_survived_by_nobody
 from tests.support.trees.triggers import TIMEOUT
 
-# What a `rescue` finds on the host: who is there is written down by the host itself, in the first
-# moment of the rescue.
+#: What a `rescue` finds on the host: who is there is written down by the host itself, in the first
+#: moment of the rescue.
 LOOK: dict[str, Any] = {
     "name": "Look who is there",
     "ansible.builtin.shell": "ps -ewwo args > /tmp/seen-{{ row }}",

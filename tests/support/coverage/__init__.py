@@ -23,6 +23,7 @@ def covers(section: str, subject: str, end: str) -> pytest.MarkDecorator:
     """
     if section not in SECTIONS or end not in ENDS:
         raise ValueError(
-            f"{section}, {end}: a section is one of {', '.join(SECTIONS)}, an end one of {', '.join(ENDS)}"
+            f"{section}, {end}: a section is one of {', '.join(SECTIONS)}, an end one of "
+            f"{', '.join(ENDS)}"
         )
     return pytest.mark.covers(section, subject, end)

@@ -56,7 +56,8 @@ NO_ROW: dict[tuple[str, str, str], str] = {
 #: table.
 REMARKS: dict[tuple[str, str], str] = {
     ("Play features", "pause"): (
-        "It runs nothing on a host. The rows show that exit status and terminal are as without the collection. ansible-core itself does not end after a signal"
+        "It runs nothing on a host. The rows show that exit status and terminal are as without "
+        "the collection. ansible-core itself does not end after a signal"
         " before its question is answered."
     ),
     (
@@ -67,19 +68,26 @@ REMARKS: dict[tuple[str, str], str] = {
     (
         "Targets",
         "Debian sid",
-    ): "as it is on the day that its tree is made; OpenSSH 10.6, sudo 1.9.17 and Python 3.14 when this was written.",
+    ): (
+        "as it is on the day that its tree is made; OpenSSH 10.6, sudo 1.9.17 and Python 3.14 "
+        "when this was written."
+    ),
     (
         "Targets",
         "systemd, KillUserProcesses=no",
     ): "systemd 252 of Debian bookworm; each of these rows has two hosts, one for each setting.",
     ("Concurrency", "ten runs on one host, five of them interrupted"): (
-        "each number counts parts of five rounds. In each round five runs are interrupted at random moments, and five others go on. "
-        "The cause is SIGINT, SIGTERM, SIGHUP, SIGKILL of the main process or of its group, or a timeout."
+        "each number counts parts of five rounds. In each round five runs are interrupted at "
+        "random moments, and five others go on. The cause is SIGINT, SIGTERM, SIGHUP, SIGKILL of "
+        "the main process or of its group, or a timeout."
     ),
     (
         "Front ends",
         "started as by cron",
-    ): "without a cron daemon: `/bin/sh -c`, a session of its own, no terminal, standard input empty, no `HOME`, `PATH=/usr/bin:/bin`.",
+    ): (
+        "without a cron daemon: `/bin/sh -c`, a session of its own, no terminal, standard "
+        "input empty, no `HOME`, `PATH=/usr/bin:/bin`."
+    ),
     (
         "Front ends",
         "timeout 600",

@@ -88,7 +88,7 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 
 def _covered(rows: str) -> list[str]:
-    """Return the subjects of a section without an end that failed, has no row, or could not be run."""
+    """Return the subjects of a section of which each end has a row, was run, and did not fail."""
     return [
         row.split(" | ")[0].removeprefix("| ")
         for row in rows.splitlines()

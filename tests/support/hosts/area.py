@@ -55,7 +55,8 @@ class Area:
         area = cls(name or f"run-{secrets.token_hex(4)}")
         if area.init:
             raise HostsError(
-                f"a lab {area.name!r} is up already: `python -m tests.support.hosts down --lab {area.name}` ends it"
+                f"a lab {area.name!r} is up already: `python -m tests.support.hosts down --lab "
+                f"{area.name}` ends it"
             )
         area.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Its pid 1 reads the pipe. The other end is ours, so the kernel closes it, whatever ends

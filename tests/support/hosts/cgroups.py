@@ -31,7 +31,8 @@ def hierarchy() -> Path:
         if fields[2] == "cgroup2" and "rw" in fields[3].split(","):
             return Path(fields[1])
     raise KindUnavailable(
-        "hosts with systemd need a cgroup2 file system that can be written, and none is mounted here"
+        "hosts with systemd need a cgroup2 file system that can be written, and none is mounted "
+        "here"
     )
 
 

@@ -11,7 +11,8 @@ import subprocess
 from .programs import SELF
 from .spec import Spec
 
-# A shell costs less than a Python while it waits. The end of the file means that the owner is gone.
+#: A shell costs less than a Python while it waits. The end of the file means that the owner is
+#: gone.
 _SCRIPT = 'trap "" HUP INT TERM; read -r word; [ "$word" = dismissed ] || exec "$@"'
 
 

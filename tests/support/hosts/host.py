@@ -25,7 +25,7 @@ BOOT_SECONDS = 60.0
 #: Seconds between two looks at what can only be polled.
 PAUSE = 0.005
 
-# In the environment of what `spawn` has started.
+#: In the environment of what `spawn` has started.
 _SPAWN_MARK = "HOSTS_SPAWN"
 
 
@@ -181,7 +181,8 @@ class Host(ABC):
                 raise
         if check and process.returncode:
             raise HostsError(
-                f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: {(err or out).strip()}"
+                f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: "
+                f"{(err or out).strip()}"
             )
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 

@@ -66,11 +66,13 @@ class Lab:
         kind = kinds.choose(kind)
         if kind == kinds.ROOTLESS:
             raise KindUnavailable(
-                "a rootless lab can only be reached from inside: run this under `python -m tests.support.hosts run -- COMMAND`"
+                "a rootless lab can only be reached from inside: run this under `python -m "
+                "tests.support.hosts run -- COMMAND`"
             )
         if kind == kinds.PLAIN and not python:
             raise KindUnavailable(
-                "plain hosts have the machine's Python; hosts without one need root or a rootless lab"
+                "plain hosts have the machine's Python; hosts without one need root or a rootless "
+                "lab"
             )
         if systemd and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
             raise KindUnavailable("hosts with systemd need root, and a Debian tree")
@@ -249,7 +251,8 @@ class Lab:
         shutil.rmtree(self.directory)
         if alive:
             raise HostsError(
-                f"lab {self.name} is gone but for processes that do not die: {', '.join(map(str, alive))}"
+                f"lab {self.name} is gone but for processes that do not die: "
+                f"{', '.join(map(str, alive))}"
             )
 
 
@@ -266,7 +269,8 @@ def _claim(spec: Spec) -> Spec:
     with state.locked(base / "lock"):
         if spec.directory.exists():
             raise HostsError(
-                f"a lab {spec.name!r} is up already: `python -m tests.support.hosts down --lab {spec.name}` ends it"
+                f"a lab {spec.name!r} is up already: `python -m tests.support.hosts down --lab "
+                f"{spec.name}` ends it"
             )
         if spec.kind == kinds.NAMESPACE:
             used = {other.spec.network for other in labs() if other.spec.kind == kinds.NAMESPACE}

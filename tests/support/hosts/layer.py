@@ -18,7 +18,7 @@ from .trees import MACHINE_ROOT
 _SSHD = """\
 Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
-# Four times cheaper than the post-quantum default; the second name of the same is the one that paramiko knows.
+# Four times cheaper than the post-quantum default. paramiko knows it by its second name only.
 KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org
 PermitRootLogin prohibit-password
 PasswordAuthentication yes
@@ -36,13 +36,13 @@ LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
 
-# The other parts of sudo's configuration stay as the distribution ships them.
+#: The other parts of sudo's configuration stay as the distribution ships them.
 _SUDOERS = """\
 ansible ALL=(ALL:ALL) NOPASSWD: ALL
 secret ALL=(ALL:ALL) ALL
 """
 
-# For the machine's own root: its rules must not show on hosts.
+#: For the machine's own root: its rules must not show on hosts.
 _PLAIN_SUDOERS = """\
 Defaults env_reset
 Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .programs import in_user_namespace
 
-# Directories that hold programs. On most systems all but the first are links into it.
+#: Directories that hold programs. On most systems all but the first are links into it.
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 

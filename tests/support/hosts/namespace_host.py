@@ -180,7 +180,8 @@ class NamespaceHost(Host):
         while self.processes():
             if time.monotonic() > deadline:
                 raise HostsError(
-                    f"processes of {self.name} do not die: {', '.join(one.command for one in self.processes())}"
+                    f"processes of {self.name} do not die: "
+                    f"{', '.join(one.command for one in self.processes())}"
                 )
             time.sleep(PAUSE)
 
@@ -213,7 +214,8 @@ class NamespaceHost(Host):
             while token.encode() not in heard:
                 if not select.select([answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
                     raise HostsError(
-                        f"{self.name} did not carry out {order} in time; see {self.directory}/boot.log"
+                        f"{self.name} did not carry out {order} in time; see "
+                        f"{self.directory}/boot.log"
                     )
                 heard += os.read(answers, 4096)
         finally:

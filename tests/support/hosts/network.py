@@ -20,8 +20,8 @@ _POOLS = tuple(
     ipaddress.IPv4Network(text) for text in ("10.213.0.0/16", "100.64.0.0/16", "198.18.0.0/16")
 )
 _INDEXES = 256 * len(_POOLS)
-# Device group of all that lab 0 makes. By group and index, the devices of a lab can be removed at
-# once.
+#: Device group of all that lab 0 makes. By group and index, the devices of a lab can be removed at
+#: once.
 _FIRST_GROUP = 0x74000000
 
 
@@ -66,7 +66,10 @@ class Network:
         """Make the bridge, with the machine's address on it."""
         _batch(
             [
-                f"link add {self.bridge} group {self.group} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+                (
+                    f"link add {self.bridge} group {self.group} type bridge forward_delay 0 "
+                    "stp_state 0 mcast_snooping 0"
+                ),
                 f"link set {self.bridge} addrgenmode none",
                 f"address add {self.subnet[1]}/24 dev {self.bridge}",
                 f"link set {self.bridge} up",
@@ -78,7 +81,10 @@ class Network:
         lines = []
         for number, pid in hosts:
             lines += [
-                f"link add {self.port(number)} group {self.group} master {self.bridge} type veth peer name eth0 address {self.mac(number)} netns {pid}",
+                (
+                    f"link add {self.port(number)} group {self.group} master {self.bridge} "
+                    f"type veth peer name eth0 address {self.mac(number)} netns {pid}"
+                ),
                 f"link set {self.port(number)} addrgenmode none up",
                 # A failed look-up of the address while the host was off must not delay the first
                 # connection.
@@ -129,7 +135,8 @@ def pick_index(used: set[int], start: int) -> int:
             return network.index
     pools = ", ".join(map(str, _POOLS))
     raise HostsError(
-        f"no free /24 for a lab: each in {pools} belongs to another lab or overlaps a route of this machine"
+        f"no free /24 for a lab: each in {pools} belongs to another lab or overlaps a route of "
+        "this machine"
     )
 
 

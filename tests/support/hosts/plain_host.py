@@ -32,10 +32,10 @@ from .spec import Spec
 
 _ADDRESS = "127.0.0.1"
 
-# In the environment of all that such a host runs. Its value is the directory of the host.
+#: In the environment of all that such a host runs. Its value is the directory of the host.
 _MARK = "HOSTS_PLAIN"
 
-# Compiled into sshd.
+#: Compiled into sshd.
 _PRIVSEP = Path("/run/sshd")
 
 _SSHD = """\
@@ -48,7 +48,7 @@ AllowUsers {login}
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-# Directories above the lab may belong to anybody.
+# Directories above the lab may belong to any user.
 StrictModes no
 UseDNS no
 PrintMotd no
@@ -225,7 +225,8 @@ class PlainHost(Host):
         )
         if started.returncode:
             raise HostsError(
-                f"sshd of {self.name} does not start: {started.stderr.strip()} {self.sshd_log.read_text()}"
+                f"sshd of {self.name} does not start: {started.stderr.strip()} "
+                f"{self.sshd_log.read_text()}"
             )
         ssh.wait_for_banner(self.address, self.port, deadline)
         # Written before it listens, and so before the banner.
@@ -252,7 +253,8 @@ class PlainHost(Host):
                 return
             if time.monotonic() > deadline:
                 raise HostsError(
-                    f"processes of {self.name} do not die: {', '.join(one.command for one in victims)}"
+                    f"processes of {self.name} do not die: "
+                    f"{', '.join(one.command for one in victims)}"
                 )
             for one in victims:
                 one.id.kill()

@@ -20,16 +20,16 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-# A host's own processes: sshd and its session processes. Where systemd is pid 1, also the buses and
-# all programs in its directory.
+#: A host's own processes: sshd and its session processes. Where systemd is pid 1, also the buses
+#: and all programs in its directory.
 _OWN = ("sshd", "sshd-session", "sshd-auth", "dropbear", "dbus-daemon", "agetty")
 _OWN_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd")
 
-# Seconds for which a process that forks all the time is followed.
+#: Seconds for which a process that forks all the time is followed.
 _PURSUIT_SECONDS = 0.1
 
-# ioctl of a namespace's descriptor, see ioctl_ns(2): it returns a new descriptor, of the namespace
-# above.
+#: ioctl of a namespace's descriptor, see ioctl_ns(2): it returns a new descriptor, of the namespace
+#: above.
 _NS_GET_PARENT = 0xB702
 
 

@@ -33,7 +33,10 @@ _REPOSITORY = Path(__file__).resolve().parents[3]
 SELF = (
     sys.executable,
     "-c",
-    f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))",
+    (
+        f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); "
+        "from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
+    ),
 )
 
 #: With it debootstrap checks what it downloads.
@@ -86,7 +89,8 @@ def ensure(*names: str) -> None:
     ]
     if missing and state.in_area():
         raise PackagesMissing(
-            f"test hosts need more programs, to be installed as the machine's root: {', '.join(need.program for need in missing)}"
+            "test hosts need more programs, to be installed as the machine's root: "
+            f"{', '.join(need.program for need in missing)}"
         )
     try:
         # A package that has several of the programs is named once.
@@ -110,7 +114,8 @@ def call(argv: Sequence[str], *, stdin: str = "", environ: Mapping[str, str] | N
     )
     if done.returncode:
         raise HostsError(
-            f"{' '.join(argv)} failed with status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+            f"{' '.join(argv)} failed with status {done.returncode}: "
+            f"{(done.stderr or done.stdout).strip()}"
         )
     return done.stdout
 

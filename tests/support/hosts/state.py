@@ -43,7 +43,8 @@ def base_directory() -> Path:
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     if base.stat().st_uid != os.geteuid():
         raise HostsError(
-            f"{base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a directory of your own"
+            f"{base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a directory of "
+            "your own"
         )
     return base
 
@@ -72,7 +73,7 @@ def lab_directory(name: str) -> Path:
 
 
 def area_directory(name: str) -> Path:
-    """Return the directory of the rootless area for the lab of that name, whether it exists or not."""
+    """Return the directory of the rootless area for the lab of that name. It may be missing."""
     return base_directory() / "areas" / _checked(name)
 
 

@@ -44,7 +44,8 @@ class SystemdHost(NamespaceHost):
         while processes := self.processes():
             if time.monotonic() > deadline:
                 raise HostsError(
-                    f"processes of {self.name} do not die: {', '.join(one.command for one in processes)}"
+                    f"processes of {self.name} do not die: "
+                    f"{', '.join(one.command for one in processes)}"
                 )
             for process in processes:
                 process.id.kill()

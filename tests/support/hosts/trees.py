@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file system under every host: a Debian tree made once and cached, or the machine's own root."""
+"""The file system under every host: a cached Debian tree, or the machine's own root."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _make(suite: str, tree: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-# In namespaces of its own: no process that a package starts lives on, and no mount stays.
+#: In namespaces of its own: no process that a package starts lives on, and no mount stays.
 _INSTALL = """\
 set -eu
 mount -t proc proc "$1/proc"

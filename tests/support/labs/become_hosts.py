@@ -55,5 +55,6 @@ def skip_without_doas(lab: Lab) -> None:
     """Skip a test on hosts whose files are not those of a Debian tree."""
     if not (lab["web1"].root / "usr/bin/doas").exists():
         pytest.skip(
-            "the hosts have no doas: its package, opendoas, is in the Debian tree only, and this lab could not have one"
+            "the hosts have no doas: its package, opendoas, is in the Debian tree only, and this "
+            "lab could not have one"
         )

@@ -19,8 +19,8 @@ _SEES_PROC = "/run/sees-proc"
 _ENTER = "/usr/local/bin/enter-proc"
 _PS = f'#!/bin/sh\nexec {_ENTER} --mount={_SEES_PROC}/namespace /usr/bin/ps "$@"\n'
 
-# Numbers of capabilities, for setns(2) of a mount namespace. Written as struct vfs_cap_data has
-# them, revision 2, effective.
+#: Numbers of capabilities, for setns(2) of a mount namespace. Written as struct vfs_cap_data has
+#: them, revision 2, effective.
 _CAP_SYS_CHROOT, _CAP_SYS_ADMIN = 18, 21
 _CAPABILITIES = struct.pack(
     "<IIIII", 0x02000001, 1 << _CAP_SYS_CHROOT | 1 << _CAP_SYS_ADMIN, 0, 0, 0

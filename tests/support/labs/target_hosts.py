@@ -26,7 +26,10 @@ from . import become_hosts
 
 #: What core's own wrapper around a module imports, and what is linked to libraries that a host may
 #: lack.
-_IMPORTS = "import base64, hashlib, select, socket, sys, tempfile, zipfile, zlib; print('%d.%d' % sys.version_info[:2])"
+_IMPORTS = (
+    "import base64, hashlib, select, socket, sys, tempfile, zipfile, zlib; print('%d.%d' % "
+    "sys.version_info[:2])"
+)
 
 #: Prefixes that hold the programs of the whole machine: a host can't get only a Python out of
 #: these.
@@ -79,7 +82,8 @@ def _prefix(version: Version) -> Path:
     prefix = Path(asked.stdout.strip())
     if prefix in _SHARED:
         pytest.skip(
-            f"Python {dotted(version)} has no directory of its own to be given to a host, it is in {prefix}"
+            f"Python {dotted(version)} has no directory of its own to be given to a host, it is "
+            f"in {prefix}"
         )
     return prefix
 
@@ -93,7 +97,8 @@ def _give(host: Host, version: Version, prefix: Path) -> None:
     answers = host.ssh(f'for become in "" "sudo -n"; do $become python3 -c "{_IMPORTS}"; done')
     if answers.returncode:
         pytest.skip(
-            f"Python {dotted(version)} of this machine does not run on a host: {answers.stderr.strip()[-200:]}"
+            f"Python {dotted(version)} of this machine does not run on a host: "
+            f"{answers.stderr.strip()[-200:]}"
         )
     assert answers.stdout.split() == [dotted(version)] * 2, answers.stdout
     assert sorted(path.name for path in host.root.glob("usr/bin/python*")) == ["python3"]

@@ -18,6 +18,7 @@ def prepare(lab: Lab) -> None:
     for host in lab:
         with open(host.root / "etc/ssh/sshd_config", "a") as config:
             config.write(
-                f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\nClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n"
+                f"ClientAliveInterval {CLIENT_ALIVE_INTERVAL}\n"
+                f"ClientAliveCountMax {CLIENT_ALIVE_COUNT_MAX}\n"
             )
         host.reset()  # with a new sshd

@@ -68,7 +68,8 @@ def play_control(lab: Lab, setting: Setting, trigger: Trigger, expected: str = "
         stays(
             lambda: _letters(run, hosts) == letters,
             WATCH_SECONDS,
-            f"{letters or 'nothing'} was left, then {_letters(run, hosts) or 'nothing'}\n{run.story}",
+            f"{letters or 'nothing'} was left, then {_letters(run, hosts) or 'nothing'}\n"
+            f"{run.story}",
         )
         found = census.survivors(hosts, known, run.row)
         survivors = set.intersection(

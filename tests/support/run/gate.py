@@ -39,7 +39,7 @@ def wait_at(run: Run, host: Host, name: str = "gate", seconds: float = 40) -> No
     until(
         lambda: run.process.poll() is not None or ready.exists(),
         seconds,
-        lambda: f"nobody comes to the gate {name} on {host.name}\n{run.story}",
+        lambda: f"no task comes to the gate {name} on {host.name}\n{run.story}",
     )
     assert run.process.poll() is None, f"it ended before it came to the gate {name}\n{run.story}"
 

@@ -162,7 +162,10 @@ def earlier_label(row: str) -> str:
 
 
 def _daemons(row: str, setting: Setting) -> str:
-    one = f"nohup setsid bash -c 'exec -a tk-{earlier_label(row)} sleep {tree.LIFETIME}' < /dev/null > /dev/null 2>&1 &\n"
+    one = (
+        f"nohup setsid bash -c 'exec -a tk-{earlier_label(row)} sleep {tree.LIFETIME}' < "
+        "/dev/null > /dev/null 2>&1 &\n"
+    )
     return one + (tree.left_behind(earlier_label(row), setting.leaves) if setting.leaves else "")
 
 
@@ -175,7 +178,7 @@ def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, 
     }
     become = dict(setting.becoming.keywords or {})
     if setting.level == "block":
-        play["tasks"] = [{"name": "Become somebody", "block": [*tasks], **become}]
+        play["tasks"] = [{"name": "Become another user", "block": [*tasks], **become}]
     elif setting.level == "task":
         play["tasks"] = [{**task, **become} for task in tasks]
     else:

@@ -25,7 +25,7 @@ def polls(host: Host) -> list[HostProcess]:
 
 def wait_for_poll(run: Run, host: Host) -> None:
     """Return when a poll is running."""
-    until(lambda: polls(host), POLL_SECONDS, lambda: f"nobody asks for the job\n{run.story}")
+    until(lambda: polls(host), POLL_SECONDS, lambda: f"no poll asks for the job\n{run.story}")
 
 
 def wait_between_polls(run: Run, host: Host) -> None:
@@ -34,7 +34,7 @@ def wait_between_polls(run: Run, host: Host) -> None:
     Then the command that started the job has returned.
     """
     wait_for_poll(run, host)
-    until(lambda: not polls(host), 10, "somebody always asks for the job")
+    until(lambda: not polls(host), 10, "a poll always asks for the job")
 
 
 def wait_for_second_poll(run: Run, host: Host) -> None:
@@ -44,5 +44,5 @@ def wait_for_second_poll(run: Run, host: Host) -> None:
     until(
         lambda: {process.id for process in polls(host)} - first,
         POLL_SECONDS,
-        lambda: f"nobody asks again\n{run.story}",
+        lambda: f"no poll asks again\n{run.story}",
     )

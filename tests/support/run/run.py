@@ -237,7 +237,8 @@ def environ_of(row: str, directory: Path, *, collection: bool) -> dict[str, str]
         place = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
         if not place:
             raise NoCollection(
-                "ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which installs the collection and sets it"
+                "ANSIBLE_COLLECTIONS_PATH is not set: run this by `make integration`, which "
+                "installs the collection and sets it"
             )
         environ["ANSIBLE_COLLECTIONS_PATH"] = place
     return environ

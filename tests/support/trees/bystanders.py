@@ -40,9 +40,9 @@ class Company:
     def dead(self) -> list[str]:
         """Return the bystanders that are not alive."""
         gone = [
-            f"{who} on {host}"
+            f"{name} on {host}"
             for host, groups in self.members.items()
-            for who, processes in groups.items()
+            for name, processes in groups.items()
             if not all(one.alive() for one in processes)
         ]
         if self.second is not None and self.second.process.poll() is not None:

@@ -93,7 +93,7 @@ def name_of(process: HostProcess | str, row: str) -> str:
 def wait_for_tree(
     run: Run, hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]
 ) -> None:
-    """Return when every process of the tree is ready on every host, and is seen there from outside."""
+    """Return when every process of the tree is ready on every host, and seen from outside."""
     for host in hosts:
         _wait_for_tree_on(host, run, known[host.name], READY_SECONDS * (1 + len(hosts) / 10))
 
@@ -104,7 +104,8 @@ def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds
         lambda: run.process.poll() is not None or not _silent(ready, run),
         seconds,
         lambda: (
-            f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n{run.story}"
+            f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n"
+            f"{run.story}"
         ),
     )
     assert run.process.poll() is None, f"it ended before the tree stood\n{run.story}"
@@ -120,7 +121,8 @@ def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds
         lambda: not _missing(newcomers(host, known), run),
         10,
         lambda: (
-            f"on {host.name} these said ready, and do not run: {_missing(newcomers(host, known), run)}\n{run.story}"
+            f"on {host.name} these said ready, and do not run: "
+            f"{_missing(newcomers(host, known), run)}\n{run.story}"
         ),
     )
 
@@ -144,6 +146,7 @@ def _missing(present: Iterable[HostProcess], run: Run) -> list[str]:
         states = [state for state in seen[name] if not kind.state or state == kind.state]
         if len(states) < kind.count:
             lacking.append(
-                f"{name} ({len(states)} of {kind.count}{', state ' + kind.state if kind.state else ''})"
+                f"{name} ({len(states)} of "
+                f"{kind.count}{', state ' + kind.state if kind.state else ''})"
             )
     return lacking

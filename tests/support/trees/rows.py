@@ -148,9 +148,9 @@ def play_row(
             patience = patience or setting.kill_timeout + SLACK + SLACK_PER_HOST * len(hosts)
             outcome = _interrupt(scene, lambda: (fire or trigger.fire)(run, company.lab), patience)
             outcome.dead = company.dead() + [
-                f"{who} on {name}"
+                f"{what} on {name}"
                 for name, groups in mine.items()
-                for who, processes in groups.items()
+                for what, processes in groups.items()
                 if not all(one.alive() for one in processes)
             ]
         finally:

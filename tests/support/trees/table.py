@@ -180,10 +180,12 @@ def assert_survived_by_nobody(
         if not (but and re.fullmatch(r"\d+ of \w+: '(\[.*\]|bash -c trap .*)'", name, re.DOTALL))
     }
     assert alive == set(but), (
-        f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
+        f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\n"
+        f"left on the controller: {outcome.left}\n{outcome.story}"
     )
     assert not outcome.late, (
-        f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
+        f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n"
+        f"{outcome.story}"
     )
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"

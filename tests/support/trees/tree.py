@@ -24,8 +24,8 @@ NAMESAKE = f"sleep {LIFETIME}.5"
 
 _SAYS_READY = ': > "$ready/${0#tk-}"'
 
-# `life` gives the shell that runs it a label for its name. Neither a cleared environment nor
-# another user hides the label.
+#: `life` gives the shell that runs it a label for its name. Neither a cleared environment nor
+#: another user hides the label.
 _PROLOGUE = r"""
 export row={row} ready={ready}
 mkdir -m 777 $ready
@@ -33,7 +33,8 @@ export life=': > "$1/${{0#tk-}}"; exec -a "$0" sleep {lifetime}'
 live() {{ kind=$1; shift; exec "$@" bash -c "$life" "tk-$kind-$row" "$ready"; }}
 """
 
-# The task lasts until it is ended: a plain shell, waiting for the plain child that it started last.
+#: The task lasts until it is ended: a plain shell, waiting for the plain child that it started
+#: last.
 _EPILOGUE = """
 (live plain) &
 : > "$ready/script-$row"
@@ -84,8 +85,8 @@ open(my $ready, ">", $ARGV[1] . "/" . substr($ARGV[0], 3)); close $ready;
 sleep {LIFETIME};
 """
 
-# 200 children a second. Each has a session of its own and no parent in the tree, and lives for half
-# a second.
+#: 200 children a second. Each has a session of its own and no parent in the tree, and lives for
+#: half a second.
 _STORM = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -216,7 +217,8 @@ END
     ),
     Kind(
         "setpriv-ignores-term",
-        "(trap '' TERM HUP INT; live setpriv-ignores-term sudo -n setpriv --reuid=other --clear-groups) &",
+        "(trap '' TERM HUP INT; live setpriv-ignores-term sudo -n setpriv --reuid=other "
+        "--clear-groups) &",
         needs_sudo=True,
     ),
     Kind("doas", "(live doas doas -n -u other) &", needs_sudo=True),
@@ -262,7 +264,8 @@ sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import
         "many",
         # 20 families of 25: plain, deaf to TERM, in sessions of their own, orphaned.
         r"""
-        export brood='for n in {1..24}; do (exec -a "$0" sleep 7200) & done; : > "$ready/${0#tk-}"; wait'
+        export brood='
+            for n in {1..24}; do (exec -a "$0" sleep 7200) & done; : > "$ready/${0#tk-}"; wait'
         family=0
         while [ $((family += 1)) -le 20 ]; do
             case $((family % 4)) in
@@ -344,7 +347,7 @@ def left_behind(row: str, kinds: Iterable[str]) -> str:
 
 
 def script(row: str, kinds: Iterable[str]) -> str:
-    """Return the text of the task: it starts a process of each kind, and lasts until it is ended."""
+    """Return the text of the task, which starts a process of each kind, and lasts until its end."""
     prologue = _PROLOGUE.format(row=row, ready=READY.format(row=row), lifetime=LIFETIME)
     return prologue + "\n".join(KINDS[name].script for name in kinds) + _EPILOGUE
 

@@ -139,11 +139,17 @@ def test_each_core_has_a_debian_release_whose_python_runs_it():
     ("output", "expected"),
     [
         (
-            "\x1b[0;31mfatal: [testhost]: FAILED! => {}\x1b[0m\nfatal: [testhost]: expected\n...ignoring\nPLAY RECAP\n",
+            (
+                "\x1b[0;31mfatal: [testhost]: FAILED! => {}\x1b[0m\nfatal: [testhost]: expected\n"
+                "...ignoring\nPLAY RECAP\n"
+            ),
             "fatal: [testhost]: FAILED! => {}",
         ),
         (
-            "fatal: [testhost]: expected\n+ grep -q it out.txt\nFATAL: Command exited with status 1.\n",
+            (
+                "fatal: [testhost]: expected\n+ grep -q it out.txt\n"
+                "FATAL: Command exited with status 1.\n"
+            ),
             "+ grep -q it out.txt",
         ),
         ("one\n\nlast\nNOTICE: To resume\n", "last"),

@@ -56,7 +56,8 @@ def test_the_default_is_the_newest_core_that_a_python_here_runs(releases, core, 
 def test_a_core_that_was_asked_for_is_never_replaced_by_another():
     with pytest.raises(
         SetupError,
-        match=r"ansible-core 2\.21 needs Python 3\.12 to 3\.14; with venv and ensurepip here: 3\.11",
+        match=r"ansible-core 2\.21 needs Python 3\.12 to 3\.14; with venv and ensurepip here: "
+        r"3\.11",
     ):
         choose("2.21", pythons((3, 11, 2)))
 
@@ -119,8 +120,14 @@ def test_a_hook_of_git_does_not_steer_which_repository_is_looked_at(
 
 
 def test_what_is_interrupted_has_all_the_time_it_needs_to_clean_up():
-    slow = "import sys, time\ntry:\n    print('ready', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(1); sys.exit(7)"
-    code = f"import os, sys\nfrom tools.environment._commands import *\nsys.exit(foreground([sys.executable, '-c', {slow!r}], cwd=ROOT, env=os.environ))"
+    slow = (
+        "import sys, time\ntry:\n    print('ready', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    time.sleep(1); sys.exit(7)"
+    )
+    code = (
+        "import os, sys\nfrom tools.environment._commands import *\n"
+        f"sys.exit(foreground([sys.executable, '-c', {slow!r}], cwd=ROOT, env=os.environ))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -133,7 +140,10 @@ def test_what_is_interrupted_has_all_the_time_it_needs_to_clean_up():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_make_ends_what_it_runs(number: signal.Signals):
     child = "import time; print('ready', flush=True); time.sleep(60)"
-    code = f"import os, sys\nfrom tools.environment._commands import *\nsys.exit(foreground([sys.executable, '-c', {child!r}], cwd=ROOT, env=os.environ))"
+    code = (
+        "import os, sys\nfrom tools.environment._commands import *\n"
+        f"sys.exit(foreground([sys.executable, '-c', {child!r}], cwd=ROOT, env=os.environ))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE
     ) as process:
@@ -191,7 +201,10 @@ def test_files_that_git_ignores_are_no_sources_and_new_ones_are(tree: Path):
 
 
 def test_what_a_linter_says_when_nothing_is_wrong_is_left_out_of_a_failure():
-    printed = 'Running sanity test "pep8"\n  Downloading x.whl\nERROR: plugins/x.py:1:1: E501\n\nFATAL: failed'
+    printed = (
+        'Running sanity test "pep8"\n  Downloading x.whl\nERROR: plugins/x.py:1:1: E501\n\n'
+        "FATAL: failed"
+    )
     assert _ansible_test.without_noise(printed) == "ERROR: plugins/x.py:1:1: E501\nFATAL: failed"
 
 

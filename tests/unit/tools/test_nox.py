@@ -40,7 +40,10 @@ def test_the_sessions_of_antsibull_nox_are_configured():
     [
         ("nox > Running session extra-checks\nnox > Session extra-checks was successful.", True),
         (
-            "nox > Running session extra-checks\nnox > Skipping action-groups...\nnox > Session extra-checks was successful.",
+            (
+                "nox > Running session extra-checks\nnox > Skipping action-groups...\n"
+                "nox > Session extra-checks was successful."
+            ),
             False,
         ),
         ("nox > No session was selected", False),

@@ -112,7 +112,10 @@ def in_force(
         "LC_ALL": "C.UTF-8",
         **({name: value} if name else {}),
     }
-    code = f"from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import resolve; print(resolve({variables!r}, {arguments!r}).timeout)"
+    code = (
+        "from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import "
+        f"resolve; print(resolve({variables!r}, {arguments!r}).timeout)"
+    )
     return float(
         subprocess.run(
             [sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True, check=True

@@ -20,7 +20,7 @@ short_description: Become by doas
 description: For the rows of the matrix.
 options:
   become_user:
-    description: Whom to become.
+    description: User to become.
     default: root
     vars: [{name: ansible_become_user}]
     keyword: [{name: become_user}]

@@ -13,7 +13,7 @@ import sys
 import time
 
 PROJECT_PATHS = [path for path in sys.path if path]
-# Seconds that anything here may take on a busy machine; nothing waits for so long unless it fails.
+#: Seconds that anything here may take on a busy machine; nothing waits for so long unless it fails.
 PATIENCE = 30.0
 
 _INIT = """

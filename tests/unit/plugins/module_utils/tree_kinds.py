@@ -111,7 +111,8 @@ KINDS = [
     ),
     Kind(
         "starts another on TERM",
-        "sh -c 'trap \"setsid sleep 1000 & sleep 1000 &\" TERM; echo ready; while :; do sleep 1000 & wait $!; done' & wait",
+        'sh -c \'trap "setsid sleep 1000 & sleep 1000 &" TERM; echo ready; while :; do sleep '
+        "1000 & wait $!; done' & wait",
         1,
         3,
         True,
@@ -143,7 +144,8 @@ KINDS = [
     ),
     Kind(
         "forks and exits every few milliseconds",
-        "go() { sleep 0.005; go & }; setsid sh -c 'go() { sleep 0.005; go & }; go; echo ready' & wait; sleep 1000; true",
+        "go() { sleep 0.005; go & }; setsid sh -c 'go() { sleep 0.005; go & }; go; echo ready' & "
+        "wait; sleep 1000; true",
         1,
         2,
         swift=True,

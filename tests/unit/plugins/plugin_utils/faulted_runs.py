@@ -304,7 +304,8 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
     held = client is not None and client.take(_request(client, lease))
     # Whoever carries out the order of that lease ends it.
     first = run(
-        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left"
+        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 "
+        "</dev/null & echo $! >> left"
     )
     polls = [run("echo not yet") for dummy in range(3)]
     if held:
@@ -317,7 +318,8 @@ def _detaches(run: Runner, client: Any) -> list[Any]:
     held = client is not None and client.take(_request(client, lease, end_async=True))
     # Whoever carries out the order of that lease ends it.
     first = run(
-        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left"
+        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 "
+        "</dev/null & echo $! >> left"
     )
     if held:
         client.detach(lease)

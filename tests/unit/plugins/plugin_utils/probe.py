@@ -10,7 +10,7 @@ import ast
 import re
 from typing import Any
 
-# Python 2.7 and 3. What it prints is a literal.
+#: Python 2.7 and 3. What it prints is a literal.
 PROBE = r"""
 names = [[name, type(value).__name__, repr(value)] for name, value in sorted(globals().items())]
 import os, sys
@@ -77,8 +77,8 @@ seen = {
 sys.stdout.write(repr(seen) + "\n")
 """
 
-# What the start of a supervisor imports of the interpreter's own: C modules, none of which changes
-# anything outside itself.
+#: What the start of a supervisor imports of the interpreter's own: C modules, none of which changes
+#: anything outside itself.
 IMPORTED = {"_ctypes", "_signal", "_socket", "_struct", "binascii", "select"}
 
 

@@ -31,7 +31,7 @@ PYTHONS = {
     for version, one in sorted(interpreters().items())
     if version >= (3, 6)
 }
-# What hosts have; the figures are about it.
+#: What hosts have; the figures are about it.
 PYTHON = (
     "/usr/bin/python3"
     if os.path.exists("/usr/bin/python3")

@@ -95,7 +95,10 @@ def test_nothing_of_a_tree_is_left(namespace, kind):
 MODULE_UTILS = "ansible_collections.treekill.remote.plugins.module_utils."
 POORER_HOSTS = {
     "no pidfd": "_process.signaller as module; module._pidfd_works = lambda: False",
-    "kernel without lists of children": "_process.proc as module; module.ProcTable._lists_children = property(lambda self: False, lambda self, value: None)",
+    "kernel without lists of children": (
+        "_process.proc as module; module.ProcTable._lists_children = property(lambda self: "
+        "False, lambda self, value: None)"
+    ),
     "kernel that does not tell the newest pid": "_process.proc as module; module.ProcTable.last_pid = lambda self: None",
     "no /proc": "_process.proc as module; module.ProcTable.usable = property(lambda self: False)",
 }
@@ -252,7 +255,8 @@ def test_a_cookie_that_names_the_login_shell_does_not_end_it(namespace):
 def test_a_spared_process_and_what_it_starts_live(namespace):
     tree = start(
         namespace,
-        "TREEKILL=spare sh -c 'env -i sleep 1001 & echo ready; sleep 1002; true' & sh -c 'echo ready; exec sleep 1000' & wait",
+        "TREEKILL=spare sh -c 'env -i sleep 1001 & echo ready; sleep 1002; true' & sh -c 'echo "
+        "ready; exec sleep 1000' & wait",
         2,
         5,
     )
@@ -273,7 +277,10 @@ def test_a_spared_process_and_what_it_starts_live(namespace):
 
 
 def test_signals_go_to_root_and_children_as_asked(namespace):
-    script = "trap 'exit 5' USR1; sh -c 'trap \"echo child got USR2; exit\" USR2; echo ready; while :; do sleep 1000 & wait; done' & wait"
+    script = (
+        "trap 'exit 5' USR1; sh -c 'trap \"echo child got USR2; exit\" USR2; echo ready; while :; "
+        "do sleep 1000 & wait; done' & wait"
+    )
     shell = namespace.spawn(["/bin/sh", "-c", "export %s; %s" % (COOKIE, script)])
     read_lines(shell, 1)
     namespace.wait_for(lambda now: len(now) == 3, "root, child, sleep")

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 STAT = b"%d (%s) S 4 5 5 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 99 123 456 184467 1 1 0 0 0\n"
 
-# What a line of each table looks like, written by somebody who wants to be another process.
+#: What a line of each table looks like, written by somebody who wants to be another process.
 FORGED_PS = "\n    1     1     0 S Sun Nov 22 12:34:41 2026 /sbin/init"
 NAMES = [
     b"a) R 1 (b",
@@ -195,9 +195,9 @@ def test_any_line_of_ps_is_a_process_or_none(line):
 def test_no_character_but_a_newline_begins_another_line_of_ps(separator):
     """What a command line may hold: a ps that lets it through must not be a way to be somebody else."""
     text = (
-        "  4242  4200  1000 S Sun Nov 22 12:34:41 2026 sleep 9%s  17  1  0 S Sun Nov 22 12:34:41 2026 forged\n"
-        % separator
-    )
+        "  4242  4200  1000 S Sun Nov 22 12:34:41 2026 sleep 9%s  17  1  0 S Sun Nov 22 12:34:41 "
+        "2026 forged\n"
+    ) % separator
     assert PsTable(lambda command, stdin, until: (text, "", 0), lambda: 0.0).pids() == [4242]
 
 

@@ -50,7 +50,10 @@ def test_a_command_that_does_not_end_is_not_waited_for(source, expected):
 
 
 def test_all_of_a_long_text_arrives_and_what_is_said_meanwhile_is_read():
-    source = "import sys; sys.stdout.write('y' * 300000); sys.stdout.flush(); print(len(sys.stdin.read()))"
+    source = (
+        "import sys; sys.stdout.write('y' * 300000); sys.stdout.flush(); "
+        "print(len(sys.stdin.read()))"
+    )
     output, errors, status = run_command(python(source), b"x" * 500000, soon(60))
     assert (output, errors, status) == ("y" * 300000 + "500000\n", "", 0)
 
@@ -89,5 +92,8 @@ def test_a_tree_of_any_size_is_handed_over(tmp_path, monkeypatch):
     sudo.write_text('#!/bin/sh\nshift\nexec "$@"\n')
     sudo.chmod(0o755)
     monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
-    program = "import sys\nfound = [word for word in sys.argv[1:] if word.startswith('found=')][-1]\nprint('TREEKILL-REPORT n0 %d' % found.count(':'))\n"
+    program = (
+        "import sys\nfound = [word for word in sys.argv[1:] if word.startswith('found=')][-1]\n"
+        "print('TREEKILL-REPORT n0 %d' % found.count(':'))\n"
+    )
     assert hand_over(Living(20000), program) == ("20000", "")

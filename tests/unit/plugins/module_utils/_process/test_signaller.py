@@ -38,7 +38,10 @@ def send(request, monkeypatch):
 @pytest.fixture
 def child():
     # Written in one call, not printed: the signal may come while "ready" is still being printed.
-    source = "import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *dummy: os.write(1, b'signal\\n')); os.write(1, b'ready\\n'); sys.stdin.read()"
+    source = (
+        "import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *dummy: os.write(1, "
+        "b'signal\\n')); os.write(1, b'ready\\n'); sys.stdin.read()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

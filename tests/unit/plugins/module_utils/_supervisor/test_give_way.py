@@ -14,14 +14,14 @@ import pytest
 
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS
 
-# Of no other test: passes are looked for on the whole machine.
+#: Of no other test: passes are looked for on the whole machine.
 RUN = secrets.token_hex(8)
 
-# A stand-in for a pass: it lives until its standard input ends.
+#: A stand-in for a pass: it lives until its standard input ends.
 PASS = "import sys; sys.stdin.read()"
 
-# The kernel lets a process send itself a signal with any si_code. 0x80 is SI_KERNEL: what a process
-# group gets that was orphaned while stopped.
+#: The kernel lets a process send itself a signal with any si_code. 0x80 is SI_KERNEL: what a
+#: process group gets that was orphaned while stopped.
 SUPERVISOR = """
 import ctypes, json, os, signal, subprocess, sys
 sys.path[:] = %r

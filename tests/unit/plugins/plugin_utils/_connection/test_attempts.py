@@ -54,7 +54,8 @@ def with_client(folder: Path, said: list[str], *, reads: bool, no_log: bool):
         (folder / f"words.{number}").write_text(f"{words}\n")
     client = folder / "ssh"
     client.write_text(
-        f'#!/bin/sh\n{"cat > /dev/null" if reads else ""}\nset -- {folder}/words.*\ncat "$1" >&2\nrm "$1"\nexit 255\n'
+        f'#!/bin/sh\n{"cat > /dev/null" if reads else ""}\nset -- {folder}/words.*\ncat "$1" >&2\n'
+        'rm "$1"\nexit 255\n'
     )
     client.chmod(0o755)
     context = PlayContext()

@@ -24,7 +24,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports i
     "error",
     [
         AnsibleConnectionFailure(
-            "Failed to connect to the host via ssh: ssh: connect to host web1 port 22: Connection refused"
+            "Failed to connect to the host via ssh: ssh: connect to host web1 port 22: Connection "
+            "refused"
         ),
         AnsibleConnectionFailure(
             "Failed to connect to the host via ssh: u@web1: Permission denied (publickey,password)."
@@ -58,8 +59,14 @@ def test_one_that_may_have_been_started_does(error):
     "said",
     [
         "git@x: Permission denied (publickey).\nclient_loop: send disconnect: Broken pipe",
-        "ssh: connect to host mirror port 22: Connection refused\nConnection to web1 closed by remote host.",
-        "ssh: Could not resolve hostname mirror: Name or service not known\nTimeout, server web1 not responding.",
+        (
+            "ssh: connect to host mirror port 22: Connection refused\n"
+            "Connection to web1 closed by remote host."
+        ),
+        (
+            "ssh: Could not resolve hostname mirror: Name or service not known\n"
+            "Timeout, server web1 not responding."
+        ),
         "Incorrect sudo password\nShared connection to web1 closed.",
     ],
 )
@@ -69,7 +76,10 @@ def test_the_words_of_a_command_are_not_taken_for_those_of_its_client(said):
 
 
 def test_the_words_of_a_client_may_have_others_behind_them():
-    said = "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.1 port 22\n"
+    said = (
+        "kex_exchange_identification: read: Connection reset by peer\n"
+        "Connection reset by 10.0.0.1 port 22\n"
+    )
     assert had_no_session(
         f"Failed to connect to the host via ssh: Warning: Permanently added 'web1'.\n{said}"
     )

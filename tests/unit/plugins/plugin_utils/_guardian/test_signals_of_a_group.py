@@ -16,7 +16,10 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order 
 from ..local_play import playing
 
 #: Starts a daemon whose environment is cleared but for what the test knows it by, and then works.
-SCRIPT = "env -i TK_LOCAL_PLAY=$TK_LOCAL_PLAY setsid sleep 7201 < /dev/null > /dev/null 2>&1 & sleep 7202"
+SCRIPT = (
+    "env -i TK_LOCAL_PLAY=$TK_LOCAL_PLAY setsid sleep 7201 < /dev/null > /dev/null 2>&1 & sleep "
+    "7202"
+)
 
 #: The connection local, by which kill orders come late.
 LATE = f"""

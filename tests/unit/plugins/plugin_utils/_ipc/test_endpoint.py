@@ -100,7 +100,8 @@ def test_where_none_will_do_each_is_named_with_the_reason(parent, monkeypatch):
     )
     with pytest.raises(
         EndpointError,
-        match=r"too long for a socket's name; .*not a private directory of this user; .*No such file",
+        match=r"too long for a socket's name; .*not a private directory of this user; .*No such "
+        r"file",
     ):
         endpoint.socket_path(MAIN)
 

@@ -28,7 +28,10 @@ def escalation() -> Escalation:
 def test_one_answer_is_given_and_the_output_is_the_commands_own(
     escalation: Escalation, size: int
 ) -> None:
-    told = b"Some lecture.\r\n[sudo via ansible, key=abc] password:\r\nBECOME-SUCCESS-abc\r\nroot\r\nBECOME-SUCCESS-abc and more"
+    told = (
+        b"Some lecture.\r\n[sudo via ansible, key=abc] password:\r\nBECOME-SUCCESS-abc\r\nroot\r\n"
+        b"BECOME-SUCCESS-abc and more"
+    )
     output, answers = b"", 0
     for start in range(0, len(told), size):
         piece, answer = escalation.feed(told[start : start + size], from_stdout=True)

@@ -112,7 +112,8 @@ def test_a_file_that_is_imported_within_a_function_is_a_part_that_is_loaded_ther
                 return answer()
         """,
         _always="def twice(x):\n    return 2 * x\n",
-        _later=f"from {PACKAGE}._always import twice\nfrom {PACKAGE}._last import HALF\n\n\ndef answer():\n    return twice(HALF)\n",
+        _later=f"from {PACKAGE}._always import twice\nfrom {PACKAGE}._last import HALF\n\n\n"
+        "def answer():\n    return twice(HALF)\n",
         _last="HALF = 21\n",
     )
     assert parts[1::2] == ["_last", "_later"]
@@ -150,12 +151,18 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
     [
         (f"def start():\n    from {PACKAGE}._other import other as another\n", "second name"),
         (
-            f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n    pass\n",
+            (
+                f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n"
+                "    pass\n"
+            ),
             "twin is defined in",
         ),
         ("def start(x):\n    return f'{x}'\n", "names in it"),
         (
-            "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\ndef start():\n    pass\n",
+            (
+                "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\n"
+                "def start():\n    pass\n"
+            ),
             "not only imports",
         ),
         ("def start():\n    return '\u00e4'\n", "ascii"),

@@ -41,7 +41,7 @@ OLD_PYTHONS = (
     "python3.5",
     *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")),
 )
-# What the other shells than the first have to show.
+#: What the other shells than the first have to show.
 EVERY_SHELL = (
     "background",
     "root that ignores TERM, HUP and INT",
@@ -54,8 +54,8 @@ SHELL_ROWS = [
     if not kind.swift
     for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]
 ]
-# A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for each
-# KiB.
+#: A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for
+#: each KiB.
 LONGEST = 44 * 1024
 
 
@@ -194,7 +194,8 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     scratch, script = tmp_path / "scratch", tmp_path / "script"
     scratch.mkdir()
     script.write_text(
-        f'trap "sleep 0.3 && rm -r {scratch}; exit 1" EXIT; echo ready; while :; do sleep 1000; done'
+        f'trap "sleep 0.3 && rm -r {scratch}; exit 1" EXIT; echo ready; while :; do sleep 1000; '
+        "done"
     )
     read_lines(namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; bash {script}; true"]), 1)
     output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=50.0), [])])
@@ -206,7 +207,7 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     assert report.seconds < 50, "the grace is not waited for"
 
 
-# Starts one process; on TERM it ends that one, and starts another one under the same pid.
+#: Starts one process; on TERM it ends that one, and starts another one under the same pid.
 GIVES_A_PID_AGAIN = """
 import os, signal, sys
 
@@ -267,7 +268,10 @@ def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell)
         [
             "sh",
             "-c",
-            f'mount -t proc -o subset=pid proc /proc; ! [ -e /proc/uptime ] && exec {shell} -c "$0"',
+            (
+                f"mount -t proc -o subset=pid proc /proc; ! [ -e /proc/uptime ] && exec {shell} -c "
+                '"$0"'
+            ),
             command,
         ]
     )

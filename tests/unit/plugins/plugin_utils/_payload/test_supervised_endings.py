@@ -18,32 +18,47 @@ from hypothesis import strategies as st
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both, outcome
 
-# What a module can end by that nobody catches.
+#: What a module can end by that nobody catches.
 ERRORS = {
     "exception": "def f():\n    raise ValueError('a\\nb')\nf()\n",
     "exception in an exception": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(3)\n",
     "exception from an exception": "try:\n    int('x')\nexcept ValueError as error:\n    raise KeyError(3) from error\n",
     "error of syntax": "x = 1\nif x\n  y\n",
     "error of indentation": "if 1:\nx",
-    "interrupt": "import atexit, os, signal\natexit.register(os.write, 1, b'at exit')\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()",
+    "interrupt": (
+        "import atexit, os, signal\natexit.register(os.write, 1, b'at exit')\n"
+        "os.kill(os.getpid(), signal.SIGINT)\nsignal.pause()"
+    ),
     "raised interrupt": "raise KeyboardInterrupt",
     "kind of interrupt": "class Mine(KeyboardInterrupt): pass\nraise Mine",
-    "hook of its own": "import sys\ndef hook(kind, error, trace):\n  print(kind, error, trace.tb_lineno, trace.tb_next)\nsys.excepthook = hook\n1 / 0\n",
+    "hook of its own": (
+        "import sys\ndef hook(kind, error, trace):\n"
+        "  print(kind, error, trace.tb_lineno, trace.tb_next)\nsys.excepthook = hook\n1 / 0\n"
+    ),
     "no lines wanted": "import sys\nsys.tracebacklimit = 0\n1 / 0",
-    "thread": "import threading\nthread = threading.Thread(target=lambda: print('from the thread'))\nthread.start()\n1 / 0",
-    "finalizer": "import sys\nclass Thing:\n    def __del__(self): sys.stderr.write('finalizer\\n')\nthing = Thing()\n1 / 0",
+    "thread": (
+        "import threading\n"
+        "thread = threading.Thread(target=lambda: print('from the thread'))\nthread.start()\n"
+        "1 / 0"
+    ),
+    "finalizer": (
+        "import sys\nclass Thing:\n    def __del__(self): sys.stderr.write('finalizer\\n')\n"
+        "thing = Thing()\n1 / 0"
+    ),
     "words": "import sys\nsys.exit('these words')",
     "generator": "raise GeneratorExit",
     "import": "import this_is_not_there",
     "import of what is not in order": "import json\nfrom json import this_is_not_there",
     "assertion": "assert 1 == 2, 'so it is'",
-    "not in ascii": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, 'ascii')\nprint('\\xe4')",
+    "not in ascii": (
+        "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, 'ascii')\nprint('\\xe4')"
+    ),
 }
 
 
 ENDS = [next(iter(PYTHONS)), list(PYTHONS)[-1]]
-# The oldest and the newest Python show them all, those between what has changed from one to the
-# other.
+#: The oldest and the newest Python show them all, those between what has changed from one to the
+#: other.
 ROWS = [
     (python, error)
     for python in PYTHONS
@@ -105,7 +120,7 @@ def test_order_at_the_end(tmp_path):
     assert supervised.status == 3
 
 
-# All that end a process, by the name under which a core dump is expected or not.
+#: All that end a process, by the name under which a core dump is expected or not.
 DEADLY = [
     f"SIG{name}"
     for name in ("HUP", "INT", "TERM", "KILL", "USR1", "PIPE", "ALRM", "IO", "VTALRM", "RTMIN")
@@ -113,7 +128,11 @@ DEADLY = [
 DUMPING = [
     f"SIG{name}" for name in ("QUIT", "ABRT", "SEGV", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU")
 ]
-DIES = "import os, signal\nsignal.signal(signal.{0}, signal.SIG_DFL) if signal.{0} != signal.SIGKILL else 0\nos.kill(os.getpid(), signal.{0})\nsignal.pause()"
+DIES = (
+    "import os, signal\n"
+    "signal.signal(signal.{0}, signal.SIG_DFL) if signal.{0} != signal.SIGKILL else 0\n"
+    "os.kill(os.getpid(), signal.{0})\nsignal.pause()"
+)
 
 
 def test_the_shell_sees_the_signal_that_it_died_of(tmp_path):

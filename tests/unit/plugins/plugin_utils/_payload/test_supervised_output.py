@@ -35,7 +35,10 @@ def test_output_does_not_pass_through_the_supervisor(tmp_path):
     go = tmp_path / "go"
     os.mkfifo(go)
     text = "import os\nprint(os.getppid(), os.getpid(), flush=True)\n"
-    text += f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\nopen({str(go)!r}).read()"
+    text += (
+        f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\n"
+        f"open({str(go)!r}).read()"
+    )
     process = subprocess.Popen(
         Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
@@ -63,13 +66,16 @@ def test_both_streams_arrive_whole_and_in_order(tmp_path):
     assert len(supervised.out.splitlines()) == len(supervised.err.splitlines()) == 10000
 
 
-# Ways to leave a process behind, for a shell; $go is what it waits for.
+#: Ways to leave a process behind, for a shell; $go is what it waits for.
 DAEMONS = {
     "background": "cat $go >&2 &",
     "nohup": "nohup cat $go >/dev/null 2>&1 &",
     "setsid": "setsid cat $go >/dev/null 2>&1 </dev/null &",
     "double fork": "(setsid sh -c 'cat $go & exit' >/dev/null 2>&1 </dev/null &)",
-    "clean environment": "(env -i go=$go PATH=$PATH setsid sh -c 'cat $go >/dev/null & exit' >/dev/null 2>&1 </dev/null &)",
+    "clean environment": (
+        "(env -i go=$go PATH=$PATH setsid sh -c 'cat $go >/dev/null & exit' >/dev/null 2>&1 "
+        "</dev/null &)"
+    ),
     "spared": "TREEKILL=spare cat $go >/dev/null 2>&1 &",
 }
 
@@ -79,7 +85,9 @@ def leaving(tmp_path, script):
     fifo = tmp_path / "go"
     os.mkfifo(fifo)
     return Module(
-        f"import os, subprocess, sys\nsubprocess.call(['sh', '-c', {script!r}], env=dict(os.environ, go={str(fifo)!r}))\nsys.exit(5)",
+        "import os, subprocess, sys\n"
+        f"subprocess.call(['sh', '-c', {script!r}], env=dict(os.environ, go={str(fifo)!r}))\n"
+        "sys.exit(5)",
         tmp_path,
     ), fifo
 
@@ -119,7 +127,8 @@ def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
     """Nobody of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
     ours, theirs = socket.socketpair()
     module = Module(
-        f"import os\nos.write({theirs.fileno()}, b'x')\nos.close(1); os.close(2); os.close({theirs.fileno()})",
+        f"import os\nos.write({theirs.fileno()}, b'x')\n"
+        f"os.close(1); os.close(2); os.close({theirs.fileno()})",
         tmp_path,
     )
     process = subprocess.Popen(
@@ -156,8 +165,14 @@ def test_a_stopped_group_is_not_hung_up_when_the_supervisor_goes(namespace, tmp_
 def test_the_end_of_a_module_signals_nobody(namespace, tmp_path):
     signals, go = tmp_path / "signals", tmp_path / "go"
     os.mkfifo(go)
-    notes = f'for name in HUP INT TERM CONT USR1 PIPE; do trap "echo $name >>{signals}" $name; done; echo ready; read line <{go}'
-    text = f"import subprocess\nsubprocess.Popen(['sh', '-c', {notes!r}], stdout=subprocess.PIPE).stdout.readline()\n"
+    notes = (
+        f'for name in HUP INT TERM CONT USR1 PIPE; do trap "echo $name >>{signals}" $name; done; '
+        f"echo ready; read line <{go}"
+    )
+    text = (
+        "import subprocess\n"
+        f"subprocess.Popen(['sh', '-c', {notes!r}], stdout=subprocess.PIPE).stdout.readline()\n"
+    )
     shell = namespace.spawn(Module(text, tmp_path).argv(True))
     with go.open("w"):
         assert shell.wait(PATIENCE) == 0

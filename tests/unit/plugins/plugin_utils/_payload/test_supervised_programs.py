@@ -86,7 +86,10 @@ def test_any_words(tmp_path_factory, words):
 @given(st.lists(st.binary(max_size=30).map(lambda word: word.replace(b"\0", b"")), max_size=6))
 @settings(max_examples=20)
 def test_any_words_of_a_python_script(tmp_path_factory, words):
-    text = "import os, sys\nsys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])) + b'end')"
+    text = (
+        "import os, sys\n"
+        "sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])) + b'end')"
+    )
     supervised, bare = both(Module(text, tmp_path_factory.mktemp("module"), arguments=words))
     assert supervised == bare
     assert supervised.out == b"\0".join(words) + b"end"
@@ -94,7 +97,10 @@ def test_any_words_of_a_python_script(tmp_path_factory, words):
 
 @pytest.mark.skipif(not shutil.which("perl"), reason="no perl here")
 def test_perl(tmp_path):
-    text = '$| = 1; print "$0 @ARGV ", join(" ", map { $SIG{$_} // "default" } qw(PIPE HUP INT XFSZ)), " $$ENV{PATH}\\n"; kill "TERM", $$; sleep 10'
+    text = (
+        '$| = 1; print "$0 @ARGV ", join(" ", map { $SIG{$_} // "default" } qw(PIPE HUP INT '
+        'XFSZ)), " $$ENV{PATH}\\n"; kill "TERM", $$; sleep 10'
+    )
     module = Module(text, tmp_path, "words", program=shutil.which("perl"), arguments=["a"])
     supervised, bare = both(module)
     assert supervised == bare

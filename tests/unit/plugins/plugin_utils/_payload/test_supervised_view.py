@@ -106,7 +106,9 @@ def test_the_environment(tmp_path, way, environment):
 @settings(max_examples=15)
 def test_any_environment(tmp_path_factory, environment):
     module = Module(
-        "import os, sys\nsys.stdout.write(repr(sorted(pair for pair in os.environb.items() if pair[0] != b'TREEKILL')))",
+        "import os, sys\n"
+        "sys.stdout.write(repr(sorted(pair for pair in os.environb.items() if pair[0] != "
+        "b'TREEKILL')))",
         tmp_path_factory.mktemp("module"),
     )
     supervised, bare = both(
@@ -268,6 +270,10 @@ def test_a_python_that_is_too_old_runs_it_without_a_supervisor(tmp_path):
 
 def test_nothing_of_the_supervisor_is_in_the_modules_way(tmp_path):
     """Names, frames below its own, objects that the collector would have to look at."""
-    text = "names = dir()\nimport gc, sys\nprint(sorted(names), sys._getframe().f_code.co_name, sys._getframe().f_globals is globals(), __file__, gc.garbage)"
+    text = (
+        "names = dir()\nimport gc, sys\n"
+        "print(sorted(names), sys._getframe().f_code.co_name, sys._getframe().f_globals is "
+        "globals(), __file__, gc.garbage)"
+    )
     supervised, bare = both(Module(text, tmp_path, python=PYTHON))
     assert supervised == bare

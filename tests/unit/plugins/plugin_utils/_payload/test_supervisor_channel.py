@@ -18,10 +18,10 @@ import pytest
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both
 
-# Seconds of grace that no test here waits for: what ends has not waited for them either.
-# `tests/timing` measures how soon it ends.
+#: Seconds of grace that no test here waits for: what ends has not waited for them either.
+#: `tests/timing` measures how soon it ends.
 GRACE = 20 * PATIENCE
-# Seconds in which a supervisor that is not to end a tree has every chance to do so.
+#: Seconds in which a supervisor that is not to end a tree has every chance to do so.
 BAR = 0.3
 
 TREE = (
@@ -182,14 +182,19 @@ def test_a_channel_that_is_broken_before_the_start(tmp_path, way):
 
 FAREWELLS = {
     "a word": "echo bye; echo bye >&2",
-    "more than a pipe holds": "while [ $((n += 1)) -lt 30000 ]; do echo 0123456789012345678901234567890123456789; done",
+    "more than a pipe holds": (
+        "while [ $((n += 1)) -lt 30000 ]; do echo 0123456789012345678901234567890123456789; done"
+    ),
 }
 
 
 @pytest.mark.parametrize("farewell", FAREWELLS)
 def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
     """Without a reader the first word would be the last."""
-    script = f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while :; do sleep 1000 & wait; done"
+    script = (
+        f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while "
+        ":; do sleep 1000 & wait; done"
+    )
     shell = namespace.spawn(
         Module(f"import subprocess\nsubprocess.call(['sh', '-c', {script!r}])", tmp_path).argv(True)
     )
@@ -200,7 +205,11 @@ def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewel
 
 
 def test_who_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
-    text = "import subprocess\nsubprocess.call(['sh', '-c', 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done'])"
+    text = (
+        "import subprocess\n"
+        "subprocess.call(['sh', '-c', 'trap \"\" TERM HUP INT; echo ready; while :; do sleep "
+        "1000; done'])"
+    )
     shell = namespace.spawn(Module(text, tmp_path, timeout=0.5).argv(True))
     assert shell.stdout.readline() == b"ready\n"
     shell.stdout.close()
@@ -215,7 +224,10 @@ def ticks(namespace, pid):
 
 def test_a_task_that_cuts_its_own_connection_goes_on(namespace, tmp_path):
     done = tmp_path / "done"
-    text = f"import sys\nsys.stdout.write('ready\\n'); sys.stdout.flush()\nopen({str(tmp_path / 'go')!r}).read()\nopen({str(done)!r}, 'w').close()"
+    text = (
+        "import sys\nsys.stdout.write('ready\\n'); sys.stdout.flush()\n"
+        f"open({str(tmp_path / 'go')!r}).read()\nopen({str(done)!r}, 'w').close()"
+    )
     os.mkfifo(tmp_path / "go")
     shell = namespace.spawn(Module(text, tmp_path, keep=True).argv(True))
     assert shell.stdout.readline() == b"ready\n"

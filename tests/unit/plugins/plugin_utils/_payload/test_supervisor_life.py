@@ -26,7 +26,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.commands i
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, Module, both, outcome
 
-# Of the specification, in MiB, for /usr/bin/python3.
+#: Of the specification, in MiB, for /usr/bin/python3.
 LARGEST = 9.0
 NOBODY = 65534
 
@@ -71,7 +71,8 @@ def test_how_large_it_is(namespace, tmp_path):
         lambda now: resident(namespace, supervisor) <= LARGEST, f"no more than {LARGEST} MiB"
     )
     print(
-        f"resident memory of a supervisor on {PYTHON}: {resident(namespace, supervisor):.1f} MiB, {before:.1f} before"
+        f"resident memory of a supervisor on {PYTHON}: {resident(namespace, supervisor):.1f} MiB, "
+        f"{before:.1f} before"
     )
     go.write_text("")
     assert shell.wait(PATIENCE) == 0
@@ -117,7 +118,10 @@ def states(namespace):
 
 
 def test_orphans_are_reaped_while_the_module_runs(namespace, tmp_path):
-    text = "import os\nfor number in range(200):\n    pid = os.fork()\n    if not pid:\n        os.fork()\n        os._exit(0)\n    os.waitpid(pid, 0)\n"
+    text = (
+        "import os\nfor number in range(200):\n    pid = os.fork()\n    if not pid:\n"
+        "        os.fork()\n        os._exit(0)\n    os.waitpid(pid, 0)\n"
+    )
     go = tmp_path / "go"
     os.mkfifo(go)
     shell = namespace.spawn(Module(text + WAITS % str(go), tmp_path).argv(True))
@@ -246,7 +250,8 @@ class Job:
         # interpreter, as in the scripts that pip installs.
         first = f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''\n"
         job.write_text(
-            f"{first}import json, subprocess\nopen({str(self.go)!r}).read()\n{then}\nprint(json.dumps(dict(changed=True)))"
+            f"{first}import json, subprocess\nopen({str(self.go)!r}).read()\n{then}\n"
+            "print(json.dumps(dict(changed=True)))"
         )
         job.chmod(0o755)
         packages = Path(ansible.__file__).parent

@@ -16,8 +16,11 @@ from tests.unit.plugins.plugin_utils.supervised import Module
 
 DAEMON = "env -i setsid sleep 1001 < /dev/null > /dev/null 2>&1 &"
 
-# It leaves a daemon, says so, and dies.
-LEAVES = "import os, signal, subprocess as s\ns.run(['sh', '-c', '{daemon}'])\nos.write(1, b'ready\\n')\nos.kill(os.getpid(), signal.{name})\nsignal.pause()"
+#: It leaves a daemon, says so, and dies.
+LEAVES = (
+    "import os, signal, subprocess as s\ns.run(['sh', '-c', '{daemon}'])\n"
+    "os.write(1, b'ready\\n')\nos.kill(os.getpid(), signal.{name})\nsignal.pause()"
+)
 
 
 def module(tmp_path, name, daemon=DAEMON):
@@ -73,7 +76,10 @@ def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_end
 ):
     """A module may have its own way with a signal to the group. Its shell has none."""
     go = tmp_path / "go"
-    text = f"import os, subprocess, time\nsubprocess.run(['sh', '-c', {DAEMON!r}])\nprint('ready', flush=True)\n"
+    text = (
+        f"import os, subprocess, time\nsubprocess.run(['sh', '-c', {DAEMON!r}])\n"
+        "print('ready', flush=True)\n"
+    )
     shell = namespace.spawn(
         Module(
             f"{text}while not os.path.exists({str(go)!r}): time.sleep(0.01)", tmp_path, timeout=1.0

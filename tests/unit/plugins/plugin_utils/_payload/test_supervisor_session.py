@@ -16,7 +16,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import BAR, TREE, ends, sleeps
 from tests.unit.plugins.plugin_utils.supervised import Module
 
-# A module for which the supervisor takes its time to look up, and a while more.
+#: A module for which the supervisor takes its time to look up, and a while more.
 WHILE = 3 * BAR
 
 

@@ -80,7 +80,7 @@ def bound(namespace, shortage, *as_user):
     )
 
 
-# A second of giving way, for a supervisor whose grace is half of that.
+#: A second of giving way, for a supervisor whose grace is half of that.
 WHILE = 1.0
 
 
@@ -186,7 +186,11 @@ def test_a_task_that_replaces_the_files_of_its_python_is_ended(namespace, tmp_pa
 @AS_ROOT
 def test_where_no_processes_can_be_seen_the_module_is_ended(namespace, tmp_path):
     """Nobody tells which orphans there are; the module is our child."""
-    text = "import subprocess, sys, time\nsubprocess.check_call(['mount', '-t', 'tmpfs', 'none', '/proc'])\nprint('ready', flush=True)\ntime.sleep(1000)"
+    text = (
+        "import subprocess, sys, time\n"
+        "subprocess.check_call(['mount', '-t', 'tmpfs', 'none', '/proc'])\n"
+        "print('ready', flush=True)\ntime.sleep(1000)"
+    )
     shell = namespace.spawn(["unshare", "--mount", *Module(text, tmp_path, timeout=1.0).argv(True)])
     assert shell.stdout.readline() == b"ready\n"
     shell.stdout.close()
@@ -199,7 +203,10 @@ def kill_pass(module, **options):
     return ["/bin/sh", "-c", kill_command(request, [PYTHON])]
 
 
-STUBBORN = "import os, signal\nsignal.signal(15, lambda *dummy: os.write(1, b'told\\n'))\nos.write(1, b'ready\\n')\nwhile True: signal.pause()\n"
+STUBBORN = (
+    "import os, signal\nsignal.signal(15, lambda *dummy: os.write(1, b'told\\n'))\n"
+    "os.write(1, b'ready\\n')\nwhile True: signal.pause()\n"
+)
 
 
 @pytest.mark.parametrize("first", ["the pass", "the channel"])
@@ -234,7 +241,10 @@ def test_a_signal_that_may_not_be_passed_on_changes_nothing(namespace, tmp_path)
     """The module has become another user, and root here may not signal those: as any user, for whom a module becomes root."""
     go = tmp_path / "go"
     os.mkfifo(go)
-    text = f"import os\ngo = os.open({str(go)!r}, os.O_RDWR)\nos.setuid({NOBODY})\nprint('ready', flush=True)\nos.read(go, 1)\nprint('done')"
+    text = (
+        f"import os\ngo = os.open({str(go)!r}, os.O_RDWR)\nos.setuid({NOBODY})\n"
+        "print('ready', flush=True)\nos.read(go, 1)\nprint('done')"
+    )
     shell = namespace.spawn(
         ["setpriv", "--bounding-set", "-kill", *Module(text, tmp_path).argv(True)]
     )
@@ -249,7 +259,10 @@ def test_a_signal_that_may_not_be_passed_on_changes_nothing(namespace, tmp_path)
 
 def test_a_storm_of_signals_changes_nothing(tmp_path):
     """They come while the status of the module is read, too."""
-    text = "import os, signal\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)\nos.write(1, b'%d\\n' % os.getppid())\n"
+    text = (
+        "import os, signal\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)\n"
+        "os.write(1, b'%d\\n' % os.getppid())\n"
+    )
     for dummy in range(20):
         module = Module(text, tmp_path)
         running = subprocess.Popen(

@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc i
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, Module
 
-# Says each signal that arrives, in the order in which they do.
+#: Says each signal that arrives, in the order in which they do.
 SAYS = r"""
 import os, signal
 signals = [getattr(signal, name) for name in %r]

@@ -116,7 +116,8 @@ def test_a_script_that_passes_the_signal_on_to_its_background_does_it_alone(
     kill, namespace, tmp_path
 ):
     (tmp_path / "script").write_text(
-        f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -I -S {tmp_path}/counts.py {tmp_path}/count & child=$!; wait"
+        f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -I -S {tmp_path}/counts.py "
+        f"{tmp_path}/count & child=$!; wait"
     )
     start(namespace, tmp_path, "bash {folder}/script; true")
     kill()
@@ -198,7 +199,8 @@ def test_a_command_that_ignores_signals_while_it_cleans_up_keeps_its_shell(
     kill, namespace, tmp_path
 ):
     (tmp_path / "script").write_text(
-        f"trap 'trap \"\" INT TERM; sleep 0.5; touch {tmp_path}/cleaned; exit' TERM; echo ready; while :; do sleep 0.1; done"
+        f"trap 'trap \"\" INT TERM; sleep 0.5; touch {tmp_path}/cleaned; exit' TERM; echo ready; "
+        "while :; do sleep 0.1; done"
     )
     start(namespace, tmp_path, "bash {folder}/script; touch {folder}/next")
     report = kill()

@@ -104,7 +104,8 @@ def test_after_the_loss_of_a_guardian_there_is_no_all_clear(results):
         C.COLOR_ERROR,
     ) in [(line.text, line.color) for line in lines]
     assert said[-1].endswith(
-        "ansible-playbook treekill.remote.sweep -i '/etc/my hosts' -i more.yml --become -e sweep_run=0123456789abcdef"
+        "ansible-playbook treekill.remote.sweep -i '/etc/my hosts' -i more.yml --become -e "
+        "sweep_run=0123456789abcdef"
     )
     assert Recap(run_report(results), False, lost=True).lines() == []
 
@@ -135,18 +136,18 @@ def test_what_the_pass_of_a_host_without_python_does_not_find_is_told():
         [result(report=report(method="shell", gone=[process(2)], root=[5, 4]), payload=True)]
     )
     assert (
-        "       no Python there: an orphan that cleared its environment, or forks and exits at once, would not have been found"
-        in lines
-    )
+        "       no Python there: an orphan that cleared its environment, or forks and exits at "
+        "once, would not have been found"
+    ) in lines
     assert not any("no supervisor" in line for line in lines)
 
 
 def test_a_host_that_is_tried_again_is_told_for_how_long():
     lines = recap([result(outcome="trying", reason="ssh:\n timed out")])
     assert (
-        "web1 : NOT CONFIRMED (task: Dump): ssh: timed out. Tried again for 60 s in all, also after this command has ended."
-        in lines
-    )
+        "web1 : NOT CONFIRMED (task: Dump): ssh: timed out. Tried again for 60 s in all, also "
+        "after this command has ended."
+    ) in lines
 
 
 def test_what_was_spared_and_what_was_left_alone_is_named():
@@ -217,7 +218,10 @@ def test_two_hundred_hosts_that_ended_alike_share_a_line_and_a_tree_below_the_od
     lines = recap([one for one in many(200) if one["host"] != "web100"] + [odd, *down])
     heads = [line for line in lines if re.match(r"\S.* : ", line)]
     assert [re.sub(" +:", " :", line) for line in heads] == [
-        "db[9-10] (2 hosts) : NOT CONFIRMED (task: Dump): ssh: connect to host ADDRESS port 22: down",
+        (
+            "db[9-10] (2 hosts) : NOT CONFIRMED (task: Dump): ssh: connect to host ADDRESS port 22: "
+            "down"
+        ),
         "web100 : ended 0, survivors 1, 0.2 s",
         "web[001-099], web[101-200] (199 hosts) : ended 1 (TERM 1), survivors 0, 0.0 to 2.0 s",
     ]
@@ -257,7 +261,10 @@ def test_of_many_different_trees_five_are_drawn():
 
 def test_two_hosts_that_did_the_same_share_a_tree_though_pids_directories_and_leases_differ():
     def of(host, run):
-        command = f"/bin/sh -c export TREEKILL={run * 16}/0000000{run}/$$/$PPID; python3 /root/.ansible/tmp/ansible-tmp-{run}.5-{run}-1/AnsiballZ_command.py"
+        command = (
+            f"/bin/sh -c export TREEKILL={run * 16}/0000000{run}/$$/$PPID; python3 "
+            f"/root/.ansible/tmp/ansible-tmp-{run}.5-{run}-1/AnsiballZ_command.py"
+        )
         return result(host, report=report(gone=[process(int(run), command=command)]))
 
     lines = recap([of("web2", "2"), of("web1", "3")])
@@ -338,9 +345,9 @@ def test_what_was_spared_is_not_nothing():
 def test_without_a_supervisor_what_could_not_be_looked_into_is_told(found, unreadable, more):
     lines = recap([result(report=report(unreadable=unreadable, **found), payload=True)])
     assert (
-        f"       no supervisor stood there: an orphan that cleared its environment{more} would not have been found"
-        in lines
-    )
+        f"       no supervisor stood there: an orphan that cleared its environment{more} would "
+        "not have been found"
+    ) in lines
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,10 @@ def test_this_version_writes_each_line_as_an_earlier_one_does(tmp_path):
 
 
 def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_open(tmp_path):
-    text = '{"opened":"00000001","host":"web1"}\n{"settled":"00000001","outcome":"later","ended":1,"survivors":%d}\n'
+    text = (
+        '{"opened":"00000001","host":"web1"}\n'
+        '{"settled":"00000001","outcome":"later","ended":1,"survivors":%d}\n'
+    )
     entry = written_by_another_version(tmp_path, text % 0)
     assert [(lease.outcome, lease.is_open) for lease in entry.leases.values()] == [
         (UnknownOutcome("later"), False)

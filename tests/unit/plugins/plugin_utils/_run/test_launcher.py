@@ -23,7 +23,10 @@ JOB = {VARIABLE: "/somewhere/artifacts/1"}
 
 #: A line of shell, or of Python, that starts the run and tells its pid.
 SHELL = "sleep 7200 & echo $!; wait"
-PYTHON = "import subprocess; child = subprocess.Popen(['sleep', '7200']); print(child.pid, flush=True); child.wait()"
+PYTHON = (
+    "import subprocess; child = subprocess.Popen(['sleep', '7200']); print(child.pid, "
+    "flush=True); child.wait()"
+)
 
 
 @contextmanager
