@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One figure: two medians that were measured by turns, their ratio, and the bar that it has to clear."""
+"""One figure of the table.
+
+It has two medians that were measured by turns, their ratio, and the bound that it has to keep.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Figure:
 
     @property
     def row(self) -> str:
-        """The line in markdown."""
+        """The line in Markdown."""
         return (
             f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | "
             f"{'yes' if self.holds else '**no**'} |"
@@ -34,7 +37,10 @@ class Figure:
 def by_turns(
     ours: Callable[[], float], rival: Callable[[], float], pairs: int
 ) -> tuple[list[float], list[float]]:
-    """Measure both, in pairs whose order alternates, so that what else the machine does hits both alike."""
+    """Measure both in pairs whose order alternates.
+
+    So other work on the machine slows both equally.
+    """
     mine: list[float] = []
     its: list[float] = []
     for number in range(pairs):
@@ -53,7 +59,11 @@ def compared(
     *,
     faster: bool = False,
 ) -> Figure:
-    """The figure of two series in seconds: ours to the rival's, at most `bound`; with `faster`, the rival's to ours, at least `bound`."""
+    """Return the figure of two series in seconds.
+
+    It is ours to the rival's, at most `bound`. With `faster`, it is the rival's to ours, at least
+    `bound`.
+    """
     ratios = [
         theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)
     ]
@@ -69,5 +79,5 @@ def compared(
 
 
 def seconds(value: float) -> str:
-    """As people write it."""
+    """Return it as people write it."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a guardian weighs: its private memory while 200 leases are held, and how often it wakes up while nothing happens."""
+"""Costs of a guardian.
+
+They are its private memory while 200 leases are held, and its wake-ups while it is idle.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ _IDLE_SECONDS = 5.0
 
 
 def measure(lab: Lab) -> list[Figure]:
-    """A run in flight, whose guardian is given as many leases as a run with 200 forks takes, by as many connections."""
+    """Measure the guardian of a run in flight.
+
+    It is given as many leases as a run with 200 forks takes, by as many connections.
+    """
     hosts = [lab["web1"]]
     hosts[0].reset()
     known = {"web1": frozenset(process.id for process in hosts[0].processes())}
@@ -94,7 +100,10 @@ def _leases(path: Path, orders: Sequence[dict[str, Any]]) -> Iterator[None]:
 
 
 def _who_listens(path: Path, row: str) -> int:
-    """The pid of the run's process that has the listening socket open; its peer credentials name the one that has bound it, which is another."""
+    """Return the pid of the run's process that has the listening socket open.
+
+    The socket's peer credentials name another process: the one that has bound it.
+    """
     lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
     listening = {
         f"socket:[{fields[6]}]"
@@ -107,11 +116,14 @@ def _who_listens(path: Path, row: str) -> int:
             for entry in Path(f"/proc/{process.id.pid}/fd").iterdir()
         ):
             return process.id.pid
-    raise AssertionError(f"nobody listens on {path}")
+    raise AssertionError(f"no process listens on {path}")
 
 
 def _orders(lab: Lab) -> list[dict[str, Any]]:
-    """What workers send, made as they make it: all options of an ssh connection, its shell and sudo."""
+    """Return what workers send, made as they make it.
+
+    It has all options of an ssh connection, its shell and sudo.
+    """
     spec_of, options, orders = (
         product("_kill_order.order").ConnectionSpec.from_connection,
         product("_core.options").resolve(),
@@ -186,7 +198,7 @@ def _private_mib(pid: int) -> float:
 
 def _wakeups(pid: int) -> int:
     before = _switches(pid)
-    # No wait for anything: that nothing happens in this time is what is measured.
+    # This waits for no event: it measures how little happens in this time.
     time.sleep(_IDLE_SECONDS)
     return _switches(pid) - before
 

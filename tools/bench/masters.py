@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Warm connections: an OpenSSH ControlMaster for each host, opened beforehand and closed at the end."""
+"""Warm connections.
+
+An OpenSSH ControlMaster for each host is opened before the measurement and closed at the end.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from tests.support.hosts import Host, Lab
 
 
 class Masters:
-    """`with Masters(lab, hosts) as masters: subprocess.run([*masters.ssh, host.address, "true"])`."""
+    """Masters of these hosts.
+
+    `with Masters(lab, hosts) as masters: subprocess.run([*masters.ssh, host.address, "true"])`.
+    """
 
     def __init__(self, lab: Lab, hosts: Sequence[Host]) -> None:
         self._hosts = hosts

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the callback costs an uninterrupted run: loops of commands over warm ssh, and a loop that starts nothing."""
+"""Costs of the callback in an uninterrupted run.
+
+They are measured in loops of commands over warm ssh, and in a loop that starts nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _MARK = "bench-overhead"
 
 @dataclass(frozen=True)
 class _Loop:
-    """One task with a loop, and how much longer the run may last with the callback."""
+    """One task with a loop, and the limit for the additional time with the callback."""
 
     what: str
     task: dict[str, object]
@@ -36,7 +39,7 @@ class _Loop:
 
     @property
     def playbook(self) -> str:
-        """As JSON, which is YAML."""
+        """Return it as JSON, which is YAML."""
         return json.dumps([{"hosts": "targets", "gather_facts": False, "tasks": [self.task]}])
 
 
@@ -69,7 +72,7 @@ _LOOPS = (
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
-    """Wall time of the whole ansible-playbook, start and end included."""
+    """Measure the wall time of the whole ansible-playbook, start and end included."""
     for loop in _LOOPS:
         yield _measure(lab, loop)
 
@@ -82,7 +85,7 @@ def _measure(lab: Lab, loop: _Loop) -> Figure:
             _measured(directory, collection=True),
             _measured(directory, collection=False),
         )
-        # The first of each opens the ControlMaster and compiles what is imported.
+        # The first run of each opens the ControlMaster and compiles what is imported.
         with_callback()
         without()
         mine, its = by_turns(with_callback, without, _PAIRS)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long it takes from the trigger until the last process is gone, beside what an administrator would type."""
+"""The time from the trigger until the last process is gone.
+
+It is measured beside what an administrator would type.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _WHAT = "{}, a cooperative tree: from the trigger until the last process is gone
 
 @dataclass(frozen=True)
 class Scene:
-    """A run in flight, with its tree standing on every host."""
+    """A run in flight, with its tree running on every host."""
 
     run: Run
     hosts: Sequence[Host]
@@ -40,7 +43,11 @@ class Scene:
 
     @property
     def pattern(self) -> str:
-        """For `pkill -f`: what is in the command line of every process of the tree, and not in that of the shell which runs pkill."""
+        """Pattern for `pkill -f`.
+
+        The command line of every process of the tree has it. That of the shell that runs pkill does
+        not.
+        """
         return f"[{self.run.row[0]}]{self.run.row[1:]}"
 
 
@@ -52,7 +59,10 @@ def seconds_until_gone(
     collection: bool,
     supervise: bool = True,
 ) -> float:
-    """Run a cooperative tree on all hosts, and measure from the call of `end` until the last process of it is gone."""
+    """Run a cooperative tree on all hosts, and measure its end.
+
+    The time is from the call of `end` until the last process of it is gone.
+    """
     for host in hosts:
         host.reset()
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
@@ -66,8 +76,8 @@ def seconds_until_gone(
     with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
         census.wait_for_tree(one, hosts, known)
         scene = Scene(one, hosts, masters)
-        # The daemon that the first task left on purpose has no label of a kind: nobody waits for
-        # it.
+        # The daemon that the first task left on purpose has no label of a kind, and is not waited
+        # for.
         victims = [
             process.id
             for host in hosts
@@ -85,7 +95,7 @@ _ENDED = {*tree.COOPERATIVE, "plain", "script"}
 
 
 def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
-    """Twenty hosts, and `xargs -P20 ssh HOST pkill`."""
+    """Measure twenty hosts, and `xargs -P20 ssh HOST pkill`."""
     hosts = list(lab)
     for supervise, limit in ((True, 1.0), (False, 2.0)):
         mine, its = _by_turns(hosts, lab, _xargs_pkill, supervise)
@@ -102,7 +112,7 @@ def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
 
 
 def twenty_against_ansible(lab: Lab) -> Figure:
-    """Twenty hosts, and another ansible."""
+    """Measure twenty hosts, and another ansible."""
     hosts = list(lab)
     mine, its = _by_turns(hosts, lab, _ansible_pkill)
     return compared(
@@ -116,7 +126,7 @@ def twenty_against_ansible(lab: Lab) -> Figure:
 
 
 def one_against_ssh(lab: Lab) -> Figure:
-    """One host, and the least that ssh can do."""
+    """Measure one host, and the least that ssh can do."""
     hosts = list(lab)[:1]
     mine, its = by_turns(
         lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True),
@@ -133,7 +143,10 @@ def one_against_ssh(lab: Lab) -> Figure:
 
 
 def channel_until_gone(lab: Lab) -> Figure:
-    """One host whose ssh client is killed, and nobody who gives a kill order: the supervisor alone."""
+    """Measure one host whose ssh client is killed, without a kill order.
+
+    The supervisor works alone.
+    """
     hosts = list(lab)[:1]
     took = statistics.median(
         seconds_until_gone(hosts, lab, _kill_clients, collection=True) for dummy in range(_PAIRS)
@@ -157,7 +170,7 @@ def _kill_clients(scene: Scene) -> None:
 def _ssh_true(host: Host, lab: Lab) -> float:
     with Masters(lab, [host]) as masters:
         command = [*masters.ssh, host.address, "true"]
-        # The first one starts what a login starts but once.
+        # The first one starts what a login starts only once.
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
         began = time.monotonic()
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
@@ -189,7 +202,7 @@ def _xargs_pkill(scene: Scene) -> None:
         "HOST",
         f"pkill -f '{scene.pattern}'",
     ]
-    # pkill's status says whether it found somebody, and the watch sees that it did.
+    # pkill's status shows whether it found a process, and the watch sees that it did.
     subprocess.run(
         command,
         input="".join(f"{host.address}\n" for host in scene.hosts),
@@ -210,7 +223,7 @@ def _ansible_pkill(scene: Scene) -> None:
         f"pkill -f '{scene.pattern}'",
     ]
     environ = run.environ_of(one.row, one.directory, collection=False)
-    # It goes over the connections that the run in flight has opened.
+    # It uses the connections that the run in flight has opened.
     subprocess.run(
         command,
         env=environ,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a supervisor takes of a host's memory while its module runs."""
+"""Memory of a supervisor on a host while its module runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BAR_MIB = 9.0
 
 
 def measure(lab: Lab) -> Figure:
-    """Resident memory, pages that it shares with other processes included."""
+    """Measure the resident memory, pages that it shares with other processes included."""
     hosts = [lab["web1"]]
     hosts[0].reset()
     known = {"web1": frozenset(process.id for process in hosts[0].processes())}

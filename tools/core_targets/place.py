@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Throw-away hosts on which a target may change whatever it wants: a new one for each run of it."""
+"""Throw-away hosts on which a target may change whatever it wants.
+
+Each run of it has a new host.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ from tests.support.hosts import Host, Lab, trees
 
 from .verdict import Ending
 
-#: Seconds after which a run of a target is ended unless something else is asked for; the longest
-#: takes some three minutes of a machine that does nothing else.
+#: Seconds after which a run of a target is ended, without another limit. The longest takes some
+#: three minutes on an idle machine.
 LONGEST = 1800.0
 
 #: Seconds in which a process ends that nothing keeps, and seconds between two looks.
 _LAST_BREATH, _PAUSE = 3.0, 0.1
 
-#: As `timeout` has it.
+#: The status that `timeout` has.
 _TIMED_OUT = 124
 
-#: What targets need on a host that has no way to a package index.
+#: Packages that targets need on a host that can't reach a package index.
 _PACKAGES = (
     *(
         "acl",
@@ -67,7 +70,7 @@ _PACKAGES = (
     *("rsync", "rsyslog", "sshpass", "subversion", "unzip", "xz-utils", "zip", "zstd"),
 )
 
-#: Debian's own Python runs the target, as a target may want modules that only Debian has, such as
+#: Debian's own Python runs the target: a target may want modules that only Debian has, such as
 #: apt's.
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 
@@ -93,9 +96,9 @@ class Place:
 
     #: Unpacked sources of the core.
     source: Path
-    #: A folder for ANSIBLE_COLLECTIONS_PATH that holds the collection.
+    #: Folder for ANSIBLE_COLLECTIONS_PATH that holds the collection.
     collections: Path
-    #: A folder for pip.
+    #: Folder for pip.
     packages: Path
     #: Debian release.
     suite: str
@@ -103,14 +106,17 @@ class Place:
     longest: float = LONGEST
 
     def compile(self) -> None:
-        """Once for all hosts, by their own Python: each of them begins without what another one has written."""
+        """Compile once for all hosts, by their own Python.
+
+        So each host begins without files that another one has written.
+        """
         tree = trees.find_with_packages(self.suite, _PACKAGES)
         for folder, seen_as, parts in (
             (self.source, "/root/ansible", ("lib/ansible", "test/lib/ansible_test/_internal")),
             (self.collections, "/opt/collections", ("ansible_collections",)),
         ):
             # In a mount namespace of its own, so that nothing stays mounted in the tree. Some files
-            # are there to be wrong, so the status says nothing.
+            # are wrong on purpose, so the status shows nothing.
             words = [
                 "unshare",
                 "--mount",
@@ -132,7 +138,7 @@ class Place:
             )
 
     def run(self, target: str, *ways: Way) -> list[Ending]:
-        """Run the target in each of these ways, beside each other, each on a new host."""
+        """Run the target in each of these ways at once, each on a new host."""
         binds = {
             str(self.source): "/opt/ansible",
             str(self.collections): "/opt/collections",
@@ -149,7 +155,10 @@ class Place:
 
 
 def python_for(oldest: tuple[int, int], newest: tuple[int, int]) -> tuple[int, int]:
-    """The newest Python of a Debian release that runs a core which needs one from `oldest` to `newest`."""
+    """Return the newest Python of a Debian release that runs a core.
+
+    The core needs one from `oldest` to `newest`.
+    """
     return max(version for version in SUITES if oldest <= version <= newest)
 
 
@@ -182,7 +191,7 @@ def _run(host: Host, target: str, way: Way, longest: float) -> Ending:
 
 
 def _left_on(host: Host) -> tuple[str, ...]:
-    """The processes there, once those have ended that were about to."""
+    """Return the processes there, after those that were ending have ended."""
     deadline = time.monotonic() + _LAST_BREATH
     while host.processes() and time.monotonic() < deadline:
         time.sleep(_PAUSE)
@@ -190,6 +199,9 @@ def _left_on(host: Host) -> tuple[str, ...]:
 
 
 def processor_seconds(times: str) -> float:
-    """What the children have used, from the output of the shell's `times`: a line for the shell and one for them, each `0m1.23s 0m0.45s`."""
+    """Return the seconds that the children have used, from the output of the shell's `times`.
+
+    It has a line for the shell and one for its children, each `0m1.23s 0m0.45s`.
+    """
     pairs = (word.rstrip("s").split("m") for word in times.splitlines()[1].split())
     return sum(60 * int(minutes) + float(seconds) for minutes, seconds in pairs)

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the integration tests of ansible-core with and without the callback, and prints the targets that end otherwise with it.
+"""Program that runs the integration tests of ansible-core with and without the callback.
 
-Called by `make core-tests`, which installs what it needs. Exit status 1 if a target differs that the list does not name, or ran without a guardian.
+It prints the targets that end otherwise with it. `make core-tests` calls it, and installs what it
+needs. The exit status is 1 if a target differs that the list does not name, or ran without a
+guardian.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from .findings import Finding, Findings, figures, state_of, with_other_plugins
 from .place import LONGEST, SUITES, Place, Way, python_for
 from .verdict import BAD, Ending, Verdict, judge, own_words, reason, worse
 
-#: A target that differs is tried so many times: one that fails now and then by itself says nothing.
+#: Number of tries of a target that differs. A target that sometimes fails by itself shows nothing.
 _TRIES = 3
 
 _FOLDER = CACHE / "core-targets"
@@ -37,7 +39,7 @@ _FOLDER = CACHE / "core-targets"
 
 @dataclass(frozen=True)
 class Result:
-    """Of one target."""
+    """The result of one target."""
 
     target: str
     verdict: Verdict
@@ -51,7 +53,7 @@ class Result:
         return Finding(self.target, self.verdict, self.line(), only_with_it, plugins, limit)
 
     def line(self) -> str:
-        """What is printed of it."""
+        """Its line in the output."""
         guarded_runs = self.guarded[-1].notes["guarded"]
         without = f"{_times(self.bare[-1])} without, " if self.bare else ""
         times = f"{without}{_times(self.guarded[-1])} with, {guarded_runs} guarded runs"
@@ -76,7 +78,7 @@ def _times(ending: Ending) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run and print; the exit status."""
+    """Run and print, and return the exit status."""
     options = _parse(words)
     if kinds.choose(kinds.AUTO) != kinds.NAMESPACE:
         print(
@@ -126,7 +128,7 @@ def main(words: Sequence[str]) -> int:
             findings.add(now[result.target])
             print(result.line(), flush=True)
     except BaseException as error:
-        # The hosts go with this process, whereas its threads would wait for them.
+        # The hosts end with this process, whereas its threads would wait for them.
         print(f"ended by {error!r}", file=sys.stderr, flush=True)
         os._exit(128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 2)
     everything = dict(sorted({**before, **now}.items()))
@@ -180,7 +182,10 @@ def _names(
 
 
 def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -> Result:
-    """Run it with the callback, and without where it matters: where it fails with it, or how long it takes is to be compared."""
+    """Run it with the callback, and without if that matters.
+
+    It matters if the target fails with the callback, or if the times are to be compared.
+    """
     bare: list[Ending] = []
     guarded: list[Ending] = []
     if both or target in listed.timed:
@@ -228,7 +233,7 @@ def _summary(release: str, found: Mapping[str, Finding], not_run: Mapping[str, s
             f"{verdict.value}:",
             *(f"  {one.line}" for one in found.values() if one.verdict is verdict),
         ]
-    # What it has said in runs that nobody has to have interrupted, for a look at it.
+    # What it has printed in runs that may not have been interrupted, for a person to look at.
     said = [f"  {name}: {line}" for name, one in found.items() for line in one.said]
     lines += ["", "said by the collection, or only with it:", *said] if said else []
     if not_run:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What two runs of a target, one with the callback and one without, say about the callback."""
+"""The verdict on the callback, from two runs of a target: one with it and one without."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """Of one target."""
+    """The verdict on one target."""
 
     SAME = "same"
     DIFFERS = "differs"
     LISTED = "differs, as listed"
-    #: It fails without the callback too, or once in all tries: what its own deadlines do to it on a
+    #: It fails without the callback too, or once in all tries. Its own deadlines cause that on a
     #: busy machine.
     UNSTEADY = "unsteady"
     FAILS_WITHOUT = "can't run here"
@@ -28,21 +28,21 @@ class Verdict(Enum):
     UNGUARDED = "was not guarded"
 
 
-#: These say something about the callback.
+#: Verdicts that judge the callback.
 JUDGED = frozenset(Verdict) - {Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW}
 
-#: These make the command fail.
+#: Verdicts that make the command fail.
 BAD = frozenset({Verdict.DIFFERS, Verdict.UNGUARDED})
 
 
 @dataclass(frozen=True)
 class Ending:
-    """One run of a target."""
+    """The ending of one run of a target."""
 
     status: int
     seconds: float
     output: str
-    #: What `enable.py` noted of the runs of Ansible in it, by word; empty without the callback.
+    #: Words that `enable.py` noted of the runs of Ansible in it; empty without the callback.
     notes: Counter[str] = field(default_factory=Counter)
     #: Seconds of processor time, which other work on the machine does not make longer.
     processor: float = 0.0
@@ -82,7 +82,10 @@ def judge(
 
 
 def was_guarded(notes: Counter[str]) -> bool:
-    """Whether a guardian was there, and no run did without the callback; a target may interrupt one before it has begun."""
+    """Whether a guardian was there, and no run did without the callback.
+
+    A target may interrupt a run before it has begun.
+    """
     return notes["guarded"] > 0 and not notes["missing"] and not notes["alone"]
 
 
@@ -92,8 +95,8 @@ def is_repeated(tries: Sequence[object]) -> bool:
 
 
 def worse(bare: Ending, guarded: Ending) -> str:
-    """What was worse with the callback in a try that passed both ways; empty if nothing."""
-    # Half as long again and 5 s more is more than the noise of a machine that runs both at once.
+    """Return what was worse with the callback in a try that passed both ways; empty if nothing."""
+    # Half as long again and 5 s more is above the noise of a machine that runs both at once.
     if guarded.seconds > bare.seconds * 1.5 + 5:
         return f"it takes {guarded.seconds:.0f} s, {bare.seconds:.0f} s without"
     before, now = _without_watchers(bare.left), _without_watchers(guarded.left)
@@ -103,13 +106,19 @@ def worse(bare: Ending, guarded: Ending) -> str:
 
 
 def _without_watchers(left: Sequence[str]) -> Sequence[str]:
-    """Without the supervisors of jobs that the target has left: each ends with its job."""
+    """Return the processes without the supervisors of jobs that the target has left.
+
+    Each of these ends with its job.
+    """
     jobs = [one for one in left if not one.startswith("treekill: supervisor")]
     return jobs or left
 
 
 def reason(output: str) -> str:
-    """The line that tells best why a target failed: the last error that was not expected, or what its shell did last."""
+    """Return the line that shows best why a target failed.
+
+    It is the last error that was not expected, or the last command of its shell.
+    """
     lines = [line.strip() for line in _COLOURS.sub("", output).splitlines()]
     lines = [line for line in lines if line and not _OF_ANSIBLE_TEST.match(line)]
     if lines and lines[-1].startswith("+"):
@@ -127,7 +136,7 @@ def reason(output: str) -> str:
 
 
 def own_words(output: str) -> list[str]:
-    """The lines in which the collection speaks, each once."""
+    """Return the lines that the collection prints, each once."""
     lines = (line.strip() for line in _COLOURS.sub("", output).splitlines())
     return list(dict.fromkeys(line[:200] for line in lines if _OURS.search(line)))
 

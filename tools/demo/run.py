@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Interrupts a playbook with Ctrl-C on two throw-away hosts, first without the collection, then with it, and prints who is still alive.
+"""Program that interrupts a playbook with Ctrl-C on two throw-away hosts.
 
-Called by `make demo`, which installs what it needs. Exit status 1 if anything survived with the collection.
+It does so first without the collection, then with it, and prints what is still alive. `make demo`
+calls it, and installs what it needs. The exit status is 1 if a process survived with the
+collection.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ _SETTING = Setting(kill_timeout=2.0)
 
 
 def interrupt(lab: Lab, *, collection: bool) -> dict[str, int]:
-    """Run the playbook, press Ctrl-C when the whole tree stands, and count the survivors of each kind on both hosts.
+    """Run the playbook, press Ctrl-C when the whole tree runs, and count the survivors.
 
     Returns:
-        Number of processes alive by kind, the shell script that started them included.
+        Number of live processes on both hosts by kind. The shell script that started them is
+        included.
     """
     hosts = list(lab)
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
@@ -68,7 +71,10 @@ def interrupt(lab: Lab, *, collection: bool) -> dict[str, int]:
 
 
 def _earlier(processes: list[HostProcess], row: str) -> frozenset[ProcessId]:
-    """The daemon that the play's first task has left on purpose: it is no part of the interrupted task."""
+    """Return the daemon that the play's first task has left on purpose.
+
+    It is no part of the interrupted task.
+    """
     return frozenset(process.id for process in processes if f"tk-earlier-{row}" in process.command)
 
 
@@ -81,7 +87,10 @@ def _count(survivors: dict[str, list[HostProcess | str]], row: str) -> dict[str,
 
 
 def table(without: dict[str, int], guarded: dict[str, int], hosts: int) -> str:
-    """Who survives, a line a kind of process: on how many of the hosts, without the collection and with it."""
+    """Return the survivors, a line for a kind of process.
+
+    It has the number of hosts with survivors, without the collection and with it.
+    """
     lines = [f"  {'what the task had started':<28}{'without':>14}{'with treekill.remote':>24}"]
     lines += [
         f"  {kind:<28}{_on(without.get(kind, 0), hosts):>14}{_on(guarded.get(kind, 0), hosts):>24}"
@@ -95,7 +104,7 @@ def _on(count: int, hosts: int) -> str:
 
 
 def main() -> int:
-    """The demonstration."""
+    """Run the demonstration."""
     with Lab.up(count=2) as lab:
         print(
             "\n"

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Sphinx extension: links to files of the repository on GitHub lead to their pages in the site, and to nothing that is not there.
+"""Extension of Sphinx for links to files of the repository.
 
-The pages are read on GitHub and on Galaxy as well, where links must be absolute. So they are written that way once, and changed here.
+Links to GitHub lead to the pages of the site, and none leads to a missing page. The pages are read
+on GitHub and on Galaxy as well, where links must be absolute. So links are absolute in the pages,
+and changed here.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
 _PLUGIN_OF_CORE = re.compile(
     r"ansible_collections\.ansible\.builtin\.(?P<page>\w+?_[a-z]+)(?P<part>__.*)?"
 )
-#: What pages that antsibull-docs writes refer to. Another one that it takes up is an error of
-#: Sphinx's until it is added here.
+#: Targets that the pages of antsibull-docs refer to. A new one is an error of Sphinx's until it is
+#: added here.
 _PAGES_OF_ANSIBLE = {
     "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
@@ -44,7 +46,10 @@ _log = logging.getLogger(__name__)
 
 
 def put_into_navigation(app: Sphinx, docname: str, text: list[str]) -> None:
-    """What the index of pages links to is what the site's navigation has, in that order; a page that is missing there is an error of Sphinx's."""
+    """Put the links of the index into the site's navigation, in that order.
+
+    A page that the index lacks is an error of Sphinx's.
+    """
     if docname == INDEX:
         linked = re.findall(rf"`([^`<]+) <{re.escape(ON_GITHUB)}(\S+)\.md>`__", text[0])
         text[0] += "\n.. toctree::\n   :hidden:\n\n" + "".join(
@@ -53,7 +58,10 @@ def put_into_navigation(app: Sphinx, docname: str, text: list[str]) -> None:
 
 
 def page_of(path: str) -> str:
-    """The page that the site would have for a file of the repository: a page of Markdown, a plugin or a role."""
+    """Return the page that the site would have for a file of the repository.
+
+    It is a page of Markdown, a plugin or a role.
+    """
     parts = PurePosixPath(path).parts
     if len(parts) == 3 and parts[0] == "plugins":  # plugins, type, file
         return f"{PurePosixPath(path).stem}_{parts[1].removesuffix('s')}"
@@ -63,7 +71,7 @@ def page_of(path: str) -> str:
 
 
 def lead_to_pages(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Change the links of one page; warn of those to files and headings that are not there."""
+    """Change the links of one page, and warn of links to missing files and headings."""
     for link in doctree.findall(nodes.reference):
         target = str(link.get("refuri", ""))
         if target.startswith(ON_GITHUB):
@@ -97,9 +105,9 @@ def _anchor(env: BuildEnvironment, page: str, heading: str, link: nodes.referenc
 def lead_to_ansible(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.reference | None:
-    """What ansible-core has is described at docs.ansible.com.
+    """Lead links to ansible-core's plugins to docs.ansible.com.
 
-    That plugins and options of it exist is what `antsibull-docs lint-collection-docs` looks at.
+    `antsibull-docs lint-collection-docs` checks that these plugins and options exist.
     """
     target = str(node["reftarget"])
     plugin = _PLUGIN_OF_CORE.fullmatch(target)
@@ -117,7 +125,7 @@ def lead_to_ansible(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Set the extension up; Sphinx calls it."""
     app.connect("source-read", put_into_navigation)
     app.connect("doctree-resolved", lead_to_pages)
     app.connect("missing-reference", lead_to_ansible)

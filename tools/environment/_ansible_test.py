@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-test in a core's own environment: a home of its own, all Pythons of this machine, and no download that PyPI does not serve."""
+"""ansible-test in a core's own environment.
+
+It has a home of its own and all Pythons of this machine. It downloads only what PyPI serves.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,12 @@ COPY = CACHE / "sanity" / IN_COLLECTIONS
 INTERPRETERS = CACHE / "interpreters"
 
 #: ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION...
-#: PACKAGE==VERSION...`. Not ensurepip.bootstrap(): that turns the user's pip configuration off for
-#: the whole process.
-GET_PIP = '''"""Stand-in for get-pip.py: pip from this Python's own ensurepip, then the wanted versions from the package index."""
+#: PACKAGE==VERSION...`. It is not ensurepip.bootstrap(), which turns the user's pip configuration
+#: off for the whole process.
+GET_PIP = '''"""Stand-in for get-pip.py: installs pip.
+
+pip is from this Python's own ensurepip, then the wanted versions are from the package index.
+"""
 
 import subprocess
 import sys
@@ -46,7 +52,7 @@ SKIPPED = re.compile(
     r'Skipping sanity test "[^"]+" on Python ([0-9.]+) because it could not be found'
 )
 
-#: What ansible-test and pip say while nothing is wrong.
+#: Lines that ansible-test and pip print while nothing is wrong.
 NOISE = (
     "Running sanity test",
     "Installing requirements",
@@ -65,7 +71,7 @@ NOISE = (
 
 
 def sanity(workshop: Workshop) -> Sequence[str]:
-    """All sanity tests. Notes name the Pythons that this machine lacks."""
+    """Run all sanity tests. Notes name the Pythons that this machine lacks."""
     ignores = sorted(path.name for path in (ROOT / "tests" / "sanity").glob("ignore*"))
     if ignores:
         raise SetupError(
@@ -81,7 +87,7 @@ def sanity(workshop: Workshop) -> Sequence[str]:
 
 
 def units(workshop: Workshop) -> Sequence[str]:
-    """The unit tests, on the Python of the chosen core, in the way that others run those of collections."""
+    """Run the unit tests, on the Python of the chosen core, as others run those of collections."""
     printed = ansible_test(
         workshop,
         "units",
@@ -99,7 +105,10 @@ def units(workshop: Workshop) -> Sequence[str]:
 
 
 def ansible_test(workshop: Workshop, *words: str) -> str:
-    """What it printed, run on a copy of the tree: it writes into the one that it looks at, so not on the snapshot."""
+    """Run it on a copy of the tree, and return what it printed.
+
+    It writes into the tree that it looks at, so it must not look at the snapshot.
+    """
     with locked("sanity"):
         prepare_home(workshop.venv)
         copy_sources(source_files(), COPY)
@@ -115,14 +124,17 @@ def ansible_test(workshop: Workshop, *words: str) -> str:
 
 
 def without_noise(printed: str) -> str:
-    """What is left is what somebody has to read."""
+    """Return the lines that a person has to read."""
     return "\n".join(
         line for line in printed.splitlines() if line.strip() and not line.strip().startswith(NOISE)
     )
 
 
 def prepare_home(venv: Venv) -> None:
-    """What ansible-test keeps in the home directory goes into one of its own, with the user's configuration of pip and the stand-in."""
+    """Make a home directory for ansible-test.
+
+    It has the user's configuration of pip and the stand-in.
+    """
     for name in (".config/pip", ".pip"):
         link, own = HOME / name, Path.home() / name
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +149,7 @@ def prepare_home(venv: Venv) -> None:
 
 
 def pip_versions(venv: Venv) -> Sequence[str]:
-    """The versions that this ansible-test may ask for, as its own source names them."""
+    """Return the versions that this ansible-test may ask for, as its own source names them."""
     sources = list(
         venv.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py")
     )
@@ -152,7 +164,10 @@ def pip_versions(venv: Venv) -> Sequence[str]:
 
 
 def environment(venv: Venv) -> Mapping[str, str]:
-    """PATH has python3.X for every Python that works, and none that does not, such as pyenv's for a version that is not selected."""
+    """Return the environment with a PATH that has python3.X for every Python that works.
+
+    It has no other Pythons, such as pyenv's for a version that is not selected.
+    """
     shutil.rmtree(str(INTERPRETERS), ignore_errors=True)
     INTERPRETERS.mkdir(parents=True)
     for version, one in interpreters().items():

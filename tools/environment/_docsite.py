@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The documentation site: antsibull-docs writes the pages of plugins and roles, Sphinx makes HTML of these and of the pages in Markdown."""
+"""The documentation site.
+
+antsibull-docs writes the pages of plugins and roles. Sphinx makes HTML of these and of the pages in
+Markdown.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ WITHOUT_PAGE = ("action", "doc_fragments", "module_utils", "plugin_utils")
 
 
 def write_options_page(ready: Ready) -> None:
-    """The tables of docs/options.md, in the tree itself."""
+    """Write the tables of docs/options.md, in the tree itself."""
     run(
         [ready.venv.python, "-m", "tools.options_page"],
         cwd=ROOT,
@@ -32,9 +36,9 @@ def write_options_page(ready: Ready) -> None:
 
 
 def publish(workshop: Workshop) -> Path:
-    """Build the site in place of the one that is there; its first page.
+    """Build the site in place of the one that is there, and return its first page.
 
-    One that can't be built leaves the old one as it is.
+    If it can't be built, the old one stays as it is.
     """
     with tempfile.TemporaryDirectory(dir=str(CACHE)) as place:
         site = build(workshop, Path(place))
@@ -44,7 +48,10 @@ def publish(workshop: Workshop) -> Path:
 
 
 def check(workshop: Workshop) -> Sequence[str]:
-    """Small sites with bad links are refused; the whole one is built without a warning."""
+    """Check that the whole site is built without a warning.
+
+    Small sites with bad links must be refused.
+    """
     run(
         [workshop.lint.python, "-m", "pytest", "-q", "tests/docs/docsite"],
         cwd=ROOT,
@@ -56,7 +63,7 @@ def check(workshop: Workshop) -> Sequence[str]:
 
 
 def build(workshop: Workshop, place: Path) -> Path:
-    """The folder of HTML below an empty one.
+    """Return the folder of HTML below an empty one.
 
     Raises SetupError for any warning, and for any page that should be there and is not.
     """
@@ -97,14 +104,18 @@ def build(workshop: Workshop, place: Path) -> Path:
 
 
 def markdown_pages(tree: Path) -> Sequence[str]:
-    """Paths of the pages that are written by hand."""
+    """Return the paths of the pages that are written by hand."""
     return [
         str(path.relative_to(tree)) for pattern in MARKDOWN for path in sorted(tree.glob(pattern))
     ]
 
 
 def wanted_pages(tree: Path) -> Sequence[str]:
-    """Names of all that has to be there, from the files of the tree alone: what antsibull-docs and Sphinx overlook is noticed."""
+    """Return the names of all pages that have to be there.
+
+    They are taken from the files of the tree alone, so that pages that antsibull-docs and Sphinx
+    overlook are noticed.
+    """
     plugins = [
         path
         for path in sorted(tree.glob("plugins/*/[!_]*.py"))

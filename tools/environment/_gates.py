@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gates of `make lint`: what each runs, and how it is kept from passing without having looked at anything."""
+"""The gates of `make lint`.
+
+Guards keep a gate from passing without looking at anything.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from ._lint_setup import Workshop
 from ._paths import CACHE, IMPORTABLE, IN_COLLECTIONS, ROOT
 from ._sources import source_files
 
-# What a gate wants to be known although it passed: parts that could not run here.
+# Notes of a gate that passed, about parts that could not run here.
 Notes = Sequence[str]
 
 
@@ -31,7 +34,7 @@ class Gate:
 
 
 def ruff(workshop: Workshop) -> Notes:
-    """Rules and their exceptions are in pyproject.toml."""
+    """Check the rules in pyproject.toml."""
     run(
         [workshop.lint.program("ruff"), "check", "--output-format", "concise", "--no-fix"], cwd=ROOT
     )
@@ -39,7 +42,7 @@ def ruff(workshop: Workshop) -> Notes:
 
 
 def layout(workshop: Workshop) -> Notes:
-    """`make format` makes it so."""
+    """Check the layout that `make format` makes."""
     run(
         [
             workshop.lint.program("ruff"),
@@ -55,7 +58,7 @@ def layout(workshop: Workshop) -> Notes:
 
 
 def types(workshop: Workshop) -> Notes:
-    """mypy --strict, on the names by which Ansible imports the files; and on this very program."""
+    """Run mypy --strict, on the names by which Ansible imports the files, and on this program."""
     mypy = workshop.lint.program("mypy")
     folders = [f"{IN_COLLECTIONS}/plugins/{world}" for world in ("module_utils", "plugin_utils")]
     missing = [folder for folder in folders if not (IMPORTABLE / folder).is_dir()]
@@ -74,16 +77,16 @@ def types(workshop: Workshop) -> Notes:
 
 
 def border(workshop: Workshop) -> Notes:
-    """Also part of the unit tests; here it is quick to ask for."""
+    """Check the border. It is also part of the unit tests; here it is quick to ask for."""
     run([workshop.venv.python, "-m", "pytest", "-q", "tests/unit/test_border.py"], cwd=ROOT)
     return ()
 
 
 def ansible_lint(workshop: Workshop) -> Notes:
-    """The production profile.
+    """Check the production profile.
 
-    It passes when it finds no files: it has to process as many as there are playbooks, roles and
-    metadata.
+    ansible-lint passes if it finds no files. So it has to process as many as there are playbooks,
+    roles and metadata.
     """
     printed = run(
         [workshop.lint.program("ansible-lint"), "--offline", "--profile", "production"],
@@ -107,7 +110,10 @@ def ansible_lint(workshop: Workshop) -> Notes:
 
 
 def docs(workshop: Workshop) -> Notes:
-    """Documentation of all plugins and roles renders, and each of its references leads somewhere."""
+    """Check that the documentation of all plugins and roles renders.
+
+    Each of its references must lead to a target.
+    """
     options = (
         "--plugin-docs",
         "--validate-collection-refs",
@@ -128,7 +134,10 @@ def docs(workshop: Workshop) -> Notes:
 
 
 def execution_environment(workshop: Workshop) -> Notes:
-    """ansible-builder takes the definition in docs/guides, and finds what the collection says that it needs."""
+    """Check that ansible-builder takes the definition in docs/guides.
+
+    It has to find what the collection needs.
+    """
     builder = workshop.lint.program("ansible-builder")
     with tempfile.TemporaryDirectory() as context:
         run(
@@ -153,19 +162,22 @@ def execution_environment(workshop: Workshop) -> Notes:
 
 
 def licences(workshop: Workshop) -> Notes:
-    """Every file says whose it is and under which licence, the texts of these are there, and plugins have a licence that Ansible takes."""
+    """Check that every file has its owner and its licence.
+
+    The texts of the licences must be there, and plugins need a licence that Ansible takes.
+    """
     _nox.check(workshop, "licences")
     return ()
 
 
 def files(workshop: Workshop) -> Notes:
-    """Nothing stands in plugins/ that is no plugin, and no line ends in a blank."""
+    """Check that all files in plugins/ are plugins, and that no line ends in a blank."""
     _nox.check(workshop, "files")
     return ()
 
 
 def spelling(workshop: Workshop) -> Notes:
-    """Run codespell on every source file; pyproject.toml says which are left out."""
+    """Run codespell on every source file that pyproject.toml does not leave out."""
     files = source_files()
     if not files:
         raise SetupError("nothing to check: git lists no files")
@@ -199,7 +211,7 @@ GATES: Mapping[str, Gate] = {
         Gate("ruff", "ruff check", ruff),
         Gate("layout", "ruff format", layout),
         Gate("spelling", "codespell", spelling),
-        # Its place is the one of sanity as well: before that has ended it would wait in vain.
+        # It has the place of sanity: before that has ended, it would only wait.
         Gate("units", "ansible-test units: the same tests as `make unit`", _ansible_test.units),
     )
 }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""galaxy-importer: what Galaxy does with the tarball at an upload, done here before it."""
+"""galaxy-importer: Galaxy runs it on the tarball at an upload, and this gate before that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from ._setup import locked
 
 
 def check(workshop: Workshop) -> Sequence[str]:
-    """Import the tarball; warnings count as errors, for nobody reads them after an upload."""
+    """Import the tarball.
+
+    Warnings count as errors, because they are not read after an upload.
+    """
     importer = workshop.importer()
     with locked():
         tarball = _collection.build(workshop.venv)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""module_utils and modules on the oldest Python that hosts have: compiled, imported, and unit-tested there."""
+"""The gate for module_utils and modules on the oldest Python of hosts.
+
+They are compiled, imported, and unit-tested there.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ OLDEST: Version = min(core.oldest_target for core in CORES.values())
 PLUGINS = ROOT / "plugins"
 TESTS = ROOT / "tests" / "unit" / "plugins" / "module_utils"
 
-#: The core whose module_utils still run on OLDEST; unpacked, not installed: nothing else of it runs
-#: there.
+#: The core whose module_utils still run on OLDEST. It is unpacked and not installed: no other part
+#: of it runs there.
 CORE = next(core for core in CORES.values() if core.oldest_target == OLDEST)
 ANSIBLE = CACHE / f"ansible-{CORE.version}"
 
@@ -34,7 +37,7 @@ IMPORT = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import
 
 
 def check(workshop: Workshop) -> Sequence[str]:
-    """All of it on OLDEST; where that is missing, compile with the oldest here and say so."""
+    """Do all of it on OLDEST. If that is missing, compile with the oldest here, and report it."""
     files = sorted(
         path for world in ("module_utils", "modules") for path in (PLUGINS / world).rglob("*.py")
     )
@@ -59,7 +62,10 @@ def check(workshop: Workshop) -> Sequence[str]:
 
 
 def old_venv(pip_owner: Venv, oldest: Interpreter) -> Venv:
-    """An environment with pytest; ansible.module_utils beside it, unpacked by a younger pip: pip there refuses ansible-core."""
+    """Return an environment with pytest.
+
+    A younger pip unpacks ansible.module_utils beside it: the pip in it refuses ansible-core.
+    """
     with locked():
         if not ANSIBLE.exists():
             unfinished = ANSIBLE.with_suffix(".unfinished")
@@ -102,10 +108,10 @@ def import_all(venv: Venv) -> None:
 
 
 def test_all(venv: Venv) -> None:
-    """Their unit tests, which therefore keep to the same Python."""
+    """Run their unit tests, which must run on OLDEST too."""
     if not TESTS.is_dir():
         raise SetupError(f"no unit tests of module_utils: {TESTS.relative_to(ROOT)} is not there")
-    # Not the plugin of pyproject.toml, which is too young for it.
+    # The plugin of pyproject.toml is too young for it.
     options = [
         "-q",
         "-o",
@@ -121,5 +127,5 @@ def test_all(venv: Venv) -> None:
 
 
 def dotted_name(path: Path) -> str:
-    """As in ansible_collections.treekill.remote.plugins.module_utils._x."""
+    """Return a name such as ansible_collections.treekill.remote.plugins.module_utils._x."""
     return ".".join((*IN_COLLECTIONS.parts, *path.relative_to(ROOT).with_suffix("").parts))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The test suites: which folders each has, and pytest in the environment of a core."""
+"""The test suites: the folders of each, and pytest in the environment of a core."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._setup import Ready
 SUITES = {
     "unit": ("tests/unit",),
     "timing": ("tests/timing",),
-    # Cheapest first: when hosts can't be made, the rows need not be tried.
+    # Cheapest first: if hosts can't be made, the rows need not be tried.
     "integration": (
         "tests/integration/hosts",
         # One of its files takes longest of all, beside the others.
@@ -36,11 +36,11 @@ SUITES = {
     "molecule": ("tests/integration/molecule",),
 }
 
-#: These import the collection from this very tree; the others use the installed tarball.
+#: Suites that import the collection from this very tree. The others use the installed tarball.
 ON_TREE = ("unit", "timing")
 
-#: Real hosts are waited for most of the time, so two tests run beside each other, each with hosts
-#: of its own; the tests of one file in turn.
+#: Tests wait for real hosts most of the time. So two tests run beside each other, each with hosts
+#: of its own. The tests of one file run in turn.
 BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
 
 #: A module each, run by the venv's python in the repository.
@@ -53,9 +53,9 @@ PROGRAMS = {
 
 
 def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run one suite; pytest's exit status.
+    """Run one suite, and return pytest's exit status.
 
-    Its output is the terminal's: the summary is the last that is printed.
+    Its output is printed as it comes: the summary is the last line.
     """
     folders = [folder for folder in SUITES[name] if (ROOT / folder).is_dir()]
     if not folders:
@@ -85,12 +85,15 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
 
 
 def below(argument: str, folder: str) -> bool:
-    """Whether an argument for pytest is this folder, or a file or a test in it: it then takes the place of the whole suite."""
+    """Whether an argument for pytest is this folder, or a file or a test in it.
+
+    It then takes the place of the whole suite.
+    """
     return f"{argument}/".startswith(f"{folder}/")
 
 
 def coverage(ready: Ready, arguments: Sequence[str]) -> int:
-    """Every row of the integration tests, and docs/coverage.md made from how they ended.
+    """Run every row of the integration tests, and make docs/coverage.md from how they ended.
 
     With arguments for pytest the other rows stay as recorded.
     """
@@ -108,7 +111,7 @@ def coverage(ready: Ready, arguments: Sequence[str]) -> int:
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run the demo, the benchmark or the like; its exit status.
+    """Run the demo, the benchmark or the like, and return its exit status.
 
     It gets the terminal, stdin included.
     """

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The second half of docs/options.md from the documentation of the options: `make docs` runs it.
+"""Program that writes the second half of docs/options.md.
 
-The first half is written by hand.
+`make docs` runs it. It takes the documentation of the options. The first half is written by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ACTIONS = "`treekill.remote.shell`, `command`, `raw` and `script`"
 
 
 def generated(all_options: Iterable[Option]) -> str:
-    """What follows BEGIN."""
+    """Return what follows BEGIN."""
     known = list(all_options)
     parts = [
         "\n## At a glance\n",
@@ -72,7 +72,10 @@ def _default(option: Option) -> str:
 
 
 def page(written: str) -> str:
-    """The page with its second half made anew. Raises ValueError without the line that divides it."""
+    """Return the page with its second half made again.
+
+    Raises ValueError without the line that divides it.
+    """
     first, line, dummy = written.partition(BEGIN)
     if not line:
         raise ValueError(f"{PAGE}: no line {BEGIN.strip()}")

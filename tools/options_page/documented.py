@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of the collection as its doc fragments have them, and their texts in Markdown."""
+"""The options of the collection as its doc fragments have them, with their texts in Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
     ModuleDocFragment as RecordFragment,
 )
 
-#: A heading for each fragment; the last two are the run's alone.
+#: A heading for each fragment. The last two are for the run alone.
 SECTIONS: Mapping[str, str] = {
     "How trees are ended, and what is guarded": KillFragment.DOCUMENTATION,
     "What is run after the kill": KillFragment.AFTER_KILL,
@@ -28,8 +28,8 @@ SECTIONS: Mapping[str, str] = {
 }
 
 _TASK, _RUN = "each task", "the run"
-#: The options of the first fragment that are not asked for by each task alone, as their
-#: descriptions say.
+#: The options of the first fragment that not each task looks up by itself, as their descriptions
+#: have it.
 COUNTS_FOR = {"kill_wait": _RUN, "track": f"{_RUN}; `none` for each task"}
 
 _MARKUP = re.compile(r"\b([A-Z]{1,3})\(([^)]*)\)")
@@ -42,7 +42,7 @@ class Option:
     name: str
     section: str
     type: str
-    default: str  #: as one would write it; empty for none
+    default: str  # as a user would write it; empty for none
     choices: tuple[str, ...]
     paragraphs: tuple[str, ...]
     ini: tuple[str, str]  #: section and key
@@ -58,7 +58,7 @@ class Option:
 
     @classmethod
     def of(cls, name: str, section: str, told: Mapping[str, Any]) -> Option:
-        """From what stands below `options`.
+        """Return the options below `options`.
 
         Raises ValueError for a source that the page would not show.
         """
@@ -95,7 +95,7 @@ class Option:
 
 
 def options() -> list[Option]:
-    """All of them, in the order of their documentation."""
+    """Return all of them, in the order of their documentation."""
     return [
         Option.of(name, section, told)
         for section, text in SECTIONS.items()
@@ -110,7 +110,10 @@ def _written(default: object) -> str:
 
 
 def markdown(text: str) -> str:
-    """Semantic markup as Markdown. Raises ValueError for markup that no option has had so far."""
+    """Return semantic markup as Markdown.
+
+    Raises ValueError for markup that no option has had so far.
+    """
 
     def shown(found: re.Match[str]) -> str:
         kind, words = found.groups()

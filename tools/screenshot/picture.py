@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a program wrote to a terminal, as the screen shows it in the end: lines of text in colours.
+"""The final screen of a program that wrote to a terminal, as lines of text in colours.
 
-And that as SVG.
+It can be drawn as SVG.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-#: Control sequences that a run writes: colours (SGR), and taking away a line (EL). Others have no
-#: place on this screen.
+#: Control sequences that a run writes: colours (SGR), and the removal of a line (EL). Others can't
+#: be on this screen.
 _SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([mK])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 _PALETTE = ("#3b4048", "#e06c75", "#8cc265", "#d5a05c", "#61afef", "#c678dd", "#4fb8c4", "#abb2bf")
@@ -36,7 +36,10 @@ class Cell:
 
 
 def screen(written: str, columns: int) -> list[list[Cell]]:
-    """The lines of a screen of so many columns. Raises ValueError for what a run never writes."""
+    """Return the lines of a screen of so many columns.
+
+    Raises ValueError for what a run never writes.
+    """
     lines: list[list[Cell]] = [[]]
     column, color, bold, end = 0, _FOREGROUND, False, 0
     for match in _SEQUENCE.finditer(written):
@@ -78,7 +81,10 @@ def _style(parameters: str, color: str, bold: bool) -> tuple[str, bool]:
 
 
 def svg(lines: Sequence[Sequence[Cell]], columns: int, title: str) -> str:
-    """The screen as a picture, in whatever fixed font there is: each run of one colour is put in its place, and has the width that it should have."""
+    """Return the screen as a picture, in whatever fixed font there is.
+
+    Each run of one colour is put in its place, and has the width that it should have.
+    """
     width, height = columns * _CELL + 2 * _MARGIN, len(lines) * _LINE + 2 * _MARGIN + _TITLE
     parts = [
         (

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes the picture docs/recap.svg: a release is built on three hosts, somebody presses Ctrl-C, and this is what he sees.
+"""Program that takes the picture docs/recap.svg.
 
-Called by `make screenshot`, which installs what it needs.
+A release is built on three hosts, and a user presses Ctrl-C. The picture shows the screen. `make
+screenshot` calls it, and installs what it needs.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _TO = Path(__file__).parents[2] / "docs/recap.svg"
 
 _COLUMNS, _LINES = 112, 60
 
-#: What the task starts: a build with its children, one that does not listen, a log reader in the
-#: background, a cache daemon with nothing in its environment.
+#: What the task starts: a build with its children, one that ignores TERM, a log reader in the
+#: background, and a cache daemon without a mark in its environment.
 _BUILD = """
 as() { name=$1; shift; "$@" bash -c 'exec -a "$0" sleep 7200' "$name" & }
 for file in main parser lexer; do as "cc1 -O2 $file.c"; done
@@ -46,7 +47,7 @@ _PLAY = Play(
     keywords={"name": "Release"},
     hosts=("web1", "web2", "web3"),
     options={"kill_timeout": 3},
-    # The host that goes down in the middle is to be known as such within a moment.
+    # The host that is switched off has to be known as unreachable within a moment.
     sections={
         "ssh_connection": {
             "pipelining": True,
@@ -59,7 +60,7 @@ _PLAY = Play(
 
 
 def take() -> str:
-    """The picture."""
+    """Take the picture."""
     with Lab.up(count=3) as lab, started(lab, _PLAY) as run:
         assert run.terminal is not None
         run.terminal.resize(_COLUMNS, _LINES)
