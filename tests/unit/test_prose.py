@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""In prose a process, a host and a file are it, as CONTRIBUTING says: words for persons are for persons."""
+"""Prose calls a process, a host and a file *it*: words for persons are for persons.
+
+CONTRIBUTING has this rule.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,26 @@ from pathlib import Path
 
 import pytest
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOLDERS = ("module_utils", "modules", "doc_fragments", "plugin_utils/_payload")
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = (
+    "plugins/module_utils",
+    "plugins/modules",
+    "plugins/doc_fragments",
+    "plugins/plugin_utils/_payload",
+    "tests/support",
+    "tools",
+)
+#: Shell and YAML in those folders.
+OTHERS = (
+    "plugins/plugin_utils/_payload/kill_pass.sh",
+    "tests/support/hosts/boot.sh",
+    "tests/support/hosts/host-rc",
+    "tests/support/hosts/host-systemd",
+    "tests/support/hosts/hosts",
+    "tests/support/hosts/rootless-bin/mknod",
+    "tools/core_targets/list.yml",
+    "tools/core_targets/on_host.sh",
+)
 
 PERSONS = re.compile(r"\b(who|whom|whoever|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 #: A user is a person.
@@ -23,7 +44,7 @@ EXCEPTIONS = re.compile(r"\busers? who\b", re.IGNORECASE)
 
 
 def prose(source: str) -> list[str]:
-    """The comments and the strings that stand for documentation."""
+    """Return the comments and the strings that are documentation."""
     comments = [
         token.string
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
@@ -45,23 +66,26 @@ def prose(source: str) -> list[str]:
 
 
 def persons(texts: list[str]) -> list[str]:
-    """The texts that speak of a person."""
+    """Return the texts that have a word for a person."""
     return [text for text in texts if PERSONS.search(EXCEPTIONS.sub("", text))]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize(
     "path",
-    [path for folder in FOLDERS for path in sorted((PLUGINS / folder).rglob("*.py"))],
-    ids=lambda path: str(path.relative_to(PLUGINS)),
+    [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))],
+    ids=named,
 )
 def test_a_process_is_it(path: Path):
     assert persons(prose(path.read_text(encoding="utf-8"))) == []
 
 
-def test_a_process_is_it_in_the_shell_pass():
-    lines = (
-        (PLUGINS / "plugin_utils/_payload/kill_pass.sh").read_text(encoding="utf-8").splitlines()
-    )
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_process_is_it_in_shell_and_yaml(name: str):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     assert persons([line for line in lines if line.lstrip().startswith("#")]) == []
 
 
