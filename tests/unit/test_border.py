@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The border between what runs on hosts and what runs on the controller, and between plugins that adapt and classes that work."""
+"""The border between code that runs on hosts and code that runs on the controller.
+
+It is also the border between plugins that adapt and classes that work.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ ADAPTERS = (
 )
 PRIVATE = ("module_utils", "plugin_utils")
 
-#: Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found
-#: by the gates that run each Python.
+#: Standard library that Python 3.6 lacks. What was removed since can't be seen here: the gates that
+#: run each Python find it.
 YOUNGER_THAN_3_6 = {"contextvars", "dataclasses", "graphlib", "tomllib", "zoneinfo"}
 
 ADAPTER_FUNCTION_LINES = 20
@@ -42,12 +45,15 @@ ADAPTER_LINES = 100
 
 
 def python_files(*folders: str) -> list[Path]:
-    """All Python files of these plugin folders."""
+    """Return all Python files of these plugin folders."""
     return sorted(path for folder in folders for path in (PLUGINS / folder).rglob("*.py"))
 
 
 def imported(source: str, module: str) -> Iterator[str]:
-    """The full names of what a source imports anywhere in it, functions included; relative imports are resolved against ``module``."""
+    """Return the full names of what a source imports anywhere in it, functions included.
+
+    Relative imports are resolved against ``module``.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -64,7 +70,7 @@ def within(name: str, package: str) -> bool:
 
 
 def foreign_on_hosts(source: str, module: str) -> list[str]:
-    """Imports that a host does not have."""
+    """Return imports that a host does not have."""
     standard = set(sys.stdlib_module_names) - YOUNGER_THAN_3_6
     return [
         name
@@ -76,7 +82,7 @@ def foreign_on_hosts(source: str, module: str) -> list[str]:
 
 
 def code_lines(tree: ast.AST) -> int:
-    """Lines that hold code: no comments, blank lines, or strings that stand for documentation."""
+    """Return lines that hold code: no comments, blank lines, or strings that are documentation."""
     prose = {
         number
         for node in ast.walk(tree)
@@ -95,7 +101,7 @@ def code_lines(tree: ast.AST) -> int:
 
 
 def too_long(tree: ast.Module) -> list[str]:
-    """Functions that do more than adapt."""
+    """Return functions that do more than adapt."""
     functions = (
         node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     )
@@ -107,12 +113,12 @@ def too_long(tree: ast.Module) -> list[str]:
 
 
 def name_of(path: Path) -> str:
-    """The path as pytest shows it."""
+    """Return the path as pytest shows it."""
     return str(path.relative_to(ROOT))
 
 
 def module_of(path: Path) -> str:
-    """The name by which Ansible imports a file."""
+    """Return the name by which Ansible imports a file."""
     return ".".join((COLLECTION, *path.relative_to(ROOT).with_suffix("").parts))
 
 

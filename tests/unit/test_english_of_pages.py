@@ -36,7 +36,7 @@ _END = re.compile(r"(?<=[.!?])[)*\"]*\s+")
 
 
 def by_hand(text: str) -> str:
-    """A page without its generated part and without code."""
+    """Return a page without its generated part and without code."""
     text = text.partition(OPTIONS)[0]
     text = re.sub(f"{re.escape(SUPPORTED)}.*{re.escape(SUPPORTED_END)}", "", text, flags=re.DOTALL)
     text = _COMMENT.sub("", _FENCE.sub("\n", text))
@@ -44,7 +44,7 @@ def by_hand(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a page, without headings.
+    """Return the sentences of a page, without headings.
 
     An item of a list and a cell of a table end theirs; a colon or a semicolon does not.
     """

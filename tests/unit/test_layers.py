@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packages stand in layers: each imports only from packages below it, and no files import each other in a circle."""
+"""Layers of packages: each imports only from packages below it.
+
+No files import each other in a circle.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,9 @@ WORLDS = tuple(PACKAGE + world for world in LAYERS)
 
 
 def imports(tree: ast.Module, *, types: bool) -> Iterator[str]:
-    """What a file imports of the collection, as `world._package.file`.
+    """Return what a file imports of the collection, as `world._package.file`.
 
-    `types`: also what type checkers alone import.
+    `types`: also what only type checkers import.
     """
     unwanted: set[int] = set()
     if not types:
@@ -66,7 +69,7 @@ def imports(tree: ast.Module, *, types: bool) -> Iterator[str]:
 
 @functools.cache
 def graph(*, types: bool) -> dict[str, set[str]]:
-    """The imports of each file."""
+    """Return the imports of each file."""
     paths = [path for world in LAYERS for path in (PLUGINS / world).rglob("*.py")]
     names = {path: ".".join(path.relative_to(PLUGINS).with_suffix("").parts) for path in paths}
     return {
@@ -76,13 +79,13 @@ def graph(*, types: bool) -> dict[str, set[str]]:
 
 
 def height(name: str) -> tuple[int, int]:
-    """Which floor a file stands on; all of module_utils is below all of plugin_utils."""
+    """Return the floor of a file. All of module_utils is below all of plugin_utils."""
     world, package = name.split(".")[:2]
     return list(LAYERS).index(world), LAYERS[world].index(package)
 
 
 def circle(files: dict[str, set[str]]) -> list[str]:
-    """Files that import each other in a circle; empty if there is none."""
+    """Return files that import each other in a circle; empty if there are none."""
     done: set[str] = set()
 
     def look(name: str, path: list[str]) -> list[str]:

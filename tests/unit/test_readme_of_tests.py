@@ -25,11 +25,10 @@ SCREEN = 40
 #: Folders whose own folders are rows too.
 DIVIDED = ("integration", "docs")
 
-#: What ansible-test leaves behind.
+#: Folder that ansible-test leaves behind.
 OUTPUT = TESTS / "output"
 
-#: A command for each folder whose tests a suite does not run, and none for those that hold no
-#: tests.
+#: A command for each folder whose tests no suite runs, and none for those that hold no tests.
 ELSEWHERE = {"docs/docsite": "make lint-docsite", "support": "", "requirements": ""}
 
 
@@ -43,7 +42,7 @@ class Row:
 
 
 def rows(text: str) -> list[Row]:
-    """Those of the table, without its head."""
+    """Return those of the table, without its head."""
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
@@ -56,7 +55,7 @@ def rows(text: str) -> list[Row]:
 
 
 def folders(place: Path) -> set[str]:
-    """Names of the folders in a folder."""
+    """Return the names of the folders in a folder."""
     return {
         path.name
         for path in place.iterdir()
@@ -65,7 +64,7 @@ def folders(place: Path) -> set[str]:
 
 
 def suite_of(folder: str) -> str:
-    """The suite that runs a folder of tests, or all of its folders."""
+    """Return the suite that runs a folder of tests, or all of its folders."""
     here = f"tests/{folder}"
     return next(
         (

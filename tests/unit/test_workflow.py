@@ -1,7 +1,11 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What GitHub runs is what everybody runs by hand: commands of the Makefile, on each supported core with the oldest and the newest of its Pythons."""
+"""The workflow of GitHub runs what people run by hand.
+
+These are commands of the Makefile, on each supported core with the oldest and the newest of its
+Pythons.
+"""
 
 from __future__ import annotations
 

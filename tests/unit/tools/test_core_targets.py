@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is made of core's own targets before and after they run: which are chosen, and what their endings say about the callback."""
+"""Work on core's own targets before and after they run.
+
+The tests show which are chosen, and what their endings prove about the callback.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `make` decides before it runs anything: the core, its Python, and which files are the collection."""
+"""Decisions of `make` before it runs anything.
+
+They are the core, its Python, and the files of the collection.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What docs/options.md and the README say of options is what the plugins say and do."""
+"""docs/options.md and the README describe the options as the plugins do, and as they work."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_markup_that_the_page_can_not_show_is_an_error():
         markdown("See RV(gone).")
 
 
-# The examples, in the order in which the page says that they win.
+# The examples, in the order in which they win according to the page.
 
 
 def example(pattern: str) -> str:
@@ -102,7 +102,7 @@ def in_force(
     variables: dict[str, str],
     arguments: dict[str, str],
 ) -> float:
-    """The grace as a program has it that starts with this ansible.cfg and this environment."""
+    """Return the grace of a program that starts with this ansible.cfg and this environment."""
     (tmp_path / "ansible.cfg").write_text(cfg)
     name, dummy, value = environment.partition("=")
     environ = {

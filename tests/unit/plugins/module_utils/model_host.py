@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host whose process table changes between any two reads, and which knows by itself what belongs to a tree. Python 3.6.
+"""A host whose process table changes between any two reads.
 
-What belongs to the tree is reckoned by the rules of docs/how_it_kills.md from what really happened, not from what can be read: nothing in here
-is taken from the collection but the form in which a process is told.
+It computes by itself what belongs to a tree. Python 3.6. What belongs to the tree follows by the
+rules of docs/how_it_kills.md from what really happened, not from what can be read. Nothing in here
+is taken from the collection but the form of a process.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
@@ -17,7 +18,7 @@ RUN, LEASE = "0123456789abcdef", "89abcdef"
 MARK = ("TREEKILL=%s/%s/" % (RUN, LEASE)).encode()
 ROOT, USER, FORGER, OTHER = 0, 1000, 60002, 60003
 HOLD, GO = 19, 18
-#: Words that mention a root's script, and what is really one.
+#: Words that mention a root's script, and a script of a real root.
 SCRIPT = b"export " + MARK + b"$$/$PPID; work"
 COMMAND = [b"/bin/sh", b"-c", SCRIPT]
 MENTIONS = [
@@ -32,8 +33,8 @@ TITLES = [
     b"treekill: supervisor of my own",
 ]
 SERVERS = ("sshd", "sshd-session", "dropbear")
-#: What a process may run, and what it may do about signals: masks of those that it ignores and
-#: handles. Both matter to the order of the first signals.
+#: Programs of a process, and its masks of ignored and handled signals. Both matter to the order of
+#: the first signals.
 PROGRAMS = ("x", "x", "sh", "bash", "sudo", "su", "python3", "terragrunt", "make", "")
 TERM, INT = 1 << 14, 1 << 1
 DISPOSITIONS = ((0, 0), (0, 0), (0, TERM), (TERM, 0), (INT, TERM), (0, TERM | INT), (TERM | INT, 0))
@@ -50,7 +51,11 @@ def carries(environment):
 
 
 class Being:
-    """A process as it really is. parent: another one, for ever known as such. program, ignores, handles: what it runs, and its masks of signals."""
+    """A process as it really is.
+
+    parent: another one, which never changes here. program, ignores, handles: what it runs, and its
+    masks of signals.
+    """
 
     def __init__(self, identity, parent, user, environment, arguments, comm):
         self.id = identity
@@ -66,17 +71,20 @@ class Being:
 
     @property
     def is_server(self):
-        """An ssh server of root's."""
+        """Whether it is an ssh server of root's."""
         return self.user == ROOT and self.comm in SERVERS
 
     @property
     def shows(self):
-        """Whether it says by itself that it belongs to the lease."""
+        """Whether its own environment shows that it belongs to the lease."""
         return not self.is_server and (carries(self.environment) or self.arguments == COMMAND)
 
 
 class ModelHost:
-    """The process table, the signals and the clock of a host. random: decides what happens, and how often."""
+    """The process table, the signals and the clock of a host.
+
+    random: decides what happens, and how often.
+    """
 
     method = "proc"
     hidepid = False
@@ -118,9 +126,11 @@ class ModelHost:
         return being
 
     def note(self):
-        """Once in the tree, always in: what shows it, and each child of what is in.
+        """Add it to the tree for good.
 
-        Not what the supervisor stands for, which gets the orphans of its tree.
+        What shows its membership is in, and each child of what is in.
+
+        Not the process that the supervisor stands for, which gets the orphans of its tree.
         """
         grown = True
         while grown:
@@ -148,7 +158,7 @@ class ModelHost:
         return self.last
 
     def end(self, being):
-        """It ends; its children get the supervisor of the tree as their parent, or pid 1."""
+        """End it. Its children get the supervisor of the tree as their parent, or pid 1."""
         if self.beings.get(being.id.pid) is not being:
             return
         del self.beings[being.id.pid]
@@ -166,7 +176,7 @@ class ModelHost:
         self.note()
 
     def happen(self):
-        """Perhaps something happens: that is asked before each read and each signal."""
+        """Let something happen, by chance. It is called before each read and each signal."""
         self.seconds += 0.0001
         while self.events and self.random.random() < 0.3:
             self.events -= 1
@@ -198,7 +208,7 @@ class ModelHost:
         self.note()
 
     def _change(self, being, what):
-        """It shows itself in another way from now on."""
+        """Change how it shows that it belongs to the lease."""
         if what == 6:
             being.environment = b""
         elif what == 7 and being.user == FORGER:
@@ -218,7 +228,10 @@ class ModelHost:
             self.add(self.pid(), being, being.user, being.environment, being.arguments, being.comm)
 
     def stranger(self, pid):
-        """A process of somebody who has nothing to do with the tree, perhaps with children, and words that only mention it."""
+        """A process that has nothing to do with the tree.
+
+        It may have children, and words that only mention the tree.
+        """
         if len(self.beings) < 40:
             words = self.random.choice([*MENTIONS, [b"work"], [b"work"]])
             one = self.add(
@@ -232,7 +245,7 @@ class ModelHost:
                 self.fork(one)
 
     def login(self, being):
-        """The task starts the ssh server anew; somebody logs in."""
+        """The task starts the ssh server again, and a user logs in."""
         if len(self.beings) < 36:
             server = self.add(
                 self.pid(),
@@ -312,7 +325,7 @@ class ModelHost:
     # -- signals and time
 
     def send(self, process, signal):
-        """As Signaller sends: to the one that is meant, or to none."""
+        """Send as Signaller does: to the process that is meant, or to none."""
         self.happen()
         being = self.beings.get(process.pid)
         if being is None or being.id != process:
@@ -338,7 +351,10 @@ class ModelHost:
                 self.end(being)
 
     def _carries(self, being):
-        """Whether it has stood above a process of the tree: it may have stopped itself with that, and is let go on."""
+        """Whether it has been above a process of the tree.
+
+        It may have stopped itself with that process, and is continued.
+        """
         return being.id in self.carriers
 
     def _above(self, being):

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that does its worst between any two looks at it: forks, exits, execs, gives a pid to a stranger. Python 3.6.
+"""A host that does its worst between any two looks at it.
 
-What no real host can be made to do at will. Real hosts are in the other tests.
+It forks, exits, execs, and gives a pid to a stranger. No real host does that on demand. Real hosts
+are in the other tests. Python 3.6.
 """
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
@@ -23,7 +24,11 @@ def cookie(root):
 
 
 class Simulated:
-    """A process. ours: it was started by the command. lost: nothing shows any more that it was (orphan with a cleared environment)."""
+    """A process.
+
+    ours: it was started by the command. lost: nothing shows any longer that it was (orphan with a
+    cleared environment).
+    """
 
     def __init__(self, pid, start, ppid, environment=b"", arguments=(), ours=False):
         self.id = ProcessId(pid, start)
@@ -56,7 +61,7 @@ class SimulatedHost:
         self.processes = {}
         self._choose = choose
         self._tells_newest = newest
-        self._last_pid = 70  # soon the pids begin anew
+        self._last_pid = 70  # soon the pids begin again
         self._ticks = 100
         self.add(1, 0, b"HOME=/\0", [b"init"])
         self.add(2, 1, b"", [b"sshd"])
@@ -74,7 +79,7 @@ class SimulatedHost:
     # -- what happens by itself
 
     def happen(self):
-        """Perhaps something happens: that is asked before each look and each signal."""
+        """Let something happen, by chance. It is called before each look and each signal."""
         self.seconds += 0.0001
         if self.events and not self._choose(3):
             self.events -= 1
@@ -118,7 +123,11 @@ class SimulatedHost:
         self.exit(actor)
 
     def clear(self, actor):
-        """exec with an empty environment, unless that cuts the last thread that leads to the process: only a supervisor holds those."""
+        """Let it exec with an empty environment.
+
+        It does not do so if that cuts the last thread that leads to the process: only a supervisor
+        holds such processes.
+        """
         if actor.ours and self._known_parent(actor):
             actor.environment = b""
 
@@ -129,12 +138,18 @@ class SimulatedHost:
         actor.ignores = True
 
     def stranger(self):
-        """Somebody else's process is born, with the next pid: perhaps that of one of ours that has just gone."""
+        """Let a stranger's process be born, with the next pid.
+
+        The pid may be that of one of ours that has just gone.
+        """
         if len(self.processes) < 30:
             self.add(self._new_pid(), 1, b"X=TREEKILL=\0", [b"stranger"])
 
     def findable(self):
-        """Living processes of the command that show it: by the cookie, or by who stands above them."""
+        """Return living processes of the command that show it.
+
+        They show it by the cookie, or by the processes above them.
+        """
         found = set()
         for process in self.processes.values():
             chain = [process]

@@ -51,10 +51,12 @@ _PTY = (
 
 
 class Kind:
-    """script: what the root runs; it writes `ready` so many times, and then has at least so many processes alive.
+    """One kind of tree.
 
-    resists: only KILL ends it. swift: one generation of it is gone before a shell has looked at it.
-    breeds: it forks all the time, so that on a host without a free processor one pass may not catch it (docs/limits.md).
+    script: what the root runs. It writes `ready` so many times, and then has at least so many
+    processes alive. resists: only KILL ends it. swift: one generation of it is gone before a shell
+    has looked at it. breeds: it forks all the time. So on a host without a free processor one pass
+    may miss it (docs/limits.md).
     """
 
     def __init__(self, name, script, ready=1, alive=1, resists=False, swift=False, breeds=False):
@@ -173,10 +175,11 @@ def need(kind):
 
 
 def end(kind, look, once):
-    """End a tree of that kind; the reports of all passes that it took. look: whether anything of the tree is alive. once: makes one pass.
+    """End a tree of that kind, and return the reports of all passes that it took.
 
-    One pass has to do. For a kind that breeds, a pass that names survivors may be followed by another one: that is what the recap advises.
-    A pass that names none and leaves one is a false all-clear, which no load excuses.
+    look: whether a process of the tree is alive. once: makes one pass. One pass has to be enough.
+    For a kind that breeds, a pass that names survivors may be followed by another one: the recap
+    advises that. A pass that names none and leaves one is a false all-clear, which no load excuses.
     """
     reports = []
     while len(reports) < (PASSES if kind.breeds else 1):

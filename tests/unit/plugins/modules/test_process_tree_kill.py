@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the options of process_tree_kill mean, and which of them mean nothing together."""
+"""The options of process_tree_kill, and the combinations that are refused."""
 
 import math
 import signal

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A program that plays a run of its own, with a guardian: what it is told to do on standard input, as JSON, it answers on standard output.
+"""A program that plays a run of its own, with a guardian.
 
-With `commands`, each a command and what it reads, it runs them over a local connection, bare and leashed, and answers with the results of each.
-With `wait` it starts a guardian, tells its socket, and waits until standard input ends.
+It reads an order on standard input, as JSON, and answers on standard output. With `commands`, each
+a command and what it reads, it runs them over a local connection, bare and guarded. It answers with
+the results of each. With `wait` it starts a guardian, prints its socket, and waits until standard
+input ends.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def _connection() -> Any:
 
 
 def _return_text(connection: Any) -> None:
-    """As the connection plugins for lxd and incus do."""
+    """Return text, as the connection plugins for lxd and incus do."""
     bare = connection.exec_command
 
     def exec_command(*arguments: Any, **keywords: Any) -> tuple[int, str, str]:

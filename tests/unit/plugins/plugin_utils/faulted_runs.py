@@ -4,13 +4,13 @@
 
 """A program that plays runs, each with a fault in its guardian at one of its messages.
 
-It reads one order a line, as JSON, and answers with one line: what the tasks of the run have
-returned, and what it has left. A run is a fork of this program: it has a guardian, and a fork of
-its own for each task, as core has. Orders:
+It reads one order a line, as JSON, and answers with one line. The line has what the tasks of the
+run have returned, and what it has left. A run is a fork of this program: it has a guardian, and a
+fork of its own for each task, as core has. Orders:
 
-guarded: whether there is a guardian; at: before which message of the run the fault comes; fault:
-its name in FAULTS; until: how many messages later it is over, or seconds: how much later, where it
-is one that passes; journal: the directory of the journal; tasks: their names, others than the usual
+guarded: whether there is a guardian; at: the message of the run before which the fault comes;
+fault: its name in FAULTS; until: how many messages later it is over, or seconds: how much later, if
+it is one that passes; journal: the directory of the journal; tasks: their names, if not the usual
 ones; exits: whether the run ends with its process, as ansible-playbook does.
 """
 
@@ -57,8 +57,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records import wr
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import Silence
 
-#: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take
-#: longer than it has to.
+#: Seconds. The guardian answers within some milliseconds, and a run with a fault must not take
+#: longer than needed.
 PATIENCE = 0.4
 
 _OPTIONS = {"TREEKILL_KILL_TIMEOUT": "0.2"}
@@ -110,7 +110,7 @@ def _remove_socket(fault: _Fault) -> None:
 
 
 def _nothing(fault: _Fault) -> None:
-    """It does not pass."""
+    """Do nothing: the fault does not pass."""
 
 
 #: What happens, and how it passes.
@@ -134,12 +134,12 @@ FAULTS: dict[str, tuple[Callable[[_Fault], None], Callable[[_Fault], None]]] = {
 }
 
 
-#: One that needs a file system of its own for the journal, and root.
+#: A fault that needs a file system of its own for the journal, and root.
 FROZEN = {"file system frozen": (_freeze, _unfreeze)}
 
 
 class _Fault:
-    """Counts the messages of all processes of a run, and does what is ordered at one of them."""
+    """Counter of the messages of all processes of a run. It does what is ordered at one of them."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.journal: str = order["journal"]
@@ -154,7 +154,7 @@ class _Fault:
         self.clean_up: list[int] = []
 
     def find(self) -> None:
-        """Which processes the guardian and its writer are."""
+        """Find the processes of the guardian and its writer."""
         path = os.environ[endpoint.ENVIRONMENT]
         with open("/proc/net/unix", encoding="utf-8") as table:
             inodes = {
@@ -174,14 +174,14 @@ class _Fault:
 
     @property
     def vain_waits(self) -> int:
-        """How often a process of the run has waited for an answer that did not come in time."""
+        """Return how often a process of the run has waited for an answer that did not come in time."""
         return int(struct.unpack_from("=q", self._count, 8)[0])
 
     def count_vain_wait(self) -> None:
         struct.pack_into("=q", self._count, 8, self.vain_waits + 1)
 
     def count(self) -> None:
-        """Before each message."""
+        """Count, before each message."""
         now = self.messages
         struct.pack_into("=q", self._count, 0, now + 1)
         if now == self._at:
@@ -201,7 +201,7 @@ class _Fault:
             resource.prlimit(pid, what, (most, resource.prlimit(pid, what)[1]))
 
     def slow_down(self) -> None:
-        """It runs for one hundredth of the time, until the fault or the run is over."""
+        """Let it run for one hundredth of the time, until the fault or the run is over."""
         main, guardian = os.getpid(), self.guardian
         pid = os.fork()
         if pid == 0:
@@ -226,7 +226,7 @@ class _Fault:
                 os._exit(0)
 
     def end(self) -> None:
-        """Whatever stands still goes on."""
+        """Continue all that is stopped."""
         for pid in self.clean_up:
             self.signal(pid, signal.SIGCONT)
 
@@ -260,8 +260,8 @@ def _watch_messages(fault: _Fault) -> None:
         try:
             return receive(self)
         except TimeoutError:
-            # The wait for the report looks at the clock now and then; what counts is whether it
-            # ends in vain.
+            # The wait for the report looks at the clock sometimes. It counts only if it ends in
+            # vain.
             if (self.socket.gettimeout() or 0) > TICK:
                 fault.count_vain_wait()
             raise
@@ -294,15 +294,15 @@ def _reads(run: Runner, client: Any) -> list[Any]:
 
 
 def _leaves_a_process(run: Runner, client: Any) -> list[Any]:
-    """A daemon that a task leaves on purpose, and the file that names it."""
+    """Leave a daemon on purpose, and the file that names it."""
     return run("sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left; echo started")
 
 
 def _has_a_job(run: Runner, client: Any) -> list[Any]:
-    """The lease of an asynchronous job that is polled lasts while other commands come and go."""
+    """Poll an asynchronous job, whose lease lasts while other commands come and go."""
     lease = secrets.token_hex(4)
     held = client is not None and client.take(_request(client, lease))
-    # Whoever carries out the order of that lease ends it.
+    # A kill order for that lease ends it.
     first = run(
         f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 "
         "</dev/null & echo $! >> left"
@@ -316,7 +316,7 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
 def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
     held = client is not None and client.take(_request(client, lease, end_async=True))
-    # Whoever carries out the order of that lease ends it.
+    # A kill order for that lease ends it.
     first = run(
         f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 "
         "</dev/null & echo $! >> left"
@@ -358,7 +358,7 @@ def _task() -> GuardedTask:
 
 
 def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[Any]:
-    """What it returns."""
+    """Return what it returns, from a worker."""
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -376,7 +376,7 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[
                 return [status, out.decode(), err.decode()]
 
             os.write(write_end, json.dumps(task(run, client)).encode())
-        except BaseException as error:  # whatever it is, it is no result of the task
+        except BaseException as error:  # any exception is no result of the task
             os.write(write_end, json.dumps(f"{type(error).__name__}: {error}").encode())
         finally:
             os._exit(0)
@@ -392,12 +392,12 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 
 
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
-    """In a process of its own, in a directory of its own."""
+    """Play a run in a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
     guardian_client._PATIENCE = guarded_run._REPLY_SECONDS = guarded_run._LATE_REPLY_SECONDS = (
         PATIENCE
     )
-    # Shorter than the wait for the report, as ever.
+    # Shorter than the wait for the report, as always.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
         guarded = guarded_run.GuardedRun(

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real runs of `ansible-playbook` on this machine, over connections that run here, each in a directory of its own; nothing of a run is left after its test."""
+"""Real runs of `ansible-playbook` on this machine, over connections that run here.
+
+Each has a directory of its own. No process or file of a run is left after its test.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,12 @@ class LocalPlay:
     """A run that goes on."""
 
     directory: Path
-    mark: str  #: in the environment of all that the run has started
+    mark: str  # in the environment of all that the run has started
     process: subprocess.Popen[bytes]
 
     @property
     def said(self) -> str:
-        """Both streams."""
+        """Return the text of both streams."""
         return (self.directory / "said").read_text(errors="replace")
 
     def wait_for(self, condition: Callable[[], object]) -> None:
@@ -47,7 +50,7 @@ class LocalPlay:
             time.sleep(0.02)
 
     def wait_for_words(self, *words: str) -> int:
-        """The pid of a process of the run with these words, once it is there."""
+        """Return the pid of a process of the run with these words, once it is there."""
         found: list[int] = []
         self.wait_for(
             lambda: (
@@ -58,17 +61,17 @@ class LocalPlay:
         return found[0]
 
     def interrupt(self, number: int = signal.SIGINT) -> str:
-        """What it has said when it has ended of the signal."""
+        """Interrupt it, and return its output when it has ended of the signal."""
         self.process.send_signal(number)
         return self.finished()
 
     def finished(self) -> str:
-        """What it has said when it has ended."""
+        """Return its output when it has ended."""
         self.process.wait(PATIENCE)
         return self.said
 
     def pids(self) -> list[int]:
-        """All that is alive of the run."""
+        """Return all live processes of the run."""
         mark = f"TK_LOCAL_PLAY={self.mark}".encode()
         return [
             pid

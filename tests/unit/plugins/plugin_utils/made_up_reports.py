@@ -13,8 +13,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 from hypothesis import strategies as st
 
-#: Whatever a process may call itself: control characters, half surrogates of undecodable bytes,
-#: other scripts.
+#: Possible names of a process: control characters, half surrogates of undecodable bytes, other
+#: scripts.
 HOSTILE = st.text(
     st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90
 )
@@ -55,12 +55,12 @@ def report(**more: Any) -> dict[str, Any]:
 
 
 def kill_report(**more: Any) -> KillReport:
-    """The same as the guardian has it."""
+    """Such a report as the guardian has it."""
     return KillReport.from_message(report(**more))
 
 
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
-    """What the guardian tells of one lease."""
+    """The result of one lease, as the guardian reports it."""
     return {
         "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "payload": False, **more,
     }  # fmt: skip
@@ -71,7 +71,7 @@ def run_report(
     cause: str = "SIGINT",
     unguarded: Sequence[dict[str, str]] = (),
 ) -> RunReport:
-    """What the main process has of a guardian that tells these results."""
+    """The report that the main process has of a guardian with these results."""
     message = {
         "run": "0123456789abcdef",
         "cause": cause,
@@ -85,7 +85,7 @@ def run_report(
 
 
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Some processes that ended in one of these ways, no two of them the same."""
+    """Some processes that ended in one of these ways, no two of them equal."""
     one = st.builds(
         process,
         st.integers(2, 30),

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs with plays that run on this machine itself, started for a test; all that they have started is gone with it."""
+"""Programs with plays that run on this machine itself, started for a test.
+
+All that they have started is gone with the test.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Program:
         return (self.directory / "told").read_text()
 
     def flat(self) -> str:
-        """What it has written, with the lines of long warnings joined."""
+        """Return what it has written, with the lines of long warnings joined."""
         return " ".join(self.told.split())
 
     def until(self, look: Callable[[], object], seconds: float = 60) -> None:
@@ -49,7 +52,7 @@ class Program:
         self.until(lambda: self.told.count(text) >= times)
 
     def carriers(self) -> dict[int, list[str]]:
-        """Of each process of this program, by its environment, the command line."""
+        """Return the command line of each process of this program, found by its environment."""
         found = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -63,11 +66,11 @@ class Program:
         return found
 
     def running(self, *command: str) -> list[int]:
-        """The pids of its processes that have this command line."""
+        """Return the pids of its processes that have this command line."""
         return [pid for pid, words in self.carriers().items() if words == [*command]]
 
     def children(self) -> list[int]:
-        """The pids of the children of its main process."""
+        """Return the pids of the children of its main process."""
         return [
             int(pid)
             for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that tells all that it sees of its process and its interpreter, and how two such accounts are compared."""
+"""A module that prints all that it sees of its process and its interpreter.
+
+Two such accounts can be compared.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,10 @@ IMPORTED = {"_ctypes", "_signal", "_socket", "_struct", "binascii", "select"}
 
 
 def seen(out: bytes) -> dict[str, Any]:
-    """What the module saw, without what differs from one process to the next: pids, and the numbers of pipes."""
+    """Return what the module saw, without what differs from one process to the next.
+
+    That is pids, and the numbers of pipes.
+    """
     account: dict[str, Any] = ast.literal_eval(out.decode().strip().splitlines()[-1])
     account["descriptors"] = [
         [number, re.sub(r"(?<=:)\[[0-9]+\]", "", kind), flags]
@@ -98,7 +104,10 @@ def seen(out: bytes) -> dict[str, Any]:
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What is not the same in two accounts, with both; the cookie has pids in it, and modules are a matter of their own."""
+    """Return what differs in two accounts, with both values.
+
+    The cookie has pids in it, and modules have a test of their own.
+    """
     return {
         name: (one[name], other[name])
         for name in one

@@ -24,14 +24,16 @@ ROOT = Path(__file__).resolve().parents[4]
 #: The folder in which Python has found `ansible_collections`.
 COLLECTIONS = Path(framing.__file__).parents[6]
 
-#: PYTHONPATH of a program that a test starts. Whoever has started the tests may have core itself
-#: there.
+#: PYTHONPATH of a program that a test starts. The PYTHONPATH of the tests may have core itself.
 PLACES = ":".join([str(ROOT), str(COLLECTIONS), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextlib.contextmanager
 def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    """Start it with its order given; its guardian's directory is below a directory of its own, and has to be gone at the end."""
+    """Start it with its order given.
+
+    Its guardian's directory is below a directory of its own, and has to be gone at the end.
+    """
     with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
         environ = {
             name: value
@@ -62,7 +64,7 @@ def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
 
 
 def answer_of(process: subprocess.Popen[str]) -> Any:
-    """The next thing that it says."""
+    """Return the next thing that it prints."""
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, "it ended without an answer"

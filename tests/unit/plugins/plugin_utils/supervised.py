@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same module with and without a supervisor: the command lines as they go to a host, and what came of them."""
+"""One module with and without a supervisor.
+
+Its command lines are as they go to a host. The results are compared.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ PYTHONS = {
     for version, one in sorted(interpreters().items())
     if version >= (3, 6)
 }
-#: What hosts have; the figures are about it.
+#: Pythons that hosts have. The figures are about these.
 PYTHON = (
     "/usr/bin/python3"
     if os.path.exists("/usr/bin/python3")
@@ -46,7 +49,7 @@ _OLD_PYTHONS = (
 
 
 def old_python() -> str | None:
-    """A Python that is too old for a supervisor, if one runs here."""
+    """Return a Python that is too old for a supervisor, if one runs here."""
     for path in _OLD_PYTHONS:
         if (
             shutil.which(path)
@@ -61,7 +64,7 @@ def old_python() -> str | None:
 
 @dataclass(frozen=True)
 class Module:
-    """A module and how it goes to the host.
+    """A module and its way to the host.
 
     text: of the script. way: `stdin` (pipelined), `file`, `words` (no Python script). python: what
     runs it, and the supervisor. flags: of that. program: what runs a script that is none of
@@ -92,7 +95,7 @@ class Module:
 
     @property
     def path(self) -> Path:
-        """The script on the host; the same file with and without a supervisor."""
+        """Return the script on the host. It is one file with and without a supervisor."""
         path = self.folder / "AnsiballZ_probe.py"
         if not path.exists():
             path.write_text(
@@ -102,11 +105,11 @@ class Module:
         return path
 
     def again(self) -> Module:
-        """The same under another lease."""
+        """Return it under another lease."""
         return replace(self, lease=secrets.token_hex(4))
 
     def shell(self, supervised: bool) -> bytes:
-        """The command line for the shell on the host."""
+        """Return the command line for the shell on the host."""
         supervision = self._supervision()
         python = f"{shlex.quote(self.python)} {self.flags}".strip()
         if self.way == "stdin":
@@ -128,11 +131,11 @@ class Module:
         )
 
     def argv(self, supervised: bool) -> list[str | bytes]:
-        """The process that sshd starts."""
+        """Return the process that sshd starts."""
         return ["/bin/sh", "-c", self.shell(supervised)]
 
     def alone(self, supervised: bool) -> list[str | bytes]:
-        """The same without a shell, which would change what children inherit and see."""
+        """Return the words without a shell, which would change what children inherit and see."""
         line = self.shell(supervised).partition(b"; ")[2].removesuffix(b" && sleep 0")
         return [
             "/usr/bin/env",
@@ -141,7 +144,7 @@ class Module:
         ]
 
     def on_stdin(self, supervised: bool, content: bytes = b"") -> bytes:
-        """What the controller sends."""
+        """Return what the controller sends."""
         if self.way != "stdin":
             return content
         return (self._supervision().before_stdin()[1] if supervised else b"") + self.text.encode()
@@ -157,7 +160,7 @@ class Module:
 
 
 def quoted(argument: str | bytes) -> bytes:
-    """As shlex.quote, for any bytes."""
+    """Quote as shlex.quote does, for any bytes."""
     return b"'%s'" % os.fsencode(argument).replace(b"'", b"'\"'\"'")
 
 
@@ -185,5 +188,5 @@ def outcome(module: Module, supervised: bool, stdin: bytes = b"", **options: Any
 
 
 def both(module: Module, stdin: bytes = b"", **options: Any) -> tuple[Outcome, Outcome]:
-    """The outcome with a supervisor, and the one without."""
+    """Return the outcome with a supervisor, and the one without."""
     return outcome(module, True, stdin, **options), outcome(module, False, stdin, **options)

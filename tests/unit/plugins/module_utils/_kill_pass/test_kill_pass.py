@@ -40,7 +40,7 @@ TOUCHABLE_ABOVE = 8
 
 
 def run(host, **options):
-    """A whole pass; its report."""
+    """Do a whole pass, and return its report."""
     request = KillRequest(RUN, LEASE, "n0", **options)
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     kill_pass = KillPass(
@@ -57,7 +57,7 @@ def quiet(dummy):
 
 @pytest.fixture
 def large_host(monkeypatch):
-    """Makes every host one of those where not everything is read again."""
+    """Make every host one of those where not everything is read again."""
     monkeypatch.setattr(process_tree, "_FEW_PROCESSES", 0)
 
 
@@ -124,7 +124,11 @@ def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_befor
 
 
 class WaitingRoot(SimulatedHost):
-    """Its root is a shell that has got INT, and waits for its command before it dies of it: for a supervisor, which goes when it is alone and may move."""
+    """Host with a root that waits.
+
+    Its root is a shell that has got INT, and waits for its command before it dies of INT. It waits
+    for a supervisor, which ends when it is alone and may move.
+    """
 
     def __init__(self):
         super().__init__(quiet, 0)
@@ -152,7 +156,7 @@ class WaitingRoot(SimulatedHost):
 
 @pytest.mark.parametrize("ignores", [False, True])
 def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_is_over(ignores):
-    """The control: while somebody else is alive the supervisor stands still, and the grace lasts."""
+    """The control: while another process is alive the supervisor is stopped, and the grace lasts."""
     host = WaitingRoot()
     host.processes[12].ignores = ignores
     rows = {row["pid"]: row for row in run(host, signal=2, timeout=3.0)["gone"]}
@@ -166,7 +170,10 @@ def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_
 
 @pytest.mark.parametrize("generations", [1, 50, 1000])
 def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_died(generations):
-    """On a busy host each round takes long: the deadline comes in the moment in which all that are known are gone."""
+    """On a busy host each round takes long.
+
+    The deadline comes at the moment when all known processes are gone.
+    """
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     send, pids = host.send, iter(range(40, 40 + generations))
@@ -385,7 +392,7 @@ def test_who_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
 
 
 def test_what_stops_itself_again_after_it_was_continued_is_continued_again():
-    """sudo and su do, when they find their command stopped."""
+    """sudo and su do so when they find their command stopped."""
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     send = host.send
@@ -472,7 +479,7 @@ def test_the_pass_spares_itself_and_what_stands_above_it_within_the_tree():
 
 
 class LastWords(SimulatedHost):
-    """A host on which an orphan starts another and ends at the very moment that somebody turns to it."""
+    """A host on which an orphan starts another when the pass first looks at it, and then ends."""
 
     COLLECTOR, FIRST, SECOND = 20, 21, 22
 
@@ -489,7 +496,7 @@ class LastWords(SimulatedHost):
 
 
 class LastWordsOfAZombie(LastWords):
-    """The same while the supervisor stands still: what has ended stays in the table, dead."""
+    """Such a host whose supervisor is stopped: what has ended stays in the table, dead."""
 
     def process(self, pid):
         if pid == self.FIRST and self.SECOND not in self.processes:
@@ -500,7 +507,7 @@ class LastWordsOfAZombie(LastWords):
 
 @pytest.mark.parametrize("kind", [LastWords, LastWordsOfAZombie])
 def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another(kind):
-    """Somebody may be running from us: who asks goes on looking, and finds the other one."""
+    """A process may be running from us. A pass that looks on finds the other one."""
     host = kind()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     search.include_children_of(host.COLLECTOR)
@@ -514,7 +521,7 @@ def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another(kind):
 
 
 def test_what_stands_below_another_process_of_the_same_number_is_not_taken():
-    """The collector has ended, and its pid was given to somebody else."""
+    """The collector has ended, and its pid was given to another process."""
     host = LastWords()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     search.include_children_of(host.COLLECTOR)
@@ -579,7 +586,7 @@ def test_a_child_of_the_tree_is_of_the_tree_in_whichever_service():
 
 
 def chased(host):
-    """A search that is looking for what runs away, just after the host has given the pid 20."""
+    """A search that looks for what runs away, just after the host has given the pid 20."""
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     control = TreeControl(search, host, host.send, host.clock, host.sleep)
     _catch(control, 20)
@@ -604,7 +611,7 @@ def test_a_service_that_was_stopped_in_a_chase_is_continued_and_not_taken():
 
 
 def test_a_thread_that_is_met_in_a_chase_is_no_process_and_ends_nothing():
-    """Its number has an environment, and pidfd_open says EINVAL."""
+    """Its number has an environment, and pidfd_open returns EINVAL."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 11, cookie(10), [b"thread"])
     host.thread_group = lambda pid: 11 if pid == 20 else pid
@@ -673,7 +680,7 @@ def test_a_pid_that_is_a_strangers_when_the_list_of_children_is_read_is_not_take
 
 
 def test_a_child_that_loses_its_parent_while_the_list_of_children_is_read_is_taken():
-    """The control: it was there before the list was, so the list speaks of it."""
+    """The control: it was there before the list was, so the list includes it."""
     host = SimulatedHost(quiet, 0)
     middle = host.add(12, 11, b"", [b"middle"], ours=True)
     host.add(13, 12, b"HOME=/\0", [b"left behind"], ours=True)
@@ -729,7 +736,7 @@ def test_a_shell_whose_script_mentions_the_cookie_is_not_the_root(words, named):
 class Impostor(SimulatedHost):
     """A job, below the supervisor or without one, that shows the title of a supervisor.
 
-    When it is continued it starts something that shows nothing.
+    When it is continued, it starts a process that shows nothing.
     """
 
     def __init__(self, title, supervised, environment=None):
@@ -797,7 +804,7 @@ def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
     host.processes[11].user = user
     report = run(host)
     assert report["supervised"] == supervised
-    # It is let be until nothing else is left.
+    # It is left alone while other processes are left.
     assert (
         15 in [signal for process, signal in host.signals if process.id.pid == 11]
     ) != supervised

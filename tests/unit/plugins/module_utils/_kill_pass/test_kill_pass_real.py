@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill pass on real process trees, each in a process table of its own: what was running before, and that nothing is after."""
+"""The kill pass on real process trees, each in a process table of its own.
+
+Each test checks what was running before, and that nothing is running after.
+"""
 
 import json
 import os
@@ -26,7 +29,7 @@ main(sys.argv[1:], '')
 
 
 def start(namespace, script, ready=1, alive=1, env=None):
-    """Run a root shell with this script; its pids, once it has said that it is ready."""
+    """Run a root shell with this script, and return its pids once it is ready."""
     before = set(namespace.processes())
     shell = namespace.spawn(["/bin/sh", "-c", "export %s; %s" % (COOKIE, script)], env=env)
     read_lines(shell, ready)
@@ -41,7 +44,7 @@ def start(namespace, script, ready=1, alive=1, env=None):
 
 
 def bystander(namespace, script, env=None):
-    """A process that has to live: its pid, once it has said that it is ready."""
+    """Start a process that has to live, and return its pid once it is ready."""
     before = set(namespace.processes())
     read_lines(namespace.spawn(["/bin/sh", "-c", script], env=env), 1)
     new = set(namespace.processes()) - before
@@ -50,13 +53,13 @@ def bystander(namespace, script, env=None):
 
 
 def bash(folder, script, name="script"):
-    """The command that runs this script, below a root."""
+    """Return the command that runs this script, below a root."""
     (folder / name).write_text(script)
     return "bash %s; true" % (folder / name)
 
 
 def kill(namespace, **options):
-    """Run the kill pass; its report."""
+    """Run the kill pass, and return its report."""
     options.setdefault("timeout", 10.0)
     options.setdefault("arrival_timeout", 0.3)
     output, dummy = namespace.run(
@@ -298,7 +301,7 @@ def test_signals_go_to_root_and_children_as_asked(namespace):
 def test_who_cleans_up_by_other_programs_has_the_grace_for_it(
     namespace, tmp_path, monkeypatch, condition, poorer
 ):
-    """As a script does that removes its temporary files when it ends."""
+    """A script that removes its temporary files when it ends does so."""
     if poorer:
         monkeypatch.setitem(
             globals(),
@@ -364,7 +367,10 @@ def test_a_child_that_the_root_takes_along_is_gone(namespace):
 
 
 def test_a_parent_that_stops_with_its_child_goes_on(namespace):
-    """nsenter stops itself when its command is stopped, as sudo and su do, and here nobody inside could wake it."""
+    """nsenter stops itself when its command is stopped, as sudo and su do.
+
+    No process in this namespace could wake it.
+    """
     shell = namespace.spawn(
         ["/bin/sh", "-c", "export %s; sh -c 'echo ready; exec sleep 1000'; true" % COOKIE],
         bare=True,
@@ -415,10 +421,10 @@ def test_the_pass_finishes_when_its_channel_dies(namespace):
     def sleeping(now):
         return [pid for pid, process in now.items() if process.arguments == ["sleep", "1000"]]
 
-    # Known before the pass begins: it may be ended before anybody has looked.
+    # Known before the pass begins: it may end before the pass has looked.
     (first,) = sleeping(namespace.wait_for(sleeping, "the child"))
     running = namespace.spawn([sys.executable, "-I", "-S", "-c", MAIN, *words])
-    # The child ends by the first signal, and the root, which ignores it, starts another.
+    # The child ends by the first signal. The root ignores it, and starts another child.
     now = namespace.wait_for(lambda now: first not in now, "the first signals")
     running.stdout.close()
     own = next(pid for pid, process in now.items() if "nonce=n0" in process.arguments)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is a cookie, who holds it, and who claims to be the root of its lease."""
+"""Cookies, their holders, and the processes that claim to be the root of a lease."""
 
 import shlex
 
@@ -128,7 +128,7 @@ def test_every_lease_of_a_run_is_matched_by_the_star():
 
 
 def test_of_two_runs_of_one_command_only_that_of_the_root_is_matched():
-    """Nor does the text of a command line tell whose it is."""
+    """The text of a command line does not show the root either."""
     for root in (17, 18):
         assert CookieMatch(RUN, LEASE, root).named_root(b"A=1\0" + cookie() + b"\0") == (
             17 if root == 17 else None
@@ -160,7 +160,10 @@ SCRIPT = export_command(RUN, LEASE) + "; python3 'a b'"
 
 
 def levels(script):
-    """What stands above the root in the process table, from the root up: [shell, -c, script], quoted once more on each level."""
+    """Return what is above the root in the process table, from the root up.
+
+    That is [shell, -c, script], quoted once more on each level.
+    """
     root = ["/bin/sh", "-c", script]
     sudo = ["sudo", "-H", "-S", "-n", "-u", "other", *root]
     login = ["bash", "-c", " ".join(map(shlex.quote, sudo))]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kill request on its way: what is asked is what arrives."""
+"""A kill request on its way: it arrives as it was sent."""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (

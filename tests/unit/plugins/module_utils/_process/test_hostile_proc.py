@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What processes of a host may call themselves, and what may stand in /proc: nobody is taken for another, and nothing breaks the table. Python 3.6."""
+"""Hostile names of processes, and hostile content of /proc.
+
+No process is taken for another, and nothing breaks the table. Python 3.6.
+"""
 
 import os
 import subprocess
@@ -29,7 +32,7 @@ from hypothesis import strategies as st
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 STAT = b"%d (%s) S 4 5 5 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 99 123 456 184467 1 1 0 0 0\n"
 
-#: What a line of each table looks like, written by somebody who wants to be another process.
+#: A line of each table, as a process writes it that wants to pass for another one.
 FORGED_PS = "\n    1     1     0 S Sun Nov 22 12:34:41 2026 /sbin/init"
 NAMES = [
     b"a) R 1 (b",
@@ -70,9 +73,9 @@ def test_any_bytes_are_a_process_or_no_line(raw):
 
 @given(st.integers(0, 200), st.sampled_from(NAMES))
 def test_the_beginning_of_a_line_is_never_another_process(length, name):
-    """Whoever it is: the number is the right one, or there is none.
+    """Whatever the process is: the number is the right one, or there is none.
 
-    The name that is cut may not be taken for the rest.
+    A name that is cut off must not be taken for the rest.
     """
     raw = STAT % (7777, name)
     try:
@@ -111,7 +114,7 @@ def test_a_proc_with_anything_in_it_breaks_nothing(tmp_path_factory, files, last
 
 
 def test_a_process_with_half_a_line_is_one_that_nobody_can_signal(tmp_path):
-    """It is there: to say that it is gone would be as wrong as to take it for somebody."""
+    """It is there. To report it as gone would be as wrong as to take it for another process."""
     (tmp_path / str(os.getpid())).mkdir()
     (tmp_path / str(os.getpid()) / "stat").write_bytes((STAT % (os.getpid(), b"x"))[:30])
     process = ProcTable(str(tmp_path)).process(os.getpid())
@@ -131,7 +134,10 @@ sys.stdin.read()
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", [ProcTable, PsTable])
 def test_real_processes_with_such_names_are_who_they_are(kind, name):
-    """Name, arguments and environment all say so; nobody else appears in the table, and nobody disappears."""
+    """Name, arguments and environment all show it.
+
+    No other process appears in the table, and none disappears.
+    """
     argument = name + FORGED_PS.encode()
     environment = {"FORGED": os.fsdecode(argument), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", RENAMED, os.fsdecode(name), os.fsdecode(argument)]
@@ -150,7 +156,7 @@ def test_real_processes_with_such_names_are_who_they_are(kind, name):
             False,
         )
         assert child.pid in table.children(os.getpid())
-        # Joined, because ps does not show which blanks were in a word; the path of the interpreter
+        # Joined, because ps does not show which blanks were in a word. The path of the interpreter
         # may have some.
         assert b" ".join(table.arguments(child.pid)).startswith(
             os.fsencode(" ".join(command[:2])) + b" "
@@ -193,7 +199,10 @@ def test_any_line_of_ps_is_a_process_or_none(line):
 
 @given(st.sampled_from("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r"))
 def test_no_character_but_a_newline_begins_another_line_of_ps(separator):
-    """What a command line may hold: a ps that lets it through must not be a way to be somebody else."""
+    """A command line may hold such characters.
+
+    If ps lets them through, they must not let a process pass for another one.
+    """
     text = (
         "  4242  4200  1000 S Sun Nov 22 12:34:41 2026 sleep 9%s  17  1  0 S Sun Nov 22 12:34:41 "
         "2026 forged\n"

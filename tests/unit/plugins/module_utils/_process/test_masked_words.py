@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What says by its form that it is a secret is not shown; what a command line needs to be known again is."""
+"""Words that have the form of a secret are masked.
+
+What identifies a command line is not.
+"""
 
 import time
 
@@ -196,7 +199,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("words", "shown"), WORDS)
 def test_a_value_with_blanks_is_masked_to_the_end_of_its_word(words, shown):
-    """In what a kill pass reports, and in what a module tells."""
+    """It is masked in the report of a kill pass, and in the result of a module."""
     host = StillHost()
     process = host.add(20, 1, words)
     tracked = TrackedProcess(process, "root")

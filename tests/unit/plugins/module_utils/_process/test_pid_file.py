@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pid file is believed only if nobody else could have written it, and only about a process that was there when it was written."""
+"""Conditions under which a pid file is believed.
+
+No other user could have written it, and it is about a process that was there when it was written.
+"""
 
 import os
 import stat
@@ -35,7 +38,10 @@ def child():
 
 @pytest.fixture
 def path(tmp_path):
-    """Where a pid file may be, whoever runs the tests: root's are believed in directories of root's only."""
+    """Return where a pid file may be for the user that runs the tests.
+
+    Those of root are believed in directories of root only.
+    """
     return str(tmp_path / "x.pid")
 
 
@@ -90,7 +96,10 @@ def test_a_file_that_is_older_than_the_process_is_stale(path, child):
 
 
 def test_a_file_from_the_future_says_nothing_about_the_process(path, child):
-    """Written while the clock was ahead, and the process may have the pid of the one that it named."""
+    """It was written while the clock was ahead.
+
+    The process may have the pid of the one that the file named.
+    """
     write(path, "%d\n" % child.pid)
     now = os.stat(path).st_mtime
     os.utime(path, (now, now + 3600))
@@ -138,7 +147,7 @@ def test_links_are_refused(path, child):
 
 @pytest.fixture
 def linked(tmp_path):
-    """Makes a link in a directory, and gives the path of the pid file behind it."""
+    """Make a link in a directory, and return the path of the pid file behind it."""
 
     def make(target, owner):
         os.symlink(target, str(tmp_path / "linked"))
@@ -167,7 +176,7 @@ def test_a_directory_in_the_path_that_is_a_link_of_another_users_is_refused_and_
 ):
     """Its owner chooses which file it leads to: root's own, about root's own process.
 
-    The control: the same by a link of root's.
+    The control: such a link of root's.
     """
     (tmp_path / "real").mkdir()
     (tmp_path / "hop").symlink_to(".")
@@ -211,7 +220,7 @@ def test_a_missing_file_is_told_as_such(path):
 
 
 class Found:
-    """What stat says."""
+    """A result of stat."""
 
     def __init__(self, uid, mtime=100.0, mode=0o644):
         self.st_uid, self.st_mtime, self.st_mode, self.st_nlink = uid, mtime, stat.S_IFREG | mode, 1

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The process table: the lines of /proc, and who stands above and below whom, also in a table that was torn while it was read."""
+"""The process table: the lines of /proc, and the ancestors and descendants of processes.
+
+It may have been torn while it was read.
+"""
 
 import os
 import subprocess

@@ -61,7 +61,7 @@ def test_the_ps_of_this_host_shows_a_process_as_it_is():
         process = table.process(child.pid)
         assert (process.ppid, process.alive, process.stopped) == (os.getpid(), True, False)
         assert b"TREEKILL=x/y/1/2" in table.environment(child.pid).split(b"\0")
-        # Joined, because ps does not show which blanks were in a word; the path of the interpreter
+        # Joined, because ps does not show which blanks were in a word. The path of the interpreter
         # may have some.
         assert b" ".join(table.arguments(child.pid)).startswith(
             os.fsencode(sys.executable) + b" -c "

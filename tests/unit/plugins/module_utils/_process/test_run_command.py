@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a kill pass has other programs do has an end, whatever these do; and it is handed over to root whatever its size. Python 3.6."""
+"""Programs that a kill pass runs, and a tree that is handed over to root.
+
+Such a program has a time limit, whatever it does. The tree may have any size. Python 3.6.
+"""
 
 import os
 import resource
@@ -71,7 +74,7 @@ def test_without_descriptors_it_says_so_and_keeps_none():
 
 
 class Living:
-    """What a pass knows of."""
+    """A process that a pass has found."""
 
     def __init__(self, count):
         self.request = KillRequest("0123456789abcdef", "89abcdef", "n0", timeout=30.0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal reaches the process it is meant for, or nobody."""
+"""A signal reaches the process that it is meant for, or none."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def send(request, monkeypatch):
 
 @pytest.fixture
 def child():
-    # Written in one call, not printed: the signal may come while "ready" is still being printed.
+    # Written in one call, not printed: the signal may come while "ready" is being printed.
     source = (
         "import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *dummy: os.write(1, "
         "b'signal\\n')); os.write(1, b'ready\\n'); sys.stdin.read()"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A look at a whole host takes little memory, and loses nothing of what it looks for. Python 3.6."""
+"""A look at a whole host takes little memory, and loses nothing that it looks for. Python 3.6."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_what_is_short_is_kept_as_it_is(environment):
 
 
 class Counting(ProcTable):
-    """Notes what was read at most at a time, and in all."""
+    """A reader that notes the largest amount read at a time, and the total."""
 
     total = 0
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a module reports of a kill pass of its own."""
+"""The report of a module about a kill pass of its own."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
 

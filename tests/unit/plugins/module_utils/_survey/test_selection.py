@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may be ended of what is asked for."""
+"""The processes that may be ended, of those that are asked for."""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (

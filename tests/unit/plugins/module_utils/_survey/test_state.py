@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a command is still somebody's: each piece of the evidence is needed, and where one is missing nobody is called dead."""
+"""Whether a command is abandoned.
+
+Each piece of the evidence is needed. If one is missing, no command is reported as dead.
+"""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
@@ -45,7 +48,7 @@ def test_below_a_session_it_is_running(host):
 
 
 def test_below_whomever_else_it_is_running(host):
-    """A worker of a local connection, somebody who gets orphans, another run's supervisor: they live."""
+    """A worker of a local connection, an adopter of orphans, and another run's supervisor live."""
     host.add(15, 1, ["ansible-playbook"])
     host.command(20, 15)
     assert state(host) == "running"
@@ -184,7 +187,7 @@ def test_without_a_root_it_was_left_or_is_a_job(host):
 
 
 def test_a_forged_cookie_makes_nobody_dead(host):
-    """Somebody names a process as root that does not claim to be one."""
+    """The cookie names a process as root that does not claim to be one."""
     host.add(20, 1, ["mysqld"], b"SSH_CONNECTION=x\0")
     host.add(21, 20, ["worker"], cookie(20, 3))
     snapshot = Snapshot(host)
@@ -234,7 +237,10 @@ def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_who_stands_abov
 
 
 def test_each_process_names_one_command_however_many_cookies_it_has(host):
-    """Any user can write thousands into an environment or a command line, and each command is looked for."""
+    """Any user can write thousands into an environment or a command line.
+
+    Each command is looked for.
+    """
     many = ["export TREEKILL=%s/%08x/$$/$PPID;" % (RUN, number) for number in range(2000)]
     host.add(
         20, 1, ["sleep"], b"".join(cookie(20, 1, lease="%08x" % number) for number in range(2000))

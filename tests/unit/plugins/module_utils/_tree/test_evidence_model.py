@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of evidence, on process tables that change between any two reads: no process outside of the tree gets a signal.
+"""The rules of evidence, on process tables that change between any two reads.
 
-Python 3.6. Where the plugin of the tests is loaded, --tables N says how many tables each test makes.
+No process outside of the tree gets a signal. Python 3.6. Where the plugin of the tests is loaded,
+--tables N sets the number of tables for each test.
 """
 
 import random as random_module
@@ -44,13 +45,13 @@ from tests.unit.plugins.module_utils.model_host import (
     cookie,
 )
 
-#: Tables of each test in every run, and those in which a control has to fail at least once.
+#: Tables of each test in every run, and tables in which a control has to fail at least once.
 TABLES, CONTROL = 100, 400
 
 
 @pytest.fixture
 def tables(request):
-    """Runs a model on so many tables."""
+    """Run a model on so many tables."""
 
     def run(model):
         number = request.config.getoption("--tables", None) or TABLES
@@ -67,7 +68,7 @@ def tables(request):
 
 
 def finds(model):
-    """Whether a model fails in one of some tables, always the same."""
+    """Whether a model fails in one of some tables, which are always equal."""
     for seed in range(CONTROL):
         try:
             model(random_module.Random(seed))
@@ -80,7 +81,7 @@ def finds(model):
 
 
 def some_tree(random):
-    """A host with a command on it, orphans of it, what a forger has made, and strangers."""
+    """A host with a command on it, its orphans, what a forger has made, and strangers."""
     host = ModelHost(random)
     session = host.beings[3]
     user = random.choice((ROOT, 1000))
@@ -116,7 +117,10 @@ def title(form):
 
 
 def some_request(random, arrival_timeout):
-    """A first signal of its own for the root and for the rest, all at once or one after the other."""
+    """A first signal of its own for the root and for the others.
+
+    The others get it at the moment when the root does, or after it.
+    """
     return KillRequest(
         RUN,
         LEASE,
@@ -142,7 +146,7 @@ def kill_order(random, kind=TreeSearch):
 
 
 def by_supervisor(random, kind=TreeSearch):
-    """The pass of a supervisor, to whose tree all belongs that stands below it."""
+    """The pass of a supervisor, whose tree is all that is below it."""
     host = some_tree(random)
     if host.collector is None:
         return
@@ -167,7 +171,7 @@ def test_a_supervisor_signals_what_is_in_its_tree_and_nothing_else(tables):
 
 
 class ListedThenRead(TreeSearch):
-    """Takes a list of children for what they were when it was made."""
+    """A search that takes an old list of children for the present one."""
 
     def _children(self, parent):
         return [
@@ -178,14 +182,14 @@ class ListedThenRead(TreeSearch):
 
 
 class NoLogins(TreeSearch):
-    """Takes an ssh server for a process like others."""
+    """A search that takes an ssh server for an ordinary process."""
 
     def _is_login(self, process):
         return False
 
 
 class ClaimsByMention(TreeSearch):
-    """Takes for the root whose command line has the text of one."""
+    """A search that takes a process for the root if its command line has the text of one."""
 
     def claims(self, process):
         words = self._table.arguments(process.id.pid)
@@ -208,11 +212,11 @@ def test_the_model_finds_a_search_that_believes_too_much(kind):
 
 
 class SweptHost(ModelHost):
-    """Several commands with the same lease, as forgers can make them.
+    """A host with several commands of one lease, as forgers can make them.
 
     Each process has the root that has really started it, or none.
 
-    live: roots that are not dead. listeners: who reads what.
+    live: roots that are not dead. listeners: readers of outputs.
     """
 
     def __init__(self, random):
@@ -252,7 +256,10 @@ class SweptHost(ModelHost):
             self.kept.add(daemon.id)
 
     def forge(self):
-        """A process of another user with that lease: an orphan, perhaps with a pid that somebody's cookie names, perhaps with a title."""
+        """A process of another user with that lease.
+
+        It is an orphan. It may have a pid that another process's cookie names, or a title.
+        """
         pid = self.random.choice((4000, 4001, None))
         if pid is None or pid in self.beings:
             self.last += 1
@@ -286,7 +293,7 @@ def some_commands(random):
 
 
 class ByModel:
-    """Stands for what sends real signals."""
+    """Stand-in for what sends real signals."""
 
     host = None
 
@@ -295,7 +302,7 @@ class ByModel:
 
 
 def sweep(random, monkeypatch, dead, trees_of=command_trees):
-    """Ends what is dead, or what a run has in flight, and looks at what got signals."""
+    """End what is dead, or what a run has in flight, and return what got signals."""
     host = some_commands(random)
     monkeypatch.setattr(kill, "Signaller", type("There", (ByModel,), {"host": host}))
     monkeypatch.setattr(kill.os, "getpid", lambda: host.OWN)
@@ -333,7 +340,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
 
 
 def lineage(host, process):
-    """A process and those above it, as the host knows them."""
+    """A process and those above it, as the host has them."""
     being = host.beings.get(process.pid)
     found = set()
     while being is not None and being.id not in found:
@@ -360,7 +367,7 @@ def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_
 
 
 def all_in_one(run, lease, search, snapshot):
-    """As if each process of a lease were the word of whoever began it."""
+    """A search that takes each process of a lease for evidence by the user that began it."""
     tree = CommandTree(run, lease, None)
     tree.members = list(search.members.values())
     tree.roots = [process for process in tree.members if process.id in search.roots]

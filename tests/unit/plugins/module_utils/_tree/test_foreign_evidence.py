@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one user writes into an environment or a title says nothing about the processes of another."""
+"""Evidence of one user about the processes of another.
+
+An environment or a title that a user writes proves nothing about them.
+"""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
@@ -23,7 +26,7 @@ FORGER, ADMIN = 60002, 0
 
 
 class OwnedHost(StillHost):
-    """Processes belong to root, but for those that users names."""
+    """Processes belong to root, except those that are named with users."""
 
     def __init__(self):
         super().__init__()
@@ -64,7 +67,10 @@ def of_run(host, **options):
 
 
 def abandoned_root(pid, root):
-    """What looks like a root whose session is gone: by the pid in its own cookie, or by its command line."""
+    """A process that looks like a root whose session is gone.
+
+    It does so by the pid in its own cookie, or by its command line.
+    """
     return {
         "cookie": (["sleep", "1"], cookie(root, 77, more="SSH_CONNECTION=x\0")),
         "command line": (["/bin/sh", "-c", SCRIPT % (RUN, LEASE)], b"SSH_CONNECTION=x\0"),
@@ -80,7 +86,7 @@ def test_a_daemon_that_was_left_on_purpose_is_not_dead_because_another_user_has_
     host.add(31, 30, ["its worker"], cookie(50, 3))
     host.forge(pid, *abandoned_root(pid, pid)[form])
     host.forge(60, ["child of the forger"], cookie(pid, 77), pid)
-    # Younger than the forged root, and with a cookie that names the pid.
+    # Younger than the forged root, and with a cookie that names its pid.
     host.add(70, 1, ["daemon's second worker"], cookie(50, 3))
     assert not {30, 31, 70} & set(dead(host))
     pids, selection = of_run(host)
@@ -146,7 +152,10 @@ def test_an_abandoned_tree_is_not_hidden_by_a_root_of_another_user_that_is_runni
 
 
 def test_what_a_root_of_roots_has_left_with_its_pid_belongs_to_it_also_as_another_user(host):
-    """A service that has left its parents and become its own user; the control: not where the root is that other user's."""
+    """A service that has left its parents and become its own user.
+
+    The control: it does not if the root is that other user's.
+    """
     host.command(20, 1)
     host.forge(30, ["service"], cookie(20, 3))
     assert dead(host) == [20, 21, 30]

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task that starts the ssh server anew is the ancestor of everybody's logins from then on.
+"""Logins by an ssh server that a task has started again.
 
-These are not ended with it.
+The task is the ancestor of all later logins. They are not ended with it.
 """
 
 import pytest
@@ -25,7 +25,7 @@ COLLECTOR, LISTENER, SESSION, SHELL, EDITOR = 20, 30, 31, 32, 33
 
 
 class RestartedServer(SimulatedHost):
-    """The supervisor has the new server among its orphans; someone has logged in by it."""
+    """The supervisor has the new server among its orphans, and a user has logged in by it."""
 
     def __init__(self, names=("sshd", "sshd-session"), user=0, environment=b""):
         super().__init__(quiet, 0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts the run after the kill is for: interrupted, and confirmed to be clean."""
+"""The hosts for the run after the kill: interrupted, and confirmed to be clean."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HISTORIES = st.lists(
 
 
 def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = ()) -> AfterHosts:
-    """After each of these hosts had a broken lease that was closed like this.
+    """Return the hosts, each after a broken lease that was closed like this.
 
     `exempt`: numbers of leases, from 0.
     """

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run after the kill: its options, its variables, and the lines that tell of it, whatever tasks and hosts call themselves."""
+"""The run after the kill: its options, its variables, and its lines in the recap.
+
+Tasks and hosts may have any names.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,7 @@ def read_as_extra_variables(path):
 )
 @given(st.lists(NAMES, min_size=1, max_size=3))
 def test_the_names_of_tasks_arrive_as_they_are(tmp_path, names):
-    """Through core's own reading of variables, and its templates."""
+    """They pass core's own reading of variables, and its templates."""
     files = files_of(tmp_path)
     try:
         files.arguments("0123456789abcdef", "SIGINT", {"web1": names})

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Core's own ssh plugin, with a client that fails: whether a command can have been started is known of all attempts, and in spite of no_log."""
+"""Core's own ssh plugin, with a client that fails.
+
+For all attempts it is known whether a command can have been started, also with no_log.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def test_another_plugin_has_its_error_alone():
 
 
 def with_client(folder: Path, said: list[str], *, reads: bool, no_log: bool):
-    """A connection whose client fails, and says one of these at each attempt."""
+    """A connection whose client fails, and prints one of these at each attempt."""
     for number, words in enumerate(said):
         (folder / f"words.{number}").write_text(f"{words}\n")
     client = folder / "ssh"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a command leaves its worker, that is noted before; after an interruption none leaves."""
+"""Departure of a command from its worker.
+
+It is noted before the command leaves. After an interruption no command leaves.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client i
 
 
 class Guarded:
-    """A connection on a leash.
+    """A guarded connection.
 
-    Its ssh client is a script that writes down what it finds noted when it starts, and then does
-    this.
+    Its ssh client is a script that writes down what is noted at its start, and then does this.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ def test_a_command_that_has_left_a_job_is_noted(tmp_path):
 
 
 def test_no_client_is_started_once_the_run_was_interrupted(tmp_path):
-    """The worker stood still between its lease and its client, and is let go."""
+    """The worker was stopped between its lease and its client, and is continued."""
     guarded = Guarded(tmp_path, "exit 0")
     guarded.page.close_gate()
     with pytest.raises(Interrupted):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The leash: a command under a lease does what it does without one, and says the same."""
+"""The guard of a connection: a command under a lease does and prints what it does without one."""
 
 from __future__ import annotations
 
@@ -64,7 +64,11 @@ COMMANDS: list[tuple[str, str | None]] = [
 
 
 def test_commands_do_and_say_what_they_do_and_say_without_a_leash():
-    """As a module is run, by the executable; as `raw` is, by the shell of the connection; with the root's pid announced; over one that returns text."""
+    """Each command is run in four ways.
+
+    The executable runs it, as it does a module. The shell of the connection runs it, as it does
+    `raw`. The root's pid is announced. The connection returns text.
+    """
     forms = [
         *COMMANDS,
         *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS),
@@ -106,7 +110,7 @@ def test_more_than_one_plain_word_is_none(text):
     "sudoable", [True, False], ids=["what the task asks for", "core's own handling of files"]
 )
 def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
-    """Of the second kind a recap does not say what its kill pass would not have found."""
+    """For the second kind, a recap does not report what its kill pass would not have found."""
     taken: list[Any] = []
     link: Any = types.SimpleNamespace(
         run="00000000000000aa", take=lambda request: taken.append(request.terms) or True, done=lambda lease: None, announced=False,

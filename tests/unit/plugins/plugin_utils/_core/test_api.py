@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of ansible-core the collection stands on: all of it is looked at, all of it is there on a core that is known, and what is not is told."""
+"""The parts of ansible-core that the collection uses.
+
+All of them are checked, all of them exist on a core that is known, and a missing one is reported.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import F
 
 ROOT = Path(__file__).resolve().parents[5]
 
-#: A plugin that names one of these loads without them or not at all, and core says so of the task
-#: that wanted it.
+#: A plugin that names one of these loads with them or not at all. In that case core reports it for
+#: the task that wanted the plugin.
 OF_SINGLE_PLUGINS = ("_paramiko/", "_connection/recorded_action")
 
 ALL = [point for points in api._POINTS.values() for point in points]
@@ -38,7 +41,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
 
 
 def imports() -> Iterator[tuple[str, str]]:
-    """module:name of what the code takes from core, and where."""
+    """Return module:name of what the code takes from core, and where."""
     folder = ROOT / "plugins" / "plugin_utils"
     files = [
         path
@@ -72,7 +75,7 @@ def is_looked_at(name: str) -> bool:
 
 
 def test_whatever_is_imported_of_core_is_looked_at_before():
-    # Its version, and what core says by itself when the callback cannot be loaded.
+    # Its version, and what core itself reports if the callback can't be loaded.
     needless = {"ansible:__version__", "ansible.release:__version__"}
     assert [
         (name, where)
@@ -89,7 +92,7 @@ def test_the_installed_core_has_it_all():
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Of core's class for callbacks; to be changed by a test."""
+    """The events of core's class for callbacks; a test may change them."""
     api.missing.cache_clear()
     yield [name for name in dir(CallbackBase) if name.startswith("v2_")]
     api.missing.cache_clear()
@@ -98,8 +101,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(
     monkeypatch: pytest.MonkeyPatch, events: list[str]
 ):
-    # As a stdout callback of core's own tests does, to catch them by __getattr__: core sends them
-    # as before.
+    # A stdout callback of core's own tests does so to catch them by __getattr__: core sends them as
+    # before.
     for name in events:
         monkeypatch.delattr(CallbackBase, name)
     assert api.missing() == {}
@@ -146,12 +149,12 @@ def test_with_everything_lost_no_part_of_it_is_told(
 
 
 def by_name(one, /, *, two):
-    """Something to be asked for."""
+    """Return an attribute by its name."""
 
 
 @functools.wraps(by_name)
 def wrapped(*words, **named):
-    """It takes what the other takes."""
+    """Take what the other takes."""
 
 
 class Base:
@@ -170,21 +173,21 @@ class Derived(Base):
 
     @property
     def computed(self):
-        """An attribute all the same."""
+        """Return a computed attribute."""
 
     def method(self, one, two=None):
-        """With names."""
+        """Take arguments with names."""
 
     @classmethod
     def of_class(cls, one):
-        """Called without the class."""
+        """Take a call without the class."""
 
     def catches(self, **named):
-        """Whatever the name."""
+        """Take any name."""
 
 
 def somebody_elses(self, *args):
-    """The __init__ that another plugin has put into the place of a class's own."""
+    """Replace the __init__ of a class, as another plugin does."""
 
 
 class Patched:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A callback that was meant to be enabled, and is not, is missed aloud by what of the collection is used without it."""
+"""A warning for a callback that was meant to be enabled, and is not.
+
+It is given by the parts of the collection that are used without it.
+"""
 
 from __future__ import annotations
 

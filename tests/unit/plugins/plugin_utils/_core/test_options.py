@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kill options: from text to values, from the sources in their order, and a refusal that tells option and allowed values."""
+"""Kill options: from text to values, and from the sources in their order.
+
+A refusal names the option and its allowed values.
+"""
 
 from __future__ import annotations
 

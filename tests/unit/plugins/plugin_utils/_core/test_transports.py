@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a connection plugin says of a command that was never started."""
+"""Messages of connection plugins about a command that was never started."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports i
             "Failed to connect to the host via ssh: u@web1: Permission denied (publickey,password)."
         ),
         AnsibleError("Incorrect sudo password"),
-        # A kill order for it would wait at the same prompt, while the play goes on.
+        # A kill order for it would wait at the prompt as well, while the play goes on.
         AnsibleConnectionFailure("Timeout (12s) waiting for privilege escalation prompt: "),
         AnsibleError(
             "Timeout (12s) waiting for privilege escalation prompt: [sudo via ansible, key=x]"
@@ -109,7 +109,7 @@ def test_what_the_local_plugin_of_this_core_says_of_a_failed_escalation_is_known
 
 
 def through_local(folder: Path, escalation: str) -> None:
-    """Run `true` as another user by core's own plugin, with this text of a shell in the place of sudo."""
+    """Run `true` as another user by core's own plugin, with this shell text in the place of sudo."""
     sudo = folder / "sudo"
     sudo.write_text(f"#!/bin/sh\n{escalation}\n")
     sudo.chmod(0o755)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real guardian of a real process, given whatever can be written to its socket: it goes on to serve those who speak its language."""
+"""A real guardian of a real process, with arbitrary bytes on its socket.
+
+It goes on to serve the clients that speak its protocol.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def connected(path: str) -> socket.socket:
 
 
 def assert_serves(path: str) -> None:
-    """It grants a lease, and takes it back."""
+    """Assert that it grants a lease, and takes it back."""
     with connected(path) as connection:
         channel = Channel(connection)
         channel.send(

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guardian's states: whatever happens in whatever order, each lease that was granted is given back, or has its kill order confirmed or told, once."""
+"""The guardian's states, with events in any order.
+
+Each granted lease is given back, or its kill order is confirmed or reported, once.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ CHOICE = st.integers(0, 1000)
 
 
 class Life:
-    """What the model knows of one lease."""
+    """The state of one lease in the model."""
 
     def __init__(self, holder: Peer, terms: JsonObject) -> None:
         self.holder = holder
         self.terms = terms
         self.state = "open"  # open, detached, done, broken
-        #: How it ends when it is broken and nobody is sent to its host.
+        #: The outcome if it is broken and no courier is sent to its host.
         self.without_order = ""
 
 
@@ -208,7 +211,8 @@ class Histories(RuleBasedStateMachine):
         if self.main_lives:
             self.stepped.signal(number)
             if self.asked and not self.closed and not self.hurried:
-                # The run has ended by itself: the first signal only hurries what is left of it.
+                # The run has ended by itself: the first signal only speeds up the end of what is
+                # left of it.
                 self.hurried = True
             else:
                 self.interrupted()
@@ -232,8 +236,8 @@ class Histories(RuleBasedStateMachine):
         self.main_lives = False
         self.stepped.main.die()
         self.settle()
-        # Once it has asked for its report, its end is the ordinary one, and jobs that were detached
-        # are on their own.
+        # Once it has asked for its report, its end is the ordinary one, and detached jobs are on
+        # their own.
         if not self.asked:
             self.interrupted()
 
@@ -265,7 +269,7 @@ class Histories(RuleBasedStateMachine):
         self.settle()
 
     def hear(self, peer: Peer) -> list[JsonObject]:
-        """What it was told, but for what came of its broken leases."""
+        """Note what it was told, except the results of its broken leases."""
         others = []
         for message in peer.read():
             if "tried" in message:
@@ -289,7 +293,7 @@ class Histories(RuleBasedStateMachine):
         return others
 
     def assert_tells_all(self, told: JsonObject) -> None:
-        """Each lease that is broken is told of, once, as what it is; no other is."""
+        """Assert that each broken lease is reported once, with its outcome, and no other lease is."""
         results = Counter(result["lease"] for result in told["results"])
         assert results == Counter(
             {name: 1 for name, life in self.lives.items() if life.state == "broken"}
@@ -330,7 +334,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def who_is_not_closed_has_somebody_under_way_or_due(self) -> None:
-        """Nothing is forgotten."""
+        """No lease is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
         for lease in self.stepped.guardian._leases.unclosed:
             assert (
@@ -338,7 +342,10 @@ class Histories(RuleBasedStateMachine):
             )
 
     def teardown(self) -> None:
-        """All processes of the run go; the guardian closes what is left within the times that it was given, and then goes as well."""
+        """All processes of the run end.
+
+        The guardian closes what is left within the times that it was given, and then ends as well.
+        """
         try:
             self.see_it_end()
         finally:

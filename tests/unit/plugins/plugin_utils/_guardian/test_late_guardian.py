@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A guardian that reads late, or whose peers read late: nothing of a run that goes on is ended, and nothing waits for what stands still."""
+"""A guardian that reads late, or whose peers read late.
+
+No process of a run that goes on is ended, and nothing waits for a stopped process.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ def take(lease: str, **more: Any) -> dict[str, Any]:
 def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_ends_nothing(stepped):
     worker = a_worker(stepped)
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0, number=1))
-    stepped.loop.now += 14.0  # it stood still
+    stepped.loop.now += 14.0  # it was stopped
     stepped.loop.settle()
     (answer,) = worker.read()
     assert (answer["granted"], answer["late"], answer["number"]) == (False, True, 1)
@@ -133,7 +136,10 @@ def test_all_workers_see_that_the_gate_is_closed_without_asking(stepped):
 
 
 def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(stepped):
-    """The main process has asked for its report over a new connection, was not answered, and has ended: all of that before the guardian reads."""
+    """Before the guardian reads, the main process has asked for its report over a new connection.
+
+    It was not answered, and has ended.
+    """
     worker = a_worker(stepped)
     worker.send(take("00000001", terms={"end_async": True}))
     worker.send({"op": "detach", "lease": "00000001"})
@@ -175,7 +181,7 @@ def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_
 
 
 def in_a_child(answer: Callable[[], bool]) -> bool:
-    """Run it where no descriptor can be had."""
+    """Run it in a process that can't open a descriptor."""
     child = os.fork()
     if child == 0:
         status = 2
@@ -207,7 +213,10 @@ def test_the_end_of_a_main_process_is_not_announced_for_want_of_descriptors():
 
 
 def test_a_limit_above_what_the_system_allows_is_no_reason_to_have_no_guardian(monkeypatch):
-    """As where fs.nr_open was lowered after login: the system then refuses the very limit that is in force."""
+    """So it is if fs.nr_open was lowered after login.
+
+    The system then refuses the very limit that is in force.
+    """
     asked: list[Any] = []
 
     def refuse(what: int, limits: tuple[int, int]) -> None:
@@ -234,7 +243,7 @@ def test_connections_leave_descriptors_for_the_guardians_own_work(monkeypatch):
 
 
 def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardian_busy(stepped):
-    """It is taken when there is room again."""
+    """It is accepted when there is room again."""
     looks = []
     refused = OSError(24, "Too many open files")
     clients, listener = stepped.guardian._clients, stepped.guardian._clients._listener

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rule of least harm: a run that nothing interrupts has the results that it has without a guardian, whatever becomes of its guardian.
+"""The rule of least harm: an uninterrupted run has the results that it has without a guardian.
 
-`--faults N` says how many faults are injected, and `--seed` repeats those that a failed test has named.
+That holds whatever becomes of its guardian. `--faults N` is the number of injected faults, and
+`--seed` repeats those that a failed test has named.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ class Runs:
         self.plain = self.play(guarded=False)
 
     def play(self, **order: Any) -> dict[str, Any]:
-        """One run. What it has left on purpose is looked at when its guardian is gone, and ended."""
+        """Play one run.
+
+        What it has left on purpose is looked at when its guardian is gone, and ended.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(
@@ -94,7 +98,7 @@ class Runs:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it is one of those that tasks leave behind."""
+    """Whether it is one of the processes that tasks leave behind."""
     with contextlib.suppress(OSError):
         return b"sleep\x00600" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workers and their clients on the controller: frozen together, let go again, or ended; nobody else is touched."""
+"""Workers and their clients on the controller.
+
+They are frozen together, continued, or ended. No other process is touched.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class Family:
         self.pids = [self.worker.pid, *map(int, self.worker.stdout.readline().split())]
 
     def states(self) -> str:
-        """Of each the letter in the process table; X when it is gone."""
+        """Return for each the letter in the process table; X if it is gone."""
         return "".join(map(state_of, self.pids))
 
     def close(self) -> None:
@@ -88,7 +91,11 @@ def family() -> Iterator[Family]:
 
 
 class Cookies:
-    """A worker with two children, each with the cookie of a lease in its command line, as a client has it and the root of a local tree."""
+    """A worker with two children.
+
+    Each has the cookie of a lease in its command line, as a client and the root of a local tree
+    have.
+    """
 
     def __init__(self) -> None:
         commands = {
@@ -116,7 +123,7 @@ class Cookies:
 def cookies() -> Iterator[Cookies]:
     one = Cookies()
     table = ProcTable()
-    # A shell that starts something can't be stopped until that runs its program.
+    # A shell that starts a program can't be stopped until that runs.
     until(
         lambda: (
             [table.arguments(child) for client in one.clients for child in table.children(client)]
@@ -130,7 +137,7 @@ def cookies() -> Iterator[Cookies]:
 
 @pytest.fixture
 def bystander(family: Family) -> Iterator[Family]:
-    """Another worker of the same run."""
+    """Another worker of this run."""
     one = Family()
     until(lambda: one.states() == "SSS")
     yield one
@@ -236,7 +243,7 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop)
 
 
 def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, loop, monkeypatch):
-    """A look for each of a hundred leases costs more than all else at their end."""
+    """A look for each of a hundred leases costs more than all the other work at their end."""
     looks = []
     look = local._stray_clients
 
@@ -255,8 +262,8 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
         local.end(lease_of(0, f"{number:08x}"))
         loop.run_while(lambda: local.busy)
     assert len(looks) == 11
-    # The rest after a look is longer than the look itself, by the same clock: a busy machine makes
-    # both longer.
+    # The rest after a look is longer than the look itself, by one clock: a busy machine makes both
+    # longer.
     assert all(
         later[0] - earlier[1] > 3 * (earlier[1] - earlier[0])
         for earlier, later in itertools.pairwise(looks)
@@ -266,7 +273,7 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
 def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand_still(
     loop, bystander
 ):
-    """Its forks hold the other end of a pipe of its.
+    """Its forks hold the other end of a pipe of its own.
 
     Children of the guardian, which is this process here, are its couriers.
     """
@@ -389,7 +396,10 @@ def test_what_was_stopped_below_a_process_goes_on(family):
     ids=["none has it", "a shell goes on with its trap"],
 )
 def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(loop, script):
-    """What its group does about the signal is its own business: a second one could end it in the middle of that."""
+    """Its group decides how it ends by the signal.
+
+    A second signal could end it in the middle of that.
+    """
     local = LocalProcesses(loop, PATH, None)
     worker = subprocess.Popen(["sh", "-c", f"sh -c {script!r} & wait"], start_new_session=True)
     try:
@@ -419,7 +429,7 @@ def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(lo
 def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has_come_to_its_end(
     local, loop, family, bystander
 ):
-    """Its threads have several commands under way, and nobody knows whose a client is."""
+    """Its threads have several commands under way, and no evidence shows whose a client is."""
     leases = [lease_of(family.worker.pid, name) for name in ("00000001", "00000002", "00000003")]
     local.freeze(leases)
     until(lambda: family.states() == "TTT")
@@ -441,7 +451,7 @@ def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has
 def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_worker_holds_another(
     local, loop, cookies
 ):
-    """It is known by its cookie."""
+    """Its cookie shows it."""
     mine, other = lease_of(cookies.worker.pid), lease_of(cookies.worker.pid, "00000002")
     local.freeze([mine, other])
     local.end(mine)
@@ -467,7 +477,7 @@ def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_a
 
 
 def test_a_main_process_that_holds_a_lease_itself_does_not_stand_still(loop, family):
-    """A strategy may run a command there. It is the one that ends the run."""
+    """A strategy may run a command there. The main process is the one that ends the run."""
     local = LocalProcesses(loop, PATH, None, family.worker.pid)
     lease = lease_of(family.worker.pid)
     sent: list[ProcessId] = []

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""That nothing has begun on a host is said of an ssh client that has not heard from a server, and of no other."""
+"""The outcome "nothing has begun on a host".
+
+It is reported for an ssh client that has not heard from a server, and for no other.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +167,10 @@ def test_processes_that_have_not_stopped_yet_are_waited_for(monkeypatch):
 
 
 def test_a_client_that_has_heard_a_word_may_have_begun_something():
-    """Its server stands still after its banner. The keys are not agreed on, but that can't be seen."""
+    """Its server is stopped after its banner.
+
+    The keys are not agreed on, but that can't be seen.
+    """
     with port(says=BANNER) as speaks, worker(ssh(speaks.number)) as one:
         connection = speaks.accept()
         assert connection.recv(4) == b"SSH-"
@@ -278,7 +284,10 @@ def test_what_may_have_begun_is_noted_for_its_lease():
 
 
 def test_a_socket_is_not_silent_where_one_of_its_connections_is_not(monkeypatch):
-    """Multipath TCP has several for one socket, and the later ones have often received nothing."""
+    """Multipath TCP has several connections for one socket.
+
+    The later ones have often received nothing.
+    """
     rows = {
         socket.AF_INET: [(5, True), (5, False), (6, True)],
         socket.AF_INET6: [(6, True), (7, False), (8, True)],

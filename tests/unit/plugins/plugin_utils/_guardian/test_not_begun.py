@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ctrl-C while a host has not answered yet: over at once and said, where it is known that nothing can have begun there."""
+"""Ctrl-C while a host has not answered yet.
+
+If nothing can have begun there, the run ends at once, and the recap has it.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "paramiko": {"connection": "treekill.remote.paramiko_ssh"},
 }
 
-#: Seconds after which ssh gives up, with C(timeout) as it is: longer than any run that does not
-#: wait for that.
+#: Seconds after which ssh gives up, with C(timeout) as it is. It is longer than any run that does
+#: not wait for that.
 GIVES_UP = 10.0
 
 
@@ -70,7 +73,7 @@ def playing_at(
 
 
 def await_outcomes(play: LocalPlay, expected: Sequence[str]) -> None:
-    """The guardian goes on alone where the recap did not wait for it."""
+    """Wait for the outcomes. The guardian goes on alone if the recap did not wait for it."""
     path, deadline = play.directory / "report.json", time.monotonic() + 60
     found: list[str] = []
     while found != [*expected]:
@@ -130,7 +133,7 @@ def test_a_server_that_stands_still_after_its_first_word_is_asked():
 
 
 def test_a_host_whose_first_client_has_failed_is_asked():
-    """That one may have started the command, before it lost its connection."""
+    """That client may have started the command, before it lost its connection."""
     with (
         port() as silent,
         playing_at(silent.number, configuration="timeout = 1", retries=3) as play,
@@ -160,7 +163,7 @@ def test_of_two_hosts_each_is_told_what_is_true_of_it():
 
 
 def test_by_paramiko_nothing_has_begun_until_the_command_is_sent():
-    """Whatever the server has said before that."""
+    """Whatever the server has sent before that."""
     with (
         port(says=b"SSH-2.0-OpenSSH_9.9\r\n") as speaks,
         playing_at(speaks.number, connection="treekill.remote.paramiko_ssh") as play,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run keeps out of the way of other runs, other threads and other parts of its own program."""
+"""A run leaves other runs, other threads and other parts of its own program alone."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     with pytest.raises(TimeoutError):
         client._ask(asked, FirstWarning, time.monotonic() + 0.01)
     late = guardian.receive()["number"]
-    # It reads again, and the worker asks for something else.
+    # It reads again, and the worker asks for another lease.
     client.page.ask_again_at = 0.0
     guardian.send({"first": True, "number": late})
     guardian.send({"first": False, "number": late + 1})
@@ -167,7 +167,7 @@ def test_a_signal_that_somebody_has_chosen_to_ignore_stays_ignored(signals):
 
 def test_a_handler_that_came_later_is_given_back_at_the_end(signals):
     def later(number: int, frame: object) -> None:
-        """Of the program."""
+        """Events of the program."""
 
     signals.install()
     signal.signal(signal.SIGHUP, later)
@@ -177,7 +177,7 @@ def test_a_handler_that_came_later_is_given_back_at_the_end(signals):
 
 
 class Proxy:
-    """What some programs put in the place of standard error."""
+    """A stand-in for standard error, as some programs have one."""
 
     def __init__(self) -> None:
         self.text = io.StringIO()
@@ -186,7 +186,7 @@ class Proxy:
         self.text.write(text)
 
     def flush(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def test_a_standard_error_that_is_no_file_is_written_to_like_one(monkeypatch):

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A job of `poll: 0` is left alone with the run's end, unless a task of that run waits for it at that moment."""
+"""A job of `poll: 0` at the run's end.
+
+It is left alone, unless a task of that run waits for it at that moment.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def take(guardian: SteppedGuardian, peer: Peer, lease: str, host: str, **terms: 
 
 @pytest.fixture
 def poller(guardian: SteppedGuardian) -> Iterator[Peer]:
-    """Another worker; the one that has started the job is gone."""
+    """Another worker; the worker that has started the job is gone."""
     starter, other = guardian.new_peer(), guardian.new_peer()
     take(guardian, starter, JOB, "web1", job="j12")
     starter.send({"op": "detach", "lease": JOB})
@@ -63,7 +66,7 @@ def poller(guardian: SteppedGuardian) -> Iterator[Peer]:
 
 
 def is_ended(guardian: SteppedGuardian) -> bool:
-    """Whether the job is, by a signal that comes now."""
+    """Whether the job is ended by a signal that comes now."""
     guardian.signal(signal.SIGINT)
     return [courier.lease for courier in guardian.couriers] == [JOB]
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a guardian is found: in a directory that nobody else could have prepared, at a socket that nobody else is answered on."""
+"""The directory and the socket of a guardian.
+
+No other user could have prepared the directory, and no other user answers at the socket.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +139,7 @@ def test_a_peer_of_another_uid_is_refused_at_both_ends(parent):
     path = parent / "socket"
     child = os.fork()
     if child == 0:
-        # The stranger listens, as he would to get hold of the orders with their passwords.
+        # The stranger listens, as a thief of the orders with their passwords would.
         parent.chmod(0o777)
         os.setresgid(STRANGER, STRANGER, STRANGER)
         os.setresuid(STRANGER, STRANGER, STRANGER)
@@ -153,7 +156,7 @@ def test_a_peer_of_another_uid_is_refused_at_both_ends(parent):
             except WrongPeer as error:
                 refused = error
             except (FileNotFoundError, ConnectionRefusedError):
-                continue  # he does not listen yet
+                continue  # it does not listen yet
         assert f"uid {STRANGER}" in str(refused)
         assert not endpoint.answers(str(path))
     finally:

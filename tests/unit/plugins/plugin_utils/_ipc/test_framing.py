@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Frames: whatever way a stream is cut, the messages that come out are those that went in, and what is no frame is refused."""
+"""Frames: the messages that come out are those that went in.
+
+That holds wherever a stream is cut. What is no frame is refused.
+"""
 
 from __future__ import annotations
 
@@ -90,13 +93,19 @@ def test_what_is_no_object_is_refused(payload):
 
 
 def test_messages_before_the_garbage_do_not_come_late():
-    """They were sent by somebody who now sends garbage: nobody gets them, as the connection is closed."""
+    """The sender of these messages now sends garbage.
+
+    They are delivered to no one, as the connection is closed.
+    """
     with pytest.raises(FrameError):
         FrameReader().feed(encode({"op": "done"}) + framed(b"garbage"))
 
 
 class Vaulted(str):
-    """Stands for the string types that Ansible has for what comes out of a vault, or is not to be templated."""
+    """Stand-in for Ansible's string types.
+
+    They are for text that comes out of a vault, or is not to be templated.
+    """
 
     __slots__ = ()
 

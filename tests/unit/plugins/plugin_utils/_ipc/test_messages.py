@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each message arrives as it was sent, and what is not exactly that message is refused with the name of its class and key."""
+"""Each message arrives as it was sent.
+
+What is not exactly that message is refused with the name of its class and key.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ MODULES = (messages, run_report, kill_report, order, journal_records, writer_ord
 
 
 def kinds() -> list[type[JsonRecord]]:
-    """All messages, and what they consist of."""
+    """Return all messages, and what they consist of."""
     found = [
         kind
         for module in MODULES
@@ -63,7 +66,7 @@ def kinds() -> list[type[JsonRecord]]:
 
 
 def values_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Whatever a field of that annotation may hold."""
+    """Return a strategy for what a field of that annotation may hold."""
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return st.builds(
@@ -105,7 +108,7 @@ def name_of(value: object) -> str:
 
 
 def smallest_of(hint: Any) -> Any:
-    """The smallest value that a field of that annotation may hold."""
+    """Return the smallest value that a field of that annotation may hold."""
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return hint(
@@ -122,7 +125,7 @@ def smallest_of(hint: Any) -> Any:
 
 
 def one_of(kind: type[JsonRecord]) -> dict[str, Any]:
-    """A message of that kind, always the same."""
+    """Return a message of that kind, always an equal one."""
     return smallest_of(kind).to_message()
 
 

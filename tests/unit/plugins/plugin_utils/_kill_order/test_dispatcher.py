@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two reports of one tree, made into one: nobody is lost, nobody is counted twice, and gone is gone."""
+"""Two reports of one tree, made into one.
+
+No process is lost or counted twice. A process that is gone in one is gone.
+"""
 
 from __future__ import annotations
 

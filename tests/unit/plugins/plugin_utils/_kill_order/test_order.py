@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kill order: a connection taken apart, sent as JSON, and made anew elsewhere is the same; what it sends to the host holds no secret."""
+"""A kill order: its connection is taken apart, sent as JSON, and made again elsewhere.
+
+It is then equal. What it sends to the host holds no secret.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +111,7 @@ def test_a_connection_made_anew_knows_that_it_carries_an_order():
 
 
 def test_plugins_of_collections_are_named_as_their_loader_finds_them():
-    """Core gives them the name of their Python module, by which it does not find them again."""
+    """Core gives them the name of their Python module. It does not find them by that name."""
     connection = a_connection("ssh", "sudo")
     connection._load_name = "ansible_collections.some.where.plugins.connection.below.there"
     connection._shell._load_name = "ansible_collections.some.where.plugins.shell.posix"
@@ -160,7 +163,7 @@ def test_an_order_is_the_same_when_it_has_been_sent():
 
 @pytest.fixture
 def tree() -> Iterator[subprocess.Popen[str]]:
-    """A root of the lease and a child of it that has said ready, in a session of their own."""
+    """A root of the lease and a child of it that is ready, each in a session of its own."""
     script = f"{export_command(RUN, LEASE)}; sh -c 'echo ready; exec sleep 7200'; :"
     with subprocess.Popen(
         ["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -182,9 +185,9 @@ def test_carried_out_it_ends_the_tree_and_brings_the_report(tree):
 
 
 def test_a_host_that_is_not_there_is_a_connection_failure():
-    """Which is tried again, as opposed to all other errors.
+    """Such a failure leads to another try, as opposed to all other errors.
 
-    Nobody listens at port 1 of this machine.
+    No process listens at port 1 of this machine.
     """
     spec = sent(ConnectionSpec.from_connection(a_connection()))
     nowhere = {"host": "127.0.0.1", "port": 1, "password": None, "reconnection_retries": 0}

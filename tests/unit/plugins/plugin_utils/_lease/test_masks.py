@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No secret of a task stands in a recap, a report or a warning: what ansible-core does not print is not printed here."""
+"""No secret of a task is in a recap, a report or a warning.
+
+What ansible-core does not print is not printed here.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def test_a_value_is_masked_in_each_form_that_a_command_line_may_have(form):
     st.integers(min_value=0, max_value=300),
 )
 def test_a_value_that_the_host_has_cut_off_is_masked_as_far_as_it_is_there(secret, length):
-    """The host cuts a command line wherever it is long enough, in the middle of a secret too."""
+    """The host cuts a long command line, in the middle of a secret too."""
     command = f"{' ' * (239 - length % 6)}{secret}"[:240]
     if len(command) == 240:
         assert Masks.from_secrets([secret]).command(command).rstrip("*").strip() == ""
@@ -123,8 +126,8 @@ def test_without_no_log_a_name_loses_its_credentials_alone():
     assert name_of(task) == "Fetch https://me:********@host/x"
 
 
-#: Puts a parameter that is declared no_log on a child's command line, as modules for databases do,
-#: and what core takes for secret besides.
+#: Puts a parameter that is declared no_log on a child's command line, as modules for databases do.
+#: It also puts there what core takes for secret besides.
 MODULE = """#!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of leases: every lease that was granted ends in done, or in exactly one result, whatever happens in whatever order."""
+"""The table of leases: every granted lease ends in done, or in exactly one result.
+
+Events may come in any order.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +136,10 @@ class Histories(RuleBasedStateMachine):
         )
 
     def teardown(self):
-        """The end of every run: what is open breaks, what is broken is closed, and then each lease has ended once."""
+        """The end of every run.
+
+        What is open breaks, what is broken is closed, and then each lease has ended once.
+        """
         self.leases.close_gate()
         self.leases.break_all()
         for lease in self.leases.unclosed:
@@ -152,7 +158,7 @@ TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadl
 
 
 def test_the_lists_are_copies():
-    """Who walks over what is open breaks leases meanwhile."""
+    """Code that walks over the open leases breaks leases meanwhile."""
     leases = LeaseTable()
     leases.take(lease_of("00000001", 1))
     for lease in leases.opened:
@@ -165,7 +171,7 @@ def test_the_detached_leases_of_a_host_share_one_text_of_how_to_reach_it():
     leases = LeaseTable()
     for number in range(100):
         lease = lease_of(f"{number:08x}", 1)
-        # Each as a message brings it: equal texts, none of them the same object.
+        # Each as a message brings it: equal texts that are different objects.
         lease.reach = "".join(['{"password": "', "x" * 5000, '"}'])
         leases.take(lease)
         leases.detach(lease.lease, 1)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of a task before it sends anything: what can't be known yet is no error."""
+"""The facts about a task before it sends anything.
+
+A fact that can't be known yet is no error.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ LATER = as_template("{{ found.stdout }}")
 
 
 class Task:
-    """As much of one as is asked."""
+    """The attributes of a task that are asked for."""
 
     delegate_to = None
     no_log = False

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Become is followed to its end however the host's words are cut into pieces: no real host cuts them on order."""
+"""Become is followed to its end, wherever the host's words are cut into pieces.
+
+No real host cuts them on demand.
+"""
 
 from __future__ import annotations
 

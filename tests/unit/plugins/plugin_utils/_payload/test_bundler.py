@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a file goes to the hosts: all that runs, as it was written, and nothing else."""
+"""The part of a file that is sent to hosts: all that runs, as it was written, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program(folder: Path, **files: str) -> list[str]:
-    """The parts of the program that begins with start() in _first."""
+    """Return the parts of the program that begins with start() in _first."""
     for name, text in files.items():
         (folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
     return ProgramTexts({"_first": "start"}).parts("_first")
 
 
 def run(parts: list[str]) -> dict[str, Any]:
-    """What stands in the namespace when the first part has run."""
+    """Return the namespace after the first part has run."""
     names: dict[str, Any] = {"P": parts}
     exec(parts[0] + LOAD, names)
     return names

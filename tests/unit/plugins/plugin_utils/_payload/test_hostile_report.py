@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report from a host that is not to be trusted: whatever it sends becomes a report or one error, of a size that the controller can bear."""
+"""A report from a host that is not trusted.
+
+Whatever it sends becomes a report or one error, of a size that the controller can bear.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ GOOD: dict[str, Any] = {"version": VERSION, **report(root={"pid": 2, "ppid": 1})
 
 @st.composite
 def contents(draw: st.DrawFn, deep: bool = True) -> dict[str, Any]:
-    """A report some members of which are anything, or not there."""
+    """A report with some members that have any value, or are missing."""
     content = {
         **GOOD,
         **draw(st.dictionaries(st.sampled_from([*GOOD]), VALUES | PROCESSES, max_size=3)),
@@ -201,7 +204,10 @@ def test_the_report_of_the_largest_tree_is_taken():
 
 
 def test_the_report_of_many_hosts_reaches_the_main_process():
-    """What workers send is bounded more tightly than what the guardian says: a frame of its report is longer than any order."""
+    """Messages of workers have a lower limit than those of the guardian.
+
+    A frame of its report is longer than any order.
+    """
     rows = [process(pid, command="x" * 200) for pid in range(2, 1002)]
     message = {"report": {"results": [{"report": report(gone=rows)} for dummy in range(40)]}}
     frame = encode(message)
@@ -218,9 +224,9 @@ def test_the_report_of_many_hosts_reaches_the_main_process():
 
 
 def test_a_courier_that_is_flooded_ends_with_an_answer():
-    """A host that says more than there is memory for.
+    """The host sends more than there is memory for.
 
-    In a process of its own: the limit can't be lifted again.
+    It runs in a process of its own: the limit can't be lifted again.
     """
     source = (
         "import json\n"
@@ -262,7 +268,10 @@ def test_a_lower_limit_that_is_in_force_stays(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_courier_may_reserve_address_space_and_not_fill_it():
-    """A client in Go reserves half a gigabyte of it as it starts: with a limit on that it dies, and the kill order has no answer."""
+    """A client in Go reserves half a gigabyte of it as it starts.
+
+    With a limit on that it dies, and the kill order has no answer.
+    """
     source = (
         "import mmap\n"
         "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file of an asynchronous job that was ended says so; every other file stays as it is.
+"""The file of an ended asynchronous job reports its end. Every other file stays as it is.
 
-With core's own wrapper.
+The tests use core's own wrapper.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def namespace() -> Iterator[ProcessNamespace]:
 
 
 def started_job(namespace: ProcessNamespace, folder: Path) -> Path:
-    """A job that lasts; its file, once that says that it was started."""
+    """Start a job that lasts. Return its file, once that shows that it was started."""
     module = folder.parent / "module"
     module.write_text("#!/bin/sh\nexec sleep 1000\n")
     module.chmod(0o755)
@@ -52,8 +52,8 @@ def started_job(namespace: ProcessNamespace, folder: Path) -> Path:
     # Beside other modules of core's, it would find those in the place of the standard library's.
     wrapper = folder.parent / "async_wrapper.py"
     wrapper.write_bytes(WRAPPER.read_bytes())
-    # Newer cores give it the whole command line of the module, older ones the module and a file of
-    # arguments.
+    # Newer cores give it the whole command line of the module. Older ones give it the module and a
+    # file of arguments.
     how = (
         ["true", str(module), str(module)]
         if b"invocation_args" in WRAPPER.read_bytes()

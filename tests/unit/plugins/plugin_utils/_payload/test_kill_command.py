@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line of a kill pass, run as a host runs it: by a shell, with whatever interpreter is there, or none."""
+"""The command line of a kill pass, run as a host runs it.
+
+A shell runs it, with whatever interpreter is there, or none.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ OLD_PYTHONS = (
     "python3.5",
     *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")),
 )
-#: What the other shells than the first have to show.
+#: Kinds for the other shells than the first.
 EVERY_SHELL = (
     "background",
     "root that ignores TERM, HUP and INT",
@@ -54,7 +57,7 @@ SHELL_ROWS = [
     if not kind.swift
     for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]
 ]
-#: A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for
+#: A Linux argument may have 128 KiB. sudo writes a command line to the system's log, a line for
 #: each KiB.
 LONGEST = 44 * 1024
 
@@ -111,8 +114,8 @@ def test_without_python_the_shell_does_it(namespace, kind, shell):
 
     def once():
         report = parse_report(namespace.run([*shell.split(), "-c", command])[0], "n0")
-        # A shell looks too seldom to see each of these (docs/limits.md): what it has not seen calls
-        # for another pass as well.
+        # A shell looks too seldom to see each of these (docs/limits.md). What it has not seen
+        # requires another pass as well.
         return report, report.survivors or (kind.breeds and is_alive())
 
     reports = end(kind, is_alive, once)
@@ -127,7 +130,7 @@ def test_without_python_the_shell_does_it(namespace, kind, shell):
 def test_it_passes_through_the_login_shell_of_sudo_i(namespace, pythons, shell):
     tree = start(namespace, KINDS[0])
     words = ["/bin/sh", "-c", kill_command(request(), pythons)]
-    # That escapes all but these with a backslash, and so loses newlines and leaves dollars to the
+    # It escapes all but these with a backslash, and so loses newlines and leaves dollars to the
     # shell.
     output, errors = namespace.run(
         [shell, "-c", " ".join(re.sub(r"([^a-zA-Z0-9_$-])", r"\\\1", word) for word in words)]
@@ -207,7 +210,7 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     assert report.seconds < 50, "the grace is not waited for"
 
 
-#: Starts one process; on TERM it ends that one, and starts another one under the same pid.
+#: Starts one process. On TERM it ends that one, and starts another one under the pid of the first.
 GIVES_A_PID_AGAIN = """
 import os, signal, sys
 
@@ -261,7 +264,7 @@ def test_a_pid_that_is_given_again_is_that_of_another_process(namespace, tmp_pat
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell):
-    """Mounted with subset=pid, as in hardened units and containers, /proc shows processes and nothing else."""
+    """Mounted with subset=pid, as in hardened units and containers, /proc shows only processes."""
     start(namespace, KINDS[0])
     command = kill_command(request(timeout=20.0), []).replace("/bin/sh -c", f"{shell} -c")
     output, dummy = namespace.run(
@@ -291,7 +294,7 @@ def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell)
     ],
 )
 def test_a_host_that_shows_no_processes_of_its_own_has_it_said(namespace, interpreters, proc):
-    """None at all, or those of another pid namespace, whose numbers mean others here."""
+    """It shows none at all, or those of another pid namespace, whose numbers mean others here."""
     tree = start(namespace, KINDS[0])
     running = namespace.spawn(
         [*proc, "/bin/sh", "-c", kill_command(request(), interpreters)],

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill pass on hosts with several users: who may signal whom, sudo above the root and below it.
+"""The kill pass on hosts with several users.
 
-Reached by ssh as in use.
+It needs permissions to signal, with sudo above the root and below it. It is reached by ssh, as in
+use.
 """
 
 from __future__ import annotations
@@ -48,17 +49,17 @@ def host(lab):
 
 
 def plain(command: str) -> str:
-    """The command as it is: no become."""
+    """Return the command as it is: no become."""
     return command
 
 
 def sudo(*options: str) -> Callable[[str], str]:
-    """As become's sudo wraps a command."""
+    """Wrap a command as become's sudo does."""
     return lambda command: " ".join(["sudo", "-n", *options, command])
 
 
 def su(user: str) -> Callable[[str], str]:
-    """As become's su wraps a command, with root's right to it."""
+    """Wrap a command as become's su does, with root's right to it."""
     return lambda command: f"sudo -n su {user} -c {shlex.quote(command)}"
 
 
@@ -93,7 +94,7 @@ class Task:
         return self.become(f"/bin/sh -c {shlex.quote(script)}")
 
     def ready(self, alive: int) -> set[int]:
-        """The pids of everything that runs on the host, once the command has said that it is ready."""
+        """Return the pids of all that runs on the host, once the command is ready."""
         while "ready" not in (line := self.client.stdout.readline()):
             assert line, "it ended"
         return {process.pid for process in self.until(lambda now: len(now) >= alive)}
@@ -106,7 +107,7 @@ class Task:
         return now
 
     def kill(self, pythons: tuple[str, ...] = PYTHONS, **options) -> KillReport:
-        """Run the kill pass as the same user by the same way."""
+        """Run the kill pass as that user by that way."""
         request = KillRequest(
             RUN, LEASE, "n0", **{"timeout": 2.0, "arrival_timeout": 0.3, **options}
         )
@@ -114,7 +115,7 @@ class Task:
         return parse_report(answer.stdout, "n0")
 
     def ends(self) -> bool:
-        """Whether the ssh client comes back by itself: whatever stood above the root has ended, too."""
+        """Whether the ssh client comes back by itself: whatever was above the root has ended, too."""
         self.client.stdin.close()
         return self.client.wait(PATIENCE) is not None
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is carried through shells arrives as it was sent, whatever they make of other texts."""
+"""Texts that are carried through shells arrive as they were sent.
+
+Shells may change other texts.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ END
 
 
 def as_sudo_hands_it_on(words: list[str]) -> str:
-    """What `sudo -i` gives to the login shell: all but letters, digits, underscore, hyphen and dollar has a backslash before it."""
+    """Return what `sudo -i` gives to the login shell.
+
+    All but letters, digits, underscore, hyphen and dollar has a backslash before it.
+    """
     return " ".join(re.sub(r"([^a-zA-Z0-9_$-])", r"\\\1", word) for word in words)
 
 
@@ -75,7 +81,7 @@ def test_it_stays_the_same_through_any_number_of_login_shells_between(times):
             ["/bin/bash", "-c", as_sudo_hands_it_on(plain)],
         )
     assert output_of(*words) == output_of("/bin/sh", "-c", SCRIPT)
-    # The control: the text alone does not.
+    # The control: the plain text does not.
     assert output_of(*plain) != output_of("/bin/sh", "-c", SCRIPT)
 
 

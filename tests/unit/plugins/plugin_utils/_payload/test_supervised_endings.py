@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""However a module ends, the shell above it and the controller get what they would get without a supervisor: status, output, words of an error."""
+"""The end of a supervised module, as the shell above it and the controller see it.
+
+Status, output and error messages are those without a supervisor.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both, outcome
 
-#: What a module can end by that nobody catches.
+#: Exceptions that a module does not catch.
 ERRORS = {
     "exception": "def f():\n    raise ValueError('a\\nb')\nf()\n",
     "exception in an exception": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(3)\n",
@@ -57,8 +60,8 @@ ERRORS = {
 
 
 ENDS = [next(iter(PYTHONS)), list(PYTHONS)[-1]]
-#: The oldest and the newest Python show them all, those between what has changed from one to the
-#: other.
+#: The oldest and the newest Python have them all. Those between have what has changed from one to
+#: the other.
 ROWS = [
     (python, error)
     for python in PYTHONS
@@ -104,7 +107,7 @@ def test_any_status(tmp_path_factory, status, at_once):
 
 
 def test_order_at_the_end(tmp_path):
-    """Buffers, atexit, finally, finalizers: the interpreter is taken down as ever."""
+    """Buffers, atexit, finally, finalizers: the interpreter ends as usual."""
     text = (
         "import atexit, sys, threading, weakref\n"
         "class Thing:\n    def __del__(self): sys.stderr.write('finalizer\\n')\n"
@@ -149,7 +152,10 @@ def test_the_shell_sees_the_signal_that_it_died_of(tmp_path):
 
 @pytest.mark.parametrize("blocked", [False, True])
 def test_whoever_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
-    """The last command of a shell takes its place; the signal may be blocked, or ignored, where the supervisor was started."""
+    """The last command of a shell takes its place.
+
+    The signal may be blocked, or ignored, where the supervisor was started.
+    """
 
     def change():
         if blocked:
@@ -182,7 +188,7 @@ def test_one_core_dump(tmp_path):
         os.chdir(tmp_path)
         resource.setrlimit(resource.RLIMIT_CORE, (1 << 24, 1 << 24))
 
-    # To each its own name, or the second would take the place of the first.
+    # Each has its own name, or the second would take the place of the first.
     counts = []
     for supervised in (True, False):
         module = Module(f"open('done', 'w').close()\n{DIES.format('SIGABRT')}", tmp_path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Output passes a supervisor by, and what a module leaves behind on purpose outlives both."""
+"""Output does not pass a supervisor, and what a module leaves on purpose outlives both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEGABYTES = 8
 
 
 def moved(pid):
-    """Bytes that a process has read and written, whatever it read from and wrote to."""
+    """Return the bytes that a process has read and written, from and to anything."""
     fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
     return int(fields["rchar"]) + int(fields["wchar"])
 
@@ -66,7 +66,7 @@ def test_both_streams_arrive_whole_and_in_order(tmp_path):
     assert len(supervised.out.splitlines()) == len(supervised.err.splitlines()) == 10000
 
 
-#: Ways to leave a process behind, for a shell; $go is what it waits for.
+#: Ways to leave a process behind, for a shell; it waits for $go.
 DAEMONS = {
     "background": "cat $go >&2 &",
     "nohup": "nohup cat $go >/dev/null 2>&1 &",
@@ -81,7 +81,10 @@ DAEMONS = {
 
 
 def leaving(tmp_path, script):
-    """A module that leaves something behind when it has opened its end of the fifo, and ends by itself."""
+    """A module that leaves a process behind when it has opened its end of the fifo.
+
+    It ends by itself.
+    """
     fifo = tmp_path / "go"
     os.mkfifo(fifo)
     return Module(
@@ -124,7 +127,7 @@ def test_a_child_that_holds_the_output_delays_its_end_and_not_the_status(tmp_pat
 
 @pytest.mark.parametrize("supervised", [True, False])
 def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
-    """Nobody of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
+    """No process of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
     ours, theirs = socket.socketpair()
     module = Module(
         f"import os\nos.write({theirs.fileno()}, b'x')\n"

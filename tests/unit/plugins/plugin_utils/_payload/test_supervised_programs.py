@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that is no Python script sees what it would see without a supervisor, and ends as it would."""
+"""A module that is no Python script sees what it would see without a supervisor, and ends so too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ exit 3
 
 
 def lines(out):
-    """What it says, without the numbers that differ from one process to the next."""
+    """Return what it prints, without the numbers that differ from one process to the next."""
     return [
         re.sub(r"^.* (\d+ -> \w+):\[\d+\]$|^l\S+ .* (\d+ -> )", r"\1\2", line)
         for line in out.decode(errors="replace").splitlines()
@@ -119,7 +119,7 @@ def test_a_program_that_cannot_be_started(tmp_path, program, status):
 
 
 def test_a_broken_pipe_ends_it_as_ever(tmp_path):
-    """Python ignores what ends other programs then."""
+    """Python ignores the signal that then ends other programs."""
     supervised, bare = both(Module("yes | head -n 1; kill -PIPE $$", tmp_path, "words"))
     assert supervised == bare
     assert supervised.status == 128 + signal.SIGPIPE

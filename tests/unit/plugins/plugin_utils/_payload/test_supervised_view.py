@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module under a supervisor sees what it would see without one: its process, its interpreter, its standard input, its terminal."""
+"""The view of a supervised module: its process, its interpreter, its standard input, its terminal.
+
+All of it is as without a supervisor.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ WAYS = ("stdin", "file")
 
 
 def views(module, **options):
-    """What the module sees with a supervisor and without; it has to end well, and say nothing else."""
+    """Return what the module sees with a supervisor and without.
+
+    It has to end well, and print nothing else.
+    """
     found = []
     for result in both(module, **options):
         assert (result.status, result.err) == (0, b"")
@@ -58,7 +64,7 @@ def test_everything_on_every_python(tmp_path, python, way):
 
 
 def test_the_comparison_sees_a_difference(tmp_path):
-    """The control: what is compared are two processes, and what differs between them is found."""
+    """The control: two processes are compared, and what differs between them is found."""
     module = Module(PROBE, tmp_path)
     one, other = (
         seen(outcome(module, True, preexec_fn=change).out)
@@ -164,7 +170,7 @@ def test_what_it_inherits(tmp_path, way, place):
 def test_the_death_of_children_ignored_or_not(tmp_path, ignored):
     """Without a shell above, which could not wait either.
 
-    Whoever ignores it never learns a child's status.
+    A process that ignores it never learns a child's status.
     """
     module = Module(PROBE + "\nsys.exit(7)", tmp_path)
     for supervised in (True, False):
@@ -215,7 +221,7 @@ def test_a_pipelined_module_of_any_size_finds_standard_input_at_its_end(tmp_path
 
 
 def in_terminal(argv, stdin=True):
-    """What it writes to a terminal that is its controlling one, as under `ssh -tt`."""
+    """Return what it writes to a terminal that is its controlling one, as under `ssh -tt`."""
     master, slave = pty.openpty()
 
     def take():
@@ -233,7 +239,7 @@ def in_terminal(argv, stdin=True):
         while part := os.read(master, 65536):
             parts.append(part)
     except OSError:
-        pass  # how a terminal says that nobody has it open any more
+        pass  # a terminal reports so that no process has it open
     os.close(master)
     assert process.wait(30) == 0, b"".join(parts)
     return b"".join(parts)

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the channel breaks a supervisor ends the tree, in good order and soon; when it does not, or is not to be watched, it ends nothing."""
+"""A supervisor and its channel.
+
+If the channel breaks, it ends the tree, in good order and soon. If the channel does not break, or
+is not to be watched, it ends nothing.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ TREE = (
 
 
 def tree_of(now):
-    """All but the process that keeps the report."""
+    """Return all processes but the one that keeps the report."""
     return {
         pid: process
         for pid, process in now.items()
@@ -55,7 +59,7 @@ def started(namespace, module, supervised=True, **options):
 
 
 def ends(namespace):
-    """Seconds until the tree is gone."""
+    """Return the seconds until the tree is gone."""
     began = time.monotonic()
     namespace.wait_for(lambda now: not tree_of(now), "the end of the tree")
     return time.monotonic() - began
@@ -88,7 +92,7 @@ def test_either_stream_will_do(namespace, tmp_path, which):
 
 def test_a_socket(namespace, tmp_path):
     ours, theirs = socket.socketpair()
-    # A shell knows descriptors of one digit.
+    # Shells take only descriptors of one digit.
     shell = namespace.spawn(
         Module(TREE, tmp_path, after=">&9 2>&1").argv(True),
         pass_fds=[9],
@@ -128,7 +132,10 @@ def test_a_terminal_that_is_hung_up(namespace, tmp_path):
 def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_anybody_looked(
     namespace, tmp_path, broken
 ):
-    """A hang-up ends a module that does not expect it; what it has left is no daemon that was meant to stay."""
+    """A hang-up ends a module that does not expect it.
+
+    What it has left is no daemon that was meant to stay.
+    """
     shell = started(namespace, Module(TREE, tmp_path))
     before = namespace.processes()
     (supervisor,) = (
@@ -153,7 +160,7 @@ def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_any
 
 
 def test_a_second_run_of_the_same_command_is_another_tree(namespace, tmp_path):
-    """As when something above sends a command again: both have the same cookie but for the root."""
+    """So it is when a program above sends a command again: both have one cookie but for the root."""
     module = Module(TREE, tmp_path)
     first = started(namespace, module)
     before = set(namespace.processes())
@@ -190,7 +197,7 @@ FAREWELLS = {
 
 @pytest.mark.parametrize("farewell", FAREWELLS)
 def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
-    """Without a reader the first word would be the last."""
+    """Without a reader its first write would be its last."""
     script = (
         f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while "
         ":; do sleep 1000 & wait; done"
@@ -217,7 +224,7 @@ def test_who_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
 
 
 def ticks(namespace, pid):
-    """Of a clock, which a process has had the processor for."""
+    """Return ticks of a clock, for which a process has had the processor."""
     with open(f"{namespace._proc}/{pid}/stat", encoding="ascii") as stat:
         return sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
 
@@ -236,7 +243,7 @@ def test_a_task_that_cuts_its_own_connection_goes_on(namespace, tmp_path):
     spent = {pid: ticks(namespace, pid) for pid in before}
     namespace.run(["sleep", str(BAR)])
     assert set(namespace.processes()) == before
-    # Nor does anybody look at what is broken again and again: that would be most of the time.
+    # No process checks again and again what is broken: that would take most of the time.
     assert (
         max(ticks(namespace, pid) - spent[pid] for pid in before)
         < BAR * os.sysconf("SC_CLK_TCK") / 3
@@ -273,7 +280,10 @@ def test_what_is_spared_lives_on(namespace, tmp_path):
     "redirection", [">/dev/null 2>&1", ">file 2>&1", ">&- 2>&-", "2>/dev/null"]
 )
 def test_output_that_cannot_break(tmp_path, redirection):
-    """A file, nothing, or none: not taken for a broken channel, and not looked at again and again either."""
+    """A file, nothing, or none is not taken for a broken channel.
+
+    It is not checked again and again either.
+    """
     witness = tmp_path / "witness"
     text = (
         "import os\n"

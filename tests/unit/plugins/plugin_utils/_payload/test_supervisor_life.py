@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The supervisor as a process: small, named, gone with its module, and in nobody's way who is poor or meets a hostile neighbour."""
+"""The supervisor as a process: small, named, and gone with its module.
+
+It does no harm to a host that is short of resources, and bears a hostile neighbour.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.commands i
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHON, Module, both, outcome
 
-#: Of the specification, in MiB, for /usr/bin/python3.
+#: Limit of the specification, in MiB, for /usr/bin/python3.
 LARGEST = 9.0
 NOBODY = 65534
 
@@ -50,7 +53,7 @@ def supervisors(now):
 
 
 def resident(namespace, process):
-    """MiB."""
+    """Return MiB."""
     status = Path(f"{namespace._proc}/{process.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
@@ -64,8 +67,8 @@ def test_how_large_it_is(namespace, tmp_path):
         )
     )
     before = resident(namespace, supervisor)
-    # An orphan that ends meanwhile changes nothing; when the module takes its time it makes itself
-    # small.
+    # An orphan that ends meanwhile changes nothing. If the module takes its time, the supervisor
+    # makes itself small.
     namespace.run(["kill", "-CHLD", str(supervisor.pid)])
     namespace.wait_for(
         lambda now: resident(namespace, supervisor) <= LARGEST, f"no more than {LARGEST} MiB"
@@ -107,13 +110,13 @@ def test_its_socket_can_be_reached_whatever_is_closed(namespace, tmp_path, close
 
 
 def states(namespace):
-    """Of all processes, dead ones included."""
+    """Return the states of all processes, dead ones included."""
     found = []
     for path in Path(namespace._proc).glob("[0-9]*/stat"):
         try:
             found.append(path.read_text().rpartition(")")[2].split()[0])
         except (FileNotFoundError, ProcessLookupError):
-            pass  # it ended while we looked
+            pass  # it ended during the look
     return found
 
 
@@ -135,7 +138,7 @@ def test_orphans_are_reaped_while_the_module_runs(namespace, tmp_path):
 
 
 def test_the_module_may_wait_for_its_own_children_alone(tmp_path):
-    """No orphan of a grandchild turns up among the module's children."""
+    """No orphan of a grandchild appears among the module's children."""
     text = (
         "import os\nread, write = os.pipe()\npid = os.fork()\nif not pid:\n    if os.fork():\n        os._exit(3)\n    os.read(read, 1)\n    os._exit(4)\n"
         "print(os.waitpid(-1, 0)[1])\ntry:\n    os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError:\n    print('no others')\nos.write(write, b'x')"
@@ -191,7 +194,7 @@ SQUATTERS = {
 
 @pytest.fixture
 def squat():
-    """Starts somebody who takes the name of a module's lease, as another user."""
+    """Start a process that takes the name of a module's lease, as another user."""
     started = []
 
     def start(module, kind):
@@ -218,7 +221,7 @@ def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(
     squat(module, kind)
     began = time.monotonic()
     assert outcome(module, True).out == b"it runs\n"
-    # Whoever would be waited for as if it were a supervisor, is so for half a minute.
+    # A process that is waited for like a supervisor is waited for half a minute.
     assert time.monotonic() - began < 10
 
 
@@ -239,14 +242,17 @@ def test_who_takes_the_name_of_the_lease_does_not_keep_the_tree_from_ending(
 
 
 class Job:
-    """Core's own starter of asynchronous jobs, with a job that says where it is, and waits to be let go."""
+    """Core's own starter of asynchronous jobs, with a job that waits.
+
+    The job reports where it is, and waits until it may go on.
+    """
 
     def __init__(self, namespace, tmp_path, then=""):
         self.namespace = namespace
         self.go = tmp_path / "go"
         os.mkfifo(self.go)
         job = tmp_path / "job.py"
-        # The kernel splits the first line at a blank and cuts a long one: a shell starts the
+        # The kernel splits the first line at a blank and cuts a long one. A shell starts the
         # interpreter, as in the scripts that pip installs.
         first = f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''\n"
         job.write_text(
@@ -271,7 +277,7 @@ class Job:
         self.shell = namespace.spawn(module.argv(True), env=environment)
 
     def started(self):
-        """Wait until the starter has returned; what it said."""
+        """Wait until the starter has returned, and return what it printed."""
         said = self.shell.stdout.read()
         assert self.shell.wait(PATIENCE) == 0
         return said
@@ -296,7 +302,7 @@ def test_a_job_is_supervised_after_its_starter_returned(namespace, tmp_path):
 def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_to_end(
     namespace, tmp_path
 ):
-    """Who is on its way out shows no command line any more, and still has its child."""
+    """A process that is exiting shows no command line, and still has its child."""
     go = tmp_path / "go"
     os.mkfifo(go)
     text = (

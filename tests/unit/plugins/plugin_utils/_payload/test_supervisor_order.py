@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that was ended by a signal: what it has left is the kill order's, if one comes, and lives on if none does."""
+"""A module that was ended by a signal.
+
+The kill order ends what it has left, if one comes. Otherwise that lives on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.unit.plugins.plugin_utils.supervised import Module
 
 DAEMON = "env -i setsid sleep 1001 < /dev/null > /dev/null 2>&1 &"
 
-#: It leaves a daemon, says so, and dies.
+#: It leaves a daemon, reports that, and dies.
 LEAVES = (
     "import os, signal, subprocess as s\ns.run(['sh', '-c', '{daemon}'])\n"
     "os.write(1, b'ready\\n')\nos.kill(os.getpid(), signal.{name})\nsignal.pause()"
@@ -74,7 +77,7 @@ def test_a_channel_that_breaks_meanwhile_ends_what_was_left(namespace, tmp_path)
 def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_ended(
     namespace, tmp_path
 ):
-    """A module may have its own way with a signal to the group. Its shell has none."""
+    """A module may react in its own way to a signal to the group. Its shell does not."""
     go = tmp_path / "go"
     text = (
         f"import os, subprocess, time\nsubprocess.run(['sh', '-c', {DAEMON!r}])\n"
@@ -108,9 +111,9 @@ def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_end
 def test_a_supervisor_waits_longer_while_whoever_waits_for_its_result_stands_still(
     namespace, tmp_path
 ):
-    """As a guardian has it until the order was carried out.
+    """A guardian stops it until the order was carried out.
 
-    Without one the result comes, and what was left lives on.
+    Without a guardian the result comes, and what was left lives on.
     """
     go = tmp_path / "go"
     text = LEAVES.replace(

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where become's program holds the output of a module, its supervisor learns of the end of the ssh session all the same, and of no other's."""
+"""The end of an ssh session where become's program holds the output of a module.
+
+The supervisor of the module notices it all the same, and that of no other session.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import BAR, TREE, ends, sleeps
 from tests.unit.plugins.plugin_utils.supervised import Module
 
-#: A module for which the supervisor takes its time to look up, and a while more.
+#: Seconds of a module for which the supervisor takes its time to look up, and some more.
 WHILE = 3 * BAR
 
 
 def started(namespace, module, servers):
-    """The tree, below processes with these names; the reading end of its output stays open."""
+    """The tree, below processes with these names. The reading end of its output stays open."""
     argv = module.argv(True)
     for server in reversed(servers):
         program = module.folder / server
@@ -76,7 +79,10 @@ def lives_on(namespace, module, servers, victim):
 
 
 def test_where_nobody_was_become_the_session_is_not_watched(namespace, tmp_path):
-    """The control; and what runs on the controller itself, below the user's own session, must outlive that."""
+    """The control.
+
+    A process that runs on the controller itself, below the user's own session, must outlive that.
+    """
     lives_on(namespace, Module(TREE, tmp_path), ["sshd"], "sshd")
 
 
@@ -99,7 +105,10 @@ def test_the_session_is_the_nearest_one(namespace, tmp_path):
     ],
 )
 def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
-    """A task on the controller itself stands below the session of the user who started the run, and may have been meant to outlive that."""
+    """A task on the controller itself is below the session of the user that started the run.
+
+    It may have been meant to outlive that session.
+    """
     leash = object.__new__(Leash)
     leash._task, leash._link = object.__new__(GuardedTask), SimpleNamespace(run="00000000000000ab")
     leash._connection = SimpleNamespace(_options={}, transport=transport, become=become)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A supervisor on a host that is short of something ends its tree all the same, and never changes what comes of a module that nobody interrupts."""
+"""A supervisor on a host that is short of something.
+
+It ends its tree all the same, and never changes the result of an uninterrupted module.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take that 
 
 
 def no_unix_sockets():
-    """As in a unit of systemd with RestrictAddressFamilies=AF_INET: socket(AF_UNIX) fails with EAFNOSUPPORT."""
+    """Let socket(AF_UNIX) fail with EAFNOSUPPORT.
+
+    A unit of systemd with RestrictAddressFamilies=AF_INET does so.
+    """
     number = {"x86_64": 41, "aarch64": 198}[os.uname().machine]
     rules = [
         (0x20, 0, 0, 0),
@@ -52,22 +58,22 @@ def no_unix_sockets():
 
 
 def no_descriptors(proc):
-    """Those that it has are all that it may have."""
+    """Let it have no more descriptors than it has."""
     return "--nofile=%d" % (max(map(int, os.listdir(f"{proc}/fd"))) + 1)
 
 
 def no_memory(proc):
-    """Not a page more."""
+    """Let it have no more memory than it has."""
     return "--as=%d" % (int(Path(f"{proc}/statm").read_text().split()[0]) * resource.getpagesize())
 
 
 def no_processes(dummy):
-    """Its user has more already."""
+    """Let its user have no more processes."""
     return "--nproc=1"
 
 
 def bound(namespace, shortage, *as_user):
-    """Have the supervisor in there be short of that."""
+    """Make the supervisor in there short of that."""
     (supervisor,) = supervisors(namespace.processes())
     namespace.run(
         [
@@ -80,7 +86,7 @@ def bound(namespace, shortage, *as_user):
     )
 
 
-#: A second of giving way, for a supervisor whose grace is half of that.
+#: A second in which it gives way, for a supervisor whose grace is half of that.
 WHILE = 1.0
 
 
@@ -154,7 +160,7 @@ def test_an_ssh_server_that_the_task_has_started_is_left_alone_without_memory_as
 
 @AS_ROOT
 def test_a_task_that_replaces_the_files_of_its_python_is_ended(namespace, tmp_path):
-    """As an upgrade of Python does: what the supervisor needs of it is in memory by then."""
+    """An upgrade of Python does so: what the supervisor needs of it is in memory by then."""
     shell = started(namespace, Module(TREE, tmp_path, python=PYTHON), "unshare", "--mount")
     (supervisor,) = supervisors(namespace.processes())
     namespace.run(["sleep", str(WHILE)])
@@ -185,7 +191,7 @@ def test_a_task_that_replaces_the_files_of_its_python_is_ended(namespace, tmp_pa
 
 @AS_ROOT
 def test_where_no_processes_can_be_seen_the_module_is_ended(namespace, tmp_path):
-    """Nobody tells which orphans there are; the module is our child."""
+    """No evidence shows which orphans there are. The module is our child."""
     text = (
         "import subprocess, sys, time\n"
         "subprocess.check_call(['mount', '-t', 'tmpfs', 'none', '/proc'])\n"
@@ -198,7 +204,7 @@ def test_where_no_processes_can_be_seen_the_module_is_ended(namespace, tmp_path)
 
 
 def kill_pass(module, **options):
-    """The command of a kill pass for a module."""
+    """Return the command of a kill pass for a module."""
     request = KillRequest(module.run, module.lease, "n0", **options)
     return ["/bin/sh", "-c", kill_command(request, [PYTHON])]
 
@@ -213,7 +219,7 @@ STUBBORN = (
 def test_a_pass_that_dies_in_its_grace_leaves_the_tree_to_the_supervisor(
     namespace, tmp_path, first
 ):
-    """As when the system has no memory for it any more, or its session is ended."""
+    """That happens if the system has no memory left for it, or if its session is ended."""
     module = Module(STUBBORN, tmp_path, timeout=0.5)
     shell = namespace.spawn(module.argv(True))
     assert shell.stdout.readline() == b"ready\n"
@@ -238,7 +244,10 @@ def test_a_pass_that_dies_in_its_grace_leaves_the_tree_to_the_supervisor(
 
 @AS_ROOT
 def test_a_signal_that_may_not_be_passed_on_changes_nothing(namespace, tmp_path):
-    """The module has become another user, and root here may not signal those: as any user, for whom a module becomes root."""
+    """The module has become another user, and root here may not signal such processes.
+
+    So it is for any user, if a module becomes root.
+    """
     go = tmp_path / "go"
     os.mkfifo(go)
     text = (
@@ -294,7 +303,7 @@ def test_a_storm_of_signals_changes_nothing(tmp_path):
 @pytest.mark.parametrize("detaches", [False, True])
 @pytest.mark.parametrize("least", [5, 6, 7])
 def test_a_module_that_may_hardly_open_anything_has_its_own_end(tmp_path, least, detaches):
-    """Where the supervisor can't have its descriptors, it does without itself."""
+    """If the supervisor can't have its descriptors, the module runs without it."""
     module = Module(
         "import os\nos.write(1, b'it runs')\nos._exit(6)",
         tmp_path,

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signals to the process that the shell knows as the module's reach the module, each once."""
+"""Signals to the process that the shell takes for the module.
+
+They reach the module, each once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc i
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, Module
 
-#: Says each signal that arrives, in the order in which they do.
+#: Prints each signal that arrives, in the order of their arrival.
 SAYS = r"""
 import os, signal
 signals = [getattr(signal, name) for name in %r]
@@ -31,7 +34,10 @@ while True:
 
 
 class Listening:
-    """A supervised module that says what signals it gets. shell: the process that sshd starts; supervisor, module: pids. read: what it says from."""
+    """A supervised module that prints its signals.
+
+    shell: the process that sshd starts; supervisor, module: pids. read: the end that it prints to.
+    """
 
     def __init__(self, argv, read=None, **options):
         options.setdefault("start_new_session", True)
@@ -42,7 +48,10 @@ class Listening:
         self.supervisor, self.module = map(int, self.read.readline().split())
 
     def gets_once(self, number):
-        """Whether it gets the signal, and what is sent after it by way of the supervisor is the next that comes."""
+        """Whether it gets the signal once.
+
+        A second signal, sent by way of the supervisor, is then the next that comes.
+        """
         after = signal.SIGUSR2 if number != signal.SIGUSR2 else signal.SIGUSR1
         first = int(self.read.readline())
         os.kill(self.supervisor, after)
@@ -57,7 +66,7 @@ class Listening:
 
 @pytest.fixture
 def start():
-    """Starts a module that says its signals, and ends it with the test."""
+    """Start a module that prints its signals, and end it with the test."""
     started = []
 
     def start_one(argv, **options):
@@ -132,7 +141,7 @@ def test_control_c_at_the_terminal_reaches_the_module_once(start, tmp_path):
 
 
 def test_a_signal_ignored_from_the_start_still_reaches_a_module_that_asks_for_it(start, tmp_path):
-    """As with nohup, and as without a supervisor."""
+    """That is so with nohup, and without a supervisor."""
     running = start(
         Module(SAYS, tmp_path).argv(True),
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),

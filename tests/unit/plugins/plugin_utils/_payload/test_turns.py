@@ -33,7 +33,7 @@ while time.monotonic() < until:
     time.sleep(0.01)
 """
 
-#: Starts that one, and on TERM does what its second argument says: passes it on (and perhaps
+#: Starts that one. On TERM it does what its second argument orders: passes it on (and perhaps
 #: forgets its handler first), waits, or ignores it.
 WRAPS = """
 import signal, subprocess, sys
@@ -50,7 +50,7 @@ child.wait()
 
 @pytest.fixture(params=["python", "shell"])
 def kill(request, namespace):
-    """Run the kill pass; its report."""
+    """Run the kill pass, and return its report."""
 
     def run(**options):
         asked = KillRequest(
@@ -69,7 +69,10 @@ def kill(request, namespace):
 
 
 def start(namespace, folder, script):
-    """Run a root shell with this script, in which $0 is a Python, $1 and $2 are the programs, and $3 a file to write to; return when it is ready."""
+    """Run a root shell with this script, and return when it is ready.
+
+    In the script, $0 is a Python, $1 and $2 are the programs, and $3 a file to write to.
+    """
     (folder / "counts.py").write_text(COUNTS)
     (folder / "wraps.py").write_text(WRAPS)
     text = script.format(
@@ -83,7 +86,7 @@ def start(namespace, folder, script):
 
 
 def count(folder):
-    """How many signals came."""
+    """Return how many signals came."""
     return len((folder / "count").read_text())
 
 
@@ -158,7 +161,7 @@ def test_with_kill_mode_tree_all_get_it_at_once(kill, namespace, tmp_path):
 
 
 def test_a_pass_that_dies_leaves_a_shell_that_can_be_ended(kill, namespace, tmp_path):
-    """It stands still, with its signal pending: another pass ends it."""
+    """It is stopped, with its signal pending: another pass ends it."""
     start(namespace, tmp_path, "trap '' TERM; {python} {counts} {count}; touch {folder}/next")
     first = namespace.spawn(
         [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tree as it stood: everybody has a place below his parent, nobody is lost, and it fits the screen."""
+"""The drawn tree: every process has a place below its parent, none is lost, and it fits the screen."""
 
 from __future__ import annotations
 

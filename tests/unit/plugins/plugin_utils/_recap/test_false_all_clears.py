@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is alive, or may be, is never told as gone: not by a recap, not by a sweep, not by the journal."""
+"""A process that is alive, or may be, is never reported as gone.
+
+No recap, no sweep and no journal does so.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ WAIT = ": > waits; until test -e go; do sleep 0.1; done"
 
 
 def _named(word: str) -> list[int]:
-    """The processes with this word on their command line, as their last."""
+    """Return the processes with this word on their command line, as their last."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -138,7 +141,7 @@ def test_once_a_guardian_was_lost_nothing_is_told_as_not_running():
 
 
 def test_a_command_that_returned_after_its_guardian_was_lost_is_not_open():
-    """Its journal says so: a sweep would end what the task has left on purpose."""
+    """Its journal has the return: a sweep would end what the task has left on purpose."""
     with playing([{"ansible.builtin.raw": WAIT}]) as play:
         play.wait_for((play.directory / "waits").exists)
         _lose_guardian(play)

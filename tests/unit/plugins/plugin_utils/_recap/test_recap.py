@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recap: one honest line for each thing, whatever hosts and processes call themselves."""
+"""The recap: one honest line for each thing, whatever names hosts and processes have."""
 
 from __future__ import annotations
 
@@ -403,7 +403,10 @@ def test_a_task_that_held_no_lease_is_listed_and_there_is_no_all_clear(entry, li
 
 
 def test_no_line_of_the_log_has_a_command_line():
-    """The file of log_path is readable for others; what the user has set the report aside for does not go there."""
+    """Others can read the file of log_path.
+
+    Secrets for which the user keeps the report apart must not be in it.
+    """
     survivor = process(7, user="root", command="tool hunter2", ended=None, reason="not permitted")
     results = [
         result(report=report(gone=[process(2, command="tool hunter2")], survivors=[survivor]))

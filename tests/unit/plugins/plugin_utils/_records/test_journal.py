@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journal: what a guardian has written is what a sweep reads, also of guardians that were killed, disks that were full, and files of others."""
+"""The journal: what a guardian has written is what a sweep reads.
+
+It also holds for guardians that were killed, for full disks, and for files of others.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,7 @@ def writer(directory: Path, run: str = RUN, **head) -> JournalWriter:
 
 
 def let_go(made: JournalWriter) -> None:
-    """What the end of its process does."""
+    """Do what the end of its process does."""
     os.close(made._lock)
     made._lock = None
 
@@ -628,7 +631,7 @@ def test_a_long_run_does_not_make_a_long_file(tmp_path):
 
 
 def old_runs(directory: Path, number: int) -> list[str]:
-    """Runs that are over, one a day; of every second one something is open."""
+    """Runs that are over, one a day. Of every second one something is open."""
     runs = [f"{index:016x}" for index in range(number)]
     for index, run in enumerate(runs):
         made = writer(directory, run, began=f"2026-01-{index + 1:02}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What guardians that were killed have left: removed by a later run, and nothing else is."""
+"""Files that killed guardians have left. A later run removes them, and no others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parent() -> Iterator[Path]:
 
 
 def left_by(parent: Path, main: ProcessId, *names: str, uid: int = os.getuid()) -> Path:
-    """The directory of a guardian that was killed: nothing listens at its socket."""
+    """The directory of a guardian that was killed: no process listens at its socket."""
     directory = parent / f"treekill-{uid}-{main.pid}-{main.start}"
     directory.mkdir(mode=0o700)
     endpoint.listen(str(directory / "socket")).close()
@@ -77,7 +77,7 @@ def test_that_of_an_earlier_process_with_the_same_pid_does_not(parent):
 
 
 def test_what_somebody_answers_at_stays_whatever_the_name_says(parent):
-    """Its main process may be in another pid namespace, with the same temporary directory."""
+    """Its main process may be in another pid namespace, with this temporary directory."""
     directory = left_by(parent, GONE)
     with endpoint.listen(str(directory / "socket")):
         remove(parent, 2 * DAY)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an interrupted run is what its published schema says, whatever hosts report."""
+"""The report of an interrupted run follows its published schema, whatever hosts report."""
 
 from __future__ import annotations
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is taken for the program without which nobody waits for a run, and who is not: of real processes."""
+"""The launcher of a run: the program that waits for it.
+
+The tests show what is taken for one, and what is not, with real processes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 VARIABLE = "AWX_ISOLATED_DATA_DIR"
 JOB = {VARIABLE: "/somewhere/artifacts/1"}
 
-#: A line of shell, or of Python, that starts the run and tells its pid.
+#: A line of shell, or of Python, that starts the run and prints its pid.
 SHELL = "sleep 7200 & echo $!; wait"
 PYTHON = (
     "import subprocess; child = subprocess.Popen(['sleep', '7200']); print(child.pid, "
@@ -31,7 +34,7 @@ PYTHON = (
 
 @contextmanager
 def started(*argv: str, environ: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """The pids of a program, which starts a run, and of that run."""
+    """Return the pids of a program, which starts a run, and of that run."""
     clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
     with subprocess.Popen(
         argv, env={**clean, **environ}, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -81,6 +84,9 @@ def test_the_shell_that_ansible_runner_starts_for_its_ssh_agent_is_passed_over()
 
 
 def test_what_a_job_of_ansible_runner_has_started_itself_belongs_to_nobody() -> None:
-    """A task that leaves a playbook running on purpose: it inherited the variable, and so did the module that started it."""
+    """A task leaves a playbook running on purpose.
+
+    It inherited the variable, as did the module that started it.
+    """
     with started(sys.executable, "-c", PYTHON, environ=JOB) as (dummy, run):
         assert found(run, JOB) is None

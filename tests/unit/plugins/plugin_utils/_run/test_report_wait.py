@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The main process waits for its guardian as long as that lives, and no longer; each time is the one of the first signal."""
+"""The main process waits for its guardian as long as that lives, and no longer.
+
+Each time is that of the first signal.
+"""
 
 from __future__ import annotations
 

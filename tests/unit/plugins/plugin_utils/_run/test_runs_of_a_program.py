@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of a program that uses Ansible as a library: each begins and ends by itself, and leaves the program as it was."""
+"""Runs of a program that uses Ansible as a library.
+
+Each begins and ends by itself, and leaves the program as it was.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,8 @@ def test_twenty_runs_leave_the_process_as_it_was(tmp_path):
     with host_program(tmp_path, RUNS) as program:
         assert program.wait(200) == 0, program.told
         before, after = said(program)
-        # Core has a handful of pipes open, now and then: what a run leaves, twenty have left.
+        # Core sometimes has a handful of pipes open. Descriptors that a run leaves would add up
+        # over twenty runs.
         assert abs(after.pop("descriptors") - before.pop("descriptors")) < 10
         assert after == before
 
@@ -197,7 +201,7 @@ threading.Timer(0.1, fork, (work_in_python,)).start()
         program.process.kill()
         program.process.wait()
         program.until(lambda: not program.running("sleep", "7200"))
-        # When the guardian has gone it has ended all that it ends.
+        # A guardian that has gone has ended all that it ends.
         program.until(lambda: not list(tmp_path.glob("treekill-*")))
         assert len(program.running("sleep", "7300")) == 2
         assert int((tmp_path / "works").read_text()) in program.carriers()

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signals to the main process of a run, and what is left when it ends: each does what it would do without the callback, or what is said on the screen."""
+"""Signals to the main process of a run, and what is left when it ends.
+
+Each does what it would do without the callback, or what the screen shows.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ WAITS = "while ! test -e go; do sleep 0.1; done"
 #: Seconds after which a second signal is not taken for the first one, passed on by a wrapper.
 TWO_SIGNALS = 0.3
 
-#: Signals that interrupt no run, each with a handler, and one to be told by that they have come.
+#: Signals that interrupt no run, each with a handler. One of them shows that they have come.
 OTHERS = """
 import os, signal
 from ansible.plugins.callback import CallbackBase
@@ -55,7 +58,7 @@ class CallbackModule(CallbackBase):
         signal.setitimer(signal.ITIMER_REAL, 0)
 """
 
-#: As asyncio's add_signal_handler does it.
+#: It sets the handler as asyncio's add_signal_handler does.
 LOOP = """
 import asyncio, signal
 from ansible.plugins.callback import CallbackBase
@@ -240,7 +243,7 @@ def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
 def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_path, number):
-    """Lookups: core passes the signal on to its workers, or the terminal does."""
+    """They are lookups: core passes the signal on to its workers, or the terminal does."""
     hosts = ",".join(f"host{index}" for index in range(10))
     words = [
         "all",
@@ -277,7 +280,7 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
 def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(
     tmp_path, number, works
 ):
-    """Of a loop each command comes to its own end meanwhile."""
+    """In a loop each command ends by itself meanwhile."""
     words = [
         "all",
         "-i",
@@ -298,7 +301,7 @@ def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_t
     ) as program:
         program.until(lambda: len([*tmp_path.glob("[0-9]*")]) == 2)
         if works == "sleep 7200":
-            # Before, it is a shell, which does something about INT.
+            # Before that, it is a shell, which reacts to INT.
             program.until(lambda: len(program.running("sleep", "7200")) == 2)
         program.signal(number)
         program.until(
@@ -328,7 +331,7 @@ def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_pa
         assert "nothing was running on any host" in program.flat()
 
 
-#: Notes each signal, and cleans up by what does nothing about a second one. It goes on until it may
+#: Notes each signal, and cleans up by programs that ignore a second one. It goes on until it may
 #: end.
 CLEANS_UP = """#!/bin/sh
 clean() {{ trap 'echo twice >> {place}/came' $1; echo $1 >> {place}/came; sleep 1 && echo slept >> {place}/came; }}
@@ -382,7 +385,7 @@ def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_pa
 def test_what_starts_others_all_the_time_has_not_had_the_signal_of_the_main_process_alone(
     tmp_path, number, waits
 ):
-    """That one of them has ended says nothing: each of them does so after a moment."""
+    """The end of one of them shows nothing: each of them ends after a moment."""
     if number == signal.SIGINT and waits.endswith("wait"):
         pytest.skip("a shell has what it puts into the background ignore INT")
     (tmp_path / "works").write_text(f"#!/bin/sh\necho there >> {tmp_path}/there\n{waits}\n")
@@ -421,7 +424,10 @@ def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A directory whose name leaves room for that of a socket: with a long one the guardian has its own elsewhere."""
+    """A directory whose name leaves room for that of a socket.
+
+    With a long one the guardian has its directory elsewhere.
+    """
     with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
         yield Path(directory)
 
@@ -474,7 +480,10 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
 def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(
     short_path, tasks
 ):
-    """A worker could tell nobody that its command has returned, and there was no other guardian to be had."""
+    """A worker could not report the return of its command.
+
+    No other guardian could be started.
+    """
     with playbook(short_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
         program.until(lambda: (short_path / "there").exists() and program.running("sleep", "0.1"))
         (path,) = short_path.glob("treekill-*/lock")

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The loop: what is ready is called, what is due is called in its order, and what was called off is not."""
+"""The loop: what is ready is called, and what is due is called in its order.
+
+What was cancelled is not called.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who watches a process is told of its end, once, with and without a pidfd."""
+"""A watcher of a process learns of its end, once, with and without a pidfd."""
 
 from __future__ import annotations
 
