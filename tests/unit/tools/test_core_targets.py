@@ -194,7 +194,7 @@ def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_tar
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_a_target_that_was_not_the_same_is_judged_anew_with_other_plugins_and_one_that_differs_in_any_case(
+def test_a_target_that_was_not_equal_is_judged_again_with_other_plugins_and_a_bad_one_always(
     verdict,
 ):
     assert finding("raw", verdict).holds("now", 240.0) == (verdict not in BAD)

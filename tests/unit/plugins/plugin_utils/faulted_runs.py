@@ -174,7 +174,7 @@ class _Fault:
 
     @property
     def vain_waits(self) -> int:
-        """Return how often a process of the run has waited for an answer that did not come in time."""
+        """Return how often a process of the run has waited in vain for an answer in time."""
         return int(struct.unpack_from("=q", self._count, 8)[0])
 
     def count_vain_wait(self) -> None:

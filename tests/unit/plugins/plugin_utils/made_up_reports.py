@@ -62,8 +62,16 @@ def kill_report(**more: Any) -> KillReport:
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
     """The result of one lease, as the guardian reports it."""
     return {
-        "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "payload": False, **more,
-    }  # fmt: skip
+        "host": host,
+        "task": "Dump",
+        "lease": "00000001",
+        "outcome": "confirmed",
+        "reason": "",
+        "report": None,
+        "retry_for": 60.0,
+        "payload": False,
+        **more,
+    }
 
 
 def run_report(

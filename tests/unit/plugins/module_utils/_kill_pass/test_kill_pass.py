@@ -156,7 +156,7 @@ class WaitingRoot(SimulatedHost):
 
 @pytest.mark.parametrize("ignores", [False, True])
 def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_is_over(ignores):
-    """The control: while another process is alive the supervisor is stopped, and the grace lasts."""
+    """The control: while another process lives, the supervisor is stopped, and the grace lasts."""
     host = WaitingRoot()
     host.processes[12].ignores = ignores
     rows = {row["pid"]: row for row in run(host, signal=2, timeout=3.0)["gone"]}
@@ -169,7 +169,7 @@ def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_
 
 
 @pytest.mark.parametrize("generations", [1, 50, 1000])
-def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_died(generations):
+def test_at_the_deadline_no_process_is_left_out_that_was_born_while_the_last_one_died(generations):
     """On a busy host each round takes long.
 
     The deadline comes at the moment when all known processes are gone.
@@ -194,7 +194,7 @@ def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_d
     )
 
 
-def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
+def test_no_process_is_killed_above_a_living_one_that_must_not_be_signalled():
     host = SimulatedHost(quiet, 0)
     host.processes[10].ignores = host.processes[11].ignores = True
     host.add(12, 11, b"", [b"roots"], ours=True).denied = True
@@ -350,7 +350,7 @@ def test_a_process_that_shows_only_a_while_after_it_was_given_its_pid_is_found(l
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["the command again", "started by the tree"])
-def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(
+def test_of_what_comes_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(
     again,
 ):
     host = SimulatedHost(quiet, 0)
@@ -377,7 +377,7 @@ def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_t
     assert (ended[80], ended[81]) == (("TERM", "TERM") if again else ("KILL", "KILL"))
 
 
-def test_who_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
+def test_what_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
     host = SimulatedHost(quiet, 0)
     process = host.process
 
@@ -455,7 +455,7 @@ def test_a_command_below_a_spare_login_is_still_ended():
     assert {row["pid"] for row in run(host)["gone"]} == {10, 11}
 
 
-def test_a_forged_cookie_names_nobody():
+def test_a_forged_cookie_names_no_process():
     host = SimulatedHost(quiet, 0)
     host.add(30, 1, b"", [b"victim"])
     for named in (30, 8, 2, 1, 0, 7, OWN):
@@ -593,7 +593,7 @@ def chased(host):
     return search
 
 
-def test_a_chase_stops_only_what_has_the_cookie_when_it_is_known_who_it_is():
+def test_a_chase_stops_only_what_has_the_cookie_when_it_is_identified():
     """The pid was a holder's when its environment was read, and is a stranger's now."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 1, b"", [b"stranger"])
@@ -624,7 +624,7 @@ def test_a_thread_that_is_met_in_a_chase_is_no_process_and_ends_nothing():
     assert not search.missed
 
 
-def test_the_report_says_nothing_of_who_has_got_the_pid_of_a_process_of_the_tree():
+def test_the_report_has_no_process_that_has_got_the_pid_of_one_of_the_tree():
     host = SimulatedHost(quiet, 0)
     send = host.send
 
@@ -696,7 +696,7 @@ def test_a_child_that_loses_its_parent_while_the_list_of_children_is_read_is_tak
     assert 13 not in host.processes
 
 
-def test_a_running_job_of_at_is_ended_and_who_has_started_it_is_not():
+def test_a_running_job_of_at_is_ended_and_its_starter_is_not():
     """atd gives it the environment of the task that has asked for it."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 1, b"", [b"atd"])

@@ -102,7 +102,9 @@ POORER_HOSTS = {
         "_process.proc as module; module.ProcTable._lists_children = property(lambda self: "
         "False, lambda self, value: None)"
     ),
-    "kernel that does not tell the newest pid": "_process.proc as module; module.ProcTable.last_pid = lambda self: None",
+    "kernel that does not tell the newest pid": (
+        "_process.proc as module; module.ProcTable.last_pid = lambda self: None"
+    ),
     "no /proc": "_process.proc as module; module.ProcTable.usable = property(lambda self: False)",
 }
 
@@ -187,7 +189,7 @@ def test_command_lines_stay_on_the_host_when_told_so(namespace):
         (": 'TREEKILL=%s/%s/$$/$PPID'; while :; do read x; done <&2" % (RUN, LEASE), {}),
     ],
 )
-def test_who_only_looks_like_the_tree_lives(namespace, tmp_path, script, environment):
+def test_what_only_looks_like_the_tree_lives(namespace, tmp_path, script, environment):
     idle = namespace.spawn(["sleep", "1000"])
     namespace.wait_for(
         lambda now: [process.arguments[0] for process in now.values()] == ["sleep"],
@@ -298,7 +300,7 @@ def test_signals_go_to_root_and_children_as_asked(namespace):
 
 @pytest.mark.parametrize("poorer", ["", *sorted(POORER_HOSTS)])
 @pytest.mark.parametrize("condition", ["EXIT", "TERM"])
-def test_who_cleans_up_by_other_programs_has_the_grace_for_it(
+def test_what_cleans_up_by_other_programs_has_the_grace_for_it(
     namespace, tmp_path, monkeypatch, condition, poorer
 ):
     """A script that removes its temporary files when it ends does so."""
@@ -497,10 +499,12 @@ import os, sys, time
 sys.path[:] = %r
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.main import detach
 from ansible_collections.treekill.remote.plugins.module_utils._process.priority import FirstTurn
-from ansible_collections.treekill.remote.plugins.module_utils._process.run_command import run_command
-tell = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0))"]
+from ansible_collections.treekill.remote.plugins.module_utils._process import run_command
+policy = "os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0)"
+tell = [sys.executable, "-c", "import os; print(%%s)" %% policy]
 def told():
-    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.nice(0), run_command(tell, b"", time.monotonic() + 60)[0].strip()
+    child = run_command.run_command(tell, b"", time.monotonic() + 60)[0].strip()
+    return eval(policy) + (child,)
 detach()
 before = told()
 with FirstTurn():

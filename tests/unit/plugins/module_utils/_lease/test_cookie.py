@@ -177,7 +177,7 @@ def levels(script):
 @pytest.mark.parametrize(
     "script", [SCRIPT, "echo BECOME-SUCCESS-abc ; " + SCRIPT, "cd 'a b' && X=\"it's\" && " + SCRIPT]
 )
-def test_the_root_claims_its_lease_and_nobody_above_it_does(script):
+def test_the_root_claims_its_lease_and_no_process_above_it_does(script):
     root, above = levels(script)
     for match in (ONE, EVERY):
         assert match.claimed_by([word.encode() for word in root])
@@ -204,7 +204,7 @@ def test_the_root_claims_its_lease_and_nobody_above_it_does(script):
         ["sh", "-c", export_command("f" * 16, LEASE)],
     ],
 )
-def test_who_only_mentions_a_lease_does_not_claim_it(arguments):
+def test_what_only_mentions_a_lease_does_not_claim_it(arguments):
     for match in (ONE, EVERY):
         assert not match.claimed_by([word.encode() for word in arguments])
 

@@ -113,7 +113,7 @@ def test_a_proc_with_anything_in_it_breaks_nothing(tmp_path_factory, files, last
             assert number is None or number >= 0
 
 
-def test_a_process_with_half_a_line_is_one_that_nobody_can_signal(tmp_path):
+def test_a_process_with_half_a_line_is_one_that_can_not_be_signalled(tmp_path):
     """It is there. To report it as gone would be as wrong as to take it for another process."""
     (tmp_path / str(os.getpid())).mkdir()
     (tmp_path / str(os.getpid()) / "stat").write_bytes((STAT % (os.getpid(), b"x"))[:30])
@@ -133,7 +133,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", [ProcTable, PsTable])
-def test_real_processes_with_such_names_are_who_they_are(kind, name):
+def test_real_processes_with_such_names_are_what_they_are(kind, name):
     """Name, arguments and environment all show it.
 
     No other process appears in the table, and none disappears.

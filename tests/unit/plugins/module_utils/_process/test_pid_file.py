@@ -121,7 +121,7 @@ def test_a_file_that_was_written_in_the_moment_of_the_start_is_not(path):
         running.stdout.close()
 
 
-def test_nobody_is_named_where_nobody_has_the_pid(path):
+def test_no_process_is_named_if_none_has_the_pid(path):
     running = subprocess.Popen(["true"])
     running.wait()
     write(path, "%d\n" % running.pid)

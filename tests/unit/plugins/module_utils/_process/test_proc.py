@@ -170,7 +170,7 @@ class TestThisHost:
         assert table.arguments(child.pid) == table.children(child.pid) == []
         assert table.effective_uid(child.pid) is None
 
-    def test_a_proc_of_somebody_else_is_not_usable(self, tmp_path):
+    def test_a_proc_that_is_not_ours_is_not_usable(self, tmp_path):
         assert not ProcTable(str(tmp_path)).usable
         (tmp_path / "self").symlink_to("1")
         assert not ProcTable(str(tmp_path)).usable

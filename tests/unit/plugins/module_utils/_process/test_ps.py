@@ -15,7 +15,9 @@ from ansible_collections.treekill.remote.plugins.module_utils._process.ps import
 LINES = {
     "procps": "  4242  4200  1000 S Sun Nov 22 12:34:41 2026 /bin/sh -c sleep 100; true",
     "FreeBSD": " 4242 4200 1000 I  Sun Nov 22 12:34:41 2026     /bin/sh -c sleep 100; true",
-    "macOS, day first": " 4242  4200  1000 Ss  Sun 22 Nov 12:34:41 2026     /bin/sh -c sleep 100; true",
+    "macOS, day first": (
+        " 4242  4200  1000 Ss  Sun 22 Nov 12:34:41 2026     /bin/sh -c sleep 100; true"
+    ),
 }
 
 

@@ -69,7 +69,7 @@ def test_one_with_the_same_pid_and_another_start_time_gets_nothing(send, child, 
     assert child.wait() == 0
 
 
-def test_who_is_gone_gets_nothing(send, child):
+def test_a_process_that_is_gone_gets_nothing(send, child):
     process = ProcTable().process(child.pid).id
     child.kill()
     child.wait()

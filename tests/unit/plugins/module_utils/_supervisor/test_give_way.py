@@ -51,7 +51,9 @@ class Supervisor:
             works.wait()
 
 
-works = subprocess.Popen([sys.executable, "-c", %r, "run=" + run], stdin=subprocess.PIPE) if with_pass == "yes" else None
+works = None
+if with_pass == "yes":
+    works = subprocess.Popen([sys.executable, "-c", %r, "run=" + run], stdin=subprocess.PIPE)
 # It has its command line a moment after its start.
 while works and b"run=" not in open("/proc/%%d/cmdline" %% works.pid, "rb").read():
     pass

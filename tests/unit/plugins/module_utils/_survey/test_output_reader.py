@@ -48,7 +48,7 @@ def test_a_pipe_has_a_reader_or_none(child):
     assert reader_of(pid, 1) == "no reader"
 
 
-def test_whoever_asks_disturbs_nobody(child):
+def test_the_question_disturbs_no_process(child):
     reader, writer = os.pipe()
     pid = child(writer)
     os.close(writer)

@@ -111,7 +111,7 @@ def test_a_process_and_what_stands_below_it(host):
 
 
 @pytest.mark.parametrize("pid", [1, 2, 3, StillHost.OWN, 60, 61])
-def test_who_stands_above_us_is_refused_and_what_our_own_run_has_in_flight(host, pid):
+def test_what_is_above_us_is_refused_and_what_our_own_run_has_in_flight(host, pid):
     trees, snapshot = surveyed(host)
     with pytest.raises(Refused):
         select_process(host.process(pid), trees, snapshot, host.OWN, {OTHER})

@@ -37,7 +37,7 @@ def state(host):
     return judged(host)[0]
 
 
-def test_a_root_whose_session_is_gone_and_whom_nobody_hears_is_abandoned(host):
+def test_a_root_without_a_session_and_without_a_reader_is_abandoned(host):
     host.command(20, 1)
     assert state(host) == "abandoned"
 
@@ -47,7 +47,7 @@ def test_below_a_session_it_is_running(host):
     assert judged(host) == ("running", "below sshd-session, pid 3")
 
 
-def test_below_whomever_else_it_is_running(host):
+def test_below_any_other_process_it_is_running(host):
     """A worker of a local connection, an adopter of orphans, and another run's supervisor live."""
     host.add(15, 1, ["ansible-playbook"])
     host.command(20, 15)
@@ -61,7 +61,7 @@ def test_below_whomever_else_it_is_running(host):
         ["bash", "-c", "sh -c '%s'" % SCRIPT % (RUN, LEASE)],
     ],
 )
-def test_who_only_stands_there_to_start_the_root_is_no_session(host, wrapper):
+def test_what_is_there_only_to_start_the_root_is_no_session(host, wrapper):
     host.add(15, 1, wrapper, b"SSH_CONNECTION=x\0")
     host.command(20, 15, b"")
     assert state(host) == "abandoned"
@@ -114,7 +114,7 @@ def test_whose_environment_may_not_be_read_is_not_dead(host):
         ("no reader", "unreadable", "unknown"),
     ],
 )
-def test_nobody_may_be_left_who_reads(host, out, err, found):
+def test_no_reader_may_be_left(host, out, err, found):
     host.command(20, 1)
     host.readers = {(20, 1): out, (20, 2): err}
     assert state(host) == found
@@ -186,7 +186,7 @@ def test_without_a_root_it_was_left_or_is_a_job(host):
     assert state(host) == "job"
 
 
-def test_a_forged_cookie_makes_nobody_dead(host):
+def test_a_forged_cookie_makes_no_command_dead(host):
     """The cookie names a process as root that does not claim to be one."""
     host.add(20, 1, ["mysqld"], b"SSH_CONNECTION=x\0")
     host.add(21, 20, ["worker"], cookie(20, 3))
@@ -222,14 +222,14 @@ def test_each_command_is_told_by_itself_and_we_are_not(host):
     ]
 
 
-def test_a_command_that_nobody_below_the_root_speaks_for_is_found_beside_others(host):
+def test_a_command_without_a_cookie_below_the_root_is_found_beside_others(host):
     host.command(20, 3)
     host.add(30, 3, ["/bin/sh", "-c", SCRIPT % (RUN, "00000000")])
     host.add(31, 30, ["env", "-i"])
     assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN)] == [LEASE, "00000000"]
 
 
-def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_who_stands_above(host):
+def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_our_ancestors(host):
     host.add(3, 2, ["sudo", "sh", "-c", SCRIPT % ("a" * 16, LEASE)], cookie(5, 4, "b" * 16))
     own = ("TREEKILL=%s/%s/1/1" % ("c" * 16, LEASE)).encode()
     assert runs_above(Snapshot(host), host.OWN, own) == {OTHER, "a" * 16, "b" * 16, "c" * 16}

@@ -84,10 +84,19 @@ def files_of(tmp_path, **more):
     basedir = tmp_path / "site"
     basedir.mkdir(exist_ok=True)
     plan = AfterKillPlan(
-        files=("after.yml",), paths=("/somewhere/after.yml",), are_playbooks=False, basedir=str(basedir),
-        arguments=(f"--connection-password-file={PRIVATE}/connection",), environment={}, secrets={"connection": "s3cret"}, timeout=1.0, grace=1.0,
-        python=sys.executable, path=(), directory=str(tmp_path),
-    )  # fmt: skip
+        files=("after.yml",),
+        paths=("/somewhere/after.yml",),
+        are_playbooks=False,
+        basedir=str(basedir),
+        arguments=(f"--connection-password-file={PRIVATE}/connection",),
+        environment={},
+        secrets={"connection": "s3cret"},
+        timeout=1.0,
+        grace=1.0,
+        python=sys.executable,
+        path=(),
+        directory=str(tmp_path),
+    )
     return AfterFiles(str(tmp_path), dataclasses.replace(plan, **more))
 
 
@@ -189,7 +198,7 @@ def test_what_is_not_over_is_said_to_be_not_over(state):
     assert after_lines(told(state=state))[0].bad
 
 
-def test_who_is_left_out_is_named():
+def test_a_host_that_is_left_out_is_named():
     lines = after_lines(
         told(left_out={"web2": "its end is not confirmed", "web3": "its end is not confirmed"})
     )

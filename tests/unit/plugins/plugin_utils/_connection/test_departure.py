@@ -55,9 +55,16 @@ class Guarded:
         self.client.write_text(f"#!/bin/sh\necho start >> {self.starts}\n{does}\n")
         self.client.chmod(0o755)
         link: Any = types.SimpleNamespace(
-            run="00000000000000aa", announced=announced, page=self.page, main=types.SimpleNamespace(pid=0), take=self._take, done=lambda lease: None,
-            done_at_exit=lambda lease: None, broken=lambda lease, lost, wait: None, unguarded=lambda *reason: None,
-        )  # fmt: skip
+            run="00000000000000aa",
+            announced=announced,
+            page=self.page,
+            main=types.SimpleNamespace(pid=0),
+            take=self._take,
+            done=lambda lease: None,
+            done_at_exit=lambda lease: None,
+            broken=lambda lease, lost, wait: None,
+            unguarded=lambda *reason: None,
+        )
         context = PlayContext()
         context.executable = "/bin/sh"
         self.connection = connection_loader.get(name, context, new_stdin=None)

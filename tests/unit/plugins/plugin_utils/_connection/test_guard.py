@@ -113,10 +113,13 @@ def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
     """For the second kind, a recap does not report what its kill pass would not have found."""
     taken: list[Any] = []
     link: Any = types.SimpleNamespace(
-        run="00000000000000aa", take=lambda request: taken.append(request.terms) or True, done=lambda lease: None, announced=False,
+        run="00000000000000aa",
+        take=lambda request: taken.append(request.terms) or True,
+        done=lambda lease: None,
+        announced=False,
         main=types.SimpleNamespace(pid=0),
         page=types.SimpleNamespace(gate_closed=False),
-    )  # fmt: skip
+    )
     context = PlayContext()
     context.executable = "/bin/sh"
     connection = connection_loader.get("local", context, new_stdin=None)

@@ -186,15 +186,15 @@ class Derived(Base):
         """Take any name."""
 
 
-def somebody_elses(self, *args):
+def another_plugins(self, *args):
     """Replace the __init__ of a class, as another plugin does."""
 
 
 class Patched:
-    __init__ = somebody_elses
+    __init__ = another_plugins
 
 
-somebody_elses.__module__ = "another.plugin"
+another_plugins.__module__ = "another.plugin"
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_what_the_local_plugin_of_this_core_says_of_a_failed_escalation_is_known
 
 
 def through_local(folder: Path, escalation: str) -> None:
-    """Run `true` as another user by core's own plugin, with this shell text in the place of sudo."""
+    """Run `true` as another user by core's own plugin, with this shell text instead of sudo."""
     sudo = folder / "sudo"
     sudo.write_text(f"#!/bin/sh\n{escalation}\n")
     sudo.chmod(0o755)

@@ -22,9 +22,16 @@ from hypothesis import strategies as st
 from ..runs import a_run, answer_of
 
 TERMS = {
-    "run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": True, "end_async": False, "local": True, "cut": False, "supervised": False,
+    "run": "00000000000000aa",
+    "timeout": 0.0,
+    "retry_for": 0.0,
+    "keep": True,
+    "end_async": False,
+    "local": True,
+    "cut": False,
+    "supervised": False,
     "transfer": False,
-}  # fmt: skip
+}
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = (
@@ -107,7 +114,7 @@ def test_whatever_is_written_to_it_a_guardian_serves_on(path, streams):
     assert_serves(path)
 
 
-def test_a_connection_that_says_nothing_holds_up_nobody(path):
+def test_a_connection_that_sends_nothing_holds_up_no_other(path):
     silent = [connected(path) for dummy in range(50)]
     assert_serves(path)
     for connection in silent:

@@ -145,7 +145,7 @@ class Histories(RuleBasedStateMachine):
             self.say(life.holder, {"op": "broken", "lease": name, "lost": lost, "wait": wait})
 
     @rule(choice=CHOICE, operation=st.sampled_from(["done", "detach", "broken", "take"]))
-    def somebody_speaks_of_what_is_not_theirs(self, choice: int, operation: str) -> None:
+    def a_client_names_what_is_not_its_own(self, choice: int, operation: str) -> None:
         """Its connection is closed, and what it held itself is broken."""
         strangers = [worker for worker in self.workers if not worker.gone]
         name = self.pick(choice, "open", "detached")
@@ -293,7 +293,7 @@ class Histories(RuleBasedStateMachine):
         return others
 
     def assert_tells_all(self, told: JsonObject) -> None:
-        """Assert that each broken lease is reported once, with its outcome, and no other lease is."""
+        """Assert that each broken lease, and no other, is reported once with its outcome."""
         results = Counter(result["lease"] for result in told["results"])
         assert results == Counter(
             {name: 1 for name, life in self.lives.items() if life.state == "broken"}
@@ -308,7 +308,7 @@ class Histories(RuleBasedStateMachine):
             assert result["outcome"] == "confirmed" or result["reason"]
 
     @invariant()
-    def nobody_is_sent_after_what_was_given_back_or_is_at_work(self) -> None:
+    def no_courier_is_sent_after_what_was_given_back_or_is_at_work(self) -> None:
         for sent in self.stepped.couriers:
             life = self.lives[sent.lease]
             assert life.state == "broken"
@@ -329,11 +329,11 @@ class Histories(RuleBasedStateMachine):
         )
 
     @invariant()
-    def nobody_is_told_more_than_was_asked_for(self) -> None:
+    def no_client_is_told_more_than_was_asked_for(self) -> None:
         assert self.told <= self.awaiting
 
     @invariant()
-    def who_is_not_closed_has_somebody_under_way_or_due(self) -> None:
+    def what_is_not_closed_has_a_courier_under_way_or_due(self) -> None:
         """No lease is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
         for lease in self.stepped.guardian._leases.unclosed:

@@ -41,7 +41,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 from .. import made_up_leases
 
 RUN = "00000000000000ac"
-#: Other tests may run at this moment, with processes of their own that look the same.
+#: Other tests may run at this moment, with processes of their own that look alike.
 PATH = f"/nowhere/{os.getpid()}/socket"
 
 
@@ -172,7 +172,7 @@ def test_a_worker_and_all_its_clients_are_frozen_and_let_go_again(local, family,
 @pytest.mark.parametrize(
     ("lost", "goes_on"), [(False, True), (True, False)], ids=["main lives", "main is gone"]
 )
-def test_a_worker_that_stands_still_goes_on_for_its_last_words_only_while_the_main_process_hears_them(
+def test_a_stopped_worker_is_continued_for_its_last_words_only_while_main_hears_them(
     local, loop, family, lost, goes_on
 ):
     """It may be about to send the command whose kill order has just been carried out."""
@@ -463,7 +463,7 @@ def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_work
     until(lambda: {state_of(cookies.worker.pid), state_of(cookies.clients[1])} <= set("XZ"))
 
 
-def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_a_lease_with_a_client(
+def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_another(
     local, loop, cookies
 ):
     tree, other = lease_of(cookies.worker.pid, local=True), lease_of(cookies.worker.pid, "00000002")
@@ -502,9 +502,7 @@ def test_files_that_are_moved_in_several_threads_are_marked_until_the_last_of_th
     assert "TREEKILL_TRANSFER" not in os.environ
 
 
-def test_a_client_that_another_thread_has_started_while_a_file_was_moved_is_not_ended_with_the_transfer(
-    local, loop
-):
+def test_a_client_that_another_thread_started_during_a_transfer_is_not_ended_with_it(local, loop):
     """It has the mark of the transfer by its environment, and the cookie of its own lease."""
     environment = {**os.environ, ENVIRONMENT: PATH, "TREEKILL_TRANSFER": "00000001"}
     words = ["sh", "-c", "echo ready; sleep 7200; :"]

@@ -137,7 +137,7 @@ def test_a_client_that_waits_for_the_first_word_of_a_server_has_begun_nothing(fa
         assert one.is_found_without_session()
 
 
-def test_a_client_whose_packets_nobody_answers_has_begun_nothing():
+def test_a_client_whose_packets_are_not_answered_has_begun_nothing():
     with firewalled_port() as number, worker(ssh(number)) as one:
         until(lambda: any(map(sends_syn, one.clients())))
         assert one.is_found_without_session()

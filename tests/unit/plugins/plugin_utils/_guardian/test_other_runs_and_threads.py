@@ -158,7 +158,7 @@ def signals():
         os.close(write_end)
 
 
-def test_a_signal_that_somebody_has_chosen_to_ignore_stays_ignored(signals):
+def test_a_signal_that_a_user_has_chosen_to_ignore_stays_ignored(signals):
     signals.install()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     assert signals.keep() == ""

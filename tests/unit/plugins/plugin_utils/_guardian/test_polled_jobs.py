@@ -17,9 +17,16 @@ import pytest
 from ..stepped_guardian import Peer, SteppedGuardian
 
 TERMS = {
-    "run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": True, "cut": False, "supervised": False,
+    "run": "00000000000000aa",
+    "timeout": 0.0,
+    "retry_for": 0.0,
+    "keep": False,
+    "end_async": False,
+    "local": True,
+    "cut": False,
+    "supervised": False,
     "transfer": False,
-}  # fmt: skip
+}
 JOB, POLL = "00000001", "00000002"
 
 

@@ -51,7 +51,7 @@ def test_the_directory_is_made_for_this_user_alone_whatever_the_umask(parent):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_everybody_of_a_run_comes_to_the_same_place_and_nobody_else(parent):
+def test_all_processes_of_a_run_come_to_the_same_place_and_no_others(parent):
     assert endpoint.socket_path(MAIN) == endpoint.socket_path(MAIN)
     assert endpoint.socket_path(MAIN) != endpoint.socket_path(ProcessId(MAIN.pid, MAIN.start + 1))
 
@@ -74,7 +74,7 @@ PREPARED = {
 
 
 @pytest.mark.parametrize("prepare", PREPARED.values(), ids=PREPARED)
-def test_a_place_that_somebody_else_may_have_prepared_is_not_trusted(parent, prepare):
+def test_a_place_that_another_user_may_have_prepared_is_not_trusted(parent, prepare):
     try:
         prepare(directory_below(parent))
     except PermissionError:
@@ -126,14 +126,14 @@ def test_the_peer_is_told_by_its_pid(parent):
             assert endpoint.check_peer(accepted) == os.getpid()
 
 
-def test_nobody_listens_where_there_is_nothing(parent):
+def test_no_process_listens_where_there_is_nothing(parent):
     path = endpoint.socket_path(MAIN)
     with pytest.raises(FileNotFoundError):
         endpoint.connect(path, 5.0)
     assert not endpoint.answers(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_peer_of_another_uid_is_refused_at_both_ends(parent):
     parent.chmod(0o755)
     path = parent / "socket"

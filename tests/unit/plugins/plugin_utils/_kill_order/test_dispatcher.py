@@ -41,7 +41,7 @@ def test_without_any_the_last_reason_counts(results):
 
 
 @given(st.lists(CONFIRMED, min_size=2, max_size=3))
-def test_nobody_is_lost_and_nobody_is_both_gone_and_there(results):
+def test_no_process_is_lost_and_none_is_both_gone_and_there(results):
     merged = combine(results).report
     gone, survivors = identities(merged.gone), identities(merged.survivors)
     assert not gone & survivors
@@ -69,7 +69,7 @@ def test_what_was_given_is_not_changed(results):
     assert [repr(one) for one in results] == before
 
 
-def test_who_had_to_be_killed_is_told_so_whoever_reports_first():
+def test_what_had_to_be_killed_is_told_so_whatever_reports_first():
     patient, hurried = (
         LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2, ended=ended)]))
         for ended in ("exited", "KILL")
@@ -86,7 +86,7 @@ def test_a_pid_that_was_used_again_is_another_process():
     assert len(combine([one, two]).report.gone) == 2
 
 
-def test_the_root_is_that_of_whoever_saw_it():
+def test_the_root_is_that_of_the_report_that_saw_it():
     blind, seeing = (
         LeaseResult(Outcome.CONFIRMED, report=kill_report()),
         LeaseResult(Outcome.CONFIRMED, report=kill_report(root=[5, 4])),

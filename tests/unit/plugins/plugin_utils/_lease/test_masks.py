@@ -131,9 +131,12 @@ def test_without_no_log_a_name_loses_its_credentials_alone():
 MODULE = """#!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 
-module = AnsibleModule({"magic": {"type": "str", "no_log": True, "aliases": ["spell"]}, "shown": {"type": "str"}})
+module = AnsibleModule({
+    "magic": {"type": "str", "no_log": True, "aliases": ["spell"]}, "shown": {"type": "str"},
+})
 script = ": > ready; sleep 73; :"
-module.run_command(["bash", "-c", script, module.params["magic"], module.params["shown"], "https://me:wordofurl@host/x.git"])
+words = [module.params["magic"], module.params["shown"], "https://me:wordofurl@host/x.git"]
+module.run_command(["bash", "-c", script] + words)
 module.exit_json()
 """
 
@@ -250,8 +253,15 @@ def order_of(arguments: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("others", "shown"), [(255, True), (256, False), (300, False)])
 def test_of_a_task_with_more_values_than_are_sent_no_command_line_is_shown(others, shown):
-    order = order_of({"items": [f"value{number}" for number in range(others)], "magic": "openses", "db": {"password": "hunter2"}} if not shown else
-                     {"items": [f"value{number}" for number in range(others)], "password": "hunter2"})  # fmt: skip
+    order = order_of(
+        {
+            "items": [f"value{number}" for number in range(others)],
+            "magic": "openses",
+            "db": {"password": "hunter2"},
+        }
+        if not shown
+        else {"items": [f"value{number}" for number in range(others)], "password": "hunter2"}
+    )
     assert order["show_arguments"] is shown
     assert order["arguments"][0][1] == "hunter2"
     assert len(order["arguments"]) == 256

@@ -88,7 +88,7 @@ class Histories(RuleBasedStateMachine):
             self.state[name] = "broken"
 
     @rule(name=names, holder=HOLDERS, operation=st.sampled_from(["done", "detach", "broken"]))
-    def somebody_else_speaks_of_it(self, name, holder, operation):
+    def another_holder_names_it(self, name, holder, operation):
         if holder != self.holder[name] and self.state[name] in ("open", "detached"):
             with pytest.raises(LeaseTableError, match=name):
                 getattr(self.leases, operation)(name, holder)

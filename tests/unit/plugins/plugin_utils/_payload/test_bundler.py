@@ -59,7 +59,7 @@ def test_what_runs_goes_along_as_it_was_written(folder):
 
 
         class Kept(Base):
-            """With a member that nobody uses."""
+            """With a member that is not used."""
 
             def __repr__(self) -> "str":
                 return unused()
@@ -152,15 +152,16 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
         (f"def start():\n    from {PACKAGE}._other import other as another\n", "second name"),
         (
             (
-                f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n"
-                "    pass\n"
+                f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\n"
+                "def twin():\n    pass\n"
             ),
             "twin is defined in",
         ),
         ("def start(x):\n    return f'{x}'\n", "names in it"),
         (
             (
-                "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\n"
+                "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n"
+                "    import sys\n\n\n"
                 "def start():\n    pass\n"
             ),
             "not only imports",

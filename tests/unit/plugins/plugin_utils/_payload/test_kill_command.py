@@ -193,7 +193,7 @@ def test_the_command_line_is_short_and_quoted_for_any_number_of_shells():
     assert len(line) < 128 * 1024
 
 
-def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
+def test_the_shell_also_lets_a_process_clean_up(namespace, tmp_path):
     scratch, script = tmp_path / "scratch", tmp_path / "script"
     scratch.mkdir()
     script.write_text(
@@ -220,7 +220,8 @@ def start(kind, seconds, wanted=0):
         if os.getpid() != wanted and wanted:
             os._exit(0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        os.execvpe("sleep", ["sleep", seconds], dict(os.environ, TREEKILL="spare") if kind == "spare" else os.environ)
+        environ = dict(os.environ, TREEKILL="spare") if kind == "spare" else os.environ
+        os.execvpe("sleep", ["sleep", seconds], environ)
     return pid
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -386,8 +387,14 @@ def test_the_report_is_found_among_what_else_a_host_prints(noise):
         "TREEKILL-REPORT n0 []",
         'TREEKILL-REPORT n0 {"version":2}',
         'TREEKILL-REPORT n1 {"version":1}',
-        'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":5,"gone":[],"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}',
-        'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":null,"gone":[{}],"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}',
+        (
+            'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":5,"gone":[],"survivors":[],'
+            '"spared":[],"unreadable":0,"escalated":false,"seconds":0}'
+        ),
+        (
+            'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":null,"gone":[{}],'
+            '"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}'
+        ),
     ],
 )
 def test_a_missing_or_broken_report_is_an_error_that_says_so(text):

@@ -115,7 +115,7 @@ class Task:
         return parse_report(answer.stdout, "n0")
 
     def ends(self) -> bool:
-        """Whether the ssh client comes back by itself: whatever was above the root has ended, too."""
+        """Whether the ssh client returns by itself: whatever was above the root has ended, too."""
         self.client.stdin.close()
         return self.client.wait(PATIENCE) is not None
 
@@ -159,7 +159,7 @@ def test_the_root_is_known_as_such_through_sudo(host, children, pythons):
     )
 
 
-def test_a_raw_command_under_sudo_is_found_though_nobody_can_read_its_environment(host, pythons):
+def test_a_raw_command_under_sudo_is_found_though_its_environment_can_not_be_read(host, pythons):
     task = Task(host, "ansible", f"sudo -n sh -c '{IGNORING}'")
     task.ready(2)
     assert task.kill(pythons).survivors == ()

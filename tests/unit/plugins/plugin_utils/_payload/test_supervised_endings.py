@@ -24,8 +24,12 @@ from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module
 #: Exceptions that a module does not catch.
 ERRORS = {
     "exception": "def f():\n    raise ValueError('a\\nb')\nf()\n",
-    "exception in an exception": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(3)\n",
-    "exception from an exception": "try:\n    int('x')\nexcept ValueError as error:\n    raise KeyError(3) from error\n",
+    "exception in an exception": (
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(3)\n"
+    ),
+    "exception from an exception": (
+        "try:\n    int('x')\nexcept ValueError as error:\n    raise KeyError(3) from error\n"
+    ),
     "error of syntax": "x = 1\nif x\n  y\n",
     "error of indentation": "if 1:\nx",
     "interrupt": (
@@ -71,7 +75,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("python", "error"), ROWS)
-def test_what_it_says_of_an_error_nobody_has_caught(tmp_path, python, error):
+def test_what_it_prints_of_an_error_that_is_not_caught(tmp_path, python, error):
     supervised, bare = both(
         Module(ERRORS[error], tmp_path, "file" if len(error) % 2 else "stdin", PYTHONS[python])
     )
@@ -114,7 +118,8 @@ def test_order_at_the_end(tmp_path):
         "thing = Thing()\n"
         "atexit.register(print, 'at exit', flush=True)\n"
         "weakref.finalize(thing, print, 'weak')\n"
-        "threading.Thread(target=lambda: (threading.main_thread().join(), print('thread'))).start()\n"
+        "wait = threading.main_thread().join\n"
+        "threading.Thread(target=lambda: (wait(), print('thread'))).start()\n"
         "print('no end of line', end='')\n"
         "try:\n    sys.exit(3)\nfinally:\n    print('finally')\n"
     )
@@ -151,7 +156,7 @@ def test_the_shell_sees_the_signal_that_it_died_of(tmp_path):
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-def test_whoever_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
+def test_a_parent_that_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
     """The last command of a shell takes its place.
 
     The signal may be blocked, or ignored, where the supervisor was started.

@@ -126,7 +126,7 @@ def test_a_child_that_holds_the_output_delays_its_end_and_not_the_status(tmp_pat
 
 
 @pytest.mark.parametrize("supervised", [True, False])
-def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
+def test_the_output_ends_with_the_last_process_that_has_it(tmp_path, supervised):
     """No process of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
     ours, theirs = socket.socketpair()
     module = Module(
@@ -165,7 +165,7 @@ def test_a_stopped_group_is_not_hung_up_when_the_supervisor_goes(namespace, tmp_
     namespace.wait_for(lambda now: not now, "its end")
 
 
-def test_the_end_of_a_module_signals_nobody(namespace, tmp_path):
+def test_the_end_of_a_module_signals_no_process(namespace, tmp_path):
     signals, go = tmp_path / "signals", tmp_path / "go"
     os.mkfifo(go)
     notes = (

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that is no Python script sees what it would see without a supervisor, and ends so too."""
+"""A module that is no Python script has the view and the end that it has without a supervisor."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from tests.unit.plugins.plugin_utils.supervised import PYTHON, PYTHONS, Module, 
 
 PROBE = r"""
 printf '%s\0' "$0" "$@" | od -c
-for name in environ cmdline; do echo "$name"; tr '\0' '\n' </proc/$$/$name | grep -v ^TREEKILL=; done
-grep -E '^(Name|Umask|Uid|Gid|Groups|Sig...|Cap...|NoNewPrivs|Threads|Seccomp):' /proc/$$/status | grep -v SigQ
+for name in environ cmdline; do
+    echo "$name"; tr '\0' '\n' </proc/$$/$name | grep -v ^TREEKILL=
+done
+names='Name|Umask|Uid|Gid|Groups|Sig...|Cap...|NoNewPrivs|Threads|Seccomp'
+grep -E "^($names):" /proc/$$/status | grep -v SigQ
 cat /proc/$$/limits /proc/$$/oom_score_adj
 ls -l /proc/$$/fd
 root=${TREEKILL%/*}; root=${root##*/}

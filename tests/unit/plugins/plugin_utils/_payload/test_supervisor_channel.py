@@ -30,8 +30,11 @@ BAR = 0.3
 
 TREE = (
     "import subprocess, sys\n"
-    "subprocess.Popen(['sh', '-c', 'sleep 1001 & setsid sleep 1002 & (sleep 1003 &) ; (env -i setsid sleep 1004 &) ; wait'], stdin=subprocess.DEVNULL)\n"
-    "sys.stdin.close()\nsys.stdout.write('ready\\n'); sys.stdout.flush()\nimport time; time.sleep(1000)"
+    "orphans = '(sleep 1003 &) ; (env -i setsid sleep 1004 &) ; '\n"
+    "script = 'sleep 1001 & setsid sleep 1002 & ' + orphans + 'wait'\n"
+    "subprocess.Popen(['sh', '-c', script], stdin=subprocess.DEVNULL)\n"
+    "sys.stdin.close()\nsys.stdout.write('ready\\n'); sys.stdout.flush()\n"
+    "import time; time.sleep(1000)"
 )
 
 
@@ -66,9 +69,7 @@ def ends(namespace):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_a_pipe_that_nobody_reads_any_more_ends_the_tree_on_every_python(
-    namespace, tmp_path, python
-):
+def test_a_pipe_that_has_lost_its_reader_ends_the_tree_on_every_python(namespace, tmp_path, python):
     shell = started(namespace, Module(TREE, tmp_path, python=PYTHONS[python], timeout=GRACE))
     shell.stdout.close()
     ends(namespace)
@@ -160,7 +161,7 @@ def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_any
 
 
 def test_a_second_run_of_the_same_command_is_another_tree(namespace, tmp_path):
-    """So it is when a program above sends a command again: both have one cookie but for the root."""
+    """A program above may send a command again: both have one cookie but for the root."""
     module = Module(TREE, tmp_path)
     first = started(namespace, module)
     before = set(namespace.processes())
@@ -196,7 +197,7 @@ FAREWELLS = {
 
 
 @pytest.mark.parametrize("farewell", FAREWELLS)
-def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
+def test_a_process_that_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
     """Without a reader its first write would be its last."""
     script = (
         f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while "
@@ -211,7 +212,7 @@ def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewel
     assert (tmp_path / "goodbye").exists()
 
 
-def test_who_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
+def test_a_process_that_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
     text = (
         "import subprocess\n"
         "subprocess.call(['sh', '-c', 'trap \"\" TERM HUP INT; echo ready; while :; do sleep "

@@ -140,8 +140,10 @@ def test_orphans_are_reaped_while_the_module_runs(namespace, tmp_path):
 def test_the_module_may_wait_for_its_own_children_alone(tmp_path):
     """No orphan of a grandchild appears among the module's children."""
     text = (
-        "import os\nread, write = os.pipe()\npid = os.fork()\nif not pid:\n    if os.fork():\n        os._exit(3)\n    os.read(read, 1)\n    os._exit(4)\n"
-        "print(os.waitpid(-1, 0)[1])\ntry:\n    os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError:\n    print('no others')\nos.write(write, b'x')"
+        "import os\nread, write = os.pipe()\npid = os.fork()\nif not pid:\n"
+        "    if os.fork():\n        os._exit(3)\n    os.read(read, 1)\n    os._exit(4)\n"
+        "print(os.waitpid(-1, 0)[1])\ntry:\n    os.waitpid(-1, os.WNOHANG)\n"
+        "except ChildProcessError:\n    print('no others')\nos.write(write, b'x')"
     )
     supervised, bare = both(Module(text, tmp_path))
     assert supervised == bare
@@ -211,10 +213,10 @@ def squat():
         squatter.communicate()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("detaches", [False, True])
 @pytest.mark.parametrize("kind", SQUATTERS)
-def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(
+def test_a_taker_of_the_name_of_the_lease_does_not_keep_the_module_from_running(
     squat, tmp_path, kind, detaches
 ):
     module = Module("print('it runs')", tmp_path, detaches=detaches, retries=True, timeout=0.0)
@@ -225,9 +227,9 @@ def test_who_takes_the_name_of_the_lease_does_not_keep_the_module_from_running(
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("kind", SQUATTERS)
-def test_who_takes_the_name_of_the_lease_does_not_keep_the_tree_from_ending(
+def test_a_taker_of_the_name_of_the_lease_does_not_keep_the_tree_from_ending(
     squat, namespace, tmp_path, kind
 ):
     module, shell, dummy = waiting(namespace, tmp_path)
@@ -313,7 +315,8 @@ def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_
         "        for descriptor in range(3): os.close(descriptor)\n"
         f"        open({str(go)!r}).read()\n"
         "        os._exit(0)\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)\n"
+        "    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))\n"
         "    try:\n"
         "        for dummy in range(100000): os.write(os.pipe()[1], b'x')  # what takes its time\n"
         "    except OSError: pass\n"
@@ -326,7 +329,7 @@ def test_the_supervisor_of_a_job_stays_with_it_while_its_starter_takes_its_time_
     assert shell.wait(PATIENCE) == 0
     (supervisor,) = supervisors(namespace.processes())
     with go.open("w"):
-        now = namespace.wait_for(lambda now: len(now) < 3, "the end of who stood between the two")
+        now = namespace.wait_for(lambda now: len(now) < 3, "the end of what was between the two")
         assert sorted(process.ppid in now for process in now.values()) == [False, True]
         assert supervisor.pid in now
     namespace.wait_for(lambda now: not now, "the end of the job, and of the supervisor with it")

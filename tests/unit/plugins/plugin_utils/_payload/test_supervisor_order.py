@@ -57,7 +57,7 @@ def test_without_an_order_a_daemon_lives_on_and_the_status_is_the_same(namespace
     [("SIGTERM", ""), ("SIGKILL", DAEMON), ("SIGSEGV", DAEMON)],
     ids=["nothing left", "KILL", "SEGV"],
 )
-def test_whoever_has_left_nothing_or_was_ended_by_no_signal_of_a_group_is_not_held_up(
+def test_a_module_that_has_left_nothing_or_was_ended_by_no_signal_of_a_group_is_not_held_up(
     namespace, tmp_path, name, daemon
 ):
     began = time.monotonic()
@@ -108,9 +108,7 @@ def test_a_supervisor_whose_shell_was_ended_waits_too_however_its_module_has_end
     namespace.wait_for(lambda now: not sleeps(now), "the end of what was left")
 
 
-def test_a_supervisor_waits_longer_while_whoever_waits_for_its_result_stands_still(
-    namespace, tmp_path
-):
+def test_a_supervisor_waits_longer_while_the_receiver_of_its_result_is_stopped(namespace, tmp_path):
     """A guardian stops it until the order was carried out.
 
     Without a guardian the result comes, and what was left lives on.

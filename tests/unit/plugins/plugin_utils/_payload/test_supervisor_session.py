@@ -78,7 +78,7 @@ def lives_on(namespace, module, servers, victim):
     assert set(namespace.processes()) == set(now) - {gone}
 
 
-def test_where_nobody_was_become_the_session_is_not_watched(namespace, tmp_path):
+def test_without_become_the_session_is_not_watched(namespace, tmp_path):
     """The control.
 
     A process that runs on the controller itself, below the user's own session, must outlive that.

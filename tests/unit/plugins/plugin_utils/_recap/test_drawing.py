@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The drawn tree: every process has a place below its parent, none is lost, and it fits the screen."""
+"""The drawn tree: each process is below its parent, none is lost, and it fits the screen."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def everybody(told, apart=False) -> list[int]:
 
 
 @given(FAMILIES | KILL_REPORTS, st.booleans())
-def test_everybody_has_exactly_one_place(told, apart):
+def test_each_process_has_exactly_one_place(told, apart):
     assert everybody(told, apart) == sorted(
         row.pid for rows in (told.gone, told.survivors, told.spared) for row in rows
     )

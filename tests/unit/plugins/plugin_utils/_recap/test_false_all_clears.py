@@ -87,7 +87,7 @@ def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
 
 @pytest.mark.parametrize("children", [False, True])
 def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_open(children):
-    # Its own: the sweep of another test would end what it finds of the same run.
+    # A run of its own: the sweep of another test would end processes of an equal run.
     run = secrets.token_hex(8)
     script = f"export TREEKILL={run}/{LEASE}/$$/$PPID; sleep 7254 >&- 2>&- & echo $!"
     orphan = int(
@@ -155,7 +155,7 @@ def test_a_command_that_returned_after_its_guardian_was_lost_is_not_open():
         assert [entry.open_hosts() for entry in entries(directory)] == [{}], said
 
 
-def test_the_report_of_an_interrupted_run_names_the_host_that_was_not_protected_though_it_has_no_tree():
+def test_the_report_of_an_interrupted_run_names_an_unprotected_host_without_a_tree():
     files = {
         "environ": {"PYTHONPATH": f"python:{PLACES}"},
         "configuration": "connection_plugins = connection_plugins",

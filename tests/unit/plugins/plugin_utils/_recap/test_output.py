@@ -46,7 +46,7 @@ def test_what_is_read_comes_whole() -> None:
     assert (out, err) == (b"went on\n", b"first\nsecond\n")
 
 
-def test_a_pipe_that_nobody_reads_ends_nothing() -> None:
+def test_a_pipe_without_a_reader_ends_nothing() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with spoken(stderr=writing) as program:

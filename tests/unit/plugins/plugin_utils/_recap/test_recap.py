@@ -89,7 +89,7 @@ def test_the_command_that_finishes_the_job_names_exactly_the_hosts_that_are_not_
         assert words[-1] == "sweep_run=0123456789abcdef"
 
 
-def test_nothing_to_say_is_said_only_to_who_interrupted():
+def test_nothing_to_say_is_said_only_to_a_user_that_interrupted():
     assert recap([], interrupted=True) == ["treekill: nothing was running on any host."]
     assert recap([], cause="", interrupted=False) == []
 
@@ -177,7 +177,7 @@ def test_a_transfer_that_was_broken_off_is_told_and_leaves_nothing_to_be_done():
     ]
 
 
-def test_a_host_that_nobody_guarded_is_listed_though_nothing_else_ran():
+def test_a_host_without_a_guard_is_listed_though_nothing_else_ran():
     lines = recap(
         [], unguarded=[{"host": "switch", "connection": "network_cli", "reason": "no\nshell"}]
     )
@@ -219,8 +219,8 @@ def test_two_hundred_hosts_that_ended_alike_share_a_line_and_a_tree_below_the_od
     heads = [line for line in lines if re.match(r"\S.* : ", line)]
     assert [re.sub(" +:", " :", line) for line in heads] == [
         (
-            "db[9-10] (2 hosts) : NOT CONFIRMED (task: Dump): ssh: connect to host ADDRESS port 22: "
-            "down"
+            "db[9-10] (2 hosts) : NOT CONFIRMED (task: Dump): "
+            "ssh: connect to host ADDRESS port 22: down"
         ),
         "web100 : ended 0, survivors 1, 0.2 s",
         "web[001-099], web[101-200] (199 hosts) : ended 1 (TERM 1), survivors 0, 0.0 to 2.0 s",

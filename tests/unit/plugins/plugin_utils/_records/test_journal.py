@@ -312,7 +312,7 @@ def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
     }
 
 
-def test_who_ran_what_is_told(tmp_path):
+def test_the_user_of_a_run_is_told(tmp_path):
     writer(tmp_path)
     entry = only(tmp_path)
     assert (entry.run, entry.user, entry.program, entry.playbooks, entry.inventory) == (
@@ -354,15 +354,16 @@ def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
 
 CHILD = """
 import sys, time
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_writer
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Opened, RunHead
 import json
 journal_writer._GROWTH = int(sys.argv[6])
-made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], RunHead.from_message(json.loads(sys.argv[3])))
+head = journal_records.RunHead.from_message(json.loads(sys.argv[3]))
+made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], head)
 made.begin()
 first = int(sys.argv[5])
 for number in range(first, first + int(sys.argv[4])):
-    made.add(Opened("%08x" % number, "web%d" % number))
+    made.add(journal_records.Opened("%08x" % number, "web%d" % number))
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -415,7 +416,7 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
         (Controller.here().host, "another boot", None, "elsewhere"),
         ("another machine", "another boot", 1.0, "elsewhere"),
     ],
-    ids=["before this boot", "after this boot, by somebody of the same name", "another machine"],
+    ids=["before this boot", "after this boot, by another machine of that name", "another machine"],
 )
 def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, state):
     made = writer(tmp_path, controller=Controller(host, boot))
@@ -536,7 +537,7 @@ def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     assert only(tmp_path).hosts == {f"web{number}" for number in range(1, 6)}
 
 
-def test_a_file_that_somebody_has_removed_is_written_again(tmp_path):
+def test_a_file_that_was_removed_is_written_again(tmp_path):
     made = writer(tmp_path)
     made.add(Opened("00000001", "web1"))
     os.unlink(path_of(str(tmp_path), RUN))

@@ -76,7 +76,7 @@ def test_that_of_an_earlier_process_with_the_same_pid_does_not(parent):
     assert not directory.exists()
 
 
-def test_what_somebody_answers_at_stays_whatever_the_name_says(parent):
+def test_a_socket_that_is_answered_at_stays_whatever_its_name_says(parent):
     """Its main process may be in another pid namespace, with this temporary directory."""
     directory = left_by(parent, GONE)
     with endpoint.listen(str(directory / "socket")):
@@ -121,7 +121,7 @@ def test_what_belongs_to_another_user_stays(parent):
     assert (directory / "socket").exists()
 
 
-def test_a_file_of_somebody_else_in_it_keeps_the_directory(parent):
+def test_a_file_of_another_user_in_it_keeps_the_directory(parent):
     directory = left_by(parent, GONE, "precious")
     remove(parent, 2 * DAY)
     assert [path.name for path in directory.iterdir()] == ["precious"]

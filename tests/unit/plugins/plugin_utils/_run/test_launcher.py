@@ -65,12 +65,12 @@ def test_whatever_else_starts_a_run_is_none(argv: tuple[str, ...]) -> None:
         assert found(run, {}) is None
 
 
-def test_who_has_set_the_variable_of_ansible_runner_is_one() -> None:
+def test_what_has_set_the_variable_of_ansible_runner_is_one() -> None:
     with started(sys.executable, "-c", PYTHON, environ={}) as (program, run):
         assert found(run, JOB) == launcher.FrontEnd("ansible-runner", identify(program))
 
 
-def test_who_is_itself_a_job_of_ansible_runner_is_one_for_another_job() -> None:
+def test_a_job_of_ansible_runner_is_one_for_another_job() -> None:
     with started(sys.executable, "-c", PYTHON, environ={VARIABLE: "/somewhere/else"}) as (
         program,
         run,
@@ -83,7 +83,7 @@ def test_the_shell_that_ansible_runner_starts_for_its_ssh_agent_is_passed_over()
         assert found(run, JOB) == launcher.FrontEnd("ansible-runner", identify(os.getpid()))
 
 
-def test_what_a_job_of_ansible_runner_has_started_itself_belongs_to_nobody() -> None:
+def test_what_a_job_of_ansible_runner_has_started_itself_has_no_launcher() -> None:
     """A task leaves a playbook running on purpose.
 
     It inherited the variable, as did the module that started it.

@@ -99,7 +99,7 @@ def test_a_wait_that_has_an_end_comes_to_it(tmp_path, ends):
 
 
 @pytest.mark.parametrize("content", ["", "x", "0", "1"])
-def test_what_names_no_process_of_this_user_is_nobody(tmp_path, content, monkeypatch):
+def test_what_names_no_process_of_this_user_is_none(tmp_path, content, monkeypatch):
     (tmp_path / "lock").write_text(content)
     if content == "1":
         monkeypatch.setattr(os, "geteuid", lambda: 54321)

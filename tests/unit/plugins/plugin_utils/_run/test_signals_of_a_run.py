@@ -50,8 +50,11 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook):
         for number in (signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGRTMIN + 1):
-            signal.signal(number, lambda number, frame: self._display.display("signal %d came" % number))
+            signal.signal(number, self._came)
         signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+
+    def _came(self, number, frame):
+        self._display.display("signal %d came" % number)
 
     def v2_playbook_on_stats(self, stats):
         # The interpreter takes handlers back before it ends.
@@ -334,7 +337,11 @@ def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_pa
 #: Notes each signal, and cleans up by programs that ignore a second one. It goes on until it may
 #: end.
 CLEANS_UP = """#!/bin/sh
-clean() {{ trap 'echo twice >> {place}/came' $1; echo $1 >> {place}/came; sleep 1 && echo slept >> {place}/came; }}
+clean() {{
+    trap 'echo twice >> {place}/came' $1
+    echo $1 >> {place}/came
+    sleep 1 && echo slept >> {place}/came
+}}
 trap 'clean INT' INT
 trap 'clean TERM' TERM
 trap 'clean HUP' HUP
@@ -491,7 +498,7 @@ def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothin
         with path.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.kill(guardian, signal.SIGKILL)
-            # Until it is dead, the kernel takes what is sent to it, and nothing reads that.
+            # While it lives, the kernel takes what is sent to it, and nothing reads that.
             program.until(lambda: not os.path.exists(f"/proc/{guardian}"))
             (short_path / "go").touch()
             assert program.wait() == 0, program.told

@@ -101,7 +101,7 @@ def test_poll_serves_what_is_there_without_waiting_and_without_timers(pipes):
     assert served == [b"x"]
 
 
-def test_the_loop_ends_when_nobody_wants_it_any_more(pipes):
+def test_the_loop_ends_when_nothing_needs_it(pipes):
     loop, rounds = Loop(), []
     (reader, writer), dummy = pipes
     os.write(writer, b"x")

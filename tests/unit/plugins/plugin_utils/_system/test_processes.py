@@ -56,7 +56,7 @@ def test_the_end_is_told_once(sleeper: subprocess.Popen[bytes]):
     assert told == [1]
 
 
-def test_who_has_ended_before_is_told_of_at_once(sleeper: subprocess.Popen[bytes]):
+def test_an_earlier_end_of_a_process_is_told_at_once(sleeper: subprocess.Popen[bytes]):
     process, told = identify(sleeper.pid), []
     sleeper.kill()
     sleeper.wait()
