@@ -4,5 +4,5 @@
 
 """Tests that measure time.
 
-`make lint` runs none of them: another process on the machine must not turn a gate red.
+`make lint` runs none of them: another process on the machine must not make a gate fail.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How much time a supervisor takes: none from the output of its module, and little to end a tree."""
+"""Time that a supervisor takes: none from the output of its module, and little to end a tree."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BAR = 1.5
 
 
 def seconds_of_output(module, supervised):
-    """From the first byte to the last."""
+    """Return the time from the first byte to the last."""
     process = subprocess.Popen(
         module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )

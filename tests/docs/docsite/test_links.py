@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A link of any sort that leads nowhere fails the build of the site; the others lead to pages of it. The gate `docsite` runs this, with its own Sphinx."""
+"""Links of the documentation site: a link that leads nowhere fails the build of the site.
+
+The other links lead to pages of it. The gate `docsite` runs this, with its own Sphinx.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tools.docsite.links import INDEX, ON_GITHUB, RAW_ON_GITHUB, ROOT
 
 CONF = ROOT / "tools" / "docsite"
 
-#: Links in docs/how_it_kills.md, and what becomes of them.
+#: Links in docs/how_it_kills.md, and what Sphinx makes of them.
 GOOD = {
     "[x](limits.md)": 'href="limits.html"',
     "[x](limits.md#in-time)": 'href="limits.html#in-time"',
@@ -54,14 +57,14 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Built:
-    """A small site, and what Sphinx said of it."""
+    """A small site, and the output of Sphinx about it."""
 
     place: Path
     status: int
     said: str
 
     def of(self, link: str) -> str:
-        """What was said of a link in docs/how_it_kills.md."""
+        """Return the output about a link in docs/how_it_kills.md."""
         number = (self.place / "pages/docs/how_it_kills.md").read_text().splitlines().index(
             link
         ) + 1

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of the pages no test runs as it stands, each with the reason and with what runs the same."""
+"""Pieces of the pages that no test runs as they stand.
+
+Each has the reason, and what runs its content.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from .claims import CLAIMS, Claim, block, command
 from .pages import ROOT
 
-#: Blocks that show how things lie, and that nothing prints.
+#: Blocks that show how things lie, and that no program prints.
 DRAWINGS = (
     block("docs/who_kills_what.md", "the controller  "),
     block("docs/architecture.md", "callback/guardian  "),
@@ -27,7 +30,10 @@ _PART = "words of a command line, in a sentence about it"
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Why no test types a command, and a file that runs the same, with words of it that do."""
+    """The reason why no test types a command.
+
+    It names a file that runs the content of the command, with the words of the file that do.
+    """
 
     why: str
     where: str
@@ -146,6 +152,6 @@ CLAIMS.update(dict.fromkeys((*DRAWINGS, *COMMANDS), __name__))
 
 
 def arguments_for_pytest(text: str) -> str:
-    """What a `make` command gives to pytest; empty if nothing."""
+    """Return what a `make` command gives to pytest; empty if nothing."""
     found = re.search(r'PYTEST_ARGS="([^"]*)"', text)
     return found[1] if found else ""

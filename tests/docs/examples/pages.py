@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the pages of the project hold: fenced blocks, and commands, in `shell` blocks and in running text."""
+"""The content of the project's pages: fenced blocks, and commands.
+
+Commands are in `shell` blocks and in running text.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _SHELLS = ("shell", "sh", "bash", "console")
 
 @dataclass(frozen=True)
 class Piece:
-    """Something on a page that has to be so: a block with its language, or a command, whose language is empty."""
+    """A piece of a page that has to be true.
+
+    It is a block with its language, or a command, whose language is empty.
+    """
 
     page: str
     line: int
@@ -43,12 +49,12 @@ class Piece:
 
 
 def pages() -> list[str]:
-    """All of them, below the root of the repository."""
+    """Return all of them, below the root of the repository."""
     return sorted({str(path.relative_to(ROOT)) for place in _PLACES for path in ROOT.glob(place)})
 
 
 def pieces() -> list[Piece]:
-    """All blocks and commands of all pages."""
+    """Return all blocks and commands of all pages."""
     return [
         piece
         for page in pages()
@@ -57,11 +63,11 @@ def pieces() -> list[Piece]:
 
 
 def pieces_of(page: str, text: str) -> list[Piece]:
-    """Those of one page, in its order.
+    """Return those of one page, in its order.
 
-    A block is told without its indentation, a `shell` block by its commands.
+    A block is returned without its indentation, a `shell` block as its commands.
 
-    Raises AssertionError where a fence is written in a way that is not read here.
+    Raises AssertionError if a fence is written in a way that is not read here.
     """
     found: list[Piece] = []
     for match in _FENCE.finditer(text):
@@ -83,7 +89,10 @@ def pieces_of(page: str, text: str) -> list[Piece]:
 
 
 def _commands(block: str) -> Iterable[tuple[int, str]]:
-    """The command lines of a `shell` block, by the number of the line; one that ends with a backslash goes on."""
+    """Return the command lines of a `shell` block, by the number of the line.
+
+    A line that ends with a backslash goes on.
+    """
     begun, whole = 0, ""
     for number, line in enumerate(block.splitlines(), 1):
         begun, whole = (begun, f"{whole}\n{line}") if whole else (number, line)

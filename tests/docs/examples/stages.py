@@ -4,8 +4,8 @@
 
 """What each example needs to find on its hosts, and what has to be so when it has run.
 
-An example that has no stage here fails its test: whoever documents something says by a stage how it
-is seen that it works.
+An example that has no stage here fails its test. Its author adds a stage, which shows that the
+example works.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from tests.support.hosts import Host, Lab
 from tests.support.run.waiting import until
 
-#: The run of which the examples speak.
+#: The run that the examples name.
 RUN = "8c0e4010f40ee5a5"
 
 
@@ -28,7 +28,8 @@ RUN = "8c0e4010f40ee5a5"
 class Scene:
     """An example that is about to run.
 
-    `output`: what it said, when it has run. `files`: beside the playbook, for the stage to add to.
+    `output`: what it printed, when it has run. `files`: beside the playbook, for the stage to add
+    to.
     """
 
     lab: Lab
@@ -37,7 +38,7 @@ class Scene:
 
     @property
     def host(self) -> Host:
-        """The one that examples of modules run on."""
+        """The host that examples of modules run on."""
         return self.lab["web1"]
 
 
@@ -47,7 +48,10 @@ STAGES: dict[str, Stage] = {}
 
 
 def stage(name: str) -> Callable[[Callable[[Scene], Iterator[None]]], None]:
-    """Registers a generator: what is before its `yield` happens before the example, what is behind it is asserted afterwards."""
+    """Register a generator.
+
+    What is before its `yield` happens before the example. What is behind it is asserted afterwards.
+    """
 
     def register(function: Callable[[Scene], Iterator[None]]) -> None:
         STAGES[name] = contextmanager(function)
@@ -57,7 +61,10 @@ def stage(name: str) -> Callable[[Callable[[Scene], Iterator[None]]], None]:
 
 @contextmanager
 def session(host: Host, script: str, seen: str) -> Iterator[subprocess.Popen[bytes]]:
-    """An ssh session that runs a script; it has begun when a process shows there that matches `seen`. Its client ends with the block."""
+    """An ssh session that runs a script.
+
+    It has begun when a process on the host matches `seen`. Its client ends with the block.
+    """
     client = subprocess.Popen(
         [*host.ssh_argv(None, "-o", "ControlMaster=no"), script],
         stdin=subprocess.DEVNULL,
@@ -74,12 +81,12 @@ def session(host: Host, script: str, seen: str) -> Iterator[subprocess.Popen[byt
 
 
 def root_command(run: str, lease: str, command: str) -> str:
-    """A command as a worker sends it."""
+    """Return a command as a worker sends it."""
     return "/bin/sh -c " + shlex.quote(f"export TREEKILL={run}/{lease}/$$/$PPID; {command}; true")
 
 
 def abandon(host: Host, run: str, lease: str, command: str, seen: str) -> None:
-    """A command of a run whose client has died."""
+    """Start a command of a run, and kill its client."""
     with session(host, root_command(run, lease, command), seen):
         pass
     sessions = r"^sshd(-session)?: \w+@"
@@ -164,7 +171,7 @@ def _run_journal(scene: Scene) -> Iterator[None]:
         {"settled": "89abcdef", "outcome": "unreachable", "ended": 0, "survivors": 0},
         {"over": "interrupted", "at": "2026-11-22T10:25:30Z"},
     ]
-    # Where ANSIBLE_HOME of the run is.
+    # Folder of the journal below ANSIBLE_HOME of the run.
     scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(
         json.dumps(line) + "\n" for line in lines
     )

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that look for what is left on hosts, and end it, typed as they stand; and the playbook that the recap names."""
+"""The commands that look for what is left on hosts, and end it, typed as they stand.
+
+The playbook that the recap names is run as well.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def test_the_commands_that_clean_up(
 def test_the_playbook_looks_and_then_ends(
     lab: Lab, web1: Host, tmp_path: Path, documented: Documented
 ) -> None:
-    """`hosts` is an inventory beside the user."""
+    """`hosts` is an inventory in the user's directory."""
     shell = with_lab(tmp_path, lab)
     (tmp_path / "hosts").write_text(lab.inventory.read_text())
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
@@ -54,7 +57,7 @@ def test_the_playbook_looks_and_then_ends(
 def test_the_playbook_ends_what_a_lost_controller_has_left(
     lab: Lab, web1: Host, tmp_path: Path, documented: Documented
 ) -> None:
-    """With the inventory of the configuration, and nothing said."""
+    """It takes the inventory of the configuration, and no arguments."""
     (end,) = documented
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
     with_lab(tmp_path, lab).type(end)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Configurations, plays and what is said of them, put to use as they stand: each is that of a run that is interrupted."""
+"""Configurations and plays of the pages, put to use as they stand.
+
+Each belongs to a run that is interrupted.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,13 @@ from .claims import Documented, block, command, runs
 from .dump import with_pg_dump
 from .output import assert_printed
 
-#: A task that is in the middle of something, on every core and connection of the pages.
+#: A task that is in the middle of its work, on every core and connection of the pages.
 _GROWING = Play([tasks.grow()])
 
 
 @contextmanager
 def interrupted(lab: Lab, play: Play) -> Iterator[Run]:
-    """A run in whose middle somebody has said INT, when its main process has ended."""
+    """Return a run that has got INT in its middle, when its main process has ended."""
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [lab[name] for name in play.hosts])
         INT.fire(run, lab)
@@ -60,7 +63,10 @@ def test_without_that_line_everything_lives_on(lab: Lab, web1: Host) -> None:
 
 
 def _dump_interrupted(lab: Lab, host: Host, play: str) -> str:
-    """How the dump of that play has ended, where a grace of one second is what all other tasks get."""
+    """Return how the dump of that play has ended.
+
+    All other tasks get a grace of one second.
+    """
     files = {"databases.ini": f"[databases]\n{host.name} ansible_user=root\n"}
     where = ["-i", str(lab.inventory), "-i", "databases.ini"]
     with (
@@ -106,7 +112,7 @@ def test_without_one_of_these_variables_it_does_not(
 
 _AFTER = "docs/after_kill.md"
 
-#: What a user may see as well: who was ended how, which depends on the moment.
+#: A user may see it in another way: the end of each process depends on the moment.
 _TREES = {"web2": {"treekill_kill_children": False}}
 
 
@@ -118,7 +124,10 @@ _TREES = {"web2": {"treekill_kill_children": False}}
 def test_what_is_run_after_the_kill(
     lab: Lab, web1: Host, web2: Host, documented: Documented
 ) -> None:
-    """The lock goes where nothing is alive any more, and stays where something is; and the recap says so."""
+    """The lock is removed if nothing is alive, and stays if something is.
+
+    The recap reports it.
+    """
     configuration, after, recap = documented
     locks = {host: host.root / "run/lock/deploy" for host in lab}
     for lock in locks.values():
@@ -154,7 +163,7 @@ _OWN_LOG += [
     "own-log",
 ]
 
-#: A task that is told to leave its children alone.
+#: A task that has to leave its children alone.
 _LEFT: Mapping[str, object] = {
     "name": "Sleep",
     "ansible.builtin.shell": "sleep 1001 & wait",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every module and every role has examples, and they do what they say."""
+"""Every module and every role has examples, and they work as they are described."""
 
 from __future__ import annotations
 

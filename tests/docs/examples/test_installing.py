@@ -23,9 +23,9 @@ def knows_the_callback(shell: Shell) -> bool:
 
 @runs(command("ansible-galaxy collection install treekill.remote"))
 def test_it_is_installed_from_galaxy(tmp_path: Path, documented: Documented) -> None:
-    """From a server on loopback, by the same protocol.
+    """It is installed from a server on loopback, by Galaxy's protocol.
 
-    The control: before, Ansible does not know the callback.
+    The control: before that, Ansible does not find the callback.
     """
     (install,) = documented
     with serving() as galaxy:

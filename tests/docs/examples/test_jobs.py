@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The jobs of the guide on CI services, executed and cancelled as each service does it; and the lines that it tells to put into a script."""
+"""The jobs of the guide on CI services.
+
+They are run and cancelled as each service does it. The lines that the guide adds to a script are
+run too.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,10 @@ _CI = "docs/guides/ci.md"
 
 
 def checkout(directory: Path, environ: Environ) -> None:
-    """Make the directory of a run that of a job: `site.yml` and `inventory` are there, and the user has no configuration and no collection."""
+    """Make the directory of a run that of a job.
+
+    `site.yml` and `inventory` are there, and the user has no configuration and no collection.
+    """
     shutil.copy(directory / "playbook.yml", directory / "site.yml")
     (directory / "inventory").mkdir()
     shutil.copy(directory / "targets.json", directory / "inventory")
@@ -49,7 +56,7 @@ def checkout(directory: Path, environ: Environ) -> None:
 
 
 def in_checkout(name: str, words: Callable[[Path], list[str]], more: Mapping[str, str]) -> FrontEnd:
-    """A program that is started there with these variables."""
+    """Return a program that is started there with these variables."""
 
     def start(directory: Path, environ: Environ) -> list[str]:
         checkout(directory, environ)
@@ -60,15 +67,18 @@ def in_checkout(name: str, words: Callable[[Path], list[str]], more: Mapping[str
 
 
 def script(directory: Path, text: str) -> str:
-    """Its path."""
+    """Return its path."""
     (directory / "job.sh").write_text(text)
     return str(directory / "job.sh")
 
 
 @contextmanager
 def cancelled(lab: Lab, front: FrontEnd, trigger: Trigger) -> Iterator[Run]:
-    """A job that has been cancelled in the middle of its task, of which nothing is alive any more but what it has left on purpose."""
-    # No callback in ansible.cfg, and no options: all that is to be so, the page says.
+    """A job that has been cancelled in the middle of its task.
+
+    No process of it is alive, except what it has left on purpose.
+    """
+    # No callback in ansible.cfg, and no options: the page has all that is needed.
     setting = Setting(front=front, hosts=1, pipelining=True, kinds=tree.COOPERATIVE)
     with started(lab, setting, collection=False, terminal=trigger.terminal) as run:
         tasks.wait_for_tree(run, [lab["web1"]])
@@ -79,9 +89,9 @@ def cancelled(lab: Lab, front: FrontEnd, trigger: Trigger) -> Iterator[Run]:
 
 
 def of_github(job: str) -> tuple[str, Environ]:
-    """The script of the one step with a `run:`, and its environment.
+    """Return the script of the one step with a `run:`, and its environment.
 
-    `bash -e FILE` is what a step without a `shell:` is run by.
+    GitHub runs a step without a `shell:` by `bash -e FILE`.
     """
     (described,) = yaml.safe_load(job)["jobs"].values()
     (step,) = [step for step in described["steps"] if "run" in step]
@@ -110,7 +120,10 @@ def test_a_job_of_github_actions(lab: Lab, documented: Documented) -> None:
 @rest
 @runs(block(_CI, "deploy:\n  variables:"))
 def test_a_job_of_gitlab(lab: Lab, documented: Documented) -> None:
-    """The shell executor hands all lines to `eval` in a pipeline, and on cancel sends SIGTERM to the process group."""
+    """The shell executor hands all lines to `eval` in a pipeline.
+
+    On cancel it sends SIGTERM to the process group.
+    """
     (described,) = yaml.safe_load(next(iter(documented))).values()
     text = ": | eval " + shlex.quote("\n".join(described["script"])) + "\nexit 0\n"
     with serving() as galaxy:
@@ -129,7 +142,10 @@ def test_a_job_of_gitlab(lab: Lab, documented: Documented) -> None:
 @rest
 @runs(block(_CI, "pipeline {"))
 def test_a_pipeline_of_jenkins(lab: Lab, documented: Documented) -> None:
-    """A `sh` step is a script that `sh -xe` runs; on cancel SIGTERM goes to each process of the build. The collection is on the agent."""
+    """A `sh` step is a script that `sh -xe` runs.
+
+    On cancel, SIGTERM is sent to each process of the build. The collection is on the agent.
+    """
     (pipeline,) = documented
     environ = dict(re.findall(r"(\w+) = '([^']*)'", pipeline))
     (text,) = re.findall(r"sh '([^']*)'", pipeline)
@@ -146,7 +162,7 @@ def test_a_pipeline_of_jenkins(lab: Lab, documented: Documented) -> None:
 
 
 def collection() -> Environ:
-    """Where the tests have installed it."""
+    """Return where the tests have installed it."""
     return {"ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]}
 
 
@@ -170,7 +186,10 @@ def test_the_lines_of_any_other_script(lab: Lab, documented: Documented) -> None
     command("export ANSIBLE_LOAD_CALLBACK_PLUGINS=1"),
 )
 def test_the_lines_for_ansible_itself(lab: Lab, documented: Documented) -> None:
-    """The control is in the first line alone: `ansible` does not load the callback without the second."""
+    """The control is in the first line alone.
+
+    `ansible` does not load the callback without the second.
+    """
     text = "\n".join(documented) + "\n"
 
     def start(directory: Path, environ: Environ) -> list[str]:
@@ -195,13 +214,16 @@ def test_the_lines_for_ansible_itself(lab: Lab, documented: Documented) -> None:
 def test_the_line_for_ansible_navigator(
     lab: Lab, documented: Documented, without: str, status: int, recap: bool
 ) -> None:
-    """With a Ctrl-C on its terminal; and what the page says of the same without its last option."""
+    """It gets a Ctrl-C on its terminal.
+
+    The page describes it without its last option as well.
+    """
     (line,) = documented
     assert without in line
     navigator = Path(programs.program("ansible-navigator"))
 
     def start(directory: Path, environ: Environ) -> list[str]:
-        # Behind the core of the tests: it brings one along.
+        # Behind the core of the tests: ansible-navigator depends on a core of its own.
         environ.update(
             HOME=str(directory),
             PATH=f"{programs.path_with_core()}:{navigator.parent}",
@@ -222,9 +244,9 @@ def test_the_line_for_ansible_navigator(
     block("docs/guides/awx.md", "callbacks_enabled = "),
 )
 def test_the_files_of_a_job_of_ansible_runner(lab: Lab, documented: Documented, way: str) -> None:
-    """What AWX starts.
+    """AWX starts it.
 
-    Its cancel kills at once, so that nobody prints a recap: the guardian alone ends the tree.
+    Its cancel kills at once, so that no process prints a recap: the guardian alone ends the tree.
     """
     envvars, configuration = documented
 

@@ -27,7 +27,7 @@ from .test_installing import knows_the_callback
 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
-    """One that the tests share; of the newest core that runs here, to which the others are left."""
+    """A shell that the tests share. It is for the newest core that runs here."""
     need_the_core_of_make()
     need_the_linters()
     with clone() as shell:
@@ -42,9 +42,9 @@ def last_line(text: str) -> str:
 def test_what_make_builds_can_be_installed(
     shell: Shell, tmp_path: Path, documented: Documented
 ) -> None:
-    """By the very command, with the path that `make build` has printed; or `make install` does it.
+    """The documented command does it with the path from `make build`, or `make install` does it.
 
-    The control: before, Ansible does not know the callback.
+    The control: before that, Ansible does not find the callback.
     """
     build, install, both = documented
     user = with_ansible(tmp_path)
@@ -73,7 +73,7 @@ def test_make_timing_measures(shell: Shell, documented: Documented) -> None:
 
 @runs(command("make lint-list"), command("make lint-ruff"), command("make format"))
 def test_one_gate_alone_and_what_mends_it(shell: Shell, documented: Documented) -> None:
-    """The control: a file that is laid out badly does not pass, and is mended."""
+    """The control: a file with a bad layout does not pass, and is mended."""
     names, gate, mend = documented
     assert [line.split()[0] for line in shell.type(names).splitlines()] == [*GATES]
     assert "lint: 1 gates" in shell.type(gate)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The places where options are written, of docs/options.md, one above the other: each wins over those before it."""
+"""The places for options, of docs/options.md, one above the other.
+
+Each wins over those before it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from .shell import with_lab
 
 _PAGE = "docs/options.md"
 
-#: A play that says nothing of options.
+#: A play without options.
 _PLAIN = json.dumps([{"hosts": "databases", "tasks": [{"ansible.builtin.command": "pg_dump"}]}])
 
 
@@ -52,7 +55,7 @@ _PLAIN = json.dumps([{"hosts": "databases", "tasks": [{"ansible.builtin.command"
 def test_of_the_first_places_the_last_one_wins(
     lab: Lab, documented: Documented, places: int, grace: int
 ) -> None:
-    """With the grace that the page tells of it; and the dump cleans up where it is told INT."""
+    """It gives the grace that the page names for it. The dump cleans up if it gets INT."""
     configuration, export, inventory, playbook, call, task = documented
     plain = {"databases": {"hosts": yaml.safe_load(inventory)["databases"]["hosts"]}}
     if places == 6:
@@ -62,7 +65,7 @@ def test_of_the_first_places_the_last_one_wins(
     files = {
         "backup.yml": playbook if places >= 4 else _PLAIN,
         "inventory/databases.yml": inventory if places >= 3 else json.dumps(plain),
-        # In the group of the lab, which says how its hosts are logged in to.
+        # In the group of the lab, which has how to log in to its hosts.
         "inventory/addresses": "[hosts]\n"
         + "".join(
             f"db{number} ansible_host={host.address}\n" for number, host in enumerate(lab, 1)

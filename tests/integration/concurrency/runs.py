@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each of many runs does on the host: short tasks, each with a tree of its own that ends with the task, and only by its word."""
+"""The work of each of many runs on the host.
+
+Its tasks are short. Each has a tree of its own, which ends with the task, and only if the task ends
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,12 @@ from tests.support.trees import census
 
 Task = dict[str, Any]
 
-#: Seconds until a task gives up those of its tree that do not answer: somebody else has killed
-#: them.
+#: Seconds until a task gives up processes of its tree that do not answer: another process has
+#: killed them.
 _ANSWER_SECONDS = 60
 
-#: Each process of the tree waits for a line of its own, for ever. It is nobody else's, and tells
-#: when it had it.
+#: Each process of the tree waits for a line of its own, without a time limit. No other process
+#: belongs to it. It reports when it had the line.
 _WORK = r"""
 place=/tmp/work-$WORK
 mkdir -m 777 $place
@@ -38,7 +42,8 @@ bash -c "$child" tk-background-$WORK $place &
 setsid bash -c "$child" tk-setsid-$WORK $place &
 (trap '' TERM HUP INT; exec bash -c "$child" tk-ignores-signals-$WORK $place) &
 ( (exec setsid bash -c "$child" tk-daemon-$WORK $place) < /dev/null > /dev/null 2>&1 & )
-( (exec env -i PATH="$PATH" setsid bash -c "$child" tk-daemon-cleared-$WORK $place) < /dev/null > /dev/null 2>&1 & )
+( (exec env -i PATH="$PATH" setsid bash -c "$child" tk-daemon-cleared-$WORK $place) \
+    < /dev/null > /dev/null 2>&1 & )
 case $MORE in *sudo*) sudo -n bash -c "$child" tk-sudo-$WORK $place & ;; esac
 read -rt $LASTS word <> <(:)
 for kind in $kinds; do echo >&9; done
@@ -60,14 +65,14 @@ SET_UP, AT_END = "set-up", "at the end, or after it"
 
 @dataclass(frozen=True)
 class Flavour:
-    """How a run reaches the host and runs its tasks; all log in as the same user."""
+    """How a run reaches the host and runs its tasks. All log in as one user."""
 
     name: str
     pipelining: bool = False
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the play
     variables: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)  #: keywords of each task with a tree
-    more: str = "sudo"  #: kinds that only some users can start
+    more: str = "sudo"  # kinds that only some users can start
 
 
 _OTHER: dict[str, Any] = {
@@ -86,7 +91,10 @@ FLAVOURS = (
 
 
 def work(number: int, lasts: float, flavour: Flavour, **keywords: Any) -> Task:
-    """Task `number` of a run: its tree stands for about so many seconds, and then is gone without anybody's help."""
+    """Return task `number` of a run.
+
+    Its tree lives for about so many seconds, and then is gone without help.
+    """
     environment = {
         "WORK": f"{{{{ row }}}}-{number}",
         "NUMBER": str(number),
@@ -112,7 +120,7 @@ def play(
     collection: bool = True,
     answer_seconds: int = _ANSWER_SECONDS,
 ) -> Play:
-    """The run.
+    """Return the play of a run.
 
     `sockets`: where it meets the ControlMaster that all of them share, as those of one user do.
     """
@@ -134,7 +142,10 @@ def play(
 def lasting(
     lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop: Path
 ) -> Iterator[Run]:
-    """A run that nobody interrupts: it works until the file `stop` is there, and then ends well by itself."""
+    """Return a run that is not interrupted.
+
+    It works while the file `stop` is missing, and then ends well by itself.
+    """
     daemon = (
         "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"
     )
@@ -147,7 +158,7 @@ def lasting(
 
 @contextmanager
 def short(lab: Lab, flavour: Flavour, sockets: Path, timeout: int | None = None) -> Iterator[Run]:
-    """A run to be interrupted: it sends a file, and has two tasks with a tree.
+    """Return a run to be interrupted: it sends a file, and has two tasks with a tree.
 
     `timeout`: seconds of a third, which lasts longer than that.
     """
@@ -167,13 +178,13 @@ def short(lab: Lab, flavour: Flavour, sockets: Path, timeout: int | None = None)
 
 
 def log_of(run: Run) -> str:
-    """What it has logged so far: what it prints stays in its buffer."""
+    """Return what it has logged so far: what it prints stays in its buffer."""
     path = run.directory / "log.txt"
     return path.read_text(errors="replace") if path.exists() else ""
 
 
 def stage_of(run: Run) -> str:
-    """Where it is, in words that can be counted."""
+    """Return where it is, in words that can be counted."""
     log = log_of(run)
     if run.process.poll() is not None or "PLAY RECAP" in log:
         return AT_END
@@ -186,7 +197,7 @@ def stage_of(run: Run) -> str:
 
 
 def processes_of(host: Host, run: Run) -> list[HostProcess]:
-    """What is alive on the host of that run, but for the keeper of a report."""
+    """Return what is alive of that run on the host, but for the keeper of a report."""
     return [
         one
         for one in host.processes()
@@ -196,9 +207,9 @@ def processes_of(host: Host, run: Run) -> list[HostProcess]:
 
 
 def assert_ended_well(run: Run, host: Host) -> int:
-    """It has done each task in turn, and nobody has touched what it left on purpose.
+    """Assert that it has done each task in turn, and that what it left on purpose was not touched.
 
-    How many tasks.
+    Return how many tasks.
     """
     assert run.wait(120) == 0, run.story
     done = _results(run, host)

@@ -4,12 +4,12 @@
 
 """Ten runs on one host at once.
 
-Five of them are interrupted at random moments: nothing of those survives, and nothing of the others
+Five of them are interrupted at random moments. No process of those survives, and none of the others
 is touched.
 
-The other five go on from round to round, and end well by themselves. All log in as the same user,
-through one ControlMaster. What is random is told with what it led to; `--seed` repeats it, as far
-as the machine is as fast.
+The other five go on from round to round, and end well by themselves. All log in as one user,
+through one ControlMaster. Random choices are printed with their results. `--seed` repeats them, as
+far as the machine is as fast.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tests.support.trees.triggers import HUP, INT, KILL, KILL_GROUP, TERM, TIMEO
 from . import runs
 from .runs import AT_END, FLAVOURS, SET_UP, Flavour
 
-#: 20 parts of five rounds are a hundred. The others of a part are the same five runs.
+#: 20 parts of five rounds are a hundred. The others of a part are the five runs that go on.
 PARTS, ROUNDS = 20, 5
 
 INTERRUPTED = 5
@@ -51,7 +51,7 @@ FAILED = 2  #: exit status after a failed task
 
 TRIGGERS = (INT, TERM, HUP, KILL, KILL_GROUP, TIMEOUT)
 
-#: Seconds of a task's `timeout:`; the task that has one lasts an hour.
+#: Seconds of a task's `timeout:`. The task that has one lasts an hour.
 TIMEOUTS = (1, 2, 3)
 
 #: Seconds for the kill passes of five runs, on a machine with two cores for all ten.
@@ -93,8 +93,11 @@ class Victim:
 
 @pytest.fixture
 def sockets() -> Iterator[Path]:
-    """Where all runs of a test meet their ControlMaster, which is gone when it ends."""
-    # Short: the name of a socket has some hundred characters at most.
+    """Directory where all runs of a test meet their ControlMaster.
+
+    It is gone when the test ends.
+    """
+    # Short, because the name of a socket has some hundred characters at most.
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     yield directory
     for socket in directory.glob("*"):
@@ -181,7 +184,7 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
             tasks.wait_until_nothing_is_left(run)
         left = {process.id for process in host.processes("^tk-left-")}
         assert len(left) == len(others)
-        # Whatever no look could tell to be a victim's: nobody else is there any more.
+        # Processes that no look could assign to a victim. No other process is left there.
         until(
             lambda: not census.of_tree(host, frozenset(left)),
             GONE_SECONDS,
@@ -201,7 +204,7 @@ def _usual_seconds(lab: Lab, sockets: Path, host: Host) -> float:
 def _play_round(
     lab: Lab, host: Host, rng: random.Random, sockets: Path, usual: float
 ) -> list[Victim]:
-    # Drawn before anything is started, so that a seed gives the same whatever the machine does.
+    # Drawn before anything is started, so that a seed gives one result whatever the machine does.
     drawn = sorted((_draw(rng, usual) for _one in range(INTERRUPTED)), key=lambda one: one[0])
     with ExitStack() as stack:
         began = time.monotonic()
@@ -230,8 +233,8 @@ def _play_round(
 
 def _draw(rng: random.Random, usual: float) -> tuple[float, Flavour, Trigger, int]:
     trigger = rng.choice(TRIGGERS)
-    # Core's `timeout:` is for the start of an asynchronous job alone: it is the job that has a
-    # limit of its own.
+    # Core's `timeout:` is for the start of an asynchronous job alone. The job has a limit of its
+    # own.
     flavour = rng.choice([one for one in FLAVOURS if not (trigger is TIMEOUT and one.task)])
     return rng.uniform(0, BEYOND * usual), flavour, trigger, rng.choice(TIMEOUTS)
 
@@ -253,6 +256,6 @@ def _assert_gone(victim: Victim, host: Host, told: str) -> None:
     if victim.trigger is TIMEOUT:
         assert victim.status == FAILED, f"{victim}\n{run.story}"
     elif victim.stage not in (SET_UP, AT_END):
-        # While an interpreter starts, and when it is on its way out, a signal is not Ansible's to
-        # answer. Between the look and the signal a run may have ended.
+        # While an interpreter starts, and while it exits, Ansible does not handle signals. Between
+        # the look and the signal a run may have ended.
         assert victim.status in (victim.trigger.status, 0), f"{victim}\n{run.story}"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host without Python: nothing but busybox, and dropbear for its ssh server, in namespaces of its own but for the network."""
+"""A host without Python: it has only busybox, and dropbear for its ssh server.
+
+It has namespaces of its own but for the network.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from .undoing import Undoing
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-#: $1: its directory, $2: its mark. With pid 1 everything ends that is in the namespaces.
+#: $1: its directory, $2: its mark. With pid 1 all processes in the namespaces end.
 _START = f"""
 unshare --pid --mount --uts --ipc --fork --kill-child sh -c '
     mount -t proc proc "$1/root/proc"
@@ -103,7 +106,7 @@ def _free_port() -> int:
 
 
 def _fill(root: Path, public_key: str, port: int) -> str:
-    """Make its file system; the public part of its host key."""
+    """Make its file system, and return the public part of its host key."""
     for name in (
         "bin",
         "sbin",

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A chroot of this very machine as a test host: its processes are those of this machine that have its root directory."""
+"""A chroot of this very machine as a test host.
+
+Its processes are those of this machine that have its root directory.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,13 @@ _ENVIRON = {
     "LANG": "C.UTF-8",
 }
 
-#: What runs of the tests use as chroot: by the mark in its environment a process is taken for one
-#: of the controller.
+#: Program that runs of the tests use as chroot. The mark in its environment would make a process
+#: one of the controller.
 PROGRAM = f'#!/bin/sh\nunset {MARK}\nexec chroot "$@"\n'
 
 
 class Chroot(Host):
-    """A directory with a root file system, and all that has it for its root."""
+    """A directory with a root file system, and all processes that have it for their root."""
 
     def __init__(self, directory: Path, root: Path) -> None:
         super().__init__(directory, "web1", str(root), 0, "root")
@@ -73,7 +76,7 @@ class Chroot(Host):
         try:
             return os.readlink(f"/proc/{pid}/root") == str(self._root)
         except OSError:
-            return False  # It ended.
+            return False  # It has ended.
 
     def exec_argv(
         self,

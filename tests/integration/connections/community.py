@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Collections that the tests need and that are not our own: taken out of the package `ansible` that belongs to the installed ansible-core.
+"""Collections that the tests need and that are not our own.
 
-That is one download from PyPI, where pip gets all else. Galaxy, where they are at home, need not be reachable.
+They are taken out of the package `ansible` that belongs to the installed ansible-core. That is one
+download from PyPI, where pip gets all else. Galaxy, which publishes them, need not be reachable.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _COLLECTIONS = (
     "cisco/ios",
 )
 
-#: What plugins of those import.
+#: Libraries that plugins of those import.
 _LIBRARIES = ("requests",)
 
 _MINOR = int(__version__.split(".")[1])
@@ -44,11 +45,11 @@ _PACKAGE = f"ansible=={_MINOR - 7}.*"
 
 
 class NotToBeHad(Exception):
-    """They can't be had here; the text says why."""
+    """Error of a machine that can't have them. The text has the reason."""
 
 
 def fetch() -> Path:
-    """A folder to be put on Python's path, made once for each ansible-core. Raises NotToBeHad."""
+    """Return a folder for Python's path, made once for each ansible-core. Raises NotToBeHad."""
     place = CACHE / "community" / f"core-2.{_MINOR}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with state.locked(place.parent):
@@ -103,9 +104,9 @@ def _pip(*arguments: str) -> None:
 
 @contextmanager
 def on_path(place: Path) -> Iterator[None]:
-    """For runs that are started within the block.
+    """Put them on the path of runs that are started within the block.
 
-    Ansible finds collections on Python's path as well, whatever else its configuration says.
+    Ansible also finds collections on Python's path, whatever its configuration has.
     """
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [before]), str(place)])

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Containers as test hosts: seen from outside by the namespace of their pid 1, and a lab of them that says in its inventory how they are reached."""
+"""Containers as test hosts.
+
+They are seen from outside by the namespace of their pid 1. The inventory of their lab has how they
+are reached.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,11 @@ from tests.support.hosts.host import BOOT_SECONDS
 from tests.support.hosts.namespace_host import NamespaceHost
 from tests.support.run.waiting import until
 
-#: In the environment of a container's pid 1, by which it is found from outside: the daemon may tell
-#: pids of a namespace of its own.
+#: In the environment of a container's pid 1, which is found by it from outside: the daemon may
+#: return pids of a namespace of its own.
 MARK = "TK_CONTAINER"
 
-#: pid 1 of a container: has no child of its own, and reaps those that become its children.
+#: pid 1 of a container. It has no child of its own, and reaps those that become its children.
 INIT = (
     "python3",
     "-c",
@@ -31,11 +35,11 @@ INIT = (
 
 
 class Container(NamespaceHost):
-    """A running container. What it is looked at and spawned in by is the kernel, not its engine."""
+    """A running container. Tests look at it and spawn in it by the kernel, not by its engine."""
 
     def __init__(self, directory: Path, name: str, address: str) -> None:
-        """`address`: what the engine calls it; its pid 1 has that as the value of MARK."""
-        # What a host of namespaces has besides, a container has not.
+        """`address`: the engine's name for it; its pid 1 has that as the value of MARK."""
+        # A container lacks what a host of namespaces has besides.
         super(NamespaceHost, self).__init__(directory, name, address, 0, "ansible")
         self._mark = address
         self._init: ProcessId | None = None
@@ -67,7 +71,7 @@ class Container(NamespaceHost):
 class TransportLab(Lab):
     """Hosts that are reached by something else than the ssh of the test hosts.
 
-    Whoever made them removes them.
+    The code that made them removes them.
     """
 
     def __init__(

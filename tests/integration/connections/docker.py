@@ -27,12 +27,13 @@ _START_SECONDS = 30.0
 
 _IMAGE = "tests"
 
-#: $1: its directory, $2: its cgroup. With the process that unshares all dies that is in the
-#: namespaces, and the mounts go.
+#: $1: its directory, $2: its cgroup. With the process that unshares, all processes in the
+#: namespaces die, and the mounts are removed.
 _START = r"""
 unshare --pid --mount --fork --kill-child --mount-proc sh -c '
     mount -t tmpfs tmpfs "$1/data"
-    exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/sock" --cgroup-parent "/$2" \
+    exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" \
+        --host "unix://$1/sock" --cgroup-parent "/$2" \
         --storage-driver overlay2 --iptables=false --ip6tables=false --bridge none
 ' dockerd "$1" "$2" > "$1/log" 2>&1 &
 daemon=$!
@@ -44,7 +45,7 @@ _END = REMOVE_CGROUPS + 'kill -9 "$daemon"\nwait\nremove_cgroups "$2"\nrm -rf "$
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
     """(directory, with the socket `sock` of the daemon; so many containers).
 
-    Raises KindUnavailable with the reason where there can be none.
+    Raises KindUnavailable with the reason if there can be none.
     """
     ensure("dockerd", "docker")
     directory, group = (
@@ -66,7 +67,7 @@ def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
 
 
 def client(directory: Path) -> list[str]:
-    """The words before a command of docker's client."""
+    """Return the words before a command of docker's client."""
     return ["docker", "--host", f"unix://{directory}/sock"]
 
 

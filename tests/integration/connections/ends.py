@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How rows of these connections end, and settings that go with each end."""
+"""The ends of rows of these connections, and the settings for each end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIMED: dict[str, Any] = {
 
 
 def setting_of(trigger: Trigger, *, pipelining: bool, **more: Any) -> Setting:
-    """For one host, whose connection plugin has no section of its own in ansible.cfg.
+    """Return the setting for one host, whose connection plugin has no section in ansible.cfg.
 
     A task that runs into its timeout is rescued.
     """
@@ -39,7 +39,10 @@ def setting_of(trigger: Trigger, *, pipelining: bool, **more: Any) -> Setting:
 
 
 def fire_of(trigger: Trigger) -> Callable[[Run, Lab], None] | None:
-    """What to do instead of the trigger's own: these hosts have no address by which their worker is found."""
+    """Return what to do instead of the trigger's own.
+
+    These hosts have no address by which their worker is found.
+    """
     return _alarm if trigger is TIMEOUT else None
 
 

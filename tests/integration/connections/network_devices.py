@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes connections to network devices, puts them on a leash, and prints for each what that has changed of it. Run in the environment of a run."""
+"""Program that makes connections to network devices, guards them, and prints what that has changed.
+
+It runs in the environment of a run.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ _END = (
 directory=$1 group=$2
 shift 2
 "$@" rm --force --all --time 0
-# What watched a container runs `podman container cleanup` after its end, and that makes the directories again.
+# The monitor of a container runs `podman container cleanup` after its end, and that makes the
+# directories again.
 busy() {
     for process in /proc/[0-9]*; do
         { read -r name < "$process/comm"; } 2> /dev/null
@@ -48,7 +49,7 @@ rmdir "$directory"
 
 
 def client(directory: Path) -> list[str]:
-    """The words before a command of podman."""
+    """Return the words before a command of podman."""
     places = {"root": "storage", "runroot": "run", "tmpdir": "tmp"}
     return [
         "podman",
@@ -62,7 +63,7 @@ def client(directory: Path) -> list[str]:
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
     """(directory; so many containers).
 
-    Raises KindUnavailable with the reason where there can be none.
+    Raises KindUnavailable with the reason if there can be none.
     """
     ensure("podman")
     directory, group = (
@@ -102,8 +103,7 @@ def _make_image(directory: Path) -> None:
 
 def _run(directory: Path, group: str, number: int) -> Container:
     name = f"{group}-{number}"
-    # Its own limits are beyond those of some machines, and then it asks for more than it is
-    # allowed.
+    # Its own limits are beyond those of some machines. It then asks for more than it is allowed.
     limits = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=4096:4096"]
     options = [
         "--network=none",

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file system that containers and the chroot are made of: the Debian tree of the test hosts with their accounts, as one directory."""
+"""The file system of containers and the chroot.
+
+It is the Debian tree of the test hosts with their accounts, as one directory.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.support.hosts.programs import call
 
 from .undoing import Undoing
 
-#: Nobody reads them there, and an image is made in half the time without.
+#: The tests do not read them, and an image is made in half the time without.
 UNREAD = ("./usr/share/doc", "./usr/share/locale", "./usr/share/man")
 
 
@@ -24,7 +27,7 @@ UNREAD = ("./usr/share/doc", "./usr/share/locale", "./usr/share/man")
 def merged(place: Path) -> Iterator[Path]:
     """Mount it below the empty directory `place` for the block.
 
-    Raises KindUnavailable where there is no such tree.
+    Raises KindUnavailable if there is no such tree.
     """
     base = trees.find(trees.DEFAULT)
     if base == trees.MACHINE_ROOT:

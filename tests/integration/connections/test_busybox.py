@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""On a host without Python, whose programs are busybox's: raw tasks are tracked, and their trees ended by the kill pass that is a shell script."""
+"""A host without Python, whose programs are busybox's.
+
+Raw tasks are tracked, and a kill pass that is a shell script ends their trees.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ from .busybox import Busybox, busybox
 from .containers import TransportLab
 from .ends import ENDS, fire_of
 
-#: A process says that it is ready by a file with its name, and then sleeps. busybox takes its own
-#: name for what it is to do: so the name is an argument.
+#: A process reports that it is ready by a file with its name, and then sleeps. busybox takes its
+#: own name for the program to run, so the name is an argument.
 _PROLOGUE = r"""
 ready=/tmp/ready-{{ row }} row={{ row }}
 mkdir $ready
@@ -42,8 +45,13 @@ FOUND = {
     "background": 'sh -c "$life" tk-background-$row $ready &',
     "grandchild": """sh -c 'sh -c "$1" "$0" "$2" & wait' tk-grandchild-$row "$life" $ready &""",
     "setsid": 'setsid sh -c "$life" tk-setsid-$row $ready &',
-    "ignores-signals": """(trap '' TERM HUP INT; exec sh -c "$life" tk-ignores-signals-$row $ready) &""",
-    "stopped": """sh -c ': > "$1/${0#tk-}"; kill -STOP $$; while :; do sleep 7200; done' tk-stopped-$row $ready &""",
+    "ignores-signals": (
+        """(trap '' TERM HUP INT; exec sh -c "$life" tk-ignores-signals-$row $ready) &"""
+    ),
+    "stopped": (
+        """sh -c ': > "$1/${0#tk-}"; kill -STOP $$; while :; do sleep 7200; done' """
+        """tk-stopped-$row $ready &"""
+    ),
     "setsid-cleared": 'env -i PATH="$PATH" setsid sh -c "$life" tk-setsid-cleared-$row $ready &',
     "daemon": '(setsid sh -c "$life" tk-daemon-$row $ready < /dev/null > /dev/null 2>&1 &)',
     "start-stop-daemon": (
@@ -52,7 +60,7 @@ FOUND = {
     ),
 }
 
-#: What it can't find: nobody's descendant, without a cookie.
+#: What it can't find: it descends from no process of the tree, and has no cookie.
 LOST = {
     "daemon-cleared": (
         '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null '
@@ -75,7 +83,7 @@ def lab(namespaces: None) -> Iterator[TransportLab]:
 
 @pytest.fixture
 def host(lab: TransportLab) -> Host:
-    """It, clean."""
+    """The host, clean."""
     lab["web1"].reset()
     assert isinstance(lab["web1"], Busybox)
     assert not [path for path in (lab["web1"].root / "usr/bin").iterdir() if "python" in path.name]
@@ -98,7 +106,7 @@ def _raw(kinds: Sequence[str], action: str, trigger: Trigger) -> tasks.Task:
 
 
 def _bystanders(host: Host) -> list[HostProcess]:
-    """The user's own, one of them with another run's cookie."""
+    """Start the user's own processes, one of them with another run's cookie."""
     words = (
         "setsid sleep 7201 < /dev/null > /dev/null 2>&1 & "
         "TREEKILL=fedcba9876543210/89abcdef/4242/4241 setsid sleep 7202 < /dev/null > /dev/null "
@@ -168,9 +176,9 @@ ACTIONS = ("ansible.builtin.raw", "treekill.remote.raw")
 def test_the_shell_ends_what_it_can_find(
     lab: TransportLab, host: Host, action: str, trigger: Trigger, tty: bool
 ) -> None:
-    """And tells whoever reads the recap what it could not have found."""
+    """The recap also reports what it could not have found."""
     mine = _bystanders(host)
-    # dropbear takes no command of more than 9000 bytes, and the one with a supervisor's program is
+    # dropbear takes no command of more than 9000 bytes. The one with a supervisor's program is
     # longer.
     options = {"kill_timeout": 1, "supervise": action == ACTIONS[0]}
     play = Play(
@@ -194,7 +202,10 @@ def test_the_shell_ends_what_it_can_find(
     "trigger", [INT, pytest.param(TIMEOUT, marks=rest)], ids=lambda trigger: trigger.name
 )
 def test_what_it_can_not_find_is_told(lab: TransportLab, host: Host, trigger: Trigger) -> None:
-    """A daemon that has left its parents and cleared its environment lives on: there is no supervisor where there is no Python."""
+    """A daemon that has left its parents and cleared its environment lives on.
+
+    Without Python there is no supervisor.
+    """
     mine = _bystanders(host)
     play = Play([_raw([*FOUND, *LOST], ACTIONS[0], trigger)], options={"kill_timeout": 1})
     with _grown(lab, host, play, [*FOUND, *LOST]) as run:

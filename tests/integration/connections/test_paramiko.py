@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""treekill.remote.paramiko_ssh as a connection: host keys, logins, proxies, files, terminals, and becoming somebody."""
+"""treekill.remote.paramiko_ssh as a connection.
+
+The tests cover host keys, logins, proxies, files, terminals, and become.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Told:
 
 @dataclasses.dataclass
 class Home:
-    """The home directory of whoever runs Ansible, and so his known hosts."""
+    """The home directory of the user that runs Ansible, with the user's known hosts."""
 
     lab: Lab
     path: Path
@@ -52,7 +55,7 @@ class Home:
         return self.path / ".ssh/known_hosts"
 
     def play(self, *tasks: dict[str, Any], **more: Any) -> Play:
-        """By paramiko, as this user."""
+        """Return a play by paramiko, as this user."""
         environ = {"HOME": str(self.path), **more.pop("environ", {})}
         return Play(
             tasks or (WHOAMI,),
@@ -63,14 +66,14 @@ class Home:
         )
 
     def run(self, *tasks: dict[str, Any], **more: Any) -> Told:
-        """Play the tasks to their end."""
+        """Run the tasks to their end."""
         with started(self.lab, self.play(*tasks, **more)) as run:
             return Told(run.wait(PATIENCE), run.output + run.errors)
 
 
 @pytest.fixture
 def home(lab: Lab, tmp_path: Path) -> Home:
-    """The hosts of the lab are known."""
+    """A home with the hosts of the lab as known hosts."""
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh/known_hosts").write_text(lab.known_hosts.read_text())
     return Home(lab, tmp_path)
@@ -78,20 +81,20 @@ def home(lab: Lab, tmp_path: Path) -> Home:
 
 @pytest.fixture
 def stranger(home: Home) -> Home:
-    """No host is known to this one, but for one that is not here."""
+    """A home that has no host of the lab, and one host that is not here."""
     home.known_hosts.write_text("# mine\nelsewhere " + key_of(home.lab))
     return home
 
 
 def key_of(lab: Lab) -> str:
-    """The host key of all hosts in a lab, as the end of a line of known_hosts."""
+    """Return the host key of all hosts in a lab, as the end of a line of known_hosts."""
     return lab.known_hosts.read_text().splitlines()[0].split(" ", 1)[1]
 
 
 # Host keys.
 
 
-def test_a_host_that_is_not_known_is_refused_when_nobody_can_be_asked(stranger: Home) -> None:
+def test_a_host_that_is_not_known_is_refused_when_no_user_can_be_asked(stranger: Home) -> None:
     before = stranger.known_hosts.read_text()
     told = stranger.run()
     assert told.status == UNREACHABLE, told.text
@@ -208,7 +211,7 @@ def test_a_password_opens(home: Home) -> None:
 
 
 @pytest.mark.parametrize("password", [{}, {"ansible_password": "wrong"}], ids=["none", "wrong"])
-def test_who_is_not_let_in_is_told_so(home: Home, password: dict[str, str]) -> None:
+def test_a_user_that_is_not_let_in_is_told_so(home: Home, password: dict[str, str]) -> None:
     told = home.run(variables={**SECRET, **password})
     assert told.status == UNREACHABLE, told.text
     assert "Failed to authenticate as secret" in told.text
@@ -260,7 +263,7 @@ def test_a_terminal_is_there_if_it_is_wanted(home: Home, pty: bool, terminal: bo
 
 
 def test_a_loop_has_one_connection_and_a_reset_ends_it(home: Home) -> None:
-    """sshd tells by which port its client has come."""
+    """sshd reports the port of its client."""
     loop = {
         "name": "Look",
         "ansible.builtin.shell": "echo $SSH_CONNECTION",
@@ -278,7 +281,7 @@ def test_a_loop_has_one_connection_and_a_reset_ends_it(home: Home) -> None:
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["file", "pipelining"])
 def test_much_output_on_both_streams_comes_back_whole(home: Home, pipelining: bool) -> None:
-    """More than the window of a channel, 2 MB."""
+    """It is more than the window of a channel, 2 MB."""
     write = (
         "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2; exit 3"
     )
@@ -322,7 +325,7 @@ def test_a_connection_that_is_lost_makes_the_host_unreachable(home: Home) -> Non
     assert "was lost while a command was running" in told.text
 
 
-# Becoming somebody.
+# Become.
 
 BECOME: dict[str, Any] = {"ansible_user": "secret", "ansible_become": True}
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""treekill.remote.paramiko_ssh with keys that are not a plain file: of an agent, encrypted, RSA by the old algorithm. Kill orders take the same ones."""
+"""treekill.remote.paramiko_ssh with keys that are not a plain file.
+
+A key may be in an agent, encrypted, or RSA by the old algorithm. Kill orders take such keys too.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def _keygen(*arguments: str) -> None:
 
 @pytest.fixture
 def encrypted(home: Home) -> dict[str, Any]:
-    """The lab's key behind a passphrase, which is the password of nobody."""
+    """The lab's key behind a passphrase, which is no account's password."""
     key = home.path / "encrypted"
     shutil.copy(home.lab.key, key)
     key.chmod(0o600)
@@ -70,7 +73,7 @@ def test_an_encrypted_key_opens_with_its_passphrase(home: Home, encrypted: dict[
 def test_an_encrypted_key_opens_with_no_other(home: Home, encrypted: dict[str, Any]) -> None:
     told = home.run(WHOAMI, variables={**encrypted, "ansible_password": "wrong"})
     assert told.status == UNREACHABLE, told.text
-    # paramiko tries the same words as the password of the account, and tells of that alone.
+    # paramiko tries these words as the password of the account too, and reports that alone.
     assert "Failed to authenticate" in told.text
 
 
@@ -89,7 +92,7 @@ def test_without_an_agent_that_user_is_not_let_in(home: Home) -> None:
 def test_a_kill_order_takes_the_same_key(
     home: Home, key: str, request: pytest.FixtureRequest
 ) -> None:
-    """Without a supervisor, nobody but the kill order can end the tree."""
+    """Without a supervisor, only the kill order can end the tree."""
     found = request.getfixturevalue(key)
     how = {"variables": NO_KEY, "environ": found} if key == "agent" else {"variables": found}
     with started(
@@ -150,7 +153,7 @@ def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(
 def test_an_rsa_key_opens_a_host_that_knows_sha_1_only_where_sha_2_is_off(
     home: Home, rsa: dict[str, Any], old_fashioned: Host
 ) -> None:
-    """What the option is for."""
+    """The option is for this case."""
     if not BY_SHA_1:
         pytest.skip("this paramiko knows RSA by SHA-2 only, as all do from 5 on")
     told = home.run(WHOAMI, variables={**rsa, **OLD})

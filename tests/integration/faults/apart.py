@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Something done in a process of its own, which may have another uid, and may be killed for what it does."""
+"""Calls in a process of its own, which may have another uid, and may be killed for what it does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WELL, _BADLY = b"+", b"-"
 
 
 def apart(act: Callable[[], bytes | None], uid: int | None = None) -> bytes:
-    """What `act` returns in a forked process, of that uid.
+    """Return what `act` returns in a forked process, of that uid.
 
-    Raises AssertionError when it raised, or the process was killed.
+    Raises AssertionError if it raised, or if the process was killed.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -50,7 +50,7 @@ def _do(act: Callable[[], bytes | None], uid: int | None, writer: int) -> None:
 
 @contextlib.contextmanager
 def held_apart(prepare: Callable[[], object]) -> Iterator[None]:
-    """For a `with` block, another process holds what `prepare` returned.
+    """Let another process hold what `prepare` returned, for a `with` block.
 
     It may be killed meanwhile.
     """

@@ -21,13 +21,13 @@ from tests.support.trees.triggers import INT
 
 from . import guardian
 
-#: Of a scene that says nothing else.
+#: The play of a scene without another.
 PLAY = Play([tasks.grow()], options={"kill_timeout": 1})
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A run that is not to be disturbed by anything but an interruption."""
+    """A run that only an interruption may disturb."""
 
     lab: Lab
     host: Host
@@ -37,7 +37,10 @@ class Scene:
 
     @property
     def lease(self) -> str:
-        """Id of the lease that is held for the task: every process of the tree has it in its environment."""
+        """Id of the lease that is held for the task.
+
+        Every process of the tree has it in its environment.
+        """
 
         def cookies() -> set[str]:
             return {
@@ -52,7 +55,7 @@ class Scene:
         )
 
     def is_served(self) -> bool:
-        """Whether the run goes on, its guardian is the same as ever, and grants leases."""
+        """Whether the run goes on, its guardian is the first one, and grants leases."""
         return (
             self.run.process.poll() is None
             and self.guardian.alive()
@@ -60,7 +63,11 @@ class Scene:
         )
 
     def interrupt_and_see_all_end(self) -> None:
-        """Interrupt it: main ends as it should, nothing is alive on the host, the recap says so, and nothing is left here."""
+        """Interrupt it, and assert that all of it ends.
+
+        Main ends as it should, no process is alive on the host, the recap has that, and nothing is
+        left here.
+        """
         INT.fire(self.run, self.lab)
         assert self.run.wait(60) == INT.status, self.run.story
         tasks.wait_until_gone(self.run, [self.host])
@@ -72,7 +79,7 @@ class Scene:
 
 @contextlib.contextmanager
 def in_flight(lab: Lab, host: Host, play: Play = PLAY) -> Iterator[Scene]:
-    """Start the play on the host, and wait until its tree stands."""
+    """Start the play on the host, and wait until its tree runs."""
     with started(lab, replace(play, hosts=[host.name])) as run:
         tasks.wait_for_tree(run, [host])
         yield Scene(lab, host, run, guardian.socket_of(run), guardian.guardian_of(run))

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Passwords that were typed reach what is run after the kill, and nobody else: no file, argument list, environment or log.
+"""Typed passwords and the run after the kill, which is the only one to get them.
 
-All three are typed on a terminal; the run after the kill logs in, becomes root and decrypts with them, or does nothing.
+No file, argument list, environment or log has them. All three are typed on a terminal. The run
+after the kill logs in, becomes root and decrypts with them, or does nothing.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from .secrets_hunt import in_files, sampler
 
 _SHARED_MEMORY = Path("/dev/shm")
 
-#: It tells who it has become and what it has decrypted, and stands at a gate until the sampler has
-#: come round.
+#: It reports its user and what it has decrypted, and waits at a gate for a pass of the sampler.
 AFTER: list[dict[str, Any]] = [
     {
         "name": "Stand at the gate",
@@ -72,9 +72,9 @@ def encrypted(directory: Path, vault_password: str, value: str) -> str:
 
 
 def answer(run: Run, prompt: str, secret: str) -> None:
-    """Type it, when it is asked for."""
+    """Type it at its prompt."""
     assert run.terminal is not None
-    until(lambda: prompt in run.output, 40, lambda: f"nobody asks: {prompt}\n{run.story}")
+    until(lambda: prompt in run.output, 40, lambda: f"no prompt: {prompt}\n{run.story}")
     run.terminal.write(f"{secret}\n".encode())
 
 
@@ -94,7 +94,9 @@ def test_typed_passwords_are_handed_over_and_stand_nowhere(
         },
         variables={
             "ansible_user": "secret",
-            "ansible_ssh_extra_args": "-o PubkeyAuthentication=no -o PreferredAuthentications=password",
+            "ansible_ssh_extra_args": (
+                "-o PubkeyAuthentication=no -o PreferredAuthentications=password"
+            ),
         },
         sections={
             "defaults": {"log_path": "ansible.log"},

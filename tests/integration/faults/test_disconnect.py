@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection is lost while the run goes on: the tree behind it is ended, or kept where the task says so."""
+"""A connection that is lost while the run goes on.
+
+The tree behind it is ended, or kept if the task has it so.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ PIPELINING = {"ssh_connection": {"pipelining": True}}
 
 
 def kill_client(run: Run, host: Host) -> None:
-    """End the ssh client that the task's worker waits for."""
+    """Kill the ssh client that the task's worker waits for."""
     clients = [
         process
         for process in controller.processes(run.row)
@@ -36,7 +39,7 @@ def kill_client(run: Run, host: Host) -> None:
 
 
 def a_play(**keywords: Any) -> Play:
-    """A tree that is lost, and a run that goes on all the same."""
+    """Return a play with a tree that is lost, and a run that goes on all the same."""
     lost = tasks.grow(ignore_errors=True, ignore_unreachable=True, **keywords)
     return Play(
         [lost, tasks.gate(), tasks.trace()], options={"kill_timeout": 1}, sections=PIPELINING

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal that reaches the main process where the interpreter drops what a handler raises: the run is interrupted all the same."""
+"""A signal that reaches the main process where the interpreter drops what a handler raises.
+
+The run is interrupted all the same.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT, TERM, Trigger
 
-#: A hook after the fork of a worker, as the modules `logging` and `random` have one; the signal
+#: A hook after the fork of a worker, as the modules `logging` and `random` have one. The signal
 #: arrives within it.
 _HOOK = """
 import os, signal

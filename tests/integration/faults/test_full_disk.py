@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Full disks: of the controller, where the guardian needs a directory, and of the host, where the kill pass needs none."""
+"""Full disks: of the controller, where the guardian needs a directory, and of the host.
+
+The kill pass needs none on the host.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,9 @@ from tools.environment._paths import ROOT
 
 _SHARED_DIRECTORIES = ("/tmp", "/dev/shm")
 
-#: Small file systems over all directories that a guardian may take, seen by this run alone; they go
-#: with its last process. Arguments: paths that stay visible below them, `--`, the command.
+#: Small file systems over all directories that a guardian may take, seen by this run alone. They
+#: are removed with its last process. Arguments: paths that stay visible below them, `--`, the
+#: command.
 _SMALL_DISKS = """
 mount -t tmpfs tmpfs /mnt
 count=0
@@ -36,7 +40,9 @@ for path; do
     mkdir "/mnt/$count"
     mount --rbind "$path" "/mnt/$count"
 done
-for directory in "$TMPDIR" /tmp /dev/shm; do mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"; done
+for directory in "$TMPDIR" /tmp /dev/shm; do
+    mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"
+done
 count=0
 while [ "$1" != -- ]; do
     count=$((count + 1))
@@ -48,13 +54,16 @@ shift
 exec "$@"
 """
 
-#: A callback that is called before the guardian's: core has made its own temporary files by then,
+#: A callback that is called before the guardian's. Core has made its own temporary files by then,
 #: and now the disks are full.
 _FILL = """
 import errno, os
 from ansible.plugins.callback import CallbackBase
 
-DOCUMENTATION = "name: fill\\ntype: aggregate\\nshort_description: fills disks\\ndescription: fills disks\\n"
+DOCUMENTATION = (
+    "name: fill\\ntype: aggregate\\nshort_description: fills disks\\n"
+    "description: fills disks\\n"
+)
 
 def fill(directory, spare_files):
     made = []
@@ -74,14 +83,16 @@ def fill(directory, spare_files):
         os.unlink(path)
 
 def take_its_name(directory):
-    # What the guardian of this process would call its directory there, made by somebody else beforehand.
+    # The name that the guardian of this process would give its directory there. Another user has
+    # made it before.
     start = open("/proc/self/stat").read().rpartition(")")[2].split()[19]
     path = os.path.join(directory, "treekill-%d-%d-%s" % (os.getuid(), os.getpid(), start))
     os.mkdir(path)
     os.chmod(path, 0o777)
 
 class CallbackModule(CallbackBase):
-    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME, CALLBACK_NEEDS_ENABLED = 2.0, "aggregate", "fill", True
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "aggregate", "fill"
+    CALLBACK_NEEDS_ENABLED = True
 
     def v2_playbook_on_start(self, playbook):
         for word in os.environ["TK_FILL"].split():
@@ -95,9 +106,9 @@ class CallbackModule(CallbackBase):
 
 
 def small_disks(lab: Lab) -> list[str]:
-    """Words before a command.
+    """Return words before a command.
 
-    What the run is made of may itself be below a directory that gets a small disk.
+    The files of the run may themselves be below a directory that gets a small disk.
     """
     needed = (ROOT, Path(sys.base_prefix), lab.directory)
     hidden = [
@@ -120,7 +131,11 @@ def small_disks(lab: Lab) -> list[str]:
 
 
 def a_play(lab: Lab, disks: str, task: tasks.Task) -> Play:
-    """`disks`: directories, each with the number of files that can still be made there, or `taken` where somebody else has the name that is needed."""
+    """Return a play with small disks.
+
+    `disks`: directories, each with the number of files that can still be made there. `taken` is for
+    one where another user has the name that is needed.
+    """
     return Play(
         [task],
         before=small_disks(lab),
@@ -196,7 +211,7 @@ def a_small_home(host: Host) -> Iterator[None]:
 
 def fill_home(host: Host) -> None:
     home = f"/home/{host.login}"
-    # Until no block is left, and then nothing else than a directory entry fits in.
+    # Until no block is left. Then only a directory entry fits in.
     host.run(["sh", "-c", f"cat /dev/zero > {home}/filler"], user=host.login, check=False)
     assert "No space left" in host.ssh("echo word > ~/word").stderr
 

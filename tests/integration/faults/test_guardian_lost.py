@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guardian is killed, or its socket is taken away, in the middle of a run: the run goes on, and its user knows."""
+"""The guardian is killed, or its socket is removed, in the middle of a run.
+
+The run goes on, and its user is told.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ OPTIONS = {"kill_timeout": 1}
 
 
 def kill(run: Run) -> None:
-    """As the out-of-memory killer does."""
+    """Kill it, as the out-of-memory killer does."""
     victim = guardian.guardian_of(run)
     victim.kill()
     until(lambda: not victim.alive(), 10, "the guardian does not die of SIGKILL")
 
 
 def remove_socket(run: Run) -> None:
-    """As somebody's cleaner of temporary files does."""
+    """Remove it, as a cleaner of temporary files does."""
     shutil.rmtree(guardian.socket_of(run).parent)
 
 
@@ -50,7 +53,7 @@ def interrupt(run: Run, lab: Lab) -> None:
 
 
 def assert_ended_and_told(run: Run, *hosts: Host) -> None:
-    """Nothing is alive, and the recap says so."""
+    """Assert that no process is alive, and that the recap has that."""
     tasks.wait_until_gone(run, hosts)
     for host in hosts:
         assert re.search(
@@ -59,7 +62,7 @@ def assert_ended_and_told(run: Run, *hosts: Host) -> None:
     tasks.wait_until_nothing_is_left(run)
 
 
-def test_without_a_fault_nobody_is_warned(lab: Lab, web1: Host) -> None:
+def test_without_a_fault_no_warning_is_given(lab: Lab, web1: Host) -> None:
     """The control of those below."""
     with started(lab, Play([tasks.gate(), tasks.grow()], options=OPTIONS)) as run:
         tasks.wait_at(run, web1)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An ansible-core that has changed where the collection holds on to it: one warning says what is lost, the rest is guarded, and the play goes on."""
+"""An ansible-core that has changed where the collection hooks into it.
+
+One warning has what is lost, the rest is guarded, and the play goes on.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ from tests.support.trees.triggers import INT
 
 from .later_core import make, renamed
 
-#: A module, an action that runs a command line, and somebody else's result: whatever core does with
-#: a connection.
+#: A module, an action that runs a command line, and the result of another plugin: any way in which
+#: core uses a connection.
 ORDINARY: list[dict[str, Any]] = [
     {"name": "A module", "ansible.builtin.command": "id -un", "register": "module"},
     {
@@ -62,9 +65,9 @@ CHANGED = "is not as this version of the collection knows it"
 class Change:
     """One way in which a later core differs."""
 
-    what: str  #: that changed, in the words of the warning; empty: nothing that matters
+    what: str  # what has changed, in the words of the warning; empty: nothing that matters
     replacements: Mapping[str, str]
-    lost: str  #: in the words of the warning
+    lost: str  # in the words of the warning
 
 
 def rename(*words: str, what: str, lost: str) -> Change:
@@ -78,7 +81,7 @@ EVERYTHING, TASKS, BECOME, SUPERVISOR = (
     "modules have no supervisor",
 )
 
-#: After these nothing can be guarded, or no task of a connection that is not ours.
+#: After these changes nothing can be guarded, or no task of a connection that is not ours.
 UNGUARDED = (
     rename(
         "exec_command", what="ConnectionBase.exec_command(cmd, in_data, sudoable)", lost=EVERYTHING
@@ -110,13 +113,15 @@ UNGUARDED = (
     rename("async_val", what="Task.async_val", lost=EVERYTHING),
 )
 
-#: After these tasks are guarded all the same.
+#: After these changes tasks are guarded all the same.
 GUARDED = (
     Change(
         "",
         {
             r"sudoable: bool = True": "sudoable: bool = True, later: bool = False",
-            r"\bexec_command\(cmd, in_data=in_data, sudoable=sudoable\)": "exec_command(cmd, in_data=in_data, sudoable=sudoable, later=True)",
+            r"\bexec_command\(cmd, in_data=in_data, sudoable=sudoable\)": (
+                "exec_command(cmd, in_data=in_data, sudoable=sudoable, later=True)"
+            ),
         },
         "",
     ),
@@ -158,7 +163,7 @@ GUARDED = (
     rename("CLIARGS", what="ansible.context.CLIARGS", lost="leave the inventory out"),
 )
 
-#: That make test runs as well: one of each kind of loss.
+#: Changes that make test runs as well: one of each kind of loss.
 OFTEN = (
     "exec_command",
     "_connection",
@@ -198,7 +203,7 @@ def on_a_later_core(
             **play,
         ),
     ) as run:
-        # So many tasks take their time where the machine has others to do.
+        # So many tasks take their time on a busy machine.
         until(
             lambda: tasks.has_left_trace(run, lab["web1"]) or run.process.poll() is not None,
             120,
@@ -208,9 +213,12 @@ def on_a_later_core(
 
 
 def assert_told_once(run: Run, change: Change) -> None:
-    """One warning of ours, which names what is missing and what is lost, and nothing else of ours."""
+    """Assert that there is one warning of ours.
+
+    It names what is missing and what is lost.
+    """
     said = tasks.said(run)
-    # Where a long word does not fit, Ansible breaks it.
+    # Ansible breaks a long word that does not fit.
     squeezed = said.replace(" ", "")
     assert said.count("WARNING]: treekill") == bool(change.what), run.story
     assert squeezed.count(CHANGED.replace(" ", "")) == bool(change.what), run.story
@@ -289,7 +297,7 @@ def test_where_nothing_can_be_guarded_our_own_connection_goes_on(
 
 
 def test_with_nothing_guarded_the_tree_survives(lab: Lab, tmp_path: Path) -> None:
-    """The control: the warning speaks the truth."""
+    """The control: the warning is true."""
     change = UNGUARDED[0]
     with on_a_later_core(lab, tmp_path, change, [tasks.grow()], kinds=tree.COOPERATIVE) as run:
         tasks.wait_for_tree(run, [lab["web1"]])

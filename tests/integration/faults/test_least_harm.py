@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rule of least harm, with whole runs: whatever becomes of its guardian, a run says and does what it does without the collection.
+"""The rule of least harm, with whole runs.
 
-tests/unit has the same for each message between the run and its guardian.
+Whatever becomes of its guardian, a run prints and does what it does without the collection.
+tests/unit has that rule for each message between the run and its guardian.
 """
 
 from __future__ import annotations
@@ -26,14 +27,20 @@ from tests.support.run.waiting import until
 
 from . import guardian
 
-#: All results as JSON on standard output, but for what differs each time, such as the whole seconds
-#: that `wait_for` waited.
+#: All results as JSON on standard output. It lacks what differs each time, such as the whole
+#: seconds that `wait_for` waited.
 _CALLBACK = """
 import json
 from ansible.plugins.callback import CallbackBase
 
-DOCUMENTATION = "name: as_json\\ntype: stdout\\nshort_description: results\\ndescription: results\\n"
-VOLATILE = {"start", "end", "delta", "elapsed", "ansible_job_id", "results_file", "src", "_ansible_item_label", "attempts"}
+DOCUMENTATION = (
+    "name: as_json\\ntype: stdout\\nshort_description: results\\n"
+    "description: results\\n"
+)
+VOLATILE = {
+    "start", "end", "delta", "elapsed", "ansible_job_id", "results_file", "src",
+    "_ansible_item_label", "attempts",
+}
 
 def constant(value):
     if isinstance(value, dict):
@@ -48,7 +55,8 @@ class CallbackModule(CallbackBase):
         self._results = []
 
     def _note(self, state, result):
-        self._results.append([state, result._host.get_name(), result._task.get_name(), constant(result._result)])
+        host, task = result._host.get_name(), result._task.get_name()
+        self._results.append([state, host, task, constant(result._result)])
 
     def v2_runner_on_ok(self, result):
         self._note("ok", result)
@@ -64,14 +72,15 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats):
         told = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        self._display.display(json.dumps({"results": self._results, "stats": told}, indent=1, sort_keys=True, default=str))
+        all_of_it = {"results": self._results, "stats": told}
+        self._display.display(json.dumps(all_of_it, indent=1, sort_keys=True, default=str))
 """
 
 _PLACE = "/tmp/least-{{ row }}"
 
 
 def _twenty(local: bool) -> Sequence[tasks.Task]:
-    """Tasks of every kind that comes to a guardian.
+    """Return tasks of every kind that a guardian gets.
 
     Each second one lasts long enough to be met by a fault.
     """
@@ -150,7 +159,7 @@ def _play(local: bool, **more: Any) -> Play:
         if local
         else {},
         files={"as_json.py": _CALLBACK},
-        # A second without an answer is enough for a test, and a disk is asked for a journal.
+        # A second without an answer is enough for a test, and a disk is needed for a journal.
         options={"kill_timeout": 1, "journal_path": "journal"},
         sections={
             "defaults": {
@@ -185,7 +194,10 @@ def _writer(run: Run) -> ProcessId:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A signal to one process of ours at the beginning of one step, and perhaps another one at that of a later step."""
+    """A signal to one process of ours at the beginning of one step.
+
+    There may be another one at that of a later step.
+    """
 
     process: Process
     number: signal.Signals
@@ -245,7 +257,7 @@ def _with(lab: Lab, play: Play, fault: Fault | None, root: Path) -> dict[str, An
         return told
 
 
-#: Over ssh those first that end or hold up what a connection of ssh waits for.
+#: Over ssh first those that end or delay what a connection of ssh waits for.
 _OVER_SSH = ("guardian stopped for a while", "guardian killed")
 
 
@@ -265,7 +277,7 @@ _OVER_SSH = ("guardian stopped for a while", "guardian killed")
 def test_a_run_whose_guardian_fails_says_what_it_says_without_the_collection(
     lab: Lab, web1: Host, local: bool, names: Sequence[str]
 ) -> None:
-    """One run for each fault, against the same run without the collection."""
+    """One run for each fault, against a run without the collection."""
     play, root = _play(local), Path("/") if local else web1.root
     plain = _without(lab, play)
     assert len(plain["results"]) > 20

@@ -26,7 +26,7 @@ def bare() -> Iterator[Lab]:
 
 @pytest.fixture
 def host(bare: Lab, shared_lab: Lab) -> Host:
-    """It, clean. Where no lab can be made, the other fixture says so."""
+    """The host, clean. If no lab can be made, the other fixture reports it."""
     bare["web1"].reset()
     assert bare["web1"].python is None
     return bare["web1"]

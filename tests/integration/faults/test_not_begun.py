@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host whose ssh server says nothing when the run is interrupted: whether anything can have begun there is told as it is."""
+"""A host whose ssh server sends nothing when the run is interrupted.
+
+The recap is right about whether anything can have begun there.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from tests.support.trees.triggers import CTRL_C, INT, LOST_MASTER, TERM, Trigger
 
 NOT_BEGUN = r"^web1 +: nothing had begun \(task: {}\): its command had not been sent\r?$"
 
-#: What the kill order would wait for.
+#: The kill order would wait for it.
 PATIENT: Mapping[str, Mapping[str, object]] = {
     "defaults": {"timeout": 30},
     "ssh_connection": {"retries": 2},
@@ -36,7 +39,7 @@ IMPATIENT: Mapping[str, Mapping[str, object]] = {
 class Server:
     """The ssh server of a host, which accepts connections.
 
-    While it stands still the kernel does that for it.
+    While it is stopped, the kernel does that for it.
     """
 
     def __init__(self, host: Host) -> None:
@@ -94,7 +97,8 @@ def test_where_a_second_client_waits_the_first_one_may_have_begun_something(
 ) -> None:
     """It has.
 
-    Nothing is ended there, since nobody can get in; to say that nothing had begun would be false.
+    Nothing is ended there, since no login is possible. A report that nothing had begun would be
+    false.
     """
     play = Play(
         [tasks.grow()],
@@ -167,7 +171,7 @@ def test_a_command_over_a_master_that_is_there_is_ended_as_ever(
 
 
 def _is_connected(host: Host) -> bool:
-    """Whether somebody here has a connection to its port 22."""
+    """Whether a process here has a connection to its port 22."""
     remote = bytes(map(int, host.address.split(".")))[::-1].hex().upper()
     with open("/proc/net/tcp") as rows:
         return any(row.split()[2] == f"{remote}:0016" and row.split()[3] == "01" for row in rows)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can't be guarded is said: one warning for a host, and a line in the recap."""
+"""What can't be guarded is reported: one warning for a host, and a line in the recap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT
 
-#: A connection that does all that ssh does, but to say with which options it could be made anew.
+#: A connection that does all that ssh does, but does not show the options by which it could be made
+#: again.
 SECRETIVE = """
 from ansible.plugins.connection.ssh import DOCUMENTATION, Connection as Ssh
 
@@ -24,12 +25,12 @@ class Connection(Ssh):
     transport = "secretive"
 
     def get_options(self, *dummy):
-        raise ValueError("its options are nobody's business")
+        raise ValueError("its options are private")
 """
 
-#: What a host needs to be one that can't be guarded, and the reason that is given.
+#: What makes a host one that can't be guarded, and the reason that is given.
 UNGUARDED = {
-    "secretive": ({"ansible_connection": "secretive"}, "its options are nobody's business"),
+    "secretive": ({"ansible_connection": "secretive"}, "its options are private"),
     "ssh": (
         {"ansible_shell_type": "powershell"},
         "its shell is no POSIX shell (family powershell)",
@@ -84,7 +85,7 @@ def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(
         )
 
 
-def test_whoever_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:
+def test_a_user_that_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:
     with started(lab, play({**UNGUARDED["ssh"][0], "treekill_track": "none"})) as run:
         tasks.wait_for_tree(run, [lab["web1"]])
         INT.fire(run, lab)

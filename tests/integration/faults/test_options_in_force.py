@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options do what they say: what is ended, by which signal, and who waits for it."""
+"""The options work as documented: what is ended, by which signal, and what waits for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def interrupt(run: Run, lab: Lab) -> None:
 
 
 def recap_of(run: Run, host: str) -> str:
-    """What the recap tells of the host."""
+    """Return what the recap has about the host."""
     return "\n".join(line for line in run.errors.splitlines() if re.match(rf"{host} +: ", line))
 
 
@@ -73,8 +73,8 @@ def test_a_third_ctrl_c_stops_the_wait_and_says_so(lab: Lab, web1: Host) -> None
         run.press_ctrl_c()
         until(lambda: "Ctrl-C again" in run.output, 20, lambda: f"it does not wait\n{run.story}")
         first = time.monotonic()
-        # Two within a moment count as one that came by two ways; a user who has read the message is
-        # slower.
+        # Two within a moment count as one that came by two ways. A user that has read the message
+        # is slower.
         until(lambda: time.monotonic() > first + 0.5, 5, "")
         run.press_ctrl_c()
         stays(
@@ -90,13 +90,16 @@ def test_a_third_ctrl_c_stops_the_wait_and_says_so(lab: Lab, web1: Host) -> None
         tasks.wait_until_nothing_is_left(run)
 
 
-# Who is ended.
+# Which processes are ended.
 
 
 def test_what_carries_treekill_spare_lives_on_with_what_it_starts_and_is_told(
     lab: Lab, web1: Host
 ) -> None:
-    spared = """(export TREEKILL=spare; exec setsid bash -c 'bash -c "$life" tk-spared-child-$row "$ready" & wait' tk-spared-$row "$ready") &"""
+    spared = (
+        """(export TREEKILL=spare; exec setsid bash -c """
+        """'bash -c "$life" tk-spared-child-$row "$ready" & wait' tk-spared-$row "$ready") &"""
+    )
     with started(
         lab,
         Play([tasks.grow()], options={"kill_timeout": 1}, sections=PIPELINING, grown_too=spared),
@@ -105,7 +108,7 @@ def test_what_carries_treekill_spare_lives_on_with_what_it_starts_and_is_told(
         child = until(
             lambda: web1.processes(f"^tk-spared-child-{run.row} "),
             10,
-            lambda: f"nobody is to be spared\n{run.story}",
+            lambda: f"no process is to be spared\n{run.story}",
         )[0]
         parent = next(process for process in web1.processes(run.row) if process.pid == child.ppid)
         interrupt(run, lab)
@@ -215,13 +218,15 @@ def test_the_first_signal_is_the_one_that_is_asked_for(
         lab, Play([raw], options={"kill_timeout": 5, **options}, sections=PIPELINING)
     ) as run:
         until(
-            (web1.root / f"tmp/ready-{run.row}").exists, 40, lambda: f"nobody listens\n{run.story}"
+            (web1.root / f"tmp/ready-{run.row}").exists,
+            40,
+            lambda: f"no process listens\n{run.story}",
         )
         interrupt(run, lab)
         tasks.wait_until_gone(run, [web1])
         assert [
-            (web1.root / f"tmp/heard-{run.row}-{who}").read_text().split()
-            for who in ("root", "child")
+            (web1.root / f"tmp/heard-{run.row}-{process}").read_text().split()
+            for process in ("root", "child")
         ] == [[root], [child]], run.story
 
 
@@ -240,7 +245,9 @@ def test_the_signal_can_be_an_argument_of_a_task(lab: Lab, web1: Host) -> None:
     }
     with started(lab, Play([task], sections=PIPELINING)) as run:
         until(
-            (web1.root / f"tmp/ready-{run.row}").exists, 40, lambda: f"nobody listens\n{run.story}"
+            (web1.root / f"tmp/ready-{run.row}").exists,
+            40,
+            lambda: f"no process listens\n{run.story}",
         )
         interrupt(run, lab)
         tasks.wait_until_gone(run, [web1])

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another plugin, or a core that nobody knows yet, takes our place at the signals: it is told once, and the run is guarded all the same."""
+"""Another plugin, or a later core, that replaces our signal handlers.
+
+The user is told once, and the run is guarded all the same.
+"""
 
 from __future__ import annotations
 

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No password and no vault secret stands in a file, an argument list, an environment, a log or a report.
+"""No password and no vault secret is in a file, an argument list, an environment or a report.
 
-How what lives shortly is caught: a sampler reads all of /proc pass after pass. The run is held still in the two phases that there are, the task in
-flight and the kill pass in its grace, by a process that ends only when the test says so; each is left only when a whole pass of the sampler has
-begun and ended within it, and when what belongs to that phase is seen to be there before and after that pass.
+No log has one either. Short-lived processes are caught so: a sampler reads all of /proc pass after
+pass. The run is held in each of two phases: the task in flight, and the kill pass in its grace. A
+process holds it that ends only when the test lets it. A phase is left only after a whole pass of
+the sampler within it. Before and after that pass, the processes of the phase are seen to be there.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def host(lab: Lab, web1: Host) -> Iterator[Host]:
 
 @dataclass(frozen=True)
 class Hidden:
-    """Made up for one test, so that nothing of an earlier one is found."""
+    """Secrets made up for one test, so that nothing of an earlier one is found."""
 
     password: str
     vault_password: str
@@ -76,7 +77,9 @@ class Hidden:
             files={"vaulted.yml": self.variables, "vault-password": self.vault_password},
             variables={
                 "ansible_user": "secret",
-                "ansible_ssh_extra_args": "-o PubkeyAuthentication=no -o PreferredAuthentications=password",
+                "ansible_ssh_extra_args": (
+                    "-o PubkeyAuthentication=no -o PreferredAuthentications=password"
+                ),
             },
             sections={
                 "ssh_connection": {"password_mechanism": mechanism},
@@ -97,7 +100,7 @@ def hidden(host: Host, tmp_path: Path) -> Iterator[Hidden]:
     ]
     made_up = Hidden(password, vault_password, "\n".join(variables))
     yield made_up
-    # What was found there is nobody's any more, and lasts as long as the machine.
+    # What was found there belongs to no process any more, and lasts as long as the machine.
     for finding in in_files(made_up.secrets, [_SHARED_MEMORY]):
         Path(finding.rpartition(" in ")[2]).unlink()
 
@@ -117,7 +120,10 @@ def _encrypted(directory: Path, name: str, value: str) -> str:
 
 
 def has_kill_pass(host: Host) -> bool:
-    """Whether the kill pass itself runs there, inside become; the sudo that leads to it has its words as well."""
+    """Whether the kill pass itself runs there, inside become.
+
+    The sudo that leads to it has its words as well.
+    """
     return any(
         process.user == "root" and re.match(r"\S*python\S* .* lease=", process.command, re.DOTALL)
         for process in host.processes()
@@ -153,7 +159,11 @@ def test_no_secret_is_in_any_process_file_or_log(
 
 
 def _places(run: Run, host: Host) -> list[Path]:
-    """Where the run may have written: its home, temporary directory and working directory are one; all that is new on the host's disk, and its memory."""
+    """Return where the run may have written.
+
+    Its home, temporary directory and working directory are one. The others are all that is new on
+    the host's disk, and its memory.
+    """
     new = host.sshd_log.parents[2]
     return [
         run.directory,
@@ -164,9 +174,12 @@ def _places(run: Run, host: Host) -> list[Path]:
 
 
 def _assert_that_it_was_what_it_seems(run: Run, host: Host) -> None:
-    """The login was by password, sudo logged, Ansible told all it knows: there was something to be found in."""
+    """Assert that there was something to be found.
+
+    The login was by password, sudo logged, and Ansible printed all that it can.
+    """
     assert "Accepted password for secret" in host.sshd_log.read_text(), (
-        "nobody logged in by password"
+        "no user logged in by password"
     )
     assert "secret" in (host.root / "var/log/sudo.log").read_text(), "sudo has not logged"
     assert "ESTABLISH SSH CONNECTION FOR USER" in (run.directory / "ansible.log").read_text(), (

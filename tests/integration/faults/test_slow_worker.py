@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A worker that has handed on the result of a polled job, and takes its time to end: the job has ended by itself, and what it left is wanted."""
+"""A worker that has handed on the result of a polled job, and takes its time to end.
+
+The job has ended by itself, and what it left is wanted.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from tests.support.trees import tree
 
 WHILE = 1.5  #: seconds; longer than the grace
 
-#: Before ansible-core 2.19 a worker that is there when the run is over is terminated, whatever it
-#: is about to say.
+#: Before ansible-core 2.19, a worker that is there when the run is over is terminated, even with
+#: output left.
 _SLOW = """
 import time
 from multiprocessing import util
@@ -40,7 +43,10 @@ class CallbackModule(CallbackBase):
 
 @pytest.mark.parametrize("poll", [1, 2])
 def test_what_a_job_left_lives_on(lab: Lab, web1: Host, poll: int) -> None:
-    """The guardian hears that the job is over from whoever saw it, and not from the end of that."""
+    """The guardian learns the end of the job from the process that saw it.
+
+    It does not learn it from the end of that process.
+    """
     job = {
         "name": "Leave daemons",
         "ansible.builtin.shell": "{{ lookup('file', 'left.sh') }}",

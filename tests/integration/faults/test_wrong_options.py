@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A wrong option is refused before anything happens: the message names the option and what is allowed."""
+"""A wrong option is refused before anything happens.
+
+The message names the option and what is allowed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.support.hosts import Host, Lab
 from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 
-#: The exit status with which core ends when an option is wrong.
+#: The exit status with which core ends if an option is wrong.
 OPTIONS_ERROR = 5
 
 
@@ -26,7 +29,7 @@ class Wrong:
 
     option: str
     value: str
-    allowed: str  #: how the message tells what is
+    allowed: str  # the allowed values, as the message has them
 
     @property
     def message(self) -> str:
@@ -51,7 +54,7 @@ WRONG = [
     Wrong("track", "everything", "all, plugins, none."),
 ]
 
-#: Those that make sense for one task.
+#: Options that make sense for one task.
 OF_A_TASK = [
     wrong
     for wrong in WRONG
@@ -88,7 +91,7 @@ RIGHT = {
 
 
 def logins(host: Host) -> int:
-    """How many sessions its sshd has let in so far."""
+    """Return how many sessions its sshd has let in so far."""
     return host.sshd_log.read_text(errors="replace").count("Accepted publickey")
 
 
@@ -108,7 +111,7 @@ def test_a_wrong_option_ends_the_run_before_its_first_task(
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_allowed_option_lets_the_run_go_on(lab: Lab, web1: Host, source: str) -> None:
-    """The control: the same ways, other values."""
+    """The control: those ways, other values."""
     with started(lab, SOURCES[source](Play([tasks.trace()]), RIGHT)) as run:
         assert run.wait(40) == 0, run.story
         assert tasks.has_left_trace(run, web1)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A clean-up that takes two seconds is finished: whatever runs it, whatever stands above it, and however the run was interrupted."""
+"""A clean-up of two seconds is finished.
+
+That holds for each program, for each program above it, and for each interruption.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ from tests.support.trees.triggers import (
 
 from . import jobs
 
-#: Of builtin actions and of ours: what each is called, and which connection the play names.
+#: Names of builtin actions and of ours, and the connection that the play names.
 OWN = "treekill.remote."
 
 
@@ -140,7 +143,8 @@ ROWS = [
         )
         for use_pty in (True, False)
         if use_pty or "by su" not in become and "doas" not in become
-        # What becomes an unprivileged user can't hold a shell below sudo: see docs/limits.md.
+        # Programs that become an unprivileged user can't hold a shell below sudo: see
+        # docs/limits.md.
         if (action, become) != ("raw", "another user")
     ),
     *(
@@ -208,7 +212,7 @@ FIRE: dict[str, Callable[[Run, Host], None]] = {
     "row", [pytest.param(row, id=row.name, marks=[] if row in USUAL else [rest]) for row in ROWS]
 )
 def test_a_clean_up_is_finished(grace_lab: Lab, row: Row) -> None:
-    """It leaves its file, and nothing of the tree lives on."""
+    """It leaves its file, and no process of the tree lives on."""
     host = grace_lab[row.host]
     if "doas" in row.become:
         become_hosts.skip_without_doas(grace_lab)

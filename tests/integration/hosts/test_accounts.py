@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may log in and how, and what sudo lets each do: as on a real server."""
+"""Which accounts may log in and how, and what sudo lets each do: as on a real server."""
 
 from __future__ import annotations
 

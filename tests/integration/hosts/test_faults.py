@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done to a host: its network cut, its power lost, its Python or its disk taken away, and all of it mended."""
+"""Faults of a host: its network cut, its power lost, its Python or its disk taken away.
+
+All of them are mended.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +54,13 @@ def test_processes_go_on_behind_a_cut(host: Host) -> None:
     assert [one.id for one in host.processes()] == [daemon.id]
 
 
-def test_power_loss_kills_everything_and_tells_nobody(host: Host) -> None:
+def test_power_loss_kills_everything_and_sends_nothing(host: Host) -> None:
     daemon, client = host.spawn(["sleep", "1000"]), _open_connection(host)
     try:
         host.power_off()
         assert not host.on
         assert not daemon.id.alive()
-        # A process that dies otherwise closes its connections.
+        # A process that dies in another way closes its connections.
         assert _connection_state(host) == "ESTAB"
         for action in (
             host.processes,
@@ -88,7 +91,7 @@ def test_reset_ends_what_resists_and_what_forks_all_the_time(host: Host) -> None
         "  os.fork() and os._exit(0)\n  time.sleep(0.002)"
     )
     host.spawn(["sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1000; done"])
-    # What forks all the time can't be waited for by `spawn`.
+    # `spawn` can't wait for what forks all the time.
     host.run(
         ["sh", "-c", 'exec setsid --fork "$@" > /dev/null 2>&1', "sh", "python3", "-c", respawn],
         user="other",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of hosts that need no root, and what is said where a kind can't be."""
+"""The kinds of hosts that need no root, and the message where a kind can't be."""
 
 from __future__ import annotations
 
@@ -44,19 +44,20 @@ done
 home=$1
 shift
 cd "$home"
-exec setpriv --reuid {_UID} --regid {_UID} --clear-groups env -i HOME="$home" XDG_RUNTIME_DIR="$home" PATH=/usr/local/bin:/usr/bin:/bin "$@"
+exec setpriv --reuid {_UID} --regid {_UID} --clear-groups \\
+    env -i HOME="$home" XDG_RUNTIME_DIR="$home" PATH=/usr/local/bin:/usr/bin:/bin "$@"
 """
 
 
 @dataclass(frozen=True)
 class Ordinary:
-    """An ordinary user, with a copy of the test hosts that he can read."""
+    """An ordinary user, with a copy of the test hosts that the user can read."""
 
     home: Path
     python: str
 
     def argv(self, *arguments: str) -> list[str]:
-        """The hosts' command line as this user."""
+        """Return the hosts' command line as this user."""
         start = (
             f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli "
             "import main; sys.exit(main(sys.argv[1:]))"
@@ -82,7 +83,7 @@ class Ordinary:
 
 @pytest.fixture
 def ordinary() -> Iterator[Ordinary]:
-    """An ordinary user who may have user namespaces, as far as this machine lets anybody."""
+    """An ordinary user that may have user namespaces, as far as this machine allows them."""
     if programs.in_user_namespace():
         pytest.skip("another ordinary user can't be made inside a user namespace")
     # Not below pytest's own directory, which no other user may enter.
@@ -98,11 +99,11 @@ def ordinary() -> Iterator[Ordinary]:
         for file in ("added-subuid", "added-subgid"):
             (home / file).write_text("ordinary:6000000:65536\n")
         os.chown(home, _UID, _UID)
-        user = Ordinary(home, _python_for_everybody())
+        user = Ordinary(home, _python_for_all_users())
         yield user
 
 
-def _python_for_everybody() -> str:
+def _python_for_all_users() -> str:
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         check = [
             "setpriv",
@@ -122,7 +123,7 @@ def _python_for_everybody() -> str:
 
 @pytest.fixture
 def rootless(ordinary: Ordinary) -> Ordinary:
-    """An ordinary user who can have rootless labs."""
+    """An ordinary user that can have rootless labs."""
     said = ordinary.run("kinds")
     if "rootless: yes" not in said.stdout:
         pytest.skip(said.stdout + said.stderr)
@@ -139,8 +140,10 @@ def plain() -> Iterator[Host]:
 def test_an_ordinary_user_has_a_rootless_lab_around_a_command(rootless: Ordinary) -> None:
     # The machine's own root: a Debian tree would take this user, whose home is new, a minute.
     script = """
-        ssh -F "$HOSTS_SSH_CONFIG" web1 'hostname; id -un; sudo -n id -un; sudo -n -u other id -un; tty'
-        SSHPASS="$1" sshpass -e ssh -F "$HOSTS_SSH_CONFIG" -o PubkeyAuthentication=no -tt secret@web2 'hostname; tty'
+        ssh -F "$HOSTS_SSH_CONFIG" web1 \\
+            'hostname; id -un; sudo -n id -un; sudo -n -u other id -un; tty'
+        SSHPASS="$1" sshpass -e ssh -F "$HOSTS_SSH_CONFIG" -o PubkeyAuthentication=no \\
+            -tt secret@web2 'hostname; tty'
         exit 7
     """
     done = rootless.run(

@@ -24,7 +24,7 @@ from .traces import Traces
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
-#: Brings a lab up, says its name, and stays.
+#: Brings a lab up, prints its name, and stays.
 _OWNER = (
     "import sys; from tests.support.hosts import Lab; lab = Lab.up(count=1); print(lab.name, "
     "flush=True); sys.stdin.read()"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process table of a host, seen from outside, is the truth."""
+"""The process table of a host, seen from outside, is complete and right."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_spawn_starts_a_daemon_as_any_user_with_its_environment(host: Host) -> N
 
 
 def _ignored(status: str) -> set[int]:
-    """The signals that a /proc/PID/status says are ignored."""
+    """Return the ignored signals of a /proc/PID/status."""
     mask = int(
         next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1], 16
     )

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts whose pid 1 is systemd: logins are sessions, a clean host is made without a boot, and no control group stays behind."""
+"""Hosts whose pid 1 is systemd.
+
+Logins are sessions, a clean host is made without a boot, and no control group stays behind.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def booted() -> Iterator[Lab]:
 
 
 def group_of(host: Host) -> str:
-    """Where a login is, as version 2 of the control groups has it."""
+    """Return where a login is, as version 2 of the control groups has it."""
     lines = host.ssh("cat /proc/self/cgroup").stdout.splitlines()
     return next(line for line in lines if line.startswith("0::"))
 

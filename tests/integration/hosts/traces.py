@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What there is of a lab on this machine, looked for without the lab's own code."""
+"""Traces of a lab on this machine, found without the lab's own code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from tests.support.hosts import Lab
 
 
 class Traces:
-    """Looks for processes, interfaces, mounts and files of one lab; made while it is up, it still knows them afterwards."""
+    """Search for processes, interfaces, mounts and files of one lab.
+
+    Made while the lab is up, it still finds them afterwards.
+    """
 
     def __init__(self, lab: Lab) -> None:
         self.directory = lab.directory
@@ -31,7 +34,7 @@ class Traces:
                 }
 
     def find(self) -> list[str]:
-        """Everything that is there, in words."""
+        """Return all that is there, in words."""
         return [
             *self._processes(),
             *self._interfaces(),
@@ -46,9 +49,9 @@ class Traces:
                 namespaces = {os.readlink(process / "ns" / kind) for kind in ("pid", "net", "mnt")}
                 words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             except OSError:
-                continue  # Ended meanwhile.
-            # This process and its children speak of the lab as well, but not in their environment
-            # or arguments.
+                continue  # It has ended meanwhile.
+            # This process and its children name the lab as well, but not in their environment or
+            # arguments.
             if namespaces & self._namespaces or os.fsencode(self.directory) in words:
                 found.append(f"process {process.name}")
         return found

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How runs of front ends end: by what each of them does on cancel, by KILL of Ansible's own main process, by a task's timeout."""
+"""The ends of runs of front ends.
+
+They are the cancel of each front end, KILL of Ansible's own main process, and a task's timeout.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ Fire = Callable[[Run, Lab], None]
 
 _CORE = re.compile(r"\S*python\S* (-\S+ )*\S*/ansible(-playbook|-console)?( |$)")
 
-#: Seconds for which somebody who is told to end is given, before a CI system kills all.
+#: Seconds that a process gets to end, before a CI system kills all.
 CI_PATIENCE = 10.0
 
 
 def main_of(run: Run) -> controller.Local:
-    """The main process of Ansible itself, which a front end has started or is."""
+    """Return the main process of Ansible itself, which a front end has started or is."""
     here = {
         process.id.pid: process
         for process in controller.processes(run.row)
@@ -43,7 +46,7 @@ def main_of(run: Run) -> controller.Local:
 
 
 def front_of(run: Run, word: str) -> controller.Local:
-    """The process of the front end whose command line has that word."""
+    """Return the process of the front end whose command line has that word."""
     found = [
         process
         for process in controller.processes(run.row)
@@ -58,12 +61,12 @@ def front_of(run: Run, word: str) -> controller.Local:
 
 
 def to_main(number: signal.Signals) -> Fire:
-    """A signal to the main process of Ansible."""
+    """Send a signal to the main process of Ansible."""
     return lambda run, lab: _send(main_of(run), number)
 
 
 def to_front(word: str, number: signal.Signals) -> Fire:
-    """A signal to the process of a front end."""
+    """Send a signal to the process of a front end."""
     return lambda run, lab: _send(front_of(run, word), number)
 
 
@@ -79,20 +82,23 @@ def _alarm(run: Run, lab: Lab) -> None:
 
 
 def _nohup(run: Run, lab: Lab) -> None:
-    """Hang up, which does nothing; that it does not, a test of its own shows."""
+    """Hang up, which does nothing; a test of its own shows that."""
     _send(main_of(run), signal.SIGHUP)
     _send(main_of(run), signal.SIGTERM)
 
 
 def _as_ci(run: Run, lab: Lab) -> None:
-    """TERM to the group, and KILL to it when ten seconds have passed."""
+    """Send TERM to the group, and KILL to it when ten seconds have passed."""
     os.killpg(run.process.pid, signal.SIGTERM)
     if run.wait(CI_PATIENCE) is None:
         os.killpg(run.process.pid, signal.SIGKILL)
 
 
 def _as_github(run: Run, lab: Lab) -> None:
-    """INT to the process that was started; TERM after 7.5 s, and KILL to whoever is left after 2.5 s more."""
+    """Send INT to the process that was started.
+
+    Send TERM after 7.5 s, and KILL to what is left after 2.5 s more.
+    """
     run.process.send_signal(signal.SIGINT)
     if run.wait(7.5) is None:
         run.process.send_signal(signal.SIGTERM)
@@ -102,7 +108,10 @@ def _as_github(run: Run, lab: Lab) -> None:
 
 
 def _as_jenkins(run: Run, lab: Lab) -> None:
-    """TERM to each process of the build, which is known by its environment: workers, ssh clients and the guardian among them."""
+    """Send TERM to each process of the build, which its environment shows.
+
+    Workers, ssh clients and the guardian are among them.
+    """
     for process in controller.processes(run.row):
         process.id.kill(signal.SIGTERM)
 
@@ -117,17 +126,17 @@ INT, TERM = signal.SIGINT, signal.SIGTERM
 def interrupt(
     name: str, fire: Fire, status: int | None, *, recap: bool = True, terminal: bool = False
 ) -> Trigger:
-    """What a front end does on cancel."""
+    """Do what a front end does on cancel."""
     return Trigger(name, fire, status, recap=recap, terminal=terminal)
 
 
 def kill(status: int | None) -> Trigger:
-    """KILL of Ansible's main process; with the status by which the front end tells of it."""
+    """KILL Ansible's main process. The front end reports it by its status."""
     return Trigger("KILL of main", to_main(signal.SIGKILL), status, recap=False)
 
 
 def timeout(status: int = 0) -> Trigger:
-    """The task's `timeout:` has run out."""
+    """Let the task's `timeout:` run out."""
     return replace(triggers.TIMEOUT, fire=_alarm, status=status)
 
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The front ends: how each of them is told to run the playbook of a row, or its tasks where it takes no playbook."""
+"""The front ends, with their commands for the playbook of a row.
+
+Some take no playbook, and get the tasks of the row.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ Environ = dict[str, str]
 
 #: The two tasks of a row, for front ends that take tasks, not playbooks: daemons that are left on
 #: purpose, and the tree.
-# What begins with a brace is taken for JSON.
+# Words that begin with a brace are taken for JSON.
 _SHELL = "true; {{{{ lookup('file', '{0}') }}}}".format
 _TASKS = (_SHELL("daemons.sh"), _SHELL("tree.sh"))
 
@@ -32,12 +35,12 @@ _TASK_TIMEOUT = "--task-timeout=3600"
 
 
 def playbook(directory: Path) -> list[str]:
-    """`ansible-playbook` and its playbook."""
+    """Return `ansible-playbook` and its playbook."""
     return [core_program("ansible-playbook"), str(directory / "playbook.yml")]
 
 
 def in_shell(text: str, *words: str) -> list[str]:
-    """A line of shell, with `"$@"` for the words."""
+    """Return a line of shell, with `"$@"` for the words."""
     return ["bash", "-c", text, "front", *words]
 
 
@@ -48,10 +51,10 @@ def _ad_hoc(directory: Path, environ: Environ) -> Sequence[str]:
     return in_shell(f"{first} && exec {second}")
 
 
-#: What the console is told after the task that was interrupted: it has to have gone on.
+#: Command for the console after the interrupted task: the console has to have gone on.
 AFTERWARDS = "touch /tmp/afterwards-{row}"
 
-#: And another task that lasts, with a label of the row.
+#: Another task that lasts, with a label of the row.
 SECOND_TREE = (
     "sh -c 'while :; do sleep 1; done' second-{row} & setsid sh -c 'while :; do sleep 1; done' "
     "second-{row} & wait"
@@ -80,9 +83,9 @@ def _pull(directory: Path, environ: Environ) -> Sequence[str]:
     git = [
         "git",
         "-c",
-        "user.name=nobody",
+        "user.name=test",
         "-c",
-        "user.email=nobody@localhost",
+        "user.email=test@localhost",
         "-C",
         str(repository),
     ]
@@ -100,7 +103,10 @@ def _pull(directory: Path, environ: Environ) -> Sequence[str]:
 
 
 def private_data(directory: Path, environ: Environ) -> Path:
-    """A private data directory as its users write it: the playbook in `project`, the callback enabled in `env/envvars`."""
+    """Write a private data directory as its users do.
+
+    The playbook is in `project`, and the callback is enabled in `env/envvars`.
+    """
     place = directory / "private"
     for name in ("project", "env"):
         (place / name).mkdir(parents=True)
@@ -109,8 +115,8 @@ def private_data(directory: Path, environ: Environ) -> Path:
     text = (directory / "ansible.cfg").read_text()
     line = f"callbacks_enabled = {CALLBACK}\n"
     enabled = line in text
-    # Where a project has an ansible.cfg, ansible-runner takes that: it starts ansible-playbook in
-    # the project's directory.
+    # If a project has an ansible.cfg, ansible-runner takes that: it starts ansible-playbook in the
+    # project's directory.
     (place / "project/ansible.cfg").write_text(text.replace(line, ""))
     del environ["ANSIBLE_CONFIG"]
     (place / "env/envvars").write_text(
@@ -148,7 +154,11 @@ def _streamed_runner(directory: Path, environ: Environ) -> Sequence[str]:
 _LIBRARY = """
 import os, sys, ansible_runner
 place, cancelled = sys.argv[1:]
-result = ansible_runner.run(private_data_dir=place, playbook="playbook.yml", cancel_callback=lambda: os.path.exists(cancelled))
+result = ansible_runner.run(
+    private_data_dir=place,
+    playbook="playbook.yml",
+    cancel_callback=lambda: os.path.exists(cancelled),
+)
 print("library:", result.status, result.rc, flush=True)
 """
 
@@ -181,8 +191,8 @@ def _navigator(directory: Path, environ: Environ) -> Sequence[str]:
 
 
 def _cron(directory: Path, environ: Environ) -> Sequence[str]:
-    # What cron leaves of an environment, without HOME, which some other crons do not set; and what
-    # tells the run what it is.
+    # What cron leaves of an environment, without HOME, which some other crons do not set. The rest
+    # identifies the run.
     for name in [
         name
         for name in environ

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""However Ansible is started: interrupted in the way of that front end, nothing that its tasks started lives on, and everybody else does."""
+"""Every way in which Ansible is started, interrupted in the way of that front end.
+
+No process that its tasks started lives on, and all other processes do.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from tests.support.run.run import started
 from tests.support.trees import census
 from tests.support.trees.bystanders import Company
 from tests.support.trees.rows import Outcome, play_row, tidy
-from tests.support.trees.table import Took, assert_survived_by_nobody, rest
+from tests.support.trees.table import Took, assert_nothing_survived, rest
 from tests.support.trees.triggers import Trigger
 
 from . import ends, fronts
@@ -33,17 +36,20 @@ _TERM, _KILL, _ALRM = signal.SIGTERM, signal.SIGKILL, signal.SIGALRM
 
 @dataclass(frozen=True)
 class Front:
-    """A front end, what may happen to it, and the status with which it then ends: the one of the same run without the collection."""
+    """A front end, its possible ends, and the status with which it then ends.
+
+    The status is that of such a run without the collection.
+    """
 
     front: FrontEnd
     cancels: tuple[Trigger, ...]
-    killed: int | None  #: the status when Ansible's main process was killed
+    killed: int | None  # the status when Ansible's main process was killed
     timed_out: int = 0
-    in_every_run: bool = False  #: whether its first cancel is; all others are for --every-row
-    controlled: bool = False  #: and the control of it
+    in_every_run: bool = False  # whether its first cancel is; all others are for --every-row
+    controlled: bool = False  # and the control of it
 
     def rows(self) -> Iterator[tuple[Trigger, str]]:
-        """The ends, by their names in the table of what is covered."""
+        """Return the ends, by their names in the table of what is covered."""
         yield from ((trigger, "interrupt") for trigger in self.cancels)
         yield ends.kill(self.killed), "KILL of main"
         yield ends.timeout(self.timed_out), "timeout"
@@ -70,8 +76,8 @@ FRONTS = (
             ends.interrupt(
                 "INT to ansible-pull", ends.to_front("ansible-pull", signal.SIGINT), 99, recap=False
             ),
-            # The recap goes to the terminal that it was started on, which this row takes away: see
-            # test_surroundings.
+            # The recap is printed on the terminal that it was started on, which this row takes
+            # away: see test_surroundings.
             replace(ends.CTRL_C, recap=False),
             ends.interrupt(
                 "TERM to ansible-pull", ends.to_front("ansible-pull", _TERM), -_TERM, recap=False
@@ -175,13 +181,13 @@ def test_nothing_survives(among: Company, front: FrontEnd, trigger: Trigger, too
     """One of the two hosts with pipelining, the other with a pty."""
     outcome = play_row(among, _setting(front, trigger), trigger)
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, replace(trigger, recap=False))
+    assert_nothing_survived(outcome, replace(trigger, recap=False))
     if trigger.recap:
         assert_recap_seen(outcome)
 
 
 def assert_recap_seen(outcome: Outcome) -> None:
-    """On whatever the user of that front end has before him."""
+    """Assert that the user of that front end sees it."""
     text = f"{outcome.output}\n{outcome.errors}"
     # The callback of ansible-runner puts its events between the lines, with no space after them.
     silent = [
@@ -194,7 +200,7 @@ def assert_recap_seen(outcome: Outcome) -> None:
 def test_without_the_collection_the_tree_survives(
     shared_lab: Lab, front: FrontEnd, trigger: Trigger
 ) -> None:
-    """The control; and the status with which the front end ends by itself."""
+    """The control, and the status with which the front end ends by itself."""
     host = shared_lab["web1"]
     known = {host.name: frozenset(process.id for process in host.processes())}
     setting = Setting(

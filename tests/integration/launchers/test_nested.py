@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-playbook inside ansible-playbook: one of them is interrupted, and the other one is unharmed, or goes down with it."""
+"""ansible-playbook inside ansible-playbook.
+
+One of them is interrupted, and the other one is unharmed, or ends with it.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,16 @@ INNER = {"name": "The inner play", "hosts": "web1", "gather_facts": False, "task
 
 @contextmanager
 def nested(lab: Lab, *, collection: bool = True) -> Iterator[Run]:
-    """An outer play runs an inner one on this machine, whose tree stands on web1, and at the same time stands at a gate on web2."""
+    """An outer play that runs an inner one on this machine.
+
+    The tree of the inner one runs on web1. At that time the outer play waits at a gate on web2.
+    """
     here = "inventory_hostname == 'web1'"
     inner = {
         "name": "Run a playbook",
-        "ansible.builtin.command": f"{program('ansible-playbook')} {{{{ playbook_dir }}}}/inner.yml",
+        "ansible.builtin.command": (
+            f"{program('ansible-playbook')} {{{{ playbook_dir }}}}/inner.yml"
+        ),
         "delegate_to": "localhost",
         "when": here,
         "ignore_errors": True,
@@ -62,7 +70,7 @@ def nested(lab: Lab, *, collection: bool = True) -> Iterator[Run]:
 
 
 def inner_main(run: Run) -> controller.Local:
-    """The main process of the inner run."""
+    """Return the main process of the inner run."""
     inner = {
         process.id.pid: process
         for process in controller.processes(run.row)
@@ -116,7 +124,7 @@ def test_the_outer_run_goes_on_when_the_inner_one_is_interrupted(
         tasks.wait_until_nothing_is_left(run)
         result = json.loads((lab["web1"].root / f"tmp/inner-{run.row}").read_text())
         if number is signal.SIGINT:
-            # Who started it is the one who sees what it says.
+            # The process that started it is the one that reads its output.
             assert result["rc"] == 99, result
             assert "TREEKILL RECAP [SIGINT]" in result["stderr"], result
             assert "survivors 0" in result["stderr"], result

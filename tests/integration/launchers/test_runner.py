@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ansible-runner does besides: its timeouts, its stop command, and each way to enable the callback."""
+"""Other features of ansible-runner.
+
+They are its timeouts, its stop command, and each way to enable the callback.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,11 @@ from tests.support.run.waiting import until
 from tests.support.trees import tree
 from tests.support.trees.bystanders import Company
 from tests.support.trees.rows import play_row
-from tests.support.trees.table import Took, assert_survived_by_nobody, rest
+from tests.support.trees.table import Took, assert_nothing_survived, rest
 
 from . import ends, fronts, programs
 
-#: Seconds, as long as the tree may take to stand; ansible-runner has no way to be told when they
-#: are over.
+#: Seconds, as long as the tree may take to start. ansible-runner can't be told when they are over.
 LIMIT = 25
 
 
@@ -75,11 +77,15 @@ def test_nothing_survives_a_timeout_of_ansible_runner(
         patience=LIMIT + 30,
     )
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, over)
+    assert_nothing_survived(outcome, over)
 
 
 def _start_in_background(directory: Path, environ: dict[str, str]) -> list[str]:
-    """`ansible-runner start` goes into the background, and what it is to be here stays: a shell that waits for its end."""
+    """Start it in the background.
+
+    `ansible-runner start` goes into the background. A shell that waits for its end stays in its
+    place.
+    """
     place = fronts.private_data(directory, environ)
     fronts.settings(place)
     start = [programs.program("ansible-runner"), "start", str(place), "-p", "playbook.yml"]
@@ -94,7 +100,10 @@ def _start_in_background(directory: Path, environ: dict[str, str]) -> list[str]:
 @rest
 @covers("Front ends", "ansible-runner start, stop", "interrupt")
 def test_nothing_survives_ansible_runner_stop(among: Company, took: Took) -> None:
-    """It kills the process group of ansible-runner, of which ansible-playbook is none: that learns by the guardian that nobody waits for it any more."""
+    """It kills the process group of ansible-runner, which has no ansible-playbook in it.
+
+    The guardian notices that nothing waits for the run any more.
+    """
 
     def stop(run: Run, lab: Lab) -> None:
         words = [programs.program("ansible-runner"), "stop", str(run.directory / "private")]
@@ -107,7 +116,7 @@ def test_nothing_survives_ansible_runner_stop(among: Company, took: Took) -> Non
         stopped,
     )
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, stopped)
+    assert_nothing_survived(outcome, stopped)
 
 
 def _by_ansible_cfg(directory: Path, environ: dict[str, str]) -> list[str]:
@@ -144,12 +153,15 @@ def test_the_callback_can_be_enabled_otherwise(among: Company, way: str) -> None
     outcome = play_row(
         among, Setting(front=front, hosts=1, pipelining=True, kinds=tree.COOPERATIVE), killed
     )
-    assert_survived_by_nobody(outcome, killed)
+    assert_nothing_survived(outcome, killed)
 
 
 @rest
 def test_the_events_of_ansible_runner_are_complete(shared_lab: Lab, among: Company) -> None:
-    """Its own callback and ours are loaded side by side: the artifacts tell of the task that was interrupted."""
+    """Its own callback and ours are loaded side by side.
+
+    The artifacts have the task that was interrupted.
+    """
     events: list[str] = []
 
     def cancel(run: Run, lab: Lab) -> None:
@@ -181,6 +193,6 @@ def test_the_events_of_ansible_runner_are_complete(shared_lab: Lab, among: Compa
     outcome = play_row(
         among, Setting(front=fronts.RUNNER, hosts=1, pipelining=True, kinds=tree.COOPERATIVE), ended
     )
-    assert_survived_by_nobody(outcome, ended, status=outcome.status)
+    assert_nothing_survived(outcome, ended, status=outcome.status)
     assert {"playbook_on_start", "playbook_on_task_start", "runner_on_start"} <= {*events}
     assert "TREEKILL RECAP [SIGTERM]" in events[-1], events[-1]

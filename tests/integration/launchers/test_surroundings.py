@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is around a run: pipes, a terminal, nohup, the patience of a CI system, and what a user then sees."""
+"""The surroundings of a run: pipes, a terminal, nohup, and the patience of a CI system.
+
+The tests show what a user then sees.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def _small(front: FrontEnd, **more: object) -> Setting:
 def wait_until_only_the_daemon_is_left(
     run: Run, hosts: Sequence[Host], seconds: float = tasks.KILL_SECONDS
 ) -> None:
-    """Return when nothing of the run is alive there but what its first task has left on purpose."""
+    """Return when no process of the run is alive there but the daemon that its first task left."""
 
     def left() -> list[str]:
         return [line for host in hosts for line in tasks.alive(run, host)]
@@ -64,7 +67,10 @@ def test_a_hang_up_under_nohup_ends_nothing(lab: Lab) -> None:
 
 
 def test_a_pipe_comes_to_its_end_with_the_run_while_the_guardian_goes_on(lab: Lab) -> None:
-    """A host is away when the run is interrupted: the guardian tries for a minute, and must not hold what `| tee` reads until then."""
+    """A host is down when the run is interrupted.
+
+    The guardian tries for a minute, and must not hold what `| tee` reads so long.
+    """
     host = lab["web1"]
     with started(
         lab,
@@ -116,19 +122,22 @@ def _assert_told_on_terminal(lab: Lab, front: FrontEnd, says: str) -> None:
 def test_the_recap_is_on_the_terminal_when_ctrl_c_has_ended_the_reader_of_both_streams(
     lab: Lab,
 ) -> None:
-    """`2>&1 | tee log`: tee dies of the same Ctrl-C."""
+    """`2>&1 | tee log`: this Ctrl-C ends tee too."""
     _assert_told_on_terminal(lab, fronts.TEE_BOTH, "ended with")
 
 
 @rest
 def test_the_recap_is_on_the_terminal_when_ansible_pull_does_not_wait_for_it(lab: Lab) -> None:
-    """ansible-pull is gone at once, and with it the pipe by which it passes on what ansible-playbook says."""
+    """ansible-pull is gone at once.
+
+    With it goes the pipe by which it passes on the output of ansible-playbook.
+    """
     _assert_told_on_terminal(lab, fronts.PULL, "ended with 99")
 
 
 @rest
-def test_where_nobody_is_left_to_be_told_the_run_still_ends_in_good_order(lab: Lab) -> None:
-    """No reader and no terminal: nothing is said, nothing hangs, and the tree is ended."""
+def test_a_run_without_a_reader_still_ends_in_good_order(lab: Lab) -> None:
+    """There is no reader and no terminal. Nothing is printed or hangs, and the tree is ended."""
     host = lab["web1"]
     with started(lab, _small(fronts.TEE_BOTH), collection=True) as run:
         tasks.wait_for_tree(run, [host])
@@ -144,7 +153,10 @@ def test_where_nobody_is_left_to_be_told_the_run_still_ends_in_good_order(lab: L
 
 
 def test_a_kill_before_the_grace_is_over_leaves_the_rest_to_the_guardian(lab: Lab) -> None:
-    """A CI system has less patience than the tree: TERM to the group, then KILL while the main process waits for the report."""
+    """A CI system has less patience than the tree.
+
+    It sends TERM to the group, then KILL while the main process waits for the report.
+    """
     host = lab["web1"]
     setting = Setting(
         front=fronts.CI,
@@ -168,19 +180,21 @@ def test_a_kill_before_the_grace_is_over_leaves_the_rest_to_the_guardian(lab: La
 
 
 def afterwards(run: Run, lab: Lab) -> bool:
-    """Whether the console has run what it was told after the task with the tree."""
+    """Whether the console has run its command after the task with the tree."""
     return (
         lab["web1"].root / fronts.AFTERWARDS.format(row=run.row).split()[-1].lstrip("/")
     ).exists()
 
 
 def test_the_console_goes_on_guarded_after_an_interruption(lab: Lab) -> None:
-    """Its next command is a run of its own: it runs, it is guarded as the first one was, and so is the one after that."""
+    """Its next command is a run of its own.
+
+    It runs, it is guarded as the first one was, and so is the one after that.
+    """
     host = lab["web1"]
     with started(lab, _small(fronts.CONSOLE), collection=True) as run:
         tasks.wait_for_tree(run, [host])
-        # It reads on only when a command is over: what is written there now is what it is told
-        # next.
+        # It reads on only when a command is over: what is written there now is its next command.
         typed = run.directory / "typed"
         typed.write_text(typed.read_text() + "!" + fronts.SECOND_TREE.format(row=run.row) + "\n")
         ends.to_main(signal.SIGINT)(run, lab)

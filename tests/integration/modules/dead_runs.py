@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real runs that are over without having been able to clean up, and others that live beside them."""
+"""Real runs that are over and could not clean up, and others that live beside them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.trees.triggers import LOST_CONTROLLER
 
 PIPELINING = {"ssh_connection": {"pipelining": True}}
 
-#: Kinds that show their cookie, or stand below somebody who does: nobody else is found without a
+#: Kinds that show their cookie, or are below a process that does: others are not found without a
 #: supervisor.
 KINDS = ("background", "grandchild", "setsid", "nohup", "ignores-signals")
 
@@ -30,9 +30,9 @@ NOTICED_SECONDS = 20.0
 
 @contextmanager
 def dead_run(lab: Lab, host: Host, *, supervise: bool = False, **keywords: Any) -> Iterator[Run]:
-    """A run whose whole controller was killed while its task ran, and whose sessions on the host are closed. Its tree lives on.
+    """A run whose whole controller was killed while its task ran.
 
-    `keywords`: of the play.
+    Its sessions on the host are closed. Its tree lives on. `keywords`: of the play.
     """
     play = Play(
         [tasks.grow()],
@@ -58,7 +58,7 @@ def dead_run(lab: Lab, host: Host, *, supervise: bool = False, **keywords: Any) 
 def living_run(
     lab: Lab, host: Host, *, supervise: bool = False, before_gate: str = "", **keywords: Any
 ) -> Iterator[Run]:
-    """A run that stands at a gate. `before_gate`: shell commands that its task runs first."""
+    """A run that waits at a gate. `before_gate`: shell commands that its task runs first."""
     task = {
         "name": "Stand at the gate",
         "ansible.builtin.shell": before_gate + gate.script("{{ row }}"),
@@ -71,23 +71,23 @@ def living_run(
 
 
 def let_go(run: Run, host: Host) -> None:
-    """Open the gate of a living run, which must end well: nobody has touched it."""
+    """Open the gate of a living run, which must end well: no process of it was touched."""
     tasks.open_gate(run, host)
     assert run.wait(60) == 0, run.story
 
 
 def of_run(run: Run, host: Host) -> list[HostProcess]:
-    """The run's processes there, those of its tree and those that stand above it."""
+    """Return the run's processes there, those of its tree and those above it."""
     return list(host.processes(run.row))
 
 
 def members(run: Run, host: Host) -> set[int]:
-    """The pids of the tree's own processes, by their labels."""
+    """Return the pids of the tree's own processes, by their labels."""
     return {process.pid for process in host.processes(rf"^tk-[a-z-]+-{run.row} ")}
 
 
 def sessions_above(host: Host, processes: list[HostProcess]) -> list[HostProcess]:
-    """The processes of sshd, but for its listener, that are parents of these."""
+    """Return the processes of sshd, but for its listener, that are parents of these."""
     every = {process.pid: process for process in host.processes(system=True)}
     return [
         every[process.ppid]
@@ -97,5 +97,5 @@ def sessions_above(host: Host, processes: list[HostProcess]) -> list[HostProcess
 
 
 def kinds(run: Run, host: Host) -> set[str | None]:
-    """The kinds of the run's tree that are alive there."""
+    """Return the kinds of the run's tree that are alive there."""
     return {tree.label_of(process.command, run.row) for process in host.processes(run.row)} - {None}

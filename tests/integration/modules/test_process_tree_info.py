@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""process_tree_info: whose is what is alive on a host, and is there still somebody who waits for it."""
+"""process_tree_info: the run of each live process on a host.
+
+It also reports whether a process still waits for it.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def test_what_is_told_of_a_command_is_what_is_seen_from_outside(lab: Lab, web1: 
 def test_what_sudo_runs_for_a_dead_run_is_abandoned_and_its_user_can_tell_but_not_end_it(
     lab: Lab, web1: Host
 ) -> None:
-    """The login shell above sudo is the user's own. What does not show to the user is told."""
+    """The login shell above sudo is the user's own. The result names what the user can't see."""
     with dead_run(lab, web1, become=True) as dead:
         assert states(ask(lab, web1, INFO)) == ["abandoned"]
         by_user = ask(lab, web1, INFO, become="")
@@ -117,7 +120,7 @@ def test_a_user_sees_and_judges_what_is_his_own(lab: Lab, web1: Host) -> None:
 
 @rest
 def test_a_task_that_may_lose_its_connection_is_kept(lab: Lab, web1: Host) -> None:
-    """Its run lives, and nobody reads what it writes."""
+    """Its run lives, and no process reads its output."""
     play = Play(
         [tasks.grow()],
         kinds=KINDS,
@@ -160,7 +163,7 @@ def test_only_what_is_asked_for(lab: Lab, web1: Host) -> None:
     assert "not a run id" in ask(lab, web1, INFO, fails=True, run="x")["msg"]
 
 
-#: Commands that one host has at a time in the next test, and seconds in which they are told,
+#: Commands that one host has at a time in the next test, and seconds in which they are listed,
 #: connection and all.
 MANY, SOON = 200, 30.0
 

@@ -25,7 +25,7 @@ from tests.support.trees.table import rest
 
 INFO, KILL = "process_tree_info", "process_tree_kill"
 
-#: Seconds for which somebody who is not to be touched is watched.
+#: Seconds for which a process that must not be touched is watched.
 WHILE = 1.0
 
 
@@ -34,7 +34,7 @@ def pids(rows: list[Result]) -> set[int]:
 
 
 def test_all_that_is_dead_is_ended_and_the_living_are_not_touched(lab: Lab, web1: Host) -> None:
-    """Check mode tells who, and touches nobody."""
+    """Check mode lists the processes, and touches none."""
     with (
         dead_run(lab, web1) as dead,
         dead_run(lab, web1, become=True) as dead_as_root,
@@ -65,11 +65,14 @@ def test_all_that_is_dead_is_ended_and_the_living_are_not_touched(lab: Lab, web1
 def test_without_an_order_a_dead_run_lives_on(lab: Lab, web1: Host) -> None:
     """The control."""
     with dead_run(lab, web1) as dead:
-        stays(lambda: kinds(dead, web1) >= {*dead.setting.kinds}, WHILE, "somebody else ends it")
+        stays(lambda: kinds(dead, web1) >= {*dead.setting.kinds}, WHILE, "another process ends it")
 
 
 def test_what_a_command_left_behind_is_ended_only_where_that_is_said(lab: Lab, web1: Host) -> None:
-    """Daemons of a task that has returned, and a job that nobody polls: their run is dead, and they may be wanted."""
+    """Such are daemons of a task that has returned, and a job that is not polled.
+
+    Their run is dead, and they may be wanted.
+    """
     play = Play(
         [
             {
@@ -113,7 +116,7 @@ def test_what_a_command_left_behind_is_ended_only_where_that_is_said(lab: Lab, w
 
 @rest
 def test_one_of_many_commands_is_ended(lab: Lab, web1: Host) -> None:
-    """By process, its start, and the root that is told for each."""
+    """It is named by process, its start, and the root that is listed for each."""
     with dead_run(lab, web1) as one, dead_run(lab, web1) as other:
         [first, second] = ask(lab, web1, INFO, dead=True)["trees"]
         wrong = ask(lab, web1, KILL, pid=first["root"]["pid"], start=first["root"]["start"] + 1)
@@ -157,13 +160,19 @@ def test_the_process_that_a_pid_file_names_is_ended_with_what_it_started(
 
 
 def test_a_pid_file_that_does_not_match_is_refused(lab: Lab, web1: Host) -> None:
-    """Stale, another user's, a link, of which others can replace the file; none of them ends anybody."""
+    """It is stale, another user's, a link, or one that other users can replace.
+
+    None of them ends a process.
+    """
     victim = web1.spawn(["sleep", "1240"])
     shell = f"""
         mkdir /tmp/open; chmod 777 /tmp/open
-        for f in /run/stale.pid /run/real.pid /tmp/open/x.pid /tmp/users.pid; do echo {victim.pid} > $f; done
+        for f in /run/stale.pid /run/real.pid /tmp/open/x.pid /tmp/users.pid; do
+            echo {victim.pid} > $f
+        done
         echo {victim.pid} {victim.pid} > /run/two.pid
-        ln -s real.pid /run/link.pid; chown other /tmp/users.pid; touch -d '1 hour ago' /run/stale.pid
+        ln -s real.pid /run/link.pid; chown other /tmp/users.pid
+        touch -d '1 hour ago' /run/stale.pid
     """
     web1.run(["sh", "-c", shell])
     words = {
@@ -220,7 +229,10 @@ def test_what_stands_above_the_module_is_refused(lab: Lab, web1: Host) -> None:
 
 
 def test_the_run_that_executes_the_module_is_refused(lab: Lab, web1: Host) -> None:
-    """By name, and by processes of another command of it; what that left behind when it returned is no such command."""
+    """It is named by name, and by processes of another command of it.
+
+    What that command left behind when it returned is no such command.
+    """
     play = Play(
         [
             {"name": "Leave", "ansible.builtin.shell": tree.left_behind("{{ row }}", ("setsid",))},
@@ -256,7 +268,7 @@ def test_the_run_that_executes_the_module_is_refused(lab: Lab, web1: Host) -> No
 
 @rest
 def test_a_kill_that_has_begun_goes_on_when_its_run_is_interrupted(lab: Lab, web1: Host) -> None:
-    """And nobody is left standing still."""
+    """No process is left stopped."""
     with dead_run(lab, web1) as dead:
         play = Play(
             [{"treekill.remote.process_tree_kill": {"dead": True, "kill_timeout": 3}}],

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an interrupted run and the journal, also when nobody is left to print a recap, and when there is no room for either."""
+"""The report of an interrupted run and the journal.
+
+They are written also if no process is left to print a recap. There may be no room for either.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def _heal(lab: Lab) -> Iterator[None]:
 
 
 def leases_on(run: Run, host: Host) -> set[str]:
-    """The leases that the processes of the run carry there."""
+    """Return the leases that the processes of the run carry there."""
     cookies = {
         (process.environ or {}).get("TREEKILL", "")
         for process in host.processes(f"tk-setsid-{run.row}")
@@ -94,7 +97,7 @@ def test_report_and_journal_tell_what_was_ended_also_when_the_main_process_is_de
 
 
 def test_a_lost_controller_leaves_the_hosts_and_leases_to_sweep(lab: Lab, web1: Host) -> None:
-    """The journal is not made at the end: nobody is there for that."""
+    """The journal is not made at the end: no process is there for that."""
     play = dataclasses.replace(PLAY, before=LOST_CONTROLLER.before, hosts=("web1", "web2"))
     with started(lab, play) as run:
         tasks.wait_for_tree(run, list(lab))
@@ -124,7 +127,7 @@ def test_a_run_that_comes_to_its_own_end_is_in_the_journal_and_has_no_report(
 
 
 def test_what_comes_after_the_main_process_has_left_reaches_both(lab: Lab, web1: Host) -> None:
-    """A host that was down is tried again by the guardian alone."""
+    """The guardian alone tries a host again that was down."""
     options = {**PLAY.options, "kill_retry_for": 60, "supervise": False}
     play = dataclasses.replace(
         PLAY,
@@ -173,7 +176,7 @@ SECRET = "hunter2-sesame"
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["no_log", "control"])
 def test_a_task_with_no_log_shows_no_arguments_anywhere(lab: Lab, web1: Host, hidden: bool) -> None:
-    """Not in the recap, the report, the journal, the log, nor on the screen with -vvv.
+    """They are not in the recap, the report, the journal, the log, or on the screen with -vvv.
 
     The control: without no_log they are there.
     """
@@ -221,7 +224,7 @@ def test_the_journal_names_no_task_and_no_command(lab: Lab, web1: Host) -> None:
 
 
 def interrupt_with_a_warning(run: Run, lab: Lab, host: Host, *warnings: str) -> None:
-    """All is ended, the recap says so, and each of the warnings comes once."""
+    """Interrupt it: all is ended, the recap has that, and each of the warnings comes once."""
     tasks.wait_for_tree(run, [host])
     INT.fire(run, lab)
     assert run.wait(60) == INT.status, run.story
@@ -274,7 +277,7 @@ def test_a_full_disk_costs_one_warning_and_the_kill_goes_on(
         tasks.wait_for_tree(run, [web1])
         if not from_the_start:
             _fill(Path(f"/proc/{run.process.pid}/root{run.directory}/small"))
-        # What the journal has to say at the end still fits into the block that it has.
+        # The last records of the journal still fit into the block that it has.
         journal = (
             ["the journal of this run can't be written to [^:]*: No space"]
             if from_the_start

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recap on the screen: with every stdout callback, on a terminal and without one, in colours as Ansible's own."""
+"""The recap on the screen, with every stdout callback.
+
+It is printed on a terminal and without one, in Ansible's colours.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ PLAY = Play(
     [tasks.grow()], options={"kill_timeout": 1}, kinds=["background", "setsid", "ignores-signals"]
 )
 
-#: As ansible.posix.json: all that a run has to say is one JSON object on standard output, when it
-#: is over.
+#: As ansible.posix.json: the output of a run is one JSON object on standard output, when it is
+#: over.
 _JSON = """
 import atexit, json
 from ansible.plugins.callback import CallbackBase
@@ -40,7 +43,7 @@ class CallbackModule(CallbackBase):
 
 
 def assert_tree_is_drawn(run: Run, screen: str) -> None:
-    """The line of the host, and each process in its place with how it ended."""
+    """Assert that the line of the host is there, and each process in its place with its ending."""
     assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", screen, re.MULTILINE), run.story
     assert re.search(r"^TASK \[Grow a tree\] on web1$", screen, re.MULTILINE), run.story
     for kind, end in (
@@ -99,8 +102,7 @@ def test_on_a_terminal_there_is_progress_until_the_recap_comes(
         assert run.wait(60) == CTRL_C.status, run.story
         raw = (run.directory / "stdout").read_bytes()
         before, recap = raw.split(b"TREEKILL RECAP")
-        # The last that was written of it is that it is taken away, and nothing comes between that
-        # and the recap.
+        # The last change of the line is its removal, and nothing comes between that and the recap.
         assert re.search(rb"\r\x1b\[K(\x1b\[[0-9;]*m|\r|\n)*$", before), run.story
         assert b"hosts done" not in recap
         assert (b"\x1b[0;" in recap) == colored, run.story

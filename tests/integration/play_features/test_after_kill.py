@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is run after the kill: where, when, with what, and where not."""
+"""The run after the kill: where and when it runs, with what, and where not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .after_kill import TELL, play, told, wait_until_told
 
 BOTH = ("web1", "web2")
 
-#: What the run after the kill is told, where a signal was the cause.
+#: The cause that the run after the kill gets, if a signal was the cause.
 CAUSES = {CTRL_C: "SIGINT", INT: "SIGINT", TERM: "SIGTERM", HUP: "SIGHUP"}
 
 
@@ -33,7 +33,7 @@ def interrupt(run: Run, lab: Lab, trigger: Trigger = INT) -> None:
 
 
 def recap(run: Run) -> str:
-    """What the recap says of it."""
+    """Return what the recap has about it."""
     return "\n".join(line for line in run.errors.splitlines() if line.startswith("after_kill: "))
 
 
@@ -70,7 +70,7 @@ def test_it_is_run_once_on_each_interrupted_host_when_nothing_is_alive_there(
 
 
 def test_nothing_is_run_by_default(lab: Lab, web1: Host) -> None:
-    """The control: the file is there, and nobody has asked for it."""
+    """The control: the file is there, and no option names it."""
     with started(lab, play([TELL], options={"after_kill": ""})) as run:
         tasks.wait_for_tree(run, [web1])
         interrupt(run, lab)
@@ -99,7 +99,7 @@ def test_only_hosts_that_were_interrupted_are_touched(lab: Lab, web1: Host, web2
 
 
 def test_a_host_with_survivors_is_left_out_and_named(lab: Lab, web1: Host, web2: Host) -> None:
-    """Who survives is signalled no more than the user wants."""
+    """The survivor gets no other signals than the user wants."""
     variables = {"web2": {"treekill_kill_children": False}}
     with started(
         lab,
@@ -202,7 +202,7 @@ def test_it_has_the_variables_options_and_folders_of_the_run(lab: Lab, web1: Hos
 
 @rest
 def test_the_name_of_a_task_is_no_template(lab: Lab, web1: Host, tmp_path) -> None:
-    """It may hold what a host has said."""
+    """It may hold what a host has sent."""
     # As octal numbers: braces in the command itself would be a template.
     said = rf"""printf '\173\173 lookup("pipe", "touch {tmp_path}/executed") \175\175'"""
     ask = {"name": "Ask the host", "ansible.builtin.shell": {"cmd": said}, "register": "answer"}

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is run after the kill does not last for ever, can be interrupted itself, and ends as everything else does: with nothing alive on its hosts."""
+"""The run after the kill does not last for ever, and can be interrupted itself.
+
+It ends as other runs do: with no live process on its hosts.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from tests.support.trees.triggers import CTRL_C, INT, KILL
 
 from .after_kill import play
 
-#: It stands at a gate that nobody opens, with a child that hides.
+#: It waits at a gate that is never opened, with a child that hides.
 ENDLESS: list[dict[str, Any]] = [
     {
         "name": "Last for ever",
@@ -38,9 +41,9 @@ ENDLESS: list[dict[str, Any]] = [
 
 
 def wait_at_after(run: Run, host: Host) -> None:
-    """Return when the run after the kill stands at its gate."""
+    """Return when the run after the kill waits at its gate."""
     ready = host.root / f"tmp/gate-{run.row}-after.ready"
-    until(ready.exists, 60, lambda: f"nobody comes to the gate\n{run.story}")
+    until(ready.exists, 60, lambda: f"no task comes to the gate\n{run.story}")
     until(
         lambda: tasks.alive(run, host, match="^after-hidden"),
         10,
@@ -49,8 +52,8 @@ def wait_at_after(run: Run, host: Host) -> None:
 
 
 def after_run_of(run: Run) -> ProcessId:
-    """Its main process."""
-    # Its guardian and its workers are forks of it, and look the same.
+    """Return its main process."""
+    # Its guardian and its workers are forks of it, and look like it.
     return min(
         (one.id for one in controller.processes(run.row) if "/after-" in one.command),
         key=lambda one: one.start,
@@ -59,7 +62,7 @@ def after_run_of(run: Run) -> ProcessId:
 
 @contextmanager
 def standing(lab: Lab, host: Host, **more: Any) -> Iterator[Run]:
-    """A run whose after-run stands at its gate."""
+    """A run whose after-run waits at its gate."""
     options = {"after_kill_timeout": 600, **more.pop("options", {})}
     trigger = more.pop("trigger", INT)
     with started(lab, play(ENDLESS, options=options, terminal=trigger.terminal, **more)) as run:
@@ -160,11 +163,11 @@ def test_main_does_not_wait_for_it_without_kill_wait(lab: Lab, web1: Host) -> No
 
 @rest
 def test_what_it_starts_has_no_after_kill_of_its_own(lab: Lab, web1: Host) -> None:
-    """Interrupted, it would otherwise be followed by itself, for ever."""
+    """If it were interrupted, it would otherwise be followed by itself, for ever."""
     with standing(lab, web1) as run:
         after_run_of(run).kill(signal.SIGINT)
         assert run.wait(60) == INT.status, run.story
-        # Another one would stand at the gate again.
+        # Another one would wait at the gate again.
         assert_over(run, web1)
         assert "after_kill: " not in "".join(
             line for line in run.errors.splitlines() if line.startswith("  | ")

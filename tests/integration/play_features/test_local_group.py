@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal to the whole process group of a run whose tree stands on the controller: before ansible-core 2.19 it reaches the tree as well."""
+"""A signal to the whole process group of a run whose tree runs on the controller.
+
+Before ansible-core 2.19 it reaches the tree as well.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def _group(number: signal.Signals) -> Trigger:
 
 
 def labelled(run: Run) -> Iterator[tuple[str, ProcessId]]:
-    """(kind, process) of the tree on this machine, also of those that show no environment."""
+    """Return (kind, process) of the tree on this machine, also if they show no environment."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             words = (
@@ -65,7 +68,7 @@ def labelled(run: Run) -> Iterator[tuple[str, ProcessId]]:
     ids=lambda trigger: str(trigger.name),
 )
 def test_nothing_of_it_survives(lab: Lab, trigger: Trigger) -> None:
-    """Neither what has left its parents, nor what has cleared its environment besides."""
+    """Processes that have left their parents, and have cleared their environment, end too."""
     with started(lab, dataclasses.replace(FEATURE.play(), kinds=KINDS)) as run:
         try:
             until(

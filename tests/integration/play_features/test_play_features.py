@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever a play is made of: interrupted in the middle of it, nothing of it is alive on any host, and nothing more starts on one."""
+"""Every feature of a play, interrupted in the middle of it.
+
+No process of it is alive on any host, and none is started there later.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def block(**sections: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def grow_if(condition: str, **keywords: Any) -> dict[str, Any]:
-    """Grows a tree the first time; what comes after it leaves a trace."""
+    """Return tasks that grow a tree the first time; what comes after it leaves a trace."""
     task = tasks.grow(**keywords)
     return {
         **task,
@@ -148,8 +151,8 @@ FEATURES = (
         grows_on=BOTH,
         keywords={"strategy": "host_pinned"},
     ),
-    # At the end of a failed task it asks what to do, and here it hears nothing; what it does at its
-    # prompt is in test_debugger.
+    # At the end of a failed task it asks what to do, and here it reads nothing. Its behaviour at
+    # its prompt is in test_debugger.
     Feature(
         "strategy debug",
         [tasks.grow()],
@@ -248,7 +251,7 @@ FEATURES = (
     ),
 )
 
-#: Those that may differ most in whether something more starts after an interruption.
+#: Features that may differ most in whether something more starts after an interruption.
 INTERRUPTED = (
     "delegate_to localhost",
     "run_once",
@@ -261,7 +264,7 @@ INTERRUPTED = (
     "reboot, while its command runs",
 )
 
-#: With which the death of the main process differs most from one to the other.
+#: Features that differ most in the effects of a sudden death of the main process.
 SUDDEN = (
     "delegate_to localhost",
     "loop, delegate_to for each item",
@@ -272,12 +275,12 @@ SUDDEN = (
     "builtin raw",
 )
 
-#: The same for a timeout.
+#: Such features for a timeout.
 RESCUED = ("delegate_to localhost", "loop", "inside rescue", "strategy free", "builtin script")
 
 
 def features(end: str, usual: Collection[str] | None = None) -> pytest.MarkDecorator:
-    """Each of them, and what it covers by this end.
+    """Return each of them, and what it covers by this end.
 
     `usual`: those that are not left to --every-row.
     """

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`ansible-playbook one.yml two.yml`: one main process that core starts twice, as callbacks see it, and one guarded run."""
+"""`ansible-playbook one.yml two.yml`: one main process, and one guarded run.
+
+Core starts it twice, as callbacks see it.
+"""
 
 from __future__ import annotations
 

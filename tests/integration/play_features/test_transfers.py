@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A large file on its way to a host or from one, in the middle of which the run ends: no client and no server of the transfer goes on."""
+"""A large file on its way to a host or from one, in the middle of which the run ends.
+
+No client and no server of the transfer goes on.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +38,17 @@ from tests.support.trees.triggers import (
 
 from .feature import LOOK, OPTIONS, record_of
 
-#: Bytes. Slowly, it takes some minutes.
+#: Bytes. At the slow rate, they take some minutes.
 SIZE = 8_000_000
 
 #: Kilobits a second, as sftp and scp take it.
 SLOW = "-l 400"
 
-#: Seconds for which what must not grow is watched.
+#: Seconds for which a file that must not grow is watched.
 WHILE = 1.0
 
-#: A way to the host that takes some kilobytes a second in both directions, for a client that can't
-#: be told.
+#: A way to the host that takes some kilobytes a second in both directions, for a client without
+#: such an option.
 NARROW = """
 import os, select, socket, sys, time
 there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
@@ -61,7 +64,7 @@ while True:
 
 @dataclass(frozen=True)
 class Transfer:
-    """One way by which a file goes."""
+    """One way by which a file is moved."""
 
     action: str
     method: str
@@ -125,7 +128,7 @@ TRANSFERS = [
 
 
 def clients(run: Run) -> list[controller.Local]:
-    """What moves the file, on this machine, when no worker does it by itself."""
+    """Return what moves the file on this machine, if no worker does it by itself."""
     return [
         one
         for one in controller.processes(run.row)
@@ -134,13 +137,13 @@ def clients(run: Run) -> list[controller.Local]:
 
 
 def servers(host: Host) -> list[str]:
-    """What moves it on the host."""
+    """Return what moves it on the host."""
     return [one.command for one in host.processes(r"sftp|scp", system=True)]
 
 
 @contextmanager
 def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, Path]]:
-    """The run, when a part of the file has arrived; and that part."""
+    """The run, when a part of the file has arrived, and that part."""
     host = lab["web1"]
     with started(lab, transfer.play(**more)) as run:
         into = (
@@ -159,7 +162,7 @@ def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, 
 
 
 def assert_over(run: Run, host: Host, part: Path) -> None:
-    """Nobody moves the file any more, here or there."""
+    """Assert that no process moves the file any more, here or there."""
     until(
         lambda: not servers(host),
         tasks.KILL_SECONDS,
@@ -172,7 +175,7 @@ def assert_over(run: Run, host: Host, part: Path) -> None:
 
 
 def ended(*triggers: Trigger) -> pytest.MarkDecorator:
-    """Each transfer with each of these ends.
+    """Return each transfer with each of these ends.
 
     Those by sftp, which is core's own choice, are always run; the others with --every-row.
     """
@@ -216,7 +219,7 @@ def test_no_transfer_goes_on_after_the_run(lab: Lab, transfer: Transfer, trigger
 def test_a_timeout_ends_the_transfer_before_the_rescue(
     lab: Lab, transfer: Transfer, trigger: Trigger
 ) -> None:
-    """And the run goes on."""
+    """The run goes on."""
     host = lab["web1"]
     with under_way(lab, transfer) as (run, part):
         trigger.fire(run, lab)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role sshd_keepalive: with it a host ends the sessions of a client that is gone, and no others."""
+"""The role sshd_keepalive.
+
+With it a host ends the sessions of a client that is gone, and no others.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ INTERVAL, COUNT_MAX = 1, 2
 #: more for the last answer. OpenSSH 9.2 of Debian 12, which the hosts have, takes twice as long as
 #: 8.4 and 10.0 do.
 WITHIN = 2 * INTERVAL * (COUNT_MAX + 1)
-#: Seconds more, for a machine that is busy.
+#: Additional seconds for a busy machine.
 SLACK = 3
 
 RELOADED = "Received SIGHUP; restarting."
@@ -49,7 +52,7 @@ class Session:
 
 @contextmanager
 def session(host: Host) -> Iterator[Session]:
-    """Open one; its client is ended at the end of the block, if need be."""
+    """Open one. Its client is ended at the end of the block, if need be."""
     client = subprocess.Popen(
         [*host.ssh_argv(), "echo $PPID; exec cat"],
         stdin=subprocess.PIPE,
@@ -71,7 +74,7 @@ def session(host: Host) -> Iterator[Session]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _applied(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """To web1; web2 is the control."""
+    """Apply the role to web1; web2 is the control."""
     directory: Path = tmp_path_factory.mktemp("role")
     apply_role(
         lab,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook sweep ends what dead runs have left, tells it before, and touches nobody else."""
+"""The playbook sweep ends what dead runs have left, lists it before, and touches no others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _clean(lab: Lab) -> None:
 
 
 def sweep(run: Run, lab: Lab, *words: str) -> Finished:
-    """Sweep with the journal of that run, as its user would afterwards, in the same directory."""
+    """Sweep with the journal of that run, as its user would afterwards, in that directory."""
     return follow(run, " ".join([SWEEP.format(inventory=lab.inventory), *words]), 120)
 
 
@@ -37,7 +37,7 @@ def swept(run: Run, lab: Lab, *words: str) -> str:
     return done.output
 
 
-def test_check_tells_what_a_dead_run_has_left_and_touches_nobody(lab: Lab, web1: Host) -> None:
+def test_check_tells_what_a_dead_run_has_left_and_touches_no_process(lab: Lab, web1: Host) -> None:
     with dead_run(lab, web1) as run:
         before = kinds(run, web1)
         printed = swept(run, lab, "--check")

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asynchronous tasks: a polled job is ended at whatever moment the run is interrupted; one that is not is left alone, unless the user says otherwise."""
+"""Asynchronous tasks.
+
+A polled job is ended at whatever moment the run is interrupted. One that is not polled is left
+alone, unless the user wants otherwise.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from tests.support.run.waiting import stays, until
 from tests.support.trees import census, tree
 from tests.support.trees.bystanders import Company
 from tests.support.trees.rows import When, play_row
-from tests.support.trees.table import Took, assert_survived_by_nobody
+from tests.support.trees.table import Took, assert_nothing_survived
 from tests.support.trees.triggers import INT, KILL, Trigger
 
 POLLED = {"async": 3600, "poll": 1}
@@ -34,22 +38,25 @@ Known = Mapping[str, frozenset[ProcessId]]
 
 
 def when_it_starts(run: Run, hosts: Sequence[Host], known: Known) -> None:
-    """Core's starter runs; of the tree there is nothing yet, or some of it."""
+    """Return when core's starter runs. Of the tree there is nothing yet, or some of it."""
     until(
         lambda: hosts[0].processes(r"async_wrapper\.py j\d"),
         40,
-        lambda: f"nobody starts a job\n{run.story}",
+        lambda: f"no process starts a job\n{run.story}",
     )
 
 
 def between_polls(run: Run, hosts: Sequence[Host], known: Known) -> None:
-    """The command that started it has returned, with all that it could have been known by."""
+    """Return when the command that started it has returned.
+
+    All evidence that it could have shown is gone with it.
+    """
     census.wait_for_tree(run, hosts, known)
     polls.wait_between_polls(run, hosts[0])
 
 
 def during_a_poll(run: Run, hosts: Sequence[Host], known: Known) -> None:
-    """Somebody asks for its status."""
+    """Return when a poll asks for its status."""
     census.wait_for_tree(run, hosts, known)
     polls.wait_for_poll(run, hosts[0])
 
@@ -90,7 +97,7 @@ def test_without_the_collection_a_job_survives(tidy_lab: Lab) -> None:
         stays(lambda: {*tree.COOPERATIVE} <= kinds_on(host, run), WHILE, "the job has ended")
 
 
-# A job that nobody polls, and a loop that asks for it.
+# A job that is not polled, and a loop that asks for it.
 
 WHILE = 1.5  #: seconds; longer than the grace
 
@@ -105,7 +112,7 @@ LOOP: dict[str, Any] = {
 
 
 def in_the_loop(run: Run, hosts: Sequence[Host], known: Known) -> None:
-    """It was asked for more than once."""
+    """Return when it was asked for more than once."""
     census.wait_for_tree(run, hosts, known)
     polls.wait_for_second_poll(run, hosts[0])
 
@@ -119,7 +126,7 @@ def test_with_kill_async_nothing_survives_the_interruption_of_an_async_status_lo
     )
     outcome = play_row(among, setting, INT, when=in_the_loop)
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, INT)
+    assert_nothing_survived(outcome, INT)
 
 
 def test_a_job_that_the_play_asks_for_is_in_flight_without_kill_async_as_well(
@@ -136,7 +143,7 @@ def test_a_job_that_the_play_asks_for_is_in_flight_without_kill_async_as_well(
         assert kinds_on(host, run) >= {*tree.DAEMONS}
         INT.fire(run, tidy_lab)
         assert run.wait(40) == INT.status, run.story
-        until(lambda: not polls.polls(host), 10, lambda: f"somebody asks still\n{run.story}")
+        until(lambda: not polls.polls(host), 10, lambda: f"a poll asks still\n{run.story}")
         until(
             lambda: not kinds_on(host, run) & {*tree.DAEMONS},
             10,
@@ -148,5 +155,5 @@ def test_a_job_that_the_play_asks_for_is_in_flight_without_kill_async_as_well(
 
 
 def kinds_on(host: Host, run: Run) -> set[str | None]:
-    """The kinds of processes of the job that are alive."""
+    """Return the kinds of processes of the job that are alive."""
     return {tree.label_of(process.command, run.row) for process in host.processes(run.row)}

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Without the collection: each interruption leaves what is known of this version of ansible-core, so the survival rows can fail."""
+"""Runs without the collection.
+
+Each interruption leaves what is known of this version of ansible-core, so the survival rows can
+fail.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +32,8 @@ LEFT = {
     KILL_GROUP: ("", "R", "WSR", "WSR"),
 }
 
-#: Survive even where the plain process does not: a hang-up of the terminal does not reach them, or
-#: they ignore it.
+#: They survive even where the plain process does not: a hang-up of the terminal does not reach
+#: them, or they ignore it.
 HUP_PROOF = {
     "setsid",
     "nohup",
@@ -52,7 +56,7 @@ HUP_PROOF = {
 def test_without_the_collection_survivors_are_left(
     lab: Lab, trigger: Trigger, pipelining: bool
 ) -> None:
-    """The same tree, the same triggers, and no callback."""
+    """The tree and the triggers are those of the rows, without a callback."""
     expected = LEFT[trigger][2 * (not BEFORE_2_19) + pipelining]
     remains = play_control(lab, Setting(pipelining=pipelining), trigger, expected)
     assert remains.letters == expected, remains.story

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whichever shell reads our command lines on their way, tasks go well that nobody interrupts, and nothing survives an interruption."""
+"""Login shells that read our command lines.
+
+With each of them, uninterrupted tasks go well, and no process survives an interruption.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ ALWAYS = ("/bin/tcsh", "/usr/bin/fish")
 #: bash is the login shell of all other rows.
 OTHERS = ("/bin/sh", "/bin/dash", "/bin/zsh", "/bin/ksh93", "/bin/bsd-csh")
 
-#: With a name that shells would read.
+#: A name that shells would expand.
 NAME = "Done it!now $HOME `x` 'a' \"b\""
 
 
@@ -40,7 +43,10 @@ def among(shell_lab: Lab, companies: Companies) -> Company:
 
 
 def use_shell(lab: Lab, shell: str, *accounts: str) -> None:
-    """Each row has a ControlMaster of its own: that of another one would know the shell from before."""
+    """Set it.
+
+    Each row has a ControlMaster of its own: that of another row would have the earlier shell.
+    """
     host = lab["web1"]
     if not (host.root / shell.lstrip("/")).exists():
         pytest.skip(
@@ -56,7 +62,10 @@ def use_shell(lab: Lab, shell: str, *accounts: str) -> None:
 def test_nothing_survives_behind_any_login_shell(
     among: Company, shell: str, become: str, took: Took
 ) -> None:
-    """The tasks before it, one with such a name, have gone well by then, or it would not have begun."""
+    """The tasks before it, one with such a name, have gone well by then.
+
+    It would not have begun otherwise.
+    """
     use_shell(among.lab, shell, "ansible", "root")
     try:
         nothing_survives(

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A channel to a host is lost while the run goes on: the tree behind it is ended, and no other; what only looks like a loss costs nobody anything."""
+"""A channel to a host that is lost while the run goes on.
+
+The tree behind it is ended, and no other. What only looks like a loss does no harm.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ WHILE = 1.0  #: seconds for which nothing may happen
 def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
     """The task fails, or its host becomes unreachable in the middle of it.
 
-    Nobody is interrupted: the run ends by itself.
+    There is no interruption: the run ends by itself.
     """
     nothing_survives(among, row, took)
 
@@ -49,14 +52,14 @@ def test_without_the_collection_the_tree_survives(lab: Lab, trigger: Trigger) ->
 
 
 def labelled(run: Run, host: Host) -> set[object]:
-    """The processes on that host by which the task is known."""
+    """Return the processes on that host that have the task's labels."""
     return {process.id for process in host.processes(rf"^tk-[a-z-]+-{run.row} ")}
 
 
 def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
     """One of two clients is killed.
 
-    What the other host does for the same task is none of its business.
+    The other host's work for that task has nothing to do with it.
     """
     lost, other = tidy_lab["web1"], tidy_lab["web2"]
     known = frozenset(process.id for process in lost.processes())
@@ -87,12 +90,15 @@ def test_the_same_task_on_another_host_goes_on(tidy_lab: Lab) -> None:
 
 
 def reload_sshd(host: Host) -> None:
-    """It executes itself anew, in the same process."""
+    """Reload it: it executes itself again, in its process."""
     host.run(["sh", "-c", "kill -HUP $(cat /run/sshd.pid)"])
 
 
 def restart_sshd(host: Host) -> None:
-    """The listener ends, and another one is started; as systemd does it, the processes of sessions stay."""
+    """Restart it: the listener ends, and another one is started.
+
+    As with systemd, the processes of sessions stay.
+    """
     host.run(
         [
             "sh",

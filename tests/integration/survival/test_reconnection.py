@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Core sends a command again when it has lost its connection: what the first run has left is ended before the second one begins."""
+"""Core sends a command again if it has lost its connection.
+
+What the first run has left is ended before the second one begins.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,16 @@ from tests.support.trees.triggers import LOST_MASTER
 
 SETTING = Setting(hosts=1, ssh={"retries": 2})
 
-#: What the second run has started when it stands at its gate.
+#: What the second run has started when it waits at its gate.
 SECOND = ("nohup", "setsid", "daemon", "daemon-cleared", "daemon-python")
 
 WHILE = 2.0  #: seconds; longer than the grace
 
 
 def twice(row: str) -> str:
-    """Each run first writes down who is there.
+    """Return a play whose runs each write down the live processes first.
 
-    The first grows the tree; the second starts some processes, and lasts until its gate is opened.
+    The first grows the tree. The second starts some processes, and lasts until its gate is opened.
     """
     seen = f"/tmp/seen-{row}"
     return f"""
@@ -45,12 +48,12 @@ fi
 
 
 def second(row: str) -> str:
-    """What marks the processes of the second run."""
+    """Return the mark of the processes of the second run."""
     return f"second-{row}"
 
 
 def seen_by_second(host: Host, run: Run) -> set[str]:
-    """The processes of the first run that the second one has found when it began."""
+    """Return the processes of the first run that the second one has found when it began."""
     lines = (host.root / f"tmp/seen-{run.row}-1").read_text().splitlines()
     return set(re.findall(rf"^ *\d+ tk-([a-z-]+)-{run.row} ", "\n".join(lines), re.MULTILINE))
 

@@ -4,11 +4,11 @@
 
 """Hosts whose pid 1 is systemd.
 
-On the first of two logind leaves the processes of a session that ends alone, on the second it ends
-them as well.
+When a session ends, logind leaves its processes alone on the first of two hosts. On the second it
+ends them as well.
 
-What systemd itself starts for a task (`systemd-run` without `--scope`) is systemd's: it was never
-below the task, and is left alone.
+systemd itself starts some processes for a task (`systemd-run` without `--scope`). Such a process is
+systemd's: it was never below the task, and is left alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.trees.rows import play_row
 from tests.support.trees.table import (
     Row,
     Took,
-    assert_survived_by_nobody,
+    assert_nothing_survived,
     becoming,
     nothing_survives,
     rest,
@@ -77,7 +77,7 @@ ROWS = (
     becoming(LOST_CLIENT, pipelining=True),
 )
 
-#: The sessions end, and where logind ends their processes it signals the supervisor as well.
+#: The sessions end. If logind ends their processes, it signals the supervisor as well.
 SESSION_ENDS = (
     becoming(LOST_CONTROLLER),
     becoming(LOST_CONTROLLER, pipelining=True),
@@ -86,13 +86,13 @@ SESSION_ENDS = (
     becoming(LOST_CONTROLLER, pipelining=True, kinds=(*tree.FULL, *tree.SCOPES)),
 )
 
-#: What logind ends then is its own affair: the first task's daemon, where the user who has logged
-#: in has started it.
+#: What logind ends then is not the collection's matter: the first task's daemon, if the user that
+#: has logged in has started it.
 OF_LOGIND = "a daemon of an earlier task on web2"
 
 
 def params(rows: tuple[Row, ...]) -> list[object]:
-    """Each of them with what it shows."""
+    """Return each of them with what it shows."""
     return [
         pytest.param(row, id=row.name, marks=shows(row.trigger, "Targets", *SUBJECTS))
         for row in rows
@@ -101,7 +101,7 @@ def params(rows: tuple[Row, ...]) -> list[object]:
 
 @pytest.mark.parametrize("row", params(ROWS))
 def test_nothing_survives(among_units: Company, row: Row, took: Took) -> None:
-    """And logind has no word in it."""
+    """logind has no part in it."""
     nothing_survives(among_units, row, took)
 
 
@@ -109,12 +109,15 @@ def test_nothing_survives(among_units: Company, row: Row, took: Took) -> None:
 def test_nothing_survives_the_end_of_its_session(
     among_units: Company, row: Row, took: Took
 ) -> None:
-    """Both sshd and logind tell of it; what a task has left on purpose, logind ends where it is told to, as it does without the collection."""
+    """Both sshd and logind report it.
+
+    logind ends what a task has left on purpose if it is set so, as it does without the collection.
+    """
     outcome = play_row(among_units, row.setting, row.trigger)
     took(outcome.seconds)
     assert outcome.dead == [OF_LOGIND], outcome.story
     outcome.dead.remove(OF_LOGIND)
-    assert_survived_by_nobody(outcome, row.trigger)
+    assert_nothing_survived(outcome, row.trigger)
 
 
 @pytest.mark.parametrize(
@@ -142,26 +145,29 @@ def test_what_a_task_moves_into_a_scope_does_not_survive(
 def test_a_service_that_a_task_had_systemd_start_is_left_alone(
     among_units: Company, row: Row, took: Took
 ) -> None:
-    """Of the user and of the system."""
+    """It is a service of the user, or of the system."""
     services = tree.SERVICES if row.setting.become == "no" else tree.SERVICES[1:]
     setting = Setting(**{**vars(row.setting), "kinds": (*row.setting.kinds, *services)})
     outcome = play_row(among_units, setting, row.trigger, but=frozenset(services))
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, row.trigger, but=frozenset(services))
+    assert_nothing_survived(outcome, row.trigger, but=frozenset(services))
 
 
 @pytest.mark.parametrize("become", ["no", "root, no password"])
 def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(
     among_units: Company, become: str, took: Took
 ) -> None:
-    """`systemctl import-environment` gives the environment of a task to all that systemd starts after it, whoever asks for that."""
+    """`systemctl import-environment` gives the environment of a task to later units.
+
+    systemd starts all of them with it, whatever asks for that.
+    """
     services: list[ProcessId] = []
 
     def when(run: Run, hosts: Sequence[Host], known: dict[str, frozenset[ProcessId]]) -> None:
         census.wait_for_tree(run, hosts, known)
         for host in hosts:
             for started_by in ("systemd-run --user", "sudo -n systemd-run"):
-                # A service with a child: neither of the two is to be touched.
+                # A service with a child: neither of the two may be touched.
                 host.ssh(f"{started_by} --quiet bash -c 'sleep 7209 & exec sleep 7209.5'")
             here = until(
                 lambda host=host: two_pairs(host),
@@ -183,7 +189,7 @@ def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(
             when=when,
         )
         took(outcome.seconds)
-        assert_survived_by_nobody(outcome, INT)
+        assert_nothing_survived(outcome, INT)
         assert all(one.alive() for one in services), outcome.story
     finally:
         for host in among_units.hosts:
@@ -196,7 +202,7 @@ def test_a_service_that_has_the_cookie_by_import_alone_is_left_alone(
 
 
 def two_pairs(host: Host) -> list[HostProcess]:
-    """The processes of both services, once all are there."""
+    """Return the processes of both services, once all are there."""
     found = host.processes(r"^(/usr/bin/)?sleep 7209(\.5)?$")
     return found if len(found) == 4 else []
 
@@ -205,13 +211,13 @@ def two_pairs(host: Host) -> list[HostProcess]:
 
 
 def test_without_the_collection_the_tree_survives(systemd_lab: Lab) -> None:
-    """Also where logind is to end it: the session lasts as long as a ControlMaster does."""
+    """It does so if logind is to end it too: the session lasts as long as a ControlMaster does."""
     remains = play_control(systemd_lab, Setting(pipelining=True), KILL)
     assert remains.survivors >= {*tree.FULL}, remains.story
 
 
 def test_without_the_collection_logind_ends_what_a_task_has_left(systemd_lab: Lab) -> None:
-    """Where it is told to, when the session ends; elsewhere that lives on."""
+    """It does so if it is set to, when the session ends. Elsewhere that lives on."""
     with started(
         systemd_lab,
         Setting(pipelining=True, kinds=tree.COOPERATIVE),

@@ -13,7 +13,7 @@ from typing import Literal
 PASSWORD = "hunter2-battery-staple"
 
 #: sha512-crypt of PASSWORD, made once with `openssl passwd -6`: Python 3.13 has no crypt module.
-PASSWORD_HASH = "$6$testhosts$1pA3.j8e32I6JouU65ejk5Y5HooA1Dr74Y1CxXJGsHb4vmvVW3BUaILMPu4WAsO9o3et5IT6BNwXbNXNdVs690"
+PASSWORD_HASH = "$6$testhosts$1pA3.j8e32I6JouU65ejk5Y5HooA1Dr74Y1CxXJGsHb4vmvVW3BUaILMPu4WAsO9o3et5IT6BNwXbNXNdVs690"  # noqa: E501
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def shows(trigger: Trigger, section: str, *subjects: str) -> list[pytest.MarkDec
     return [covers(section, subject, ENDS[trigger]) for subject in subjects if trigger in ENDS]
 
 
-def assert_survived_by_nobody(
+def assert_nothing_survived(
     outcome: Outcome,
     trigger: Trigger,
     *,
@@ -203,4 +203,4 @@ def nothing_survives(company: Company, row: Row, took: Took) -> None:
     """Play it, and assert all that every row demands."""
     outcome = play_row(company, row.setting, row.trigger)
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, row.trigger)
+    assert_nothing_survived(outcome, row.trigger)

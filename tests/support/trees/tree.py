@@ -264,8 +264,7 @@ sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import
         "many",
         # 20 families of 25: plain, deaf to TERM, in sessions of their own, orphaned.
         r"""
-        export brood='
-            for n in {1..24}; do (exec -a "$0" sleep 7200) & done; : > "$ready/${0#tk-}"; wait'
+        export brood='for n in {1..24}; do (exec -a "$0" sleep 7200) & done; : > "$ready/${0#tk-}"; wait'
         family=0
         while [ $((family += 1)) -le 20 ]; do
             case $((family % 4)) in
