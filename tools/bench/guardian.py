@@ -52,7 +52,7 @@ def measure(lab: Lab) -> list[Figure]:
     with run.started(lab, Setting(hosts=1, kinds=tree.COOPERATIVE), collection=True) as one:
         census.wait_for_tree(one, hosts, known)
         path = next(one.directory.glob("treekill-*/socket"))
-        guardian = _who_listens(path, one.row)
+        guardian = _listener(path, one.row)
         with _leases(path, _orders(lab)):
             memory = _private_mib(guardian)
             wakeups = _wakeups(guardian)
@@ -99,7 +99,7 @@ def _leases(path: Path, orders: Sequence[dict[str, Any]]) -> Iterator[None]:
                 channel.send({"op": "done", "lease": lease})
 
 
-def _who_listens(path: Path, row: str) -> int:
+def _listener(path: Path, row: str) -> int:
     """Return the pid of the run's process that has the listening socket open.
 
     The socket's peer credentials name another process: the one that has bound it.

@@ -76,7 +76,7 @@ SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 
 
 class Way(Enum):
-    """How a target is run."""
+    """Way in which a target is run."""
 
     BARE = "bare"
     GUARDED = "guarded"
@@ -92,7 +92,7 @@ exec chroot "$tree" python3 -m compileall -q -j 2 -s /mnt -p "$seen_as" "$@"
 
 @dataclass(frozen=True)
 class Place:
-    """What the hosts are made of."""
+    """Parts of the hosts."""
 
     #: Unpacked sources of the core.
     source: Path

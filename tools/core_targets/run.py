@@ -47,13 +47,13 @@ class Result:
     guarded: Sequence[Ending]
 
     def finding(self, plugins: str, limit: float) -> Finding:
-        """What is kept of it."""
+        """Return the finding that is kept of it."""
         said = own_words(self.guarded[-1].output)
         only_with_it = [line for line in said if not self.bare or line not in self.bare[-1].output]
         return Finding(self.target, self.verdict, self.line(), only_with_it, plugins, limit)
 
     def line(self) -> str:
-        """Its line in the output."""
+        """Return its line in the output."""
         guarded_runs = self.guarded[-1].notes["guarded"]
         without = f"{_times(self.bare[-1])} without, " if self.bare else ""
         times = f"{without}{_times(self.guarded[-1])} with, {guarded_runs} guarded runs"

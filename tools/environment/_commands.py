@@ -58,7 +58,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     environment.update(
         LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1", ANSIBLE_CONFIG=str(empty_ansible_cfg())
     )
-    # A clone may belong to another user, as in a container. git must list its files all the same.
+    # A clone may belong to another user, as in a container. git must still list its files.
     environment.update(
         GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0=str(ROOT)
     )

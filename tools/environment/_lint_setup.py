@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the gates need: environments of a core and of the linters, and a copy of the tree."""
+"""The needs of the gates: environments of a core and of the linters, and a copy of the tree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._venvs import Venv
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a gate works with. It is complete when a gate gets it."""
+    """Environments and files of a gate. They are complete when a gate gets them."""
 
     ready: Ready
     #: The linters, beside the newest core that runs here, whatever core the tests are for.

@@ -24,8 +24,8 @@ _TO = Path(__file__).parents[2] / "docs/recap.svg"
 
 _COLUMNS, _LINES = 112, 60
 
-#: What the task starts: a build with its children, one that ignores TERM, a log reader in the
-#: background, and a cache daemon without a mark in its environment.
+#: Processes that the task starts: a build with its children, one that ignores TERM, and a log
+#: reader in the background. A cache daemon without a mark in its environment is the last.
 _BUILD = """
 as() { name=$1; shift; "$@" bash -c 'exec -a "$0" sleep 7200' "$name" & }
 for file in main parser lexer; do as "cc1 -O2 $file.c"; done

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each example needs to find on its hosts, and what has to be so when it has run.
+"""Stages of the examples.
 
-An example that has no stage here fails its test. Its author adds a stage, which shows that the
-example works.
+A stage makes the state of the hosts that its example needs, and asserts the state that it has to
+reach. An example that has no stage here fails its test. Its author adds a stage, which shows that
+the example works.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ SET_UP, AT_END = "set-up", "at the end, or after it"
 
 @dataclass(frozen=True)
 class Flavour:
-    """How a run reaches the host and runs its tasks. All log in as one user."""
+    """Way in which a run reaches the host and runs its tasks. All log in as one user."""
 
     name: str
     pipelining: bool = False

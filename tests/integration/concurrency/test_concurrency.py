@@ -149,7 +149,7 @@ def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, socket
 
 
 def parts() -> list[object]:
-    """All with --every-row: each takes minutes."""
+    """Return all of them with --every-row: each takes minutes."""
     marks = [
         covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS
     ]

@@ -22,7 +22,7 @@ from tests.support.hosts.host import BOOT_SECONDS
 from tests.support.hosts.namespace_host import NamespaceHost
 from tests.support.run.waiting import until
 
-#: In the environment of a container's pid 1, which is found by it from outside: the daemon may
+#: In the environment of a container's pid 1, which is found by it from outside. The daemon may
 #: return pids of a namespace of its own.
 MARK = "TK_CONTAINER"
 

@@ -57,7 +57,7 @@ class Sampler:
 
     @property
     def passes(self) -> int:
-        """How many it has finished."""
+        """Return the number of passes that it has finished."""
         return int(_COUNT.unpack_from(self._passes)[0])
 
     def look_at_all(self) -> None:
@@ -71,7 +71,7 @@ class Sampler:
 
     @property
     def findings(self) -> set[str]:
-        """What it has found so far."""
+        """Return its findings so far."""
         return set(os.pread(self._findings, 1 << 20, 0).decode(errors="replace").splitlines())
 
 

@@ -39,7 +39,7 @@ def kill_client(run: Run, host: Host) -> None:
 
 
 def a_play(**keywords: Any) -> Play:
-    """Return a play with a tree that is lost, and a run that goes on all the same."""
+    """Return a play with a tree that is lost, and a run that goes on nevertheless."""
     lost = tasks.grow(ignore_errors=True, ignore_unreachable=True, **keywords)
     return Play(
         [lost, tasks.gate(), tasks.trace()], options={"kill_timeout": 1}, sections=PIPELINING

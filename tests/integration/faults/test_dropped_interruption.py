@@ -4,7 +4,7 @@
 
 """A signal that reaches the main process where the interpreter drops what a handler raises.
 
-The run is interrupted all the same.
+It still interrupts the run.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ UNGUARDED = (
     rename("async_val", what="Task.async_val", lost=EVERYTHING),
 )
 
-#: After these changes tasks are guarded all the same.
+#: After these changes tasks are still guarded.
 GUARDED = (
     Change(
         "",

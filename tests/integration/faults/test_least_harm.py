@@ -149,8 +149,8 @@ def _twenty(local: bool) -> Sequence[tasks.Task]:
 def _play(local: bool, **more: Any) -> Play:
     return Play(
         _twenty(local),
-        # Where HOME is not the home of the user, core looks for the file of a local job in one and
-        # writes it in the other.
+        # If HOME is not the home of the user, core writes the file of a local job in one of them.
+        # It looks for the file in the other.
         variables={
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can't be guarded is reported: one warning for a host, and a line in the recap."""
+"""Reports of what can't be guarded: one warning for a host, and a line in the recap."""
 
 from __future__ import annotations
 

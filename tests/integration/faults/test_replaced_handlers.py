@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Another plugin, or a later core, that replaces our signal handlers.
 
-The user is told once, and the run is guarded all the same.
+The user is told once, and the run is still guarded.
 """
 
 from __future__ import annotations

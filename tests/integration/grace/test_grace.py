@@ -80,7 +80,7 @@ class Row:
         return "web1" if self.use_pty else "web2"
 
     def play(self) -> Play:
-        """The run of this row."""
+        """Return the run of this row."""
         becoming = BECOME[self.become]
         action = self.action if self.action.startswith(OWN) else f"ansible.builtin.{self.action}"
         line = jobs.command(self.kind, self.signal)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which accounts may log in and how, and what sudo lets each do: as on a real server."""
+"""Accounts that may log in.
+
+The tests show the ways in which they do, and what sudo lets each do: as on a real server.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def test_an_unknown_host_key_is_refused(host: Host) -> None:
     assert "Host key verification failed" in done.stderr
 
 
-def test_ansible_needs_no_password_for_sudo_to_anybody(host: Host) -> None:
+def test_ansible_needs_no_password_for_sudo_to_any_user(host: Host) -> None:
     assert host.ssh("sudo -n id -un; sudo -n -u other id -un").stdout == "root\nother\n"
 
 

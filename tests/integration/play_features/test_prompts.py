@@ -72,7 +72,7 @@ def kill(run: Run) -> None:
 
 @dataclass(frozen=True)
 class Left:
-    """How a run ended."""
+    """Ending of a run."""
 
     status: int | None
     terminal: list[Any]  #: its settings, as tcgetattr has them

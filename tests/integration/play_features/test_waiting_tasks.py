@@ -155,7 +155,7 @@ def test_no_process_asks_any_longer_whether_a_host_has_rebooted(lab: Lab, trigge
 
 @ends("reboot, while it waits for the host to come back", INT, KILL)
 def test_a_run_that_waits_for_a_host_that_is_down_ends(lab: Lab, trigger: Trigger) -> None:
-    """What was under way to the host can't be confirmed, and is reported so.
+    """A process that was under way to the host can't be confirmed, and is reported so.
 
     When the host is back, nothing runs on it.
     """

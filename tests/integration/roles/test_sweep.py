@@ -70,7 +70,7 @@ def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(
         let_go(living, web1)
 
 
-def test_a_host_that_the_journal_does_not_name_is_left_out_before_anybody_connects(
+def test_a_host_that_the_journal_does_not_name_is_left_out_before_any_connection(
     lab: Lab, web1: Host, web2: Host
 ) -> None:
     with dead_run(lab, web1) as run:

@@ -79,7 +79,7 @@ def test_a_report_that_is_not_fetched_is_not_kept_for_ever(tidy_lab: Lab) -> Non
 
 
 def test_without_a_supervisor_the_tree_survives(among: Company) -> None:
-    """What held the leases is gone too."""
+    """The guardian, which held the leases, is gone too."""
     setting = Setting(hosts=1, pipelining=True, supervise=False, kinds=tree.COOPERATIVE)
     outcome = play_row(among, setting, LOST_CONTROLLER, patience=2)
     assert outcome.alive >= {*tree.COOPERATIVE}, outcome.story

@@ -55,8 +55,8 @@ def _row(trigger: Trigger, become: str, number: int) -> Row:
 
 
 #: Every trigger with every way of becoming another user, with a pty and without. The way of
-#: tracking, and the worker that is killed, change from row to row: each trigger meets both, and so
-#: does each way of becoming.
+#: tracking, and the worker that is killed, change from row to row. So each trigger meets both, and
+#: each way of becoming does.
 EVERY = [
     _row(trigger, become, number)
     for number, (trigger, become) in enumerate(itertools.product(TRIGGERS, BECOME))

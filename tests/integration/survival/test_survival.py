@@ -101,8 +101,8 @@ def test_a_second_ctrl_c_ends_the_grace(among: Company, took: Took) -> None:
     assert_nothing_survived(outcome, CTRL_C)
 
 
-# What may differ from run to run, each with the triggers that differ most: after it, the main
-# process is there, is not, or its group is not.
+# Settings that may differ from run to run, each with the triggers that differ most. After them, the
+# main process is there, is not, or its group is not.
 
 BECOMING = [
     Row(
@@ -153,7 +153,7 @@ def test_nothing_survives_of_a_run_with_another_strategy(
 def test_nothing_survives_where_only_plugins_of_the_collection_are_tracked(
     among: Company, row: Row, took: Took
 ) -> None:
-    """Nothing in core is patched. The play names treekill.remote.ssh and treekill.remote.shell."""
+    """Core is not patched. The play names treekill.remote.ssh and treekill.remote.shell."""
     nothing_survives(among, row, took)
 
 

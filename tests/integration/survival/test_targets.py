@@ -39,7 +39,7 @@ class Labs:
         return self._present[suite]
 
     def with_python(self, version: Version) -> Lab:
-        """A host with that Python."""
+        """Return a host with that Python."""
         if version not in self._present:
             self._present[version] = self._stack.enter_context(target_hosts.with_python(version))
         return self._present[version]

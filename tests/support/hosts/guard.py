@@ -58,5 +58,5 @@ class Guard:
             self._process.stdin.write(b"dismissed\n")
             self._process.stdin.close()
         except BrokenPipeError:
-            pass  # The guard was killed. The lab is down all the same.
+            pass  # The guard was killed. The lab is still down.
         self._process.wait()

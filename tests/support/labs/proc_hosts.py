@@ -4,8 +4,8 @@
 
 """Hosts whose /proc shows less.
 
-One hides the processes of other users. One has no /proc, and a ps that lists them all the same, as
-BSD has it.
+One hides the processes of other users. One has no /proc, and a ps that still lists them, as BSD has
+it.
 """
 
 from __future__ import annotations

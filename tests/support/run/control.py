@@ -38,7 +38,7 @@ BEFORE_2_19 = tuple(int(part) for part in __version__.split(".")[:2]) < (2, 19)
 
 @dataclass
 class Remains:
-    """What was left, and stayed for as long as it was watched."""
+    """Processes that were left, and stayed for as long as they were watched."""
 
     letters: str  #: W workers, S ssh clients, R the plain process on the hosts
     status: int | None  #: exit status of the main process, negative for a signal

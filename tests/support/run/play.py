@@ -87,7 +87,7 @@ class FrontEnd:
 
 @dataclass(frozen=True)
 class Setting:
-    """How the run of a row is configured."""
+    """Configuration of the run of a row."""
 
     pipelining: bool = False
     become: str = "no"  #: one of BECOME

@@ -40,7 +40,7 @@ _TIDY_SECONDS = 5.0
 
 @dataclass
 class Outcome:
-    """What was seen of a row."""
+    """Result of a row."""
 
     row: str
     hosts: list[str]

@@ -278,8 +278,8 @@ sudo -n env TREEKILL="$TREEKILL" systemctl import-environment 2>> "$ready.import
     ),
 )
 
-#: What only a supervisor on the host can find: it descends from no process of the tree, and has
-#: nothing that shows where it came from.
+#: Kinds that only a supervisor on the host can find. They descend from no process of the tree, and
+#: have nothing that shows where they came from.
 SUPERVISOR = frozenset({"daemon-cleared", "daemon-python", "daemon-perl", "hops-cleared", "storm"})
 
 #: Kinds that become another user by other ways than sudo alone, for a host that has doas.

@@ -35,7 +35,7 @@ from tools.environment._paths import ROOT
 def pythons(
     *releases: tuple[int, int, int], makes_venvs: bool = True
 ) -> dict[tuple[int, int], Interpreter]:
-    """A machine with these Pythons."""
+    """Return a machine with these Pythons."""
     return newest_of_each(
         Interpreter(f"/usr/bin/python{major}.{minor}", (major, minor, micro), makes_venvs)
         for major, minor, micro in releases

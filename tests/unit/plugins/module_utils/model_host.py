@@ -41,7 +41,7 @@ DISPOSITIONS = ((0, 0), (0, 0), (0, TERM), (TERM, 0), (INT, TERM), (0, TERM | IN
 
 
 def cookie(root, more=b""):
-    """An environment with the cookie of the lease."""
+    """Return an environment with the cookie of the lease."""
     return b"A=1\0" + MARK + b"%d/8\0" % root + more
 
 
@@ -114,7 +114,7 @@ class ModelHost:
     # -- what really happens
 
     def add(self, pid, parent, user, environment, arguments, comm="x"):
-        """A process is born."""
+        """Let a process be born."""
         self.ticks += 1
         being = self.beings[pid] = Being(
             ProcessId(pid, self.ticks), parent, user, environment, list(arguments), comm
@@ -151,7 +151,7 @@ class ModelHost:
         )
 
     def pid(self):
-        """A pid for a birth: most often one that was given back a moment ago."""
+        """Return a pid for a birth: most often one that was given back a moment ago."""
         if self.freed and self.random.random() < 0.7:
             return self.freed.pop()
         self.last += 1
@@ -228,7 +228,7 @@ class ModelHost:
             self.add(self.pid(), being, being.user, being.environment, being.arguments, being.comm)
 
     def stranger(self, pid):
-        """A process that has nothing to do with the tree.
+        """Add a process that has nothing to do with the tree.
 
         It may have children, and words that only mention the tree.
         """
@@ -245,7 +245,7 @@ class ModelHost:
                 self.fork(one)
 
     def login(self, being):
-        """The task starts the ssh server again, and a user logs in."""
+        """Start the ssh server again, as a task of the tree, and log a user in."""
         if len(self.beings) < 36:
             server = self.add(
                 self.pid(),

@@ -14,7 +14,7 @@ SCRIPT = "export TREEKILL=%s/%s/$$/$PPID; work"
 
 
 def cookie(root, ppid, run=RUN, lease=LEASE, more=""):
-    """An environment with a cookie."""
+    """Return an environment with a cookie."""
     return ("A=1\0TREEKILL=%s/%s/%d/%d\0%s" % (run, lease, root, ppid, more)).encode()
 
 

@@ -21,7 +21,7 @@ def terms(**more: Any) -> LeaseTerms:
 
 
 def request(lease: str = "00000001", order: str = "{}", **more: Any) -> LeaseRequest:
-    """A request with such terms."""
+    """Return a request with such terms."""
     return LeaseRequest(
         lease=lease, host="web1", task="a task", order=order, reach="{}", terms=terms(**more)
     )

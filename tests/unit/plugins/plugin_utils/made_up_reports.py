@@ -39,7 +39,7 @@ def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def report(**more: Any) -> dict[str, Any]:
-    """A report of a host where nothing was."""
+    """Return a report of a host where nothing was."""
     return {
         "method": "proc",
         "root": None,
@@ -60,7 +60,7 @@ def kill_report(**more: Any) -> KillReport:
 
 
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
-    """The result of one lease, as the guardian reports it."""
+    """Return the result of one lease, as the guardian reports it."""
     return {
         "host": host,
         "task": "Dump",
@@ -79,7 +79,7 @@ def run_report(
     cause: str = "SIGINT",
     unguarded: Sequence[dict[str, str]] = (),
 ) -> RunReport:
-    """The report that the main process has of a guardian with these results."""
+    """Return the report that the main process has of a guardian with these results."""
     message = {
         "run": "0123456789abcdef",
         "cause": cause,
@@ -93,7 +93,7 @@ def run_report(
 
 
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Some processes that ended in one of these ways, no two of them equal."""
+    """Return some processes that ended in one of these ways, no two of them equal."""
     one = st.builds(
         process,
         st.integers(2, 30),

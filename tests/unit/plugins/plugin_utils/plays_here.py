@@ -154,7 +154,7 @@ def running(
 def host_program(
     directory: Path, script: str, *, callback: bool = True, plugins: dict[str, str] | None = None
 ) -> contextlib.AbstractContextManager[Program]:
-    """A program that uses Ansible as a library."""
+    """Return a program that uses Ansible as a library."""
     return running(
         directory, [str(Path(__file__).with_name("a_host_program.py")), script], callback, plugins
     )

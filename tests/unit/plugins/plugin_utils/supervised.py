@@ -166,7 +166,7 @@ def quoted(argument: str | bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the controller gets."""
+    """Result that the controller gets."""
 
     status: int
     out: bytes

@@ -586,7 +586,7 @@ def test_a_child_of_the_tree_is_of_the_tree_in_whichever_service():
 
 
 def chased(host):
-    """A search that looks for what runs away, just after the host has given the pid 20."""
+    """Return a search that looks for what runs away, just after the host has given the pid 20."""
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     control = TreeControl(search, host, host.send, host.clock, host.sleep)
     _catch(control, 20)

@@ -73,7 +73,7 @@ def test_any_bytes_are_a_process_or_no_line(raw):
 
 @given(st.integers(0, 200), st.sampled_from(NAMES))
 def test_the_beginning_of_a_line_is_never_another_process(length, name):
-    """Whatever the process is: the number is the right one, or there is none.
+    """The number is the right one, or there is none, for any process.
 
     A name that is cut off must not be taken for the rest.
     """

@@ -143,7 +143,7 @@ def test_commands_are_recognised_by_run_lease_and_root():
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(0, 9), max_size=9))
-def test_everybody_is_told_once_and_below_the_parent(parents):
+def test_each_process_is_told_once_and_below_the_parent(parents):
     members = [Process(ProcessId(pid, 1), ppid) for pid, ppid in parents.items()]
     order = in_order(members)
     assert sorted(process.id.pid for process, dummy in order) == sorted(parents)

@@ -81,7 +81,7 @@ def finds(model):
 
 
 def some_tree(random):
-    """A host with a command on it, its orphans, what a forger has made, and strangers."""
+    """Draw a host with a command on it, its orphans, what a forger has made, and strangers."""
     host = ModelHost(random)
     session = host.beings[3]
     user = random.choice((ROOT, 1000))
@@ -117,7 +117,7 @@ def title(form):
 
 
 def some_request(random, arrival_timeout):
-    """A first signal of its own for the root and for the others.
+    """Draw a first signal of its own for the root and for the others.
 
     The others get it at the moment when the root does, or after it.
     """
@@ -146,7 +146,7 @@ def kill_order(random, kind=TreeSearch):
 
 
 def by_supervisor(random, kind=TreeSearch):
-    """The pass of a supervisor, whose tree is all that is below it."""
+    """Return the pass of a supervisor, whose tree is all that is below it."""
     host = some_tree(random)
     if host.collector is None:
         return
@@ -226,14 +226,14 @@ class SweptHost(ModelHost):
         self.kept = set()
 
     def grow(self, root, environment, most):
-        """Processes that a root has started: below it, and orphans."""
+        """Add processes that a root has started: below it, and orphans."""
         for dummy in range(self.random.randrange(1, most)):
             self.last += 1
             parent = self.random.choice((root, self.beings[1]))
             self.owner[self.add(self.last, parent, root.user, environment, [b"work"]).id] = root.id
 
     def command(self, user, dead, pid=None, session=b"SSH_CONNECTION=x\0"):
-        """A root and what it has started. dead: whether its session is gone."""
+        """Add a root and what it has started. dead: whether its session is gone."""
         self.last += 1
         pid = pid or self.last
         root = self.add(pid, self.beings[1 if dead else 3], user, session, COMMAND, "sh")
@@ -249,14 +249,14 @@ class SweptHost(ModelHost):
         return root
 
     def left(self, user, number):
-        """What a command has left on purpose: its root is gone."""
+        """Add processes that a command has left on purpose: its root is gone."""
         for dummy in range(self.random.randrange(1, 4)):
             self.last += 1
             daemon = self.add(self.last, self.beings[1], user, cookie(number), [b"daemon"])
             self.kept.add(daemon.id)
 
     def forge(self):
-        """A process of another user with that lease.
+        """Add a process of another user with that lease.
 
         It is an orphan. It may have a pid that another process's cookie names, or a title.
         """
@@ -340,7 +340,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
 
 
 def lineage(host, process):
-    """A process and those above it, as the host has them."""
+    """Return a process and those above it, as the host has them."""
     being = host.beings.get(process.pid)
     found = set()
     while being is not None and being.id not in found:
@@ -367,7 +367,7 @@ def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_
 
 
 def all_in_one(run, lease, search, snapshot):
-    """A search that takes each process of a lease for evidence by the user that began it."""
+    """Return a search that takes each process of a lease for evidence by the user that began it."""
     tree = CommandTree(run, lease, None)
     tree.members = list(search.members.values())
     tree.roots = [process for process in tree.members if process.id in search.roots]

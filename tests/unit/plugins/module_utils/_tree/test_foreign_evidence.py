@@ -36,7 +36,7 @@ class OwnedHost(StillHost):
         return self.users.get(pid, ADMIN)
 
     def forge(self, pid, arguments, environment, ppid=1):
-        """A process of the forger's."""
+        """Add a process of the forger's."""
         self.add(pid, ppid, arguments, environment)
         self.users[pid] = FORGER
 
@@ -55,19 +55,19 @@ def surveyed(host):
 
 
 def dead(host):
-    """The pids that a sweep of the dead ends."""
+    """Return the pids that a sweep of the dead ends."""
     return sorted(process.id.pid for process in select_abandoned(*surveyed(host), None, set()).tops)
 
 
 def of_run(host, **options):
-    """The pids that a sweep of the run ends."""
+    """Return the pids that a sweep of the run ends."""
     params = dict({"run": [RUN], "lease": None, "left_behind": False}, **options)
     selection = select_runs(surveyed(host)[0], params, set())
     return sorted(process.id.pid for process in selection.tops), selection
 
 
 def abandoned_root(pid, root):
-    """A process that looks like a root whose session is gone.
+    """Add a process that looks like a root whose session is gone.
 
     It does so by the pid in its own cookie, or by its command line.
     """

@@ -52,7 +52,7 @@ def test_another_plugin_has_its_error_alone():
 
 
 def with_client(folder: Path, said: list[str], *, reads: bool, no_log: bool):
-    """A connection whose client fails, and prints one of these at each attempt."""
+    """Return a connection whose client fails, and prints one of these at each attempt."""
     for number, words in enumerate(said):
         (folder / f"words.{number}").write_text(f"{words}\n")
     client = folder / "ssh"

@@ -342,7 +342,7 @@ class Histories(RuleBasedStateMachine):
             )
 
     def teardown(self) -> None:
-        """All processes of the run end.
+        """End all processes of the run.
 
         The guardian closes what is left within the times that it was given, and then ends as well.
         """

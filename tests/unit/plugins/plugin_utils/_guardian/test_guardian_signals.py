@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a guardian reads from the pipe by which its main process reports signals."""
+"""Messages in the pipe by which the main process reports signals to its guardian."""
 
 from __future__ import annotations
 

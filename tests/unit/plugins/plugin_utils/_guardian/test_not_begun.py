@@ -163,7 +163,7 @@ def test_of_two_hosts_each_is_told_what_is_true_of_it():
 
 
 def test_by_paramiko_nothing_has_begun_until_the_command_is_sent():
-    """Whatever the server has sent before that."""
+    """The server may have sent anything before that."""
     with (
         port(says=b"SSH-2.0-OpenSSH_9.9\r\n") as speaks,
         playing_at(speaks.number, connection="treekill.remote.paramiko_ssh") as play,

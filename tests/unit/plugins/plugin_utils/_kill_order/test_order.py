@@ -46,7 +46,7 @@ VARIABLES = {
 
 
 def a_connection(name: str = "ssh", become: str | None = None):
-    """A connection object as an action has it: all options set, nothing sent."""
+    """Return a connection object as an action has it: all options set, nothing sent."""
     context = PlayContext()
     context.executable, context.remote_addr = "/bin/sh", "192.0.2.1"
     connection = connection_loader.get(

@@ -136,7 +136,7 @@ class Histories(RuleBasedStateMachine):
         )
 
     def teardown(self):
-        """The end of every run.
+        """End the run.
 
         What is open breaks, what is broken is closed, and then each lease has ended once.
         """

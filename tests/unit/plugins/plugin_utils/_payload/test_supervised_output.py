@@ -81,7 +81,7 @@ DAEMONS = {
 
 
 def leaving(tmp_path, script):
-    """A module that leaves a process behind when it has opened its end of the fifo.
+    """Return a module that leaves a process behind when it has opened its end of the fifo.
 
     It ends by itself.
     """

@@ -130,7 +130,7 @@ def test_a_terminal_that_is_hung_up(namespace, tmp_path):
 
 
 @pytest.mark.parametrize("broken", [True, False], ids=["broken", "whole"])
-def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_anybody_looked(
+def test_if_the_module_has_ended_before_any_look_the_state_of_the_channel_decides(
     namespace, tmp_path, broken
 ):
     """A hang-up ends a module that does not expect it.

@@ -4,7 +4,7 @@
 
 """The end of an ssh session where become's program holds the output of a module.
 
-The supervisor of the module notices it all the same, and that of no other session.
+The supervisor of the module still notices it, and that of no other session.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WHILE = 3 * BAR
 
 
 def started(namespace, module, servers):
-    """The tree, below processes with these names. The reading end of its output stays open."""
+    """Start the tree, below processes with these names. The reader of its output stays open."""
     argv = module.argv(True)
     for server in reversed(servers):
         program = module.folder / server

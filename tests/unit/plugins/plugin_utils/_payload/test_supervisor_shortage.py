@@ -4,7 +4,7 @@
 
 """A supervisor on a host that is short of something.
 
-It ends its tree all the same, and never changes the result of an uninterrupted module.
+It still ends its tree, and never changes the result of an uninterrupted module.
 """
 
 from __future__ import annotations

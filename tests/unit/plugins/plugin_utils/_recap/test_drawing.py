@@ -57,7 +57,7 @@ def drawn(told, **screen) -> list[str]:
     ]
 
 
-def everybody(told, apart=False) -> list[int]:
+def all_pids(told, apart=False) -> list[int]:
     return sorted(
         pid
         for top in trees(told, Kinds(), apart)
@@ -69,7 +69,7 @@ def everybody(told, apart=False) -> list[int]:
 
 @given(FAMILIES | KILL_REPORTS, st.booleans())
 def test_each_process_has_exactly_one_place(told, apart):
-    assert everybody(told, apart) == sorted(
+    assert all_pids(told, apart) == sorted(
         row.pid for rows in (told.gone, told.survivors, told.spared) for row in rows
     )
 
@@ -82,7 +82,7 @@ def test_drawn_in_full_each_stands_one_step_below_his_parent(told):
         for match in (re.match(r"([ │├└─]*)[ab] \((\d+)", line) for line in lines)
         if match
     }
-    assert sorted(depth) == everybody(told)
+    assert sorted(depth) == all_pids(told)
     for top in trees(told, Kinds(), apart=True):
         for group in top.everybody():
             assert all(depth[one.pids[0]] == depth[group.pids[0]] + 2 for one in group.below)

@@ -33,7 +33,7 @@ def parent() -> Iterator[Path]:
 
 
 def left_by(parent: Path, main: ProcessId, *names: str, uid: int = os.getuid()) -> Path:
-    """The directory of a guardian that was killed: no process listens at its socket."""
+    """Return the directory of a guardian that was killed: no process listens at its socket."""
     directory = parent / f"treekill-{uid}-{main.pid}-{main.start}"
     directory.mkdir(mode=0o700)
     endpoint.listen(str(directory / "socket")).close()
