@@ -235,7 +235,7 @@ def _summary(release: str, found: Mapping[str, Finding], not_run: Mapping[str, s
         ]
     # What it has printed in runs that may not have been interrupted, for a person to look at.
     said = [f"  {name}: {line}" for name, one in found.items() for line in one.said]
-    lines += ["", "said by the collection, or only with it:", *said] if said else []
+    lines += ["", "printed by the collection, or only with it:", *said] if said else []
     if not_run:
         lines += ["", "not run:", *(f"  {name}: {reason}" for name, reason in not_run.items())]
     return "\n".join(lines)

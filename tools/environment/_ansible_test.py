@@ -159,7 +159,7 @@ def pip_versions(venv: Venv) -> Sequence[str]:
         for version in re.findall(r"\bpip='([0-9.]+)'", source.read_text(encoding="utf-8"))
     ]
     if not versions:
-        raise SetupError(f"ansible-test in {venv.path} does not say which pip it wants")
+        raise SetupError(f"ansible-test in {venv.path} does not name the pip that it wants")
     return versions
 
 

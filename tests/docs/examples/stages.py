@@ -144,7 +144,7 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
         host.spawn(["sleep", str(number)], environ={"TREEKILL": f"{RUN}/{lease}/4711/4710"})
     abandon(host, "0123456789abcdef", "00000002", "sleep 1004", "^sleep 1004")
     host.spawn(["sh", "-c", "echo $$ > /run/exampled.pid; while :; do sleep 1005; done"])
-    until((host.root / "run/exampled.pid").exists, 10, "the daemon has not said its pid")
+    until((host.root / "run/exampled.pid").exists, 10, "the daemon has not written its pid")
     large = "python3 -c " + shlex.quote(
         'x = bytes(1 << 28).replace(bytes(1), b"x"); import time; time.sleep(1006)'
     )

@@ -96,7 +96,7 @@ def test_what_no_test_types_is_run_elsewhere(claim) -> None:
     assert COMMANDS[claim].there, f"{COMMANDS[claim].where} has no {COMMANDS[claim].words!r}"
 
 
-#: A command that stands on no page any more fails a test above.
+#: If a page has lost such a command, a test above fails.
 MAKE = [
     claim
     for claim in COMMANDS

@@ -35,7 +35,7 @@ def test_an_example_runs_as_it_stands(lab: Lab, example: Example) -> None:
     assert example.playbook, f"{example} has no example"
     assert all(text.strip() for dummy, text in example.files), f"{example} has no example"
     assert example.name in STAGES, (
-        f"nothing in {__package__}.stages says how it is seen that the examples of {example} work"
+        f"nothing in {__package__}.stages shows that the examples of {example} work"
     )
     scene = Scene(lab, files=dict(example.files))
     with STAGES[example.name](scene):

@@ -98,7 +98,7 @@ def _pip(*arguments: str) -> None:
         last = (done.stderr.strip() or "nothing").splitlines()[-1]
         raise NotToBeHad(
             f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip "
-            f"{arguments[0]} says: {last}"
+            f"{arguments[0]} printed: {last}"
         )
 
 

@@ -48,7 +48,7 @@ class Container(NamespaceHost):
     def init(self) -> ProcessId:
         if self._init is None:
             self._init = until(
-                self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of {self._mark}"
+                self._find_init, BOOT_SECONDS, f"no process is pid 1 of {self._mark}"
             )
         if not self._init.alive():
             raise HostIsOff(f"the container {self.address} has ended")

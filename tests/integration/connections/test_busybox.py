@@ -132,7 +132,7 @@ def _grown(lab: TransportLab, host: Host, play: Play, kinds: Sequence[str]) -> I
             ),
             40,
             lambda: (
-                f"these have not said ready: {wanted - {path.name for path in ready.glob('*')}}\n"
+                f"these are not ready: {wanted - {path.name for path in ready.glob('*')}}\n"
                 f"{run.story}"
             ),
         )

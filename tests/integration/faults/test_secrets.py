@@ -100,7 +100,7 @@ def hidden(host: Host, tmp_path: Path) -> Iterator[Hidden]:
     ]
     made_up = Hidden(password, vault_password, "\n".join(variables))
     yield made_up
-    # What was found there belongs to no process any more, and lasts as long as the machine.
+    # What was found there is left over from dead processes, and lasts as long as the machine.
     for finding in in_files(made_up.secrets, [_SHARED_MEMORY]):
         Path(finding.rpartition(" in ")[2]).unlink()
 

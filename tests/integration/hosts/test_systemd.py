@@ -42,7 +42,7 @@ def test_logins_are_sessions_and_users_have_units(booted: Lab) -> None:
     assert "/session-" in group_of(host)
     host.ssh("systemd-run --user --quiet sleep 7200")
     eventually(lambda: host.processes("sleep 7200"))
-    assert not host.processes("systemd|dbus"), "what makes the host is not told apart"
+    assert not host.processes("systemd|dbus"), "the host's own processes are not recognised"
 
 
 def test_a_reset_ends_sessions_and_units_and_leaves_systemd_alone(booted: Lab) -> None:

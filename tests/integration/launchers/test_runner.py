@@ -102,7 +102,7 @@ def _start_in_background(directory: Path, environ: dict[str, str]) -> list[str]:
 def test_nothing_survives_ansible_runner_stop(among: Company, took: Took) -> None:
     """It kills the process group of ansible-runner, which has no ansible-playbook in it.
 
-    The guardian notices that nothing waits for the run any more.
+    The guardian notices that no process waits for the run.
     """
 
     def stop(run: Run, lab: Lab) -> None:

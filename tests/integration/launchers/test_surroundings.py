@@ -113,7 +113,7 @@ def _assert_told_on_terminal(lab: Lab, front: FrontEnd, says: str) -> None:
         until(
             lambda: says in run.output and "survivors 0" in run.output,
             20,
-            lambda: f"it is not told\n{run.story}",
+            lambda: f"it is not printed\n{run.story}",
         )
         assert "TREEKILL RECAP [SIGINT]" in run.output, run.story
         assert "Traceback" not in run.output, run.story

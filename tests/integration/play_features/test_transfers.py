@@ -162,7 +162,7 @@ def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, 
 
 
 def assert_over(run: Run, host: Host, part: Path) -> None:
-    """Assert that no process moves the file any more, here or there."""
+    """Assert that no process moves the file, here or there."""
     until(
         lambda: not servers(host),
         tasks.KILL_SECONDS,

@@ -43,7 +43,7 @@ def test_check_tells_what_a_dead_run_has_left_and_touches_no_process(lab: Lab, w
         printed = swept(run, lab, "--check")
         assert kinds(run, web1) == before
         missing = {kind for kind in KINDS if printed.count(f"tk-{kind}-{run.row} 7") != 1}
-        assert not missing, f"not told, or twice: {missing}\n{printed}"
+        assert not missing, f"not listed, or twice: {missing}\n{printed}"
 
 
 def test_what_the_journal_calls_open_is_ended_and_noted_and_a_living_run_goes_on(

@@ -4,7 +4,7 @@
 
 """Processes that a task leaves behind on purpose live on.
 
-The task ended by itself, so its tree is not the collection's matter any more.
+The task ended by itself, so the collection leaves its tree alone.
 """
 
 from __future__ import annotations

@@ -40,7 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times"
     )
     parser.addoption(
-        "--seed", type=int, metavar="N", help="repeat what is random as a failed test told it"
+        "--seed",
+        type=int,
+        metavar="N",
+        help="repeat random choices with the number that a failed test has printed",
     )
     parser.addoption(
         "--tables",

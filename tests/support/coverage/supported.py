@@ -41,7 +41,7 @@ def supported(table: str) -> str:
     """
     recorded = _RECORDED.search(table)
     if recorded is None:
-        raise ValueError("the table does not say on which ansible-core it was recorded")
+        raise ValueError("the table does not name the ansible-core on which it was recorded")
     sections = {name: _covered(rows) for name, rows in _SECTION.findall(table)}
     rows = [("ansible-core", recorded[1])]
     rows += [

@@ -80,7 +80,7 @@ class Area:
                 process.kill()
                 problem = log.read_text()
                 area.close()
-                raise HostsError(f"the rootless area did not come up, its log says: {problem}")
+                raise HostsError(f"the rootless area did not come up, its log has: {problem}")
         children = processes.descendants(process.pid) - {process.pid}
         state.write_json(area.directory / "area.json", asdict(ProcessId.of(children.pop())))
         return area

@@ -118,7 +118,7 @@ class _Boot:
         self._starter.wait()
 
     def _log_text(self) -> str:
-        return f"{self.log} says: {self.log.read_text(errors='replace').strip()}"
+        return f"{self.log} has: {self.log.read_text(errors='replace').strip()}"
 
 
 def boot(hosts: Sequence[NamespaceHost]) -> None:

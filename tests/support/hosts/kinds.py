@@ -103,4 +103,4 @@ def _failure(argv: list[str]) -> str | None:
     done = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    return f"`{' '.join(argv)}` says: {done.stderr.strip()}" if done.returncode else None
+    return f"`{' '.join(argv)}` printed: {done.stderr.strip()}" if done.returncode else None

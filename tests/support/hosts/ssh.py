@@ -80,7 +80,7 @@ def wait_for_banner(address: str, port: int, deadline: float) -> None:
                 banner = connection.recv(4)
                 if banner == b"SSH-":
                     return
-                problem = f"it said {banner!r}"
+                problem = f"it sent {banner!r}"
         except OSError as error:
             problem = str(error)
         time.sleep(_PAUSE)

@@ -192,7 +192,7 @@ def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
                 argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
             ).returncode
         if status:
-            raise HostsError(f"apt-get failed with status {status}: {log} tells why")
+            raise HostsError(f"apt-get failed with status {status}: {log} has the reason")
         shutil.rmtree(partial / "var/lib/apt/lists")
         partial.rename(tree)
     finally:

@@ -45,7 +45,9 @@ def of_suite(suite: str) -> Iterator[Lab]:
     """
     with lab_or_skip(2, base=suite) as two:
         if Path(two.spec.base) == trees.MACHINE_ROOT:
-            pytest.skip(f"no tree of Debian {suite} could be made here: the output above says why")
+            pytest.skip(
+                f"no tree of Debian {suite} could be made here: the output above has the reason"
+            )
         become_hosts.prepare(two)
         yield two
 

@@ -63,7 +63,7 @@ class Run:
         """The end of its output, for a message."""
         streams = [self.output] if self.terminal else [self.output, self.errors]
         return (
-            f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) said:\n"
+            f"ansible-playbook of row {self.row} (exit status {self.process.poll()}) printed:\n"
             + "\n".join(stream[-12000:] for stream in streams)
         )
 

@@ -104,8 +104,7 @@ def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds
         lambda: run.process.poll() is not None or not _silent(ready, run),
         seconds,
         lambda: (
-            f"on {host.name} these have not said ready: {', '.join(_silent(ready, run))}\n"
-            f"{run.story}"
+            f"on {host.name} these are not ready: {', '.join(_silent(ready, run))}\n{run.story}"
         ),
     )
     assert run.process.poll() is None, f"it ended before the tree stood\n{run.story}"
@@ -115,13 +114,13 @@ def _wait_for_tree_on(host: Host, run: Run, known: frozenset[ProcessId], seconds
     until(
         lambda: all(trace.exists() for trace in fleeting),
         10,
-        lambda: f"on {host.name} these said ready, and do not run: {fleeting}\n{run.story}",
+        lambda: f"on {host.name} these were ready, and do not run: {fleeting}\n{run.story}",
     )
     until(
         lambda: not _missing(newcomers(host, known), run),
         10,
         lambda: (
-            f"on {host.name} these said ready, and do not run: "
+            f"on {host.name} these were ready, and do not run: "
             f"{_missing(newcomers(host, known), run)}\n{run.story}"
         ),
     )

@@ -102,7 +102,7 @@ POORER_HOSTS = {
         "_process.proc as module; module.ProcTable._lists_children = property(lambda self: "
         "False, lambda self, value: None)"
     ),
-    "kernel that does not tell the newest pid": (
+    "kernel that does not show the newest pid": (
         "_process.proc as module; module.ProcTable.last_pid = lambda self: None"
     ),
     "no /proc": "_process.proc as module; module.ProcTable.usable = property(lambda self: False)",

@@ -41,7 +41,7 @@ def soon(seconds=0.5):
         # The command itself has ended.
         ("import os, time; os.fork() or time.sleep(100)", (False, "")),
     ],
-    ids=["says nothing", "closes its output", "leaves its output to a child"],
+    ids=["prints nothing", "closes its output", "leaves its output to a child"],
 )
 def test_a_command_that_does_not_end_is_not_waited_for(source, expected):
     began = time.monotonic()

@@ -39,7 +39,7 @@ def test_no_session_is_one_that_no_attempt_had(said, had_no_session, in_data, no
     attempts.begin()
     with pytest.raises(AnsibleConnectionFailure) as raised:
         connection.exec_command("true", in_data=in_data, sudoable=False)
-    assert not list(tmp_path.glob("words.*")), "each word was said"
+    assert not list(tmp_path.glob("words.*")), "each word was printed"
     assert attempts.had_no_session(raised.value) is had_no_session
     attempts.begin()
     assert attempts.had_no_session(AnsibleConnectionFailure("Connection reset by peer")) is False

@@ -4,7 +4,7 @@
 
 """The outcome "nothing has begun on a host".
 
-It is reported for an ssh client that has not heard from a server, and for no other.
+It is reported for an ssh client that has received nothing from a server, and for no other.
 """
 
 from __future__ import annotations

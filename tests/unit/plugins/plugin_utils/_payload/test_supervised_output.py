@@ -47,7 +47,7 @@ def test_output_does_not_pass_through_the_supervisor(tmp_path):
     while (
         not Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode())
     ):
-        assert time.monotonic() < deadline, "the supervisor does not say what it is"
+        assert time.monotonic() < deadline, "the supervisor does not show its title"
         time.sleep(0.01)
     before = moved(supervisor)
     assert len(process.stdout.read(MEGABYTES << 20)) == MEGABYTES << 20

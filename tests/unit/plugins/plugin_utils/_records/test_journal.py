@@ -188,7 +188,7 @@ def test_a_line_that_no_guardian_wrote_is_refused(line):
         read_record(line)
 
 
-#: As version 1.0.0 writes it, before the file was written anew and after that.
+#: As version 1.0.0 writes it, before the file was rewritten and after that.
 FIRST_LINE = (
     '{"version":1,"run":"00000000000000aa","began":"2026-01-01T00:00:00Z","user":"deploy","controller":{"host":"ctl","boot":"b"},"pid":4711,'
     '"program":"ansible-playbook","playbooks":["/srv/site.yml"],"inventory":["/srv/hosts"]}\n'
