@@ -42,7 +42,7 @@ class Option:
     name: str
     section: str
     type: str
-    default: str  # as a user would write it; empty for none
+    default: str  #: as a user would write it; empty for none
     choices: tuple[str, ...]
     paragraphs: tuple[str, ...]
     ini: tuple[str, str]  #: section and key

@@ -30,7 +30,7 @@ class Claim:
     """
 
     words: str
-    page: str = ""  # empty for commands: they are equal on every page
+    page: str = ""  #: empty for commands: they are equal on every page
 
     def of(self, found: Sequence[Piece]) -> list[Piece]:
         """Return what it claims: one block, or one command with all places where it stands.

@@ -23,9 +23,9 @@ _PLAY = re.compile(r"^- (name: .*\n  )?hosts:", re.MULTILINE)
 class Example:
     """The example of one module or role, and a playbook that runs it as it stands."""
 
-    name: str  # of the module, or `role` and its name
+    name: str  #: of the module, or `role` and its name
     playbook: str
-    files: tuple[tuple[str, str], ...] = ()  # beside the playbook: name and text
+    files: tuple[tuple[str, str], ...] = ()  #: beside the playbook: name and text
 
     def __str__(self) -> str:
         return self.name

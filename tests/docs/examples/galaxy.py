@@ -31,7 +31,7 @@ class Galaxy:
     tarball: Path
     asked: list[str] = field(
         default_factory=list
-    )  # paths, in the order in which they were asked for
+    )  #: paths, in the order in which they were asked for
 
     @property
     def environ(self) -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_without_one_of_these_variables_it_does_not(
 
 _AFTER = "docs/after_kill.md"
 
-#: A user may see it in another way: the end of each process depends on the moment.
+#: web2 keeps its children. The recap may show other endings: they depend on the moment.
 _TREES = {"web2": {"treekill_kill_children": False}}
 
 

@@ -29,8 +29,8 @@ Task = dict[str, Any]
 #: killed them.
 _ANSWER_SECONDS = 60
 
-#: Each process of the tree waits for a line of its own, without a time limit. No other process
-#: belongs to it. It reports when it had the line.
+#: Each process of the tree waits for a line of its own, without a time limit. No other process gets
+#: that line. The process reports when it had it.
 _WORK = r"""
 place=/tmp/work-$WORK
 mkdir -m 777 $place
@@ -72,7 +72,7 @@ class Flavour:
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the play
     variables: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)  #: keywords of each task with a tree
-    more: str = "sudo"  # kinds that only some users can start
+    more: str = "sudo"  #: kinds that only some users can start
 
 
 _OTHER: dict[str, Any] = {

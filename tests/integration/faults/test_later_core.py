@@ -65,9 +65,9 @@ CHANGED = "is not as this version of the collection knows it"
 class Change:
     """One way in which a later core differs."""
 
-    what: str  # what has changed, in the words of the warning; empty: nothing that matters
+    what: str  #: what has changed, in the words of the warning; empty: nothing that matters
     replacements: Mapping[str, str]
-    lost: str  # in the words of the warning
+    lost: str  #: in the words of the warning
 
 
 def rename(*words: str, what: str, lost: str) -> Change:

@@ -29,7 +29,7 @@ class Wrong:
 
     option: str
     value: str
-    allowed: str  # the allowed values, as the message has them
+    allowed: str  #: the allowed values, as the message has them
 
     @property
     def message(self) -> str:

@@ -43,10 +43,10 @@ class Front:
 
     front: FrontEnd
     cancels: tuple[Trigger, ...]
-    killed: int | None  # the status when Ansible's main process was killed
+    killed: int | None  #: the status when Ansible's main process was killed
     timed_out: int = 0
-    in_every_run: bool = False  # whether its first cancel is; all others are for --every-row
-    controlled: bool = False  # and the control of it
+    in_every_run: bool = False  #: whether its first cancel is; all others are for --every-row
+    controlled: bool = False  #: and the control of it
 
     def rows(self) -> Iterator[tuple[Trigger, str]]:
         """Return the ends, by their names in the table of what is covered."""

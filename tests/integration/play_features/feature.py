@@ -65,7 +65,7 @@ class Feature:
     name: str
     tasks: list[Task]
     hosts: tuple[str, ...] = ("web1",)  #: of the play
-    grows_on: tuple[str, ...] = ("web1",)  # where the tree is when the run is interrupted
+    grows_on: tuple[str, ...] = ("web1",)  #: where the tree is when the run is interrupted
     keywords: dict[str, Any] = field(default_factory=dict)  #: of the play
     variables: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  #: beside the playbook
@@ -74,7 +74,7 @@ class Feature:
     section: str = "Play features"  #: of the table of what is covered
     subject: str = ""  #: in that table, if not the name
     rescued: bool = True  #: whether the run goes on when its task has run into its timeout
-    status_of_timeout: int = 0  # the exit status with which it then ends
+    status_of_timeout: int = 0  #: the exit status with which it then ends
     also: tuple[tuple[str, str], ...] = ()  #: (section, subject): what it covers besides
 
     @property

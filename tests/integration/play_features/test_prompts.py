@@ -47,7 +47,7 @@ class End:
 
     name: str
     do: Callable[[Run], None]
-    covered: str  # the table's name for it
+    covered: str  #: the table's name for it
 
 
 def type_keys(run: Run, keys: bytes) -> None:

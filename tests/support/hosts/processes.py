@@ -99,14 +99,14 @@ class HostProcess:
 
     pid: int  #: in the host's own process table
     outer_pid: int  #: on this machine
-    ppid: int  # in the host's own process table; 0 if the parent is outside
+    ppid: int  #: in the host's own process table; 0 if the parent is outside
     user: str  #: real user: account name, or the uid in digits
     state: str  #: one letter of /proc/PID/stat; T is stopped, Z a zombie
-    command: str  # the arguments joined by spaces; the name in brackets if there are none
-    environ: Mapping[str, str] | None  # as it was at exec; None if it can't be read
+    command: str  #: the arguments joined by spaces; the name in brackets if there are none
+    environ: Mapping[str, str] | None  #: as it was at exec; None if it can't be read
     start: int  #: clock ticks since the machine booted
-    # Whether it belongs to the host itself: its init, sshd (or dropbear) and sshd's session
-    # processes.
+    #: Whether it belongs to the host itself: its init, sshd (or dropbear) and sshd's session
+    #: processes.
     system: bool
 
     @property

@@ -91,27 +91,27 @@ class Setting:
 
     pipelining: bool = False
     become: str = "no"  #: one of BECOME
-    level: str = "play"  # the keyword's place: `play`, `block` or `task`
+    level: str = "play"  #: the keyword's place: `play`, `block` or `task`
     strategy: str = "linear"
     hosts: int = 2
-    # `plugins`: nothing in core is patched, the play names the collection's own connection and
-    # action.
+    #: `plugins`: nothing in core is patched, the play names the collection's own connection and
+    #: action.
     track: str = "all"
-    connection: str = ""  # the one that the play names, instead of the default
+    connection: str = ""  #: the one that the play names, instead of the default
     action: str = "shell"  #: `raw`, `script` or `command`: of this collection
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
     leaves: tuple[
         str, ...
-    ] = ()  # daemons that the first task leaves on purpose, besides one; kinds of processes
+    ] = ()  #: daemons that the first task leaves on purpose, besides one; kinds of processes
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the task with the tree
     variables: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
-    )  # by name of a host, its additional variables
+    )  #: by name of a host, its additional variables
     rescue: Sequence[
         Mapping[str, Any]
-    ] = ()  # tasks, if that one fails; `{{ row }}` is the mark of the run
+    ] = ()  #: tasks, if that one fails; `{{ row }}` is the mark of the run
     first: Sequence[Mapping[str, Any]] = ()  #: tasks before all others
     after: Sequence[Mapping[str, Any]] = ()  #: tasks after it
     options: Mapping[str, object] = field(

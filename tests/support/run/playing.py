@@ -35,7 +35,7 @@ class Play:
     """
 
     tasks: Sequence[Task] = ()
-    text: str = ""  # a whole playbook as a page has it, instead of one with these tasks
+    text: str = ""  #: a whole playbook as a page has it, instead of one with these tasks
     hosts: Sequence[str] = ("web1",)
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the play
     variables: Mapping[str, Any] = field(default_factory=dict)  #: of all hosts
@@ -46,8 +46,8 @@ class Play:
     sections: Mapping[str, Mapping[str, object]] = field(
         default_factory=dict
     )  #: more of ansible.cfg
-    # A whole ansible.cfg as a page has it, instead of options and sections. Settings that it lacks
-    # are in the environment.
+    #: A whole ansible.cfg as a page has it, instead of options and sections. Settings that it lacks
+    #: are in the environment.
     configuration: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()  #: more of ansible-playbook
@@ -58,7 +58,7 @@ class Play:
     terminal: bool = False
     before: Sequence[
         str
-    ] = ()  # words before `ansible-playbook`: a program that does its work and then executes it
+    ] = ()  #: words before `ansible-playbook`: a program that does its work and then executes it
     parent: str = "/tmp"  #: where the directory of the run is made
 
 

@@ -36,7 +36,7 @@ class NoCollection(Exception):
 class Run:
     """One ansible-playbook, running or ended."""
 
-    row: str  # mark of its processes here, and of those of its tree on the hosts
+    row: str  #: mark of its processes here, and of those of its tree on the hosts
     directory: Path  #: its configuration, its temporary files, its output
     setting: Setting
     process: subprocess.Popen[

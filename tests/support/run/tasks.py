@@ -29,7 +29,7 @@ KILL_SECONDS = 20.0
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
 EXIT_SECONDS = 20.0
 
-# For tests that have a task at a gate.
+# Functions of the tests for a task at a gate.
 wait_at, open_gate = gates.wait_at, gates.open_gate
 
 

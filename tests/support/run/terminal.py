@@ -15,7 +15,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_SIZE = b"\x28\x00\xc8\x00\x00\x00\x00\x00"  # 40 lines of 200 columns, as struct winsize has them
+_SIZE = b"\x28\x00\xc8\x00\x00\x00\x00\x00"  #: 40 lines of 200 columns, as struct winsize has them
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 

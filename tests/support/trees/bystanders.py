@@ -34,7 +34,7 @@ class Company:
     hosts: Sequence[Host]
     members: dict[str, dict[str, list[ProcessId]]] = field(
         default_factory=dict
-    )  # host name: what it is: processes
+    )  #: host name: what it is: processes
     second: Run | None = None
 
     def dead(self) -> list[str]:

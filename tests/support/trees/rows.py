@@ -49,13 +49,13 @@ class Outcome:
     )
     survivors: dict[str, list[str]] = field(
         default_factory=dict
-    )  # host name: what was alive in the end
-    # from the trigger until the last process of the tree was gone, or until the end of the wait
+    )  #: host name: what was alive in the end
+    #: from the trigger until the last process of the tree was gone, or until the end of the wait
     seconds: float = 0.0
     late: dict[str, list[str]] = field(
         default_factory=dict
-    )  # host name: what was alive at the end of the wait
-    dead: list[str] = field(default_factory=list)  # bystanders that did not live
+    )  #: host name: what was alive at the end of the wait
+    dead: list[str] = field(default_factory=list)  #: bystanders that did not live
     left: list[str] = field(
         default_factory=list
     )  #: processes and files of the run on the controller
@@ -77,9 +77,9 @@ class Scene:
     hosts: Sequence[Host]
     known: dict[
         str, frozenset[ProcessId]
-    ]  # host name: all processes there that do not belong to the tree
-    but: frozenset[str]  # kinds whose end is not waited for
-    guardian: bool  # whether a guardian is left that removes its directory
+    ]  #: host name: all processes there that do not belong to the tree
+    but: frozenset[str]  #: kinds whose end is not waited for
+    guardian: bool  #: whether a guardian is left that removes its directory
 
     def all_gone(self) -> bool:
         """Whether a look at the hosts finds no process of the tree."""

@@ -30,7 +30,7 @@ class Row:
 
     trigger: Trigger
     setting: Setting = field(default_factory=Setting)
-    what: str = ""  # in words, how it differs from the others
+    what: str = ""  #: in words, how it differs from the others
 
     @property
     def name(self) -> str:

@@ -47,8 +47,8 @@ class Kind:
     """One kind of process."""
 
     name: str
-    script: str  # starts it, with `live` and the variables of the prologue
-    count: int = 1  # how many of its processes report that they are ready
+    script: str  #: starts it, with `live` and the variables of the prologue
+    count: int = 1  #: how many of its processes report that they are ready
     state: str = (
         ""  # letter of the state that it has to be in before the interruption; any, if empty
     )

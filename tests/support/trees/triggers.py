@@ -23,9 +23,9 @@ class Trigger:
     fire: Callable[[Run, Lab], None]
     status: (
         int | None
-    )  # exit status of the main process, negative for a signal; None: it depends on core
-    recap: bool  # whether the main process lives to print one
-    terminal: bool = False  # whether the run needs one
+    )  #: exit status of the main process, negative for a signal; None: it depends on core
+    recap: bool  #: whether the main process lives to print one
+    terminal: bool = False  #: whether the run needs one
     before: tuple[str, ...] = ()  #: words before `ansible-playbook`
     guardian: bool = True  #: whether one is left that removes its directory
 

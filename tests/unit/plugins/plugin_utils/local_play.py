@@ -34,7 +34,7 @@ class LocalPlay:
     """A run that goes on."""
 
     directory: Path
-    mark: str  # in the environment of all that the run has started
+    mark: str  #: in the environment of all that the run has started
     process: subprocess.Popen[bytes]
 
     @property

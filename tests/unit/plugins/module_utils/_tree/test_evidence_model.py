@@ -119,7 +119,7 @@ def title(form):
 def some_request(random, arrival_timeout):
     """Draw a first signal of its own for the root and for the others.
 
-    The others get it at the moment when the root does, or after it.
+    All processes get it at once, or one after the other.
     """
     return KillRequest(
         RUN,

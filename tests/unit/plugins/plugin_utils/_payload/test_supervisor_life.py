@@ -223,7 +223,7 @@ def test_a_taker_of_the_name_of_the_lease_does_not_keep_the_module_from_running(
     squat(module, kind)
     began = time.monotonic()
     assert outcome(module, True).out == b"it runs\n"
-    # A process that is waited for like a supervisor is waited for half a minute.
+    # The wait for a process that is taken for a supervisor lasts half a minute.
     assert time.monotonic() - began < 10
 
 

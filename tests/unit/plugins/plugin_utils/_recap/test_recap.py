@@ -405,7 +405,7 @@ def test_a_task_that_held_no_lease_is_listed_and_there_is_no_all_clear(entry, li
 def test_no_line_of_the_log_has_a_command_line():
     """Others can read the file of log_path.
 
-    Secrets for which the user keeps the report apart must not be in it.
+    Command lines are for the report, which the user can keep in a private place.
     """
     survivor = process(7, user="root", command="tool hunter2", ended=None, reason="not permitted")
     results = [
