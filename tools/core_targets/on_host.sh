@@ -29,8 +29,8 @@ cp /root/.ansible/test/id_rsa /root/.ansible/test/id_rsa.pub /root/.ssh
 cat /root/.ssh/id_rsa.pub >> /root/.ssh/authorized_keys
 printf 'localhost,127.0.0.1,::1 %s\n' "$(cat /etc/ssh/ssh_host_ed25519_key.pub)" \
     > /root/.ssh/known_hosts
-# A target may ask for a package that is installed: pip must not refuse it because it is Debian's. pip
-# finds other packages in a folder, not in an index.
+# A target may ask for a package that is installed: pip must not refuse it because it is Debian's.
+# pip finds other packages in a folder, not in an index.
 printf '[global]\nbreak-system-packages = true\nno-index = true\nfind-links = /opt/packages\n' \
     > /etc/pip.conf
 rsyslogd -n &

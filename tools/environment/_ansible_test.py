@@ -31,9 +31,9 @@ COPY = CACHE / "sanity" / IN_COLLECTIONS
 
 INTERPRETERS = CACHE / "interpreters"
 
-#: ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION...
-#: PACKAGE==VERSION...`. It is not ensurepip.bootstrap(), which turns the user's pip configuration
-#: off for the whole process.
+#: ansible-test downloads get-pip.py from a server of its own and runs it as
+#: `get-pip.py OPTION... PACKAGE==VERSION...`. It is not ensurepip.bootstrap(), which turns the
+#: user's pip configuration off for the whole process.
 GET_PIP = '''"""Stand-in for get-pip.py: installs pip.
 
 pip is from this Python's own ensurepip, then the wanted versions are from the package index.

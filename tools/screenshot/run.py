@@ -4,8 +4,8 @@
 
 """Program that takes the picture docs/recap.svg.
 
-A release is built on three hosts, and a user presses Ctrl-C. The picture shows the screen. `make
-screenshot` calls it, and installs what it needs.
+A release is built on three hosts, and a user presses Ctrl-C. The picture shows the screen.
+`make screenshot` calls it, and installs what it needs.
 """
 
 from __future__ import annotations

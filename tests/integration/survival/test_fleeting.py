@@ -5,8 +5,8 @@
 """Processes that run from their end.
 
 One forks and exits every 30 ms. Another forks 200 times a second, with nothing that shows where its
-forks come from. One run that wins shows little. `make integration PYTEST_ARGS="-k test_fleeting
---rounds 20"` has to win 20 times.
+forks come from. One run that wins shows little.
+`make integration PYTEST_ARGS="-k test_fleeting --rounds 20"` has to win 20 times.
 """
 
 from __future__ import annotations

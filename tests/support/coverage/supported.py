@@ -62,8 +62,8 @@ def with_supported(readme: str, table: str) -> str:
 def _folded(subjects: list[str]) -> list[str]:
     """Write words that several subjects begin with once.
 
-    Such words stand before a comma or a version: `sudo (NOPASSWD, with password)`, `Python 3.6,
-    3.7`.
+    Such words stand before a comma or a version: `sudo (NOPASSWD, with password)`,
+    `Python 3.6, 3.7`.
     """
     heads: dict[str, list[str]] = {}
     for subject in subjects:

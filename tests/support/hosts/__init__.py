@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Throw-away real hosts on one Linux machine, for pytest, molecule and the command line.
 
-`with Lab.up(count=2) as lab: lab["web1"].ssh("id")`, or `python -m tests.support.hosts up --count 2
---lab NAME`.
+`with Lab.up(count=2) as lab: lab["web1"].ssh("id")`, or
+`python -m tests.support.hosts up --count 2 --lab NAME`.
 """
 
 from __future__ import annotations
