@@ -6,11 +6,12 @@
 # dependencies = ["nox", "antsibull-nox"]
 # ///
 
-"""The words of antsibull-nox for what `make` does: `pipx run noxfile.py -l` names them.
+"""Sessions of nox for what `make` does, with the words of antsibull-nox.
 
-antsibull-nox.toml configures the sessions that are antsibull-nox's own. The others run the gate or the command of tools/environment:
-ansible-test, execution environments and molecule without a container engine, each core on a Python that it runs on, and gates that fail when
-they have looked at nothing.
+`pipx run noxfile.py -l` lists them. antsibull-nox.toml configures the sessions that are
+antsibull-nox's own. The others run the gate or the command of tools/environment. They run
+ansible-test, execution environments and molecule without a container engine. Each core has a Python
+that it runs on. A gate fails if it has looked at nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ antsibull_nox.load_antsibull_nox_toml()
 
 
 def _session(name: str, target: str) -> None:
-    """A session that runs a target of the Makefile, with the variables behind `--`: the environments depend on the Python that make takes, not on nox's."""
+    """Register a session that runs a target of the Makefile, with the variables behind `--`.
+
+    The environments depend on the Python that make takes, not on nox's.
+    """
 
     def run(session: nox.Session) -> None:
         session.run("make", target, *session.posargs, external=True)

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tests of what is written: each example and command of the pages, and the documentation site."""
+"""Tests of the documentation: each example and command of the pages, and the documentation site."""

@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tests on real hosts, with the installed tarball. `ansible-test integration` finds nothing here: its folder would be tests/integration/targets."""
+"""Tests on real hosts, with the installed tarball.
+
+`ansible-test integration` finds nothing here: its folder would be tests/integration/targets.
+"""

@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tests import: hosts, runs, trees, and the mark that says what a test covers. It holds no test."""
+"""Modules that tests import: hosts, runs, trees, and the mark for what a test covers.
+
+It holds no test.
+"""

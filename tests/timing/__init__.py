@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tests that measure time. `make lint` runs none of them: another process on the machine must not turn a gate red."""
+"""Tests that measure time.
+
+`make lint` runs none of them: another process on the machine must not make a gate fail.
+"""

@@ -2,14 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fastest of several measurements: other processes make each one slower, and none of them faster."""
+"""The fastest of several measurements.
+
+Other processes make each one slower, and none of them faster.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+#: Measurements before a bar counts as missed. A machine with two busy loops per processor meets
+#: each bar within five.
 ROUNDS = 20
-"""Measurements before a bar counts as missed. A machine with two busy loops per processor meets each bar within five."""
 
 
 def fastest(measure: Callable[[], float], longest: float) -> float:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How much time the look at ansible-core takes at the start of each run."""
+"""Time of the look at ansible-core at the start of each run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import sys
 
 from .fastest import fastest
 
+#: Seconds of processor time.
 BAR = 0.002
-"""Seconds of processor time."""
 
 LOOK = (
     "import time\n"
@@ -28,6 +28,19 @@ LOOK = (
 
 
 def test_the_look_is_cheap():
-    """Each measurement needs a new process that has loaded what every run has loaded when its callbacks start."""
+    """Each measurement needs a new process.
+
+    It has loaded what every run has loaded when its callbacks start.
+    """
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    assert fastest(lambda: float(subprocess.run([sys.executable, "-c", LOOK], env=environ, stdout=subprocess.PIPE, check=True).stdout), BAR) < BAR
+    assert (
+        fastest(
+            lambda: float(
+                subprocess.run(
+                    [sys.executable, "-c", LOOK], env=environ, stdout=subprocess.PIPE, check=True
+                ).stdout
+            ),
+            BAR,
+        )
+        < BAR
+    )

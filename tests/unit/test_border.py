@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The border between what runs on hosts and what runs on the controller, and between plugins that adapt and classes that work."""
+"""The border between code that runs on hosts and code that runs on the controller.
+
+It is also the border between plugins that adapt and classes that work.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,22 @@ COLLECTION = "ansible_collections.treekill.remote"
 MODULE_UTILS = f"{COLLECTION}.plugins.module_utils"
 
 ON_HOSTS = ("module_utils", "modules")
-ADAPTERS = ("action", "become", "cache", "callback", "connection", "filter", "lookup", "strategy", "test", "vars")
+ADAPTERS = (
+    "action",
+    "become",
+    "cache",
+    "callback",
+    "connection",
+    "filter",
+    "lookup",
+    "strategy",
+    "test",
+    "vars",
+)
 PRIVATE = ("module_utils", "plugin_utils")
 
-# Standard library that Python 3.6 lacks; what was removed since can't be seen here, and is found by the gates that run each Python.
+#: Standard library that Python 3.6 lacks. What was removed since can't be seen here: the gates that
+#: run each Python find it.
 YOUNGER_THAN_3_6 = {"contextvars", "dataclasses", "graphlib", "tomllib", "zoneinfo"}
 
 ADAPTER_FUNCTION_LINES = 20
@@ -30,18 +45,23 @@ ADAPTER_LINES = 100
 
 
 def python_files(*folders: str) -> list[Path]:
-    """All Python files of these plugin folders."""
+    """Return all Python files of these plugin folders."""
     return sorted(path for folder in folders for path in (PLUGINS / folder).rglob("*.py"))
 
 
 def imported(source: str, module: str) -> Iterator[str]:
-    """The full names of what a source imports anywhere in it, functions included; relative imports are resolved against ``module``."""
+    """Return the full names of what a source imports anywhere in it, functions included.
+
+    Relative imports are resolved against ``module``.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(module.split(".")[: -node.level]) if node.level else ""
-            yield from (".".join(filter(None, (base, node.module, name.name))) for name in node.names)
+            yield from (
+                ".".join(filter(None, (base, node.module, name.name))) for name in node.names
+            )
 
 
 def within(name: str, package: str) -> bool:
@@ -50,40 +70,55 @@ def within(name: str, package: str) -> bool:
 
 
 def foreign_on_hosts(source: str, module: str) -> list[str]:
-    """Imports that a host does not have."""
+    """Return imports that a host does not have."""
     standard = set(sys.stdlib_module_names) - YOUNGER_THAN_3_6
     return [
         name
         for name in imported(source, module)
-        if name.split(".")[0] not in standard and not within(name, "ansible.module_utils") and not within(name, MODULE_UTILS)
+        if name.split(".")[0] not in standard
+        and not within(name, "ansible.module_utils")
+        and not within(name, MODULE_UTILS)
     ]
 
 
 def code_lines(tree: ast.AST) -> int:
-    """Lines that hold code: no comments, blank lines, or strings that stand for documentation."""
+    """Return lines that hold code: no comments, blank lines, or strings that are documentation."""
     prose = {
         number
         for node in ast.walk(tree)
-        if isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, (ast.Expr, ast.Assign))
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
         for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
-    code = {number for node in ast.walk(tree) if isinstance(node, (ast.stmt, ast.expr)) for number in (node.lineno, node.end_lineno or node.lineno)}
+    code = {
+        number
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.stmt, ast.expr))
+        for number in (node.lineno, node.end_lineno or node.lineno)
+    }
     return len(code - prose)
 
 
 def too_long(tree: ast.Module) -> list[str]:
-    """Functions that do more than adapt."""
-    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
-    return [f"{node.name}: {code_lines(node)} lines" for node in functions if code_lines(node) > ADAPTER_FUNCTION_LINES]
+    """Return functions that do more than adapt."""
+    functions = (
+        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    return [
+        f"{node.name}: {code_lines(node)} lines"
+        for node in functions
+        if code_lines(node) > ADAPTER_FUNCTION_LINES
+    ]
 
 
 def name_of(path: Path) -> str:
-    """The path as pytest shows it."""
+    """Return the path as pytest shows it."""
     return str(path.relative_to(ROOT))
 
 
 def module_of(path: Path) -> str:
-    """The name by which Ansible imports a file."""
+    """Return the name by which Ansible imports a file."""
     return ".".join((COLLECTION, *path.relative_to(ROOT).with_suffix("").parts))
 
 
@@ -102,7 +137,9 @@ def test_what_plugins_share_is_private(path: Path):
     if path.name == "__init__.py":
         assert not path.read_bytes(), "ansible-test demands that it is empty"
         return
-    assert path.relative_to(PLUGINS).parts[1].startswith("_"), "a private file stands in a private folder"
+    assert path.relative_to(PLUGINS).parts[1].startswith("_"), (
+        "a private file stands in a private folder"
+    )
 
 
 @pytest.mark.parametrize("path", python_files(*ADAPTERS), ids=name_of)
@@ -115,7 +152,10 @@ def test_plugins_adapt_and_classes_in_plugin_utils_work(path: Path):
 @pytest.mark.parametrize("path", python_files("module_utils"), ids=name_of)
 def test_module_utils_may_be_linked_with_modules_of_any_licence(path: Path):
     # REUSE-IgnoreStart
-    assert "# SPDX-License-Identifier: BSD-2-Clause" in path.read_text(encoding="utf-8").splitlines()[:3]
+    assert (
+        "# SPDX-License-Identifier: BSD-2-Clause"
+        in path.read_text(encoding="utf-8").splitlines()[:3]
+    )
     # REUSE-IgnoreEnd
 
 
@@ -133,7 +173,10 @@ def test_module_utils_may_be_linked_with_modules_of_any_licence(path: Path):
         ("from . import _cookie", []),
         ("from ._cookie import Cookie", []),
         ("from ..plugin_utils import _lease", [f"{COLLECTION}.plugins.plugin_utils._lease"]),
-        (f"from {COLLECTION}.plugins.plugin_utils._lease import Lease", [f"{COLLECTION}.plugins.plugin_utils._lease.Lease"]),
+        (
+            f"from {COLLECTION}.plugins.plugin_utils._lease import Lease",
+            [f"{COLLECTION}.plugins.plugin_utils._lease.Lease"],
+        ),
     ],
 )
 def test_the_border_sees_every_form_of_import(source: str, foreign: list[str]):
@@ -141,10 +184,15 @@ def test_the_border_sees_every_form_of_import(source: str, foreign: list[str]):
 
 
 def test_lines_of_code_leave_out_documentation():
-    source = 'DOCUMENTATION = r"""\nname: x\n"""\n\n\ndef run(self):\n    """Say so."""\n    # why\n    return call(\n        self,\n    )\n'
+    source = (
+        'DOCUMENTATION = r"""\nname: x\n"""\n\n\ndef run(self):\n    """Say so."""\n    # why\n'
+        "    return call(\n        self,\n    )\n"
+    )
     assert code_lines(ast.parse(source)) == 4
 
 
 def test_a_function_that_works_is_no_adapter():
     body = "\n".join(f"    step({number})" for number in range(ADAPTER_FUNCTION_LINES))
-    assert too_long(ast.parse(f"def run():\n{body}")) == [f"run: {ADAPTER_FUNCTION_LINES + 1} lines"]
+    assert too_long(ast.parse(f"def run():\n{body}")) == [
+        f"run: {ADAPTER_FUNCTION_LINES + 1} lines"
+    ]

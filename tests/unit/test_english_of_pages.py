@@ -22,7 +22,9 @@ PAGES += sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "roles").glob("*/READM
 LONGEST = 25
 
 #: Words for persons, which the pages use for neither processes nor hosts.
-PERSONS = re.compile(r"\b(nobody|somebody|anybody|everybody|whoever|whom|whomever)\b", re.IGNORECASE)
+PERSONS = re.compile(
+    r"\b(nobody|somebody|anybody|everybody|whoever|whom|whomever)\b", re.IGNORECASE
+)
 
 _FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -34,7 +36,7 @@ _END = re.compile(r"(?<=[.!?])[)*\"]*\s+")
 
 
 def by_hand(text: str) -> str:
-    """A page without its generated part and without code."""
+    """Return a page without its generated part and without code."""
     text = text.partition(OPTIONS)[0]
     text = re.sub(f"{re.escape(SUPPORTED)}.*{re.escape(SUPPORTED_END)}", "", text, flags=re.DOTALL)
     text = _COMMENT.sub("", _FENCE.sub("\n", text))
@@ -42,7 +44,10 @@ def by_hand(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a page, without headings. An item of a list and a cell of a table end theirs; a colon or a semicolon does not."""
+    """Return the sentences of a page, without headings.
+
+    An item of a list and a cell of a table end theirs; a colon or a semicolon does not.
+    """
     paragraphs = [""]
     for line in by_hand(text).splitlines():
         if line.startswith("|"):
@@ -53,7 +58,12 @@ def sentences(text: str) -> list[str]:
             paragraphs.append(_ITEM.sub("", line))
         else:
             paragraphs[-1] += " " + line
-    return [sentence.strip() for paragraph in paragraphs for sentence in _END.split(paragraph) if sentence.strip()]
+    return [
+        sentence.strip()
+        for paragraph in paragraphs
+        for sentence in _END.split(paragraph)
+        if sentence.strip()
+    ]
 
 
 def words(sentence: str) -> int:
@@ -71,11 +81,17 @@ def test_a_page_has_no_long_sentence(page) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_has_no_word_for_a_person_in_the_place_of_a_process(page) -> None:
-    assert [line for line in by_hand(page.read_text(encoding="utf-8")).splitlines() if PERSONS.search(line)] == []
+    assert [
+        line
+        for line in by_hand(page.read_text(encoding="utf-8")).splitlines()
+        if PERSONS.search(line)
+    ] == []
 
 
 def test_the_files_that_the_architecture_page_names_exist() -> None:
-    named = re.findall(r"`([\w/]+\.(?:py|sh))`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`([\w/]+\.(?:py|sh))`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    )
     places = [ROOT, ROOT / "plugins" / "plugin_utils", ROOT / "plugins" / "module_utils"]
     assert [name for name in named if not any((place / name).is_file() for place in places)] == []
     assert len(named) > 40

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packages stand in layers: each imports only from packages below it, and no files import each other in a circle."""
+"""Layers of packages: each imports only from packages below it.
+
+No files import each other in a circle.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,17 @@ PACKAGE = "ansible_collections.treekill.remote.plugins."
 LAYERS = {
     "module_utils": ("_process", "_lease", "_tree", "_kill_pass", "_survey", "_supervisor"),
     "plugin_utils": (
-        *("_core", "_ipc", "_lease", "_system", "_recap", "_after_kill", "_payload", "_kill_order", "_records"),
+        *(
+            "_core",
+            "_ipc",
+            "_lease",
+            "_system",
+            "_recap",
+            "_after_kill",
+            "_payload",
+            "_kill_order",
+            "_records",
+        ),
         *("_guardian", "_connection", "_run", "_paramiko"),
     ),
 }
@@ -29,13 +42,24 @@ WORLDS = tuple(PACKAGE + world for world in LAYERS)
 
 
 def imports(tree: ast.Module, *, types: bool) -> Iterator[str]:
-    """What a file imports of the collection, as `world._package.file`. `types`: also what type checkers alone import."""
+    """Return what a file imports of the collection, as `world._package.file`.
+
+    `types`: also what only type checkers import.
+    """
     unwanted: set[int] = set()
     if not types:
-        guards = (node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        guards = (
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        )
         unwanted = {id(inner) for guard in guards for inner in ast.walk(guard)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and id(node) not in unwanted and (node.module or "").startswith(WORLDS):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and id(node) not in unwanted
+            and (node.module or "").startswith(WORLDS)
+        ):
             name = str(node.module)[len(PACKAGE) :]
             if name.count(".") == 1:
                 yield from (f"{name}.{alias.name}" for alias in node.names)
@@ -45,20 +69,23 @@ def imports(tree: ast.Module, *, types: bool) -> Iterator[str]:
 
 @functools.cache
 def graph(*, types: bool) -> dict[str, set[str]]:
-    """The imports of each file."""
+    """Return the imports of each file."""
     paths = [path for world in LAYERS for path in (PLUGINS / world).rglob("*.py")]
     names = {path: ".".join(path.relative_to(PLUGINS).with_suffix("").parts) for path in paths}
-    return {names[path]: set(imports(ast.parse(path.read_text(encoding="utf-8")), types=types)) for path in paths}
+    return {
+        names[path]: set(imports(ast.parse(path.read_text(encoding="utf-8")), types=types))
+        for path in paths
+    }
 
 
 def height(name: str) -> tuple[int, int]:
-    """Which floor a file stands on; all of module_utils is below all of plugin_utils."""
+    """Return the floor of a file. All of module_utils is below all of plugin_utils."""
     world, package = name.split(".")[:2]
     return list(LAYERS).index(world), LAYERS[world].index(package)
 
 
 def circle(files: dict[str, set[str]]) -> list[str]:
-    """Files that import each other in a circle; empty if there is none."""
+    """Return files that import each other in a circle; empty if there are none."""
     done: set[str] = set()
 
     def look(name: str, path: list[str]) -> list[str]:
@@ -77,13 +104,19 @@ def circle(files: dict[str, set[str]]) -> list[str]:
 
 @pytest.mark.parametrize("world", LAYERS)
 def test_the_layers_name_each_package(world):
-    found = {path.name for path in (PLUGINS / world).iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    found = {
+        path.name
+        for path in (PLUGINS / world).iterdir()
+        if path.is_dir() and any(path.glob("*.py"))
+    }
     assert found == set(LAYERS[world])
 
 
 @pytest.mark.parametrize("name", sorted(graph(types=True)))
 def test_a_file_imports_only_from_its_own_package_and_from_those_below_it(name):
-    assert [other for other in sorted(graph(types=True)[name]) if height(other) > height(name)] == []
+    assert [
+        other for other in sorted(graph(types=True)[name]) if height(other) > height(name)
+    ] == []
 
 
 def test_no_files_import_each_other_in_a_circle():
@@ -95,6 +128,12 @@ def test_a_circle_is_found():
 
 
 def test_imports_are_seen_in_each_form():
-    source = f"if t.TYPE_CHECKING:\n    from {PACKAGE}module_utils._a.b import C\nfrom {PACKAGE}plugin_utils._d import e, f\n"
-    assert set(imports(ast.parse(source), types=False)) == {"plugin_utils._d.e", "plugin_utils._d.f"}
+    source = (
+        f"if t.TYPE_CHECKING:\n    from {PACKAGE}module_utils._a.b import C\n"
+        f"from {PACKAGE}plugin_utils._d import e, f\n"
+    )
+    assert set(imports(ast.parse(source), types=False)) == {
+        "plugin_utils._d.e",
+        "plugin_utils._d.f",
+    }
     assert "module_utils._a.b" in set(imports(ast.parse(source), types=True))

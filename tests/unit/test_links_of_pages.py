@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages are read on Galaxy too, where a relative link leads nowhere."""
+"""Links of pages.
+
+Pages are read on Galaxy too, where a relative link leads nowhere.
+"""
 
 from __future__ import annotations
 

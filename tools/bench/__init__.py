@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The figures in docs/: what the collection costs and how fast it is, each beside a named rival in the same run."""
+"""Measurements for the figures in docs/.
+
+They are the costs and the speed of the collection, each beside a named rival in one run.
+"""

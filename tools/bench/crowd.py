@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill pass on a host with 5,000 processes that are nobody's business, beside a grep over their environments."""
+"""The kill pass on a host with 5,000 unrelated processes, beside a grep over their environments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BAR = 2.0
 
 _RUN = "0123456789abcdef"
 
-# In an environment of the size that people's processes have.
+#: The environment has the size that people's processes have.
 _GROW = f"""
 export LS_COLORS="$(printf '%1500s' '')"
 n=0
@@ -30,7 +30,10 @@ while [ $n -lt {_CROWD} ]; do sleep 7200 < /dev/null > /dev/null 2>&1 & n=$((n +
 
 
 def measure(lab: Lab) -> Figure:
-    """Both run as root, and from here: what it costs to enter the host is in both."""
+    """Measure both, run by root and from this machine.
+
+    So both include what it costs to enter the host.
+    """
     host = lab["web1"]
     host.reset()
     host.run(["setsid", "--fork", "sh", "-c", _GROW])
@@ -39,7 +42,13 @@ def measure(lab: Lab) -> Figure:
         mine, its = by_turns(lambda: _kill_pass(host), lambda: _grep(host), _PAIRS)
     finally:
         host.reset()
-    return compared(f"kill pass on a host with {_CROWD:,} other processes", "`grep -l` over `/proc/*/environ` there", mine, its, _BAR)
+    return compared(
+        f"kill pass on a host with {_CROWD:,} other processes",
+        "`grep -l` over `/proc/*/environ` there",
+        mine,
+        its,
+        _BAR,
+    )
 
 
 def _count(host: Host) -> int:
@@ -52,7 +61,16 @@ def _kill_pass(host: Host) -> float:
     for number in range(3):
         host.spawn(["sleep", f"720{number}"], environ={"TREEKILL": f"{_RUN}/{lease}/2/1"})
     request = program.KillRequest(
-        run=_RUN, lease=lease, nonce=nonce, signal=15, children=True, children_signal=15, timeout=10.0, arrival_timeout=2.0, arguments=True, escalate=True
+        run=_RUN,
+        lease=lease,
+        nonce=nonce,
+        signal=15,
+        children=True,
+        children_signal=15,
+        timeout=10.0,
+        arrival_timeout=2.0,
+        arguments=True,
+        escalate=True,
     )
     command = program.kill_command(request, ["/usr/bin/python3"])
     began = time.monotonic()

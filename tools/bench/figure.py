@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One figure: two medians that were measured by turns, their ratio, and the bar that it has to clear."""
+"""One figure of the table.
+
+It has two medians that were measured by turns, their ratio, and the bound that it has to keep.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,20 @@ class Figure:
 
     @property
     def row(self) -> str:
-        """The line in markdown."""
-        return f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | {'yes' if self.holds else '**no**'} |"
+        """The line in Markdown."""
+        return (
+            f"| {self.what} | {self.ours} | {self.rival} | {self.ratio} | {self.bound} | "
+            f"{'yes' if self.holds else '**no**'} |"
+        )
 
 
-def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) -> tuple[list[float], list[float]]:
-    """Measure both, in pairs whose order alternates, so that what else the machine does hits both alike."""
+def by_turns(
+    ours: Callable[[], float], rival: Callable[[], float], pairs: int
+) -> tuple[list[float], list[float]]:
+    """Measure both in pairs whose order alternates.
+
+    So other work on the machine slows both equally.
+    """
     mine: list[float] = []
     its: list[float] = []
     for number in range(pairs):
@@ -39,9 +50,23 @@ def by_turns(ours: Callable[[], float], rival: Callable[[], float], pairs: int) 
     return mine, its
 
 
-def compared(what: str, rival: str, mine: Sequence[float], its: Sequence[float], bound: float, *, faster: bool = False) -> Figure:
-    """The figure of two series in seconds: ours to the rival's, at most `bound`; with `faster`, the rival's to ours, at least `bound`."""
-    ratios = [theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)]
+def compared(
+    what: str,
+    rival: str,
+    mine: Sequence[float],
+    its: Sequence[float],
+    bound: float,
+    *,
+    faster: bool = False,
+) -> Figure:
+    """Return the figure of two series in seconds.
+
+    It is ours to the rival's, at most `bound`. With `faster`, it is the rival's to ours, at least
+    `bound`.
+    """
+    ratios = [
+        theirs / own if faster else own / theirs for own, theirs in zip(mine, its, strict=True)
+    ]
     ratio = statistics.median(ratios)
     return Figure(
         what,
@@ -54,5 +79,5 @@ def compared(what: str, rival: str, mine: Sequence[float], its: Sequence[float],
 
 
 def seconds(value: float) -> str:
-    """As people write it."""
+    """Return it as people write it."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"

@@ -15,9 +15,14 @@ from ansible.plugins.loader import init_plugin_loader
 
 @functools.cache
 def product(name: str) -> ModuleType:
-    """A module of its plugin_utils; from ANSIBLE_COLLECTIONS_PATH, not from the repository."""
+    """Return a module of its plugin_utils.
+
+    It is from ANSIBLE_COLLECTIONS_PATH, not from the repository.
+    """
     _once()
-    return importlib.import_module(f"ansible_collections.treekill.remote.plugins.plugin_utils.{name}")
+    return importlib.import_module(
+        f"ansible_collections.treekill.remote.plugins.plugin_utils.{name}"
+    )
 
 
 @functools.cache

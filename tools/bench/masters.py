@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Warm connections: an OpenSSH ControlMaster for each host, opened beforehand and closed at the end."""
+"""Warm connections.
+
+An OpenSSH ControlMaster for each host is opened before the measurement and closed at the end.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from tests.support.hosts import Host, Lab
 
 
 class Masters:
-    """`with Masters(lab, hosts) as masters: subprocess.run([*masters.ssh, host.address, "true"])`."""
+    """Masters of these hosts.
+
+    `with Masters(lab, hosts) as masters: subprocess.run([*masters.ssh, host.address, "true"])`.
+    """
 
     def __init__(self, lab: Lab, hosts: Sequence[Host]) -> None:
         self._hosts = hosts
@@ -27,10 +33,23 @@ class Masters:
     def __enter__(self) -> Masters:
         for host in self._hosts:
             # -f: it returns when it has logged in.
-            subprocess.run([*self.ssh, "-fNM", host.address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                [*self.ssh, "-fNM", host.address],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for host in self._hosts:
-            subprocess.run([*self.ssh, "-O", "exit", host.address], capture_output=True, check=False)
+            subprocess.run(
+                [*self.ssh, "-O", "exit", host.address], capture_output=True, check=False
+            )
         shutil.rmtree(self._directory)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measures every figure, and prints the table: `make bench`, or `python -m tools.bench.run [NAME...]` in the environment of the tests."""
+"""Program that measures every figure, and prints the table.
+
+`make bench` runs it, or `python -m tools.bench.run [NAME...]` in the environment of the tests.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from .figure import Figure
 
 _COMMAND = "make bench"
 
-#: Name: how many hosts it needs, and what measures it.
+#: Name: number of hosts that it needs, and the function that measures it.
 MEASUREMENTS: dict[str, tuple[int, Callable[[Lab], Figure | Iterable[Figure]]]] = {
     "overhead": (2, overhead.measure),
     "xargs": (20, speed.twenty_against_xargs),
@@ -37,16 +40,24 @@ MEASUREMENTS: dict[str, tuple[int, Callable[[Lab], Figure | Iterable[Figure]]]] 
 
 
 def main() -> int:
-    """Print the table as it grows; status 1 when a bar does not hold."""
+    """Print the table as it grows. The status is 1 if a bound does not hold."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.run", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which figures: {', '.join(MEASUREMENTS)}; all by default")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"which figures: {', '.join(MEASUREMENTS)}; all by default",
+    )
     names = parser.parse_args().names or list(MEASUREMENTS)
     unknown = set(names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no figure {', '.join(sorted(unknown))}")
     # As Ctrl-C does: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _say(f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs.\n")
+    _say(
+        f"Made by `{_COMMAND}`: ansible-core {__version__}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} CPUs.\n"
+    )
     _say("| what | treekill.remote | rival | ratio | bar | holds |\n|---|---|---|---|---|---|")
     all_hold = True
     with ExitStack() as stack:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long it takes from the trigger until the last process is gone, beside what an administrator would type."""
+"""The time from the trigger until the last process is gone.
+
+It is measured beside what an administrator would type.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _WHAT = "{}, a cooperative tree: from the trigger until the last process is gone
 
 @dataclass(frozen=True)
 class Scene:
-    """A run in flight, with its tree standing on every host."""
+    """A run in flight, with its tree running on every host."""
 
     run: Run
     hosts: Sequence[Host]
@@ -40,21 +43,47 @@ class Scene:
 
     @property
     def pattern(self) -> str:
-        """For `pkill -f`: what is in the command line of every process of the tree, and not in that of the shell which runs pkill."""
+        """Pattern for `pkill -f`.
+
+        The command line of every process of the tree has it. That of the shell that runs pkill does
+        not.
+        """
         return f"[{self.run.row[0]}]{self.run.row[1:]}"
 
 
-def seconds_until_gone(hosts: Sequence[Host], lab: Lab, end: Callable[[Scene], None], *, collection: bool, supervise: bool = True) -> float:
-    """Run a cooperative tree on all hosts, and measure from the call of `end` until the last process of it is gone."""
+def seconds_until_gone(
+    hosts: Sequence[Host],
+    lab: Lab,
+    end: Callable[[Scene], None],
+    *,
+    collection: bool,
+    supervise: bool = True,
+) -> float:
+    """Run a cooperative tree on all hosts, and measure its end.
+
+    The time is from the call of `end` until the last process of it is gone.
+    """
     for host in hosts:
         host.reset()
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
-    setting = Setting(hosts=len(hosts), pipelining=True, kinds=tree.COOPERATIVE, kill_timeout=10, supervise=supervise)
+    setting = Setting(
+        hosts=len(hosts),
+        pipelining=True,
+        kinds=tree.COOPERATIVE,
+        kill_timeout=10,
+        supervise=supervise,
+    )
     with run.started(lab, setting, collection=collection) as one, Masters(lab, hosts) as masters:
         census.wait_for_tree(one, hosts, known)
         scene = Scene(one, hosts, masters)
-        # The daemon that the first task left on purpose has no label of a kind: nobody waits for it.
-        victims = [process.id for host in hosts for process in census.newcomers(host, known[host.name]) if tree.label_of(process.command, one.row) in _ENDED]
+        # The daemon that the first task left on purpose has no label of a kind, and is not waited
+        # for.
+        victims = [
+            process.id
+            for host in hosts
+            for process in census.newcomers(host, known[host.name])
+            if tree.label_of(process.command, one.row) in _ENDED
+        ]
         with Watch(victims) as watch:
             began = time.monotonic()
             end(scene)
@@ -66,32 +95,62 @@ _ENDED = {*tree.COOPERATIVE, "plain", "script"}
 
 
 def twenty_against_xargs(lab: Lab) -> Iterator[Figure]:
-    """Twenty hosts, and `xargs -P20 ssh HOST pkill`."""
+    """Measure twenty hosts, and `xargs -P20 ssh HOST pkill`."""
     hosts = list(lab)
     for supervise, limit in ((True, 1.0), (False, 2.0)):
         mine, its = _by_turns(hosts, lab, _xargs_pkill, supervise)
-        what = _WHAT.format(f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}")
-        yield compared(what, f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters", mine, its, limit)
+        what = _WHAT.format(
+            f"{len(hosts)} hosts in flight, `supervise` {'on' if supervise else 'off'}"
+        )
+        yield compared(
+            what,
+            f"`xargs -P{len(hosts)} ssh HOST pkill` over warm ControlMasters",
+            mine,
+            its,
+            limit,
+        )
 
 
 def twenty_against_ansible(lab: Lab) -> Figure:
-    """Twenty hosts, and another ansible."""
+    """Measure twenty hosts, and another ansible."""
     hosts = list(lab)
     mine, its = _by_turns(hosts, lab, _ansible_pkill)
-    return compared("the same", "`ansible all -m shell -a pkill` over warm ControlMasters", mine, its, 12.0, faster=True)
+    return compared(
+        "the same",
+        "`ansible all -m shell -a pkill` over warm ControlMasters",
+        mine,
+        its,
+        12.0,
+        faster=True,
+    )
 
 
 def one_against_ssh(lab: Lab) -> Figure:
-    """One host, and the least that ssh can do."""
+    """Measure one host, and the least that ssh can do."""
     hosts = list(lab)[:1]
-    mine, its = by_turns(lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True), lambda: _ssh_true(hosts[0], lab), _PAIRS)
-    return compared(_WHAT.format("one host in flight"), "`ssh HOST true` over a warm ControlMaster", mine, its, 8.0)
+    mine, its = by_turns(
+        lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True),
+        lambda: _ssh_true(hosts[0], lab),
+        _PAIRS,
+    )
+    return compared(
+        _WHAT.format("one host in flight"),
+        "`ssh HOST true` over a warm ControlMaster",
+        mine,
+        its,
+        8.0,
+    )
 
 
 def channel_until_gone(lab: Lab) -> Figure:
-    """One host whose ssh client is killed, and nobody who gives a kill order: the supervisor alone."""
+    """Measure one host whose ssh client is killed, without a kill order.
+
+    The supervisor works alone.
+    """
     hosts = list(lab)[:1]
-    took = statistics.median(seconds_until_gone(hosts, lab, _kill_clients, collection=True) for dummy in range(_PAIRS))
+    took = statistics.median(
+        seconds_until_gone(hosts, lab, _kill_clients, collection=True) for dummy in range(_PAIRS)
+    )
     return Figure(
         "a channel breaks, a cooperative tree: until the last process is gone",
         seconds(took),
@@ -111,14 +170,16 @@ def _kill_clients(scene: Scene) -> None:
 def _ssh_true(host: Host, lab: Lab) -> float:
     with Masters(lab, [host]) as masters:
         command = [*masters.ssh, host.address, "true"]
-        # The first one starts what a login starts but once.
+        # The first one starts what a login starts only once.
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
         began = time.monotonic()
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
         return time.monotonic() - began
 
 
-def _by_turns(hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None], supervise: bool = True) -> tuple[list[float], list[float]]:
+def _by_turns(
+    hosts: Sequence[Host], lab: Lab, rival: Callable[[Scene], None], supervise: bool = True
+) -> tuple[list[float], list[float]]:
     return by_turns(
         lambda: seconds_until_gone(hosts, lab, _interrupt, collection=True, supervise=supervise),
         lambda: seconds_until_gone(hosts, lab, rival, collection=False),
@@ -131,14 +192,43 @@ def _interrupt(scene: Scene) -> None:
 
 
 def _xargs_pkill(scene: Scene) -> None:
-    command = ["xargs", "-P", str(len(scene.hosts)), "-I", "HOST", *scene.masters.ssh, "HOST", f"pkill -f '{scene.pattern}'"]
-    # pkill's status says whether it found somebody, and the watch sees that it did.
-    subprocess.run(command, input="".join(f"{host.address}\n" for host in scene.hosts), text=True, capture_output=True, check=False)
+    command = [
+        "xargs",
+        "-P",
+        str(len(scene.hosts)),
+        "-I",
+        "HOST",
+        *scene.masters.ssh,
+        "HOST",
+        f"pkill -f '{scene.pattern}'",
+    ]
+    # pkill's status shows whether it found a process, and the watch sees that it did.
+    subprocess.run(
+        command,
+        input="".join(f"{host.address}\n" for host in scene.hosts),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
 
 
 def _ansible_pkill(scene: Scene) -> None:
     one = scene.run
-    command = [run.program("ansible"), "targets", "-m", "ansible.builtin.shell", "-a", f"pkill -f '{scene.pattern}'"]
+    command = [
+        run.program("ansible"),
+        "targets",
+        "-m",
+        "ansible.builtin.shell",
+        "-a",
+        f"pkill -f '{scene.pattern}'",
+    ]
     environ = run.environ_of(one.row, one.directory, collection=False)
-    # It goes over the connections that the run in flight has opened.
-    subprocess.run(command, env=environ, cwd=one.directory, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    # It uses the connections that the run in flight has opened.
+    subprocess.run(
+        command,
+        env=environ,
+        cwd=one.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )

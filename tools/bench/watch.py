@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Many processes, waited for by their pidfds: no look at a process table delays or disturbs what is measured."""
+"""A wait for many processes by their pidfds.
+
+No look at a process table delays or disturbs what is measured.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ _AT_MOST = 60.0
 
 
 class Watch:
-    """`with Watch(processes) as watch: ...; watch.wait()`."""
+    """Watch of these processes.
+
+    `with Watch(processes) as watch: ...; watch.wait()`.
+    """
 
     def __init__(self, processes: Sequence[ProcessId]) -> None:
         self._poll = select.poll()
@@ -34,7 +40,7 @@ class Watch:
             os.close(descriptor)
 
     def wait(self) -> None:
-        """Until the last of them has ended; TimeoutError after a minute."""
+        """Return when the last of them has ended. Raises TimeoutError after a minute."""
         deadline = time.monotonic() + _AT_MOST
         while self._open:
             ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)

@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The integration tests of ansible-core, run with and without the callback: no target may end otherwise with it."""
+"""The integration tests of ansible-core, run with and without the callback.
+
+No target may end otherwise with it.
+"""

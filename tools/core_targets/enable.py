@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Becomes a part of the core under test: each of its runs loads the callback, whatever the target sets.
+"""Part of the core under test: each of its runs loads the callback, whatever the target sets.
 
-A target's own ansible.cfg or environment replaces `callbacks_enabled`, and ad hoc runs load no callbacks at all, so neither is enough.
-For each run it is noted that the callback was loaded, and whether its guardian was there at the end.
+A target's own ansible.cfg or environment replaces `callbacks_enabled`. Ad hoc runs load no
+callbacks at all. So neither is enough. For each run, a file notes that the callback was loaded, and
+whether its guardian was there at the end.
 """
 
 import os
@@ -18,7 +19,7 @@ _NOTES = "/run/core-targets/guarded"
 
 
 def guard(queues):
-    """Have the class TaskQueueManager load the callback."""
+    """Make the class TaskQueueManager load the callback."""
     load, clean = queues.load_callbacks, queues.cleanup
 
     def load_callbacks(queue):
@@ -28,16 +29,27 @@ def guard(queues):
 
     def cleanup(queue):
         callback = _guardian_of(queue)
-        # Core cleans up as well where no play has begun.
+        # Core also cleans up if no play has begun.
         if callback is not None and callback._begun:
-            _note("guarded" if callback._run is not None and callback._run._guardian.is_met else "alone")
+            _note(
+                "guarded"
+                if callback._run is not None and callback._run._guardian.is_met
+                else "alone"
+            )
         clean(queue)
 
     queues.load_callbacks, queues.cleanup = load_callbacks, cleanup
 
 
 def _guardian_of(queue):
-    return next((plugin for plugin in queue._callback_plugins if getattr(plugin, "CALLBACK_NAME", "") == _NAME), None)
+    return next(
+        (
+            plugin
+            for plugin in queue._callback_plugins
+            if getattr(plugin, "CALLBACK_NAME", "") == _NAME
+        ),
+        None,
+    )
 
 
 def _load(queue, load):
@@ -46,9 +58,11 @@ def _load(queue, load):
         constants.CALLBACKS_ENABLED = [*enabled, *({_NAME} - {*enabled})]
         load(queue)
         return
-    # An ad hoc run loads ours and, as before, `tree`.
+    # An ad hoc run loads ours and, as without it, `tree`.
     everything = callback_loader.all
-    callback_loader.all = lambda *args, **kwargs: [one for one in everything(*args, **kwargs) if getattr(one, "CALLBACK_NAME", "") == "tree"]
+    callback_loader.all = lambda *args, **kwargs: [
+        one for one in everything(*args, **kwargs) if getattr(one, "CALLBACK_NAME", "") == "tree"
+    ]
     constants.CALLBACKS_ENABLED, queue._run_additional_callbacks = [_NAME], True
     try:
         load(queue)
@@ -58,7 +72,7 @@ def _load(queue, load):
 
 
 def _note(word):
-    # One write for a line: runs of the same target can be beside each other, under several users.
+    # One write for a line: several runs of one target can write at once, under several users.
     notes = os.open(_NOTES, os.O_WRONLY | os.O_APPEND)
     try:
         os.write(notes, f"{word}\n".encode())

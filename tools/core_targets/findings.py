@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was found of each target, kept in a file as soon as it is known: all targets of a core take hours, and may be run in several goes."""
+"""The finding of each target, kept in a file as soon as it is known.
+
+All targets of a core take hours, and may be run by several commands.
+"""
 
 from __future__ import annotations
 
@@ -18,42 +21,50 @@ from .verdict import BAD, JUDGED, Verdict
 
 @dataclass(frozen=True)
 class Finding:
-    """Of one target."""
+    """The finding of one target."""
 
     target: str
     verdict: Verdict
+    #: Its line in the output.
     line: str
-    """What is printed of it."""
+    #: Lines that the collection has printed in it.
     said: Sequence[str]
-    """What the collection has said in it."""
+    #: The state of the collection's plugins in its run, by `state_of`.
     plugins: str
-    """The state of the collection's plugins it ran with, by `state_of`."""
+    #: Seconds that each run of it was given.
     limit: float
-    """Seconds that each run of it was given."""
 
     def holds(self, plugins: str, limit: float) -> bool:
         """Whether the target need not run again with these plugins and this limit.
 
-        What was the same is believed of other plugins too. What differs without being listed is judged anew in any case: the list may have changed.
+        A target that did not differ is trusted with other plugins too. A target that differs
+        without being listed is always judged again: the list may have changed.
         """
         if self.verdict is Verdict.TOO_SLOW:
             return limit <= self.limit
-        return self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT) or (self.plugins == plugins and self.verdict not in BAD)
+        return self.verdict in (Verdict.SAME, Verdict.FAILS_WITHOUT) or (
+            self.plugins == plugins and self.verdict not in BAD
+        )
 
 
 class Findings:
-    """A file with a line for each target that was examined; the last one of a target counts."""
+    """A file with a line for each examined target. The last line of a target counts."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def read(self) -> dict[str, Finding]:
-        """By name, in the order of the names."""
+        """Return the findings by name, in the order of the names."""
         try:
-            found = [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()]
+            found = [
+                json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()
+            ]
         except FileNotFoundError:
             return {}
-        return {one["target"]: Finding(**{**one, "verdict": Verdict(one["verdict"])}) for one in sorted(found, key=lambda one: str(one["target"]))}
+        return {
+            one["target"]: Finding(**{**one, "verdict": Verdict(one["verdict"])})
+            for one in sorted(found, key=lambda one: str(one["target"]))
+        }
 
     def add(self, finding: Finding) -> None:
         """Write it behind the others, at once."""
@@ -63,21 +74,26 @@ class Findings:
 
 
 def state_of(collection: Path) -> str:
-    """Changes with any file below its `plugins`."""
-    paths = sorted(str(path.relative_to(collection)) for path in (collection / "plugins").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    """Return a state that changes with any file below its `plugins`."""
+    paths = sorted(
+        str(path.relative_to(collection))
+        for path in (collection / "plugins").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    )
     return digest(collection, paths)
 
 
 def figures(release: str, chosen: int, found: Mapping[str, Finding]) -> str:
-    """The row of that core in docs/figures.md."""
+    """Return the row of that core in docs/figures.md."""
     of = {verdict: sum(one.verdict is verdict for one in found.values()) for verdict in Verdict}
     judged = sum(of[verdict] for verdict in JUDGED)
     differ = of[Verdict.DIFFERS] + of[Verdict.LISTED] + of[Verdict.UNGUARDED]
     return (
-        f"| {release} | {chosen} | {judged} | {of[Verdict.SAME]} | {differ} | {of[Verdict.UNSTEADY]} | {of[Verdict.FAILS_WITHOUT]} | {of[Verdict.TOO_SLOW]} |"
+        f"| {release} | {chosen} | {judged} | {of[Verdict.SAME]} | {differ} "
+        f"| {of[Verdict.UNSTEADY]} | {of[Verdict.FAILS_WITHOUT]} | {of[Verdict.TOO_SLOW]} |"
     )
 
 
 def with_other_plugins(found: Iterable[Finding], plugins: str) -> list[str]:
-    """The names of those that were judged with plugins other than these."""
+    """Return the names of those that were judged with other plugins than these."""
     return [one.target for one in found if one.plugins != plugins and one.verdict in JUDGED]

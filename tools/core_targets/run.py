@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the integration tests of ansible-core with and without the callback, and prints the targets that end otherwise with it.
+"""Program that runs the integration tests of ansible-core with and without the callback.
 
-Called by `make core-tests`, which installs what it needs. Exit status 1 if a target differs that the list does not name, or ran without a guardian.
+It prints the targets that end otherwise with it. `make core-tests` calls it, and installs what it
+needs. The exit status is 1 if a target differs that the list does not name, or ran without a
+guardian.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from .findings import Finding, Findings, figures, state_of, with_other_plugins
 from .place import LONGEST, SUITES, Place, Way, python_for
 from .verdict import BAD, Ending, Verdict, judge, own_words, reason, worse
 
-#: A target that differs is tried so many times: one that fails now and then by itself says nothing.
+#: Number of tries of a target that differs. A target that sometimes fails by itself shows nothing.
 _TRIES = 3
 
 _FOLDER = CACHE / "core-targets"
@@ -37,7 +39,7 @@ _FOLDER = CACHE / "core-targets"
 
 @dataclass(frozen=True)
 class Result:
-    """Of one target."""
+    """The result of one target."""
 
     target: str
     verdict: Verdict
@@ -45,13 +47,13 @@ class Result:
     guarded: Sequence[Ending]
 
     def finding(self, plugins: str, limit: float) -> Finding:
-        """What is kept of it."""
+        """Return the finding that is kept of it."""
         said = own_words(self.guarded[-1].output)
         only_with_it = [line for line in said if not self.bare or line not in self.bare[-1].output]
         return Finding(self.target, self.verdict, self.line(), only_with_it, plugins, limit)
 
     def line(self) -> str:
-        """What is printed of it."""
+        """Return its line in the output."""
         guarded_runs = self.guarded[-1].notes["guarded"]
         without = f"{_times(self.bare[-1])} without, " if self.bare else ""
         times = f"{without}{_times(self.guarded[-1])} with, {guarded_runs} guarded runs"
@@ -62,8 +64,13 @@ class Result:
         if self.verdict is Verdict.UNGUARDED:
             text += f": {dict(self.guarded[-1].notes) or 'no run was noted'}"
         if failed:
-            text += f": {len(failed)} of {len(self.guarded)} tries fail with it: {reason(failed[0].output)}"
-        return text + "".join(f": {text}" for text in filter(None, map(worse, self.bare, self.guarded)) if not failed)
+            text += (
+                f": {len(failed)} of {len(self.guarded)} tries fail with it: "
+                f"{reason(failed[0].output)}"
+            )
+        return text + "".join(
+            f": {text}" for text in filter(None, map(worse, self.bare, self.guarded)) if not failed
+        )
 
 
 def _times(ending: Ending) -> str:
@@ -71,38 +78,57 @@ def _times(ending: Ending) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run and print; the exit status."""
+    """Run and print, and return the exit status."""
     options = _parse(words)
     if kinds.choose(kinds.AUTO) != kinds.NAMESPACE:
-        print("core's own targets: not run, as they change the machine: the throw-away hosts for them need root")
+        print(
+            "core's own targets: not run, as they change the machine: the throw-away hosts for "
+            "them need root"
+        )
         return 0
     release, listed = sources.installed_release(), targets.Listed.read()
     source = sources.unpacked(release)
     chosen = targets.choose(targets.read(source), listed.not_run)
     collections = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
-    findings, plugins = Findings(_FOLDER / f"findings-{release}.jsonl"), state_of(collections / IN_COLLECTIONS)
+    findings, plugins = (
+        Findings(_FOLDER / f"findings-{release}.jsonl"),
+        state_of(collections / IN_COLLECTIONS),
+    )
     names = _names(options, chosen, listed)
-    before = {name: one for name, one in findings.read().items() if one.holds(plugins, options.limit)} if options.go_on else {}
+    before = (
+        {name: one for name, one in findings.read().items() if one.holds(plugins, options.limit)}
+        if options.go_on
+        else {}
+    )
     python = python_for(*core_named(".".join(release.split(".")[:2])).python)
     place = Place(source, collections, sources.packages(python), SUITES[python], options.limit)
     try:
         place.compile()
     except HostsError as error:
-        print(f"core's own targets: not run, as there can be no hosts of Debian {place.suite} here: {error}")
+        print(
+            f"core's own targets: not run, as there can be no hosts of Debian {place.suite} here: "
+            f"{error}"
+        )
         return 0
     left = [name for name in names if name not in before]
-    print(f"{len(left)} targets of ansible-core {release}, with the callback, and without it those that fail", flush=True)
+    print(
+        f"{len(left)} targets of ansible-core {release}, with the callback, and without it those "
+        "that fail",
+        flush=True,
+    )
     now: dict[str, Finding] = {}
     pool = ThreadPoolExecutor(options.jobs)
     try:
-        for done in as_completed([pool.submit(_examine, place, listed, name, both=options.both) for name in left]):
+        for done in as_completed(
+            [pool.submit(_examine, place, listed, name, both=options.both) for name in left]
+        ):
             result = done.result()
             _keep(release, result)
             now[result.target] = result.finding(plugins, options.limit)
             findings.add(now[result.target])
             print(result.line(), flush=True)
     except BaseException as error:
-        # The hosts go with this process, whereas its threads would wait for them.
+        # The hosts end with this process, whereas its threads would wait for them.
         print(f"ended by {error!r}", file=sys.stderr, flush=True)
         os._exit(128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 2)
     everything = dict(sorted({**before, **now}.items()))
@@ -115,15 +141,39 @@ def main(words: Sequence[str]) -> int:
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.core_targets.run", description=__doc__)
     parser.add_argument("targets", nargs="*", help="names; default: all that can run here")
-    parser.add_argument("--quick", action="store_true", help="those that are nearest to what the collection touches")
-    parser.add_argument("--both", action="store_true", help="run without the callback also what passes with it, and compare the times")
-    parser.add_argument("--go-on", action="store_true", help="leave out what was judged by an earlier command, and count it in the summary")
-    parser.add_argument("--limit", type=float, default=LONGEST, metavar="SECONDS", help="after which a run of a target is ended; default: %(default).0f")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="targets at once; default: one for each processor")
+    parser.add_argument(
+        "--quick", action="store_true", help="those that are nearest to what the collection touches"
+    )
+    parser.add_argument(
+        "--both",
+        action="store_true",
+        help="run without the callback also what passes with it, and compare the times",
+    )
+    parser.add_argument(
+        "--go-on",
+        action="store_true",
+        help="leave out what was judged by an earlier command, and count it in the summary",
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=LONGEST,
+        metavar="SECONDS",
+        help="after which a run of a target is ended; default: %(default).0f",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="targets at once; default: one for each processor",
+    )
     return parser.parse_args(words)
 
 
-def _names(options: argparse.Namespace, chosen: targets.Chosen, listed: targets.Listed) -> list[str]:
+def _names(
+    options: argparse.Namespace, chosen: targets.Chosen, listed: targets.Listed
+) -> list[str]:
     if options.targets:
         return list(options.targets)
     if options.quick:
@@ -132,7 +182,10 @@ def _names(options: argparse.Namespace, chosen: targets.Chosen, listed: targets.
 
 
 def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -> Result:
-    """Run it with the callback, and without where it matters: where it fails with it, or how long it takes is to be compared."""
+    """Run it with the callback, and without if that matters.
+
+    It matters if the target fails with the callback, or if the times are to be compared.
+    """
     bare: list[Ending] = []
     guarded: list[Ending] = []
     if both or target in listed.timed:
@@ -142,11 +195,15 @@ def _examine(place: Place, listed: targets.Listed, target: str, *, both: bool) -
         if guarded[0].status or guarded[0].left:
             bare = place.run(target, Way.BARE)
     while True:
-        verdict = judge(bare, guarded, listed=target in listed.differ, no_run=target in listed.no_run)
+        verdict = judge(
+            bare, guarded, listed=target in listed.differ, no_run=target in listed.no_run
+        )
         settled = len({not one.status for one in guarded}) == 1 and verdict not in BAD
         if settled or len(bare) == _TRIES:
             return Result(target, verdict, bare, guarded)
-        for endings, ending in zip((bare, guarded), place.run(target, Way.BARE, Way.GUARDED), strict=True):
+        for endings, ending in zip(
+            (bare, guarded), place.run(target, Way.BARE, Way.GUARDED), strict=True
+        ):
             endings.append(ending)
 
 
@@ -158,17 +215,27 @@ def _keep(release: str, result: Result) -> None:
         if not endings:
             continue
         failed = [one for one in endings if one.status]
-        (folder / f"{result.target}.{way}").write_text((failed or endings)[-1].output, encoding="utf-8")
+        (folder / f"{result.target}.{way}").write_text(
+            (failed or endings)[-1].output, encoding="utf-8"
+        )
 
 
 def _summary(release: str, found: Mapping[str, Finding], not_run: Mapping[str, str]) -> str:
     counts = Counter(one.verdict for one in found.values())
-    lines = ["", f"ansible-core {release}: {len(found)} targets", *(f"  {counts[one]:4} {one.value}" for one in Verdict if counts[one])]
+    lines = [
+        "",
+        f"ansible-core {release}: {len(found)} targets",
+        *(f"  {counts[one]:4} {one.value}" for one in Verdict if counts[one]),
+    ]
     for verdict in (one for one in Verdict if one is not Verdict.SAME and counts[one]):
-        lines += ["", f"{verdict.value}:", *(f"  {one.line}" for one in found.values() if one.verdict is verdict)]
-    # What it has said in runs that nobody has to have interrupted, for a look at it.
+        lines += [
+            "",
+            f"{verdict.value}:",
+            *(f"  {one.line}" for one in found.values() if one.verdict is verdict),
+        ]
+    # What it has printed in runs that may not have been interrupted, for a person to look at.
     said = [f"  {name}: {line}" for name, one in found.items() for line in one.said]
-    lines += ["", "said by the collection, or only with it:", *said] if said else []
+    lines += ["", "printed by the collection, or only with it:", *said] if said else []
     if not_run:
         lines += ["", "not run:", *(f"  {name}: {reason}" for name, reason in not_run.items())]
     return "\n".join(lines)
@@ -176,7 +243,11 @@ def _summary(release: str, found: Mapping[str, Finding], not_run: Mapping[str, s
 
 def _row(release: str, chosen: int, found: Mapping[str, Finding], plugins: str) -> list[str]:
     others = with_other_plugins(found.values(), plugins)
-    return ["", figures(release, chosen, found), *([f"judged with other plugins than now: {', '.join(others)}"] if others else [])]
+    return [
+        "",
+        figures(release, chosen, found),
+        *([f"judged with other plugins than now: {', '.join(others)}"] if others else []),
+    ]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the targets are made of and what they install, in the cache of the clone: the core's source distribution, and packages of Python."""
+"""Sources of the targets, and packages that they install, in the cache of the clone.
+
+They are the core's source distribution, and packages of Python.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,40 @@ from pathlib import Path
 
 from tools.environment._paths import CACHE
 
-#: What a repository of ansible-core has and its source distribution lacks: the programs in bin, as links.
+#: Programs in bin, as links: a repository of ansible-core has them, and its source distribution
+#: lacks them.
 _CLI = {
     "ansible": "adhoc",
-    **{f"ansible-{name}": name for name in ("config", "console", "doc", "galaxy", "inventory", "playbook", "pull", "vault")},
+    **{
+        f"ansible-{name}": name
+        for name in ("config", "console", "doc", "galaxy", "inventory", "playbook", "pull", "vault")
+    },
 }
 _STUBS = {
     "ansible-test": "test/lib/ansible_test/_util/target/cli/ansible_test_cli_stub.py",
-    "ansible-connection": "lib/ansible/cli/scripts/ansible_connection_cli_stub.py",  # of older cores
+    # of older cores
+    "ansible-connection": "lib/ansible/cli/scripts/ansible_connection_cli_stub.py",
 }
 
-#: What targets install by pip, for the host's Python, and what these need.
-_WHEELS = ("coverage", "passlib", "pexpect==4.8.0", "psutil", "ptyprocess", "setuptools", "toml", "wheel")
-#: The same, of which there are sources alone.
+#: What targets install by pip for the host's Python, and what these packages need.
+_WHEELS = (
+    "coverage",
+    "passlib",
+    "pexpect==4.8.0",
+    "psutil",
+    "ptyprocess",
+    "setuptools",
+    "toml",
+    "wheel",
+)
+#: Packages of which only sources exist.
 _ARCHIVES = ("pexpect==3.0", "pexpect==3.3")
 
 _FOLDER = CACHE / "core-targets"
 
 
 def unpacked(release: str) -> Path:
-    """The sources of that release, such as 2.21.5."""
+    """Return the sources of that release, such as 2.21.5."""
     folder = _FOLDER / release
     if not folder.is_dir():
         partial = folder.with_name(f"{release}.partial")
@@ -50,14 +67,17 @@ def unpacked(release: str) -> Path:
 
 
 def _fetch(release: str, into: Path) -> Path:
-    """The archive from the package index that pip is set to use."""
+    """Fetch the archive from the package index that pip is set to use."""
     _download(into, "--no-binary", ":all:", f"ansible-core=={release}")
     (archive,) = into.glob("*.tar.gz")
     return archive
 
 
 def packages(python: tuple[int, int]) -> Path:
-    """A folder for `pip --find-links` on hosts with that Python, who have no way to a package index."""
+    """Return a folder for `pip --find-links` on hosts with that Python.
+
+    These hosts can't reach a package index.
+    """
     version = ".".join(map(str, python))
     folder = _FOLDER / f"packages-{version}"
     if not folder.is_dir():
@@ -71,12 +91,25 @@ def packages(python: tuple[int, int]) -> Path:
 
 
 def _download(into: Path, *words: str) -> None:
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(into), *words]
+    argv = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(into),
+        *words,
+    ]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
 
 
 def _add_programs(source: Path) -> None:
-    """The archives of older cores have them, but as copies."""
+    """Add the programs.
+
+    The archives of older cores have them, but as copies.
+    """
     shutil.rmtree(source / "bin", ignore_errors=True)
     (source / "bin").mkdir()
     files = {**{name: f"lib/ansible/cli/{module}.py" for name, module in _CLI.items()}, **_STUBS}
@@ -87,7 +120,7 @@ def _add_programs(source: Path) -> None:
 
 
 def installed_release() -> str:
-    """The release of ansible-core in this environment."""
+    """Return the release of ansible-core in this environment."""
     from ansible.release import __version__  # noqa: PLC0415  # not needed by the pure parts
 
     found = re.fullmatch(r"\d+\.\d+\.\d+\S*", __version__)

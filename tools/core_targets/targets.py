@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which targets of a core are run: those for POSIX hosts that its own CI runs, but for the ones that the list names with a reason."""
+"""The targets of a core that are run.
+
+They are those for POSIX hosts that its own CI runs, without those that the list names with a
+reason.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +23,35 @@ LIST = Path(__file__).with_name("list.yml")
 
 @dataclass(frozen=True)
 class Listed:
-    """What list.yml says."""
+    """The content of list.yml."""
 
+    #: Pattern of names or of aliases: reason why such targets can't run here.
     not_run: Mapping[str, str]
-    """Pattern of names or of aliases: why such targets can't run here."""
+    #: Name: reason why it ends otherwise with the callback, and has to.
     differ: Mapping[str, str]
-    """Name: why it ends otherwise with the callback, and has to."""
+    #: Name: reason why no run of it can be guarded.
     no_run: Mapping[str, str]
-    """Name: why no run of it can be guarded."""
+    #: Names of those that are run without the callback as well, to compare how long they take. An
+    #: interruption is part of them.
     timed: frozenset[str]
-    """Names of those that are run without the callback as well, to compare how long they take: an interruption is part of them."""
+    #: Names of those that `make test` runs.
     quick: frozenset[str]
-    """Names of those that `make test` runs."""
 
     @classmethod
     def read(cls, path: Path = LIST) -> Listed:
-        """Raises ValueError for a name without a reason."""
+        """Read the list. Raises ValueError for a name without a reason."""
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         for part in ("not_run", "differ", "no_run"):
             for name, reason in (content[part] or {}).items():
                 if not isinstance(reason, str) or not reason.strip():
                     raise ValueError(f"{path.name}: {part}: {name} has no reason")
-        return cls(content["not_run"] or {}, content["differ"] or {}, content["no_run"] or {}, frozenset(content["timed"]), frozenset(content["quick"]))
+        return cls(
+            content["not_run"] or {},
+            content["differ"] or {},
+            content["no_run"] or {},
+            frozenset(content["timed"]),
+            frozenset(content["quick"]),
+        )
 
 
 @dataclass
@@ -52,7 +63,7 @@ class Chosen:
 
 
 def aliases(text: str) -> frozenset[str]:
-    """The words of a file `aliases`, comments left out."""
+    """Return the words of a file `aliases`, without comments."""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return frozenset(line for line in lines if line)
 
@@ -63,7 +74,14 @@ def choose(known: Mapping[str, Iterable[str]], not_run: Mapping[str, str]) -> Ch
     for name, words in sorted(known.items()):
         if not any(word.startswith("shippable/posix/") for word in words):
             continue  # hidden, or for Windows, clouds and the like
-        reason = next((why for pattern, why in not_run.items() if any(fnmatch.fnmatchcase(one, pattern) for one in (name, *words))), None)
+        reason = next(
+            (
+                why
+                for pattern, why in not_run.items()
+                if any(fnmatch.fnmatchcase(one, pattern) for one in (name, *words))
+            ),
+            None,
+        )
         if reason is None:
             chosen.run.append(name)
         else:
@@ -72,6 +90,6 @@ def choose(known: Mapping[str, Iterable[str]], not_run: Mapping[str, str]) -> Ch
 
 
 def read(source: Path) -> dict[str, frozenset[str]]:
-    """The targets of unpacked sources, with their aliases."""
+    """Return the targets of unpacked sources, with their aliases."""
     files = sorted((source / TARGETS).glob("*/aliases"))
     return {file.parent.name: aliases(file.read_text(encoding="utf-8")) for file in files}

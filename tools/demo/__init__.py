@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The demonstration: two throw-away hosts, a nasty tree, Ctrl-C, without the collection and with it."""
+"""The demonstration: two throw-away hosts, a nasty tree, and Ctrl-C.
+
+It is done without the collection and with it.
+"""

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Interrupts a playbook with Ctrl-C on two throw-away hosts, first without the collection, then with it, and prints who is still alive.
+"""Program that interrupts a playbook with Ctrl-C on two throw-away hosts.
 
-Called by `make demo`, which installs what it needs. Exit status 1 if anything survived with the collection.
+It does so first without the collection, then with it, and prints what is still alive. `make demo`
+calls it, and installs what it needs. The exit status is 1 if a process survived with the
+collection.
 """
 
 from __future__ import annotations
@@ -27,31 +29,52 @@ _SETTING = Setting(kill_timeout=2.0)
 
 
 def interrupt(lab: Lab, *, collection: bool) -> dict[str, int]:
-    """Run the playbook, press Ctrl-C when the whole tree stands, and count the survivors of each kind on both hosts.
+    """Run the playbook, press Ctrl-C when the whole tree runs, and count the survivors.
 
     Returns:
-        Number of processes alive by kind, the shell script that started them included.
+        Number of live processes on both hosts by kind. The shell script that started them is
+        included.
     """
     hosts = list(lab)
     known = {host.name: frozenset(process.id for process in host.processes()) for host in hosts}
     with run.started(lab, _SETTING, collection=collection, terminal=True) as flight:
         census.wait_for_tree(flight, hosts, known)
-        earlier = {host.name: _earlier(census.newcomers(host, known[host.name]), flight.row) for host in hosts}
-        print(f"  {sum(len(census.newcomers(host, known[host.name])) for host in hosts)} processes run on {len(hosts)} hosts. Ctrl-C.")
+        earlier = {
+            host.name: _earlier(census.newcomers(host, known[host.name]), flight.row)
+            for host in hosts
+        }
+        print(
+            f"  {sum(len(census.newcomers(host, known[host.name])) for host in hosts)} processes "
+            f"run on {len(hosts)} hosts. Ctrl-C."
+        )
         flight.press_ctrl_c()
         status = flight.wait(_END_SECONDS)
         expected = {host.name: known[host.name] | earlier[host.name] for host in hosts}
         try:
-            until(lambda: not any(census.newcomers(host, expected[host.name]) for host in hosts), _LAST_BREATH_SECONDS, "")
+            until(
+                lambda: not any(census.newcomers(host, expected[host.name]) for host in hosts),
+                _LAST_BREATH_SECONDS,
+                "",
+            )
         except TooLate:
             pass  # those are the survivors that are counted below
-        print("".join(f"  | {line}\n" for line in flight.output.replace("\r", "").splitlines() if line.strip()), end="")
+        print(
+            "".join(
+                f"  | {line}\n"
+                for line in flight.output.replace("\r", "").splitlines()
+                if line.strip()
+            ),
+            end="",
+        )
         print(f"  ansible-playbook ended with status {status}.\n")
         return _count(census.survivors(hosts, expected, flight.row), flight.row)
 
 
 def _earlier(processes: list[HostProcess], row: str) -> frozenset[ProcessId]:
-    """The daemon that the play's first task has left on purpose: it is no part of the interrupted task."""
+    """Return the daemon that the play's first task has left on purpose.
+
+    It is no part of the interrupted task.
+    """
     return frozenset(process.id for process in processes if f"tk-earlier-{row}" in process.command)
 
 
@@ -64,9 +87,15 @@ def _count(survivors: dict[str, list[HostProcess | str]], row: str) -> dict[str,
 
 
 def table(without: dict[str, int], guarded: dict[str, int], hosts: int) -> str:
-    """Who survives, a line a kind of process: on how many of the hosts, without the collection and with it."""
+    """Return the survivors, a line for a kind of process.
+
+    It has the number of hosts with survivors, without the collection and with it.
+    """
     lines = [f"  {'what the task had started':<28}{'without':>14}{'with treekill.remote':>24}"]
-    lines += [f"  {kind:<28}{_on(without.get(kind, 0), hosts):>14}{_on(guarded.get(kind, 0), hosts):>24}" for kind in (*_SETTING.kinds, "plain", "script")]
+    lines += [
+        f"  {kind:<28}{_on(without.get(kind, 0), hosts):>14}{_on(guarded.get(kind, 0), hosts):>24}"
+        for kind in (*_SETTING.kinds, "plain", "script")
+    ]
     return "\n".join(lines)
 
 
@@ -75,15 +104,24 @@ def _on(count: int, hosts: int) -> str:
 
 
 def main() -> int:
-    """The demonstration."""
+    """Run the demonstration."""
     with Lab.up(count=2) as lab:
-        print(f"\nTwo hosts with a real sshd: {', '.join(f'{host.name} ({host.address})' for host in lab)}\n\nWithout the collection:")
+        print(
+            "\n"
+            "Two hosts with a real sshd: "
+            f"{', '.join(f'{host.name} ({host.address})' for host in lab)}\n\n"
+            "Without the collection:"
+        )
         without = interrupt(lab, collection=False)
         for host in lab:
             host.reset()
         print("With it, that is with callbacks_enabled = treekill.remote.guardian in ansible.cfg:")
         guarded = interrupt(lab, collection=True)
-        print("Alive after Ctrl-C, counted from outside of the hosts:\n\n" + table(without, guarded, len(lab)) + "\n")
+        print(
+            "Alive after Ctrl-C, counted from outside of the hosts:\n\n"
+            + table(without, guarded, len(lab))
+            + "\n"
+        )
     if guarded:
         print("Something survived with the collection: that is a bug.")
     return 1 if guarded else 0

@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How Sphinx makes the documentation site; tools/environment/_docsite.py says from what, and runs it."""
+"""The way in which Sphinx makes the documentation site.
+
+tools/environment/_docsite.py makes its sources, and runs it.
+"""

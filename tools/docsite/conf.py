@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Settings of Sphinx: what `antsibull-docs sphinx-init` writes, with Markdown, and without anything that asks the network."""
+"""Settings of Sphinx.
+
+They are what `antsibull-docs sphinx-init` writes, with Markdown, and without requests to the
+network.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,15 @@ copyright = "2026, the treekill.remote authors"  # noqa: A001  # Sphinx wants th
 html_title = project
 html_short_title = project
 
-# Not sphinx.ext.intersphinx: it loads what docs.ansible.com has from there, and a build would fail with that site.
+# Not sphinx.ext.intersphinx: it loads pages from docs.ansible.com, and a build would fail with that
+# site.
 extensions = ["sphinx_antsibull_ext", "myst_parser", "tools.docsite.links"]
 
-# Every reference has to lead somewhere.
+# Every reference has to lead to a target.
 nitpicky = True
 default_role = "any"
 
-# The ids of headings that GitHub has: a link to one is the same on both.
+# The ids of headings that GitHub has: links to headings are equal on both.
 myst_heading_anchors = 6
 
 pygments_style = "ansible"

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Sphinx extension: links to files of the repository on GitHub lead to their pages in the site, and to nothing that is not there.
+"""Extension of Sphinx for links to files of the repository.
 
-The pages are read on GitHub and on Galaxy as well, where links must be absolute. So they are written that way once, and changed here.
+Links to GitHub lead to the pages of the site, and none leads to a missing page. The pages are read
+on GitHub and on Galaxy as well, where links must be absolute. So links are absolute in the pages,
+and changed here.
 """
 
 from __future__ import annotations
@@ -23,11 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 ON_GITHUB = "https://github.com/treekill/remote/blob/main/"
 RAW_ON_GITHUB = "https://raw.githubusercontent.com/treekill/remote/main/"
 
+#: The page that links to all Markdown pages; from docs/docsite/rst.
 INDEX = "docsite/pages"
-"""The page that links to all Markdown pages; from docs/docsite/rst."""
 
 _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
-_PLUGIN_OF_CORE = re.compile(r"ansible_collections\.ansible\.builtin\.(?P<page>\w+?_[a-z]+)(?P<part>__.*)?")
+_PLUGIN_OF_CORE = re.compile(
+    r"ansible_collections\.ansible\.builtin\.(?P<page>\w+?_[a-z]+)(?P<part>__.*)?"
+)
+#: Targets that the pages of antsibull-docs refer to. A new one is an error of Sphinx's until it is
+#: added here.
 _PAGES_OF_ANSIBLE = {
     "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
@@ -35,20 +41,27 @@ _PAGES_OF_ANSIBLE = {
     "common_return_values": "reference_appendices/common_return_values.html",
     "connection_plugins": "plugins/connection.html",
 }
-"""What pages that antsibull-docs writes refer to. Another one that it takes up is an error of Sphinx's until it is added here."""
 
 _log = logging.getLogger(__name__)
 
 
 def put_into_navigation(app: Sphinx, docname: str, text: list[str]) -> None:
-    """What the index of pages links to is what the site's navigation has, in that order; a page that is missing there is an error of Sphinx's."""
+    """Put the links of the index into the site's navigation, in that order.
+
+    A page that the index lacks is an error of Sphinx's.
+    """
     if docname == INDEX:
         linked = re.findall(rf"`([^`<]+) <{re.escape(ON_GITHUB)}(\S+)\.md>`__", text[0])
-        text[0] += "\n.. toctree::\n   :hidden:\n\n" + "".join(f"   {title} </{page}>\n" for title, page in linked)
+        text[0] += "\n.. toctree::\n   :hidden:\n\n" + "".join(
+            f"   {title} </{page}>\n" for title, page in linked
+        )
 
 
 def page_of(path: str) -> str:
-    """The page that the site would have for a file of the repository: a page of Markdown, a plugin or a role."""
+    """Return the page that the site would have for a file of the repository.
+
+    It is a page of Markdown, a plugin or a role.
+    """
     parts = PurePosixPath(path).parts
     if len(parts) == 3 and parts[0] == "plugins":  # plugins, type, file
         return f"{PurePosixPath(path).stem}_{parts[1].removesuffix('s')}"
@@ -58,7 +71,7 @@ def page_of(path: str) -> str:
 
 
 def lead_to_pages(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Change the links of one page; warn of those to files and headings that are not there."""
+    """Change the links of one page, and warn of links to missing files and headings."""
     for link in doctree.findall(nodes.reference):
         target = str(link.get("refuri", ""))
         if target.startswith(ON_GITHUB):
@@ -66,11 +79,16 @@ def lead_to_pages(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             if not (ROOT / path).exists():
                 _log.warning("no such file in the repository: %s", path, location=link)
             elif page_of(path) in app.env.all_docs:
-                link["refuri"] = app.builder.get_relative_uri(docname, page_of(path)) + _anchor(app.env, page_of(path), heading, link)
+                link["refuri"] = app.builder.get_relative_uri(docname, page_of(path)) + _anchor(
+                    app.env, page_of(path), heading, link
+                )
                 link["internal"] = True
     for picture in doctree.findall(nodes.image):
         path = str(picture["uri"])
-        if path.startswith(RAW_ON_GITHUB) and not (ROOT / path.removeprefix(RAW_ON_GITHUB)).exists():
+        if (
+            path.startswith(RAW_ON_GITHUB)
+            and not (ROOT / path.removeprefix(RAW_ON_GITHUB)).exists()
+        ):
             _log.warning("no such picture in the repository: %s", path, location=picture)
 
 
@@ -84,12 +102,19 @@ def _anchor(env: BuildEnvironment, page: str, heading: str, link: nodes.referenc
     return f"#{known[heading][1]}"
 
 
-def lead_to_ansible(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.reference | None:
-    """What ansible-core has is described at docs.ansible.com. That plugins and options of it exist is what `antsibull-docs lint-collection-docs` looks at."""
+def lead_to_ansible(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
+    """Lead links to ansible-core's plugins to docs.ansible.com.
+
+    `antsibull-docs lint-collection-docs` checks that these plugins and options exist.
+    """
     target = str(node["reftarget"])
     plugin = _PLUGIN_OF_CORE.fullmatch(target)
     if plugin:
-        page = f"collections/ansible/builtin/{plugin['page']}.html" + (f"#{target}" if plugin["part"] else "")
+        page = f"collections/ansible/builtin/{plugin['page']}.html" + (
+            f"#{target}" if plugin["part"] else ""
+        )
     elif node["reftype"] == "envvar" and target.startswith("ANSIBLE_"):
         page = f"reference_appendices/config.html#envvar-{target}"
     elif target in _PAGES_OF_ANSIBLE:
@@ -100,7 +125,7 @@ def lead_to_ansible(app: Sphinx, env: BuildEnvironment, node: pending_xref, cont
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Set the extension up; Sphinx calls it."""
     app.connect("source-read", put_into_navigation)
     app.connect("doctree-resolved", lead_to_pages)
     app.connect("missing-reference", lead_to_ansible)

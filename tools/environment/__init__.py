@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a machine needs to test this collection: interpreters, virtual environments, the installed tarball, the gates.
+"""The needs of a machine that tests this collection.
 
-Runs with any Python from 3.8 on and its standard library alone, as ``python3 -m tools.environment``; the Makefile names its commands.
+They are interpreters, virtual environments, the installed tarball, and the gates. It runs with any
+Python from 3.8 on and its standard library alone, as ``python3 -m tools.environment``. The Makefile
+names its commands.
 """

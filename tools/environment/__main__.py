@@ -34,13 +34,22 @@ def main() -> int:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """What stands behind ``--`` belongs to pytest, the demo or the benchmark: argparse must not see it."""
+    """Parse the arguments.
+
+    What follows ``--`` belongs to pytest, the demo or the benchmark: argparse must not see it.
+    """
     end = words.index("--") if "--" in words else len(words)
     top = argparse.ArgumentParser(prog="python3 -m tools.environment", description=__doc__)
     top.add_argument("command", choices=sorted(COMMANDS))
     top.add_argument("gates", nargs="*", metavar="gate", help="for lint: `list` names them")
-    top.add_argument("--core", metavar="X.Y", help=f"one of {', '.join(CORES)}; default: the newest that the Pythons here can run")
-    top.add_argument("--python", metavar="X.Y", help="that it runs on; default: the newest here that it supports")
+    top.add_argument(
+        "--core",
+        metavar="X.Y",
+        help=f"one of {', '.join(CORES)}; default: the newest that the Pythons here can run",
+    )
+    top.add_argument(
+        "--python", metavar="X.Y", help="that it runs on; default: the newest here that it supports"
+    )
     options = top.parse_intermixed_args(words[:end])
     options.arguments = words[end + 1 :]
     return options
@@ -69,33 +78,37 @@ def venv(options: argparse.Namespace) -> int:
 
 
 def one_suite(options: argparse.Namespace) -> int:
-    """Unit tests, timing tests, integration tests or molecule scenarios."""
-    return _tests.suite(options.command, make_ready(options.core, options.python), options.arguments)
+    """Run unit tests, timing tests, integration tests or molecule scenarios."""
+    return _tests.suite(
+        options.command, make_ready(options.core, options.python), options.arguments
+    )
 
 
 def coverage(options: argparse.Namespace) -> int:
-    """Every row, and the table of them."""
+    """Run every row, and make the table of them."""
     return _tests.coverage(make_ready(options.core, options.python), options.arguments)
 
 
 def test(options: argparse.Namespace) -> int:
-    """Lint and all suites on one core."""
+    """Run lint and all suites on one core."""
     return _all.test(make_ready(options.core, options.python), (), options.arguments)
 
 
 def test_all_cores(options: argparse.Namespace) -> int:
-    """The same on every core that runs here."""
+    """Do what `test` does on every core that runs here."""
     make_ready(None)
     return _all.test_all_cores(options.arguments)
 
 
 def program(options: argparse.Namespace) -> int:
-    """Demo, benchmark, screenshot or the targets of core."""
-    return _tests.program(options.command, make_ready(options.core, options.python), options.arguments)
+    """Run the demo, the benchmark, the screenshot or the targets of core."""
+    return _tests.program(
+        options.command, make_ready(options.core, options.python), options.arguments
+    )
 
 
 def lint(options: argparse.Namespace) -> int:
-    """The named gates, or all; ``list`` names them."""
+    """Run the named gates, or all. ``list`` names them."""
     if options.gates == ["list"]:
         _lint.names()
         return 0
@@ -111,16 +124,18 @@ def docs(options: argparse.Namespace) -> int:
 
 
 def format_sources(options: argparse.Namespace) -> int:
-    """Layout, order of imports and what else ruff mends by itself."""
+    """Format the layout and the order of imports, and fix what else ruff can fix."""
     lint_venv = workshop(make_ready(options.core, options.python)).lint
     ruff = str(lint_venv.program("ruff"))
-    fixed = subprocess.run([ruff, "check", "--fix", "--output-format", "concise"], cwd=str(ROOT), check=False)
+    fixed = subprocess.run(
+        [ruff, "check", "--fix", "--output-format", "concise"], cwd=str(ROOT), check=False
+    )
     subprocess.run([ruff, "format"], cwd=str(ROOT), check=True)
     return fixed.returncode
 
 
 def changelog(options: argparse.Namespace) -> int:
-    """The entry for the version in galaxy.yml."""
+    """Write the entry for the version in galaxy.yml."""
     _changelog.write(workshop(make_ready(options.core, options.python)))
     return 0
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-test in a core's own environment: a home of its own, all Pythons of this machine, and no download that PyPI does not serve."""
+"""ansible-test in a core's own environment.
+
+It has a home of its own and all Pythons of this machine. It downloads only what PyPI serves.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,19 @@ from ._sources import copy_sources, make_repository, source_files
 from ._system_packages import SHELLCHECK, try_to_install
 from ._venvs import Venv
 
-# ansible-test resolves symbolic links, and then misses the folder ansible_collections: it gets a copy.
+#: ansible-test resolves symbolic links, and then misses the folder ansible_collections: it gets a
+#: copy.
 COPY = CACHE / "sanity" / IN_COLLECTIONS
 
 INTERPRETERS = CACHE / "interpreters"
 
-# ansible-test downloads get-pip.py from a server of its own and runs it as `get-pip.py OPTION... PACKAGE==VERSION...`.
-# Not ensurepip.bootstrap(): that turns the user's pip configuration off for the whole process.
-GET_PIP = '''"""Stand-in for get-pip.py: pip from this Python's own ensurepip, then the wanted versions from the package index."""
+#: ansible-test downloads get-pip.py from a server of its own and runs it as
+#: `get-pip.py OPTION... PACKAGE==VERSION...`. It is not ensurepip.bootstrap(), which turns the
+#: user's pip configuration off for the whole process.
+GET_PIP = '''"""Stand-in for get-pip.py: installs pip.
+
+pip is from this Python's own ensurepip, then the wanted versions are from the package index.
+"""
 
 import subprocess
 import sys
@@ -40,9 +48,11 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet"] + pack
 '''
 
 
-SKIPPED = re.compile(r'Skipping sanity test "[^"]+" on Python ([0-9.]+) because it could not be found')
+SKIPPED = re.compile(
+    r'Skipping sanity test "[^"]+" on Python ([0-9.]+) because it could not be found'
+)
 
-# What ansible-test and pip say while nothing is wrong.
+#: Lines that ansible-test and pip print while nothing is wrong.
 NOISE = (
     "Running sanity test",
     "Installing requirements",
@@ -61,10 +71,13 @@ NOISE = (
 
 
 def sanity(workshop: Workshop) -> Sequence[str]:
-    """All sanity tests. Notes name the Pythons that this machine lacks."""
+    """Run all sanity tests. Notes name the Pythons that this machine lacks."""
     ignores = sorted(path.name for path in (ROOT / "tests" / "sanity").glob("ignore*"))
     if ignores:
-        raise SetupError(f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not ignored")
+        raise SetupError(
+            f"tests/sanity holds {', '.join(ignores)}: what sanity tests find is mended, not "
+            "ignored"
+        )
     notes = try_to_install(SHELLCHECK)
     printed = ansible_test(workshop, "sanity")
     if 'Running sanity test "validate-modules"' not in printed:
@@ -74,33 +87,54 @@ def sanity(workshop: Workshop) -> Sequence[str]:
 
 
 def units(workshop: Workshop) -> Sequence[str]:
-    """The unit tests, on the Python of the chosen core, in the way that others run those of collections."""
-    printed = ansible_test(workshop, "units", "--venv", "--requirements", "--python", dotted(workshop.ready.interpreter.version))
+    """Run the unit tests, on the Python of the chosen core, as others run those of collections."""
+    printed = ansible_test(
+        workshop,
+        "units",
+        "--venv",
+        "--requirements",
+        "--python",
+        dotted(workshop.ready.interpreter.version),
+    )
     for world in ("module_utils", "controller"):
-        if not re.search(rf"Unit test {world} with Python [0-9.]+\n(?s:.*?) [0-9]+ passed", printed):
+        if not re.search(
+            rf"Unit test {world} with Python [0-9.]+\n(?s:.*?) [0-9]+ passed", printed
+        ):
             raise SetupError(f"{printed}\nansible-test ran no unit tests of {world}")
     return ()
 
 
 def ansible_test(workshop: Workshop, *words: str) -> str:
-    """What it printed, run on a copy of the tree: it writes into the one that it looks at, so not on the snapshot."""
+    """Run it on a copy of the tree, and return what it printed.
+
+    It writes into the tree that it looks at, so it must not look at the snapshot.
+    """
     with locked("sanity"):
         prepare_home(workshop.venv)
         copy_sources(source_files(), COPY)
         make_repository(COPY)
         try:
-            return run([workshop.venv.program("ansible-test"), *words, "--color", "no"], cwd=COPY, env=environment(workshop.venv))
+            return run(
+                [workshop.venv.program("ansible-test"), *words, "--color", "no"],
+                cwd=COPY,
+                env=environment(workshop.venv),
+            )
         except SetupError as error:
             raise SetupError(without_noise(str(error))) from None
 
 
 def without_noise(printed: str) -> str:
-    """What is left is what somebody has to read."""
-    return "\n".join(line for line in printed.splitlines() if line.strip() and not line.strip().startswith(NOISE))
+    """Return the lines that a person has to read."""
+    return "\n".join(
+        line for line in printed.splitlines() if line.strip() and not line.strip().startswith(NOISE)
+    )
 
 
 def prepare_home(venv: Venv) -> None:
-    """What ansible-test keeps in the home directory goes into one of its own, with the user's configuration of pip and the stand-in."""
+    """Make a home directory for ansible-test.
+
+    It has the user's configuration of pip and the stand-in.
+    """
     for name in (".config/pip", ".pip"):
         link, own = HOME / name, Path.home() / name
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -115,19 +149,32 @@ def prepare_home(venv: Venv) -> None:
 
 
 def pip_versions(venv: Venv) -> Sequence[str]:
-    """The versions that this ansible-test may ask for, as its own source names them."""
-    sources = list(venv.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
-    versions = [version for source in sources for version in re.findall(r"\bpip='([0-9.]+)'", source.read_text(encoding="utf-8"))]
+    """Return the versions that this ansible-test may ask for, as its own source names them."""
+    sources = list(
+        venv.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py")
+    )
+    versions = [
+        version
+        for source in sources
+        for version in re.findall(r"\bpip='([0-9.]+)'", source.read_text(encoding="utf-8"))
+    ]
     if not versions:
-        raise SetupError(f"ansible-test in {venv.path} does not say which pip it wants")
+        raise SetupError(f"ansible-test in {venv.path} does not name the pip that it wants")
     return versions
 
 
 def environment(venv: Venv) -> Mapping[str, str]:
-    """PATH has python3.X for every Python that works, and none that does not, such as pyenv's for a version that is not selected."""
+    """Return the environment with a PATH that has python3.X for every Python that works.
+
+    It has no other Pythons, such as pyenv's for a version that is not selected.
+    """
     shutil.rmtree(str(INTERPRETERS), ignore_errors=True)
     INTERPRETERS.mkdir(parents=True)
     for version, one in interpreters().items():
         (INTERPRETERS / f"python{dotted(version)}").symlink_to(one.path)
-    folders = [str(venv.path / "bin"), str(INTERPRETERS), *(folder for folder in os.get_exec_path() if Path(folder).name != "shims")]
+    folders = [
+        str(venv.path / "bin"),
+        str(INTERPRETERS),
+        *(folder for folder in os.get_exec_path() if Path(folder).name != "shims"),
+    ]
     return venv.environment(HOME=str(HOME), PATH=":".join(folders))

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tarball that users get: built from what git knows, installed offline, and what tests run against."""
+"""The tarball that users get.
+
+It is built from what git tracks, and installed offline. Tests run against it.
+"""
 
 from __future__ import annotations
 
@@ -16,31 +19,55 @@ from ._venvs import Venv
 
 
 def build(venv: Venv) -> Path:
-    """The tarball of the tree as it is now; built once for each content."""
+    """Return the tarball of the tree as it is now. It is built once for each content."""
     return build_in(snapshot(), venv)
 
 
 def install(venv: Venv) -> Path:
-    """A folder for ANSIBLE_COLLECTIONS_PATH that holds the installed tarball alone."""
+    """Return a folder for ANSIBLE_COLLECTIONS_PATH that holds the installed tarball alone."""
     place = snapshot()
     tarball = build_in(place, venv)
     target = place / f"installed-{venv.path.name}"
     if not target.exists():
-        # Under another name until it is complete: half an installation must not be taken for a whole one.
+        # It has another name while it is incomplete: half an installation must not be taken for a
+        # whole one.
         unfinished = place / f"unfinished-{venv.path.name}"
         shutil.rmtree(str(unfinished), ignore_errors=True)
-        run([venv.program("ansible-galaxy"), "collection", "install", "--offline", "--collections-path", unfinished, tarball], env=venv.environment())
+        run(
+            [
+                venv.program("ansible-galaxy"),
+                "collection",
+                "install",
+                "--offline",
+                "--collections-path",
+                unfinished,
+                tarball,
+            ],
+            env=venv.environment(),
+        )
         unfinished.rename(target)
     return target
 
 
 def build_in(place: Path, venv: Venv) -> Path:
-    """The tarball in the folder of a snapshot."""
+    """Build the tarball in the folder of a snapshot."""
     pattern = f"{NAMESPACE}-{NAME}-*.tar.gz"
     if not list(place.glob(pattern)):
         say("building the collection")
-        run([venv.program("ansible-galaxy"), "collection", "build", "--output-path", place, place / IN_COLLECTIONS], env=venv.environment())
+        run(
+            [
+                venv.program("ansible-galaxy"),
+                "collection",
+                "build",
+                "--output-path",
+                place,
+                place / IN_COLLECTIONS,
+            ],
+            env=venv.environment(),
+        )
     found = list(place.glob(pattern))
     if len(found) != 1:
-        raise SetupError(f"ansible-galaxy collection build left {len(found)} tarballs in {place}, not one")
+        raise SetupError(
+            f"ansible-galaxy collection build left {len(found)} tarballs in {place}, not one"
+        )
     return found[0]

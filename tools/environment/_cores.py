@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ansible-core versions that the collection supports, and what each of them demands."""
+"""The ansible-core versions that the collection supports, and the demands of each of them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Core:
     """
 
     version: str
+    #: Oldest and newest Python that runs it on the controller.
     python: tuple[Version, Version]
-    """Oldest and newest Python that runs it on the controller."""
+    #: Oldest Python 3 on a host.
     oldest_target: Version
-    """Oldest Python 3 on a host."""
+    #: Whether molecule runs with it.
     molecule: bool = True
-    """Whether molecule runs with it."""
 
     @property
     def requirement(self) -> str:
-        """For pip: the newest release of this minor version."""
+        """Requirement for pip: the newest release of this minor version."""
         return f"ansible-core ~= {self.version}.0"
 
     def runs_on(self, python: Version) -> bool:
@@ -56,13 +56,15 @@ CORES: Mapping[str, Core] = {
 
 
 def core_named(version: str) -> Core:
-    """The core of that minor version, or an error that names all of them."""
+    """Return the core of that minor version, or raise an error that names all of them."""
     try:
         return CORES[version]
     except KeyError:
-        raise SetupError(f"ansible-core {version} is not supported: choose one of {', '.join(CORES)}") from None
+        raise SetupError(
+            f"ansible-core {version} is not supported: choose one of {', '.join(CORES)}"
+        ) from None
 
 
 def dotted(version: Version) -> str:
-    """(3, 12) as one writes it."""
+    """Return (3, 12) as 3.12."""
     return f"{version[0]}.{version[1]}"

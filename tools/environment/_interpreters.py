@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which Pythons this machine has, and which of them runs a given ansible-core."""
+"""The Pythons of this machine, and the one that runs a given ansible-core."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ._commands import SetupError, clean_environment, say_once
 from ._cores import CORES, Core, Version, core_named, dotted
 
-# ensurepip is what Debian keeps in a package of its own; without it there is no virtual environment.
+#: Debian keeps ensurepip in a package of its own. Without it there is no virtual environment.
 PROBE = """
 import sys
 try:
@@ -26,7 +26,8 @@ try:
     able = 1
 except ImportError:
     able = 0
-print(sys.version_info[0], sys.version_info[1], sys.version_info[2], able, getattr(sys, "_base_executable", None) or sys.executable)
+base = getattr(sys, "_base_executable", None) or sys.executable
+print(sys.version_info[0], sys.version_info[1], sys.version_info[2], able, base)
 """
 
 
@@ -48,10 +49,15 @@ class Interpreter:
 
 
 def probe(path: str) -> Interpreter | None:
-    """Start it and ask; None for what does not run."""
+    """Start it and ask. Return None for a program that does not run."""
     try:
         done = subprocess.run(
-            [path, "-c", PROBE], env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            [path, "-c", PROBE],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
         )
     except OSError:
         return None
@@ -63,7 +69,10 @@ def probe(path: str) -> Interpreter | None:
 
 
 def candidates() -> Iterator[str]:
-    """Paths worth a probe: this interpreter, python3.X everywhere on PATH, and pyenv's versions."""
+    """Return paths worth a probe.
+
+    They are this interpreter, python3.X everywhere on PATH, and pyenv's versions.
+    """
     yield sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))
     yield from (str(path) for path in sorted(pyenv.glob("versions/3.*/bin/python")))
@@ -79,7 +88,10 @@ def candidates() -> Iterator[str]:
 
 
 def newest_of_each(interpreters: Iterable[Interpreter]) -> dict[Version, Interpreter]:
-    """One interpreter for each minor version: one that makes virtual environments if there is any, then the latest release."""
+    """Return one interpreter for each minor version.
+
+    One that makes virtual environments is preferred, then the latest release.
+    """
     best: dict[Version, Interpreter] = {}
     for one in interpreters:
         rival = best.get(one.version)
@@ -90,7 +102,7 @@ def newest_of_each(interpreters: Iterable[Interpreter]) -> dict[Version, Interpr
 
 @lru_cache(maxsize=None)
 def interpreters() -> Mapping[Version, Interpreter]:
-    """The Pythons of this machine by minor version."""
+    """Return the Pythons of this machine by minor version."""
     paths = list(dict.fromkeys(candidates()))
     return newest_of_each(found for found in map(probe, paths) if found)
 
@@ -101,19 +113,34 @@ def forget_interpreters() -> None:
 
 
 def interpreter_for(core: Core, available: Mapping[Version, Interpreter]) -> Interpreter | None:
-    """The newest Python that runs this core and makes virtual environments, if there is one."""
-    suited = [one for version, one in available.items() if core.runs_on(version) and one.makes_venvs]
+    """Return the newest Python that runs this core and makes virtual environments, or None."""
+    suited = [
+        one for version, one in available.items() if core.runs_on(version) and one.makes_venvs
+    ]
     return max(suited, key=lambda one: one.release, default=None)
 
 
 def reason_missing(core: Core, available: Mapping[Version, Interpreter]) -> str:
-    """Why a core can't run here, in words for the output."""
-    have = ", ".join(dotted(version) for version in sorted(available) if available[version].makes_venvs) or "none"
-    return f"{core} needs Python {dotted(core.python[0])} to {dotted(core.python[1])}; with venv and ensurepip here: {have}"
+    """Return why a core can't run here, in words for the output."""
+    have = (
+        ", ".join(
+            dotted(version) for version in sorted(available) if available[version].makes_venvs
+        )
+        or "none"
+    )
+    return (
+        f"{core} needs Python {dotted(core.python[0])} to {dotted(core.python[1])}; with venv and "
+        f"ensurepip here: {have}"
+    )
 
 
-def choose(wanted: str | None, available: Mapping[Version, Interpreter]) -> tuple[Core, Interpreter]:
-    """The wanted core, or the newest that runs here, with its Python; SetupError says what is missing."""
+def choose(
+    wanted: str | None, available: Mapping[Version, Interpreter]
+) -> tuple[Core, Interpreter]:
+    """Return the wanted core, or the newest that runs here, with its Python.
+
+    Raises SetupError that names what is missing.
+    """
     if wanted:
         core = core_named(wanted)
         found = interpreter_for(core, available)
@@ -128,4 +155,6 @@ def choose(wanted: str | None, available: Mapping[Version, Interpreter]) -> tupl
                 say_once(f"using {core}: {reason_missing(passed_over[0], available)}")
             return core, found
         passed_over = (*passed_over, core)
-    raise SetupError("no supported ansible-core runs here: " + reason_missing(passed_over[-1], available))
+    raise SetupError(
+        "no supported ansible-core runs here: " + reason_missing(passed_over[-1], available)
+    )

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running gates side by side and saying in one line each how it went; output only of what failed."""
+"""Gates that run side by side.
+
+Each prints one line with its result, and its output only if it failed.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from ._setup import Ready
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one gate went."""
+    """The result of one gate."""
 
     gate: Gate
     seconds: float
@@ -29,7 +32,7 @@ class Outcome:
 
 
 def lint(ready: Ready, names: Sequence[str]) -> int:
-    """Run the named gates, or all; 1 if one failed."""
+    """Run the named gates, or all, and return 1 if one failed."""
     unknown = [name for name in names if name not in GATES]
     if unknown:
         raise SetupError(f"no such gate: {', '.join(unknown)}. Gates: {', '.join(GATES)}")
@@ -58,8 +61,12 @@ def attempt(gate: Gate, place: Workshop) -> Outcome:
 
 
 def report(outcome: Outcome) -> None:
-    """One line, then the notes or the output."""
-    print(f"{'FAILED' if outcome.failure else 'ok':6}  {outcome.gate.name:13} {outcome.seconds:6.1f} s  {outcome.gate.about}", flush=True)
+    """Print one line, then the notes or the output."""
+    print(
+        f"{'FAILED' if outcome.failure else 'ok':6}  {outcome.gate.name:13} "
+        f"{outcome.seconds:6.1f} s  {outcome.gate.about}",
+        flush=True,
+    )
     for note in outcome.notes:
         print(f"        note: {note}", flush=True)
     if outcome.failure:

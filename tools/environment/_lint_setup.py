@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the gates work with: a core's environment, the linters' environments, and the copy of the tree."""
+"""The needs of the gates: environments of a core and of the linters, and a copy of the tree."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from ._venvs import Venv
 
 @dataclass(frozen=True)
 class Workshop:
-    """Everything is complete when a gate gets it."""
+    """Environments and files of a gate. They are complete when a gate gets them."""
 
     ready: Ready
+    #: The linters, beside the newest core that runs here, whatever core the tests are for.
     lint: Venv
-    """The linters, beside the newest core that runs here, whatever core the tests are for."""
+    #: Folder for ANSIBLE_COLLECTIONS_PATH with a copy of the tree: linters look at files that can't
+    #: change meanwhile.
     collections: Path
-    """A folder for ANSIBLE_COLLECTIONS_PATH with a copy of the tree: linters look at what cannot change meanwhile."""
 
     @property
     def copy(self) -> Path:
@@ -39,12 +40,20 @@ class Workshop:
         return self.ready.venv
 
     def environment(self, collections: Path) -> Mapping[str, str]:
-        """For tools that look the collection up by its name, in that folder, and that write into the home directory."""
+        """Return the environment for tools that write into the home directory.
+
+        They find the collection by its name, in that folder.
+        """
         HOME.mkdir(parents=True, exist_ok=True)
-        return self.lint.environment(ANSIBLE_COLLECTIONS_PATH=str(collections), HOME=str(HOME), NO_COLOR="1")
+        return self.lint.environment(
+            ANSIBLE_COLLECTIONS_PATH=str(collections), HOME=str(HOME), NO_COLOR="1"
+        )
 
     def importer(self) -> Venv:
-        """Made when it is asked for: it is large, and one gate alone needs it."""
+        """Environment of galaxy-importer, made when it is asked for.
+
+        It is large, and only one gate needs it.
+        """
         with locked():
             return _venvs.importer_venv(*choose(None, interpreters()))
 

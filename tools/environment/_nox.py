@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nox: the sessions that antsibull-nox brings, as gates; and which session of noxfile.py runs which other gate or command."""
+"""The sessions of antsibull-nox, as gates.
+
+It also has the gates and commands that the sessions of noxfile.py run.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from ._commands import SetupError, run
 from ._lint_setup import Workshop
 from ._paths import CACHE
 
+#: The session that a gate runs: antsibull-nox.toml configures it.
 OF_ANTSIBULL_NOX: Mapping[str, str] = {"licences": "license-check", "files": "extra-checks"}
-"""The session that a gate runs: antsibull-nox.toml configures it."""
 
-# The words of antsibull-nox where it has one: who knows another collection knows them.
+# The gate that a session runs.
+#
+# Where antsibull-nox has a word, it is used: contributors to other collections know it.
+#: The gate that a session runs.
 GATES: Mapping[str, str] = {
     "codeqa": "ruff",
     "formatters": "layout",
@@ -32,8 +38,8 @@ GATES: Mapping[str, str] = {
     "ansible-test-sanity": "sanity",
     "ansible-test-units": "units",
 }
-"""The gate that a session runs."""
 
+#: Sessions that run the command of `make` that has their name.
 COMMANDS: Sequence[str] = (
     "unit",
     "timing",
@@ -49,19 +55,29 @@ COMMANDS: Sequence[str] = (
     "changelog",
     "build",
 )
-"""Sessions that run the command of `make` that has their name."""
 
 
 def check(workshop: Workshop, gate: str) -> None:
-    """Run the session of antsibull-nox that is this gate, in the linters' environment. One that has skipped something has not looked."""
+    """Run the session of antsibull-nox that is this gate, in the linters' environment.
+
+    A session that has skipped something has not looked at it.
+    """
     session = OF_ANTSIBULL_NOX[gate]
-    # Without an environment of the session's own: that would be made anew for each, of the newest versions that there are.
-    command = [workshop.lint.program("nox"), "--no-venv", "--envdir", CACHE / "nox", "--session", session]
+    # Without an environment of the session's own: that would be made again for each, of the newest
+    # versions.
+    command = [
+        workshop.lint.program("nox"),
+        "--no-venv",
+        "--envdir",
+        CACHE / "nox",
+        "--session",
+        session,
+    ]
     printed = run(command, cwd=workshop.copy, env=workshop.environment(workshop.collections))
     if not has_run(session, printed):
         raise SetupError(f"{printed}\nnox did not run all of {session}")
 
 
 def has_run(session: str, printed: str) -> bool:
-    """Whether nox says that the session was successful, and that it has left out nothing."""
+    """Whether nox reports that the session was successful, and that it has left out nothing."""
     return f"nox > Session {session} was successful" in printed and "nox > Skipping" not in printed

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""module_utils and modules on the oldest Python that hosts have: compiled, imported, and unit-tested there."""
+"""The gate for module_utils and modules on the oldest Python of hosts.
+
+They are compiled, imported, and unit-tested there.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +25,36 @@ OLDEST: Version = min(core.oldest_target for core in CORES.values())
 PLUGINS = ROOT / "plugins"
 TESTS = ROOT / "tests" / "unit" / "plugins" / "module_utils"
 
-# The core whose module_utils still run on OLDEST; unpacked, not installed: nothing else of it runs there.
+#: The core whose module_utils still run on OLDEST. It is unpacked and not installed: no other part
+#: of it runs there.
 CORE = next(core for core in CORES.values() if core.oldest_target == OLDEST)
 ANSIBLE = CACHE / f"ansible-{CORE.version}"
 
-COMPILE = "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, 'rb').read(), path, 'exec')"
+COMPILE = (
+    "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, 'rb').read(), path, 'exec')"
+)
 IMPORT = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
 
 
 def check(workshop: Workshop) -> Sequence[str]:
-    """All of it on OLDEST; where that is missing, compile with the oldest here and say so."""
-    files = sorted(path for world in ("module_utils", "modules") for path in (PLUGINS / world).rglob("*.py"))
+    """Do all of it on OLDEST. If that is missing, compile with the oldest here, and report it."""
+    files = sorted(
+        path for world in ("module_utils", "modules") for path in (PLUGINS / world).rglob("*.py")
+    )
     if not files:
         raise SetupError("nothing to check: no file in plugins/module_utils and plugins/modules")
-    oldest = min((one for one in interpreters().values() if one.version >= OLDEST), key=lambda one: one.version)
+    oldest = min(
+        (one for one in interpreters().values() if one.version >= OLDEST),
+        key=lambda one: one.version,
+    )
     run([oldest.path, "-c", COMPILE, *files])
     if oldest.version != OLDEST:
-        return [f"compiled by Python {dotted(oldest.version)}; neither imported nor tested by Python {dotted(OLDEST)}, which is not here"]
+        return [
+            (
+                f"compiled by Python {dotted(oldest.version)}; neither imported nor tested by "
+                f"Python {dotted(OLDEST)}, which is not here"
+            )
+        ]
     venv = old_venv(workshop.lint, oldest)
     import_all(venv)
     test_all(venv)
@@ -46,31 +62,70 @@ def check(workshop: Workshop) -> Sequence[str]:
 
 
 def old_venv(pip_owner: Venv, oldest: Interpreter) -> Venv:
-    """An environment with pytest; ansible.module_utils beside it, unpacked by a younger pip: pip there refuses ansible-core."""
+    """Return an environment with pytest.
+
+    A younger pip unpacks ansible.module_utils beside it: the pip in it refuses ansible-core.
+    """
     with locked():
         if not ANSIBLE.exists():
             unfinished = ANSIBLE.with_suffix(".unfinished")
-            command = [pip_owner.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
-            run([*command, "--ignore-requires-python", "--only-binary", ":all:", "--target", unfinished, CORE.requirement])
+            command = [
+                pip_owner.python,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+                "--no-deps",
+            ]
+            run(
+                [
+                    *command,
+                    "--ignore-requires-python",
+                    "--only-binary",
+                    ":all:",
+                    "--target",
+                    unfinished,
+                    CORE.requirement,
+                ]
+            )
             unfinished.rename(ANSIBLE)
         return _venvs.old_host_venv(oldest)
 
 
 def import_all(venv: Venv) -> None:
     """Import every file of module_utils under the name that modules use."""
-    names = [dotted_name(path) for path in sorted((PLUGINS / "module_utils").rglob("*.py")) if path.name != "__init__.py"]
-    run([venv.python, "-W", "error", "-c", IMPORT, *names], env=clean_environment(PYTHONPATH=f"{IMPORTABLE}:{ANSIBLE}"))
+    names = [
+        dotted_name(path)
+        for path in sorted((PLUGINS / "module_utils").rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    run(
+        [venv.python, "-W", "error", "-c", IMPORT, *names],
+        env=clean_environment(PYTHONPATH=f"{IMPORTABLE}:{ANSIBLE}"),
+    )
 
 
 def test_all(venv: Venv) -> None:
-    """Their unit tests, which therefore keep to the same Python."""
+    """Run their unit tests, which must run on OLDEST too."""
     if not TESTS.is_dir():
         raise SetupError(f"no unit tests of module_utils: {TESTS.relative_to(ROOT)} is not there")
-    # Not the plugin of pyproject.toml, which is too young for it.
-    options = ["-q", "-o", "addopts=--strict-markers --import-mode=importlib", "--confcutdir", TESTS]
-    run([venv.python, "-m", "pytest", *options, TESTS], cwd=ROOT, env=clean_environment(PYTHONPATH=str(ANSIBLE)))
+    # The plugin of pyproject.toml is too young for it.
+    options = [
+        "-q",
+        "-o",
+        "addopts=--strict-markers --import-mode=importlib",
+        "--confcutdir",
+        TESTS,
+    ]
+    run(
+        [venv.python, "-m", "pytest", *options, TESTS],
+        cwd=ROOT,
+        env=clean_environment(PYTHONPATH=str(ANSIBLE)),
+    )
 
 
 def dotted_name(path: Path) -> str:
-    """As in ansible_collections.treekill.remote.plugins.module_utils._x."""
+    """Return a name such as ansible_collections.treekill.remote.plugins.module_utils._x."""
     return ".".join((*IN_COLLECTIONS.parts, *path.relative_to(ROOT).with_suffix("").parts))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where things are: the repository, and what the environment creates in it (nothing outside of it)."""
+"""Paths of the repository, and of what is made in it. Nothing is made outside of it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ REQUIREMENTS = ROOT / "tests" / "requirements"
 VENVS = ROOT / ".venv"
 CACHE = ROOT / ".cache"
 
-# Below a directory named ansible_collections Python and Ansible find this very tree, not a copy of it.
+#: Below a directory named ansible_collections, Python and Ansible find this very tree, not a copy
+#: of it.
 IN_COLLECTIONS = Path("ansible_collections") / NAMESPACE / NAME
 IMPORTABLE = CACHE / "importable"
 
-# Content-addressed: a folder for each state of the tree, with a copy of it, the tarball and what was installed from that.
+#: Content-addressed: a folder for each state of the tree, with a copy of it, the tarball and what
+#: was installed from that.
 SNAPSHOTS = CACHE / "snapshots"
 
-# The documentation site that `make docs` leaves.
+#: The documentation site that `make docs` leaves.
 SITE = CACHE / "docsite"
 
-# For programs that write there, and for no others.
+#: Home directory for programs that write there, and for no others.
 HOME = CACHE / "home"
 
 EMPTY_ANSIBLE_CFG = CACHE / "ansible.cfg"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One machine made ready for one core, with a lock so that two commands at once do not build the same thing."""
+"""One machine made ready for one core.
+
+A lock keeps two commands from building one thing at once.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,10 @@ class Ready:
     venv: Venv
 
     def with_installed(self) -> dict[str, str]:
-        """The activated venv, and the installed tarball as the only collection.
+        """Return the environment of the activated venv.
 
-        No PYTHONPATH: Ansible would find the collection there as well. What pytest itself imports, pyproject.toml says.
+        The installed tarball is its only collection. It has no PYTHONPATH: Ansible would find the
+        collection there as well. What pytest itself imports is in pyproject.toml.
         """
         with locked():
             installed = _collection.install(self.venv)
@@ -41,18 +45,21 @@ class Ready:
         return environment
 
     def for_molecule(self) -> Ready:
-        """The same core with molecule beside it."""
+        """Return the core with molecule beside it."""
         with locked():
             return replace(self, venv=_venvs.molecule_venv(self.core, self.interpreter))
 
     def with_tree(self) -> dict[str, str]:
-        """The activated venv, and this very tree as the only collection."""
+        """Return the environment of the activated venv, with this tree as the only collection."""
         return self.venv.environment(ANSIBLE_COLLECTIONS_PATH=str(IMPORTABLE))
 
 
 @contextlib.contextmanager
 def locked(name: str = "setup") -> Iterator[None]:
-    """Hold a lock; a second command waits here and then finds the work done. Locks of the same name do not nest."""
+    """Hold a lock. A second command waits here, and then finds the work done.
+
+    Locks of one name do not nest.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -60,7 +67,10 @@ def locked(name: str = "setup") -> Iterator[None]:
 
 
 def make_ready(wanted: str | None, python: str | None = None) -> Ready:
-    """Packages, interpreter and virtual environment for the wanted core and Python, or for the newest that run here."""
+    """Make packages, interpreter and virtual environment ready.
+
+    They are for the wanted core and Python, or for the newest that run here.
+    """
     with locked():
         _system_packages.ensure_programs()
         core, interpreter = choose_or_install(wanted, python)
@@ -69,7 +79,10 @@ def make_ready(wanted: str | None, python: str | None = None) -> Ready:
 
 
 def choose_or_install(wanted: str | None, python: str | None) -> tuple[Core, Interpreter]:
-    """Choose; if that fails and a Python here lacks only the package for virtual environments, install it and choose again."""
+    """Choose a core and its Python.
+
+    If a Python here lacks only the package for virtual environments, install it and choose again.
+    """
     try:
         return choose(wanted, only(python))
     except SetupError:
@@ -81,5 +94,7 @@ def choose_or_install(wanted: str | None, python: str | None) -> tuple[Core, Int
 
 
 def only(python: str | None) -> Mapping[Version, Interpreter]:
-    """The Pythons of this machine, or the one of that version, such as 3.12."""
-    return {version: one for version, one in interpreters().items() if python in (None, dotted(version))}
+    """Return the Pythons of this machine, or the one of that version, such as 3.12."""
+    return {
+        version: one for version, one in interpreters().items() if python in (None, dotted(version))
+    }

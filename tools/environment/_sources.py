@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of the collection as git knows them, on a dirty tree too, and the places that need them under another path."""
+"""The files of the collection as git lists them, also on a dirty tree.
+
+Some programs need them under another path.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,25 @@ from typing import Sequence
 from ._commands import run
 from ._paths import IMPORTABLE, IN_COLLECTIONS, ROOT, SNAPSHOTS
 
+#: Seconds after its last use for which a snapshot stays: longer than any run of tests that was
+#: started in it.
 KEEP = 3 * 60 * 60
-"""Seconds after its last use for which a snapshot stays: longer than any run of tests that was started in it."""
 
 
 def source_files() -> Sequence[str]:
-    """Paths of all files that are tracked or could be, relative to the repository, sorted."""
+    """Return the sorted paths of all files that are tracked or could be.
+
+    They are relative to the repository.
+    """
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
-    # A tracked file that was removed in the working tree is still listed.
-    return sorted(path for path in set(listed.split("\0")) if path and os.path.lexists(str(ROOT / path)))
+    # git still lists a tracked file that was removed in the working tree.
+    return sorted(
+        path for path in set(listed.split("\0")) if path and os.path.lexists(str(ROOT / path))
+    )
 
 
 def digest(folder: Path, paths: Sequence[str]) -> str:
-    """A name for exactly this content: changes with any path, mode or byte."""
+    """Return a name for exactly this content. It changes with any path, mode or byte."""
     total = hashlib.sha256()
     for path in paths:
         file = folder / path
@@ -38,7 +47,10 @@ def digest(folder: Path, paths: Sequence[str]) -> str:
 
 
 def copy_sources(paths: Sequence[str], target: Path) -> None:
-    """Make ``target`` hold these files and no others; what has not changed keeps its inode, so that caches of linters hold."""
+    """Make ``target`` hold these files and no others.
+
+    Unchanged files keep their inode, so that caches of linters hold.
+    """
     wanted = set(paths)
     for folder, dummy, files in os.walk(str(target), topdown=False):
         here = Path(folder).relative_to(target)
@@ -54,10 +66,14 @@ def copy_sources(paths: Sequence[str], target: Path) -> None:
 
 
 def copy_if_changed(source: Path, target: Path) -> None:
-    """Copy content, mode and time, unless size and time say that it was done before."""
+    """Copy content, mode and time, unless size and time show that it was done before."""
     if target.exists() and not target.is_symlink() and not source.is_symlink():
         before, now = target.stat(), source.stat()
-        if (before.st_size, before.st_mtime_ns, before.st_mode) == (now.st_size, now.st_mtime_ns, now.st_mode):
+        if (before.st_size, before.st_mtime_ns, before.st_mode) == (
+            now.st_size,
+            now.st_mtime_ns,
+            now.st_mode,
+        ):
             return
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(str(target)) and (target.is_symlink() or source.is_symlink()):
@@ -66,14 +82,15 @@ def copy_if_changed(source: Path, target: Path) -> None:
 
 
 def snapshot() -> Path:
-    """A folder named by the content of the tree, with a copy of it at ansible_collections/treekill/remote.
+    """Return a folder named by the content of the tree.
 
-    The copy is a git repository of its own: tools ask git for the files, and to the one around it all of .cache is ignored.
+    It has a copy of the tree at ansible_collections/treekill/remote. The copy is a git repository
+    of its own: tools ask git for the files, and the repository around it ignores all of .cache.
     """
     paths = source_files()
     unfinished = SNAPSHOTS / "unfinished"
     copy_sources(paths, unfinished / IN_COLLECTIONS)
-    # Of the copy, not of the tree: that may be edited at this moment.
+    # Of the copy, not of the tree: the tree may be edited at this moment.
     place = SNAPSHOTS / digest(unfinished / IN_COLLECTIONS, paths)
     if not place.exists():
         make_repository(unfinished / IN_COLLECTIONS)
@@ -84,20 +101,26 @@ def snapshot() -> Path:
 
 
 def remove_old_snapshots() -> None:
-    """Keep those that a program which still runs may use."""
+    """Remove old snapshots, but keep those that a running program may use."""
     for place in SNAPSHOTS.iterdir():
         if place.stat().st_mtime < time.time() - KEEP:
             shutil.rmtree(str(place))
 
 
 def make_repository(folder: Path) -> None:
-    """An empty one: its files are there to be added, which is enough for `git ls-files --others`."""
+    """Make an empty repository.
+
+    Its files can be added, which is enough for `git ls-files --others`.
+    """
     if not (folder / ".git").exists():
         run(["git", "init", "--quiet", folder])
 
 
 def importable() -> None:
-    """Below IMPORTABLE, for sys.path and MYPYPATH, ansible_collections.treekill.remote is this very tree."""
+    """Return IMPORTABLE, for sys.path and MYPYPATH.
+
+    Below it, ansible_collections.treekill.remote is this very tree.
+    """
     link = IMPORTABLE / IN_COLLECTIONS
     link.parent.mkdir(parents=True, exist_ok=True)
     relative = os.path.relpath(str(ROOT), str(link.parent))

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packages of the operating system: installed as root on Debian and Fedora families, named otherwise."""
+"""Packages of the operating system.
+
+root installs them on Debian and Fedora families. Otherwise they are named.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from ._commands import SetupError, clean_environment, run, say
 
 @dataclass(frozen=True)
 class Need:
-    """A program that has to be there, and the package it is in for each package tool."""
+    """A program that has to be there, and its package for each package tool."""
 
     program: str
     packages: dict[str, str]
@@ -27,7 +30,7 @@ NEEDS = (
     Need("ssh", {"apt-get": "openssh-client", "dnf": "openssh-clients"}),
     Need("sshpass", {"apt-get": "sshpass", "dnf": "sshpass"}),
 )
-# Of the hosts that tests make for an ordinary user, who can't install them.
+#: Programs of the hosts that tests make for an ordinary user, which can't install them.
 AS_ROOT = (
     Need("sshd", {"apt-get": "openssh-server", "dnf": "openssh-server"}),
     Need("sudo", {"apt-get": "sudo", "dnf": "sudo"}),
@@ -39,13 +42,13 @@ VENV = Need("a Python with venv and ensurepip", {"apt-get": "python3-venv", "dnf
 
 
 def ensure_programs() -> None:
-    """Install those of NEEDS that are missing; as root those of AS_ROOT as well."""
+    """Install the missing ones of NEEDS; as root those of AS_ROOT as well."""
     wanted = (*NEEDS, *AS_ROOT) if os.geteuid() == 0 else NEEDS
     install([need for need in wanted if shutil.which(need.program) is None])
 
 
 def try_to_install(need: Need) -> Sequence[str]:
-    """Install what can be done without; a note says that it is not there."""
+    """Install what can be done without. A note names what is not there."""
     if shutil.which(need.program):
         return ()
     try:
@@ -62,7 +65,9 @@ def install(needs: Sequence[Need]) -> None:
     tool = next((name for name in ("apt-get", "dnf") if shutil.which(name)), None)
     missing = ", ".join(need.program for need in needs)
     if tool is None:
-        raise SetupError(f"missing: {missing}. Install them; this machine has neither apt-get nor dnf.")
+        raise SetupError(
+            f"missing: {missing}. Install them; this machine has neither apt-get nor dnf."
+        )
     packages = [need.packages[tool] for need in needs]
     command = [tool, "install", "-y", *packages]
     if os.geteuid() != 0:
@@ -73,5 +78,5 @@ def install(needs: Sequence[Need]) -> None:
 
 
 def preparation(tool: str) -> list[list[str]]:
-    """What has to run before an installation: a fresh Debian image knows no packages at all."""
+    """Return what has to run before an installation: a fresh Debian image has no package lists."""
     return [["apt-get", "update"]] if tool == "apt-get" else []

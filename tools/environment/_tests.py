@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The test suites: which folders each has, and pytest in the environment of a core."""
+"""The test suites: the folders of each, and pytest in the environment of a core."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._setup import Ready
 SUITES = {
     "unit": ("tests/unit",),
     "timing": ("tests/timing",),
-    # Cheapest first: when hosts can't be made, the rows need not be tried.
+    # Cheapest first: if hosts can't be made, the rows need not be tried.
     "integration": (
         "tests/integration/hosts",
         # One of its files takes longest of all, beside the others.
@@ -36,13 +36,14 @@ SUITES = {
     "molecule": ("tests/integration/molecule",),
 }
 
-# These import the collection from this very tree; the others use the installed tarball.
+#: Suites that import the collection from this very tree. The others use the installed tarball.
 ON_TREE = ("unit", "timing")
 
-# Real hosts are waited for most of the time, so two tests run beside each other, each with hosts of its own; the tests of one file in turn.
+#: Tests wait for real hosts most of the time. So two tests run beside each other, each with hosts
+#: of its own. The tests of one file run in turn.
 BESIDE_EACH_OTHER = {"integration": ("-n", "2", "--dist", "loadfile")}
 
-# A module each, run by the venv's python in the repository.
+#: A module each, run by the venv's python in the repository.
 PROGRAMS = {
     "core-tests": "tools.core_targets.run",
     "demo": "tools.demo.run",
@@ -52,7 +53,10 @@ PROGRAMS = {
 
 
 def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run one suite; pytest's exit status. Its output is the terminal's: the summary is the last that is printed."""
+    """Run one suite, and return pytest's exit status.
+
+    Its output is printed as it comes: the summary is the last line.
+    """
     folders = [folder for folder in SUITES[name] if (ROOT / folder).is_dir()]
     if not folders:
         raise SetupError(f"no {name} tests: none of {', '.join(SUITES[name])} is there")
@@ -62,28 +66,58 @@ def suite(name: str, ready: Ready, arguments: Sequence[str]) -> int:
             return 0
         ready = ready.for_molecule()
     say(f"{name} tests on {ready.core}, {ready.interpreter}")
-    chosen = () if any(below(argument, folder) for argument in arguments for folder in folders) else folders
-    command = [ready.venv.python, "-m", "pytest", "-rs", *BESIDE_EACH_OTHER.get(name, ()), *chosen, *arguments]
+    chosen = (
+        ()
+        if any(below(argument, folder) for argument in arguments for folder in folders)
+        else folders
+    )
+    command = [
+        ready.venv.python,
+        "-m",
+        "pytest",
+        "-rs",
+        *BESIDE_EACH_OTHER.get(name, ()),
+        *chosen,
+        *arguments,
+    ]
     environment = ready.with_tree() if name in ON_TREE else ready.with_installed()
     return foreground(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
 
 def below(argument: str, folder: str) -> bool:
-    """Whether an argument for pytest is this folder, or a file or a test in it: it then takes the place of the whole suite."""
+    """Whether an argument for pytest is this folder, or a file or a test in it.
+
+    It then takes the place of the whole suite.
+    """
     return f"{argument}/".startswith(f"{folder}/")
 
 
 def coverage(ready: Ready, arguments: Sequence[str]) -> int:
-    """Every row of the integration tests, and docs/coverage.md made from how they ended. With arguments for pytest the other rows stay as recorded."""
+    """Run every row of the integration tests, and make docs/coverage.md from how they ended.
+
+    With arguments for pytest the other rows stay as recorded.
+    """
     if not arguments:
         shutil.rmtree(str(CACHE / "coverage"), ignore_errors=True)
     outcome = suite("integration", ready, ["--every-row", *arguments])
-    return foreground([ready.venv.python, "-m", "tests.support.coverage"], cwd=ROOT, env=ready.with_installed()) or outcome
+    return (
+        foreground(
+            [ready.venv.python, "-m", "tests.support.coverage"],
+            cwd=ROOT,
+            env=ready.with_installed(),
+        )
+        or outcome
+    )
 
 
 def program(name: str, ready: Ready, arguments: Sequence[str]) -> int:
-    """Run the demo, the benchmark or the like; its exit status. It gets the terminal, stdin included."""
+    """Run the demo, the benchmark or the like, and return its exit status.
+
+    It gets the terminal, stdin included.
+    """
     module = PROGRAMS[name]
     if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
         raise SetupError(f"the module {module} is not there")
-    return foreground([ready.venv.python, "-m", module, *arguments], cwd=ROOT, env=ready.with_installed())
+    return foreground(
+        [ready.venv.python, "-m", module, *arguments], cwd=ROOT, env=ready.with_installed()
+    )

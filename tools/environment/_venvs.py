@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual environments under .venv, made anew only when their interpreter or their requirements changed."""
+"""Virtual environments under .venv.
+
+They are made again only if their interpreter or their requirements changed.
+"""
 
 from __future__ import annotations
 
@@ -30,49 +33,63 @@ class Venv:
         return self.path / "bin" / "python"
 
     def program(self, name: str) -> Path:
-        """A program that one of its packages installed."""
+        """Return a program that one of its packages installed."""
         return self.path / "bin" / name
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The environment of an activated one: ansible-playbook, ansible-doc and the like are looked up on PATH by tools and tests."""
+        """Return the environment of an activated one.
+
+        Tools and tests find ansible-playbook, ansible-doc and the like on PATH.
+        """
         clean = clean_environment(**more)
-        clean.update(VIRTUAL_ENV=str(self.path), PATH=f"{self.path / 'bin'}:{clean.get('PATH', '')}")
+        clean.update(
+            VIRTUAL_ENV=str(self.path), PATH=f"{self.path / 'bin'}:{clean.get('PATH', '')}"
+        )
         return clean
 
 
 def core_venv(core: Core, interpreter: Interpreter) -> Venv:
-    """The environment that Ansible and the tests run in."""
+    """Return the environment that Ansible and the tests run in."""
     return ensure(f"core-{core.version}", interpreter, (core.requirement,), "core.txt")
 
 
 def molecule_venv(core: Core, interpreter: Interpreter) -> Venv:
-    """The environment of the molecule scenarios."""
+    """Return the environment of the molecule scenarios."""
     return ensure(f"molecule-{core.version}", interpreter, (core.requirement,), "molecule.txt")
 
 
 def lint_venv(core: Core, interpreter: Interpreter) -> Venv:
-    """The environment of the linters."""
+    """Return the environment of the linters."""
     return ensure("lint", interpreter, (core.requirement,), "lint.txt")
 
 
 def importer_venv(core: Core, interpreter: Interpreter) -> Venv:
-    """galaxy-importer has an environment of its own: it pins packages that the linters need in newer versions."""
+    """Return the environment of galaxy-importer.
+
+    It pins packages that the linters need in newer versions.
+    """
     return ensure("importer", interpreter, (core.requirement,), "importer.txt")
 
 
 def front_ends_venv(interpreter: Interpreter) -> Venv:
-    """The environment of programs that start ansible-playbook: they need newer packages, and many more, than the tests themselves."""
+    """Return the environment of programs that start ansible-playbook.
+
+    They need newer packages, and many more, than the tests themselves.
+    """
     return ensure(f"front-ends-{dotted(interpreter.version)}", interpreter, (), "front-ends.txt")
 
 
 def old_host_venv(interpreter: Interpreter) -> Venv:
-    """The environment of the tests on the oldest Python of a host; no ansible-core runs there."""
+    """Return the environment of the tests on the oldest Python of a host.
+
+    No ansible-core runs there.
+    """
     major, minor = interpreter.version
     return ensure(f"host-{major}.{minor}", interpreter, (), "old-host.txt")
 
 
 def ensure(name: str, interpreter: Interpreter, requirements: Sequence[str], file: str) -> Venv:
-    """Return the environment of that name, made or made anew if need be."""
+    """Return the environment of that name, made or made again if need be."""
     venv = Venv(VENVS / name)
     path = REQUIREMENTS / file
     stamp = venv.path / "complete"
@@ -82,11 +99,24 @@ def ensure(name: str, interpreter: Interpreter, requirements: Sequence[str], fil
     say(f"making {venv.path.name}: {', '.join((*requirements, path.name))} on {interpreter}")
     shutil.rmtree(str(venv.path), ignore_errors=True)
     run([interpreter.path, "-m", "venv", venv.path])
-    run([venv.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *requirements, "-r", path])
+    run(
+        [
+            venv.python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            *requirements,
+            "-r",
+            path,
+        ]
+    )
     stamp.write_text(wanted, encoding="ascii")
     return venv
 
 
 def fingerprint(interpreter: Interpreter, parts: tuple[str, ...]) -> str:
-    """Changes when the environment has to be made anew."""
+    """Return a fingerprint that changes when the environment has to be made again."""
     return hashlib.sha256("\0".join((str(interpreter), *parts)).encode()).hexdigest()

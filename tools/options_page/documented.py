@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of the collection as its doc fragments have them, and their texts in Markdown."""
+"""The options of the collection as its doc fragments have them, with their texts in Markdown."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from typing import Any
 
 import yaml
 from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ARGUMENT_NAMES
-from ansible_collections.treekill.remote.plugins.doc_fragments.kill import ModuleDocFragment as KillFragment
-from ansible_collections.treekill.remote.plugins.doc_fragments.record import ModuleDocFragment as RecordFragment
+from ansible_collections.treekill.remote.plugins.doc_fragments.kill import (
+    ModuleDocFragment as KillFragment,
+)
+from ansible_collections.treekill.remote.plugins.doc_fragments.record import (
+    ModuleDocFragment as RecordFragment,
+)
 
+#: A heading for each fragment. The last two are for the run alone.
 SECTIONS: Mapping[str, str] = {
     "How trees are ended, and what is guarded": KillFragment.DOCUMENTATION,
     "What is run after the kill": KillFragment.AFTER_KILL,
     "What is written down": RecordFragment.DOCUMENTATION,
 }
-"""A heading for each fragment; the last two are the run's alone."""
 
 _TASK, _RUN = "each task", "the run"
+#: The options of the first fragment that not each task looks up by itself, as their descriptions
+#: have it.
 COUNTS_FOR = {"kill_wait": _RUN, "track": f"{_RUN}; `none` for each task"}
-"""The options of the first fragment that are not asked for by each task alone, as their descriptions say."""
 
 _MARKUP = re.compile(r"\b([A-Z]{1,3})\(([^)]*)\)")
 
@@ -37,7 +42,7 @@ class Option:
     name: str
     section: str
     type: str
-    default: str  #: as one would write it; empty for none
+    default: str  #: as a user would write it; empty for none
     choices: tuple[str, ...]
     paragraphs: tuple[str, ...]
     ini: tuple[str, str]  #: section and key
@@ -53,9 +58,21 @@ class Option:
 
     @classmethod
     def of(cls, name: str, section: str, told: Mapping[str, Any]) -> Option:
-        """From what stands below `options`. Raises ValueError for a source that the page would not show."""
+        """Return the options below `options`.
+
+        Raises ValueError for a source that the page would not show.
+        """
         (ini,), (environment,), (variable,) = told["ini"], told["env"], told["vars"]
-        unknown = set(told) - {"description", "type", "elements", "default", "choices", "ini", "env", "vars"}
+        unknown = set(told) - {
+            "description",
+            "type",
+            "elements",
+            "default",
+            "choices",
+            "ini",
+            "env",
+            "vars",
+        }
         if unknown:
             raise ValueError(f"{name}: the page does not show {', '.join(sorted(unknown))}")
         description = told["description"]
@@ -65,7 +82,10 @@ class Option:
             type=f"list of {told['elements']}" if "elements" in told else told["type"],
             default=_written(told["default"]),
             choices=tuple(told.get("choices", ())),
-            paragraphs=tuple(markdown(text) for text in ([description] if isinstance(description, str) else description)),
+            paragraphs=tuple(
+                markdown(text)
+                for text in ([description] if isinstance(description, str) else description)
+            ),
             ini=(ini["section"], ini["key"]),
             environment=environment["name"],
             variable=variable["name"],
@@ -75,8 +95,12 @@ class Option:
 
 
 def options() -> list[Option]:
-    """All of them, in the order of their documentation."""
-    return [Option.of(name, section, told) for section, text in SECTIONS.items() for name, told in yaml.safe_load(text)["options"].items()]
+    """Return all of them, in the order of their documentation."""
+    return [
+        Option.of(name, section, told)
+        for section, text in SECTIONS.items()
+        for name, told in yaml.safe_load(text)["options"].items()
+    ]
 
 
 def _written(default: object) -> str:
@@ -86,7 +110,10 @@ def _written(default: object) -> str:
 
 
 def markdown(text: str) -> str:
-    """Semantic markup as Markdown. Raises ValueError for markup that no option has had so far."""
+    """Return semantic markup as Markdown.
+
+    Raises ValueError for markup that no option has had so far.
+    """
 
     def shown(found: re.Match[str]) -> str:
         kind, words = found.groups()

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes the picture docs/recap.svg: a release is built on three hosts, somebody presses Ctrl-C, and this is what he sees.
+"""Program that takes the picture docs/recap.svg.
 
-Called by `make screenshot`, which installs what it needs.
+A release is built on three hosts, and a user presses Ctrl-C. The picture shows the screen.
+`make screenshot` calls it, and installs what it needs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _TO = Path(__file__).parents[2] / "docs/recap.svg"
 
 _COLUMNS, _LINES = 112, 60
 
-#: What the task starts: a build with its children, one that does not listen, a log reader in the background, a cache daemon with nothing in its environment.
+#: Processes that the task starts: a build with its children, one that ignores TERM, and a log
+#: reader in the background. A cache daemon without a mark in its environment is the last.
 _BUILD = """
 as() { name=$1; shift; "$@" bash -c 'exec -a "$0" sleep 7200' "$name" & }
 for file in main parser lexer; do as "cc1 -O2 $file.c"; done
@@ -36,31 +38,54 @@ wait
 _READY = ("cc1 -O2 lexer.c", "rsync -a assets", "tail -F", "ccache --daemon")
 
 _PLAY = Play(
-    [{"name": "Build the release", "ansible.builtin.shell": {"cmd": _BUILD, "executable": "/bin/bash"}}],
+    [
+        {
+            "name": "Build the release",
+            "ansible.builtin.shell": {"cmd": _BUILD, "executable": "/bin/bash"},
+        }
+    ],
     keywords={"name": "Release"},
     hosts=("web1", "web2", "web3"),
     options={"kill_timeout": 3},
-    # The host that goes down in the middle is to be known as such within a moment.
-    sections={"ssh_connection": {"pipelining": True, "ssh_args": "-o ControlMaster=no -o ConnectTimeout=2"}},
+    # The host that is switched off has to be known as unreachable within a moment.
+    sections={
+        "ssh_connection": {
+            "pipelining": True,
+            "ssh_args": "-o ControlMaster=no -o ConnectTimeout=2",
+        }
+    },
     environ={"ANSIBLE_NOCOLOR": "0", "TERM": "xterm-256color"},
     terminal=True,
 )
 
 
 def take() -> str:
-    """The picture."""
+    """Take the picture."""
     with Lab.up(count=3) as lab, started(lab, _PLAY) as run:
         assert run.terminal is not None
         run.terminal.resize(_COLUMNS, _LINES)
-        until(lambda: all(host.processes(name) for host in lab for name in _READY), 60, lambda: run.story)
+        until(
+            lambda: all(host.processes(name) for host in lab for name in _READY),
+            60,
+            lambda: run.story,
+        )
         lab["web3"].cut()
         run.press_ctrl_c()
         assert run.wait(60) == CTRL_C.status, run.story
         written = (run.directory / "stdout").read_bytes().decode()
-        for private, shown in ((str(lab.inventory), "hosts.ini"), (f" -i {run.directory}/targets.json", "")):
+        for private, shown in (
+            (str(lab.inventory), "hosts.ini"),
+            (f" -i {run.directory}/targets.json", ""),
+        ):
             written = written.replace(private, shown)
-    lines = picture.screen("$ ansible-playbook -i hosts.ini release.yml\n" + written.strip("\r\n"), _COLUMNS)
-    return picture.svg(lines, _COLUMNS, "A playbook interrupted by Ctrl-C, and the recap of what was ended on its hosts")
+    lines = picture.screen(
+        "$ ansible-playbook -i hosts.ini release.yml\n" + written.strip("\r\n"), _COLUMNS
+    )
+    return picture.svg(
+        lines,
+        _COLUMNS,
+        "A playbook interrupted by Ctrl-C, and the recap of what was ended on its hosts",
+    )
 
 
 if __name__ == "__main__":

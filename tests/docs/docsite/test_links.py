@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A link of any sort that leads nowhere fails the build of the site; the others lead to pages of it. The gate `docsite` runs this, with its own Sphinx."""
+"""Links of the documentation site: a link that leads nowhere fails the build of the site.
+
+The other links lead to pages of it. The gate `docsite` runs this, with its own Sphinx.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from tools.docsite.links import INDEX, ON_GITHUB, RAW_ON_GITHUB, ROOT
 
 CONF = ROOT / "tools" / "docsite"
 
+#: Links in docs/how_it_kills.md, and what Sphinx makes of them.
 GOOD = {
     "[x](limits.md)": 'href="limits.html"',
     "[x](limits.md#in-time)": 'href="limits.html#in-time"',
@@ -28,7 +32,6 @@ GOOD = {
     f"[x]({ON_GITHUB}galaxy.yml)": f'href="{ON_GITHUB}galaxy.yml"',
     f"![x]({RAW_ON_GITHUB}docs/recap.svg)": f'src="{RAW_ON_GITHUB}docs/recap.svg"',
 }
-"""Links in docs/how_it_kills.md, and what becomes of them."""
 
 BAD = (
     "[x](no_such.md)",
@@ -44,23 +47,30 @@ BAD = (
 PAGES = {
     "index.rst": f"First\n=====\n\n.. toctree::\n\n   {INDEX}\n   ssh_connection\n",
     "ssh_connection.rst": ".. _ansible_collections.treekill.remote.ssh_connection:\n\nssh\n===\n",
-    f"{INDEX}.rst": f"Pages\n=====\n\n* `How <{ON_GITHUB}docs/how_it_kills.md>`__\n* `Limits <{ON_GITHUB}docs/limits.md>`__\n",
+    f"{INDEX}.rst": (
+        f"Pages\n=====\n\n* `How <{ON_GITHUB}docs/how_it_kills.md>`__\n"
+        f"* `Limits <{ON_GITHUB}docs/limits.md>`__\n"
+    ),
     "docs/limits.md": "# Limits\n\n## In time\n\nText.\n",
 }
 
 
 @dataclass(frozen=True)
 class Built:
-    """A small site, and what Sphinx said of it."""
+    """A small site, and the output of Sphinx about it."""
 
     place: Path
     status: int
     said: str
 
     def of(self, link: str) -> str:
-        """What was said of a link in docs/how_it_kills.md."""
-        number = (self.place / "pages/docs/how_it_kills.md").read_text().splitlines().index(link) + 1
-        return "\n".join(line for line in self.said.splitlines() if f"how_it_kills.md:{number}: WARNING" in line)
+        """Return the output about a link in docs/how_it_kills.md."""
+        number = (self.place / "pages/docs/how_it_kills.md").read_text().splitlines().index(
+            link
+        ) + 1
+        return "\n".join(
+            line for line in self.said.splitlines() if f"how_it_kills.md:{number}: WARNING" in line
+        )
 
 
 def build(place: Path, links: Iterable[str], more: Mapping[str, str]) -> Built:
@@ -68,8 +78,25 @@ def build(place: Path, links: Iterable[str], more: Mapping[str, str]) -> Built:
     for name, text in {**PAGES, "docs/how_it_kills.md": f"# How\n\n{paragraphs}\n", **more}.items():
         (place / "pages" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "pages" / name).write_text(text)
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-c", CONF, "-d", place / "doctrees", place / "pages", place / "html"]
-    done = subprocess.run(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        "html",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-c",
+        CONF,
+        "-d",
+        place / "doctrees",
+        place / "pages",
+        place / "html",
+    ]
+    done = subprocess.run(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return Built(place, done.returncode, done.stdout)
 
 
@@ -81,7 +108,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Built:
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Built:
     option = f"{PAGES['ssh_connection.rst']}\n:ansopt:`treekill.remote.ssh#connection:nothing`\n"
-    return build(tmp_path_factory.mktemp("bad"), BAD, {"docs/security.md": "# Security\n", "ssh_connection.rst": option})
+    return build(
+        tmp_path_factory.mktemp("bad"),
+        BAD,
+        {"docs/security.md": "# Security\n", "ssh_connection.rst": option},
+    )
 
 
 def test_a_site_without_a_bad_link_is_built(good: Built) -> None:
@@ -89,7 +120,9 @@ def test_a_site_without_a_bad_link_is_built(good: Built) -> None:
 
 
 @pytest.mark.parametrize(("link", "leads_to"), GOOD.items())
-def test_a_link_leads_to_a_page_of_the_site_where_there_is_one(link: str, leads_to: str, good: Built) -> None:
+def test_a_link_leads_to_a_page_of_the_site_where_there_is_one(
+    link: str, leads_to: str, good: Built
+) -> None:
     page = (good.place / "html/docs/how_it_kills.html").read_text()
     assert page.count(leads_to) >= sum(other == leads_to for other in GOOD.values())
 

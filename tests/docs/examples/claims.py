@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who runs what of the pages: a test claims blocks and commands, and gets them as they stand on their page."""
+"""Claims of tests on pieces of the pages.
+
+A test claims blocks and commands, and gets them as they stand on their page.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,32 @@ from .pages import Piece, pieces
 
 
 class NotOnThePage(AssertionError):
-    """What was claimed is on no page, or a claim could mean several pieces."""
+    """Error for a claim of what is on no page, or of what could mean several pieces."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A piece, by its page and some words of it, so that it is found wherever it moves on its page."""
+    """A piece, by its page and some words of it.
+
+    So it is found wherever it moves on its page.
+    """
 
     words: str
-    page: str = ""  #: empty for commands: they are the same on every page
+    page: str = ""  #: empty for commands: they are equal on every page
 
     def of(self, found: Sequence[Piece]) -> list[Piece]:
-        """What it claims: one block, or one command with all places where it stands. A command that is these words comes before those that have them.
+        """Return what it claims: one block, or one command with all places where it stands.
+
+        A command that is these words comes before those that have them.
 
         Raises NotOnThePage.
         """
-        mine = [piece for piece in found if (piece.page == self.page if self.page else piece.language is None) and self.words in piece.text]
+        mine = [
+            piece
+            for piece in found
+            if (piece.page == self.page if self.page else piece.language is None)
+            and self.words in piece.text
+        ]
         if not self.page:
             mine = [piece for piece in mine if piece.text == self.words] or mine
         if len({piece.text for piece in mine}) != 1:
@@ -43,21 +56,24 @@ class Claim:
 
 
 def command(words: str) -> Claim:
-    """A command, wherever it stands."""
+    """Claim a command, wherever it stands."""
     return Claim(words)
 
 
 def block(page: str, words: str) -> Claim:
-    """A block of a page."""
+    """Claim a block of a page."""
     return Claim(words, page)
 
 
-#: Each claim, and who has made it.
+#: Each claim, and the test that has made it.
 CLAIMS: dict[Claim, str] = {}
 
 
 class Documented:
-    """What a test has claimed, to be unpacked in the order of its claims. `read`: whether it was; a test that has not looked at it runs something else."""
+    """The pieces that a test has claimed, to be unpacked in the order of its claims.
+
+    `read`: whether they were; a test that has not looked at them runs something else.
+    """
 
     def __init__(self, claims: Sequence[Claim]) -> None:
         self._claims = claims
@@ -70,28 +86,30 @@ class Documented:
 
 
 def runs(*claims: Claim) -> Callable[[Callable[..., Any]], Any]:
-    """The test runs these pieces; it gets their texts by its argument `documented`."""
+    """Mark a test that runs these pieces. It gets their texts by its argument `documented`."""
 
     def register(test: Callable[..., Any]) -> Any:
         CLAIMS.update(dict.fromkeys(claims, f"{test.__module__}.{test.__qualname__}"))
-        return pytest.mark.parametrize("documented", [pytest.param(Documented(claims), id="as it stands")])(test)
+        return pytest.mark.parametrize(
+            "documented", [pytest.param(Documented(claims), id="as it stands")]
+        )(test)
 
     return register
 
 
 def unclaimed(found: Sequence[Piece], claims: Iterable[Claim]) -> list[str]:
-    """The pieces that nobody runs."""
+    """Return the pieces that no test runs."""
     claimed: set[Piece] = set()
     for claim in claims:
         try:
             claimed.update(claim.of(found))
         except NotOnThePage:
-            continue  # That is what `idle` tells.
+            continue  # `idle` reports that.
     return [str(piece) for piece in found if piece not in claimed]
 
 
 def idle(found: Sequence[Piece], claims: Iterable[Claim]) -> list[str]:
-    """The claims that have no piece, or several."""
+    """Return the claims that have no piece, or several."""
     told = []
     for claim in claims:
         try:

@@ -19,7 +19,7 @@ __all__ = ("lab", "shared_lab", "web1", "web2")
 
 @pytest.fixture(autouse=True)
 def _as_it_stands(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that has not even looked at what it has claimed has run something else."""
+    """Fail a test that has not even looked at what it has claimed: it has run something else."""
     yield
     callspec = getattr(request.node, "callspec", None)
     claimed = callspec.params.get("documented") if callspec else None
@@ -27,7 +27,7 @@ def _as_it_stands(request: pytest.FixtureRequest) -> Iterator[None]:
         assert claimed.read, "it has claimed something of a page, and has not run it"
 
 
-#: Whether the test itself has passed: one that was skipped, or has failed, has looked at nothing.
+#: Whether the test itself has passed. One that was skipped, or has failed, has looked at nothing.
 PASSED = pytest.StashKey[bool]()
 
 

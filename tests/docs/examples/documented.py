@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples that the documentation has: of modules, in their EXAMPLES; of roles, the plays in their README."""
+"""The examples in the documentation.
+
+Modules have them in their EXAMPLES. Roles have plays in their README.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _PLAY = re.compile(r"^- (name: .*\n  )?hosts:", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Example:
-    """What is written of one module or role, and a playbook that runs it as it stands."""
+    """The example of one module or role, and a playbook that runs it as it stands."""
 
     name: str  #: of the module, or `role` and its name
     playbook: str
@@ -29,17 +32,26 @@ class Example:
 
 
 def of_modules() -> list[Example]:
-    """Tasks, one after the other, on the first host of a lab."""
-    playbook = "- hosts: web1\n  gather_facts: false\n  tasks:\n    - ansible.builtin.import_tasks: example.yml\n"
-    paths = sorted(path for path in (ROOT / "plugins/modules").glob("*.py") if path.name != "__init__.py")
+    """Return tasks, one after the other, on the first host of a lab."""
+    playbook = (
+        "- hosts: web1\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.import_tasks: example.yml\n"
+    )
+    paths = sorted(
+        path for path in (ROOT / "plugins/modules").glob("*.py") if path.name != "__init__.py"
+    )
     return [Example(path.stem, playbook, (("example.yml", text_of(path)),)) for path in paths]
 
 
 def of_roles() -> list[Example]:
-    """Plays, in the order of the page."""
+    """Return plays, in the order of the page."""
     found = []
     for page in sorted((ROOT / "roles").glob("*/README.md")):
-        plays = [piece.text for piece in pieces_of(page.name, page.read_text(encoding="utf-8")) if is_play(piece)]
+        plays = [
+            piece.text
+            for piece in pieces_of(page.name, page.read_text(encoding="utf-8"))
+            if is_play(piece)
+        ]
         found.append(Example(f"role {page.parent.name}", "".join(plays)))
     return found
 
@@ -50,8 +62,10 @@ def is_play(piece: Piece) -> bool:
 
 
 def text_of(path: Path) -> str:
-    """What a plugin has assigned to EXAMPLES; empty without that."""
+    """Return what a plugin has assigned to EXAMPLES; empty without that."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == ["EXAMPLES"]:
+        if isinstance(node, ast.Assign) and [
+            target.id for target in node.targets if isinstance(target, ast.Name)
+        ] == ["EXAMPLES"]:
             return str(ast.literal_eval(node.value))
     return ""

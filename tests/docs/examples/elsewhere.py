@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of the pages no test runs as it stands, each with the reason and with what runs the same."""
+"""Pieces of the pages that no test runs as they stand.
+
+Each has the reason, and what runs its content.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ from dataclasses import dataclass
 from .claims import CLAIMS, Claim, block, command
 from .pages import ROOT
 
-#: Blocks that show how things lie, and that nothing prints.
-DRAWINGS = (block("docs/who_kills_what.md", "the controller  "), block("docs/architecture.md", "callback/guardian  "))
+#: Blocks that show how things lie, and that no program prints.
+DRAWINGS = (
+    block("docs/who_kills_what.md", "the controller  "),
+    block("docs/architecture.md", "callback/guardian  "),
+)
 
 _SUITES = "it runs this very test, and takes half an hour and more"
 _HOURS = "it takes hours"
@@ -24,7 +30,10 @@ _PART = "words of a command line, in a sentence about it"
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Why no test types a command, and a file that runs the same, with words of it that do."""
+    """The reason why no test types a command.
+
+    It names a file that runs the content of the command, with the words of the file that do.
+    """
 
     why: str
     where: str
@@ -41,48 +50,108 @@ _CI, _WORKFLOW, _ALL = ".ci/run", ".github/workflows/ci.yml", "tools/environment
 
 COMMANDS: Mapping[Claim, Elsewhere] = {
     command("make test"): Elsewhere(_ITSELF, _CI, "exec make test"),
-    command("make test CORE=2.16"): Elsewhere(_ITSELF, _WORKFLOW, "make test CORE=${{ matrix.core }}"),
-    command("make test CORE=2.16 ON_PYTHON=3.10"): Elsewhere(_ITSELF, _WORKFLOW, "ON_PYTHON=${{ matrix.python }}"),
-    command("make test-all-cores"): Elsewhere(_HOURS, _ALL, 'outcomes[core.version] = "failed" if test('),
-    command("make integration"): Elsewhere(_SUITES, _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"),
-    command("make molecule"): Elsewhere("`make test` runs it after this test", _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"),
-    command("make core-tests CORE=2.19"): Elsewhere("it takes an hour", _ALL, 'program("core-tests", ready, ["--quick"])'),
+    command("make test CORE=2.16"): Elsewhere(
+        _ITSELF, _WORKFLOW, "make test CORE=${{ matrix.core }}"
+    ),
+    command("make test CORE=2.16 ON_PYTHON=3.10"): Elsewhere(
+        _ITSELF, _WORKFLOW, "ON_PYTHON=${{ matrix.python }}"
+    ),
+    command("make test-all-cores"): Elsewhere(
+        _HOURS, _ALL, '"failed" if test(make_ready(core.version), gates, arguments)'
+    ),
+    command("make integration"): Elsewhere(
+        _SUITES, _ALL, "suite(name, ready, arguments) for name in BEHIND_LINT"
+    ),
+    command("make molecule"): Elsewhere(
+        "`make test` runs it after this test",
+        _ALL,
+        "suite(name, ready, arguments) for name in BEHIND_LINT",
+    ),
+    command("make core-tests CORE=2.19"): Elsewhere(
+        "it takes an hour", _ALL, 'program("core-tests", ready, ["--quick"])'
+    ),
     command("--go-on --limit 240"): Elsewhere(_HOURS, "tools/core_targets/run.py", '"--go-on"'),
     command("make coverage"): Elsewhere(_HOURS, "docs/coverage.md", "Recorded on ansible-core"),
-    command("make bench"): Elsewhere(f"{_HOURS[:-5]}half an hour of a quiet machine", "docs/figures.md", "| holds |"),
-    command("make lint"): Elsewhere("`make test` runs it before this test", _ALL, "lint(ready, gates) or next("),
-    command("test_fleeting --rounds 20"): Elsewhere(_HOURS, "tests/integration/survival/test_fleeting.py", "def test_"),
-    command("make docs"): Elsewhere("its gate builds the same site, with links checked", "tools/environment/_gates.py", '"docsite"'),
-    command("make lint-docsite"): Elsewhere("`make lint` runs it before this test", "tools/environment/_gates.py", '"docsite"'),
-    command("test_survival --rounds 20"): Elsewhere(_HOURS, "tests/integration/survival/test_survival.py", "def test_"),
-    command("-k test_controls"): Elsewhere("`make test` runs these tests", "tests/integration/survival/test_controls.py", "def test_"),
-    command("test_evidence_model --tables 10000"): Elsewhere(_HOURS, "tests/unit/plugins/module_utils/_tree/test_evidence_model.py", "def test_"),
-    command("test_concurrency --every-row"): Elsewhere(_HOURS, "tests/integration/concurrency/test_concurrency.py", "def test_"),
+    command("make bench"): Elsewhere(
+        f"{_HOURS[:-5]}half an hour of a quiet machine", "docs/figures.md", "| holds |"
+    ),
+    command("make lint"): Elsewhere(
+        "`make test` runs it before this test", _ALL, "lint(ready, gates) or next("
+    ),
+    command("test_fleeting --rounds 20"): Elsewhere(
+        _HOURS, "tests/integration/survival/test_fleeting.py", "def test_"
+    ),
+    command("make docs"): Elsewhere(
+        "its gate builds the same site, with links checked",
+        "tools/environment/_gates.py",
+        '"docsite"',
+    ),
+    command("make lint-docsite"): Elsewhere(
+        "`make lint` runs it before this test", "tools/environment/_gates.py", '"docsite"'
+    ),
+    command("test_survival --rounds 20"): Elsewhere(
+        _HOURS, "tests/integration/survival/test_survival.py", "def test_"
+    ),
+    command("-k test_controls"): Elsewhere(
+        "`make test` runs these tests", "tests/integration/survival/test_controls.py", "def test_"
+    ),
+    command("test_evidence_model --tables 10000"): Elsewhere(
+        _HOURS, "tests/unit/plugins/module_utils/_tree/test_evidence_model.py", "def test_"
+    ),
+    command("test_concurrency --every-row"): Elsewhere(
+        _HOURS, "tests/integration/concurrency/test_concurrency.py", "def test_"
+    ),
     command("ansible-builder build -f"): Elsewhere(
         "it downloads base images from a registry",
         "tools/environment/_gates.py",
-        '"create", "-f", workshop.copy / "docs" / "guides" / "execution-environment.yml"',
+        'workshop.copy / "docs" / "guides" / "execution-environment.yml"',
     ),
-    command("python -m tools.bench.run NAME..."): Elsewhere("it has a name to be put in", "tools/environment/_tests.py", '"bench": "tools.bench.run"'),
-    command("ansible all -m shell -a pkill"): Elsewhere("the rival of a figure, as a table names it", "tools/bench/speed.py", "pkill"),
-    command("pytest test/integration"): Elsewhere("it runs another project's tests", "docs/figures.md", "integration tests of ansible-runner pass"),
-    command("ansible-runner run"): Elsewhere(_PART, "tests/integration/launchers/fronts.py", '"ansible-runner"), "run"'),
-    command("ansible-runner start"): Elsewhere(_PART, "tests/integration/launchers/test_runner.py", '"ansible-runner"), "start"'),
-    command("ansible-runner stop"): Elsewhere(_PART, "tests/integration/launchers/test_runner.py", '"ansible-runner"), "stop"'),
-    command("ansible-runner worker"): Elsewhere(_PART, "tests/integration/launchers/fronts.py", "worker --private-data-dir"),
+    command("python -m tools.bench.run NAME..."): Elsewhere(
+        "it has a name to be put in", "tools/environment/_tests.py", '"bench": "tools.bench.run"'
+    ),
+    command("ansible all -m shell -a pkill"): Elsewhere(
+        "the rival of a figure, as a table names it", "tools/bench/speed.py", "pkill"
+    ),
+    command("pytest test/integration"): Elsewhere(
+        "it runs another project's tests",
+        "docs/figures.md",
+        "integration tests of ansible-runner pass",
+    ),
+    command("ansible-runner run"): Elsewhere(
+        _PART, "tests/integration/launchers/fronts.py", '"ansible-runner"), "run"'
+    ),
+    command("ansible-runner start"): Elsewhere(
+        _PART, "tests/integration/launchers/test_runner.py", '"ansible-runner"), "start"'
+    ),
+    command("ansible-runner stop"): Elsewhere(
+        _PART, "tests/integration/launchers/test_runner.py", '"ansible-runner"), "stop"'
+    ),
+    command("ansible-runner worker"): Elsewhere(
+        _PART, "tests/integration/launchers/fronts.py", "worker --private-data-dir"
+    ),
     command("ansible-test units"): Elsewhere(_PART, "tools/environment/_ansible_test.py", "units"),
-    command("exec ansible-playbook"): Elsewhere(_PART, "tests/integration/launchers/fronts.py", "in_shell('exec \"$@\"', *playbook(directory))"),
-    command("timeout 1h ansible-playbook ..."): Elsewhere(_PART, "tests/integration/launchers/fronts.py", '["timeout", "600", *playbook(directory)]'),
+    command("exec ansible-playbook"): Elsewhere(
+        _PART,
+        "tests/integration/launchers/fronts.py",
+        "in_shell('exec \"$@\"', *playbook(directory))",
+    ),
+    command("timeout 1h ansible-playbook ..."): Elsewhere(
+        _PART, "tests/integration/launchers/fronts.py", '["timeout", "600", *playbook(directory)]'
+    ),
     command("docker exec"): Elsewhere(_PART, "tests/integration/connections/docker.py", "docker"),
-    command("docker run -d"): Elsewhere(_PART, "docs/who_kills_what.md", "`docker exec` and `tmux` clients are"),
+    command("docker run -d"): Elsewhere(
+        _PART, "docs/who_kills_what.md", "`docker exec` and `tmux` clients are"
+    ),
     command("podman exec"): Elsewhere(_PART, "tests/integration/connections/podman.py", "podman"),
-    command("podman kill"): Elsewhere(_PART, "tests/support/trees/triggers.py", "As in a container"),
+    command("podman kill"): Elsewhere(
+        _PART, "tests/support/trees/triggers.py", "As in a container"
+    ),
 }
 
 CLAIMS.update(dict.fromkeys((*DRAWINGS, *COMMANDS), __name__))
 
 
 def arguments_for_pytest(text: str) -> str:
-    """What a `make` command gives to pytest; empty if nothing."""
+    """Return what a `make` command gives to pytest; empty if nothing."""
     found = re.search(r'PYTEST_ARGS="([^"]*)"', text)
     return found[1] if found else ""

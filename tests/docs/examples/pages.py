@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the pages of the project hold: fenced blocks, and commands, in `shell` blocks and in running text."""
+"""The content of the project's pages: fenced blocks, and commands.
+
+Commands are in `shell` blocks and in running text.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,19 @@ _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 #: With a word behind it, what begins so is a command, and not the name of a program.
-_PROGRAM = re.compile(r"(make|export|exec|timeout|nohup|python3?|pip3?|jq|git|docker|podman|ansible(-[a-z]+)?) \S")
+_PROGRAM = re.compile(
+    r"(make|export|exec|timeout|nohup|python3?|pip3?|jq|git|docker|podman|ansible(-[a-z]+)?) \S"
+)
 
 _SHELLS = ("shell", "sh", "bash", "console")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Something on a page that has to be so: a block with its language, or a command, whose language is empty."""
+    """A piece of a page that has to be true.
+
+    It is a block with its language, or a command, whose language is empty.
+    """
 
     page: str
     line: int
@@ -34,23 +42,32 @@ class Piece:
     language: str | None = None  #: None for a command, empty for a block that names none
 
     def __str__(self) -> str:
-        return f"{self.page}:{self.line}: {self.text.splitlines()[0] if self.text else 'an empty block'}"
+        return (
+            f"{self.page}:{self.line}: "
+            f"{self.text.splitlines()[0] if self.text else 'an empty block'}"
+        )
 
 
 def pages() -> list[str]:
-    """All of them, below the root of the repository."""
+    """Return all of them, below the root of the repository."""
     return sorted({str(path.relative_to(ROOT)) for place in _PLACES for path in ROOT.glob(place)})
 
 
 def pieces() -> list[Piece]:
-    """All blocks and commands of all pages."""
-    return [piece for page in pages() for piece in pieces_of(page, (ROOT / page).read_text(encoding="utf-8"))]
+    """Return all blocks and commands of all pages."""
+    return [
+        piece
+        for page in pages()
+        for piece in pieces_of(page, (ROOT / page).read_text(encoding="utf-8"))
+    ]
 
 
 def pieces_of(page: str, text: str) -> list[Piece]:
-    """Those of one page, in its order. A block is told without its indentation, a `shell` block by its commands.
+    """Return those of one page, in its order.
 
-    Raises AssertionError where a fence is written in a way that is not read here.
+    A block is returned without its indentation, a `shell` block as its commands.
+
+    Raises AssertionError if a fence is written in a way that is not read here.
     """
     found: list[Piece] = []
     for match in _FENCE.finditer(text):
@@ -65,12 +82,17 @@ def pieces_of(page: str, text: str) -> list[Piece]:
     assert "```" not in prose, f"{page}: a fence that is not on a line of its own, or has no end"
     for match in _INLINE.finditer(prose):
         if _PROGRAM.match(match[1]):
-            found.append(Piece(page, prose.count("\n", 0, match.start()) + 1, match[1].replace(r"\|", "|")))
+            found.append(
+                Piece(page, prose.count("\n", 0, match.start()) + 1, match[1].replace(r"\|", "|"))
+            )
     return sorted(found, key=lambda piece: piece.line)
 
 
 def _commands(block: str) -> Iterable[tuple[int, str]]:
-    """The command lines of a `shell` block, by the number of the line; one that ends with a backslash goes on."""
+    """Return the command lines of a `shell` block, by the number of the line.
+
+    A line that ends with a backslash goes on.
+    """
     begun, whole = 0, ""
     for number, line in enumerate(block.splitlines(), 1):
         begun, whole = (begun, f"{whole}\n{line}") if whole else (number, line)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A user's shell: what is on a page is typed into it, and has to end well."""
+"""A user's shell. The commands of a page are typed into it, and have to end well."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 from tests.support.hosts import Lab
 from tests.support.run.run import program
 
-#: Set by `make` for what it runs, and by whoever has called it with options.
+#: Set by `make` for what it runs, and by users that have called it with options.
 _OF_MAKE = ("MAKE", "MFLAGS", "CORE", "ON_PYTHON", "PYTEST_ARGS", "PYTHON", "VIRTUAL_ENV")
 
 
 @dataclass
 class Shell:
-    """One that stands in a directory, with an environment."""
+    """A shell in a directory, with an environment."""
 
     directory: Path
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -40,28 +40,42 @@ class Shell:
         )
 
     def type(self, command: str, seconds: float = 120) -> str:
-        """What a command wrote to standard output; it has to end with status 0."""
+        """Return what a command wrote to standard output. It has to end with status 0."""
         done = self.run(command, seconds)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
 
 def clean_environ() -> dict[str, str]:
-    """That of a user: nothing in it steers Ansible, the collection or make."""
+    """Return the environment of a user: nothing in it steers Ansible, the collection or make."""
     steering = ("ANSIBLE_", "TREEKILL", *_OF_MAKE, "PYTEST_")
-    return {**{name: text for name, text in os.environ.items() if not name.startswith(steering)}, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+    return {
+        **{name: text for name, text in os.environ.items() if not name.startswith(steering)},
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+    }
 
 
 def with_ansible(directory: Path) -> Shell:
-    """With the programs of the core that the tests run in; `~` and Ansible's own files are in that directory, and no collection is installed."""
+    """Return a shell with the programs of the core that the tests run in.
+
+    `~` and Ansible's own files are in that directory, and no collection is installed.
+    """
     directory.mkdir(exist_ok=True)
     path = f"{Path(program('ansible')).parent}:{os.environ['PATH']}"
-    places = {"HOME": str(directory), "ANSIBLE_HOME": str(directory / ".ansible"), "TMPDIR": str(directory)}
+    places = {
+        "HOME": str(directory),
+        "ANSIBLE_HOME": str(directory / ".ansible"),
+        "TMPDIR": str(directory),
+    }
     return Shell(directory, {**clean_environ(), "PATH": path, **places})
 
 
 def with_lab(directory: Path, lab: Lab) -> Shell:
-    """The same with the collection, and hosts to work on."""
+    """Return such a shell with the collection, and hosts to work on."""
     shell = with_ansible(directory)
-    more = {"ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"], "ANSIBLE_INVENTORY": str(lab.inventory)}
+    more = {
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+        "ANSIBLE_INVENTORY": str(lab.inventory),
+    }
     return Shell(directory, {**shell.environ, **more, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"})

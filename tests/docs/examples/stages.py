@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each example needs to find on its hosts, and what has to be so when it has run.
+"""Stages of the examples.
 
-An example that has no stage here fails its test: whoever documents something says by a stage how it is seen that it works.
+A stage makes the state of the hosts that its example needs, and asserts the state that it has to
+reach. An example that has no stage here fails its test. Its author adds a stage, which shows that
+the example works.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from dataclasses import dataclass, field
 from tests.support.hosts import Host, Lab
 from tests.support.run.waiting import until
 
+#: The run that the examples name.
 RUN = "8c0e4010f40ee5a5"
-"""The run of which the examples speak."""
 
 
 @dataclass
 class Scene:
-    """An example that is about to run. `output`: what it said, when it has run. `files`: beside the playbook, for the stage to add to."""
+    """An example that is about to run.
+
+    `output`: what it printed, when it has run. `files`: beside the playbook, for the stage to add
+    to.
+    """
 
     lab: Lab
     output: str = ""
@@ -33,7 +39,7 @@ class Scene:
 
     @property
     def host(self) -> Host:
-        """The one that examples of modules run on."""
+        """The host that examples of modules run on."""
         return self.lab["web1"]
 
 
@@ -43,7 +49,10 @@ STAGES: dict[str, Stage] = {}
 
 
 def stage(name: str) -> Callable[[Callable[[Scene], Iterator[None]]], None]:
-    """Registers a generator: what is before its `yield` happens before the example, what is behind it is asserted afterwards."""
+    """Register a generator.
+
+    What is before its `yield` happens before the example. What is behind it is asserted afterwards.
+    """
 
     def register(function: Callable[[Scene], Iterator[None]]) -> None:
         STAGES[name] = contextmanager(function)
@@ -53,8 +62,15 @@ def stage(name: str) -> Callable[[Callable[[Scene], Iterator[None]]], None]:
 
 @contextmanager
 def session(host: Host, script: str, seen: str) -> Iterator[subprocess.Popen[bytes]]:
-    """An ssh session that runs a script; it has begun when a process shows there that matches `seen`. Its client ends with the block."""
-    client = subprocess.Popen([*host.ssh_argv(None, "-o", "ControlMaster=no"), script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    """An ssh session that runs a script.
+
+    It has begun when a process on the host matches `seen`. Its client ends with the block.
+    """
+    client = subprocess.Popen(
+        [*host.ssh_argv(None, "-o", "ControlMaster=no"), script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
     try:
         until(lambda: host.processes(seen), 20, f"no {seen} runs on {host.name}")
         yield client
@@ -66,28 +82,36 @@ def session(host: Host, script: str, seen: str) -> Iterator[subprocess.Popen[byt
 
 
 def root_command(run: str, lease: str, command: str) -> str:
-    """A command as a worker sends it."""
+    """Return a command as a worker sends it."""
     return "/bin/sh -c " + shlex.quote(f"export TREEKILL={run}/{lease}/$$/$PPID; {command}; true")
 
 
 def abandon(host: Host, run: str, lease: str, command: str, seen: str) -> None:
-    """A command of a run whose client has died."""
+    """Start a command of a run, and kill its client."""
     with session(host, root_command(run, lease, command), seen):
         pass
     sessions = r"^sshd(-session)?: \w+@"
-    until(lambda: not host.processes(sessions, system=True), 20, f"a session goes on on {host.name}")
+    until(
+        lambda: not host.processes(sessions, system=True), 20, f"a session goes on on {host.name}"
+    )
 
 
 @stage("command")
 def _command(scene: Scene) -> Iterator[None]:
     yield
-    assert scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar", "etc/passwd"]).stdout == "etc/passwd\n"
+    assert (
+        scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar", "etc/passwd"]).stdout
+        == "etc/passwd\n"
+    )
 
 
 @stage("shell")
 def _shell(scene: Scene) -> Iterator[None]:
     yield
-    assert scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar.gz", "etc/passwd"]).stdout == "etc/passwd\n"
+    assert (
+        scene.host.run(["tar", "--list", "--file", "/var/backups/etc.tar.gz", "etc/passwd"]).stdout
+        == "etc/passwd\n"
+    )
 
 
 @stage("raw")
@@ -120,8 +144,10 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
         host.spawn(["sleep", str(number)], environ={"TREEKILL": f"{RUN}/{lease}/4711/4710"})
     abandon(host, "0123456789abcdef", "00000002", "sleep 1004", "^sleep 1004")
     host.spawn(["sh", "-c", "echo $$ > /run/exampled.pid; while :; do sleep 1005; done"])
-    until((host.root / "run/exampled.pid").exists, 10, "the daemon has not said its pid")
-    large = "python3 -c " + shlex.quote('x = bytes(1 << 28).replace(bytes(1), b"x"); import time; time.sleep(1006)')
+    until((host.root / "run/exampled.pid").exists, 10, "the daemon has not written its pid")
+    large = "python3 -c " + shlex.quote(
+        'x = bytes(1 << 28).replace(bytes(1), b"x"); import time; time.sleep(1006)'
+    )
     with session(host, root_command("fedcba9876543210", "00000003", large), "1006"):
         other = host.spawn(["sleep", "1007"], environ={"TREEKILL": f"{RUN}/00000004/4711/4710"})
         yield
@@ -132,17 +158,28 @@ def _process_tree_kill(scene: Scene) -> Iterator[None]:
 
 @stage("run_journal")
 def _run_journal(scene: Scene) -> Iterator[None]:
-    head = {"version": 1, "run": RUN, "began": "2026-11-22T10:15:30Z", "user": "deploy", "controller": {"host": "ci1", "boot": ""}, "pid": 4711}
+    head = {
+        "version": 1,
+        "run": RUN,
+        "began": "2026-11-22T10:15:30Z",
+        "user": "deploy",
+        "controller": {"host": "ci1", "boot": ""},
+        "pid": 4711,
+    }
     lines = [
         {**head, "program": "ansible-playbook", "playbooks": ["site.yml"], "inventory": ["hosts"]},
         {"opened": "89abcdef", "host": scene.host.name},
         {"settled": "89abcdef", "outcome": "unreachable", "ended": 0, "survivors": 0},
         {"over": "interrupted", "at": "2026-11-22T10:25:30Z"},
     ]
-    # Where ANSIBLE_HOME of the run is.
-    scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines)
+    # Folder of the journal below ANSIBLE_HOME of the run.
+    scene.files[f"home/treekill/journal/{RUN}.jsonl"] = "".join(
+        json.dumps(line) + "\n" for line in lines
+    )
     yield
-    assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, scene.output
+    assert f"2026-11-22T10:15:30Z deploy site.yml [{RUN}]: {scene.host.name}" in scene.output, (
+        scene.output
+    )
     assert "changed=1" in scene.output, scene.output
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nothing stands on a page that nobody runs, and nothing is claimed that stands on no page."""
+"""Each piece of the pages has a test that runs it, and each claim has a piece."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ for _path in sorted(Path(__file__).parent.glob("test_*.py")):
 
 
 def test_every_block_and_every_command_of_the_pages_is_run() -> None:
-    """By a test that claims it, or it is in `elsewhere` with its reason."""
+    """A test claims it, or it is in `elsewhere` with its reason."""
     assert unclaimed(pieces(), CLAIMS) == []
 
 
@@ -39,8 +39,13 @@ def test_every_claim_has_its_piece() -> None:
 def test_no_page_is_overlooked() -> None:
     """The control of the places where pages are looked for."""
     ours = ("tests", "changelogs", "LICENSES", ".github")
-    tracked = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {path for path in tracked if not path.startswith(ours)} - {*pages()} == {"CODE_OF_CONDUCT.md", "CHANGELOG.md"}
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {path for path in tracked if not path.startswith(ours)} - {*pages()} == {
+        "CODE_OF_CONDUCT.md",
+        "CHANGELOG.md",
+    }
 
 
 _PAGE = """
@@ -62,8 +67,11 @@ make toast \\
 """
 
 
-def test_what_nobody_runs_is_told_with_its_place() -> None:
-    """The control: a page with two commands and a block, and a claim for each, one too many and one too few."""
+def test_what_no_test_runs_is_told_with_its_place() -> None:
+    """The control: a page with two commands and a block, and claims.
+
+    One claim is missing, and one is too many.
+    """
     found = pieces_of("TEA.md", _PAGE)
     assert [(piece.line, piece.text) for piece in found] == [
         (2, "make tea"),
@@ -88,13 +96,17 @@ def test_what_no_test_types_is_run_elsewhere(claim) -> None:
     assert COMMANDS[claim].there, f"{COMMANDS[claim].where} has no {COMMANDS[claim].words!r}"
 
 
-# One that stands on no page any more is told by a test above.
-MAKE = [claim for claim in COMMANDS if not idle(pieces(), [claim]) and claim.of(pieces())[0].text.startswith("make ")]
+#: If a page has lost such a command, a test above fails.
+MAKE = [
+    claim
+    for claim in COMMANDS
+    if not idle(pieces(), [claim]) and claim.of(pieces())[0].text.startswith("make ")
+]
 
 
 @pytest.mark.parametrize("claim", MAKE, ids=str)
 def test_a_make_command_that_no_test_types_has_a_target_and_tests(claim) -> None:
-    """`make -n` knows the target, core and Python are supported, and what it gives to pytest selects tests."""
+    """`make -n` has the target, core and Python are supported, and its arguments select tests."""
     text = claim.of(pieces())[0].text
     planned = Shell(ROOT, clean_environ()).type(text.replace("make", "make -n", 1))
     assert "tools.environment" in planned, planned
@@ -105,10 +117,18 @@ def test_a_make_command_that_no_test_types_has_a_target_and_tests(claim) -> None
             major, minor = words[words.index("--python") + 1].split(".")
             assert core.runs_on((int(major), int(minor))), planned
     if arguments_for_pytest(text):
-        # The file alone that has them: to collect a whole suite takes as long as many a test.
+        # Only the file that has them: to collect a whole suite takes as long as many a test.
         file, suite = COMMANDS[claim].where, words[words.index("tools.environment") + 1]
         assert any(Path(file).is_relative_to(folder) for folder in SUITES[suite]), planned
-        collected = [sys.executable, "-m", "pytest", "--collect-only", "-q", file, *shlex.split(arguments_for_pytest(text))]
+        collected = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-q",
+            file,
+            *shlex.split(arguments_for_pytest(text)),
+        ]
         done = subprocess.run(collected, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
         assert "::test_" in done.stdout, done.stdout

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that look for what is left on hosts, and end it, typed as they stand; and the playbook that the recap names."""
+"""The commands that look for what is left on hosts, and end it, typed as they stand.
+
+The playbook that the recap names is run as well.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ _SWEEP = "ansible-playbook treekill.remote.sweep"
     command("ansible all --become -m treekill.remote.process_tree_kill -a dead=true --check"),
     command("ansible all --become -m treekill.remote.process_tree_kill -a dead=true"),
 )
-def test_the_commands_that_clean_up(lab: Lab, web1: Host, tmp_path: Path, documented: Documented) -> None:
+def test_the_commands_that_clean_up(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
     shell = with_lab(tmp_path, lab)
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
     look, would, end = documented
@@ -34,8 +39,10 @@ def test_the_commands_that_clean_up(lab: Lab, web1: Host, tmp_path: Path, docume
 
 
 @runs(command(f"{_SWEEP} -i hosts --become --check"), command(f"{_SWEEP} -i hosts --become"))
-def test_the_playbook_looks_and_then_ends(lab: Lab, web1: Host, tmp_path: Path, documented: Documented) -> None:
-    """`hosts` is an inventory beside the user."""
+def test_the_playbook_looks_and_then_ends(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
+    """`hosts` is an inventory in the user's directory."""
     shell = with_lab(tmp_path, lab)
     (tmp_path / "hosts").write_text(lab.inventory.read_text())
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
@@ -47,15 +54,19 @@ def test_the_playbook_looks_and_then_ends(lab: Lab, web1: Host, tmp_path: Path, 
 
 
 @runs(command(_SWEEP))
-def test_the_playbook_ends_what_a_lost_controller_has_left(lab: Lab, web1: Host, tmp_path: Path, documented: Documented) -> None:
-    """With the inventory of the configuration, and nothing said."""
+def test_the_playbook_ends_what_a_lost_controller_has_left(
+    lab: Lab, web1: Host, tmp_path: Path, documented: Documented
+) -> None:
+    """It takes the inventory of the configuration, and no arguments."""
     (end,) = documented
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")
     with_lab(tmp_path, lab).type(end)
     assert not web1.processes("^sleep 1001")
 
 
-def test_the_playbook_ends_what_a_run_has_in_flight_and_tells_what_it_left(lab: Lab, web1: Host, tmp_path: Path) -> None:
+def test_the_playbook_ends_what_a_run_has_in_flight_and_tells_what_it_left(
+    lab: Lab, web1: Host, tmp_path: Path
+) -> None:
     """A daemon that a task has left behind is ended when its command is named."""
     shell = with_lab(tmp_path, lab)
     abandon(web1, RUN, "89abcdef", "sleep 1001", "^sleep 1001")

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Configurations, plays and what is said of them, put to use as they stand: each is that of a run that is interrupted."""
+"""Configurations and plays of the pages, put to use as they stand.
+
+Each belongs to a run that is interrupted.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,13 @@ from .claims import Documented, block, command, runs
 from .dump import with_pg_dump
 from .output import assert_printed
 
-#: A task that is in the middle of something, on every core and connection of the pages.
+#: A task that is in the middle of its work, on every core and connection of the pages.
 _GROWING = Play([tasks.grow()])
 
 
 @contextmanager
 def interrupted(lab: Lab, play: Play) -> Iterator[Run]:
-    """A run in whose middle somebody has said INT, when its main process has ended."""
+    """Return a run that has got INT in its middle, when its main process has ended."""
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [lab[name] for name in play.hosts])
         INT.fire(run, lab)
@@ -45,7 +48,9 @@ def interrupted(lab: Lab, play: Play) -> Iterator[Run]:
 def test_one_line_in_ansible_cfg_turns_it_on(lab: Lab, web1: Host, documented: Documented) -> None:
     (configuration,) = documented
     with interrupted(lab, dataclasses.replace(_GROWING, configuration=configuration)) as run:
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
         tasks.wait_until_gone(run, [web1], 5)
 
 
@@ -58,10 +63,18 @@ def test_without_that_line_everything_lives_on(lab: Lab, web1: Host) -> None:
 
 
 def _dump_interrupted(lab: Lab, host: Host, play: str) -> str:
-    """How the dump of that play has ended, where a grace of one second is what all other tasks get."""
+    """Return how the dump of that play has ended.
+
+    All other tasks get a grace of one second.
+    """
     files = {"databases.ini": f"[databases]\n{host.name} ansible_user=root\n"}
     where = ["-i", str(lab.inventory), "-i", "databases.ini"]
-    with with_pg_dump(host), started(lab, Play(text=play, files=files, arguments=where, options={"kill_timeout": 1})) as run:
+    with (
+        with_pg_dump(host),
+        started(
+            lab, Play(text=play, files=files, arguments=where, options={"kill_timeout": 1})
+        ) as run,
+    ):
         until((host.root / "tmp/dump-begun").exists, 40, lambda: f"no dump begins\n{run.story}")
         assert (host.root / "var/backups/app.sql").read_text() == "CREATE TABLE app\n"
         INT.fire(run, lab)
@@ -71,30 +84,50 @@ def _dump_interrupted(lab: Lab, host: Host, play: str) -> str:
 
 
 @runs(block("README.md", "pg_dump"))
-def test_a_task_gets_the_signal_and_the_time_that_its_variables_say(lab: Lab, web1: Host, documented: Documented) -> None:
+def test_a_task_gets_the_signal_and_the_time_that_its_variables_say(
+    lab: Lab, web1: Host, documented: Documented
+) -> None:
     (play,) = documented
     assert _dump_interrupted(lab, web1, play) == "in peace"
 
 
 @rest
-@pytest.mark.parametrize(("without", "ends"), [("kill_children_signal: INT", "TERM"), ("kill_timeout: 60", "KILL")])
+@pytest.mark.parametrize(
+    ("without", "ends"), [("kill_children_signal: INT", "TERM"), ("kill_timeout: 60", "KILL")]
+)
 @runs(block("README.md", "pg_dump"))
-def test_without_one_of_these_variables_it_does_not(lab: Lab, web1: Host, documented: Documented, without: str, ends: str) -> None:
+def test_without_one_of_these_variables_it_does_not(
+    lab: Lab, web1: Host, documented: Documented, without: str, ends: str
+) -> None:
     """The control."""
     (play,) = documented
     assert without in play
-    assert _dump_interrupted(lab, web1, "".join(line for line in play.splitlines(True) if without not in line)) == ends
+    assert (
+        _dump_interrupted(
+            lab, web1, "".join(line for line in play.splitlines(True) if without not in line)
+        )
+        == ends
+    )
 
 
 _AFTER = "docs/after_kill.md"
 
-#: What a user may see as well: who was ended how, which depends on the moment.
+#: web2 keeps its children. The recap may show other endings: they depend on the moment.
 _TREES = {"web2": {"treekill_kill_children": False}}
 
 
-@runs(block(_AFTER, "after_kill = after_kill.yml"), block(_AFTER, "dpkg --configure -a"), block(_AFTER, "TREEKILL RECAP"))
-def test_what_is_run_after_the_kill(lab: Lab, web1: Host, web2: Host, documented: Documented) -> None:
-    """The lock goes where nothing is alive any more, and stays where something is; and the recap says so."""
+@runs(
+    block(_AFTER, "after_kill = after_kill.yml"),
+    block(_AFTER, "dpkg --configure -a"),
+    block(_AFTER, "TREEKILL RECAP"),
+)
+def test_what_is_run_after_the_kill(
+    lab: Lab, web1: Host, web2: Host, documented: Documented
+) -> None:
+    """The lock is removed if nothing is alive, and stays if something is.
+
+    The recap reports it.
+    """
     configuration, after, recap = documented
     locks = {host: host.root / "run/lock/deploy" for host in lab}
     for lock in locks.values():
@@ -102,7 +135,12 @@ def test_what_is_run_after_the_kill(lab: Lab, web1: Host, web2: Host, documented
         lock.touch()
     environ = {"TREEKILL_KILL_TIMEOUT": "2", "ANSIBLE_PIPELINING": "1"}
     play = dataclasses.replace(
-        _GROWING, hosts=("web1", "web2"), host_variables=_TREES, configuration=configuration, files={"after_kill.yml": after}, environ=environ
+        _GROWING,
+        hosts=("web1", "web2"),
+        host_variables=_TREES,
+        configuration=configuration,
+        files={"after_kill.yml": after},
+        environ=environ,
     )
     try:
         with interrupted(lab, play) as run:
@@ -114,12 +152,23 @@ def test_what_is_run_after_the_kill(lab: Lab, web1: Host, web2: Host, documented
             lock.unlink(missing_ok=True)
 
 
-#: A mount namespace in which /var/log/ansible is a directory of the run: nothing is written to this machine's own.
+#: A mount namespace in which /var/log/ansible is a directory of the run: nothing is written to this
+#: machine's own.
 _OWN_LOG = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
-_OWN_LOG += ['mkdir log; mount -t tmpfs tmpfs /var/log; mkdir /var/log/ansible; mount --bind log /var/log/ansible; exec "$@"', "own-log"]
+_OWN_LOG += [
+    (
+        "mkdir log; mount -t tmpfs tmpfs /var/log; mkdir /var/log/ansible; mount --bind log "
+        '/var/log/ansible; exec "$@"'
+    ),
+    "own-log",
+]
 
-#: A task that is told to leave its children alone.
-_LEFT: Mapping[str, object] = {"name": "Sleep", "ansible.builtin.shell": "sleep 1001 & wait", "vars": {"treekill_kill_children": False}}
+#: A task that has to leave its children alone.
+_LEFT: Mapping[str, object] = {
+    "name": "Sleep",
+    "ansible.builtin.shell": "sleep 1001 & wait",
+    "vars": {"treekill_kill_children": False},
+}
 
 
 _JQ = _system_packages.Need("jq", {"apt-get": "jq", "dnf": "jq"})
@@ -132,11 +181,15 @@ def _ensure_jq() -> None:
 
 
 @runs(block("docs/report.md", "report_path ="), command("jq -r"))
-def test_the_report_is_where_it_was_asked_for_and_tells_what_survived(lab: Lab, web1: Host, documented: Documented) -> None:
+def test_the_report_is_where_it_was_asked_for_and_tells_what_survived(
+    lab: Lab, web1: Host, documented: Documented
+) -> None:
     configuration, survivors = documented
     _ensure_jq()
     environ = {"ANSIBLE_CALLBACKS_ENABLED": "treekill.remote.guardian", "ANSIBLE_PIPELINING": "1"}
-    with started(lab, Play([_LEFT], configuration=configuration, before=_OWN_LOG, environ=environ)) as run:
+    with started(
+        lab, Play([_LEFT], configuration=configuration, before=_OWN_LOG, environ=environ)
+    ) as run:
         until(lambda: web1.processes("^sleep 1001"), 40, lambda: f"no task runs\n{run.story}")
         INT.fire(run, lab)
         assert run.wait(60) == INT.status, run.story
@@ -144,5 +197,7 @@ def test_the_report_is_where_it_was_asked_for_and_tells_what_survived(lab: Lab, 
         shutil.copy(report, run.directory / "report.json")
         told = follow(run, survivors)
         assert told.status == 0, told.errors
-        assert re.search(r"^web1 \d+ sleep 1001: left: kill_children is false$", told.output, re.MULTILINE), told.output
+        assert re.search(
+            r"^web1 \d+ sleep 1001: left: kill_children is false$", told.output, re.MULTILINE
+        ), told.output
         assert web1.processes("^sleep 1001"), run.story

@@ -16,12 +16,17 @@ from .shell import Shell, with_ansible
 
 def knows_the_callback(shell: Shell) -> bool:
     """Whether Ansible finds it where it looks by itself."""
-    return "treekill.remote.guardian" in json.loads(shell.type("ansible-doc --type callback --json treekill.remote.guardian") or "{}")
+    return "treekill.remote.guardian" in json.loads(
+        shell.type("ansible-doc --type callback --json treekill.remote.guardian") or "{}"
+    )
 
 
 @runs(command("ansible-galaxy collection install treekill.remote"))
 def test_it_is_installed_from_galaxy(tmp_path: Path, documented: Documented) -> None:
-    """From a server on loopback, by the same protocol. The control: before, Ansible does not know the callback."""
+    """It is installed from a server on loopback, by Galaxy's protocol.
+
+    The control: before that, Ansible does not find the callback.
+    """
     (install,) = documented
     with serving() as galaxy:
         shell = with_ansible(tmp_path)

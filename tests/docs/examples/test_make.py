@@ -27,7 +27,7 @@ from .test_installing import knows_the_callback
 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
-    """One that the tests share; of the newest core that runs here, to which the others are left."""
+    """A shell that the tests share. It is for the newest core that runs here."""
     need_the_core_of_make()
     need_the_linters()
     with clone() as shell:
@@ -39,8 +39,13 @@ def last_line(text: str) -> str:
 
 
 @runs(command("make build"), command("ansible-galaxy collection install"), command("make install"))
-def test_what_make_builds_can_be_installed(shell: Shell, tmp_path: Path, documented: Documented) -> None:
-    """By the very command, with the path that `make build` has printed; or `make install` does it. The control: before, Ansible does not know the callback."""
+def test_what_make_builds_can_be_installed(
+    shell: Shell, tmp_path: Path, documented: Documented
+) -> None:
+    """The documented command does it with the path from `make build`, or `make install` does it.
+
+    The control: before that, Ansible does not find the callback.
+    """
     build, install, both = documented
     user = with_ansible(tmp_path)
     tarball = last_line(shell.type(build))
@@ -53,7 +58,9 @@ def test_what_make_builds_can_be_installed(shell: Shell, tmp_path: Path, documen
 
 
 @runs(command('make unit PYTEST_ARGS="-k cookie"'))
-def test_make_unit_runs_the_tests_that_its_arguments_select(shell: Shell, documented: Documented) -> None:
+def test_make_unit_runs_the_tests_that_its_arguments_select(
+    shell: Shell, documented: Documented
+) -> None:
     (unit,) = documented
     assert re.search(r"[1-9]\d* passed, \d+ deselected", shell.type(unit, 300))
 
@@ -66,7 +73,7 @@ def test_make_timing_measures(shell: Shell, documented: Documented) -> None:
 
 @runs(command("make lint-list"), command("make lint-ruff"), command("make format"))
 def test_one_gate_alone_and_what_mends_it(shell: Shell, documented: Documented) -> None:
-    """The control: a file that is laid out badly does not pass, and is mended."""
+    """The control: a file with a bad layout does not pass, and is mended."""
     names, gate, mend = documented
     assert [line.split()[0] for line in shell.type(names).splitlines()] == [*GATES]
     assert "lint: 1 gates" in shell.type(gate)
@@ -101,9 +108,14 @@ def test_make_screenshot_takes_the_picture_anew(shell: Shell, documented: Docume
 
 @rest
 @runs(command("make changelog"))
-def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(shell: Shell, documented: Documented) -> None:
+def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(
+    shell: Shell, documented: Documented
+) -> None:
     (changelog,) = documented
-    fragment, written = shell.directory / "changelogs/fragments/example.yml", shell.directory / "CHANGELOG.md"
+    fragment, written = (
+        shell.directory / "changelogs/fragments/example.yml",
+        shell.directory / "CHANGELOG.md",
+    )
     fragment.write_text("---\nbugfixes:\n  - example - it was made for a test.\n")
     shell.type(changelog, 300)
     assert "it was made for a test" in written.read_text()
@@ -111,11 +123,15 @@ def test_make_changelog_writes_what_the_fragments_say_and_uses_them_up(shell: Sh
 
 
 @runs(command("make clean"))
-def test_make_clean_removes_what_the_others_have_made_and_nothing_else(shell: Shell, documented: Documented) -> None:
+def test_make_clean_removes_what_the_others_have_made_and_nothing_else(
+    shell: Shell, documented: Documented
+) -> None:
     """The last test here. What a link leads to is not touched."""
     (clean,) = documented
     if not (shell.directory / ".cache").exists():
         shell.type("make install")
     shell.type(clean)
-    assert {path.name for path in shell.directory.iterdir()} == {Path(name).parts[0] for name in _sources.source_files()} | {".git"}
+    assert {path.name for path in shell.directory.iterdir()} == {
+        Path(name).parts[0] for name in _sources.source_files()
+    } | {".git"}
     assert (VENVS / "lint/complete").exists()

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The places where options are written, of docs/options.md, one above the other: each wins over those before it."""
+"""The places for options, of docs/options.md, one above the other.
+
+Each wins over those before it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from .shell import with_lab
 
 _PAGE = "docs/options.md"
 
-#: A play that says nothing of options.
+#: A play without options.
 _PLAIN = json.dumps([{"hosts": "databases", "tasks": [{"ansible.builtin.command": "pg_dump"}]}])
 
 
@@ -49,31 +52,56 @@ _PLAIN = json.dumps([{"hosts": "databases", "tasks": [{"ansible.builtin.command"
     command("ansible-playbook backup.yml -e treekill_kill_timeout=60"),
     block(_PAGE, "kill_timeout: 70"),
 )
-def test_of_the_first_places_the_last_one_wins(lab: Lab, documented: Documented, places: int, grace: int) -> None:
-    """With the grace that the page tells of it; and the dump cleans up where it is told INT."""
+def test_of_the_first_places_the_last_one_wins(
+    lab: Lab, documented: Documented, places: int, grace: int
+) -> None:
+    """It gives the grace that the page names for it. The dump cleans up if it gets INT."""
     configuration, export, inventory, playbook, call, task = documented
     plain = {"databases": {"hosts": yaml.safe_load(inventory)["databases"]["hosts"]}}
     if places == 6:
-        playbook = playbook.partition("  tasks:\n")[0] + "  tasks:\n" + textwrap.indent(task, "    ")
+        playbook = (
+            playbook.partition("  tasks:\n")[0] + "  tasks:\n" + textwrap.indent(task, "    ")
+        )
     files = {
         "backup.yml": playbook if places >= 4 else _PLAIN,
         "inventory/databases.yml": inventory if places >= 3 else json.dumps(plain),
-        # In the group of the lab, which says how its hosts are logged in to.
-        "inventory/addresses": "[hosts]\n" + "".join(f"db{number} ansible_host={host.address}\n" for number, host in enumerate(lab, 1)),
+        # In the group of the lab, which has how to log in to its hosts.
+        "inventory/addresses": "[hosts]\n"
+        + "".join(
+            f"db{number} ansible_host={host.address}\n" for number, host in enumerate(lab, 1)
+        ),
     }
-    typed = (export + "\n" if places >= 2 else "") + "exec " + (call if places >= 5 else call.partition(" -e ")[0])
+    typed = (
+        (export + "\n" if places >= 2 else "")
+        + "exec "
+        + (call if places >= 5 else call.partition(" -e ")[0])
+    )
     environ = {"ANSIBLE_INVENTORY": f"{lab.inventory},inventory", "PATH": path_with_core()}
-    play = Play(configuration=configuration, files=files, before=["bash", "-c", typed, "typed"], environ=environ)
+    play = Play(
+        configuration=configuration,
+        files=files,
+        before=["bash", "-c", typed, "typed"],
+        environ=environ,
+    )
     with with_pg_dump(*lab), started(lab, play) as run:
-        until(lambda: all((host.root / "tmp/dump-begun").exists() for host in lab), 40, lambda: f"no dump begins\n{run.story}")
+        until(
+            lambda: all((host.root / "tmp/dump-begun").exists() for host in lab),
+            40,
+            lambda: f"no dump begins\n{run.story}",
+        )
         INT.fire(run, lab)
         assert run.wait(60) == INT.status, run.story
         assert f"with a grace of {grace} s" in run.errors, run.story
         if places >= 4:
-            assert [(host.root / "tmp/dump-cleaned").read_text() for host in lab] == ["in peace\n"] * 2, run.story
+            assert [(host.root / "tmp/dump-cleaned").read_text() for host in lab] == [
+                "in peace\n"
+            ] * 2, run.story
 
 
-@runs(command("ansible-doc --type callback treekill.remote.guardian"), command("ansible-doc --type connection treekill.remote.paramiko_ssh"))
+@runs(
+    command("ansible-doc --type callback treekill.remote.guardian"),
+    command("ansible-doc --type connection treekill.remote.paramiko_ssh"),
+)
 def test_ansible_doc_tells_all_of_it(lab: Lab, tmp_path: Path, documented: Documented) -> None:
     callback, connection = documented
     shell = with_lab(tmp_path, lab)

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each of many runs does on the host: short tasks, each with a tree of its own that ends with the task, and only by its word."""
+"""The work of each of many runs on the host.
+
+Its tasks are short. Each has a tree of its own, which ends with the task, and only if the task ends
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,12 @@ from tests.support.trees import census
 
 Task = dict[str, Any]
 
-#: Seconds until a task gives up those of its tree that do not answer: somebody else has killed them.
+#: Seconds until a task gives up processes of its tree that do not answer: another process has
+#: killed them.
 _ANSWER_SECONDS = 60
 
-# Each process of the tree waits for a line of its own, for ever. It is nobody else's, and tells when it had it.
+#: Each process of the tree waits for a line of its own, without a time limit. No other process gets
+#: that line. The process reports when it had it.
 _WORK = r"""
 place=/tmp/work-$WORK
 mkdir -m 777 $place
@@ -36,7 +42,8 @@ bash -c "$child" tk-background-$WORK $place &
 setsid bash -c "$child" tk-setsid-$WORK $place &
 (trap '' TERM HUP INT; exec bash -c "$child" tk-ignores-signals-$WORK $place) &
 ( (exec setsid bash -c "$child" tk-daemon-$WORK $place) < /dev/null > /dev/null 2>&1 & )
-( (exec env -i PATH="$PATH" setsid bash -c "$child" tk-daemon-cleared-$WORK $place) < /dev/null > /dev/null 2>&1 & )
+( (exec env -i PATH="$PATH" setsid bash -c "$child" tk-daemon-cleared-$WORK $place) \
+    < /dev/null > /dev/null 2>&1 & )
 case $MORE in *sudo*) sudo -n bash -c "$child" tk-sudo-$WORK $place & ;; esac
 read -rt $LASTS word <> <(:)
 for kind in $kinds; do echo >&9; done
@@ -52,13 +59,13 @@ echo $WORK is done
 """
 
 
+#: Where a run is before its first task, and after its last.
 SET_UP, AT_END = "set-up", "at the end, or after it"
-"""Where a run is before its first task, and after its last."""
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """How a run reaches the host and runs its tasks; all log in as the same user."""
+    """Way in which a run reaches the host and runs its tasks. All log in as one user."""
 
     name: str
     pipelining: bool = False
@@ -68,7 +75,11 @@ class Flavour:
     more: str = "sudo"  #: kinds that only some users can start
 
 
-_OTHER: dict[str, Any] = {"keywords": {"become": True, "become_user": "other"}, "variables": {"ansible_shell_allow_world_readable_temp": True}, "more": ""}
+_OTHER: dict[str, Any] = {
+    "keywords": {"become": True, "become_user": "other"},
+    "variables": {"ansible_shell_allow_world_readable_temp": True},
+    "more": "",
+}
 
 FLAVOURS = (
     Flavour("tty"),
@@ -80,29 +91,64 @@ FLAVOURS = (
 
 
 def work(number: int, lasts: float, flavour: Flavour, **keywords: Any) -> Task:
-    """Task `number` of a run: its tree stands for about so many seconds, and then is gone without anybody's help."""
-    environment = {"WORK": f"{{{{ row }}}}-{number}", "NUMBER": str(number), "LASTS": f"{lasts:.2f}", "MORE": flavour.more, "RESULTS": "/tmp/results-{{ row }}"}
+    """Return task `number` of a run.
+
+    Its tree lives for about so many seconds, and then is gone without help.
+    """
+    environment = {
+        "WORK": f"{{{{ row }}}}-{number}",
+        "NUMBER": str(number),
+        "LASTS": f"{lasts:.2f}",
+        "MORE": flavour.more,
+        "RESULTS": "/tmp/results-{{ row }}",
+    }
     shell = {"cmd": "{{ lookup('file', 'work.sh') }}", "executable": "/bin/bash"}
-    return {"name": f"Work {number}", "ansible.builtin.shell": shell, "environment": environment, **flavour.task, **keywords}
+    return {
+        "name": f"Work {number}",
+        "ansible.builtin.shell": shell,
+        "environment": environment,
+        **flavour.task,
+        **keywords,
+    }
 
 
-def play(flavour: Flavour, tasks: list[Task], sockets: Path, *, collection: bool = True, answer_seconds: int = _ANSWER_SECONDS) -> Play:
-    """The run. `sockets`: where it meets the ControlMaster that all of them share, as those of one user do."""
+def play(
+    flavour: Flavour,
+    tasks: list[Task],
+    sockets: Path,
+    *,
+    collection: bool = True,
+    answer_seconds: int = _ANSWER_SECONDS,
+) -> Play:
+    """Return the play of a run.
+
+    `sockets`: where it meets the ControlMaster that all of them share, as those of one user do.
+    """
     return Play(
         tasks,
         keywords=flavour.keywords,
         variables=flavour.variables,
         options={"kill_timeout": 1},
-        sections={"defaults": {"log_path": "log.txt"}, "ssh_connection": {"pipelining": flavour.pipelining, "control_path_dir": str(sockets)}},
+        sections={
+            "defaults": {"log_path": "log.txt"},
+            "ssh_connection": {"pipelining": flavour.pipelining, "control_path_dir": str(sockets)},
+        },
         files={"work.sh": _WORK.replace("ANSWER_SECONDS", str(answer_seconds))},
         collection=collection,
     )
 
 
 @contextmanager
-def lasting(lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop: Path) -> Iterator[Run]:
-    """A run that nobody interrupts: it works until the file `stop` is there, and then ends well by itself."""
-    daemon = "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"
+def lasting(
+    lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop: Path
+) -> Iterator[Run]:
+    """Return a run that is not interrupted.
+
+    It works while the file `stop` is missing, and then ends well by itself.
+    """
+    daemon = (
+        "nohup setsid bash -c 'exec -a tk-left-{{ row }} sleep 7200' < /dev/null > /dev/null 2>&1 &"
+    )
     left = {"name": "Leave a daemon on purpose", "ansible.builtin.shell": daemon}
     until_stop = {"when": f"not ('{stop}' is exists)"}
     tasks = [work(number, rng.uniform(3, 8), flavour, **until_stop) for number in range(1, 100)]
@@ -112,8 +158,18 @@ def lasting(lab: Lab, flavour: Flavour, rng: random.Random, sockets: Path, stop:
 
 @contextmanager
 def short(lab: Lab, flavour: Flavour, sockets: Path, timeout: int | None = None) -> Iterator[Run]:
-    """A run to be interrupted: it sends a file, and has two tasks with a tree. `timeout`: seconds of a third, which lasts longer than that."""
-    send = {"name": "Send", "ansible.builtin.copy": {"content": "x" * 100_000, "dest": "/tmp/sent-{{ row }}", "mode": "0644"}}
+    """Return a run to be interrupted: it sends a file, and has two tasks with a tree.
+
+    `timeout`: seconds of a third, which lasts longer than that.
+    """
+    send = {
+        "name": "Send",
+        "ansible.builtin.copy": {
+            "content": "x" * 100_000,
+            "dest": "/tmp/sent-{{ row }}",
+            "mode": "0644",
+        },
+    }
     working = [work(number, 0.3, flavour) for number in (1, 2)]
     if timeout is not None:
         working.append(work(3, 3600, flavour, timeout=timeout))
@@ -122,13 +178,13 @@ def short(lab: Lab, flavour: Flavour, sockets: Path, timeout: int | None = None)
 
 
 def log_of(run: Run) -> str:
-    """What it has logged so far: what it prints stays in its buffer."""
+    """Return what it has logged so far: what it prints stays in its buffer."""
     path = run.directory / "log.txt"
     return path.read_text(errors="replace") if path.exists() else ""
 
 
 def stage_of(run: Run) -> str:
-    """Where it is, in words that can be counted."""
+    """Return where it is, in words that can be counted."""
     log = log_of(run)
     if run.process.poll() is not None or "PLAY RECAP" in log:
         return AT_END
@@ -141,12 +197,20 @@ def stage_of(run: Run) -> str:
 
 
 def processes_of(host: Host, run: Run) -> list[HostProcess]:
-    """What is alive on the host of that run, but for the keeper of a report."""
-    return [one for one in host.processes() if run.row in f"{one.command} {one.environ or {}}" and not one.command.startswith(census.REPORT)]
+    """Return what is alive of that run on the host, but for the keeper of a report."""
+    return [
+        one
+        for one in host.processes()
+        if run.row in f"{one.command} {one.environ or {}}"
+        and not one.command.startswith(census.REPORT)
+    ]
 
 
 def assert_ended_well(run: Run, host: Host) -> int:
-    """It has done each task in turn, and nobody has touched what it left on purpose. How many tasks."""
+    """Assert that it has done each task in turn, and that what it left on purpose was not touched.
+
+    Return how many tasks.
+    """
     assert run.wait(120) == 0, run.story
     done = _results(run, host)
     recap = re.search(r"web1 +: ok=(\d+) .*unreachable=0 +failed=0", run.output)

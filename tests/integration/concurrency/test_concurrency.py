@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ten runs on one host at once. Five of them are interrupted at random moments: nothing of those survives, and nothing of the others is touched.
+"""Ten runs on one host at once.
 
-The other five go on from round to round, and end well by themselves. All log in as the same user, through one ControlMaster. What is random is told with
-what it led to; `--seed` repeats it, as far as the machine is as fast.
+Five of them are interrupted at random moments. No process of those survives, and none of the others
+is touched.
+
+The other five go on from round to round, and end well by themselves. All log in as one user,
+through one ControlMaster. Random choices are printed with their results. `--seed` repeats them, as
+far as the machine is as fast.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ from tests.support.trees.triggers import HUP, INT, KILL, KILL_GROUP, TERM, TIMEO
 from . import runs
 from .runs import AT_END, FLAVOURS, SET_UP, Flavour
 
-#: 20 parts of five rounds are a hundred. The others of a part are the same five runs.
+#: 20 parts of five rounds are a hundred. The others of a part are the five runs that go on.
 PARTS, ROUNDS = 20, 5
 
 INTERRUPTED = 5
@@ -47,7 +51,7 @@ FAILED = 2  #: exit status after a failed task
 
 TRIGGERS = (INT, TERM, HUP, KILL, KILL_GROUP, TIMEOUT)
 
-#: Seconds of a task's `timeout:`; the task that has one lasts an hour.
+#: Seconds of a task's `timeout:`. The task that has one lasts an hour.
 TIMEOUTS = (1, 2, 3)
 
 #: Seconds for the kill passes of five runs, on a machine with two cores for all ten.
@@ -81,38 +85,63 @@ class Victim:
                 pass  # A process group that ended between the look and the signal.
 
     def __str__(self) -> str:
-        return f"{self.run.row} ({self.flavour.name}): {self.trigger.name} after {self.at:.2f} s, {self.stage}, status {self.status}"
+        return (
+            f"{self.run.row} ({self.flavour.name}): {self.trigger.name} after {self.at:.2f} s, "
+            f"{self.stage}, status {self.status}"
+        )
 
 
 @pytest.fixture
 def sockets() -> Iterator[Path]:
-    """Where all runs of a test meet their ControlMaster, which is gone when it ends."""
-    # Short: the name of a socket has some hundred characters at most.
+    """Directory where all runs of a test meet their ControlMaster.
+
+    It is gone when the test ends.
+    """
+    # Short, because the name of a socket has some hundred characters at most.
     directory = Path(tempfile.mkdtemp(prefix="tk-", dir="/tmp"))
     yield directory
     for socket in directory.glob("*"):
-        subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     shutil.rmtree(directory)
 
 
 def _in_its_task(run: Run, host: Host) -> None:
-    until(lambda: host.processes(rf"tk-daemon-cleared-{run.row}-1"), 60, lambda: f"no tree\n{run.story}")
+    until(
+        lambda: host.processes(rf"tk-daemon-cleared-{run.row}-1"),
+        60,
+        lambda: f"no tree\n{run.story}",
+    )
 
 
-def test_without_the_collection_the_tree_of_an_interrupted_run_survives(lab: Lab, sockets: Path) -> None:
+def test_without_the_collection_the_tree_of_an_interrupted_run_survives(
+    lab: Lab, sockets: Path
+) -> None:
     """The control of the one half."""
     host = lab["web1"]
-    with started(lab, runs.play(FLAVOURS[1], [runs.work(1, 3600, FLAVOURS[1])], sockets, collection=False)) as run:
+    with started(
+        lab, runs.play(FLAVOURS[1], [runs.work(1, 3600, FLAVOURS[1])], sockets, collection=False)
+    ) as run:
         _in_its_task(run, host)
         INT.fire(run, lab)
         assert run.wait(20) is not None, run.story
-        assert {label_of(one.command, run.row) for one in runs.processes_of(host, run)} >= {"daemon", "daemon-cleared", "setsid"}
+        assert {label_of(one.command, run.row) for one in runs.processes_of(host, run)} >= {
+            "daemon",
+            "daemon-cleared",
+            "setsid",
+        }
 
 
 def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, sockets: Path) -> None:
     """The control of the other half: what is killed of the others by mistake is noticed."""
     host = lab["web1"]
-    with started(lab, runs.play(FLAVOURS[1], [runs.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1)) as run:
+    with started(
+        lab, runs.play(FLAVOURS[1], [runs.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1)
+    ) as run:
         _in_its_task(run, host)
         host.processes(rf"tk-daemon-cleared-{run.row}-1")[0].id.kill()
         assert run.wait(60) == FAILED, run.story
@@ -120,9 +149,13 @@ def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, socket
 
 
 def parts() -> list[object]:
-    """All with --every-row: each takes minutes."""
-    marks = [covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS]
-    return [pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, rest]) for part in range(PARTS)]
+    """Return all of them with --every-row: each takes minutes."""
+    marks = [
+        covers("Concurrency", "ten runs on one host, five of them interrupted", end) for end in ENDS
+    ]
+    return [
+        pytest.param(part, id=f"part-{part + 1:02}", marks=[*marks, rest]) for part in range(PARTS)
+    ]
 
 
 @pytest.mark.parametrize("part", parts())
@@ -134,7 +167,10 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
     stop = sockets / "stop"
     stages: Counter[str] = Counter()
     with ExitStack() as stack:
-        others = [stack.enter_context(runs.lasting(lab, flavour, rng, sockets, stop)) for flavour in FLAVOURS]
+        others = [
+            stack.enter_context(runs.lasting(lab, flavour, rng, sockets, stop))
+            for flavour in FLAVOURS
+        ]
         usual = _usual_seconds(lab, sockets, host)
         for _round in range(ROUNDS):
             victims = _play_round(lab, host, rng, sockets, usual)
@@ -148,8 +184,12 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
             tasks.wait_until_nothing_is_left(run)
         left = {process.id for process in host.processes("^tk-left-")}
         assert len(left) == len(others)
-        # Whatever no look could tell to be a victim's: nobody else is there any more.
-        until(lambda: not census.of_tree(host, frozenset(left)), GONE_SECONDS, lambda: f"alive: {census.of_tree(host, frozenset(left))}")
+        # Processes that no look could assign to a victim. No other process is left there.
+        until(
+            lambda: not census.of_tree(host, frozenset(left)),
+            GONE_SECONDS,
+            lambda: f"alive: {census.of_tree(host, frozenset(left))}",
+        )
     print(f"usual {usual:.1f} s; interrupted {dict(stages)}; tasks of the others {done}")
     record_property("moments", dict(stages))
 
@@ -161,13 +201,22 @@ def _usual_seconds(lab: Lab, sockets: Path, host: Host) -> float:
         return time.monotonic() - began
 
 
-def _play_round(lab: Lab, host: Host, rng: random.Random, sockets: Path, usual: float) -> list[Victim]:
-    # Drawn before anything is started, so that a seed gives the same whatever the machine does.
+def _play_round(
+    lab: Lab, host: Host, rng: random.Random, sockets: Path, usual: float
+) -> list[Victim]:
+    # Drawn before anything is started, so that a seed gives one result whatever the machine does.
     drawn = sorted((_draw(rng, usual) for _one in range(INTERRUPTED)), key=lambda one: one[0])
     with ExitStack() as stack:
         began = time.monotonic()
         victims = [
-            Victim(stack.enter_context(runs.short(lab, flavour, sockets, seconds if trigger is TIMEOUT else None)), flavour, trigger, at)
+            Victim(
+                stack.enter_context(
+                    runs.short(lab, flavour, sockets, seconds if trigger is TIMEOUT else None)
+                ),
+                flavour,
+                trigger,
+                at,
+            )
             for at, flavour, trigger, seconds in drawn
         ]
         for victim in victims:
@@ -184,7 +233,8 @@ def _play_round(lab: Lab, host: Host, rng: random.Random, sockets: Path, usual: 
 
 def _draw(rng: random.Random, usual: float) -> tuple[float, Flavour, Trigger, int]:
     trigger = rng.choice(TRIGGERS)
-    # Core's `timeout:` is for the start of an asynchronous job alone: it is the job that has a limit of its own.
+    # Core's `timeout:` is for the start of an asynchronous job alone. The job has a limit of its
+    # own.
     flavour = rng.choice([one for one in FLAVOURS if not (trigger is TIMEOUT and one.task)])
     return rng.uniform(0, BEYOND * usual), flavour, trigger, rng.choice(TIMEOUTS)
 
@@ -193,12 +243,19 @@ def _assert_gone(victim: Victim, host: Host, told: str) -> None:
     run = victim.run
 
     def alive() -> list[str]:
-        return [f"{one.pid} of {one.user}: {one.command[:200]}" for one in runs.processes_of(host, run)]
+        return [
+            f"{one.pid} of {one.user}: {one.command[:200]}" for one in runs.processes_of(host, run)
+        ]
 
-    until(lambda: not alive(), GONE_SECONDS, lambda: f"survived {victim}: {alive()}\nAll of the round:\n{told}\n{run.story}")
+    until(
+        lambda: not alive(),
+        GONE_SECONDS,
+        lambda: f"survived {victim}: {alive()}\nAll of the round:\n{told}\n{run.story}",
+    )
     tasks.wait_until_nothing_is_left(run)
     if victim.trigger is TIMEOUT:
         assert victim.status == FAILED, f"{victim}\n{run.story}"
     elif victim.stage not in (SET_UP, AT_END):
-        # While an interpreter starts, and when it is on its way out, a signal is not Ansible's to answer. Between the look and the signal a run may have ended.
+        # While an interpreter starts, and while it exits, Ansible does not handle signals. Between
+        # the look and the signal a run may have ended.
         assert victim.status in (victim.trigger.status, 0), f"{victim}\n{run.story}"

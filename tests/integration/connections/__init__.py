@@ -2,4 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connections that are not ssh, and hosts without Python: containers of docker and podman, a chroot, busybox with dropbear; and our own plugin for paramiko."""
+"""Connections that are not ssh, and hosts without Python.
+
+They are containers of docker and podman, a chroot, busybox with dropbear, and our own plugin for
+paramiko.
+"""

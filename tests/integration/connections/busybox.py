@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host without Python: nothing but busybox, and dropbear for its ssh server, in namespaces of its own but for the network."""
+"""A host without Python: it has only busybox, and dropbear for its ssh server.
+
+It has namespaces of its own but for the network.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from .undoing import Undoing
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-# $1: its directory, $2: its mark. With pid 1 everything ends that is in the namespaces.
+#: $1: its directory, $2: its mark. With pid 1 all processes in the namespaces end.
 _START = f"""
 unshare --pid --mount --uts --ipc --fork --kill-child sh -c '
     mount -t proc proc "$1/root/proc"
@@ -53,7 +56,13 @@ class Busybox(Container):
     def python(self) -> None:
         return None
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         usual = super().exec_argv(argv, user=user, environ={"PATH": _PATH, **(environ or {})})
         return [word for word in usual if word != "--default-signal"]
 
@@ -78,7 +87,13 @@ def busybox() -> Iterator[TransportLab]:
     running = Undoing(_START, _END, str(directory), str(directory))
     try:
         ssh.wait_for_banner("127.0.0.1", port, time.monotonic() + BOOT_SECONDS)
-        ssh.write_client_files(directory, [("web1", "127.0.0.1", port)], user="ansible", python="/nonexistent", host_key=host_key)
+        ssh.write_client_files(
+            directory,
+            [("web1", "127.0.0.1", port)],
+            user="ansible",
+            python="/nonexistent",
+            host_key=host_key,
+        )
         yield TransportLab(directory, "inventory", [Busybox(directory, port)], None)
     finally:
         running.now()
@@ -91,8 +106,19 @@ def _free_port() -> int:
 
 
 def _fill(root: Path, public_key: str, port: int) -> str:
-    """Make its file system; the public part of its host key."""
-    for name in ("bin", "sbin", "usr/bin", "usr/sbin", "etc/dropbear", "proc", "dev/pts", "var", "home", "root"):
+    """Make its file system, and return the public part of its host key."""
+    for name in (
+        "bin",
+        "sbin",
+        "usr/bin",
+        "usr/sbin",
+        "etc/dropbear",
+        "proc",
+        "dev/pts",
+        "var",
+        "home",
+        "root",
+    ):
         (root / name).mkdir(parents=True)
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
@@ -111,14 +137,23 @@ def _fill(root: Path, public_key: str, port: int) -> str:
     (root / "dev/ptmx").symlink_to("pts/ptmx")
     _accounts(root, public_key)
     # Without a line for it, init asks for a shell on each terminal.
-    (root / "etc/inittab").write_text(f"::respawn:/usr/sbin/dropbear -F -E -s -p 127.0.0.1:{port} -r /etc/dropbear/key\n")
-    said = subprocess.run(["dropbearkey", "-t", "ed25519", "-f", str(root / "etc/dropbear/key")], capture_output=True, text=True, check=True)
+    (root / "etc/inittab").write_text(
+        f"::respawn:/usr/sbin/dropbear -F -E -s -p 127.0.0.1:{port} -r /etc/dropbear/key\n"
+    )
+    said = subprocess.run(
+        ["dropbearkey", "-t", "ed25519", "-f", str(root / "etc/dropbear/key")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return next(line for line in said.stdout.splitlines() if line.startswith("ssh-ed25519 "))
 
 
 def _accounts(root: Path, public_key: str) -> None:
     accounts = [ACCOUNTS[name] for name in _LOGINS]
-    (root / "etc/passwd").write_text("".join(f"{one.name}:*:{one.uid}:{one.uid}::{one.home}:/bin/sh\n" for one in accounts))
+    (root / "etc/passwd").write_text(
+        "".join(f"{one.name}:*:{one.uid}:{one.uid}::{one.home}:/bin/sh\n" for one in accounts)
+    )
     (root / "etc/group").write_text("".join(f"{one.name}:x:{one.uid}:\n" for one in accounts))
     (root / "etc/shells").write_text("/bin/sh\n")
     for one in accounts:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A chroot of this very machine as a test host: its processes are those of this machine that have its root directory."""
+"""A chroot of this very machine as a test host.
+
+Its processes are those of this machine that have its root directory.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,18 @@ from tests.support.run.controller import MARK
 
 from .root import merged
 
-_ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_ENVIRON = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
 
-#: What runs of the tests use as chroot: by the mark in its environment a process is taken for one of the controller.
+#: Program that runs of the tests use as chroot. The mark in its environment would make a process
+#: one of the controller.
 PROGRAM = f'#!/bin/sh\nunset {MARK}\nexec chroot "$@"\n'
 
 
 class Chroot(Host):
-    """A directory with a root file system, and all that has it for its root."""
+    """A directory with a root file system, and all processes that have it for their root."""
 
     def __init__(self, directory: Path, root: Path) -> None:
         super().__init__(directory, "web1", str(root), 0, "root")
@@ -53,22 +60,48 @@ class Chroot(Host):
     def root(self) -> Path:
         return self._root
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
         names = {account.uid: account.name for account in ACCOUNTS.values()}
         inside = [pid for pid in processes.all_pids() if self._holds(pid)]
-        return processes.select_processes(processes.read_table(inside, lambda uid: names.get(uid, str(uid))), match, system=system, zombies=zombies)
+        return processes.select_processes(
+            processes.read_table(inside, lambda uid: names.get(uid, str(uid))),
+            match,
+            system=system,
+            zombies=zombies,
+        )
 
     def _holds(self, pid: int) -> bool:
         try:
             return os.readlink(f"/proc/{pid}/root") == str(self._root)
         except OSError:
-            return False  # It ended.
+            return False  # It has ended.
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         account = ACCOUNTS[user or "root"]
-        words = {**_ENVIRON, "HOME": account.home, "USER": account.name, "LOGNAME": account.name, **(environ or {})}
+        words = {
+            **_ENVIRON,
+            "HOME": account.home,
+            "USER": account.name,
+            "LOGNAME": account.name,
+            **(environ or {}),
+        }
         enter = ["chroot", f"--userspec={account.uid}:{account.uid}", "--groups=", str(self._root)]
-        return [*enter, "/usr/bin/env", "--default-signal", "-i", *(f"{name}={value}" for name, value in words.items()), *argv]
+        return [
+            *enter,
+            "/usr/bin/env",
+            "--default-signal",
+            "-i",
+            *(f"{name}={value}" for name, value in words.items()),
+            *argv,
+        ]
 
     def reset(self) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
@@ -76,7 +109,10 @@ class Chroot(Host):
             for one in left:
                 one.id.kill(signal.SIGKILL)
             if time.monotonic() > deadline:
-                raise HostsError(f"processes in {self._root} do not die: {', '.join(one.command for one in left)}")
+                raise HostsError(
+                    f"processes in {self._root} do not die: "
+                    f"{', '.join(one.command for one in left)}"
+                )
             time.sleep(PAUSE)
         self.run(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])
 
@@ -97,7 +133,17 @@ def chroot() -> Iterator[tuple[Path, Chroot]]:
         (directory / "place").mkdir()
         with merged(directory / "place") as root:
             call(["mount", "-t", "proc", "proc", str(root / "proc")])
-            call(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=620,gid=5", "devpts", str(root / "dev/pts")])
+            call(
+                [
+                    "mount",
+                    "-t",
+                    "devpts",
+                    "-o",
+                    "newinstance,ptmxmode=0666,mode=620,gid=5",
+                    "devpts",
+                    str(root / "dev/pts"),
+                ]
+            )
             program = directory / "chroot"
             program.write_text(PROGRAM)
             program.chmod(0o755)

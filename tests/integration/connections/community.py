@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Collections that the tests need and that are not our own: taken out of the package `ansible` that belongs to the installed ansible-core.
+"""Collections that the tests need and that are not our own.
 
-That is one download from PyPI, where pip gets all else. Galaxy, where they are at home, need not be reachable.
+They are taken out of the package `ansible` that belongs to the installed ansible-core. That is one
+download from PyPI, where pip gets all else. Galaxy, which publishes them, need not be reachable.
 """
 
 from __future__ import annotations
@@ -25,9 +26,16 @@ from tests.support.hosts import state
 from tools.environment._paths import CACHE
 
 #: With their folders in the package.
-_COLLECTIONS = ("community/docker", "community/general", "containers/podman", "ansible/netcommon", "ansible/utils", "cisco/ios")
+_COLLECTIONS = (
+    "community/docker",
+    "community/general",
+    "containers/podman",
+    "ansible/netcommon",
+    "ansible/utils",
+    "cisco/ios",
+)
 
-#: What plugins of those import.
+#: Libraries that plugins of those import.
 _LIBRARIES = ("requests",)
 
 _MINOR = int(__version__.split(".")[1])
@@ -37,11 +45,11 @@ _PACKAGE = f"ansible=={_MINOR - 7}.*"
 
 
 class NotToBeHad(Exception):
-    """They can't be had here; the text says why."""
+    """Error of a machine that can't have them. The text has the reason."""
 
 
 def fetch() -> Path:
-    """A folder to be put on Python's path, made once for each ansible-core. Raises NotToBeHad."""
+    """Return a folder for Python's path, made once for each ansible-core. Raises NotToBeHad."""
     place = CACHE / "community" / f"core-2.{_MINOR}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with state.locked(place.parent):
@@ -61,22 +69,45 @@ def _fill(place: Path) -> None:
     (wheel,) = download.glob("ansible-*.whl")
     with zipfile.ZipFile(wheel) as package:
         wanted = tuple(f"ansible_collections/{name}/" for name in _COLLECTIONS)
-        package.extractall(place, [name for name in package.namelist() if name.startswith(wanted) and "/tests/" not in name])
+        package.extractall(
+            place,
+            [
+                name
+                for name in package.namelist()
+                if name.startswith(wanted) and "/tests/" not in name
+            ],
+        )
     shutil.rmtree(download)
     _pip("install", "--target", str(place), *_LIBRARIES)
 
 
 def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         last = (done.stderr.strip() or "nothing").splitlines()[-1]
-        raise NotToBeHad(f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip {arguments[0]} says: {last}")
+        raise NotToBeHad(
+            f"{_PACKAGE} and {', '.join(_LIBRARIES)} are not to be had from PyPI: pip "
+            f"{arguments[0]} printed: {last}"
+        )
 
 
 @contextmanager
 def on_path(place: Path) -> Iterator[None]:
-    """For runs that are started within the block. Ansible finds collections on Python's path as well, whatever else its configuration says."""
+    """Put them on the path of runs that are started within the block.
+
+    Ansible also finds collections on Python's path, whatever its configuration has.
+    """
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [before]), str(place)])
     try:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Labs of containers and of a chroot, with the collections that reach them; where one can't be had, its tests are skipped with the reason."""
+"""Labs of containers and of a chroot, with the collections that reach them.
+
+If one can't be had, its tests are skipped with the reason.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ PYTHON = {"ansible_python_interpreter": "/usr/bin/python3"}
 
 @pytest.fixture(scope="session")
 def namespaces(orderly_end: None) -> None:
-    """Root, who may make namespaces: nothing here does without."""
+    """Skip without root: nothing here works without namespaces."""
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason:
         pytest.skip(f"these hosts need what namespace hosts need: {reason}")
@@ -52,26 +55,40 @@ def collections(namespaces: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def docker_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
-    """Two containers of docker; call it with the name of the connection plugin."""
+    """Function that returns two containers of docker, for the name of the connection plugin."""
     try:
         with docker.containers(2) as (directory, hosts):
             variables = {
-                "community.docker.docker": {"ansible_docker_extra_args": f"--host unix://{directory}/sock"},
-                "community.docker.docker_api": {"ansible_docker_docker_host": f"unix://{directory}/sock"},
+                "community.docker.docker": {
+                    "ansible_docker_extra_args": f"--host unix://{directory}/sock"
+                },
+                "community.docker.docker_api": {
+                    "ansible_docker_docker_host": f"unix://{directory}/sock"
+                },
             }
-            yield lambda plugin: TransportLab(directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables[plugin]})
+            yield lambda plugin: TransportLab(
+                directory,
+                plugin,
+                hosts,
+                {**PYTHON, "ansible_connection": plugin, **variables[plugin]},
+            )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
 def podman_lab(collections: None) -> Iterator[Callable[[str], TransportLab]]:
-    """The same of podman."""
+    """Function that returns two containers of podman."""
     try:
         with podman.containers(2) as (directory, hosts):
             program, *options = podman.client(directory)
-            variables = {"ansible_podman_executable": program, "ansible_podman_extra_args": " ".join(options)}
-            yield lambda plugin: TransportLab(directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables})
+            variables = {
+                "ansible_podman_executable": program,
+                "ansible_podman_extra_args": " ".join(options),
+            }
+            yield lambda plugin: TransportLab(
+                directory, plugin, hosts, {**PYTHON, "ansible_connection": plugin, **variables}
+            )
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))
 
@@ -81,7 +98,10 @@ def chroot_lab(collections: None) -> Iterator[TransportLab]:
     """A chroot."""
     try:
         with chroot() as (directory, host):
-            variables = {"ansible_connection": "community.general.chroot", "ansible_chroot_exe": f"{directory}/chroot"}
+            variables = {
+                "ansible_connection": "community.general.chroot",
+                "ansible_chroot_exe": f"{directory}/chroot",
+            }
             yield TransportLab(directory, "chroot", [host], {**PYTHON, **variables})
     except (KindUnavailable, PackagesMissing) as reason:
         pytest.skip(str(reason))

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Containers as test hosts: seen from outside by the namespace of their pid 1, and a lab of them that says in its inventory how they are reached."""
+"""Containers as test hosts.
+
+They are seen from outside by the namespace of their pid 1. The inventory of their lab has how they
+are reached.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +22,24 @@ from tests.support.hosts.host import BOOT_SECONDS
 from tests.support.hosts.namespace_host import NamespaceHost
 from tests.support.run.waiting import until
 
-#: In the environment of a container's pid 1, by which it is found from outside: the daemon may tell pids of a namespace of its own.
+#: In the environment of a container's pid 1, which is found by it from outside. The daemon may
+#: return pids of a namespace of its own.
 MARK = "TK_CONTAINER"
 
-#: pid 1 of a container: has no child of its own, and reaps those that become its children.
-INIT = ("python3", "-c", "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()")
+#: pid 1 of a container. It has no child of its own, and reaps those that become its children.
+INIT = (
+    "python3",
+    "-c",
+    "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()",
+)
 
 
 class Container(NamespaceHost):
-    """A running container. What it is looked at and spawned in by is the kernel, not its engine."""
+    """A running container. Tests look at it and spawn in it by the kernel, not by its engine."""
 
     def __init__(self, directory: Path, name: str, address: str) -> None:
-        """`address`: what the engine calls it; its pid 1 has that as the value of MARK."""
-        # What a host of namespaces has besides, a container has not.
+        """`address`: the engine's name for it; its pid 1 has that as the value of MARK."""
+        # A container lacks what a host of namespaces has besides.
         super(NamespaceHost, self).__init__(directory, name, address, 0, "ansible")
         self._mark = address
         self._init: ProcessId | None = None
@@ -38,7 +47,9 @@ class Container(NamespaceHost):
     @property
     def init(self) -> ProcessId:
         if self._init is None:
-            self._init = until(self._find_init, BOOT_SECONDS, f"no process says that it is pid 1 of {self._mark}")
+            self._init = until(
+                self._find_init, BOOT_SECONDS, f"no process is pid 1 of {self._mark}"
+            )
         if not self._init.alive():
             raise HostIsOff(f"the container {self.address} has ended")
         return self._init
@@ -58,10 +69,18 @@ class Container(NamespaceHost):
 
 
 class TransportLab(Lab):
-    """Hosts that are reached by something else than the ssh of the test hosts. Whoever made them removes them."""
+    """Hosts that are reached by something else than the ssh of the test hosts.
 
-    def __init__(self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None) -> None:
-        """`variables`: of all hosts, beside `ansible_host`. None: the inventory of that name is written already."""
+    The code that made them removes them.
+    """
+
+    def __init__(
+        self, directory: Path, name: str, hosts: Sequence[Host], variables: Mapping[str, Any] | None
+    ) -> None:
+        """`variables`: of all hosts, beside `ansible_host`.
+
+        None: the inventory of that name is written already.
+        """
         self.name = name
         self.directory = directory
         self._hosts = {host.name: host for host in hosts}
@@ -70,7 +89,9 @@ class TransportLab(Lab):
             return
         self._inventory = directory / f"{name}.json"
         listed = {host.name: {"ansible_host": host.address} for host in hosts}
-        self._inventory.write_text(json.dumps({"hosts": {"hosts": listed, "vars": dict(variables)}}))
+        self._inventory.write_text(
+            json.dumps({"hosts": {"hosts": listed, "vars": dict(variables)}})
+        )
 
     @property
     def inventory(self) -> Path:

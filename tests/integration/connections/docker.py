@@ -27,11 +27,13 @@ _START_SECONDS = 30.0
 
 _IMAGE = "tests"
 
-# $1: its directory, $2: its cgroup. With the process that unshares all dies that is in the namespaces, and the mounts go.
+#: $1: its directory, $2: its cgroup. With the process that unshares, all processes in the
+#: namespaces die, and the mounts are removed.
 _START = r"""
 unshare --pid --mount --fork --kill-child --mount-proc sh -c '
     mount -t tmpfs tmpfs "$1/data"
-    exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/sock" --cgroup-parent "/$2" \
+    exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" \
+        --host "unix://$1/sock" --cgroup-parent "/$2" \
         --storage-driver overlay2 --iptables=false --ip6tables=false --bridge none
 ' dockerd "$1" "$2" > "$1/log" 2>&1 &
 daemon=$!
@@ -41,28 +43,46 @@ _END = REMOVE_CGROUPS + 'kill -9 "$daemon"\nwait\nremove_cgroups "$2"\nrm -rf "$
 
 @contextmanager
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
-    """(directory, with the socket `sock` of the daemon; so many containers). Raises KindUnavailable with the reason where there can be none."""
+    """(directory, with the socket `sock` of the daemon; so many containers).
+
+    Raises KindUnavailable with the reason if there can be none.
+    """
     ensure("dockerd", "docker")
-    directory, group = Path(tempfile.mkdtemp(prefix="tk-docker-", dir="/run")), f"tk-docker-{secrets.token_hex(4)}"
+    directory, group = (
+        Path(tempfile.mkdtemp(prefix="tk-docker-", dir="/run")),
+        f"tk-docker-{secrets.token_hex(4)}",
+    )
     (directory / "data").mkdir()
     daemon = Undoing(_START, _END, str(directory), group)
     try:
         _await_daemon(directory)
         _make_image(directory)
-        yield directory, [_run(directory, f"{group}-{number}", number) for number in range(1, count + 1)]
+        yield (
+            directory,
+            [_run(directory, f"{group}-{number}", number) for number in range(1, count + 1)],
+        )
     finally:
         daemon.now()
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def client(directory: Path) -> list[str]:
-    """The words before a command of docker's client."""
+    """Return the words before a command of docker's client."""
     return ["docker", "--host", f"unix://{directory}/sock"]
 
 
 def _await_daemon(directory: Path) -> None:
     try:
-        until(lambda: subprocess.run([*client(directory), "version"], capture_output=True, check=False).returncode == 0, _START_SECONDS, "")
+        until(
+            lambda: (
+                subprocess.run(
+                    [*client(directory), "version"], capture_output=True, check=False
+                ).returncode
+                == 0
+            ),
+            _START_SECONDS,
+            "",
+        )
     except TooLate:
         last = (directory / "log").read_text(errors="replace").strip().splitlines()[-1:]
         raise KindUnavailable(f"dockerd does not come up here: {' '.join(last)}") from None
@@ -73,10 +93,32 @@ def _make_image(directory: Path) -> None:
     place.mkdir()
     with merged(place) as root:
         excluded = [f"--exclude={path}" for path in UNREAD]
-        with subprocess.Popen(["tar", "-C", str(root), "--one-file-system", *excluded, "-c", "."], stdout=subprocess.PIPE) as archive:
-            subprocess.run([*client(directory), "import", "-", _IMAGE], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True)
+        with subprocess.Popen(
+            ["tar", "-C", str(root), "--one-file-system", *excluded, "-c", "."],
+            stdout=subprocess.PIPE,
+        ) as archive:
+            subprocess.run(
+                [*client(directory), "import", "-", _IMAGE],
+                stdin=archive.stdout,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
 
 
 def _run(directory: Path, name: str, number: int) -> Container:
-    call([*client(directory), "run", "--detach", "--network", "none", "--name", name, "--env", f"{MARK}={name}", _IMAGE, *INIT])
+    call(
+        [
+            *client(directory),
+            "run",
+            "--detach",
+            "--network",
+            "none",
+            "--name",
+            name,
+            "--env",
+            f"{MARK}={name}",
+            _IMAGE,
+            *INIT,
+        ]
+    )
     return Container(directory, f"web{number}", name)

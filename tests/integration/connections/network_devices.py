@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes connections to network devices, guards them, and prints for each what that has changed of it. Run in the environment of a run."""
+"""Program that makes connections to network devices, guards them, and prints what that has changed.
+
+It runs in the environment of a run.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +22,39 @@ class _Task:
 
 
 #: With a platform that each of them supports.
-PLUGINS = {"network_cli": "cisco.ios.ios", "netconf": "", "httpapi": "ansible.netcommon.restconf", "persistent": ""}
+PLUGINS = {
+    "network_cli": "cisco.ios.ios",
+    "netconf": "",
+    "httpapi": "ansible.netcommon.restconf",
+    "persistent": "",
+}
 
 
 def main() -> None:
     init_plugin_loader()
-    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection  # noqa: PLC0415  # found from here on
+    # Found from here on.
+    from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (  # noqa: PLC0415
+        guard_connection,
+    )
 
     changed = {}
     for name, platform in PLUGINS.items():
         play_context = PlayContext()
         play_context.network_os = platform
         connection = connection_loader.get(f"ansible.netcommon.{name}", play_context, "/dev/null")
-        before = {member: id(value) for member, value in [*vars(connection).items(), *vars(connection._shell).items()]}
+        before = {
+            member: id(value)
+            for member, value in [*vars(connection).items(), *vars(connection._shell).items()]
+        }
         present = guard_connection(connection, t.cast(t.Any, None), t.cast(t.Any, _Task))
-        after = {member: id(value) for member, value in [*vars(connection).items(), *vars(connection._shell).items()]}
-        changed[name] = {"guard": present is not None, "members": sorted(set(before.items()) ^ set(after.items()))}
+        after = {
+            member: id(value)
+            for member, value in [*vars(connection).items(), *vars(connection._shell).items()]
+        }
+        changed[name] = {
+            "guard": present is not None,
+            "members": sorted(set(before.items()) ^ set(after.items())),
+        }
     print(json.dumps(changed))
 
 

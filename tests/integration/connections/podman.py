@@ -23,14 +23,15 @@ from .undoing import REMOVE_CGROUPS, Undoing
 
 _IMAGE = "tests"
 
-# $1: its directory, $2: its cgroup; further: the words of podman.
+#: $1: its directory, $2: its cgroup; further: the words of podman.
 _END = (
     REMOVE_CGROUPS
     + r"""
 directory=$1 group=$2
 shift 2
 "$@" rm --force --all --time 0
-# What watched a container runs `podman container cleanup` after its end, and that makes the directories again.
+# The monitor of a container runs `podman container cleanup` after its end, and that makes the
+# directories again.
 busy() {
     for process in /proc/[0-9]*; do
         { read -r name < "$process/comm"; } 2> /dev/null
@@ -48,16 +49,27 @@ rmdir "$directory"
 
 
 def client(directory: Path) -> list[str]:
-    """The words before a command of podman."""
+    """Return the words before a command of podman."""
     places = {"root": "storage", "runroot": "run", "tmpdir": "tmp"}
-    return ["podman", *(f"--{name}={directory}/{place}" for name, place in places.items()), "--cgroup-manager=cgroupfs", "--storage-driver=overlay"]
+    return [
+        "podman",
+        *(f"--{name}={directory}/{place}" for name, place in places.items()),
+        "--cgroup-manager=cgroupfs",
+        "--storage-driver=overlay",
+    ]
 
 
 @contextmanager
 def containers(count: int) -> Iterator[tuple[Path, list[Container]]]:
-    """(directory; so many containers). Raises KindUnavailable with the reason where there can be none."""
+    """(directory; so many containers).
+
+    Raises KindUnavailable with the reason if there can be none.
+    """
     ensure("podman")
-    directory, group = Path(tempfile.mkdtemp(prefix="tk-podman-", dir="/run")), f"tk-podman-{secrets.token_hex(4)}"
+    directory, group = (
+        Path(tempfile.mkdtemp(prefix="tk-podman-", dir="/run")),
+        f"tk-podman-{secrets.token_hex(4)}",
+    )
     call(["mount", "-t", "tmpfs", "tmpfs", str(directory)])
     undoing = Undoing("", _END, str(directory), group, *client(directory))
     try:
@@ -77,14 +89,28 @@ def _make_image(directory: Path) -> None:
     place.mkdir()
     with merged(place) as root:
         excluded = [f"--exclude={path}" for path in UNREAD]
-        with subprocess.Popen(["tar", "-C", str(root), "--one-file-system", *excluded, "-c", "."], stdout=subprocess.PIPE) as archive:
-            subprocess.run([*client(directory), "import", "--quiet", "-", _IMAGE], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True)
+        with subprocess.Popen(
+            ["tar", "-C", str(root), "--one-file-system", *excluded, "-c", "."],
+            stdout=subprocess.PIPE,
+        ) as archive:
+            subprocess.run(
+                [*client(directory), "import", "--quiet", "-", _IMAGE],
+                stdin=archive.stdout,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
 
 
 def _run(directory: Path, group: str, number: int) -> Container:
     name = f"{group}-{number}"
-    # Its own limits are beyond those of some machines, and then it asks for more than it is allowed.
+    # Its own limits are beyond those of some machines. It then asks for more than it is allowed.
     limits = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=4096:4096"]
-    options = ["--network=none", f"--cgroup-parent=/{group}", *limits, f"--name={name}", f"--env={MARK}={name}"]
+    options = [
+        "--network=none",
+        f"--cgroup-parent=/{group}",
+        *limits,
+        f"--name={name}",
+        f"--env={MARK}={name}",
+    ]
     call([*client(directory), "run", "--detach", *options, _IMAGE, *INIT])
     return Container(directory, f"web{number}", name)

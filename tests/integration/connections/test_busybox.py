@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""On a host without Python, whose programs are busybox's: raw tasks are tracked, and their trees ended by the kill pass that is a shell script."""
+"""A host without Python, whose programs are busybox's.
+
+Raw tasks are tracked, and a kill pass that is a shell script ends their trees.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ from .busybox import Busybox, busybox
 from .containers import TransportLab
 from .ends import ENDS, fire_of
 
-# A process says that it is ready by a file with its name, and then sleeps. busybox takes its own name for what it is to do: so the name is an argument.
+#: A process reports that it is ready by a file with its name, and then sleeps. busybox takes its
+#: own name for the program to run, so the name is an argument.
 _PROLOGUE = r"""
 ready=/tmp/ready-{{ row }} row={{ row }}
 mkdir $ready
@@ -41,15 +45,28 @@ FOUND = {
     "background": 'sh -c "$life" tk-background-$row $ready &',
     "grandchild": """sh -c 'sh -c "$1" "$0" "$2" & wait' tk-grandchild-$row "$life" $ready &""",
     "setsid": 'setsid sh -c "$life" tk-setsid-$row $ready &',
-    "ignores-signals": """(trap '' TERM HUP INT; exec sh -c "$life" tk-ignores-signals-$row $ready) &""",
-    "stopped": """sh -c ': > "$1/${0#tk-}"; kill -STOP $$; while :; do sleep 7200; done' tk-stopped-$row $ready &""",
+    "ignores-signals": (
+        """(trap '' TERM HUP INT; exec sh -c "$life" tk-ignores-signals-$row $ready) &"""
+    ),
+    "stopped": (
+        """sh -c ': > "$1/${0#tk-}"; kill -STOP $$; while :; do sleep 7200; done' """
+        """tk-stopped-$row $ready &"""
+    ),
     "setsid-cleared": 'env -i PATH="$PATH" setsid sh -c "$life" tk-setsid-cleared-$row $ready &',
     "daemon": '(setsid sh -c "$life" tk-daemon-$row $ready < /dev/null > /dev/null 2>&1 &)',
-    "start-stop-daemon": 'start-stop-daemon -S -b -m -p $ready/pid -x /bin/sh -- -c "$life" tk-start-stop-daemon-$row $ready',
+    "start-stop-daemon": (
+        'start-stop-daemon -S -b -m -p $ready/pid -x /bin/sh -- -c "$life" '
+        "tk-start-stop-daemon-$row $ready"
+    ),
 }
 
-#: What it can't find: nobody's descendant, without a cookie.
-LOST = {"daemon-cleared": '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null > /dev/null 2>&1 &)'}
+#: What it can't find: it descends from no process of the tree, and has no cookie.
+LOST = {
+    "daemon-cleared": (
+        '(env -i PATH="$PATH" setsid sh -c "$life" tk-daemon-cleared-$row $ready < /dev/null '
+        "> /dev/null 2>&1 &)"
+    )
+}
 
 NOTE = "no Python there"
 
@@ -66,7 +83,7 @@ def lab(namespaces: None) -> Iterator[TransportLab]:
 
 @pytest.fixture
 def host(lab: TransportLab) -> Host:
-    """It, clean."""
+    """The host, clean."""
     lab["web1"].reset()
     assert isinstance(lab["web1"], Busybox)
     assert not [path for path in (lab["web1"].root / "usr/bin").iterdir() if "python" in path.name]
@@ -75,17 +92,32 @@ def host(lab: TransportLab) -> Host:
 
 def _raw(kinds: Sequence[str], action: str, trigger: Trigger) -> tasks.Task:
     text = _PROLOGUE + "\n".join({**FOUND, **LOST}[name] for name in kinds) + _EPILOGUE
-    task: tasks.Task = {"name": "Grow a tree", action: text if action.startswith("ansible.") else {"cmd": text}}
+    task: tasks.Task = {
+        "name": "Grow a tree",
+        action: text if action.startswith("ansible.") else {"cmd": text},
+    }
     if trigger is TIMEOUT:
-        return {"name": "Grow and rescue", "block": [{**task, "timeout": 3600}], "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+        return {
+            "name": "Grow and rescue",
+            "block": [{**task, "timeout": 3600}],
+            "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+        }
     return task
 
 
 def _bystanders(host: Host) -> list[HostProcess]:
-    """The user's own, one of them with another run's cookie."""
-    words = "setsid sleep 7201 < /dev/null > /dev/null 2>&1 & TREEKILL=fedcba9876543210/89abcdef/4242/4241 setsid sleep 7202 < /dev/null > /dev/null 2>&1 &"
+    """Start the user's own processes, one of them with another run's cookie."""
+    words = (
+        "setsid sleep 7201 < /dev/null > /dev/null 2>&1 & "
+        "TREEKILL=fedcba9876543210/89abcdef/4242/4241 setsid sleep 7202 < /dev/null > /dev/null "
+        "2>&1 &"
+    )
     host.run(["sh", "-c", words], user="ansible")
-    return until(lambda: len(found := host.processes(r"^sleep 720[12]$")) == 2 and found, 10, "the bystanders do not run")
+    return until(
+        lambda: len(found := host.processes(r"^sleep 720[12]$")) == 2 and found,
+        10,
+        "the bystanders do not run",
+    )
 
 
 @contextmanager
@@ -94,9 +126,15 @@ def _grown(lab: TransportLab, host: Host, play: Play, kinds: Sequence[str]) -> I
         ready = host.root / f"tmp/ready-{run.row}"
         wanted = {f"{name}-{run.row}" for name in (*kinds, "script")}
         until(
-            lambda: run.process.poll() is not None or (ready.is_dir() and wanted <= {path.name for path in ready.iterdir()}),
+            lambda: (
+                run.process.poll() is not None
+                or (ready.is_dir() and wanted <= {path.name for path in ready.iterdir()})
+            ),
             40,
-            lambda: f"these have not said ready: {wanted - {path.name for path in ready.glob('*')}}\n{run.story}",
+            lambda: (
+                f"these are not ready: {wanted - {path.name for path in ready.glob('*')}}\n"
+                f"{run.story}"
+            ),
         )
         assert run.process.poll() is None, run.story
         yield run
@@ -108,7 +146,10 @@ def _interrupt(run: Run, lab: TransportLab, trigger: Trigger) -> None:
 
 
 def _alive(host: Host, mine: Sequence[HostProcess]) -> list[str]:
-    return [process.command for process in census.newcomers(host, frozenset(process.id for process in mine))]
+    return [
+        process.command
+        for process in census.newcomers(host, frozenset(process.id for process in mine))
+    ]
 
 
 ACTIONS = ("ansible.builtin.raw", "treekill.remote.raw")
@@ -122,22 +163,34 @@ ACTIONS = ("ansible.builtin.raw", "treekill.remote.raw")
             trigger,
             tty,
             id=f"{action}, {trigger.name}, {'tty' if tty else 'no tty'}",
-            marks=[covers("Hosts without Python", f"{action} on busybox and dropbear", ENDS[trigger]), *([] if action == ACTIONS[0] and tty else [rest])],
+            marks=[
+                covers("Hosts without Python", f"{action} on busybox and dropbear", ENDS[trigger]),
+                *([] if action == ACTIONS[0] and tty else [rest]),
+            ],
         )
         for action in ACTIONS
         for trigger in ENDS
         for tty in (True, False)
     ],
 )
-def test_the_shell_ends_what_it_can_find(lab: TransportLab, host: Host, action: str, trigger: Trigger, tty: bool) -> None:
-    """And tells whoever reads the recap what it could not have found."""
+def test_the_shell_ends_what_it_can_find(
+    lab: TransportLab, host: Host, action: str, trigger: Trigger, tty: bool
+) -> None:
+    """The recap also reports what it could not have found."""
     mine = _bystanders(host)
-    # dropbear takes no command of more than 9000 bytes, and the one with a supervisor's program is longer.
+    # dropbear takes no command of more than 9000 bytes. The one with a supervisor's program is
+    # longer.
     options = {"kill_timeout": 1, "supervise": action == ACTIONS[0]}
-    play = Play([_raw([*FOUND], action, trigger)], options=options, sections={"ssh_connection": {"usetty": tty}})
+    play = Play(
+        [_raw([*FOUND], action, trigger)],
+        options=options,
+        sections={"ssh_connection": {"usetty": tty}},
+    )
     with _grown(lab, host, play, [*FOUND]) as run:
         _interrupt(run, lab, trigger)
-        until(lambda: not _alive(host, mine), 20, lambda: f"alive: {_alive(host, mine)}\n{run.story}")
+        until(
+            lambda: not _alive(host, mine), 20, lambda: f"alive: {_alive(host, mine)}\n{run.story}"
+        )
         tasks.wait_until_nothing_is_left(run)
         assert all(one.id.alive() for one in mine), run.story
         if trigger.recap:
@@ -145,9 +198,14 @@ def test_the_shell_ends_what_it_can_find(lab: TransportLab, host: Host, action: 
             assert NOTE in tasks.said(run), run.story
 
 
-@pytest.mark.parametrize("trigger", [INT, pytest.param(TIMEOUT, marks=rest)], ids=lambda trigger: trigger.name)
+@pytest.mark.parametrize(
+    "trigger", [INT, pytest.param(TIMEOUT, marks=rest)], ids=lambda trigger: trigger.name
+)
 def test_what_it_can_not_find_is_told(lab: TransportLab, host: Host, trigger: Trigger) -> None:
-    """A daemon that has left its parents and cleared its environment lives on: there is no supervisor where there is no Python."""
+    """A daemon that has left its parents and cleared its environment lives on.
+
+    Without Python there is no supervisor.
+    """
     mine = _bystanders(host)
     play = Play([_raw([*FOUND, *LOST], ACTIONS[0], trigger)], options={"kill_timeout": 1})
     with _grown(lab, host, play, [*FOUND, *LOST]) as run:
@@ -157,11 +215,21 @@ def test_what_it_can_not_find_is_told(lab: TransportLab, host: Host, trigger: Tr
         assert NOTE in tasks.said(run), run.story
 
 
-@pytest.mark.parametrize("trigger", [INT, pytest.param(KILL, marks=rest)], ids=lambda trigger: trigger.name)
-def test_without_the_collection_the_tree_survives(lab: TransportLab, host: Host, trigger: Trigger) -> None:
+@pytest.mark.parametrize(
+    "trigger", [INT, pytest.param(KILL, marks=rest)], ids=lambda trigger: trigger.name
+)
+def test_without_the_collection_the_tree_survives(
+    lab: TransportLab, host: Host, trigger: Trigger
+) -> None:
     """The control."""
     play = Play([_raw([*FOUND], ACTIONS[0], trigger)], collection=False)
     with _grown(lab, host, play, [*FOUND]) as run:
         _interrupt(run, lab, trigger)
         left = {label_of(command, run.row) for command in _alive(host, [])}
-        assert left >= {"setsid", "ignores-signals", "setsid-cleared", "daemon", "start-stop-daemon"}, run.story
+        assert left >= {
+            "setsid",
+            "ignores-signals",
+            "setsid-cleared",
+            "daemon",
+            "start-stop-daemon",
+        }, run.story

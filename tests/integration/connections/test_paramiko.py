@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""treekill.remote.paramiko_ssh as a connection: host keys, logins, proxies, files, terminals, and becoming somebody."""
+"""treekill.remote.paramiko_ssh as a connection.
+
+The tests cover host keys, logins, proxies, files, terminals, and become.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Told:
 
 @dataclasses.dataclass
 class Home:
-    """The home directory of whoever runs Ansible, and so his known hosts."""
+    """The home directory of the user that runs Ansible, with the user's known hosts."""
 
     lab: Lab
     path: Path
@@ -52,19 +55,25 @@ class Home:
         return self.path / ".ssh/known_hosts"
 
     def play(self, *tasks: dict[str, Any], **more: Any) -> Play:
-        """By paramiko, as this user."""
+        """Return a play by paramiko, as this user."""
         environ = {"HOME": str(self.path), **more.pop("environ", {})}
-        return Play(tasks or (WHOAMI,), keywords={"connection": PARAMIKO}, environ=environ, arguments=("-v",), **more)
+        return Play(
+            tasks or (WHOAMI,),
+            keywords={"connection": PARAMIKO},
+            environ=environ,
+            arguments=("-v",),
+            **more,
+        )
 
     def run(self, *tasks: dict[str, Any], **more: Any) -> Told:
-        """Play the tasks to their end."""
+        """Run the tasks to their end."""
         with started(self.lab, self.play(*tasks, **more)) as run:
             return Told(run.wait(PATIENCE), run.output + run.errors)
 
 
 @pytest.fixture
 def home(lab: Lab, tmp_path: Path) -> Home:
-    """The hosts of the lab are known."""
+    """A home with the hosts of the lab as known hosts."""
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh/known_hosts").write_text(lab.known_hosts.read_text())
     return Home(lab, tmp_path)
@@ -72,32 +81,38 @@ def home(lab: Lab, tmp_path: Path) -> Home:
 
 @pytest.fixture
 def stranger(home: Home) -> Home:
-    """No host is known to this one, but for one that is not here."""
+    """A home that has no host of the lab, and one host that is not here."""
     home.known_hosts.write_text("# mine\nelsewhere " + key_of(home.lab))
     return home
 
 
 def key_of(lab: Lab) -> str:
-    """The host key of all hosts in a lab, as the end of a line of known_hosts."""
+    """Return the host key of all hosts in a lab, as the end of a line of known_hosts."""
     return lab.known_hosts.read_text().splitlines()[0].split(" ", 1)[1]
 
 
 # Host keys.
 
 
-def test_a_host_that_is_not_known_is_refused_when_nobody_can_be_asked(stranger: Home) -> None:
+def test_a_host_that_is_not_known_is_refused_when_no_user_can_be_asked(stranger: Home) -> None:
     before = stranger.known_hosts.read_text()
     told = stranger.run()
     assert told.status == UNREACHABLE, told.text
     assert "is not known (ssh-ed25519, SHA256:" in told.text
     assert "there is nobody to ask" in told.text
-    assert "NOT CONFIRMED" not in told.text, f"a kill order was sent, though nothing can have been started\n{told.text}"
+    assert "NOT CONFIRMED" not in told.text, (
+        f"a kill order was sent, though nothing can have been started\n{told.text}"
+    )
     assert stranger.known_hosts.read_text() == before
 
 
-def test_new_hosts_are_added_below_what_is_there_each_once_by_workers_at_once(stranger: Home) -> None:
+def test_new_hosts_are_added_below_what_is_there_each_once_by_workers_at_once(
+    stranger: Home,
+) -> None:
     before = stranger.known_hosts.read_text()
-    told = stranger.run(WHOAMI, hosts=("web1", "web2"), environ={"ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD": "true"})
+    told = stranger.run(
+        WHOAMI, hosts=("web1", "web2"), environ={"ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD": "true"}
+    )
     assert told.status == 0, told.text
     text = stranger.known_hosts.read_text()
     assert text.startswith(before)
@@ -122,7 +137,9 @@ def test_the_user_is_asked_about_a_new_host(stranger: Home, answer: str, status:
 @pytest.mark.parametrize("auto_add", ["false", "true"])
 def test_a_host_with_another_key_is_refused(home: Home, auto_add: str) -> None:
     other = (home.lab.directory / "key.pub").read_text().split()[1]
-    home.known_hosts.write_text(home.known_hosts.read_text().replace(key_of(home.lab).split()[1], other))
+    home.known_hosts.write_text(
+        home.known_hosts.read_text().replace(key_of(home.lab).split()[1], other)
+    )
     before = home.known_hosts.read_text()
     told = home.run(environ={"ANSIBLE_PARAMIKO_HOST_KEY_AUTO_ADD": auto_add})
     assert told.status == UNREACHABLE, told.text
@@ -130,7 +147,11 @@ def test_a_host_with_another_key_is_refused(home: Home, auto_add: str) -> None:
     assert home.known_hosts.read_text() == before
 
 
-@pytest.mark.parametrize("setting", [{"host_key_checking": False}, {"host_key_auto_add": True, "record_host_keys": False}], ids=["unchecked", "unrecorded"])
+@pytest.mark.parametrize(
+    "setting",
+    [{"host_key_checking": False}, {"host_key_auto_add": True, "record_host_keys": False}],
+    ids=["unchecked", "unrecorded"],
+)
 def test_what_is_not_to_be_recorded_is_not(stranger: Home, setting: dict[str, object]) -> None:
     before = stranger.known_hosts.read_text()
     told = stranger.run(sections={"paramiko_connection": setting})
@@ -159,13 +180,21 @@ def test_the_way_leads_through_a_proxy_command(home: Home, variable: str) -> Non
     log, program = home.path / "log", home.path / "proxy.py"
     program.write_text(PROXY)
     command = f"{shlex.quote(sys.executable)} {program} %h %p {log}"
-    told = home.run(variables={variable: command if "proxy" in variable else f'-o Compression=yes -o "ProxyCommand={command}"'})
+    told = home.run(
+        variables={
+            variable: command
+            if "proxy" in variable
+            else f'-o Compression=yes -o "ProxyCommand={command}"'
+        }
+    )
     assert told.status == 0, told.text
     assert log.read_text() == f"{home.lab['web1'].address} 22\n"
 
 
 def test_a_proxy_command_that_fails_is_heard(home: Home) -> None:
-    told = home.run(variables={"ansible_paramiko_proxy_command": "sh -c 'echo the bridge is up >&2; exit 1'"})
+    told = home.run(
+        variables={"ansible_paramiko_proxy_command": "sh -c 'echo the bridge is up >&2; exit 1'"}
+    )
     assert told.status == UNREACHABLE, told.text
     assert "the bridge is up" in told.text
 
@@ -182,7 +211,7 @@ def test_a_password_opens(home: Home) -> None:
 
 
 @pytest.mark.parametrize("password", [{}, {"ansible_password": "wrong"}], ids=["none", "wrong"])
-def test_who_is_not_let_in_is_told_so(home: Home, password: dict[str, str]) -> None:
+def test_a_user_that_is_not_let_in_is_told_so(home: Home, password: dict[str, str]) -> None:
     told = home.run(variables={**SECRET, **password})
     assert told.status == UNREACHABLE, told.text
     assert "Failed to authenticate as secret" in told.text
@@ -196,7 +225,9 @@ def dialogue(home: Home) -> Iterator[Host]:
     config = host.root / "etc/ssh/sshd_config"
     before = config.read_text()
     config.write_text(
-        before.replace("PasswordAuthentication yes", "PasswordAuthentication no").replace("KbdInteractiveAuthentication no", "KbdInteractiveAuthentication yes")
+        before.replace("PasswordAuthentication yes", "PasswordAuthentication no").replace(
+            "KbdInteractiveAuthentication no", "KbdInteractiveAuthentication yes"
+        )
     )
     host.reset()
     yield host
@@ -218,23 +249,49 @@ def _check(*conditions: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("pty", "terminal"), [(True, True), (False, False)], ids=["pty", "no pty"])
 def test_a_terminal_is_there_if_it_is_wanted(home: Home, pty: bool, terminal: bool) -> None:
-    look = {"name": "Look", "ansible.builtin.raw": "if test -t 1; then echo a terminal; else echo none; fi", "register": "seen"}
-    told = home.run(look, _check(f"seen.stdout is search('{'a terminal' if terminal else 'none'}')"), sections={"paramiko_connection": {"pty": pty}})
+    look = {
+        "name": "Look",
+        "ansible.builtin.raw": "if test -t 1; then echo a terminal; else echo none; fi",
+        "register": "seen",
+    }
+    told = home.run(
+        look,
+        _check(f"seen.stdout is search('{'a terminal' if terminal else 'none'}')"),
+        sections={"paramiko_connection": {"pty": pty}},
+    )
     assert told.status == 0, told.text
 
 
 def test_a_loop_has_one_connection_and_a_reset_ends_it(home: Home) -> None:
-    """sshd tells by which port its client has come."""
-    loop = {"name": "Look", "ansible.builtin.shell": "echo $SSH_CONNECTION", "loop": [1, 2, 3], "register": "seen"}
-    told = home.run(loop, _check("seen.results | map(attribute='stdout') | unique | length == 1"), {"ansible.builtin.meta": "reset_connection"}, WHOAMI)
+    """sshd reports the port of its client."""
+    loop = {
+        "name": "Look",
+        "ansible.builtin.shell": "echo $SSH_CONNECTION",
+        "loop": [1, 2, 3],
+        "register": "seen",
+    }
+    told = home.run(
+        loop,
+        _check("seen.results | map(attribute='stdout') | unique | length == 1"),
+        {"ansible.builtin.meta": "reset_connection"},
+        WHOAMI,
+    )
     assert told.status == 0, told.text
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["file", "pipelining"])
 def test_much_output_on_both_streams_comes_back_whole(home: Home, pipelining: bool) -> None:
-    """More than the window of a channel, 2 MB."""
-    write = "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2; exit 3"
-    task = {"name": "Write", "ansible.builtin.shell": write, "register": "seen", "ignore_errors": True, "no_log": True}
+    """It is more than the window of a channel, 2 MB."""
+    write = (
+        "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2; exit 3"
+    )
+    task = {
+        "name": "Write",
+        "ansible.builtin.shell": write,
+        "register": "seen",
+        "ignore_errors": True,
+        "no_log": True,
+    }
     check = _check("seen.rc == 3", "seen.stdout == 'x' * 3000000", "seen.stderr == 'y' * 3000000")
     told = home.run(task, check, variables={"ansible_pipelining": pipelining})
     assert told.status == 0, told.text[-3000:]
@@ -243,37 +300,67 @@ def test_much_output_on_both_streams_comes_back_whole(home: Home, pipelining: bo
 def test_files_go_both_ways(home: Home) -> None:
     source, back = home.path / "source", home.path / "back"
     source.write_bytes(bytes(range(256)) * 2000)
-    copy = {"name": "Put", "ansible.builtin.copy": {"src": str(source), "dest": "/tmp/a name with spaces"}}
-    fetch = {"name": "Get", "ansible.builtin.fetch": {"src": "/tmp/a name with spaces", "dest": str(back), "flat": True}}
+    copy = {
+        "name": "Put",
+        "ansible.builtin.copy": {"src": str(source), "dest": "/tmp/a name with spaces"},
+    }
+    fetch = {
+        "name": "Get",
+        "ansible.builtin.fetch": {
+            "src": "/tmp/a name with spaces",
+            "dest": str(back),
+            "flat": True,
+        },
+    }
     told = home.run(copy, fetch)
     assert told.status == 0, told.text
     assert back.read_bytes() == source.read_bytes()
 
 
 def test_a_connection_that_is_lost_makes_the_host_unreachable(home: Home) -> None:
-    told = home.run({"name": "Saw", "ansible.builtin.raw": "pkill -KILL -u ansible sshd; sleep 600"})
+    told = home.run(
+        {"name": "Saw", "ansible.builtin.raw": "pkill -KILL -u ansible sshd; sleep 600"}
+    )
     assert told.status == UNREACHABLE, told.text
     assert "was lost while a command was running" in told.text
 
 
-# Becoming somebody.
+# Become.
 
 BECOME: dict[str, Any] = {"ansible_user": "secret", "ansible_become": True}
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
-def test_a_password_makes_root_and_leaves_no_trace_in_the_output(home: Home, pipelining: bool) -> None:
+def test_a_password_makes_root_and_leaves_no_trace_in_the_output(
+    home: Home, pipelining: bool
+) -> None:
     module = {"name": "Module", "ansible.builtin.command": "id -un", "register": "module"}
     raw = {**WHOAMI, "register": "raw"}
     check = _check("module.stdout == 'root'", "raw.stdout | trim == 'root'", "raw.stderr == ''")
-    told = home.run(module, raw, check, variables={**BECOME, "ansible_become_password": PASSWORD, "ansible_pipelining": pipelining})
+    told = home.run(
+        module,
+        raw,
+        check,
+        variables={**BECOME, "ansible_become_password": PASSWORD, "ansible_pipelining": pipelining},
+    )
     assert told.status == 0, told.text
 
 
 @pytest.mark.parametrize("pipelining", [False, True], ids=["tty", "pipelining"])
-@pytest.mark.parametrize(("password", "message"), [({"ansible_become_password": "wrong"}, "Incorrect sudo password"), ({}, "Missing sudo password")])
-def test_a_password_that_does_not_make_root_is_an_error_in_the_words_of_core(home: Home, pipelining: bool, password: dict[str, str], message: str) -> None:
-    told = home.run({"name": "Module", "ansible.builtin.command": "id -un"}, variables={**BECOME, **password, "ansible_pipelining": pipelining})
+@pytest.mark.parametrize(
+    ("password", "message"),
+    [
+        ({"ansible_become_password": "wrong"}, "Incorrect sudo password"),
+        ({}, "Missing sudo password"),
+    ],
+)
+def test_a_password_that_does_not_make_root_is_an_error_in_the_words_of_core(
+    home: Home, pipelining: bool, password: dict[str, str], message: str
+) -> None:
+    told = home.run(
+        {"name": "Module", "ansible.builtin.command": "id -un"},
+        variables={**BECOME, **password, "ansible_pipelining": pipelining},
+    )
     assert told.status == FAILED, told.text
     assert message in told.text
     assert "NOT CONFIRMED" not in told.text, told.text
@@ -287,7 +374,10 @@ def test_without_the_library_there_is_one_clear_error(home: Home) -> None:
     (home.path / "none/paramiko.py").write_text("raise ImportError('No module named paramiko')\n")
     told = home.run(environ={"PYTHONPATH": str(home.path / "none")})
     assert told.status == FAILED, told.text
-    message = "the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on the controller"
+    message = (
+        "the connection plugin treekill.remote.paramiko_ssh needs the Python library paramiko on "
+        "the controller"
+    )
     results = [line for line in told.text.splitlines() if line.startswith("fatal:")]
     assert len(results) == 1, told.text
     assert message in json.dumps(results), told.text

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""treekill.remote.paramiko_ssh with keys that are not a plain file: of an agent, encrypted, RSA by the old algorithm. Kill orders take the same ones."""
+"""treekill.remote.paramiko_ssh with keys that are not a plain file.
+
+A key may be in an agent, encrypted, or RSA by the old algorithm. Kill orders take such keys too.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def _keygen(*arguments: str) -> None:
 
 @pytest.fixture
 def encrypted(home: Home) -> dict[str, Any]:
-    """The lab's key behind a passphrase, which is the password of nobody."""
+    """The lab's key behind a passphrase, which is no account's password."""
     key = home.path / "encrypted"
     shutil.copy(home.lab.key, key)
     key.chmod(0o600)
@@ -44,12 +47,19 @@ def encrypted(home: Home) -> dict[str, Any]:
 def agent(home: Home) -> Iterator[dict[str, str]]:
     """The environment in which an agent with the lab's key is found."""
     socket = home.path / "agent"
-    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()  # It listens.
             environ = {"SSH_AUTH_SOCK": str(socket)}
-            subprocess.run(["ssh-add", "-q", str(home.lab.key)], env={**os.environ, **environ}, check=True, stdin=subprocess.DEVNULL)
+            subprocess.run(
+                ["ssh-add", "-q", str(home.lab.key)],
+                env={**os.environ, **environ},
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
             yield environ
         finally:
             process.kill()
@@ -63,7 +73,7 @@ def test_an_encrypted_key_opens_with_its_passphrase(home: Home, encrypted: dict[
 def test_an_encrypted_key_opens_with_no_other(home: Home, encrypted: dict[str, Any]) -> None:
     told = home.run(WHOAMI, variables={**encrypted, "ansible_password": "wrong"})
     assert told.status == UNREACHABLE, told.text
-    # paramiko tries the same words as the password of the account, and tells of that alone.
+    # paramiko tries these words as the password of the account too, and reports that alone.
     assert "Failed to authenticate" in told.text
 
 
@@ -79,15 +89,21 @@ def test_without_an_agent_that_user_is_not_let_in(home: Home) -> None:
 
 
 @pytest.mark.parametrize("key", ["agent", "encrypted"])
-def test_a_kill_order_takes_the_same_key(home: Home, key: str, request: pytest.FixtureRequest) -> None:
-    """Without a supervisor, nobody but the kill order can end the tree."""
+def test_a_kill_order_takes_the_same_key(
+    home: Home, key: str, request: pytest.FixtureRequest
+) -> None:
+    """Without a supervisor, only the kill order can end the tree."""
     found = request.getfixturevalue(key)
     how = {"variables": NO_KEY, "environ": found} if key == "agent" else {"variables": found}
-    with started(home.lab, home.play(tasks.grow(), options={"kill_timeout": 1, "supervise": False}, **how)) as run:
+    with started(
+        home.lab, home.play(tasks.grow(), options={"kill_timeout": 1, "supervise": False}, **how)
+    ) as run:
         tasks.wait_for_tree(run, [home.lab["web1"]])
         INT.fire(run, home.lab)
         assert run.wait(40) == INT.status, run.story
-        assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
         assert not tasks.alive(run, *home.lab), run.story
 
 
@@ -124,7 +140,9 @@ BY_SHA_1 = "ssh-rsa" in paramiko.Transport._preferred_pubkeys
 OLD = {"ansible_paramiko_use_rsa_sha2_algorithms": False}
 
 
-def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(home: Home, rsa: dict[str, Any]) -> None:
+def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(
+    home: Home, rsa: dict[str, Any]
+) -> None:
     """Hosts of today refuse SHA-1."""
     told = home.run(WHOAMI, variables=rsa)
     assert told.status == 0, told.text
@@ -132,8 +150,10 @@ def test_an_rsa_key_opens_by_sha_2_and_where_that_is_off_not(home: Home, rsa: di
     assert told.status == UNREACHABLE, told.text
 
 
-def test_an_rsa_key_opens_a_host_that_knows_sha_1_only_where_sha_2_is_off(home: Home, rsa: dict[str, Any], old_fashioned: Host) -> None:
-    """What the option is for."""
+def test_an_rsa_key_opens_a_host_that_knows_sha_1_only_where_sha_2_is_off(
+    home: Home, rsa: dict[str, Any], old_fashioned: Host
+) -> None:
+    """The option is for this case."""
     if not BY_SHA_1:
         pytest.skip("this paramiko knows RSA by SHA-2 only, as all do from 5 on")
     told = home.run(WHOAMI, variables={**rsa, **OLD})

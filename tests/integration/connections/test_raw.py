@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""raw over these connections does and says the same with the collection and without."""
+"""raw over these connections, which works and prints as it does without the collection."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ LABS = {
 }
 
 
-@pytest.mark.parametrize("plugin", [pytest.param(name, marks=[] if "docker" in name else rest) for name in LABS])
+@pytest.mark.parametrize(
+    "plugin", [pytest.param(name, marks=[] if "docker" in name else rest) for name in LABS]
+)
 def test_raw_does_what_it_does_without_a_guard(request: pytest.FixtureRequest, plugin: str) -> None:
-    """Whatever shell the user of the controller has."""
+    """The user of the controller may have any shell."""
     lab = request.getfixturevalue(LABS[plugin])
     lab = lab if isinstance(lab, TransportLab) else lab(plugin)
     raw: dict[str, Any] = {"name": "Say it", "ansible.builtin.raw": COMMAND, "ignore_errors": True}
-    same = ["guarded.stdout == bare.stdout", "guarded.stderr == bare.stderr", "guarded.rc == bare.rc", "'a  b' in bare.stdout or 'a  b' in guarded.stdout"]
+    same = [
+        "guarded.stdout == bare.stdout",
+        "guarded.stderr == bare.stderr",
+        "guarded.rc == bare.rc",
+        "'a  b' in bare.stdout or 'a  b' in guarded.stdout",
+    ]
     play = Play(
         [
             {**raw, "register": "guarded"},

@@ -2,16 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a test has set up on this machine is undone when the test is over, whatever it died of."""
+"""Undoing of what a test has set up on this machine, when the test is over.
+
+It does not matter how the test ended.
+"""
 
 from __future__ import annotations
 
 import subprocess
 
-# The end of the input means that the owner is done, or gone. A shell waits more cheaply than a Python.
+#: The end of the input means that the owner is done, or gone. A shell costs less than a Python
+#: while it waits.
 _SCRIPT = 'trap "" HUP INT TERM; {before}\ncat > /dev/null\n{after}'
 
-#: Shell function for `after`: remove the cgroups of that name, in each hierarchy, as soon as nobody is in them any more.
+#: Shell function for `after`: remove the cgroups of that name, in each hierarchy, as soon as they
+#: are empty.
 REMOVE_CGROUPS = r"""
 remove_cgroups() {
     tries=0

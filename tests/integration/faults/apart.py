@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Something done in a process of its own, which may have another uid, and may be killed for what it does."""
+"""Calls in a process of its own, which may have another uid, and may be killed for what it does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _WELL, _BADLY = b"+", b"-"
 
 
 def apart(act: Callable[[], bytes | None], uid: int | None = None) -> bytes:
-    """What `act` returns in a forked process, of that uid. Raises AssertionError when it raised, or the process was killed."""
+    """Return what `act` returns in a forked process, of that uid.
+
+    Raises AssertionError if it raised, or if the process was killed.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -25,7 +28,10 @@ def apart(act: Callable[[], bytes | None], uid: int | None = None) -> bytes:
     with open(reader, "rb") as answer:
         heard = answer.read()
     dummy, status = os.waitpid(child, 0)
-    assert heard.startswith(_WELL), f"{heard[1:].decode(errors='replace') or 'no answer'}; exit status {os.waitstatus_to_exitcode(status)}"
+    assert heard.startswith(_WELL), (
+        f"{heard[1:].decode(errors='replace') or 'no answer'}; exit status "
+        f"{os.waitstatus_to_exitcode(status)}"
+    )
     return heard[1:]
 
 
@@ -44,7 +50,10 @@ def _do(act: Callable[[], bytes | None], uid: int | None, writer: int) -> None:
 
 @contextlib.contextmanager
 def held_apart(prepare: Callable[[], object]) -> Iterator[None]:
-    """For a `with` block, another process holds what `prepare` returned. It may be killed meanwhile."""
+    """Let another process hold what `prepare` returned, for a `with` block.
+
+    It may be killed meanwhile.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

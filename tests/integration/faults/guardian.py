@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guardian of a run, seen from outside: which process it is, and somebody who talks to its socket."""
+"""The guardian of a run, seen from outside: its process, and a caller at its socket."""
 
 from __future__ import annotations
 
@@ -28,24 +28,34 @@ PATIENCE = 20.0
 
 
 def socket_of(run: Run) -> Path:
-    """Where the run's guardian listens."""
-    return until(lambda: [*run.directory.glob("tmp/treekill-*/socket")], 40, lambda: f"there is no guardian\n{run.story}")[0]
+    """Return where the run's guardian listens."""
+    return until(
+        lambda: [*run.directory.glob("tmp/treekill-*/socket")],
+        40,
+        lambda: f"there is no guardian\n{run.story}",
+    )[0]
 
 
 def listeners(path: Path) -> set[ProcessId]:
-    """The processes that listen at this path; also those whose socket was removed, so that nobody can find them any more."""
+    """Return the processes that listen at this path.
+
+    Their socket may have been removed, so that no client finds them.
+    """
     inodes, found = {f"socket:[{inode}]" for inode in _listening_at(path)}, set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if any(os.readlink(f"/proc/{pid}/fd/{name}") in inodes for name in os.listdir(f"/proc/{pid}/fd")):
+            if any(
+                os.readlink(f"/proc/{pid}/fd/{name}") in inodes
+                for name in os.listdir(f"/proc/{pid}/fd")
+            ):
                 found.add(ProcessId.of(int(pid)))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # It ended, or closed that descriptor, while it was looked at.
+            continue  # It ended, or closed that descriptor, during the look.
     return found
 
 
 def guardian_of(run: Run, *but: ProcessId) -> ProcessId:
-    """The process that listens at the run's socket, and is none of those named."""
+    """Return the process that listens at the run's socket, and is none of those named."""
     path = socket_of(run)
     # A process that the guardian forks holds its socket for a moment.
 
@@ -53,25 +63,39 @@ def guardian_of(run: Run, *but: ProcessId) -> ProcessId:
         found = listeners(path) - {*but}
         return found if len(found) == 1 else set()
 
-    return until(only_one, 10, lambda: f"not one process listens at {path}: {listeners(path)}\n{run.story}").pop()
+    return until(
+        only_one, 10, lambda: f"not one process listens at {path}: {listeners(path)}\n{run.story}"
+    ).pop()
 
 
 def _listening_at(path: Path) -> list[str]:
     rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
-    return [row[6] for row in rows if len(row) == 8 and row[7] == str(path) and int(row[3], 16) & _LISTENS]
+    return [
+        row[6]
+        for row in rows
+        if len(row) == 8 and row[7] == str(path) and int(row[3], 16) & _LISTENS
+    ]
 
 
 def frame(message: object) -> bytes:
-    """What the guardian reads: four bytes of length, then JSON."""
+    """Return what the guardian reads: four bytes of length, then JSON."""
     payload = json.dumps(message).encode()
     return struct.pack("!I", len(payload)) + payload
 
 
 def take(lease: str, **terms: Any) -> dict[str, Any]:
-    """A request for a lease, as a worker sends it."""
+    """Return a request for a lease, as a worker sends it."""
     no = dict.fromkeys(("keep", "end_async", "local", "cut", "supervised", "transfer"), False)
     known = {"run": "0" * 16, "timeout": 0.0, "retry_for": 0.0, **no}
-    return {"op": "take", "lease": lease, "host": "nowhere", "task": "none", "order": "{}", "reach": "{}", "terms": {**known, **terms}}
+    return {
+        "op": "take",
+        "lease": lease,
+        "host": "nowhere",
+        "task": "none",
+        "order": "{}",
+        "reach": "{}",
+        "terms": {**known, **terms},
+    }
 
 
 class Caller:
@@ -100,14 +124,14 @@ class Caller:
             pass  # It has hung up already.
 
     def send(self, content: bytes) -> None:
-        """Raw bytes; nothing happens when the guardian has hung up."""
+        """Send raw bytes. Nothing happens if the guardian has hung up."""
         try:
             self.socket.sendall(content)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # It has hung up, which is what `hears` tells.
+            pass  # It has hung up, which `hears` reports.
 
     def hears(self) -> bytes:
-        """The next bytes from the guardian; nothing when it has hung up."""
+        """Return the next bytes from the guardian; nothing if it has hung up."""
         try:
             return self.socket.recv(65536)
         except ConnectionResetError:
@@ -123,5 +147,5 @@ def answers(path: Path) -> bool:
             caller.send(frame(take(lease)) + frame({"op": "done", "lease": lease}))
             return caller.hears()
 
-    # Who is connected is taken for a worker, and may be killed as one.
+    # A connected process is taken for a worker, and may be killed as one.
     return b'"granted": true' in apart(ask)

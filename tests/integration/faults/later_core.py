@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An ansible-core that is not as the collection knows it: the installed one, with words of its source replaced wherever they stand."""
+"""An ansible-core that differs from what the collection supports.
+
+It is the installed one, with words of its source replaced wherever they stand.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,15 @@ INSTALLED = Path(ansible.__file__).parent
 
 
 def renamed(*words: str) -> dict[str, str]:
-    """Replacements that rename each of these words throughout."""
+    """Return replacements that rename each of these words throughout."""
     return {rf"\b{word}\b": f"{word}_anew" for word in words}
 
 
 def make(place: Path, replacements: Mapping[str, str]) -> None:
-    """A package `ansible` below `place`, for PYTHONPATH: regular expressions replaced in all of its Python files, every other file the installed one.
+    """Make a package `ansible` below `place`, for PYTHONPATH.
 
-    What core calls by a new name it has by that name: it works as before.
+    Regular expressions are replaced in all of its Python files. Every other file is the installed
+    one. What core calls by a new name it has by that name: it works as before.
     """
     patterns = [(re.compile(old), new) for old, new in replacements.items()]
     counts = dict.fromkeys(replacements, 0)
@@ -41,4 +45,6 @@ def make(place: Path, replacements: Mapping[str, str]) -> None:
                 (target / name).symlink_to(source)
             else:
                 (target / name).write_text(changed, encoding="utf-8")
-    assert all(counts.values()), f"ansible-core has no {[old for old, count in counts.items() if not count]}"
+    assert all(counts.values()), (
+        f"ansible-core has no {[old for old, count in counts.items() if not count]}"
+    )

@@ -21,13 +21,13 @@ from tests.support.trees.triggers import INT
 
 from . import guardian
 
-#: Of a scene that says nothing else.
+#: The play of a scene without another.
 PLAY = Play([tasks.grow()], options={"kill_timeout": 1})
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A run that is not to be disturbed by anything but an interruption."""
+    """A run that only an interruption may disturb."""
 
     lab: Lab
     host: Host
@@ -37,29 +37,49 @@ class Scene:
 
     @property
     def lease(self) -> str:
-        """Id of the lease that is held for the task: every process of the tree has it in its environment."""
+        """Id of the lease that is held for the task.
+
+        Every process of the tree has it in its environment.
+        """
 
         def cookies() -> set[str]:
-            return {(process.environ or {}).get("TREEKILL", "") for process in self.host.processes(f"tk-setsid-{self.run.row}")} - {""}
+            return {
+                (process.environ or {}).get("TREEKILL", "")
+                for process in self.host.processes(f"tk-setsid-{self.run.row}")
+            } - {""}
 
-        return until(cookies, 10, lambda: f"no process of the tree has a cookie\n{self.run.story}").pop().split("/")[1]
+        return (
+            until(cookies, 10, lambda: f"no process of the tree has a cookie\n{self.run.story}")
+            .pop()
+            .split("/")[1]
+        )
 
     def is_served(self) -> bool:
-        """Whether the run goes on, its guardian is the same as ever, and grants leases."""
-        return self.run.process.poll() is None and self.guardian.alive() and guardian.answers(self.socket)
+        """Whether the run goes on, its guardian is the first one, and grants leases."""
+        return (
+            self.run.process.poll() is None
+            and self.guardian.alive()
+            and guardian.answers(self.socket)
+        )
 
     def interrupt_and_see_all_end(self) -> None:
-        """Interrupt it: main ends as it should, nothing is alive on the host, the recap says so, and nothing is left here."""
+        """Interrupt it, and assert that all of it ends.
+
+        Main ends as it should, no process is alive on the host, the recap has that, and nothing is
+        left here.
+        """
         INT.fire(self.run, self.lab)
         assert self.run.wait(60) == INT.status, self.run.story
         tasks.wait_until_gone(self.run, [self.host])
-        assert re.search(rf"^{self.host.name} +: ended [1-9]\d* .*survivors 0", self.run.errors, re.MULTILINE), self.run.story
+        assert re.search(
+            rf"^{self.host.name} +: ended [1-9]\d* .*survivors 0", self.run.errors, re.MULTILINE
+        ), self.run.story
         tasks.wait_until_nothing_is_left(self.run)
 
 
 @contextlib.contextmanager
 def in_flight(lab: Lab, host: Host, play: Play = PLAY) -> Iterator[Scene]:
-    """Start the play on the host, and wait until its tree stands."""
+    """Start the play on the host, and wait until its tree runs."""
     with started(lab, replace(play, hosts=[host.name])) as run:
         tasks.wait_for_tree(run, [host])
         yield Scene(lab, host, run, guardian.socket_of(run), guardian.guardian_of(run))

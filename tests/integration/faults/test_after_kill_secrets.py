@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Passwords that were typed reach what is run after the kill, and nobody else: no file, argument list, environment or log.
+"""Typed passwords and the run after the kill, which is the only one to get them.
 
-All three are typed on a terminal; the run after the kill logs in, becomes root and decrypts with them, or does nothing.
+No file, argument list, environment or log has them. All three are typed on a terminal. The run
+after the kill logs in, becomes root and decrypts with them, or does nothing.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ from .secrets_hunt import in_files, sampler
 
 _SHARED_MEMORY = Path("/dev/shm")
 
-#: It tells who it has become and what it has decrypted, and stands at a gate until the sampler has come round.
+#: It reports its user and what it has decrypted, and waits at a gate for a pass of the sampler.
 AFTER: list[dict[str, Any]] = [
     {
         "name": "Stand at the gate",
-        "ansible.builtin.shell": 'id -un > /tmp/after-{{ row }}; printf %s "$WORD" | sha256sum >> /tmp/after-{{ row }}; ' + gate.script("{{ row }}", "after"),
+        "ansible.builtin.shell": (
+            'id -un > /tmp/after-{{ row }}; printf %s "$WORD" | sha256sum >> /tmp/after-{{ row }}; '
+        )
+        + gate.script("{{ row }}", "after"),
         "environment": {"WORD": "{{ vaulted | hash('md5') }}"},
     }
 ]
@@ -43,7 +47,10 @@ AFTER: list[dict[str, Any]] = [
 @pytest.fixture
 def typed(web1: Host) -> Iterator[dict[str, str]]:
     """A login password that is sudo's as well, and one of a vault; made up for one test."""
-    made_up = {"the password": f"pw-{secrets.token_hex(12)}", "the vault password": f"vault-{secrets.token_hex(12)}"}
+    made_up = {
+        "the password": f"pw-{secrets.token_hex(12)}",
+        "the vault password": f"vault-{secrets.token_hex(12)}",
+    }
     web1.run(["chpasswd"], stdin=f"secret:{made_up['the password']}\n")
     yield made_up
     web1.run(["chpasswd"], stdin=f"secret:{PASSWORD}\n")
@@ -51,26 +58,50 @@ def typed(web1: Host) -> Iterator[dict[str, str]]:
 
 def encrypted(directory: Path, vault_password: str, value: str) -> str:
     (directory / "vault-password").write_text(vault_password)
-    command = [program("ansible-vault"), "encrypt_string", "--vault-id", "dev@vault-password", "--stdin-name", "vaulted"]
-    return subprocess.run(command, cwd=directory, input=value, capture_output=True, text=True, check=True).stdout
+    command = [
+        program("ansible-vault"),
+        "encrypt_string",
+        "--vault-id",
+        "dev@vault-password",
+        "--stdin-name",
+        "vaulted",
+    ]
+    return subprocess.run(
+        command, cwd=directory, input=value, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def answer(run: Run, prompt: str, secret: str) -> None:
-    """Type it, when it is asked for."""
+    """Type it at its prompt."""
     assert run.terminal is not None
-    until(lambda: prompt in run.output, 40, lambda: f"nobody asks: {prompt}\n{run.story}")
+    until(lambda: prompt in run.output, 40, lambda: f"no prompt: {prompt}\n{run.story}")
     run.terminal.write(f"{secret}\n".encode())
 
 
-@pytest.mark.parametrize("trigger", [CTRL_C, pytest.param(KILL, marks=rest)], ids=lambda trigger: trigger.name)
-def test_typed_passwords_are_handed_over_and_stand_nowhere(lab: Lab, web1: Host, typed: dict[str, str], tmp_path: Path, trigger: Trigger) -> None:
+@pytest.mark.parametrize(
+    "trigger", [CTRL_C, pytest.param(KILL, marks=rest)], ids=lambda trigger: trigger.name
+)
+def test_typed_passwords_are_handed_over_and_stand_nowhere(
+    lab: Lab, web1: Host, typed: dict[str, str], tmp_path: Path, trigger: Trigger
+) -> None:
     play = Play(
         [tasks.grow()],
         options={"kill_timeout": 1, "after_kill": "after.yml"},
         arguments=["-k", "-K", "--vault-id", "dev@prompt", "-b", "-e", "@vaulted.yml", "-vvvv"],
-        files={"vaulted.yml": encrypted(tmp_path, typed["the vault password"], "something"), "after.yml": json.dumps(AFTER)},
-        variables={"ansible_user": "secret", "ansible_ssh_extra_args": "-o PubkeyAuthentication=no -o PreferredAuthentications=password"},
-        sections={"defaults": {"log_path": "ansible.log"}, "ssh_connection": {"ssh_args": "-o ControlMaster=no"}},
+        files={
+            "vaulted.yml": encrypted(tmp_path, typed["the vault password"], "something"),
+            "after.yml": json.dumps(AFTER),
+        },
+        variables={
+            "ansible_user": "secret",
+            "ansible_ssh_extra_args": (
+                "-o PubkeyAuthentication=no -o PreferredAuthentications=password"
+            ),
+        },
+        sections={
+            "defaults": {"log_path": "ansible.log"},
+            "ssh_connection": {"ssh_args": "-o ControlMaster=no"},
+        },
         terminal=True,
     )
     with sampler(typed) as sampled, started(lab, play) as run:
@@ -80,7 +111,9 @@ def test_typed_passwords_are_handed_over_and_stand_nowhere(lab: Lab, web1: Host,
         tasks.wait_for_tree(run, [web1])
         if trigger is KILL:
             # On a terminal it is the child of a shell.
-            next(one.id for one in controller.processes(run.row) if one.ppid == run.process.pid).kill()
+            next(
+                one.id for one in controller.processes(run.row) if one.ppid == run.process.pid
+            ).kill()
         else:
             run.press_ctrl_c()
         gate_of = web1.root / f"tmp/gate-{run.row}-after.ready"
@@ -91,7 +124,14 @@ def test_typed_passwords_are_handed_over_and_stand_nowhere(lab: Lab, web1: Host,
         tasks.wait_until_nothing_is_left(run)
         assert (web1.root / f"tmp/after-{run.row}").read_text().split()[0] == "root"
         assert sampled.findings == set()
-        assert "ESTABLISH SSH CONNECTION FOR USER" in (run.directory / "ansible.log").read_text(), "Ansible has not logged"
+        assert "ESTABLISH SSH CONNECTION FOR USER" in (run.directory / "ansible.log").read_text(), (
+            "Ansible has not logged"
+        )
         new = web1.sshd_log.parents[2]
-        places = [run.directory, _SHARED_MEMORY, new, *(web1.root / name for name in ("tmp", "run", "dev/shm"))]
+        places = [
+            run.directory,
+            _SHARED_MEMORY,
+            new,
+            *(web1.root / name for name in ("tmp", "run", "dev/shm")),
+        ]
         assert in_files(typed, places) == set()

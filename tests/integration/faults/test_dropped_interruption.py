@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal that reaches the main process where the interpreter drops what a handler raises: the run is interrupted all the same."""
+"""A signal that reaches the main process where the interpreter drops what a handler raises.
+
+It still interrupts the run.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT, TERM, Trigger
 
-# A hook after the fork of a worker, as the modules `logging` and `random` have one; the signal arrives within it.
+#: A hook after the fork of a worker, as the modules `logging` and `random` have one. The signal
+#: arrives within it.
 _HOOK = """
 import os, signal
 from ansible.plugins.callback import CallbackBase
@@ -33,13 +37,22 @@ class CallbackModule(CallbackBase):
 """
 
 
-@pytest.mark.parametrize(("trigger", "number"), [(INT, "SIGINT"), (TERM, "SIGTERM")], ids=["INT", "TERM"])
-def test_an_interruption_that_the_interpreter_drops_interrupts_the_run(lab: Lab, web1: Host, trigger: Trigger, number: str) -> None:
+@pytest.mark.parametrize(
+    ("trigger", "number"), [(INT, "SIGINT"), (TERM, "SIGTERM")], ids=["INT", "TERM"]
+)
+def test_an_interruption_that_the_interpreter_drops_interrupts_the_run(
+    lab: Lab, web1: Host, trigger: Trigger, number: str
+) -> None:
     """A play that ignores errors would end well: each of its tasks is refused, and goes on."""
     play = Play(
         [tasks.trace("first", ignore_errors=True), tasks.trace("second", ignore_errors=True)],
         files={"callback_plugins/arrives_in_a_hook.py": _HOOK.replace("NUMBER", number)},
-        sections={"defaults": {"callback_plugins": "callback_plugins", "callbacks_enabled": "treekill.remote.guardian, arrives_in_a_hook"}},
+        sections={
+            "defaults": {
+                "callback_plugins": "callback_plugins",
+                "callbacks_enabled": "treekill.remote.guardian, arrives_in_a_hook",
+            }
+        },
     )
     with started(lab, play) as run:
         assert run.wait(60) == trigger.status, run.story

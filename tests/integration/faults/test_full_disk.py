@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Full disks: of the controller, where the guardian needs a directory, and of the host, where the kill pass needs none."""
+"""Full disks: of the controller, where the guardian needs a directory, and of the host.
+
+The kill pass needs none on the host.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,9 @@ from tools.environment._paths import ROOT
 
 _SHARED_DIRECTORIES = ("/tmp", "/dev/shm")
 
-#: Small file systems over all directories that a guardian may take, seen by this run alone; they go with its last process.
-#: Arguments: paths that stay visible below them, `--`, the command.
+#: Small file systems over all directories that a guardian may take, seen by this run alone. They
+#: are removed with its last process. Arguments: paths that stay visible below them, `--`, the
+#: command.
 _SMALL_DISKS = """
 mount -t tmpfs tmpfs /mnt
 count=0
@@ -36,7 +40,9 @@ for path; do
     mkdir "/mnt/$count"
     mount --rbind "$path" "/mnt/$count"
 done
-for directory in "$TMPDIR" /tmp /dev/shm; do mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"; done
+for directory in "$TMPDIR" /tmp /dev/shm; do
+    mount -t tmpfs -o size=256k,nr_inodes=50,mode=1777 tmpfs "$directory"
+done
 count=0
 while [ "$1" != -- ]; do
     count=$((count + 1))
@@ -48,12 +54,16 @@ shift
 exec "$@"
 """
 
-#: A callback that is called before the guardian's: core has made its own temporary files by then, and now the disks are full.
+#: A callback that is called before the guardian's. Core has made its own temporary files by then,
+#: and now the disks are full.
 _FILL = """
 import errno, os
 from ansible.plugins.callback import CallbackBase
 
-DOCUMENTATION = "name: fill\\ntype: aggregate\\nshort_description: fills disks\\ndescription: fills disks\\n"
+DOCUMENTATION = (
+    "name: fill\\ntype: aggregate\\nshort_description: fills disks\\n"
+    "description: fills disks\\n"
+)
 
 def fill(directory, spare_files):
     made = []
@@ -73,14 +83,16 @@ def fill(directory, spare_files):
         os.unlink(path)
 
 def take_its_name(directory):
-    # What the guardian of this process would call its directory there, made by somebody else beforehand.
+    # The name that the guardian of this process would give its directory there. Another user has
+    # made it before.
     start = open("/proc/self/stat").read().rpartition(")")[2].split()[19]
     path = os.path.join(directory, "treekill-%d-%d-%s" % (os.getuid(), os.getpid(), start))
     os.mkdir(path)
     os.chmod(path, 0o777)
 
 class CallbackModule(CallbackBase):
-    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME, CALLBACK_NEEDS_ENABLED = 2.0, "aggregate", "fill", True
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "aggregate", "fill"
+    CALLBACK_NEEDS_ENABLED = True
 
     def v2_playbook_on_start(self, playbook):
         for word in os.environ["TK_FILL"].split():
@@ -94,14 +106,36 @@ class CallbackModule(CallbackBase):
 
 
 def small_disks(lab: Lab) -> list[str]:
-    """Words before a command. What the run is made of may itself be below a directory that gets a small disk."""
+    """Return words before a command.
+
+    The files of the run may themselves be below a directory that gets a small disk.
+    """
     needed = (ROOT, Path(sys.base_prefix), lab.directory)
-    hidden = [str(path) for path in needed if any(path.is_relative_to(directory) for directory in _SHARED_DIRECTORIES)]
-    return ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _SMALL_DISKS, "small-disks", *hidden, "--"]
+    hidden = [
+        str(path)
+        for path in needed
+        if any(path.is_relative_to(directory) for directory in _SHARED_DIRECTORIES)
+    ]
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-euc",
+        _SMALL_DISKS,
+        "small-disks",
+        *hidden,
+        "--",
+    ]
 
 
 def a_play(lab: Lab, disks: str, task: tasks.Task) -> Play:
-    """`disks`: directories, each with the number of files that can still be made there, or `taken` where somebody else has the name that is needed."""
+    """Return a play with small disks.
+
+    `disks`: directories, each with the number of files that can still be made there. `taken` is for
+    one where another user has the name that is needed.
+    """
     return Play(
         [task],
         before=small_disks(lab),
@@ -109,22 +143,36 @@ def a_play(lab: Lab, disks: str, task: tasks.Task) -> Play:
         files={"fill.py": _FILL},
         environ={"TK_FILL": disks},
         options={"kill_timeout": 1},
-        sections={"defaults": {"callbacks_enabled": "fill, treekill.remote.guardian", "callback_plugins": "."}},
+        sections={
+            "defaults": {
+                "callbacks_enabled": "fill, treekill.remote.guardian",
+                "callback_plugins": ".",
+            }
+        },
     )
 
 
-def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goes_on(lab: Lab, web1: Host) -> None:
+def test_where_there_is_no_place_for_a_guardian_the_user_is_told_and_the_run_goes_on(
+    lab: Lab, web1: Host
+) -> None:
     # Core needs /dev/shm: with that full, it runs no task at all, with or without this collection.
     with started(lab, a_play(lab, "$TMPDIR=0 /tmp=0 /dev/shm=taken", tasks.trace())) as run:
         assert run.wait(60) == 0, run.story
         assert tasks.has_left_trace(run, web1), run.story
         assert "No space left on device" in tasks.said(run), run.story
-        assert "Nothing is guarded: processes that an interruption leaves behind keep running" in tasks.said(run), run.story
+        assert (
+            "Nothing is guarded: processes that an interruption leaves behind keep running"
+            in tasks.said(run)
+        ), run.story
         tasks.wait_until_nothing_is_left(run)
 
 
-@pytest.mark.parametrize("room", [0, 1, 2, 3], ids=["nothing", "a directory", "a directory and a file", "all"])
-def test_another_directory_is_taken_where_the_first_has_no_room_or_the_user_is_told(lab: Lab, web1: Host, room: int) -> None:
+@pytest.mark.parametrize(
+    "room", [0, 1, 2, 3], ids=["nothing", "a directory", "a directory and a file", "all"]
+)
+def test_another_directory_is_taken_where_the_first_has_no_room_or_the_user_is_told(
+    lab: Lab, web1: Host, room: int
+) -> None:
     """A guardian needs a directory and two files in it, all of them empty."""
     with started(lab, a_play(lab, f"$TMPDIR={room} /tmp=0", tasks.grow())) as run:
         tasks.wait_for_tree(run, [web1])
@@ -138,7 +186,9 @@ def interrupt_and_see_all_end(run: Run, lab: Lab, host: Host) -> None:
     INT.fire(run, lab)
     assert run.wait(60) == INT.status, run.story
     tasks.wait_until_gone(run, [host])
-    assert re.search(rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+    assert re.search(rf"^{host.name} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+        run.story
+    )
     tasks.wait_until_nothing_is_left(run)
 
 
@@ -149,7 +199,10 @@ def interrupt_and_see_all_end(run: Run, lab: Lab, host: Host) -> None:
 def a_small_home(host: Host) -> Iterator[None]:
     """The home directory of the login, with its keys, on a small disk of its own."""
     home = f"/home/{host.login}"
-    script = f"cp -a {home} /run/home; mount -t tmpfs -o size=8m tmpfs {home}; cp -a /run/home/. {home}; rm -r /run/home"
+    script = (
+        f"cp -a {home} /run/home; mount -t tmpfs -o size=8m tmpfs {home}; cp -a /run/home/. "
+        f"{home}; rm -r /run/home"
+    )
     host.run(["sh", "-euc", script])
     try:
         yield
@@ -159,7 +212,7 @@ def a_small_home(host: Host) -> Iterator[None]:
 
 def fill_home(host: Host) -> None:
     home = f"/home/{host.login}"
-    # Until no block is left, and then nothing else than a directory entry fits in.
+    # Until no block is left. Then only a directory entry fits in.
     host.run(["sh", "-c", f"cat /dev/zero > {home}/filler"], user=host.login, check=False)
     assert "No space left" in host.ssh("echo word > ~/word").stderr
 
@@ -167,7 +220,12 @@ def fill_home(host: Host) -> None:
 @pytest.mark.parametrize("anew", [False, True], ids=["same connection", "new connection"])
 def test_the_kill_pass_needs_no_room_on_the_host(lab: Lab, web1: Host, anew: bool) -> None:
     sections = {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}} if anew else {}
-    play = Play([tasks.grow()], options={"kill_timeout": 1}, sections=sections, kinds=["background", "setsid", "ignores-signals"])
+    play = Play(
+        [tasks.grow()],
+        options={"kill_timeout": 1},
+        sections=sections,
+        kinds=["background", "setsid", "ignores-signals"],
+    )
     with a_small_home(web1), started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         with web1.full_disk("/tmp"), web1.full_disk("/var/tmp"), web1.full_disk("/dev/shm"):

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that is down during the kill pass: tried again, reported with the reason and with what finishes the job; the exit status is the same."""
+"""A host that is down during the kill pass.
+
+It is tried again, and reported with the reason and with what finishes the job. The exit status does
+not change.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,11 @@ from tests.support.trees.triggers import INT
 
 from . import guardian
 
-#: Each kill order needs a connection of its own, and knows within two seconds that there is none.
-NO_MASTER: Mapping[str, Mapping[str, object]] = {"ssh_connection": {"ssh_args": "-o ControlMaster=no"}, "defaults": {"timeout": 2}}
+#: Each kill order needs a connection of its own. Within two seconds it is clear that there is none.
+NO_MASTER: Mapping[str, Mapping[str, object]] = {
+    "ssh_connection": {"ssh_args": "-o ControlMaster=no"},
+    "defaults": {"timeout": 2},
+}
 
 #: Seconds that the main process waits beyond the grace for a report, and some for a busy machine.
 LONGEST_WAIT = 15 + 10
@@ -29,14 +36,17 @@ LONGEST_WAIT = 15 + 10
 
 @pytest.fixture(autouse=True)
 def _heal(lab: Lab) -> Iterator[None]:
-    """Whatever happens: the next test, and the clients of this one, need the network."""
+    """Heal the network, in any case: the next test, and the clients of this one, need it."""
     yield
     for host in lab:
         host.heal()
 
 
 def a_play(retry_for: float, **more: object) -> Play:
-    """A tree on both hosts, without a supervisor: that would end it as soon as it heard that the connection is gone."""
+    """Return a play with a tree on both hosts, without a supervisor.
+
+    A supervisor would end the tree as soon as it noticed the loss of the connection.
+    """
     options = {"kill_timeout": 1, "kill_retry_for": retry_for, "supervise": False}
     return Play([tasks.grow()], hosts=("web1", "web2"), options=options, **more)  # type: ignore[arg-type]
 
@@ -52,13 +62,22 @@ def interrupt_with_one_host_down(run: Run, lab: Lab) -> None:
     assert re.search(r"^web2 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
 
 
-def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(lab: Lab, web1: Host) -> None:
+def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(
+    lab: Lab, web1: Host
+) -> None:
     with started(lab, a_play(0, sections=NO_MASTER)) as run:
         interrupt_with_one_host_down(run, lab)
-        assert re.search(r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to host|unreachable)", run.errors, re.MULTILINE), run.story
+        assert re.search(
+            r"^web1 +: NOT CONFIRMED \(task: Grow a tree\): .*(timed out|No route to "
+            r"host|unreachable)",
+            run.errors,
+            re.MULTILINE,
+        ), run.story
         tasks.wait_until_nothing_is_left(run)
         web1.heal()
-        command = re.search(r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE)
+        command = re.search(
+            r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE
+        )
         assert command, run.story
         assert "--limit web1 " in command[1], run.story
         swept = follow(run, command[1])
@@ -69,7 +88,9 @@ def test_it_is_reported_with_the_reason_and_the_command_that_finishes_the_job(la
 def test_it_is_tried_again_when_the_main_process_has_left(lab: Lab, web1: Host) -> None:
     with started(lab, a_play(60, sections=NO_MASTER)) as run:
         interrupt_with_one_host_down(run, lab)
-        assert re.search(r"^web1 +: NOT CONFIRMED .*Tried again for 60 s", run.errors, re.MULTILINE), run.story
+        assert re.search(
+            r"^web1 +: NOT CONFIRMED .*Tried again for 60 s", run.errors, re.MULTILINE
+        ), run.story
         assert guardian.guardian_of(run).alive()
         web1.heal()
         # The pause between two tries has grown to some seconds by now.
@@ -95,4 +116,4 @@ def test_the_guardian_gives_up_after_kill_retry_for(lab: Lab, web1: Host) -> Non
         until(lambda: not serving.alive(), 4 + 2 + 10, "the guardian does not give up")
         tasks.wait_until_nothing_is_left(run)
         web1.heal()
-        stays(lambda: tasks.alive(run, web1), 1, "somebody has come after all")
+        stays(lambda: tasks.alive(run, web1), 1, "a kill pass has come after all")

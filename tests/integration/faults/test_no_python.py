@@ -26,7 +26,7 @@ def bare() -> Iterator[Lab]:
 
 @pytest.fixture
 def host(bare: Lab, shared_lab: Lab) -> Host:
-    """It, clean. Where no lab can be made, the other fixture says so."""
+    """The host, clean. If no lab can be made, the other fixture reports it."""
     bare["web1"].reset()
     assert bare["web1"].python is None
     return bare["web1"]
@@ -36,7 +36,11 @@ def host(bare: Lab, shared_lab: Lab) -> Host:
 @pytest.mark.parametrize("trigger", [INT, KILL], ids=lambda trigger: trigger.name)
 def test_the_shell_ends_the_tree(bare: Lab, host: Host, trigger: Trigger, become: bool) -> None:
     kinds = ("background", "grandchild", "setsid", "nohup", "daemon", "ignores-signals", "stopped")
-    raw = {"name": "Grow a tree", "ansible.builtin.raw": "{{ lookup('file', 'tree.sh') }}", "become": become}
+    raw = {
+        "name": "Grow a tree",
+        "ansible.builtin.raw": "{{ lookup('file', 'tree.sh') }}",
+        "become": become,
+    }
     bystander = host.spawn(["sleep", "7205"], user="ansible")
     with started(bare, Play([raw], options={"kill_timeout": 1}, kinds=kinds)) as run:
         tasks.wait_for_tree(run, [host])
@@ -44,6 +48,8 @@ def test_the_shell_ends_the_tree(bare: Lab, host: Host, trigger: Trigger, become
         assert run.wait(60) == trigger.status, run.story
         tasks.wait_until_gone(run, [host])
         if trigger.recap:
-            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+                run.story
+            )
         tasks.wait_until_nothing_is_left(run)
         assert bystander.id.alive()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can't be guarded is said: one warning for a host, and a line in the recap."""
+"""Reports of what can't be guarded: one warning for a host, and a line in the recap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT
 
-#: A connection that does all that ssh does, but to say with which options it could be made anew.
+#: A connection that does all that ssh does, but does not show the options by which it could be made
+#: again.
 SECRETIVE = """
 from ansible.plugins.connection.ssh import DOCUMENTATION, Connection as Ssh
 
@@ -24,13 +25,16 @@ class Connection(Ssh):
     transport = "secretive"
 
     def get_options(self, *dummy):
-        raise ValueError("its options are nobody's business")
+        raise ValueError("its options are private")
 """
 
-#: What a host needs to be one that can't be guarded, and the reason that is given.
+#: What makes a host one that can't be guarded, and the reason that is given.
 UNGUARDED = {
-    "secretive": ({"ansible_connection": "secretive"}, "its options are nobody's business"),
-    "ssh": ({"ansible_shell_type": "powershell"}, "its shell is no POSIX shell (family powershell)"),
+    "secretive": ({"ansible_connection": "secretive"}, "its options are private"),
+    "ssh": (
+        {"ansible_shell_type": "powershell"},
+        "its shell is no POSIX shell (family powershell)",
+    ),
 }
 
 #: Three tasks of which two do something on web2, and then a tree on web1.
@@ -53,7 +57,9 @@ def play(web2: dict[str, str]) -> Play:
 
 
 @pytest.mark.parametrize("connection", UNGUARDED)
-def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(lab: Lab, connection: str) -> None:
+def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(
+    lab: Lab, connection: str
+) -> None:
     variables, reason = UNGUARDED[connection]
     with started(lab, play(variables)) as run:
         tasks.wait_for_tree(run, [lab["web1"]])
@@ -61,13 +67,25 @@ def test_a_host_that_cannot_be_guarded_is_named_once_and_in_the_recap(lab: Lab, 
         assert run.wait(40) == INT.status, run.story
         tasks.wait_until_gone(run, [lab["web1"]])
         said = tasks.said(run)
-        assert said.count(f"web2 is not protected: what runs there over the connection {connection} would outlive the run") == 1, run.story
-        assert re.search(rf"^web2 +: NOT PROTECTED over {connection}: .*{re.escape(reason)}", run.errors, re.MULTILINE), run.story
+        assert (
+            said.count(
+                f"web2 is not protected: what runs there over the connection {connection} would "
+                "outlive the run"
+            )
+            == 1
+        ), run.story
+        assert re.search(
+            rf"^web2 +: NOT PROTECTED over {connection}: .*{re.escape(reason)}",
+            run.errors,
+            re.MULTILINE,
+        ), run.story
         assert "web1 is not protected" not in said, run.story
-        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+            run.story
+        )
 
 
-def test_whoever_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:
+def test_a_user_that_wants_a_host_left_alone_is_not_warned(lab: Lab) -> None:
     with started(lab, play({**UNGUARDED["ssh"][0], "treekill_track": "none"})) as run:
         tasks.wait_for_tree(run, [lab["web1"]])
         INT.fire(run, lab)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another plugin, or a core that nobody knows yet, takes our place at the signals: it is told once, and the run is guarded all the same."""
+"""Another plugin, or a later core, that replaces our signal handlers.
+
+The user is told once, and the run is still guarded.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,24 @@ class CallbackModule(CallbackBase):
 
 
 def test_replaced_signal_handlers_are_told_once_and_put_back(lab: Lab) -> None:
-    play = Play([tasks.trace(), tasks.grow()], options={"kill_timeout": 1}, files={"callback_plugins/rude.py": RUDE})
+    play = Play(
+        [tasks.trace(), tasks.grow()],
+        options={"kill_timeout": 1},
+        files={"callback_plugins/rude.py": RUDE},
+    )
     for trigger in (INT, TERM):
         with started(lab, play) as run:
             tasks.wait_for_tree(run, [lab["web1"]])
             trigger.fire(run, lab)
             assert run.wait(60) == trigger.status, run.story
             tasks.wait_until_gone(run, [lab["web1"]])
-            assert tasks.said(run).count("has replaced the signal handlers of this run (SIGINT, SIGTERM)") == 1, run.story
-            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+            assert (
+                tasks.said(run).count(
+                    "has replaced the signal handlers of this run (SIGINT, SIGTERM)"
+                )
+                == 1
+            ), run.story
+            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+                run.story
+            )
         lab["web1"].reset()

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Garbage, half messages and strangers on the guardian's socket: refused, and the guardian lives on and serves."""
+"""Garbage, half messages and strangers on the guardian's socket are refused.
+
+The guardian lives on and serves.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ from .apart import apart, held_apart
 from .guardian import Caller, frame, take
 from .scene import PLAY, Scene, in_flight
 
-#: The uid of somebody who is neither the user of the run nor an account of the hosts.
+#: The uid of a user that is neither the user of the run nor an account of the hosts.
 STRANGER = 64999
 
 
 class _Shared:
-    """One run for all tests that leave it as it was; where one did not, the next gets another."""
+    """One run for all tests that leave it as it was. If one did not, the next gets another."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -72,7 +75,10 @@ Thrower = Callable[[Scene], None]
 
 
 def bytes_of(*contents: bytes) -> Thrower:
-    """Send each on a connection of its own, say that nothing more comes, and listen until the guardian has hung up."""
+    """Send each on a connection of its own.
+
+    Then close this direction, and listen until the guardian has hung up.
+    """
 
     def throw(scene: Scene) -> None:
         for content in contents:
@@ -86,7 +92,10 @@ def bytes_of(*contents: bytes) -> Thrower:
 
 
 def refused(*messages: object) -> Thrower:
-    """Frames, each of which makes the guardian hang up, while this end listens and says no more."""
+    """Send frames, each of which makes the guardian hang up.
+
+    This end listens meanwhile and sends no more.
+    """
 
     def throw(scene: Scene) -> None:
         for message in messages:
@@ -98,18 +107,23 @@ def refused(*messages: object) -> Thrower:
 
 
 def of_the_lease_in_flight(op: str, **more: Any) -> Thrower:
-    """A message about the lease that the run's own worker holds, with all that it takes and no more."""
-    return lambda scene: refused(take(scene.lease) if op == "take" else {"op": op, "lease": scene.lease, **more})(scene)
+    """Return a message about the lease that the run's own worker holds.
+
+    It has all that it takes and no more.
+    """
+    return lambda scene: refused(
+        take(scene.lease) if op == "take" else {"op": op, "lease": scene.lease, **more}
+    )(scene)
 
 
 def a_thousand_connections(scene: Scene) -> None:
-    """One after the other, nothing said."""
+    """Open them one after the other, and send nothing."""
     for dummy in range(1000):
         Caller(scene.socket).close()
 
 
-def broken_leases_that_nobody_can_carry_out(scene: Scene) -> None:
-    """Granted, then left without a word, with orders that make no sense."""
+def broken_leases_that_can_not_be_carried_out(scene: Scene) -> None:
+    """They are granted, then left without a message, with orders that make no sense."""
     texts = (("{}", "{}"), ("", ""), ("[]", "{}"), ("1", "{}"), ("\0", "{}"), ("{}", "[]"))
     for number, (order, reach) in enumerate(texts):
         with Caller(scene.socket) as caller:
@@ -119,7 +133,7 @@ def broken_leases_that_nobody_can_carry_out(scene: Scene) -> None:
 
 _random = random.Random(1)
 
-#: Messages that are JSON, and nothing that a worker says.
+#: Messages that are JSON, and that no worker sends.
 SHAPES: list[object] = [
     [],
     "take",
@@ -142,27 +156,42 @@ SHAPES: list[object] = [
     {**take("22222222"), "terms": "x"},
 ]
 
-#: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in another type.
+#: A lease whose terms lack what the guardian needs as soon as the lease breaks, or have it in
+#: another type.
 TERMS: list[object] = [
-    {**take("33333333"), "terms": terms} for terms in ({}, {"retry_for": "soon", "timeout": [], "run": 1, "local": 0, "keep": 0, "end_async": 0})
+    {**take("33333333"), "terms": terms}
+    for terms in (
+        {},
+        {"retry_for": "soon", "timeout": [], "run": 1, "local": 0, "keep": 0, "end_async": 0},
+    )
 ]
 
 GARBAGE: Mapping[str, Thrower] = {
-    "random bytes": bytes_of(*(_random.randbytes(_random.randrange(1, 5000)) for dummy in range(50))),
-    "a huge length": bytes_of(struct.pack("!I", 0xFFFFFFFF), struct.pack("!I", 0x7FFFFFFF) + b"x" * 100000),
+    "random bytes": bytes_of(
+        *(_random.randbytes(_random.randrange(1, 5000)) for dummy in range(50))
+    ),
+    "a huge length": bytes_of(
+        struct.pack("!I", 0xFFFFFFFF), struct.pack("!I", 0x7FFFFFFF) + b"x" * 100000
+    ),
     "frames cut in half": bytes_of(*(frame(take("44444444"))[:end] for end in range(1, 200, 9))),
     "a frame of nothing": bytes_of(struct.pack("!I", 0) * 10),
-    "a frame that is not JSON": bytes_of(struct.pack("!I", 5) + b"{'a':", struct.pack("!I", 2) + b"\xff\xfe"),
+    "a frame that is not JSON": bytes_of(
+        struct.pack("!I", 5) + b"{'a':", struct.pack("!I", 2) + b"\xff\xfe"
+    ),
     "JSON as deep as a frame": bytes_of(struct.pack("!I", 100000) + b"[" * 100000),
     "JSON of the wrong shape": bytes_of(*map(frame, SHAPES)),
-    "a report to somebody who is not the main process": refused({"op": "report"}, {"op": "report", "wait": False}, {"op": "report", "wait": True}),
-    "signals of somebody who is not the main process": bytes_of(frame({"op": "signals"}) + b"\x02"),
+    "a report to a process that is not the main process": refused(
+        {"op": "report"}, {"op": "report", "wait": False}, {"op": "report", "wait": True}
+    ),
+    "signals of a process that is not the main process": bytes_of(
+        frame({"op": "signals"}) + b"\x02"
+    ),
     "terms of the wrong shape": bytes_of(*map(frame, TERMS)),
-    "done for somebody else's lease": of_the_lease_in_flight("done"),
-    "broken for somebody else's lease": of_the_lease_in_flight("broken", lost=False, wait=False),
-    "detach for somebody else's lease": of_the_lease_in_flight("detach"),
+    "done for another process's lease": of_the_lease_in_flight("done"),
+    "broken for another process's lease": of_the_lease_in_flight("broken", lost=False, wait=False),
+    "detach for another process's lease": of_the_lease_in_flight("detach"),
     "a lease that is granted already": of_the_lease_in_flight("take"),
-    "broken leases that nobody can carry out": broken_leases_that_nobody_can_carry_out,
+    "broken leases that can not be carried out": broken_leases_that_can_not_be_carried_out,
     "a thousand connections": a_thousand_connections,
 }
 
@@ -173,17 +202,24 @@ def test_the_guardian_survives_garbage_and_goes_on_to_serve(scene: Scene, throw:
     assert scene.is_served()
 
 
-def test_an_interruption_ends_everything_after_all_the_garbage(shared_lab: Lab, other_host: Host) -> None:
+def test_an_interruption_ends_everything_after_all_the_garbage(
+    shared_lab: Lab, other_host: Host
+) -> None:
     with in_flight(shared_lab, other_host) as scene:
         for throw in GARBAGE.values():
             apart(partial(throw, scene))
         scene.interrupt_and_see_all_end()
 
 
-def test_an_interruption_ends_everything_while_there_are_more_connections_than_descriptors(shared_lab: Lab, other_host: Host) -> None:
-    """A soft limit of some hundred is what a user has; a run may have as many workers."""
+def test_an_interruption_ends_everything_while_there_are_more_connections_than_descriptors(
+    shared_lab: Lab, other_host: Host
+) -> None:
+    """A user has a soft limit of some hundred. A run may have as many workers."""
     play = replace(PLAY, before=["prlimit", "--nofile=64:4096", "--"])
-    with in_flight(shared_lab, other_host, play) as scene, held_apart(lambda: [Caller(scene.socket) for dummy in range(100)]):
+    with (
+        in_flight(shared_lab, other_host, play) as scene,
+        held_apart(lambda: [Caller(scene.socket) for dummy in range(100)]),
+    ):
         scene.interrupt_and_see_all_end()
 
 
@@ -191,7 +227,7 @@ def test_an_interruption_ends_everything_while_there_are_more_connections_than_d
 
 
 def ask(path: Path) -> bytes:
-    """Ask for a lease, and tell what came back, or which error there was."""
+    """Ask for a lease, and return what came back, or which error there was."""
     try:
         with Caller(path) as caller:
             caller.send(frame(take("0badcafe")) + frame({"op": "done", "lease": "0badcafe"}))
@@ -208,7 +244,9 @@ def test_another_user_can_not_reach_the_socket(scene: Scene) -> None:
     assert b'"granted": true' in apart(lambda: ask(scene.socket))
 
 
-def test_another_user_is_refused_where_the_socket_was_opened_to_all(shared_lab: Lab, other_host: Host) -> None:
+def test_another_user_is_refused_where_the_socket_was_opened_to_all(
+    shared_lab: Lab, other_host: Host
+) -> None:
     with in_flight(shared_lab, other_host) as scene:
         for above in (scene.run.directory, scene.run.directory / "tmp", scene.socket.parent):
             above.chmod(0o755)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A wrong option is refused before anything happens: the message names the option and what is allowed."""
+"""A wrong option is refused before anything happens.
+
+The message names the option and what is allowed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.support.hosts import Host, Lab
 from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 
-#: The exit status with which core ends when an option is wrong.
+#: The exit status with which core ends if an option is wrong.
 OPTIONS_ERROR = 5
 
 
@@ -26,11 +29,13 @@ class Wrong:
 
     option: str
     value: str
-    allowed: str  #: how the message tells what is
+    allowed: str  #: the allowed values, as the message has them
 
     @property
     def message(self) -> str:
-        return f"treekill option {self.option}: {self.value!r} is not allowed. Allowed: {self.allowed}"
+        return (
+            f"treekill option {self.option}: {self.value!r} is not allowed. Allowed: {self.allowed}"
+        )
 
 
 SIGNALS = "ABRT, ALRM, BUS, CHLD, "
@@ -49,15 +54,28 @@ WRONG = [
     Wrong("track", "everything", "all, plugins, none."),
 ]
 
-#: Those that make sense for one task.
-OF_A_TASK = [wrong for wrong in WRONG if wrong.option in ("kill_signal", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")] + [
+#: Options that make sense for one task.
+OF_A_TASK = [
+    wrong
+    for wrong in WRONG
+    if wrong.option
+    in ("kill_signal", "kill_children_signal", "kill_mode", "kill_timeout", "kill_retry_for")
+] + [
     Wrong("kill_children", "perhaps", TRUTH),
 ]
 
 SOURCES: Mapping[str, Callable[[Play, Mapping[str, str]], Play]] = {
     "ansible.cfg": lambda play, values: replace(play, options=values),
-    "environment": lambda play, values: replace(play, environ={f"TREEKILL_{option.upper()}": value for option, value in values.items()}),
-    "extra variable": lambda play, values: replace(play, arguments=["-e", json.dumps({f"treekill_{option}": value for option, value in values.items()})]),
+    "environment": lambda play, values: replace(
+        play, environ={f"TREEKILL_{option.upper()}": value for option, value in values.items()}
+    ),
+    "extra variable": lambda play, values: replace(
+        play,
+        arguments=[
+            "-e",
+            json.dumps({f"treekill_{option}": value for option, value in values.items()}),
+        ],
+    ),
 }
 
 RIGHT = {
@@ -73,13 +91,15 @@ RIGHT = {
 
 
 def logins(host: Host) -> int:
-    """How many sessions its sshd has let in so far."""
+    """Return how many sessions its sshd has let in so far."""
     return host.sshd_log.read_text(errors="replace").count("Accepted publickey")
 
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.option}={wrong.value}")
-def test_a_wrong_option_ends_the_run_before_its_first_task(lab: Lab, web1: Host, wrong: Wrong, source: str) -> None:
+def test_a_wrong_option_ends_the_run_before_its_first_task(
+    lab: Lab, web1: Host, wrong: Wrong, source: str
+) -> None:
     before = logins(web1)
     with started(lab, SOURCES[source](Play([tasks.trace()]), {wrong.option: wrong.value})) as run:
         assert run.wait(40) == OPTIONS_ERROR, run.story
@@ -91,17 +111,23 @@ def test_a_wrong_option_ends_the_run_before_its_first_task(lab: Lab, web1: Host,
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_allowed_option_lets_the_run_go_on(lab: Lab, web1: Host, source: str) -> None:
-    """The control: the same ways, other values."""
+    """The control: those ways, other values."""
     with started(lab, SOURCES[source](Play([tasks.trace()]), RIGHT)) as run:
         assert run.wait(40) == 0, run.story
         assert tasks.has_left_trace(run, web1)
         assert "treekill" not in tasks.said(run), run.story
 
 
-def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(lab: Lab, web1: Host, web2: Host) -> None:
+def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(
+    lab: Lab, web1: Host, web2: Host
+) -> None:
     before = logins(web1)
     wrong = WRONG[0]
-    play = Play([tasks.trace()], hosts=("web1", "web2"), host_variables={"web1": {f"treekill_{wrong.option}": wrong.value}})
+    play = Play(
+        [tasks.trace()],
+        hosts=("web1", "web2"),
+        host_variables={"web1": {f"treekill_{wrong.option}": wrong.value}},
+    )
     with started(lab, play) as run:
         assert run.wait(40) == 2, run.story
         assert wrong.message in tasks.said(run), run.story
@@ -112,20 +138,35 @@ def test_a_wrong_variable_of_a_host_fails_its_tasks_and_no_others(lab: Lab, web1
 
 def test_a_wrong_variable_of_a_task_fails_it_before_anything_is_sent(lab: Lab, web1: Host) -> None:
     before = logins(web1)
-    wrong_tasks = [tasks.trace(vars={f"treekill_{wrong.option}": wrong.value}, ignore_errors=True) for wrong in WRONG if wrong.option != "kill_wait"]
-    _all_fail(lab, web1, wrong_tasks, [wrong for wrong in WRONG if wrong.option != "kill_wait"], before)
+    wrong_tasks = [
+        tasks.trace(vars={f"treekill_{wrong.option}": wrong.value}, ignore_errors=True)
+        for wrong in WRONG
+        if wrong.option != "kill_wait"
+    ]
+    _all_fail(
+        lab, web1, wrong_tasks, [wrong for wrong in WRONG if wrong.option != "kill_wait"], before
+    )
 
 
 def test_a_wrong_argument_of_a_task_fails_it_before_anything_is_sent(lab: Lab, web1: Host) -> None:
     before = logins(web1)
     wrong_tasks = [
-        {"name": "A wrong argument", "treekill.remote.command": {"cmd": "touch /tmp/trace-{{ row }}-ran", wrong.option: wrong.value}, "ignore_errors": True}
+        {
+            "name": "A wrong argument",
+            "treekill.remote.command": {
+                "cmd": "touch /tmp/trace-{{ row }}-ran",
+                wrong.option: wrong.value,
+            },
+            "ignore_errors": True,
+        }
         for wrong in OF_A_TASK
     ]
     _all_fail(lab, web1, wrong_tasks, OF_A_TASK, before)
 
 
-def _all_fail(lab: Lab, host: Host, wrong_tasks: list[tasks.Task], wrongs: list[Wrong], before: int) -> None:
+def _all_fail(
+    lab: Lab, host: Host, wrong_tasks: list[tasks.Task], wrongs: list[Wrong], before: int
+) -> None:
     with started(lab, Play([*wrong_tasks, tasks.trace("right")])) as run:
         assert run.wait(60) == 0, run.story
         for wrong in wrongs:

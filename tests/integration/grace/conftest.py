@@ -19,7 +19,10 @@ from . import jobs
 
 @pytest.fixture(scope="session")
 def grace_lab() -> Iterator[Lab]:
-    """Two hosts where accounts become each other by all that there is: the first with `use_pty` of sudo's, the second without."""
+    """Two hosts where accounts become each other in all ways.
+
+    The first has `use_pty` of sudo's, the second does not.
+    """
     with lab_or_skip(2) as two:
         become_hosts.prepare(two)
         watchful_hosts.prepare(two)

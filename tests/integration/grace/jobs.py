@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that clean up when a signal asks them to end. Each leaves a file when it has begun, and another one when it has finished its clean-up.
+"""Programs that clean up when a signal asks them to end.
 
-Their arguments: the kind of clean-up, what marks the run, the name of the signal.
+Each leaves a file when it has begun, and another one when it has finished its clean-up.
+
+Their arguments: the kind of clean-up, the mark of the run, the name of the signal.
 """
 
 from __future__ import annotations
@@ -15,15 +17,20 @@ from tests.support.run.run import Run
 #: Seconds that a clean-up takes.
 SECONDS = 2
 
-#: In bash: what most people write.
+#: In bash, in which most people write such a program.
 SHELL = f"""#!/bin/bash
 row=$2 signal=${{3:-TERM}}
 finish() {{ touch /tmp/cleaned-$row; exit 0; }}
 plain() {{ echo "shutting down"; sleep {SECONDS}; echo "lock released"; finish; }}
-megabyte() {{ head -c 500000 /dev/zero | tr "\\0" x; sleep {SECONDS}; head -c 500000 /dev/zero | tr "\\0" y; finish; }}
+half() {{ head -c 500000 /dev/zero | tr "\\0" $1; }}
+megabyte() {{ half x; sleep {SECONDS}; half y; finish; }}
 in_background() {{ kill -s $signal $child; wait $child; finish; }}
 case $1 in
-  in_background) trap "$1" $signal; /tmp/job.py once $row-child $signal & child=$!; touch /tmp/begun-$row; wait $child;;
+  in_background)
+    trap "$1" $signal
+    /tmp/job.py once $row-child $signal & child=$!
+    touch /tmp/begun-$row
+    wait $child;;
   *) trap "$1" $signal; touch /tmp/begun-$row; while :; do sleep 0.1; done;;
 esac
 """
@@ -63,12 +70,18 @@ else:
 open("/tmp/cleaned-" + row, "w").close()
 """
 
-#: Kinds of clean-up, and which program has them.
-KINDS = {"plain": "job.sh", "megabyte": "job.sh", "in_background": "job.sh", "once": "job.py", "wrapper": "job.py"}
+#: Kinds of clean-up, and the programs that have them.
+KINDS = {
+    "plain": "job.sh",
+    "megabyte": "job.sh",
+    "in_background": "job.sh",
+    "once": "job.py",
+    "wrapper": "job.py",
+}
 
 
 def put_on(host: Host) -> None:
-    """Have the programs on the host, in /tmp."""
+    """Put the programs on the host, in /tmp."""
     for name, text in (("job.sh", SHELL), ("job.py", PYTHON)):
         path = host.root / "tmp" / name
         path.write_text(text)
@@ -76,12 +89,12 @@ def put_on(host: Host) -> None:
 
 
 def command(kind: str, signal: str = "TERM") -> str:
-    """The command line of a task that runs one of them."""
+    """Return the command line of a task that runs one of them."""
     return f"/tmp/{KINDS[kind]} {kind} {{{{ row }}}} {signal}"
 
 
 def marks(kind: str, row: str) -> list[str]:
-    """What marks the clean-ups of one of them: its own, and that of its child."""
+    """Return the marks of the clean-ups of one of them: its own, and that of its child."""
     return [row, *([f"{row}-child"] if kind in ("wrapper", "in_background") else [])]
 
 
@@ -91,5 +104,7 @@ def has_begun(run: Run, host: Host, kind: str) -> bool:
 
 
 def unfinished(run: Run, host: Host, kind: str) -> list[str]:
-    """Which clean-ups have not come to their end."""
-    return [mark for mark in marks(kind, run.row) if not (host.root / f"tmp/cleaned-{mark}").exists()]
+    """Return which clean-ups have not come to their end."""
+    return [
+        mark for mark in marks(kind, run.row) if not (host.root / f"tmp/cleaned-{mark}").exists()
+    ]

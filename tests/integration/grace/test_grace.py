@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A clean-up that takes two seconds is finished: whatever runs it, whatever stands above it, and however the run was interrupted."""
+"""A clean-up of two seconds is finished.
+
+That holds for each program, for each program above it, and for each interruption.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,20 @@ from tests.support.run.playing import Play, started
 from tests.support.run.run import Run
 from tests.support.run.waiting import until
 from tests.support.trees.table import rest
-from tests.support.trees.triggers import CTRL_C, CUT_NETWORK, INT, KILL, LOST_CLIENT, LOST_CONTROLLER, TIMEOUT, Trigger
+from tests.support.trees.triggers import (
+    CTRL_C,
+    CUT_NETWORK,
+    INT,
+    KILL,
+    LOST_CLIENT,
+    LOST_CONTROLLER,
+    TIMEOUT,
+    Trigger,
+)
 
 from . import jobs
 
-#: Of builtin actions and of ours: what each is called, and which connection the play names.
+#: Names of builtin actions and of ours, and the connection that the play names.
 OWN = "treekill.remote."
 
 
@@ -46,9 +58,21 @@ class Row:
     @property
     def name(self) -> str:
         """The row in words."""
-        told = [str(value) for value, usual in ((self.become, "no"), (self.kind, "plain"), (self.signal, "TERM")) if value != usual]
+        told = [
+            str(value)
+            for value, usual in ((self.become, "no"), (self.kind, "plain"), (self.signal, "TERM"))
+            if value != usual
+        ]
         pty = [] if self.become == "no" else ["use_pty" if self.use_pty else "no use_pty"]
-        return ", ".join([self.action, "pipelining" if self.pipelining else "tty", *told, *pty, *([] if self.trigger is INT else [self.trigger.name])])
+        return ", ".join(
+            [
+                self.action,
+                "pipelining" if self.pipelining else "tty",
+                *told,
+                *pty,
+                *([] if self.trigger is INT else [self.trigger.name]),
+            ]
+        )
 
     @property
     def host(self) -> str:
@@ -56,24 +80,39 @@ class Row:
         return "web1" if self.use_pty else "web2"
 
     def play(self) -> Play:
-        """The run of this row."""
+        """Return the run of this row."""
         becoming = BECOME[self.become]
         action = self.action if self.action.startswith(OWN) else f"ansible.builtin.{self.action}"
         line = jobs.command(self.kind, self.signal)
         # A script of the controller's, which becomes the program.
         line = f"carried {line}" if self.action.endswith("script") else line
-        task: dict[str, Any] = {"name": "Work", action: {"cmd": line} if self.action.startswith(OWN) else line}
+        task: dict[str, Any] = {
+            "name": "Work",
+            action: {"cmd": line} if self.action.startswith(OWN) else line,
+        }
         if self.trigger is TIMEOUT:
-            task = {"name": "Rescued", "block": [{**task, "timeout": 3600}], "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+            task = {
+                "name": "Rescued",
+                "block": [{**task, "timeout": 3600}],
+                "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+            }
         own = self.action.startswith(OWN)
-        options = {"kill_timeout": 10, "kill_signal": self.signal, "kill_children_signal": self.signal, **({"track": "plugins"} if own else {})}
+        options = {
+            "kill_timeout": 10,
+            "kill_signal": self.signal,
+            "kill_children_signal": self.signal,
+            **({"track": "plugins"} if own else {}),
+        }
         return Play(
             [task],
             hosts=(self.host,),
             keywords={**(becoming.keywords or {}), **({"connection": f"{OWN}ssh"} if own else {})},
             variables={"ansible_user": becoming.login, **(becoming.variables or {})},
             options=options,
-            sections={"defaults": {"become_plugins": PLUGINS}, "ssh_connection": {"pipelining": self.pipelining}},
+            sections={
+                "defaults": {"become_plugins": PLUGINS},
+                "ssh_connection": {"pipelining": self.pipelining},
+            },
             files={"carried": '#!/bin/sh\nexec "$@"\n'},
             terminal=self.trigger.terminal,
             before=self.trigger.before,
@@ -81,27 +120,51 @@ class Row:
 
 
 ROWS = [
-    *(Row(action, pipelining) for action in ("command", "shell", "script", "raw") for pipelining in (False, True)),
-    *(Row(f"{OWN}{action}", pipelining) for action in ("command", "shell", "script", "raw") for pipelining in (False, True)),
+    *(
+        Row(action, pipelining)
+        for action in ("command", "shell", "script", "raw")
+        for pipelining in (False, True)
+    ),
+    *(
+        Row(f"{OWN}{action}", pipelining)
+        for action in ("command", "shell", "script", "raw")
+        for pipelining in (False, True)
+    ),
     *(
         Row(action, pipelining, become, use_pty)
         for action in ("command", "script", "raw")
         for pipelining in (False, True)
-        for become in ("root, no password", "root, by password", "another user", "root, by su", "root, by doas")
+        for become in (
+            "root, no password",
+            "root, by password",
+            "another user",
+            "root, by su",
+            "root, by doas",
+        )
         for use_pty in (True, False)
         if use_pty or "by su" not in become and "doas" not in become
-        # What becomes an unprivileged user can't hold a shell below sudo: see docs/limits.md.
+        # Programs that become an unprivileged user can't hold a shell below sudo: see
+        # docs/limits.md.
         if (action, become) != ("raw", "another user")
     ),
-    *(Row("command", pipelining, kind=kind) for pipelining in (False, True) for kind in ("megabyte", "once", "wrapper", "in_background")),
-    *(Row("raw", pipelining, kind=kind) for pipelining in (False, True) for kind in ("megabyte", "once", "wrapper", "in_background")),
+    *(
+        Row("command", pipelining, kind=kind)
+        for pipelining in (False, True)
+        for kind in ("megabyte", "once", "wrapper", "in_background")
+    ),
+    *(
+        Row("raw", pipelining, kind=kind)
+        for pipelining in (False, True)
+        for kind in ("megabyte", "once", "wrapper", "in_background")
+    ),
     *(
         Row(action, pipelining, become, trigger=trigger)
         for action in ("command", "shell")
         for pipelining in (False, True)
         for become in ("no", "root, no password")
         for trigger in (CTRL_C, KILL, LOST_CLIENT, LOST_CONTROLLER, CUT_NETWORK, TIMEOUT)
-        # Without pipelining there is a terminal, which a lost connection hangs up: see docs/limits.md.
+        # Without pipelining there is a terminal, which a lost connection hangs up: see
+        # docs/limits.md.
         if pipelining or trigger not in (LOST_CLIENT, LOST_CONTROLLER, CUT_NETWORK)
     ),
     *(
@@ -135,30 +198,46 @@ USUAL = (
 )
 assert {*USUAL} <= {*ROWS}
 
+#: What the matrix does to its first host, done to the row's.
 FIRE: dict[str, Callable[[Run, Host], None]] = {
-    TIMEOUT.name: lambda run, host: controller.worker_of(run.row, run.process.pid, host.address).kill(signal.SIGALRM),
+    TIMEOUT.name: lambda run, host: controller.worker_of(
+        run.row, run.process.pid, host.address
+    ).kill(signal.SIGALRM),
     CUT_NETWORK.name: lambda run, host: host.cut(),
     LOST_CLIENT.name: lambda run, host: controller.client_of(run.row, host.address).kill(),
 }
-"""What the matrix does to its first host, done to the row's."""
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=[] if row in USUAL else [rest]) for row in ROWS])
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row.name, marks=[] if row in USUAL else [rest]) for row in ROWS]
+)
 def test_a_clean_up_is_finished(grace_lab: Lab, row: Row) -> None:
-    """It leaves its file, and nothing of the tree lives on."""
+    """It leaves its file, and no process of the tree lives on."""
     host = grace_lab[row.host]
     if "doas" in row.become:
         become_hosts.skip_without_doas(grace_lab)
     try:
         with started(grace_lab, row.play()) as run:
-            until(lambda: jobs.has_begun(run, host, row.kind), 40, lambda: f"it has not begun\n{run.story}")
-            FIRE.get(row.trigger.name, lambda run, dummy: row.trigger.fire(run, grace_lab))(run, host)
-            until(lambda: not tasks.alive(run, host), 40, lambda: f"alive: {tasks.alive(run, host)}\n{run.story}")
+            until(
+                lambda: jobs.has_begun(run, host, row.kind),
+                40,
+                lambda: f"it has not begun\n{run.story}",
+            )
+            FIRE.get(row.trigger.name, lambda run, dummy: row.trigger.fire(run, grace_lab))(
+                run, host
+            )
+            until(
+                lambda: not tasks.alive(run, host),
+                40,
+                lambda: f"alive: {tasks.alive(run, host)}\n{run.story}",
+            )
             assert not jobs.unfinished(run, host, row.kind), run.story
             host.heal()
             run.wait(90)
             if row.trigger in (INT, CTRL_C):
-                assert re.search(rf"^{row.host} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+                assert re.search(
+                    rf"^{row.host} +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE
+                ), run.story
             if row.trigger.guardian:
                 tasks.wait_until_nothing_is_left(run)
     finally:
@@ -166,13 +245,23 @@ def test_a_clean_up_is_finished(grace_lab: Lab, row: Row) -> None:
 
 
 @pytest.mark.parametrize(("mode", "finishes"), [("mixed", True), ("tree", False)])
-def test_with_kill_mode_tree_the_child_of_a_wrapper_gets_the_signal_twice(grace_lab: Lab, mode: str, finishes: bool) -> None:
+def test_with_kill_mode_tree_the_child_of_a_wrapper_gets_the_signal_twice(
+    grace_lab: Lab, mode: str, finishes: bool
+) -> None:
     """The control: once from the wrapper, once from the kill pass."""
     row = Row(kind="wrapper")
     host, play = grace_lab[row.host], row.play()
-    with started(grace_lab, dataclasses.replace(play, options={**play.options, "kill_mode": mode})) as run:
-        until(lambda: jobs.has_begun(run, host, row.kind), 40, lambda: f"it has not begun\n{run.story}")
+    with started(
+        grace_lab, dataclasses.replace(play, options={**play.options, "kill_mode": mode})
+    ) as run:
+        until(
+            lambda: jobs.has_begun(run, host, row.kind),
+            40,
+            lambda: f"it has not begun\n{run.story}",
+        )
         INT.fire(run, grace_lab)
         assert run.wait(60) == INT.status, run.story
         tasks.wait_until_gone(run, [host])
-        assert (f"{run.row}-child" in jobs.unfinished(run, host, row.kind)) is not finishes, run.story
+        assert (f"{run.row}-child" in jobs.unfinished(run, host, row.kind)) is not finishes, (
+            run.story
+        )

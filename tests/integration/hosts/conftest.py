@@ -14,10 +14,13 @@ from tests.support.hosts import Host, Lab, kinds
 
 @pytest.fixture(scope="session", autouse=True)
 def _namespaces() -> None:
-    """Everything here but the plain kind needs namespaces of one's own."""
+    """Skip without namespaces: only the plain kind works without them."""
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason:
-        pytest.skip(f"no namespace hosts here: {reason}; as an ordinary user: python -m tests.support.hosts run --count 0 -- pytest tests/integration/hosts")
+        pytest.skip(
+            f"no namespace hosts here: {reason}; as an ordinary user: python -m "
+            "tests.support.hosts run --count 0 -- pytest tests/integration/hosts"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for what happens by itself, by looking at it until it has."""
+"""A wait for what happens by itself: it is looked at until it has happened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T]) -> T:
-    """What `look` answers, as soon as that is true; fails with its last answer."""
+    """Return what `look` answers, as soon as that is true. Fails with its last answer."""
     deadline = time.monotonic() + SECONDS
     while not (answer := look()):
         assert time.monotonic() < deadline, f"still {answer!r}"

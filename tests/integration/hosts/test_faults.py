@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done to a host: its network cut, its power lost, its Python or its disk taken away, and all of it mended."""
+"""Faults of a host: its network cut, its power lost, its Python or its disk taken away.
+
+All of them are mended.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,19 @@ _QUICK = ["-o", "ConnectTimeout=1"]
 
 
 def _connection_state(host: Host) -> str:
-    return subprocess.run(["ss", "-Htn", "dst", host.address], capture_output=True, text=True, check=True).stdout.partition(" ")[0]
+    return subprocess.run(
+        ["ss", "-Htn", "dst", host.address], capture_output=True, text=True, check=True
+    ).stdout.partition(" ")[0]
 
 
 def _open_connection(host: Host) -> subprocess.Popen[str]:
-    client = subprocess.Popen([*host.ssh_argv(), "echo ready; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client = subprocess.Popen(
+        [*host.ssh_argv(), "echo ready; cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert client.stdout is not None
     assert client.stdout.readline() == "ready\n"
     return client
@@ -43,15 +54,21 @@ def test_processes_go_on_behind_a_cut(host: Host) -> None:
     assert [one.id for one in host.processes()] == [daemon.id]
 
 
-def test_power_loss_kills_everything_and_tells_nobody(host: Host) -> None:
+def test_power_loss_kills_everything_and_sends_nothing(host: Host) -> None:
     daemon, client = host.spawn(["sleep", "1000"]), _open_connection(host)
     try:
         host.power_off()
         assert not host.on
         assert not daemon.id.alive()
-        # A process that dies otherwise closes its connections.
+        # A process that dies in another way closes its connections.
         assert _connection_state(host) == "ESTAB"
-        for action in (host.processes, host.power_off, host.cut, host.reset, lambda: host.run(["true"])):
+        for action in (
+            host.processes,
+            host.power_off,
+            host.cut,
+            host.reset,
+            lambda: host.run(["true"]),
+        ):
             with pytest.raises(HostIsOff, match="web1 has no power"):
                 action()
     finally:
@@ -69,10 +86,16 @@ def test_a_booted_host_has_its_disk_but_not_its_processes(host: Host) -> None:
 
 
 def test_reset_ends_what_resists_and_what_forks_all_the_time(host: Host) -> None:
-    respawn = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n  os.fork() and os._exit(0)\n  time.sleep(0.002)"
+    respawn = (
+        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n"
+        "  os.fork() and os._exit(0)\n  time.sleep(0.002)"
+    )
     host.spawn(["sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1000; done"])
-    # What forks all the time can't be waited for by `spawn`.
-    host.run(["sh", "-c", 'exec setsid --fork "$@" > /dev/null 2>&1', "sh", "python3", "-c", respawn], user="other")
+    # `spawn` can't wait for what forks all the time.
+    host.run(
+        ["sh", "-c", 'exec setsid --fork "$@" > /dev/null 2>&1', "sh", "python3", "-c", respawn],
+        user="other",
+    )
     host.ssh("touch /tmp/x /tmp/.y")
     assert eventually(lambda: host.processes(r"^python3 -c"))
     host.reset()
@@ -119,7 +142,9 @@ def test_a_host_without_python_has_none_after_boot_either() -> None:
         assert host.ssh("sudo -n id -un; command -v python3").stdout == "root\n"
 
 
-def test_a_directory_of_the_machine_can_be_shown_but_not_changed(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_directory_of_the_machine_can_be_shown_but_not_changed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     directory = tmp_path_factory.mktemp("shown")
     (directory / "file").write_text("from outside\n")
     with Lab.up(count=1, binds={str(directory): "/opt/shown"}) as lab:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of hosts that need no root, and what is said where a kind can't be."""
+"""The kinds of hosts that need no root, and the message where a kind can't be."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hosts import Host, HostIsOff, HostsError, KindUnavailable, Lab, NotPossibleHere, kinds, programs
+from tests.support.hosts import (
+    Host,
+    HostIsOff,
+    HostsError,
+    KindUnavailable,
+    Lab,
+    NotPossibleHere,
+    kinds,
+    programs,
+)
 
 from .patience import eventually
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _UID = 64242
 
-# An account and its subordinate ids, which exist in this mount namespace only: the machine stays as it is.
+#: An account and its subordinate ids, which exist in this mount namespace only: the machine stays
+#: as it is.
 _BECOME = f"""
 set -eu
 for file in passwd subuid subgid; do
@@ -34,21 +44,37 @@ done
 home=$1
 shift
 cd "$home"
-exec setpriv --reuid {_UID} --regid {_UID} --clear-groups env -i HOME="$home" XDG_RUNTIME_DIR="$home" PATH=/usr/local/bin:/usr/bin:/bin "$@"
+exec setpriv --reuid {_UID} --regid {_UID} --clear-groups \\
+    env -i HOME="$home" XDG_RUNTIME_DIR="$home" PATH=/usr/local/bin:/usr/bin:/bin "$@"
 """
 
 
 @dataclass(frozen=True)
 class Ordinary:
-    """An ordinary user, with a copy of the test hosts that he can read."""
+    """An ordinary user, with a copy of the test hosts that the user can read."""
 
     home: Path
     python: str
 
     def argv(self, *arguments: str) -> list[str]:
-        """The hosts' command line as this user."""
-        start = f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
-        return ["unshare", "--mount", "sh", "-c", _BECOME, "sh", str(self.home), self.python, "-c", start, *arguments]
+        """Return the hosts' command line as this user."""
+        start = (
+            f"import sys; sys.path.insert(0, {str(self.home)!r}); from tests.support.hosts.cli "
+            "import main; sys.exit(main(sys.argv[1:]))"
+        )
+        return [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            _BECOME,
+            "sh",
+            str(self.home),
+            self.python,
+            "-c",
+            start,
+            *arguments,
+        ]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the hosts as this user."""
@@ -57,27 +83,39 @@ class Ordinary:
 
 @pytest.fixture
 def ordinary() -> Iterator[Ordinary]:
-    """An ordinary user who may have user namespaces, as far as this machine lets anybody."""
+    """An ordinary user that may have user namespaces, as far as this machine allows them."""
     if programs.in_user_namespace():
         pytest.skip("another ordinary user can't be made inside a user namespace")
     # Not below pytest's own directory, which no other user may enter.
     with tempfile.TemporaryDirectory(prefix="hosts-ordinary-") as name:
         home = Path(name)
         for package in ("tests/support/hosts", "tools/environment"):
-            shutil.copytree(_REPOSITORY / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                _REPOSITORY / package, home / package, ignore=shutil.ignore_patterns("__pycache__")
+            )
         for package in ("tests", "tests/support", "tools"):
             shutil.copy(_REPOSITORY / package / "__init__.py", home / package)
         (home / "added-passwd").write_text(f"ordinary:x:{_UID}:{_UID}::{home}:/bin/sh\n")
         for file in ("added-subuid", "added-subgid"):
             (home / file).write_text("ordinary:6000000:65536\n")
         os.chown(home, _UID, _UID)
-        user = Ordinary(home, _python_for_everybody())
+        user = Ordinary(home, _python_for_all_users())
         yield user
 
 
-def _python_for_everybody() -> str:
+def _python_for_all_users() -> str:
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        check = ["setpriv", "--reuid", str(_UID), "--regid", str(_UID), "--clear-groups", python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
+        check = [
+            "setpriv",
+            "--reuid",
+            str(_UID),
+            "--regid",
+            str(_UID),
+            "--clear-groups",
+            python,
+            "-c",
+            "import sys; sys.exit(sys.version_info < (3, 10))",
+        ]
         if subprocess.run(check, capture_output=True, check=False).returncode == 0:
             return python
     pytest.skip("no Python 3.10 or newer that ordinary users may run")
@@ -85,7 +123,7 @@ def _python_for_everybody() -> str:
 
 @pytest.fixture
 def rootless(ordinary: Ordinary) -> Ordinary:
-    """An ordinary user who can have rootless labs."""
+    """An ordinary user that can have rootless labs."""
     said = ordinary.run("kinds")
     if "rootless: yes" not in said.stdout:
         pytest.skip(said.stdout + said.stderr)
@@ -102,21 +140,49 @@ def plain() -> Iterator[Host]:
 def test_an_ordinary_user_has_a_rootless_lab_around_a_command(rootless: Ordinary) -> None:
     # The machine's own root: a Debian tree would take this user, whose home is new, a minute.
     script = """
-        ssh -F "$HOSTS_SSH_CONFIG" web1 'hostname; id -un; sudo -n id -un; sudo -n -u other id -un; tty'
-        SSHPASS="$1" sshpass -e ssh -F "$HOSTS_SSH_CONFIG" -o PubkeyAuthentication=no -tt secret@web2 'hostname; tty'
+        ssh -F "$HOSTS_SSH_CONFIG" web1 \\
+            'hostname; id -un; sudo -n id -un; sudo -n -u other id -un; tty'
+        SSHPASS="$1" sshpass -e ssh -F "$HOSTS_SSH_CONFIG" -o PubkeyAuthentication=no \\
+            -tt secret@web2 'hostname; tty'
         exit 7
     """
-    done = rootless.run("run", "--base", "machine", "--", "sh", "-c", script, "sh", "hunter2-battery-staple")
-    assert done.stdout.replace("\r", "").split("\n") == ["web1", "ansible", "root", "other", "not a tty", "web2", "/dev/pts/0", ""], done.stderr
+    done = rootless.run(
+        "run", "--base", "machine", "--", "sh", "-c", script, "sh", "hunter2-battery-staple"
+    )
+    assert done.stdout.replace("\r", "").split("\n") == [
+        "web1",
+        "ansible",
+        "root",
+        "other",
+        "not a tty",
+        "web2",
+        "/dev/pts/0",
+        "",
+    ], done.stderr
     assert done.returncode == 7
-    assert [path for path in (rootless.home / "treekill-hosts").rglob("*") if not path.is_dir()] == []
+    assert [
+        path for path in (rootless.home / "treekill-hosts").rglob("*") if not path.is_dir()
+    ] == []
 
 
 def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinary) -> None:
     try:
-        assert "2 namespace hosts are up" in rootless.run("up", "--lab", "own", "--base", "machine").stdout
-        assert rootless.run("run", "--lab", "own", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web2 hostname').stdout == "web2\n"
-        assert rootless.run("exec", "--lab", "own", "web1", "--user", "other", "--", "id", "-un").stdout == "other\n"
+        assert (
+            "2 namespace hosts are up"
+            in rootless.run("up", "--lab", "own", "--base", "machine").stdout
+        )
+        assert (
+            rootless.run(
+                "run", "--lab", "own", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web2 hostname'
+            ).stdout
+            == "web2\n"
+        )
+        assert (
+            rootless.run(
+                "exec", "--lab", "own", "web1", "--user", "other", "--", "id", "-un"
+            ).stdout
+            == "other\n"
+        )
         assert rootless.run("kill", "--lab", "own", "web1").returncode == 0
         assert "web1 10.213.0.2 port 22, off" in rootless.run("list").stdout
         assert rootless.run("count", "--lab", "own", "--system", "web2").stdout == "3\n"
@@ -127,14 +193,29 @@ def test_a_rootless_lab_that_stays_is_reached_by_every_command(rootless: Ordinar
 
 
 def test_a_rootless_lab_needs_a_command_to_be_reached_by(rootless: Ordinary) -> None:
-    script = f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.support.hosts import Lab; Lab.up()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(rootless.home)!r}); from tests.support.hosts import "
+        "Lab; Lab.up()"
+    )
     argv = rootless.argv()
-    done = subprocess.run([*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*argv[: argv.index("-c", 5) + 1], script], capture_output=True, text=True, check=False
+    )
     assert "python -m tests.support.hosts run -- COMMAND" in done.stderr
 
 
 def test_an_ordinary_user_has_a_plain_host(ordinary: Ordinary) -> None:
-    done = ordinary.run("run", "--kind", "plain", "--count", "1", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web1 id -un')
+    done = ordinary.run(
+        "run",
+        "--kind",
+        "plain",
+        "--count",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        'ssh -F "$HOSTS_SSH_CONFIG" web1 id -un',
+    )
     assert done.stdout == "ordinary\n", done.stderr
 
 
@@ -148,14 +229,29 @@ def test_missing_programs_are_named_with_their_packages(ordinary: Ordinary) -> N
     missing = shutil.which("sshpass")
     assert missing
     # In a mount namespace of its own the program is no program.
-    hide = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null "$1" && shift && exec "$@"', "sh", missing]
-    done = subprocess.run([*hide, *ordinary.argv("up", "--kind", "plain")], capture_output=True, text=True, check=False)
+    hide = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --bind /dev/null "$1" && shift && exec "$@"',
+        "sh",
+        missing,
+    ]
+    done = subprocess.run(
+        [*hide, *ordinary.argv("up", "--kind", "plain")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert "missing: sshpass. As root:" in done.stderr
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(HostsError, match="no kind 'cloud': it is one of auto, namespace, rootless, plain"):
+    with pytest.raises(
+        HostsError, match="no kind 'cloud': it is one of auto, namespace, rootless, plain"
+    ):
         Lab.up(kind="cloud")
 
 
@@ -164,7 +260,9 @@ def test_a_plain_host_runs_what_it_is_told_and_sees_it(plain: Host) -> None:
     daemon = plain.spawn(["sleep", "1000"])
     assert [one.id for one in plain.processes()] == [daemon.id]
     plain.ssh("setsid --fork sleep 1001 < /dev/null > /dev/null 2>&1")
-    assert eventually(lambda: [one.command for one in plain.processes("sleep")] == ["sleep 1000", "sleep 1001"])
+    assert eventually(
+        lambda: [one.command for one in plain.processes("sleep")] == ["sleep 1000", "sleep 1001"]
+    )
     plain.reset()
     assert plain.processes() == []
     assert plain.ssh("true").returncode == 0
@@ -183,7 +281,13 @@ def test_a_plain_host_loses_power_and_boots_on_its_old_port(plain: Host) -> None
 
 
 def test_a_plain_host_says_what_it_can_not_do(plain: Host) -> None:
-    for action in (plain.cut, plain.heal, plain.hide_python, lambda: plain.full_disk("/tmp"), lambda: plain.run(["true"], user="other")):
+    for action in (
+        plain.cut,
+        plain.heal,
+        plain.hide_python,
+        lambda: plain.full_disk("/tmp"),
+        lambda: plain.run(["true"], user="other"),
+    ):
         with pytest.raises(NotPossibleHere, match="web1 is a plain host"):
             action()
     with pytest.raises(KindUnavailable, match="plain hosts have the machine's Python"):

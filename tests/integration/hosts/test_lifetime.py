@@ -24,8 +24,11 @@ from .traces import Traces
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
-# Brings a lab up, says its name, and stays.
-_OWNER = "import sys; from tests.support.hosts import Lab; lab = Lab.up(count=1); print(lab.name, flush=True); sys.stdin.read()"
+#: Brings a lab up, prints its name, and stays.
+_OWNER = (
+    "import sys; from tests.support.hosts import Lab; lab = Lab.up(count=1); print(lab.name, "
+    "flush=True); sys.stdin.read()"
+)
 
 
 def _hosts(*arguments: str) -> str:
@@ -33,7 +36,14 @@ def _hosts(*arguments: str) -> str:
 
 
 def _start(argv: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_REPOSITORY, start_new_session=True)
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_REPOSITORY,
+        start_new_session=True,
+    )
 
 
 def _output(process: subprocess.Popen[str]) -> str:
@@ -57,7 +67,9 @@ def test_down_removes_all_that_up_made() -> None:
         traces = Traces(lab)
         daemon = lab["web1"].spawn(["sleep", "1000"])
         found = traces.find()
-        assert {lab.spec.net.bridge, f"process {daemon.outer_pid}", str(lab.directory)} <= set(found)
+        assert {lab.spec.net.bridge, f"process {daemon.outer_pid}", str(lab.directory)} <= set(
+            found
+        )
         assert any("tmpfs" in line for line in found)
     assert traces.find() == []
     assert lab.name not in [one.name for one in labs()]
@@ -66,7 +78,9 @@ def test_down_removes_all_that_up_made() -> None:
 def test_forty_hosts_answer_each_by_its_name() -> None:
     with Lab.up(count=40) as lab:
         clients = {host.name: _start([*host.ssh_argv(), "hostname"]) for host in lab}
-        assert {name: _output(client).strip() for name, client in clients.items()} == {name: name for name in clients}
+        assert {name: _output(client).strip() for name, client in clients.items()} == {
+            name: name for name in clients
+        }
 
 
 def test_a_host_that_does_not_boot_is_named_with_its_log_and_nothing_stays(tmp_path: Path) -> None:
@@ -139,8 +153,13 @@ def test_every_command_does_what_it_says(lab: Lab) -> None:
     hosts("heal", "web2")
     assert lab["web2"].ssh("true").returncode == 0
     hosts("kill", "web1")
-    entry = next(entry for entry in json.loads(_hosts("list", "--json")) if entry["lab"] == lab.name)
-    assert [(host["name"], host["on"]) for host in entry["hosts"]] == [("web1", False), ("web2", True)]
+    entry = next(
+        entry for entry in json.loads(_hosts("list", "--json")) if entry["lab"] == lab.name
+    )
+    assert [(host["name"], host["on"]) for host in entry["hosts"]] == [
+        ("web1", False),
+        ("web2", True),
+    ]
     hosts("boot", "web1")
     lab["web1"].spawn(["sleep", "1000"])
     hosts("reset")
@@ -148,12 +167,23 @@ def test_every_command_does_what_it_says(lab: Lab) -> None:
 
 
 def test_a_command_that_fails_says_why(lab: Lab) -> None:
-    done = subprocess.run([*SELF, "cut", "--lab", lab.name, "web9"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, f"hosts: lab {lab.name} has no host 'web9', only web1, web2\n")
+    done = subprocess.run(
+        [*SELF, "cut", "--lab", lab.name, "web9"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"hosts: lab {lab.name} has no host 'web9', only web1, web2\n",
+    )
 
 
 def test_the_script_works_from_any_directory(tmp_path: Path) -> None:
-    done = subprocess.run([_REPOSITORY / "tests/support/hosts/hosts", "kinds"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [_REPOSITORY / "tests/support/hosts/hosts", "kinds"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "namespace: yes" in done.stdout
 
 
@@ -175,7 +205,11 @@ def test_down_works_after_owner_and_guard_were_killed_and_so_does_the_next_up() 
         try:
             lab = Lab.load(_line(owner))
             traces = Traces(lab)
-            guard = next(pid for pid in _pids() if b"hosts-guard" in _command(pid) and lab.spec.id.encode() in _command(pid))
+            guard = next(
+                pid
+                for pid in _pids()
+                if b"hosts-guard" in _command(pid) and lab.spec.id.encode() in _command(pid)
+            )
             # The guard first: stopped, it can't act on the end of its owner.
             subprocess.run(["kill", "-KILL", str(guard)], check=True)
         finally:
@@ -198,13 +232,35 @@ def test_down_cleans_up_after_an_up_that_was_killed_half_way() -> None:
 
 
 def test_run_gives_a_command_a_lab_and_its_exit_status() -> None:
-    process = _start([*SELF, "run", "--count", "1", "--", "sh", "-c", 'ssh -F "$HOSTS_SSH_CONFIG" web1 hostname; exit 7'])
+    process = _start(
+        [
+            *SELF,
+            "run",
+            "--count",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            'ssh -F "$HOSTS_SSH_CONFIG" web1 hostname; exit 7',
+        ]
+    )
     assert _output(process) == "web1\n"
     assert process.returncode == 7
 
 
 def test_run_passes_term_on_and_takes_the_lab_down() -> None:
-    process = _start([*SELF, "run", "--count", "1", "--", "sh", "-c", 'trap "echo got TERM; exit 3" TERM; echo "$HOSTS_LAB"; while :; do sleep 0.01; done'])
+    process = _start(
+        [
+            *SELF,
+            "run",
+            "--count",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            'trap "echo got TERM; exit 3" TERM; echo "$HOSTS_LAB"; while :; do sleep 0.01; done',
+        ]
+    )
     try:
         traces = Traces(Lab.load(_line(process)))
         process.terminate()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process table of a host, seen from outside, is the truth."""
+"""The process table of a host, seen from outside, is complete and right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tests.support.hosts.programs import SELF
 from .patience import eventually
 
 
-def test_a_process_that_hid_in_its_own_session_with_an_empty_environment_is_seen(host: Host) -> None:
+def test_a_process_that_hid_in_its_own_session_with_an_empty_environment_is_seen(
+    host: Host,
+) -> None:
     host.ssh("setsid --fork env -i sleep 4711 < /dev/null > /dev/null 2>&1")
     found = eventually(lambda: host.processes("^sleep 4711$"))
     pid = int(host.run(["pgrep", "-f", "^sleep 4711"]).stdout)
@@ -36,12 +38,19 @@ def test_spawn_starts_a_daemon_as_any_user_with_its_environment(host: Host) -> N
     assert (daemon.user, daemon.ppid, daemon.system) == ("other", 1, False)
     assert daemon.environ is not None
     assert daemon.environ["COLOUR"] == "red"
-    assert host.run(["ps", "-o", "ppid=,user=,args=", "-p", str(daemon.pid)]).stdout.split() == ["1", "other", "sleep", "1000"]
+    assert host.run(["ps", "-o", "ppid=,user=,args=", "-p", str(daemon.pid)]).stdout.split() == [
+        "1",
+        "other",
+        "sleep",
+        "1000",
+    ]
 
 
 def _ignored(status: str) -> set[int]:
-    """The signals that a /proc/PID/status says are ignored."""
-    mask = int(next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1], 16)
+    """Return the ignored signals of a /proc/PID/status."""
+    mask = int(
+        next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1], 16
+    )
     # 32 and 33 are glibc's own, and ignored in whatever posix_spawn starts.
     return {number for number in range(1, 65) if mask >> (number - 1) & 1} - {32, 33}
 
@@ -53,11 +62,23 @@ def test_nothing_on_a_host_ignores_a_signal_because_the_caller_does(lab: Lab, ho
     assert _ignored(host.ssh("cat /proc/self/status").stdout) == set()
     host.reset()
     assert _ignored(host.ssh("cat /proc/self/status").stdout) == set()
-    inside = subprocess.run([*ignoring, *host.exec_argv(["cat", "/proc/self/status"])], capture_output=True, text=True, check=True).stdout
+    inside = subprocess.run(
+        [*ignoring, *host.exec_argv(["cat", "/proc/self/status"])],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert _ignored(inside) == set()
     # The control: the caller does ignore them.
-    assert _ignored(subprocess.run([*ignoring, "cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout) >= {1, 2, 3, 10, 15}
-    assert _ignored(host.run(["cat", f"/proc/{host.spawn(['sleep', '1000']).pid}/status"]).stdout) == set()
+    assert _ignored(
+        subprocess.run(
+            [*ignoring, "cat", "/proc/self/status"], capture_output=True, text=True, check=True
+        ).stdout
+    ) >= {1, 2, 3, 10, 15}
+    assert (
+        _ignored(host.run(["cat", f"/proc/{host.spawn(['sleep', '1000']).pid}/status"]).stdout)
+        == set()
+    )
 
 
 def test_spawn_says_so_when_the_program_fails(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +97,9 @@ def test_stopped_and_ended_processes_say_so(host: Host) -> None:
 
 
 def test_zombies_are_shown_only_when_asked_for(host: Host) -> None:
-    parent = host.spawn(["python3", "-c", "import os, time; os.fork() or os._exit(0); time.sleep(1000)"])
+    parent = host.spawn(
+        ["python3", "-c", "import os, time; os.fork() or os._exit(0); time.sleep(1000)"]
+    )
     zombies = eventually(lambda: [one for one in host.processes(zombies=True) if one.state == "Z"])
     assert [one.ppid for one in zombies] == [parent.pid]
     assert [one.pid for one in host.processes()] == [parent.pid]
@@ -93,7 +116,10 @@ def test_the_hosts_own_processes_are_shown_only_when_asked_for(host: Host) -> No
 def test_hosts_of_a_lab_are_told_apart_in_one_look(lab: Lab) -> None:
     lab["web2"].spawn(["sleep", "1000"])
     found = lab.processes("sleep")
-    assert {name: [one.command for one in table] for name, table in found.items()} == {"web1": [], "web2": ["sleep 1000"]}
+    assert {name: [one.command for one in table] for name, table in found.items()} == {
+        "web1": [],
+        "web2": ["sleep 1000"],
+    }
 
 
 def test_a_program_on_a_host_that_takes_too_long_is_killed_there(host: Host) -> None:

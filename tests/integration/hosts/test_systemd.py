@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts whose pid 1 is systemd: logins are sessions, a clean host is made without a boot, and no control group stays behind."""
+"""Hosts whose pid 1 is systemd.
+
+Logins are sessions, a clean host is made without a boot, and no control group stays behind.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def booted() -> Iterator[Lab]:
 
 
 def group_of(host: Host) -> str:
-    """Where a login is, as version 2 of the control groups has it."""
+    """Return where a login is, as version 2 of the control groups has it."""
     lines = host.ssh("cat /proc/self/cgroup").stdout.splitlines()
     return next(line for line in lines if line.startswith("0::"))
 
@@ -39,12 +42,15 @@ def test_logins_are_sessions_and_users_have_units(booted: Lab) -> None:
     assert "/session-" in group_of(host)
     host.ssh("systemd-run --user --quiet sleep 7200")
     eventually(lambda: host.processes("sleep 7200"))
-    assert not host.processes("systemd|dbus"), "what makes the host is not told apart"
+    assert not host.processes("systemd|dbus"), "the host's own processes are not recognised"
 
 
 def test_a_reset_ends_sessions_and_units_and_leaves_systemd_alone(booted: Lab) -> None:
     host = booted["web1"]
-    host.ssh("systemd-run --user --quiet sleep 7200; setsid sleep 7201 < /dev/null > /dev/null 2>&1 & touch /tmp/made")
+    host.ssh(
+        "systemd-run --user --quiet sleep 7200; setsid sleep 7201 < /dev/null > /dev/null 2>&1 & "
+        "touch /tmp/made"
+    )
     host.spawn(["sleep", "7202"])
     before = {one.id for one in host.processes("journald|logind", system=True)}
     host.reset()

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How runs of front ends end: by what each of them does on cancel, by KILL of Ansible's own main process, by a task's timeout."""
+"""The ends of runs of front ends.
+
+They are the cancel of each front end, KILL of Ansible's own main process, and a task's timeout.
+"""
 
 from __future__ import annotations
 
@@ -22,33 +25,48 @@ Fire = Callable[[Run, Lab], None]
 
 _CORE = re.compile(r"\S*python\S* (-\S+ )*\S*/ansible(-playbook|-console)?( |$)")
 
-#: Seconds for which somebody who is told to end is given, before a CI system kills all.
+#: Seconds that a process gets to end, before a CI system kills all.
 CI_PATIENCE = 10.0
 
 
 def main_of(run: Run) -> controller.Local:
-    """The main process of Ansible itself, which a front end has started or is."""
-    here = {process.id.pid: process for process in controller.processes(run.row) if _CORE.match(process.command)}
-    found = sorted((process for process in here.values() if process.ppid not in here), key=lambda process: process.id.start)
+    """Return the main process of Ansible itself, which a front end has started or is."""
+    here = {
+        process.id.pid: process
+        for process in controller.processes(run.row)
+        if _CORE.match(process.command)
+    }
+    found = sorted(
+        (process for process in here.values() if process.ppid not in here),
+        key=lambda process: process.id.start,
+    )
     # The guardian is a child of no process of the run, and younger than the main process.
     assert 1 <= len(found) <= 2, f"not one main process: {[*map(str, found)]}\n{run.story}"
     return found[0]
 
 
 def front_of(run: Run, word: str) -> controller.Local:
-    """The process of the front end whose command line has that word."""
-    found = [process for process in controller.processes(run.row) if word in process.command and not process.command.startswith(("bash", "/bin/sh"))]
-    assert found, f"no process with {word}: {[*map(str, controller.processes(run.row))]}\n{run.story}"
-    return next(process for process in found if process.ppid not in {other.id.pid for other in found})
+    """Return the process of the front end whose command line has that word."""
+    found = [
+        process
+        for process in controller.processes(run.row)
+        if word in process.command and not process.command.startswith(("bash", "/bin/sh"))
+    ]
+    assert found, (
+        f"no process with {word}: {[*map(str, controller.processes(run.row))]}\n{run.story}"
+    )
+    return next(
+        process for process in found if process.ppid not in {other.id.pid for other in found}
+    )
 
 
 def to_main(number: signal.Signals) -> Fire:
-    """A signal to the main process of Ansible."""
+    """Send a signal to the main process of Ansible."""
     return lambda run, lab: _send(main_of(run), number)
 
 
 def to_front(word: str, number: signal.Signals) -> Fire:
-    """A signal to the process of a front end."""
+    """Send a signal to the process of a front end."""
     return lambda run, lab: _send(front_of(run, word), number)
 
 
@@ -64,20 +82,23 @@ def _alarm(run: Run, lab: Lab) -> None:
 
 
 def _nohup(run: Run, lab: Lab) -> None:
-    """Hang up, which does nothing; that it does not, a test of its own shows."""
+    """Hang up, which does nothing; a test of its own shows that."""
     _send(main_of(run), signal.SIGHUP)
     _send(main_of(run), signal.SIGTERM)
 
 
 def _as_ci(run: Run, lab: Lab) -> None:
-    """TERM to the group, and KILL to it when ten seconds have passed."""
+    """Send TERM to the group, and KILL to it when ten seconds have passed."""
     os.killpg(run.process.pid, signal.SIGTERM)
     if run.wait(CI_PATIENCE) is None:
         os.killpg(run.process.pid, signal.SIGKILL)
 
 
 def _as_github(run: Run, lab: Lab) -> None:
-    """INT to the process that was started; TERM after 7.5 s, and KILL to whoever is left after 2.5 s more."""
+    """Send INT to the process that was started.
+
+    Send TERM after 7.5 s, and KILL to what is left after 2.5 s more.
+    """
     run.process.send_signal(signal.SIGINT)
     if run.wait(7.5) is None:
         run.process.send_signal(signal.SIGTERM)
@@ -87,7 +108,10 @@ def _as_github(run: Run, lab: Lab) -> None:
 
 
 def _as_jenkins(run: Run, lab: Lab) -> None:
-    """TERM to each process of the build, which is known by its environment: workers, ssh clients and the guardian among them."""
+    """Send TERM to each process of the build, which its environment shows.
+
+    Workers, ssh clients and the guardian are among them.
+    """
     for process in controller.processes(run.row):
         process.id.kill(signal.SIGTERM)
 
@@ -99,18 +123,20 @@ def _cancel(run: Run, lab: Lab) -> None:
 INT, TERM = signal.SIGINT, signal.SIGTERM
 
 
-def interrupt(name: str, fire: Fire, status: int | None, *, recap: bool = True, terminal: bool = False) -> Trigger:
-    """What a front end does on cancel."""
+def interrupt(
+    name: str, fire: Fire, status: int | None, *, recap: bool = True, terminal: bool = False
+) -> Trigger:
+    """Do what a front end does on cancel."""
     return Trigger(name, fire, status, recap=recap, terminal=terminal)
 
 
 def kill(status: int | None) -> Trigger:
-    """KILL of Ansible's main process; with the status by which the front end tells of it."""
+    """KILL Ansible's main process. The front end reports it by its status."""
     return Trigger("KILL of main", to_main(signal.SIGKILL), status, recap=False)
 
 
 def timeout(status: int = 0) -> Trigger:
-    """The task's `timeout:` has run out."""
+    """Let the task's `timeout:` run out."""
     return replace(triggers.TIMEOUT, fire=_alarm, status=status)
 
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-runner and ansible-navigator, in a virtual environment of their own that is made when the first test asks for it."""
+"""ansible-runner and ansible-navigator, in a virtual environment of their own.
+
+It is made when the first test asks for it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def _venv() -> _venvs.Venv:
 
 
 def program(name: str) -> str:
-    """The path of one of its programs; the test is skipped, with the reason, where PyPI can't be had."""
+    """Return the path of one of its programs.
+
+    Skip the test, with the reason, if PyPI can't be reached.
+    """
     try:
         return str(_venv().program(name))
     except SetupError as error:
@@ -34,5 +40,8 @@ def program(name: str) -> str:
 
 
 def path_with_core() -> str:
-    """PATH with the programs of the core that the tests run in first, as in an activated environment."""
+    """Return PATH with the programs of the core that the tests run in first.
+
+    An activated environment has such a PATH.
+    """
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

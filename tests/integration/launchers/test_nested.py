@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-playbook inside ansible-playbook: one of them is interrupted, and the other one is unharmed, or goes down with it."""
+"""ansible-playbook inside ansible-playbook.
+
+One of them is interrupted, and the other one is unharmed, or ends with it.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,30 @@ INNER = {"name": "The inner play", "hosts": "web1", "gather_facts": False, "task
 
 @contextmanager
 def nested(lab: Lab, *, collection: bool = True) -> Iterator[Run]:
-    """An outer play runs an inner one on this machine, whose tree stands on web1, and at the same time stands at a gate on web2."""
+    """An outer play that runs an inner one on this machine.
+
+    The tree of the inner one runs on web1. At that time the outer play waits at a gate on web2.
+    """
     here = "inventory_hostname == 'web1'"
     inner = {
         "name": "Run a playbook",
-        "ansible.builtin.command": f"{program('ansible-playbook')} {{{{ playbook_dir }}}}/inner.yml",
+        "ansible.builtin.command": (
+            f"{program('ansible-playbook')} {{{{ playbook_dir }}}}/inner.yml"
+        ),
         "delegate_to": "localhost",
         "when": here,
         "ignore_errors": True,
         "register": "inner",
     }
-    left = {"name": "Keep the result", "ansible.builtin.copy": {"content": "{{ inner }}", "dest": "/tmp/inner-{{ row }}", "mode": "0644"}, "when": here}
+    left = {
+        "name": "Keep the result",
+        "ansible.builtin.copy": {
+            "content": "{{ inner }}",
+            "dest": "/tmp/inner-{{ row }}",
+            "mode": "0644",
+        },
+        "when": here,
+    }
     play = Play(
         [inner, tasks.gate(when="inventory_hostname == 'web2'"), left, tasks.trace("after")],
         hosts=("web1", "web2"),
@@ -54,10 +70,23 @@ def nested(lab: Lab, *, collection: bool = True) -> Iterator[Run]:
 
 
 def inner_main(run: Run) -> controller.Local:
-    """The main process of the inner run."""
-    inner = {process.id.pid: process for process in controller.processes(run.row) if "inner.yml" in process.command and "/ansible-playbook " in process.command}
-    mains = [process for process in inner.values() if process.ppid not in inner and process.command.split(" ", 1)[0].rpartition("/")[2].startswith("python")]
-    mains = [process for process in mains if "AnsiballZ" not in process.command and " -c " not in process.command]
+    """Return the main process of the inner run."""
+    inner = {
+        process.id.pid: process
+        for process in controller.processes(run.row)
+        if "inner.yml" in process.command and "/ansible-playbook " in process.command
+    }
+    mains = [
+        process
+        for process in inner.values()
+        if process.ppid not in inner
+        and process.command.split(" ", 1)[0].rpartition("/")[2].startswith("python")
+    ]
+    mains = [
+        process
+        for process in mains
+        if "AnsiballZ" not in process.command and " -c " not in process.command
+    ]
     assert len(mains) == 1, f"{[*map(str, mains)]} of {[*map(str, inner.values())]}\n{run.story}"
     return mains[0]
 
@@ -70,23 +99,32 @@ OUTER_ONE = "ansible-playbook inside ansible-playbook, the outer one"
     "number",
     [
         pytest.param(signal.SIGINT, marks=covers("Front ends", INNER_ONE, "interrupt"), id="INT"),
-        pytest.param(signal.SIGKILL, marks=[covers("Front ends", INNER_ONE, "KILL of main"), rest], id="KILL"),
+        pytest.param(
+            signal.SIGKILL, marks=[covers("Front ends", INNER_ONE, "KILL of main"), rest], id="KILL"
+        ),
     ],
 )
-def test_the_outer_run_goes_on_when_the_inner_one_is_interrupted(lab: Lab, number: signal.Signals) -> None:
+def test_the_outer_run_goes_on_when_the_inner_one_is_interrupted(
+    lab: Lab, number: signal.Signals
+) -> None:
     with nested(lab) as run:
         inner_main(run).id.kill(number)
         tasks.wait_until_gone(run, [lab["web1"]])
-        # The task of the outer run on the other host was not touched, and the outer run goes on behind the inner one.
+        # The task of the outer run on the other host was not touched, and the outer run goes on
+        # behind the inner one.
         assert tasks.alive(run, lab["web2"]), run.story
-        until(lambda: tasks.has_left_trace(run, lab["web1"], "after"), 30, lambda: f"the outer run does not go on\n{run.story}")
+        until(
+            lambda: tasks.has_left_trace(run, lab["web1"], "after"),
+            30,
+            lambda: f"the outer run does not go on\n{run.story}",
+        )
         gate.open_gate(run, lab["web2"])
         assert run.wait(30) == 0, run.story
         assert tasks.has_left_trace(run, lab["web2"], "after"), run.story
         tasks.wait_until_nothing_is_left(run)
         result = json.loads((lab["web1"].root / f"tmp/inner-{run.row}").read_text())
         if number is signal.SIGINT:
-            # Who started it is the one who sees what it says.
+            # The process that started it is the one that reads its output.
             assert result["rc"] == 99, result
             assert "TREEKILL RECAP [SIGINT]" in result["stderr"], result
             assert "survivors 0" in result["stderr"], result
@@ -96,8 +134,12 @@ def test_the_outer_run_goes_on_when_the_inner_one_is_interrupted(lab: Lab, numbe
     "trigger",
     [
         pytest.param(INT, marks=covers("Front ends", OUTER_ONE, "interrupt"), id=INT.name),
-        pytest.param(TERM, marks=[covers("Front ends", OUTER_ONE, "interrupt"), rest], id=TERM.name),
-        pytest.param(KILL, marks=[covers("Front ends", OUTER_ONE, "KILL of main"), rest], id=KILL.name),
+        pytest.param(
+            TERM, marks=[covers("Front ends", OUTER_ONE, "interrupt"), rest], id=TERM.name
+        ),
+        pytest.param(
+            KILL, marks=[covers("Front ends", OUTER_ONE, "KILL of main"), rest], id=KILL.name
+        ),
     ],
 )
 def test_the_inner_run_ends_with_the_outer_one(lab: Lab, trigger: Trigger) -> None:
@@ -110,12 +152,16 @@ def test_the_inner_run_ends_with_the_outer_one(lab: Lab, trigger: Trigger) -> No
 
 
 @pytest.mark.parametrize("trigger", [INT], ids=lambda trigger: trigger.name)
-def test_without_the_collection_the_tree_of_the_inner_run_survives(lab: Lab, trigger: Trigger) -> None:
+def test_without_the_collection_the_tree_of_the_inner_run_survives(
+    lab: Lab, trigger: Trigger
+) -> None:
     """The control."""
     with nested(lab, collection=False) as run:
         trigger.fire(run, lab)
         assert run.wait(30) == trigger.status, run.story
-        assert {tree.label_of(line, run.row) for line in tasks.alive(run, lab["web1"])} & {*tree.COOPERATIVE}, run.story
+        assert {tree.label_of(line, run.row) for line in tasks.alive(run, lab["web1"])} & {
+            *tree.COOPERATIVE
+        }, run.story
 
 
 # Each takes long: `make coverage` runs them.

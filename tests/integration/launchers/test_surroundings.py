@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is around a run: pipes, a terminal, nohup, the patience of a CI system, and what a user then sees."""
+"""The surroundings of a run: pipes, a terminal, nohup, and the patience of a CI system.
+
+The tests show what a user then sees.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,21 @@ def _small(front: FrontEnd, **more: object) -> Setting:
     return Setting(front=front, hosts=1, pipelining=True, kinds=tree.COOPERATIVE, **more)  # type: ignore[arg-type]
 
 
-def wait_until_only_the_daemon_is_left(run: Run, hosts: Sequence[Host], seconds: float = tasks.KILL_SECONDS) -> None:
-    """Return when nothing of the run is alive there but what its first task has left on purpose."""
+def wait_until_only_the_daemon_is_left(
+    run: Run, hosts: Sequence[Host], seconds: float = tasks.KILL_SECONDS
+) -> None:
+    """Return when no process of the run is alive there but the daemon that its first task left."""
 
     def left() -> list[str]:
         return [line for host in hosts for line in tasks.alive(run, host)]
 
-    until(lambda: len(left()) == len(hosts) and all(earlier_label(run.row) in line for line in left()), seconds, lambda: f"alive: {left()}\n{run.story}")
+    until(
+        lambda: (
+            len(left()) == len(hosts) and all(earlier_label(run.row) in line for line in left())
+        ),
+        seconds,
+        lambda: f"alive: {left()}\n{run.story}",
+    )
 
 
 @rest
@@ -45,23 +56,38 @@ def test_a_hang_up_under_nohup_ends_nothing(lab: Lab) -> None:
         tasks.wait_for_tree(run, [host])
         before = sorted(tasks.alive(run, host))
         run.process.send_signal(signal.SIGHUP)
-        stays(lambda: run.process.poll() is None and sorted(tasks.alive(run, host)) == before, WATCH, f"{before}\n{run.story}")
+        stays(
+            lambda: run.process.poll() is None and sorted(tasks.alive(run, host)) == before,
+            WATCH,
+            f"{before}\n{run.story}",
+        )
         run.process.send_signal(signal.SIGTERM)
         wait_until_only_the_daemon_is_left(run, [host])
         assert run.wait(20) == -signal.SIGTERM, run.story
 
 
 def test_a_pipe_comes_to_its_end_with_the_run_while_the_guardian_goes_on(lab: Lab) -> None:
-    """A host is away when the run is interrupted: the guardian tries for a minute, and must not hold what `| tee` reads until then."""
+    """A host is down when the run is interrupted.
+
+    The guardian tries for a minute, and must not hold what `| tee` reads so long.
+    """
     host = lab["web1"]
-    with started(lab, _small(fronts.TEE_BOTH, options={"kill_retry_for": 60}, ssh={"ssh_args": "-o ControlMaster=no"}), collection=True) as run:
+    with started(
+        lab,
+        _small(
+            fronts.TEE_BOTH, options={"kill_retry_for": 60}, ssh={"ssh_args": "-o ControlMaster=no"}
+        ),
+        collection=True,
+    ) as run:
         tasks.wait_for_tree(run, [host])
         host.cut()
         try:
             ends.to_main(signal.SIGINT)(run, lab)
             assert run.wait(50) == 99, run.story
             assert "NOT CONFIRMED" in run.output, run.story
-            assert any("ansible-playbook" in process.command for process in controller.processes(run.row)), f"no guardian is left\n{run.story}"
+            assert any(
+                "ansible-playbook" in process.command for process in controller.processes(run.row)
+            ), f"no guardian is left\n{run.story}"
         finally:
             host.heal()
         wait_until_only_the_daemon_is_left(run, [host], 60)
@@ -72,7 +98,10 @@ _STAYS = """trap : INT; "$@"; echo "ended with $?"; read -r line"""
 
 
 def _in_living_shell(front: FrontEnd) -> FrontEnd:
-    return FrontEnd(front.name, lambda directory, environ: fronts.in_shell(_STAYS, *front.start(directory, environ)))
+    return FrontEnd(
+        front.name,
+        lambda directory, environ: fronts.in_shell(_STAYS, *front.start(directory, environ)),
+    )
 
 
 def _assert_told_on_terminal(lab: Lab, front: FrontEnd, says: str) -> None:
@@ -81,30 +110,41 @@ def _assert_told_on_terminal(lab: Lab, front: FrontEnd, says: str) -> None:
         tasks.wait_for_tree(run, [host])
         run.press_ctrl_c()
         wait_until_only_the_daemon_is_left(run, [host])
-        until(lambda: says in run.output and "survivors 0" in run.output, 20, lambda: f"it is not told\n{run.story}")
+        until(
+            lambda: says in run.output and "survivors 0" in run.output,
+            20,
+            lambda: f"it is not printed\n{run.story}",
+        )
         assert "TREEKILL RECAP [SIGINT]" in run.output, run.story
         assert "Traceback" not in run.output, run.story
 
 
-def test_the_recap_is_on_the_terminal_when_ctrl_c_has_ended_the_reader_of_both_streams(lab: Lab) -> None:
-    """`2>&1 | tee log`: tee dies of the same Ctrl-C."""
+def test_the_recap_is_on_the_terminal_when_ctrl_c_has_ended_the_reader_of_both_streams(
+    lab: Lab,
+) -> None:
+    """`2>&1 | tee log`: this Ctrl-C ends tee too."""
     _assert_told_on_terminal(lab, fronts.TEE_BOTH, "ended with")
 
 
 @rest
 def test_the_recap_is_on_the_terminal_when_ansible_pull_does_not_wait_for_it(lab: Lab) -> None:
-    """ansible-pull is gone at once, and with it the pipe by which it passes on what ansible-playbook says."""
+    """ansible-pull is gone at once.
+
+    With it goes the pipe by which it passes on the output of ansible-playbook.
+    """
     _assert_told_on_terminal(lab, fronts.PULL, "ended with 99")
 
 
 @rest
-def test_where_nobody_is_left_to_be_told_the_run_still_ends_in_good_order(lab: Lab) -> None:
-    """No reader and no terminal: nothing is said, nothing hangs, and the tree is ended."""
+def test_a_run_without_a_reader_still_ends_in_good_order(lab: Lab) -> None:
+    """There is no reader and no terminal. Nothing is printed or hangs, and the tree is ended."""
     host = lab["web1"]
     with started(lab, _small(fronts.TEE_BOTH), collection=True) as run:
         tasks.wait_for_tree(run, [host])
         main = ends.main_of(run)
-        next(process for process in controller.processes(run.row) if process.command == "tee log").id.kill()
+        next(
+            process for process in controller.processes(run.row) if process.command == "tee log"
+        ).id.kill()
         os.kill(main.id.pid, signal.SIGTERM)
         wait_until_only_the_daemon_is_left(run, [host])
         until(lambda: not main.id.alive(), 20, lambda: f"main goes on\n{run.story}")
@@ -113,13 +153,26 @@ def test_where_nobody_is_left_to_be_told_the_run_still_ends_in_good_order(lab: L
 
 
 def test_a_kill_before_the_grace_is_over_leaves_the_rest_to_the_guardian(lab: Lab) -> None:
-    """A CI system has less patience than the tree: TERM to the group, then KILL while the main process waits for the report."""
+    """A CI system has less patience than the tree.
+
+    It sends TERM to the group, then KILL while the main process waits for the report.
+    """
     host = lab["web1"]
-    setting = Setting(front=fronts.CI, hosts=1, pipelining=True, kinds=(*tree.COOPERATIVE, "ignores-signals"), kill_timeout=3)
+    setting = Setting(
+        front=fronts.CI,
+        hosts=1,
+        pipelining=True,
+        kinds=(*tree.COOPERATIVE, "ignores-signals"),
+        kill_timeout=3,
+    )
     with started(lab, setting, collection=True) as run:
         tasks.wait_for_tree(run, [host])
         os.killpg(run.process.pid, signal.SIGTERM)
-        until(lambda: "kill orders are out" in run.errors, 20, lambda: f"it does not wait\n{run.story}")
+        until(
+            lambda: "kill orders are out" in run.errors,
+            20,
+            lambda: f"it does not wait\n{run.story}",
+        )
         assert tasks.alive(run, host, match="tk-ignores-signals"), run.story
         os.killpg(run.process.pid, signal.SIGKILL)
         wait_until_only_the_daemon_is_left(run, [host])
@@ -127,24 +180,41 @@ def test_a_kill_before_the_grace_is_over_leaves_the_rest_to_the_guardian(lab: La
 
 
 def afterwards(run: Run, lab: Lab) -> bool:
-    """Whether the console has run what it was told after the task with the tree."""
-    return (lab["web1"].root / fronts.AFTERWARDS.format(row=run.row).split()[-1].lstrip("/")).exists()
+    """Whether the console has run its command after the task with the tree."""
+    return (
+        lab["web1"].root / fronts.AFTERWARDS.format(row=run.row).split()[-1].lstrip("/")
+    ).exists()
 
 
 def test_the_console_goes_on_guarded_after_an_interruption(lab: Lab) -> None:
-    """Its next command is a run of its own: it runs, it is guarded as the first one was, and so is the one after that."""
+    """Its next command is a run of its own.
+
+    It runs, it is guarded as the first one was, and so is the one after that.
+    """
     host = lab["web1"]
     with started(lab, _small(fronts.CONSOLE), collection=True) as run:
         tasks.wait_for_tree(run, [host])
-        # It reads on only when a command is over: what is written there now is what it is told next.
+        # It reads on only when a command is over: what is written there now is its next command.
         typed = run.directory / "typed"
         typed.write_text(typed.read_text() + "!" + fronts.SECOND_TREE.format(row=run.row) + "\n")
         ends.to_main(signal.SIGINT)(run, lab)
-        until(lambda: run.errors.count("TREEKILL RECAP [SIGINT]") == 1, 20, lambda: f"no recap\n{run.story}")
+        until(
+            lambda: run.errors.count("TREEKILL RECAP [SIGINT]") == 1,
+            20,
+            lambda: f"no recap\n{run.story}",
+        )
         until(lambda: afterwards(run, lab), 30, lambda: f"it does not go on\n{run.story}")
-        until(lambda: tasks.alive(run, host, match="second"), 30, lambda: f"no second tree\n{run.story}")
+        until(
+            lambda: tasks.alive(run, host, match="second"),
+            30,
+            lambda: f"no second tree\n{run.story}",
+        )
         ends.to_main(signal.SIGINT)(run, lab)
         wait_until_only_the_daemon_is_left(run, [host])
-        until(lambda: run.errors.count("TREEKILL RECAP [SIGINT]") == 2, 20, lambda: f"no second recap\n{run.story}")
+        until(
+            lambda: run.errors.count("TREEKILL RECAP [SIGINT]") == 2,
+            20,
+            lambda: f"no second recap\n{run.story}",
+        )
         assert run.wait(20) == 0, run.story
         tasks.wait_until_nothing_is_left(run)

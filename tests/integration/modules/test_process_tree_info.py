@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""process_tree_info: whose is what is alive on a host, and is there still somebody who waits for it."""
+"""process_tree_info: the run of each live process on a host.
+
+It also reports whether a process still waits for it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,17 @@ import pytest
 
 from tests.docs.examples.stages import abandon
 from tests.integration.modules.asking import ask, states, trees
-from tests.integration.modules.dead_runs import KINDS, PIPELINING, dead_run, kinds, let_go, living_run, members, of_run, sessions_above
+from tests.integration.modules.dead_runs import (
+    KINDS,
+    PIPELINING,
+    dead_run,
+    kinds,
+    let_go,
+    living_run,
+    members,
+    of_run,
+    sessions_above,
+)
 from tests.support.hosts import Host, Lab
 from tests.support.labs import proc_hosts
 from tests.support.labs.lab_or_skip import lab_or_skip
@@ -25,7 +38,9 @@ from tests.support.trees.table import rest
 INFO = "process_tree_info"
 
 
-def test_the_command_of_a_dead_run_is_abandoned_and_that_of_a_living_one_is_not(lab: Lab, web1: Host) -> None:
+def test_the_command_of_a_dead_run_is_abandoned_and_that_of_a_living_one_is_not(
+    lab: Lab, web1: Host
+) -> None:
     with dead_run(lab, web1) as dead, living_run(lab, web1) as living:
         every = ask(lab, web1, INFO)
         assert states(every) == ["abandoned", "running"], every
@@ -44,12 +59,25 @@ def test_what_is_told_of_a_command_is_what_is_seen_from_outside(lab: Lab, web1: 
         seen = {process.pid: process for process in web1.processes()}
         root = tree["root"]
         assert root["alive"]
-        assert (tree["state"], tree["supervised"], tree["task"], tree["users"]) == ("running", True, "Stand at the gate", ["ansible"]), tree
+        assert (tree["state"], tree["supervised"], tree["task"], tree["users"]) == (
+            "running",
+            True,
+            "Stand at the gate",
+            ["ansible"],
+        ), tree
         assert seen[root["pid"]].ppid == root["ppid"]
         rows = {row["pid"]: row for row in tree["processes"]}
-        assert all((row["ppid"], row["user"], row["status"]) == (seen[pid].ppid, seen[pid].user, seen[pid].state) for pid, row in rows.items())
+        assert all(
+            (row["ppid"], row["user"], row["status"])
+            == (seen[pid].ppid, seen[pid].user, seen[pid].state)
+            for pid, row in rows.items()
+        )
         assert "sleep 1234" in [row["command"] for row in rows.values()]
-        assert all(row["depth"] == rows[row["ppid"]]["depth"] + 1 for row in rows.values() if row["ppid"] in rows)
+        assert all(
+            row["depth"] == rows[row["ppid"]]["depth"] + 1
+            for row in rows.values()
+            if row["ppid"] in rows
+        )
         assert 0 < tree["age"] < 600
         assert tree["memory"] > 1 << 20
         assert tree["cpu"] > 0
@@ -57,18 +85,30 @@ def test_what_is_told_of_a_command_is_what_is_seen_from_outside(lab: Lab, web1: 
 
 
 @rest
-def test_what_sudo_runs_for_a_dead_run_is_abandoned_and_its_user_can_tell_but_not_end_it(lab: Lab, web1: Host) -> None:
-    """The login shell above sudo is the user's own. What does not show to the user is told."""
+def test_what_sudo_runs_for_a_dead_run_is_abandoned_and_its_user_can_tell_but_not_end_it(
+    lab: Lab, web1: Host
+) -> None:
+    """The login shell above sudo is the user's own. The result names what the user can't see."""
     with dead_run(lab, web1, become=True) as dead:
         assert states(ask(lab, web1, INFO)) == ["abandoned"]
         by_user = ask(lab, web1, INFO, become="")
-        assert (by_user["complete"], by_user["hidden"], states(by_user)) == (False, False, ["abandoned"])
+        assert (by_user["complete"], by_user["hidden"], states(by_user)) == (
+            False,
+            False,
+            ["abandoned"],
+        )
         assert by_user["unreadable"] > 0
         assert "did not let ansible read their environment" in by_user["msg"]
         done = ask(lab, web1, "process_tree_kill", become="", dead=True)
         assert (done["changed"], done["gone"]) == (False, [])
-        assert {row["reason"] for row in done["survivors"]} == {"not permitted (owned by root)"}, done
-        assert states(ask(lab, web1, INFO, become="", login="other")) in (["unknown"], ["left", "unknown"], [])
+        assert {row["reason"] for row in done["survivors"]} == {"not permitted (owned by root)"}, (
+            done
+        )
+        assert states(ask(lab, web1, INFO, become="", login="other")) in (
+            ["unknown"],
+            ["left", "unknown"],
+            [],
+        )
         assert ask(lab, web1, INFO, become="", login="other", dead=True)["trees"] == []
         assert kinds(dead, web1) >= {*KINDS}
 
@@ -80,8 +120,13 @@ def test_a_user_sees_and_judges_what_is_his_own(lab: Lab, web1: Host) -> None:
 
 @rest
 def test_a_task_that_may_lose_its_connection_is_kept(lab: Lab, web1: Host) -> None:
-    """Its run lives, and nobody reads what it writes."""
-    play = Play([tasks.grow()], kinds=KINDS, options={"supervise": False, "on_disconnect": "keep"}, sections=PIPELINING)
+    """Its run lives, and no process reads its output."""
+    play = Play(
+        [tasks.grow()],
+        kinds=KINDS,
+        options={"supervise": False, "on_disconnect": "keep"},
+        sections=PIPELINING,
+    )
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         for session in sessions_above(web1, of_run(run, web1)):
@@ -106,21 +151,36 @@ def test_command_lines_are_told_unless_they_are_secret(lab: Lab, web1: Host) -> 
 def test_only_what_is_asked_for(lab: Lab, web1: Host) -> None:
     for number, run in enumerate(("0123456789abcdef", "8c0e4010f40ee5a5")):
         web1.spawn(["sleep", f"100{number}"], environ={"TREEKILL": f"{run}/00000001/4711/4710"})
-    assert [tree["run"] for tree in ask(lab, web1, INFO, check=True)["trees"]] == ["0123456789abcdef", "8c0e4010f40ee5a5"]
-    assert [tree["run"] for tree in ask(lab, web1, INFO, run="8c0e4010f40ee5a5")["trees"]] == ["8c0e4010f40ee5a5"]
+    assert [tree["run"] for tree in ask(lab, web1, INFO, check=True)["trees"]] == [
+        "0123456789abcdef",
+        "8c0e4010f40ee5a5",
+    ]
+    assert [tree["run"] for tree in ask(lab, web1, INFO, run="8c0e4010f40ee5a5")["trees"]] == [
+        "8c0e4010f40ee5a5"
+    ]
     assert ask(lab, web1, INFO, run="ffffffffffffffff")["trees"] == []
     assert ask(lab, web1, INFO, older_than=3600)["trees"] == []
     assert "not a run id" in ask(lab, web1, INFO, fails=True, run="x")["msg"]
 
 
-#: Commands that one host has at a time in the next test, and seconds in which they are told, connection and all.
+#: Commands that one host has at a time in the next test, and seconds in which they are listed,
+#: connection and all.
 MANY, SOON = 200, 30.0
 
 
 @rest
 def test_many_trees_are_told_and_ended_at_once(lab: Lab, web1: Host) -> None:
-    one = "/bin/sh -c 'export TREEKILL=0123456789abcdef/%08x/$$/$PPID; sleep 1001 & env -i sleep 1002; true' & "
-    abandon(web1, "8c0e4010f40ee5a5", "00000000", "".join(one % number for number in range(MANY)) + "sleep 1003", "^sleep 1003")
+    one = (
+        "/bin/sh -c 'export TREEKILL=0123456789abcdef/%08x/$$/$PPID; sleep 1001 & env -i sleep "
+        "1002; true' & "
+    )
+    abandon(
+        web1,
+        "8c0e4010f40ee5a5",
+        "00000000",
+        "".join(one % number for number in range(MANY)) + "sleep 1003",
+        "^sleep 1003",
+    )
     until(lambda: len(web1.processes("^sleep 100[12]$")) == 2 * MANY, 60, "not all of them run")
     began = time.monotonic()
     found = trees(ask(lab, web1, INFO), "0123456789abcdef")

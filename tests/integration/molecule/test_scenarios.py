@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each scenario passes, from the creation of its hosts to their removal, and leaves none behind, however it ends."""
+"""Each scenario passes, from the creation of its hosts to their removal.
+
+It leaves none behind, however it ends.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ from tests.support.run.terminal import default_signals
 from tools.environment._paths import CACHE, ROOT
 from tools.environment._setup import locked
 
-SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
+SCENARIOS = sorted(
+    path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml")
+)
 
 MOLECULE = Path(sys.executable).with_name("molecule")
 
@@ -34,12 +39,17 @@ LONGEST = 600
 
 @pytest.fixture(autouse=True)
 def _clean_up_when_told_to_end() -> Iterator[None]:
-    """SIGTERM and SIGHUP end pytest at once, and what it has made would stay."""
+    """Let SIGTERM and SIGHUP clean up.
+
+    By default they end pytest at once, and what it has made would stay.
+    """
 
     def interrupt(dummy_number: int, dummy: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     yield
     for number, answer in before.items():
         signal.signal(number, answer)
@@ -47,7 +57,10 @@ def _clean_up_when_told_to_end() -> Iterator[None]:
 
 @pytest.fixture
 def workplace(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Where molecule keeps what it has to know: always the same, so that the next run removes what a killed one has left."""
+    """Directory where molecule keeps its state.
+
+    It is always this one, so that the next run removes what a killed one has left.
+    """
     reason = kinds.why_not(kinds.NAMESPACE)
     if reason is not None:
         pytest.skip(reason)
@@ -60,20 +73,22 @@ def workplace(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def lab_of(place: Path) -> str:
-    """As in shared/vars/lab.yml of the scenarios."""
+    """Name of the lab, as in shared/vars/lab.yml of the scenarios."""
     return f"molecule-{hashlib.sha1(str(place).encode(), usedforsecurity=False).hexdigest()[:8]}"
 
 
 def steps_of(scenario: str) -> list[str]:
-    """What its molecule.yml wants to be run."""
-    content = yaml.safe_load((ROOT / "extensions" / "molecule" / scenario / "molecule.yml").read_text())
+    """Return what its molecule.yml wants to be run."""
+    content = yaml.safe_load(
+        (ROOT / "extensions" / "molecule" / scenario / "molecule.yml").read_text()
+    )
     steps: list[str] = content["scenario"]["test_sequence"]
     assert {"create", "converge", "verify", "destroy"} <= {*steps}
     return steps
 
 
 def molecule(scenario: str, place: Path) -> subprocess.CompletedProcess[str]:
-    """`molecule test` to its end; all of it is killed when that is not waited for."""
+    """Run `molecule test` to its end. All of it is killed if it is not waited for."""
     environ = {**os.environ, "MOLECULE_EPHEMERAL_DIRECTORY": str(place), "NO_COLOR": "1"}
     argv = [str(MOLECULE), "test", "--no-command-borders", "--scenario-name", scenario]
     with subprocess.Popen(
@@ -85,7 +100,8 @@ def molecule(scenario: str, place: Path) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # Whoever started the tests may have ignored INT, and so would the run that is to be interrupted by it.
+        # The parent of the tests may have ignored INT. The run that is to be interrupted by it
+        # would do so too.
         preexec_fn=default_signals,
     ) as process:
         try:
@@ -101,7 +117,9 @@ def test_scenario(scenario: str, workplace: Path) -> None:
     done = molecule(scenario, workplace)
     assert done.returncode == 0, done.stdout
     for step in steps_of(scenario):
-        assert re.search(rf"{scenario} . {step}\W.*Executed: Successful", done.stdout), f"{step} did not run\n{done.stdout}"
+        assert re.search(rf"{scenario} . {step}\W.*Executed: Successful", done.stdout), (
+            f"{step} did not run\n{done.stdout}"
+        )
     assert lab_of(workplace) not in [lab.name for lab in labs()]
 
 

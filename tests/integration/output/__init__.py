@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user sees of an interruption and finds afterwards: recap, progress, report and journal, of real runs."""
+"""Output of an interruption, and the files that a user finds afterwards.
+
+That is recap, progress, report and journal, of real runs.
+"""

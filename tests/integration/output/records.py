@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a run leaves: its report and its entry in the journal, where they are and what they say."""
+"""The files that a run leaves.
+
+They are its report and its entry in the journal, with their places and their content.
+"""
 
 from __future__ import annotations
 
@@ -32,25 +35,25 @@ def _validator() -> jsonschema.Draft202012Validator:
 
 
 def journal_of(run: Run) -> Path:
-    """The journal of the run's user, for whom the run's directory is Ansible's home."""
+    """Return the journal of the run's user, for which the run's directory is Ansible's home."""
     return run.directory / "home/treekill/journal"
 
 
 def entry_of(run: Run) -> journal.JournalEntry:
-    """The only run that the journal knows."""
+    """Return the only run in the journal."""
     entries = journal.entries(str(journal_of(run)))
     assert len(entries) == 1, f"{entries}\n{run.story}"
     return entries[0]
 
 
 def wait_for_state(run: Run, state: str) -> journal.JournalEntry:
-    """The entry, once its run is in that state."""
+    """Return the entry, once its run is in that state."""
     until(lambda: entry_of(run).state == state, PATIENCE, lambda: f"{entry_of(run)}\n{run.story}")
     return entry_of(run)
 
 
 def report_of(run: Run) -> dict[str, Any]:
-    """The only report, valid and for its owner alone."""
+    """Return the only report, valid and for its owner alone."""
     paths = [*run.directory.glob("report-*.json")]
     assert len(paths) == 1, f"{paths}\n{run.story}"
     assert paths[0].stat().st_mode & 0o777 == 0o600
@@ -61,14 +64,21 @@ def report_of(run: Run) -> dict[str, Any]:
 
 
 def wait_for_whole_report(run: Run) -> dict[str, Any]:
-    """The report, once nothing more will come."""
-    until(lambda: [*run.directory.glob("report-*.json")] and report_of(run)["complete"], PATIENCE, lambda: f"no whole report\n{run.story}")
+    """Return the report, once nothing more will come."""
+    until(
+        lambda: [*run.directory.glob("report-*.json")] and report_of(run)["complete"],
+        PATIENCE,
+        lambda: f"no whole report\n{run.story}",
+    )
     return report_of(run)
 
 
 def endings(report: dict[str, Any]) -> dict[str, list[str]]:
-    """By host, what the report says of each process."""
+    """Return by host what the report has about each process."""
     return {
-        tree["host"]: [f"{process['state']} {process['ended']} {process['command']}" for process in (tree["report"] or {"processes": []})["processes"]]
+        tree["host"]: [
+            f"{process['state']} {process['ended']} {process['command']}"
+            for process in (tree["report"] or {"processes": []})["processes"]
+        ]
         for tree in report["trees"]
     }

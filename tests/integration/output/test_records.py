@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an interrupted run and the journal, also when nobody is left to print a recap, and when there is no room for either."""
+"""The report of an interrupted run and the journal.
+
+They are written also if no process is left to print a recap. There may be no room for either.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal as journal_format
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
+    journal as journal_format,
+)
 
 from tests.support.hosts import Host, Lab
 from tests.support.run import tasks
@@ -21,9 +26,21 @@ from tests.support.run.run import Run
 from tests.support.run.waiting import until
 from tests.support.trees.triggers import INT, KILL, LOST_CONTROLLER, Trigger
 
-from .records import REPORT, endings, entry_of, journal_of, report_of, wait_for_state, wait_for_whole_report
+from .records import (
+    REPORT,
+    endings,
+    entry_of,
+    journal_of,
+    report_of,
+    wait_for_state,
+    wait_for_whole_report,
+)
 
-PLAY = Play([tasks.grow()], options={"kill_timeout": 1, "report_path": REPORT}, kinds=["background", "setsid", "ignores-signals"])
+PLAY = Play(
+    [tasks.grow()],
+    options={"kill_timeout": 1, "report_path": REPORT},
+    kinds=["background", "setsid", "ignores-signals"],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +51,29 @@ def _heal(lab: Lab) -> Iterator[None]:
 
 
 def leases_on(run: Run, host: Host) -> set[str]:
-    """The leases that the processes of the run carry there."""
-    cookies = {(process.environ or {}).get("TREEKILL", "") for process in host.processes(f"tk-setsid-{run.row}")} - {""}
+    """Return the leases that the processes of the run carry there."""
+    cookies = {
+        (process.environ or {}).get("TREEKILL", "")
+        for process in host.processes(f"tk-setsid-{run.row}")
+    } - {""}
     return {cookie.split("/")[1] for cookie in cookies}
 
 
 @pytest.mark.parametrize("trigger", [INT, KILL], ids=lambda trigger: trigger.name)
-def test_report_and_journal_tell_what_was_ended_also_when_the_main_process_is_dead(lab: Lab, web1: Host, trigger: Trigger) -> None:
+def test_report_and_journal_tell_what_was_ended_also_when_the_main_process_is_dead(
+    lab: Lab, web1: Host, trigger: Trigger
+) -> None:
     with started(lab, PLAY) as run:
         tasks.wait_for_tree(run, [web1])
         entry = entry_of(run)
-        assert (entry.state, entry.open_hosts(), entry.pid) == ("running", {}, run.process.pid), run.story
-        assert (entry.user, entry.program, entry.playbooks) == ("root", "ansible-playbook", (str(run.directory / "playbook.yml"),))
+        assert (entry.state, entry.open_hosts(), entry.pid) == ("running", {}, run.process.pid), (
+            run.story
+        )
+        assert (entry.user, entry.program, entry.playbooks) == (
+            "root",
+            "ansible-playbook",
+            (str(run.directory / "playbook.yml"),),
+        )
         assert set(entry.leases) == leases_on(run, web1)
         trigger.fire(run, lab)
         assert run.wait(60) == trigger.status, run.story
@@ -56,7 +84,12 @@ def test_report_and_journal_tell_what_was_ended_also_when_the_main_process_is_de
         assert report["cause"] == ("SIGINT" if trigger is INT else "the main process is gone")
         entry = wait_for_state(run, "interrupted")
         (lease,) = entry.leases.values()
-        assert (lease.host, lease.outcome, lease.ended, lease.survivors) == ("web1", "confirmed", len(ends), 0)
+        assert (lease.host, lease.outcome, lease.ended, lease.survivors) == (
+            "web1",
+            "confirmed",
+            len(ends),
+            0,
+        )
         assert entry.open_hosts() == {}
         assert (entry.run, entry.cause) == (report["run"], report["cause"])
         tasks.wait_until_nothing_is_left(run)
@@ -64,7 +97,7 @@ def test_report_and_journal_tell_what_was_ended_also_when_the_main_process_is_de
 
 
 def test_a_lost_controller_leaves_the_hosts_and_leases_to_sweep(lab: Lab, web1: Host) -> None:
-    """The journal is not made at the end: nobody is there for that."""
+    """The journal is not made at the end: no process is there for that."""
     play = dataclasses.replace(PLAY, before=LOST_CONTROLLER.before, hosts=("web1", "web2"))
     with started(lab, play) as run:
         tasks.wait_for_tree(run, list(lab))
@@ -75,12 +108,16 @@ def test_a_lost_controller_leaves_the_hosts_and_leases_to_sweep(lab: Lab, web1: 
         assert entry.open_hosts() == expected, run.story
         assert journal_format.open_hosts(str(journal_of(run))) == {entry.run: expected}
         for host in lab:
-            journal_format.mark_swept(str(journal_of(run)), entry.run, host.name, expected[host.name])
+            journal_format.mark_swept(
+                str(journal_of(run)), entry.run, host.name, expected[host.name]
+            )
         assert journal_format.open_hosts(str(journal_of(run))) == {}
         assert not [*run.directory.glob("report-*")], run.story
 
 
-def test_a_run_that_comes_to_its_own_end_is_in_the_journal_and_has_no_report(lab: Lab, web1: Host) -> None:
+def test_a_run_that_comes_to_its_own_end_is_in_the_journal_and_has_no_report(
+    lab: Lab, web1: Host
+) -> None:
     with started(lab, dataclasses.replace(PLAY, tasks=[tasks.trace()])) as run:
         assert run.wait(60) == 0, run.story
         entry = wait_for_state(run, "finished")
@@ -90,26 +127,38 @@ def test_a_run_that_comes_to_its_own_end_is_in_the_journal_and_has_no_report(lab
 
 
 def test_what_comes_after_the_main_process_has_left_reaches_both(lab: Lab, web1: Host) -> None:
-    """A host that was down is tried again by the guardian alone."""
+    """The guardian alone tries a host again that was down."""
     options = {**PLAY.options, "kill_retry_for": 60, "supervise": False}
-    play = dataclasses.replace(PLAY, options=options, sections={"ssh_connection": {"ssh_args": "-o ControlMaster=no -o ConnectTimeout=2"}})
+    play = dataclasses.replace(
+        PLAY,
+        options=options,
+        sections={"ssh_connection": {"ssh_args": "-o ControlMaster=no -o ConnectTimeout=2"}},
+    )
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         web1.cut()
         INT.fire(run, lab)
         assert run.wait(60) == INT.status, run.story
-        assert [(tree["outcome"], tree["report"]) for tree in report_of(run)["trees"]] == [("trying", None)], run.story
+        assert [(tree["outcome"], tree["report"]) for tree in report_of(run)["trees"]] == [
+            ("trying", None)
+        ], run.story
         assert not report_of(run)["complete"]
         assert entry_of(run).state == "running"
         web1.heal()
         tasks.wait_until_gone(run, [web1], 60)
-        assert f"gone TERM tk-setsid-{run.row} 7200" in endings(wait_for_whole_report(run))["web1"], run.story
+        assert (
+            f"gone TERM tk-setsid-{run.row} 7200" in endings(wait_for_whole_report(run))["web1"]
+        ), run.story
         assert wait_for_state(run, "interrupted").open_hosts() == {}
 
 
 def test_a_host_that_was_never_reached_is_left_to_sweep(lab: Lab, web1: Host) -> None:
     options = {**PLAY.options, "kill_retry_for": 0, "supervise": False}
-    play = dataclasses.replace(PLAY, options=options, sections={"ssh_connection": {"ssh_args": "-o ControlMaster=no -o ConnectTimeout=2"}})
+    play = dataclasses.replace(
+        PLAY,
+        options=options,
+        sections={"ssh_connection": {"ssh_args": "-o ControlMaster=no -o ConnectTimeout=2"}},
+    )
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         leases = leases_on(run, web1)
@@ -127,18 +176,31 @@ SECRET = "hunter2-sesame"
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["no_log", "control"])
 def test_a_task_with_no_log_shows_no_arguments_anywhere(lab: Lab, web1: Host, hidden: bool) -> None:
-    """Not in the recap, the report, the journal, the log, nor on the screen with -vvv. The control: without no_log they are there."""
-    script = f": --note {SECRET}; bash -c 'trap \"\" TERM; : > /tmp/ready-{{{{ row }}}}; while :; do sleep 7200; done' {{{{ row }}}}; true"
+    """They are not in the recap, the report, the journal, the log, or on the screen with -vvv.
+
+    The control: without no_log they are there.
+    """
+    script = (
+        f': --note {SECRET}; bash -c \'trap "" TERM; : > /tmp/ready-{{{{ row }}}}; while :; do '
+        f"sleep 7200; done' {{{{ row }}}}; true"
+    )
     task = {"name": "Log in", "ansible.builtin.shell": script, "no_log": hidden}
-    play = dataclasses.replace(PLAY, tasks=[task], arguments=["-vvv"], sections={"defaults": {"log_path": "ansible.log"}})
+    play = dataclasses.replace(
+        PLAY, tasks=[task], arguments=["-vvv"], sections={"defaults": {"log_path": "ansible.log"}}
+    )
     with started(lab, play) as run:
-        until((web1.root / f"tmp/ready-{run.row}").exists, 40, lambda: f"it does not run\n{run.story}")
+        until(
+            (web1.root / f"tmp/ready-{run.row}").exists, 40, lambda: f"it does not run\n{run.story}"
+        )
         INT.fire(run, lab)
         assert run.wait(60) == INT.status, run.story
         wait_for_whole_report(run)
         wait_for_state(run, "interrupted")
         assert re.search(r"^TASK \[Log in\] on web1\n.*", run.errors, re.MULTILINE), run.story
-        places = {"screen": run.output + run.errors, "log": (run.directory / "ansible.log").read_text()}
+        places = {
+            "screen": run.output + run.errors,
+            "log": (run.directory / "ansible.log").read_text(),
+        }
         places["report"] = next(run.directory.glob("report-*")).read_text()
         places["journal"] = next(journal_of(run).glob("*.jsonl")).read_text()
         found = {name for name, text in places.items() if SECRET in text}
@@ -162,7 +224,7 @@ def test_the_journal_names_no_task_and_no_command(lab: Lab, web1: Host) -> None:
 
 
 def interrupt_with_a_warning(run: Run, lab: Lab, host: Host, *warnings: str) -> None:
-    """All is ended, the recap says so, and each of the warnings comes once."""
+    """Interrupt it: all is ended, the recap has that, and each of the warnings comes once."""
     tasks.wait_for_tree(run, [host])
     INT.fire(run, lab)
     assert run.wait(60) == INT.status, run.story
@@ -175,38 +237,70 @@ def interrupt_with_a_warning(run: Run, lab: Lab, host: Host, *warnings: str) -> 
     tasks.wait_until_nothing_is_left(run)
 
 
-def test_an_unwritable_directory_costs_one_warning_and_the_kill_goes_on(lab: Lab, web1: Host) -> None:
+def test_an_unwritable_directory_costs_one_warning_and_the_kill_goes_on(
+    lab: Lab, web1: Host
+) -> None:
     # Not by its mode: root may write everywhere. Below a file there is no directory.
-    options = {**PLAY.options, "journal_path": "ansible.cfg/journal", "report_path": "ansible.cfg/report.json"}
+    options = {
+        **PLAY.options,
+        "journal_path": "ansible.cfg/journal",
+        "report_path": "ansible.cfg/report.json",
+    }
     with started(lab, dataclasses.replace(PLAY, options=options)) as run:
         interrupt_with_a_warning(
-            run, lab, web1, "the journal of this run can't be written to [^:]*: Not a directory", "the report of this run can't be written"
+            run,
+            lab,
+            web1,
+            "the journal of this run can't be written to [^:]*: Not a directory",
+            "the report of this run can't be written",
         )
 
 
 @pytest.mark.parametrize("from_the_start", [True, False], ids=["from the start", "while it runs"])
-def test_a_full_disk_costs_one_warning_and_the_kill_goes_on(lab: Lab, web1: Host, from_the_start: bool) -> None:
+def test_a_full_disk_costs_one_warning_and_the_kill_goes_on(
+    lab: Lab, web1: Host, from_the_start: bool
+) -> None:
     mount = "mkdir small; mount -t tmpfs -o size=64k tmpfs small; "
     fill = "cat /dev/zero > small/filler 2>/dev/null; " if from_the_start else ""
-    before = ["unshare", "--mount", "--propagation", "private", "sh", "-uc", f'{mount}{fill}exec "$@"', "small-disk"]
+    before = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-uc",
+        f'{mount}{fill}exec "$@"',
+        "small-disk",
+    ]
     options = {**PLAY.options, "journal_path": "small/journal", "report_path": "small/report.json"}
     with started(lab, dataclasses.replace(PLAY, options=options, before=before)) as run:
         tasks.wait_for_tree(run, [web1])
         if not from_the_start:
             _fill(Path(f"/proc/{run.process.pid}/root{run.directory}/small"))
-        # What the journal has to say at the end still fits into the block that it has.
-        journal = ["the journal of this run can't be written to [^:]*: No space"] if from_the_start else []
-        interrupt_with_a_warning(run, lab, web1, *journal, "the report of this run can't be written to [^:]*: No space")
+        # The last records of the journal still fit into the block that it has.
+        journal = (
+            ["the journal of this run can't be written to [^:]*: No space"]
+            if from_the_start
+            else []
+        )
+        interrupt_with_a_warning(
+            run, lab, web1, *journal, "the report of this run can't be written to [^:]*: No space"
+        )
 
 
 def _fill(directory: Path) -> None:
-    with pytest.raises(OSError, match="No space"), open(directory / "filler", "wb", buffering=0) as filler:
+    with (
+        pytest.raises(OSError, match="No space"),
+        open(directory / "filler", "wb", buffering=0) as filler,
+    ):
         while True:
             filler.write(b"x" * 512)
 
 
 def test_without_a_journal_none_is_written(lab: Lab, web1: Host) -> None:
-    with started(lab, dataclasses.replace(PLAY, options={"kill_timeout": 1, "journal_path": "none"})) as run:
+    with started(
+        lab, dataclasses.replace(PLAY, options={"kill_timeout": 1, "journal_path": "none"})
+    ) as run:
         interrupt_with_a_warning(run, lab, web1)
         assert not journal_of(run).exists()
         assert not [*run.directory.glob("*report*")]

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A package whose installation script grows the tree, installed by ansible.builtin.apt: as root, below apt and dpkg."""
+"""A package whose installation script grows the tree.
+
+ansible.builtin.apt installs it: as root, below apt and dpkg.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,12 @@ from .feature import Feature, assert_over, assert_rescued, grown, run_out
 
 _APT = "ansible.builtin.apt"
 
-#: A package with nothing in it but its script.
+#: A package with only its script in it.
 _MAKE = """
 mkdir -p /tmp/package-{{ row }}/DEBIAN
 cd /tmp/package-{{ row }}
-printf '%s\\n' 'Package: grows-a-tree' 'Version: 1' 'Architecture: all' 'Maintainer: nobody <nobody@example.org>' 'Description: grows a tree' > DEBIAN/control
+printf '%s\\n' 'Package: grows-a-tree' 'Version: 1' 'Architecture: all' \\
+    'Maintainer: test <test@example.org>' 'Description: grows a tree' > DEBIAN/control
 cat > DEBIAN/postinst << 'END OF SCRIPT'
 #!/bin/bash
 {{ lookup('file', 'tree.sh') }}
@@ -47,7 +51,10 @@ PACKAGE = Feature(
 
 
 def _give_apt_its_python(host: Host) -> None:
-    """Install python3-apt by the network of this machine: hosts have none to the outside. Skips where it can't be had."""
+    """Install python3-apt by the network of this machine: hosts have none to the outside.
+
+    Skip if it can't be had.
+    """
     for name in ("resolv.conf", "apt/apt.conf.d"):
         here, there = Path("/etc") / name, host.root / "etc" / name
         if here.is_dir():
@@ -55,7 +62,10 @@ def _give_apt_its_python(host: Host) -> None:
         elif here.exists():
             there.unlink(missing_ok=True)
             there.write_text(here.read_text())
-    script = "python3 -c 'import apt' || { apt-get -q update && apt-get -qy --no-install-recommends install python3-apt; }"
+    script = (
+        "python3 -c 'import apt' || { apt-get -q update && apt-get -qy --no-install-recommends "
+        "install python3-apt; }"
+    )
     argv = host.exec_argv(["sh", "-c", script], environ={"DEBIAN_FRONTEND": "noninteractive"})
     outside = _run([word for word in argv if word != "--net"])
     if outside:
@@ -63,7 +73,7 @@ def _give_apt_its_python(host: Host) -> None:
 
 
 def _run(argv: list[str]) -> str:
-    """Empty, or why it failed."""
+    """Return why it failed; empty if it did not."""
     try:
         call(argv)
     except HostsError as error:
@@ -81,7 +91,7 @@ def lab_with_apt() -> Iterator[Lab]:
 
 @pytest.fixture
 def clean(lab_with_apt: Lab) -> Lab:
-    """The same without what a test before has left half installed."""
+    """The host without what an earlier test has left half installed."""
     host = lab_with_apt["web1"]
     host.reset()
     host.run(["dpkg", "--purge", "--force-all", "grows-a-tree"], check=False)
@@ -96,8 +106,13 @@ def clean(lab_with_apt: Lab) -> Lab:
     ],
     ids=lambda trigger: trigger.name,
 )
-def test_nothing_survives_of_an_installation_and_dpkg_can_be_used_again(clean: Lab, trigger: Trigger) -> None:
-    """dpkg is told to end as by anybody else: what it has begun is half configured, and its lock is free."""
+def test_nothing_survives_of_an_installation_and_dpkg_can_be_used_again(
+    clean: Lab, trigger: Trigger
+) -> None:
+    """dpkg is ended as by any other program.
+
+    What it has begun is half configured, and its lock is free.
+    """
     with grown(clean, PACKAGE) as run:
         trigger.fire(run, clean)
         assert_over(run, clean, PACKAGE, trigger)
@@ -114,8 +129,11 @@ def test_a_timeout_ends_an_installation_before_the_rescue(clean: Lab) -> None:
 
 
 def assert_dpkg_works(host: Host) -> None:
-    """Its database can be locked, and knows the package as one that is not configured."""
-    assert "half-configured" in host.run(["dpkg-query", "--show", "--showformat", "${Status}", "grows-a-tree"]).stdout
+    """Assert that its database can be locked, and has the package as one that is not configured."""
+    assert (
+        "half-configured"
+        in host.run(["dpkg-query", "--show", "--showformat", "${Status}", "grows-a-tree"]).stdout
+    )
     host.run(["dpkg", "--remove", "--force-all", "grows-a-tree"])
 
 

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run that asks its user something, and is ended instead of answered: `pause`, and the debugger of tasks.
+"""A run that asks its user something, and is ended instead of answered.
 
-Nothing runs on a host for the question itself. What another host does meanwhile is ended; terminal and exit status are as without the collection.
+`pause` asks, or the debugger of tasks. Nothing runs on a host for the question itself. What another
+host does meanwhile is ended. Terminal and exit status are as without the collection.
 """
 
 from __future__ import annotations
@@ -31,17 +32,22 @@ from .feature import OPTIONS, Feature, assert_rescued, grown, run_out
 
 PAUSE: dict[str, Any] = {"name": "Ask", "ansible.builtin.pause": {"prompt": "Go on?"}}
 
-#: On one host it fails, and the debugger asks; the other one grows its tree meanwhile.
-FAIL_OR_GROW: dict[str, Any] = {**tasks.grow(), "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') if inventory_hostname == 'web2' else 'exit 1' }}"}
+#: On one host it fails, and the debugger asks. The other one grows its tree meanwhile.
+FAIL_OR_GROW: dict[str, Any] = {
+    **tasks.grow(),
+    "ansible.builtin.shell": (
+        "{{ lookup('file', 'tree.sh') if inventory_hostname == 'web2' else 'exit 1' }}"
+    ),
+}
 
 
 @dataclass(frozen=True)
 class End:
-    """What is done at a prompt."""
+    """An action at a prompt."""
 
     name: str
     do: Callable[[Run], None]
-    covered: str  #: as the table calls it
+    covered: str  #: the table's name for it
 
 
 def type_keys(run: Run, keys: bytes) -> None:
@@ -50,8 +56,12 @@ def type_keys(run: Run, keys: bytes) -> None:
 
 
 def main_of(run: Run) -> int:
-    """The main process: below the shell of the terminal."""
-    found = [one for one in controller.processes(run.row) if one.ppid == run.process.pid and one.is_ansible]
+    """Return the main process: below the shell of the terminal."""
+    found = [
+        one
+        for one in controller.processes(run.row)
+        if one.ppid == run.process.pid and one.is_ansible
+    ]
     assert len(found) == 1, [*map(str, found)]
     return found[0].id.pid
 
@@ -62,7 +72,7 @@ def kill(run: Run) -> None:
 
 @dataclass(frozen=True)
 class Left:
-    """How a run ended."""
+    """Ending of a run."""
 
     status: int | None
     terminal: list[Any]  #: its settings, as tcgetattr has them
@@ -72,7 +82,11 @@ class Left:
 def asked(lab: Lab, steps: list[dict[str, Any]], question: str, **more: Any) -> Iterator[Run]:
     """The run of these tasks, when it asks."""
     with started(lab, Play(steps, options=OPTIONS, terminal=True, **more)) as run:
-        until(lambda: question in run.output or run.process.poll() is not None, 40, lambda: f"no question\n{run.story}")
+        until(
+            lambda: question in run.output or run.process.poll() is not None,
+            40,
+            lambda: f"no question\n{run.story}",
+        )
         yield run
 
 
@@ -89,30 +103,47 @@ def ended(run: Run, end: End) -> Left:
 
 
 def abort(run: Run) -> None:
-    """As core asks for it."""
+    """Abort, as core asks for it."""
     type_keys(run, b"\x03")
     until(lambda: "to abort" in run.output, 20, lambda: f"not asked\n{run.story}")
     type_keys(run, b"a")
 
 
 def time_out(run: Run) -> None:
-    """The worker's alarm; then the answer that nobody waits for any more."""
+    """Send the worker's alarm, and then the answer that core no longer waits for."""
     main = main_of(run)
     # The guardian is older.
-    worker = max((one.id for one in controller.processes(run.row) if one.is_ansible and one.ppid == main), key=lambda process: process.start)
+    worker = max(
+        (one.id for one in controller.processes(run.row) if one.is_ansible and one.ppid == main),
+        key=lambda process: process.start,
+    )
     worker.kill(signal.SIGALRM)
     type_keys(run, b"\r")
 
 
 def interrupt(run: Run) -> None:
-    """Core itself does not end before its question is answered: the thread that reads the terminal holds the lock of all that is shown."""
+    """Interrupt it, and answer.
+
+    Core itself does not end before its question is answered: the thread that reads the terminal
+    holds the lock of all output.
+    """
     os.kill(main_of(run), signal.SIGINT)
     type_keys(run, b"\r")
 
 
 def usually(ends: Sequence[End], subject: str) -> list[Any]:
-    """Parameters of a test: the first of them, and with --every-row the others."""
-    return [pytest.param(end, id=end.name, marks=[covers("Play features", subject, end.covered), *([] if end is ends[0] else [rest])]) for end in ends]
+    """Return parameters of a test: the first of them, and with --every-row the others."""
+    return [
+        pytest.param(
+            end,
+            id=end.name,
+            marks=[
+                covers("Play features", subject, end.covered),
+                *([] if end is ends[0] else [rest]),
+            ],
+        )
+        for end in ends
+    ]
 
 
 PAUSE_ENDS = [
@@ -125,7 +156,7 @@ PAUSE_ENDS = [
 
 @pytest.mark.parametrize("end", usually(PAUSE_ENDS, "pause"))
 def test_a_pause_ends_as_it_does_without_the_collection(lab: Lab, end: End) -> None:
-    """Its exit status, and the terminal as it leaves it; and nothing is left here or there."""
+    """Its exit status and the terminal are so. No process is left here or there."""
     play = [tasks.trace("before"), {**PAUSE, "timeout": 3600}, tasks.trace("after")]
     with asked(lab, play, "Go on?", collection=False) as run:
         without = ended(run, end)
@@ -163,12 +194,14 @@ def test_what_another_host_does_while_the_debugger_asks_is_ended(lab: Lab, end: 
         assert ended(run, end) == without, run.story
         tasks.wait_until_gone(run, lab)
         tasks.wait_until_nothing_is_left(run)
-        assert not [path.name for host in lab for path in (host.root / "tmp").glob(f"trace-{run.row}-*")], run.story
+        assert not [
+            path.name for host in lab for path in (host.root / "tmp").glob(f"trace-{run.row}-*")
+        ], run.story
 
 
 @covers("Play features", AT_PROMPT, "timeout")
 def test_the_debugger_asks_about_a_timeout_when_the_tree_is_gone(lab: Lab) -> None:
-    """And the run goes on if the user says so."""
+    """The run goes on if the user wants it to."""
     feature = Feature("debugger", [tasks.grow()], keywords={"strategy": "debug"})
     with grown(lab, feature, timeout=True, terminal=True) as run:
         run_out(run, lab, feature, main_of(run))

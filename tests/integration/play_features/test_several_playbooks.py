@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`ansible-playbook one.yml two.yml`: one main process that core starts twice, as callbacks see it, and one guarded run."""
+"""`ansible-playbook one.yml two.yml`: one main process, and one guarded run.
+
+Core starts it twice, as callbacks see it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from tests.support.run import tasks
 from tests.support.run.playing import Play, started
 from tests.support.trees.triggers import INT, KILL, Trigger
 
-SECOND = json.dumps([{"name": "Second", "hosts": "targets", "gather_facts": False, "tasks": [tasks.grow()]}])
+SECOND = json.dumps(
+    [{"name": "Second", "hosts": "targets", "gather_facts": False, "tasks": [tasks.grow()]}]
+)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +33,18 @@ SECOND = json.dumps([{"name": "Second", "hosts": "targets", "gather_facts": Fals
     ],
     ids=lambda trigger: trigger.name,
 )
-def test_a_run_that_is_interrupted_in_its_second_playbook_is_one_run(lab: Lab, web1: Host, trigger: Trigger) -> None:
-    with started(lab, Play([tasks.trace()], options={"kill_timeout": 1}, files={"second.yml": SECOND}, arguments=["second.yml"])) as run:
+def test_a_run_that_is_interrupted_in_its_second_playbook_is_one_run(
+    lab: Lab, web1: Host, trigger: Trigger
+) -> None:
+    with started(
+        lab,
+        Play(
+            [tasks.trace()],
+            options={"kill_timeout": 1},
+            files={"second.yml": SECOND},
+            arguments=["second.yml"],
+        ),
+    ) as run:
         tasks.wait_for_tree(run, [web1])
         trigger.fire(run, lab)
         assert run.wait(40) == trigger.status, run.story
@@ -37,4 +52,6 @@ def test_a_run_that_is_interrupted_in_its_second_playbook_is_one_run(lab: Lab, w
         tasks.wait_until_nothing_is_left(run)
         if trigger.recap:
             assert re.findall(r"TREEKILL RECAP \[(.*)\]", run.errors) == ["SIGINT"], run.story
-            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+            assert re.search(r"^web1 +: ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), (
+                run.story
+            )

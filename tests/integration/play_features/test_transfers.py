@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A large file on its way to a host or from one, in the middle of which the run ends: no client and no server of the transfer goes on."""
+"""A large file on its way to a host or from one, in the middle of which the run ends.
+
+No client and no server of the transfer goes on.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +26,29 @@ from tests.support.run.playing import Play, started
 from tests.support.run.run import Run
 from tests.support.run.waiting import stays, until
 from tests.support.trees.table import rest
-from tests.support.trees.triggers import CTRL_C, INT, KILL, KILL_GROUP, KILL_WORKER, TIMEOUT, Trigger
+from tests.support.trees.triggers import (
+    CTRL_C,
+    INT,
+    KILL,
+    KILL_GROUP,
+    KILL_WORKER,
+    TIMEOUT,
+    Trigger,
+)
 
 from .feature import LOOK, OPTIONS, record_of
 
-#: Bytes. Slowly, it takes some minutes.
+#: Bytes. At the slow rate, they take some minutes.
 SIZE = 8_000_000
 
 #: Kilobits a second, as sftp and scp take it.
 SLOW = "-l 400"
 
-#: Seconds for which what must not grow is watched.
+#: Seconds for which a file that must not grow is watched.
 WHILE = 1.0
 
-#: A way to the host that takes some kilobytes a second in both directions, for a client that can't be told.
+#: A way to the host that takes some kilobytes a second in both directions, for a client without
+#: such an option.
 NARROW = """
 import os, select, socket, sys, time
 there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
@@ -52,7 +64,7 @@ while True:
 
 @dataclass(frozen=True)
 class Transfer:
-    """One way by which a file goes."""
+    """One way by which a file is moved."""
 
     action: str
     method: str
@@ -63,19 +75,44 @@ class Transfer:
     @property
     def task(self) -> dict[str, Any]:
         if self.action == "fetch":
-            return {"name": "Fetch", "ansible.builtin.fetch": {"src": "/tmp/large-{{ row }}", "dest": "{{ playbook_dir }}/fetched", "flat": True}}
-        return {"name": "Copy", "ansible.builtin.copy": {"src": "large", "dest": "/tmp/arrived-{{ row }}"}}
+            return {
+                "name": "Fetch",
+                "ansible.builtin.fetch": {
+                    "src": "/tmp/large-{{ row }}",
+                    "dest": "{{ playbook_dir }}/fetched",
+                    "flat": True,
+                },
+            }
+        return {
+            "name": "Copy",
+            "ansible.builtin.copy": {"src": "large", "dest": "/tmp/arrived-{{ row }}"},
+        }
 
     @property
     def variables(self) -> dict[str, Any]:
         if self.method == "paramiko":
-            return {"ansible_connection": PARAMIKO, "ansible_host_key_checking": False, "ansible_paramiko_proxy_command": "python3 narrow.py %h %p"}
-        return {"ansible_ssh_transfer_method": self.method, "ansible_sftp_extra_args": SLOW, "ansible_scp_extra_args": SLOW}
+            return {
+                "ansible_connection": PARAMIKO,
+                "ansible_host_key_checking": False,
+                "ansible_paramiko_proxy_command": "python3 narrow.py %h %p",
+            }
+        return {
+            "ansible_ssh_transfer_method": self.method,
+            "ansible_sftp_extra_args": SLOW,
+            "ansible_scp_extra_args": SLOW,
+        }
 
     def play(self, **more: Any) -> Play:
         steps = [
-            {"name": "Make a large file", "ansible.builtin.command": f"truncate -s {SIZE} /tmp/large-{{{{ row }}}}"},
-            {"name": "Move it", "block": [{**self.task, "timeout": 3600}], "rescue": [LOOK, tasks.trace("rescued")]},
+            {
+                "name": "Make a large file",
+                "ansible.builtin.command": f"truncate -s {SIZE} /tmp/large-{{{{ row }}}}",
+            },
+            {
+                "name": "Move it",
+                "block": [{**self.task, "timeout": 3600}],
+                "rescue": [LOOK, tasks.trace("rescued")],
+            },
             tasks.trace("after"),
         ]
         variables = {"ansible_remote_tmp": "/tmp/ansible-{{ row }}", **self.variables}
@@ -83,25 +120,37 @@ class Transfer:
         return Play(steps, variables=variables, options=OPTIONS, files=files, **more)
 
 
-TRANSFERS = [Transfer(action, method) for method in ("sftp", "scp", "paramiko") for action in ("copy", "fetch")]
+TRANSFERS = [
+    Transfer(action, method)
+    for method in ("sftp", "scp", "paramiko")
+    for action in ("copy", "fetch")
+]
 
 
 def clients(run: Run) -> list[controller.Local]:
-    """What moves the file, on this machine, when no worker does it by itself."""
-    return [one for one in controller.processes(run.row) if re.match(r"(\S*/)?(sftp|scp) |(\S*/)?ssh .* sftp$|python3 narrow", one.command)]
+    """Return what moves the file on this machine, if no worker does it by itself."""
+    return [
+        one
+        for one in controller.processes(run.row)
+        if re.match(r"(\S*/)?(sftp|scp) |(\S*/)?ssh .* sftp$|python3 narrow", one.command)
+    ]
 
 
 def servers(host: Host) -> list[str]:
-    """What moves it on the host."""
+    """Return what moves it on the host."""
     return [one.command for one in host.processes(r"sftp|scp", system=True)]
 
 
 @contextmanager
 def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, Path]]:
-    """The run, when a part of the file has arrived; and that part."""
+    """The run, when a part of the file has arrived, and that part."""
     host = lab["web1"]
     with started(lab, transfer.play(**more)) as run:
-        into = (run.directory, "fetched*") if transfer.action == "fetch" else (host.root / f"tmp/ansible-{run.row}", "*/*source*")
+        into = (
+            (run.directory, "fetched*")
+            if transfer.action == "fetch"
+            else (host.root / f"tmp/ansible-{run.row}", "*/*source*")
+        )
 
         def arrived() -> list[Path]:
             return [path for path in into[0].glob(into[1]) if 0 < path.stat().st_size < SIZE]
@@ -113,8 +162,12 @@ def under_way(lab: Lab, transfer: Transfer, **more: Any) -> Iterator[tuple[Run, 
 
 
 def assert_over(run: Run, host: Host, part: Path) -> None:
-    """Nobody moves the file any more, here or there."""
-    until(lambda: not servers(host), tasks.KILL_SECONDS, lambda: f"alive on the host: {servers(host)}\n{run.story}")
+    """Assert that no process moves the file, here or there."""
+    until(
+        lambda: not servers(host),
+        tasks.KILL_SECONDS,
+        lambda: f"alive on the host: {servers(host)}\n{run.story}",
+    )
     tasks.wait_until_nothing_is_left(run)
     if part.exists():
         size = part.stat().st_size
@@ -122,15 +175,27 @@ def assert_over(run: Run, host: Host, part: Path) -> None:
 
 
 def ended(*triggers: Trigger) -> pytest.MarkDecorator:
-    """Each transfer with each of these ends. Those by sftp, which is core's own choice, are always run; the others with --every-row."""
+    """Return each transfer with each of these ends.
+
+    Those by sftp, which is core's own choice, are always run; the others with --every-row.
+    """
     names = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
     def marks(transfer: Transfer, trigger: Trigger) -> list[pytest.MarkDecorator]:
-        covered = [covers("Play features", f"{transfer.action} of a large file", names[trigger])] if trigger in names else []
-        return covered + ([] if transfer.method == "sftp" and trigger in (KILL, TIMEOUT) else [rest])
+        covered = (
+            [covers("Play features", f"{transfer.action} of a large file", names[trigger])]
+            if trigger in names
+            else []
+        )
+        return covered + (
+            [] if transfer.method == "sftp" and trigger in (KILL, TIMEOUT) else [rest]
+        )
 
     table = [(transfer, trigger) for transfer in TRANSFERS for trigger in triggers]
-    return pytest.mark.parametrize(("transfer", "trigger"), [pytest.param(*row, id=f"{row[0]}, {row[1].name}", marks=marks(*row)) for row in table])
+    return pytest.mark.parametrize(
+        ("transfer", "trigger"),
+        [pytest.param(*row, id=f"{row[0]}, {row[1].name}", marks=marks(*row)) for row in table],
+    )
 
 
 @ended(INT, KILL, KILL_GROUP, CTRL_C, KILL_WORKER)
@@ -143,12 +208,18 @@ def test_no_transfer_goes_on_after_the_run(lab: Lab, transfer: Transfer, trigger
         assert status is not None if trigger is KILL_WORKER else status == trigger.status, run.story
         assert not [path.name for path in (host.root / "tmp").glob(f"trace-{run.row}-*")], run.story
         if trigger.recap:
-            assert re.search(r"^web1 : a file transfer was broken off \(task: (Copy|Fetch)\)", run.errors, re.MULTILINE), run.story
+            assert re.search(
+                r"^web1 : a file transfer was broken off \(task: (Copy|Fetch)\)",
+                run.errors,
+                re.MULTILINE,
+            ), run.story
 
 
 @ended(TIMEOUT)
-def test_a_timeout_ends_the_transfer_before_the_rescue(lab: Lab, transfer: Transfer, trigger: Trigger) -> None:
-    """And the run goes on."""
+def test_a_timeout_ends_the_transfer_before_the_rescue(
+    lab: Lab, transfer: Transfer, trigger: Trigger
+) -> None:
+    """The run goes on."""
     host = lab["web1"]
     with under_way(lab, transfer) as (run, part):
         trigger.fire(run, lab)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tasks that wait for a host, and have no tree on it: `wait_for` a module of its own, `reboot` one command after the other."""
+"""Tasks that wait for a host, and have no tree on it.
+
+`wait_for` is a module of its own, `reboot` sends one command after the other.
+"""
 
 from __future__ import annotations
 
@@ -24,46 +27,75 @@ from tests.support.trees.triggers import INT, KILL, TIMEOUT, Trigger
 
 from .feature import LOOK, OPTIONS, record_of
 
-WAIT_FOR: dict[str, Any] = {"name": "Wait", "ansible.builtin.wait_for": {"path": "/tmp/never-{{ row }}", "timeout": 3600}}
-
-#: The module itself. Its file's name stands in the commands that make the file ready as well, and these are over at once.
-MODULE = re.compile(r"\S*python\S* \S*AnsiballZ_wait_for\.py$")
-
-#: What tells one boot from another: the kernel's own number is the machine's. It leaves a line each time that it is asked for.
-BOOT_TIME = "echo asked >> /tmp/asked-{{ row }}; echo boot $(cat /var/tmp/boot-{{ row }})"
-
-#: Returns at once, and nobody reboots.
-REBOOT: dict[str, Any] = {
-    "name": "Reboot",
-    "ansible.builtin.reboot": {"reboot_command": "touch /tmp/told-{{ row }}", "boot_time_command": BOOT_TIME, "test_command": "true", "reboot_timeout": 600},
+WAIT_FOR: dict[str, Any] = {
+    "name": "Wait",
+    "ansible.builtin.wait_for": {"path": "/tmp/never-{{ row }}", "timeout": 3600},
 }
 
-#: Seconds for which nobody may ask again; the pauses of core between two questions are shorter at first.
+#: The module itself. Its file's name is also in the commands that make the file ready, and these
+#: are over at once.
+MODULE = re.compile(r"\S*python\S* \S*AnsiballZ_wait_for\.py$")
+
+#: Command that tells one boot from another: the kernel's own number is the machine's. It leaves a
+#: line each time that it is asked for.
+BOOT_TIME = "echo asked >> /tmp/asked-{{ row }}; echo boot $(cat /var/tmp/boot-{{ row }})"
+
+#: Returns at once, and reboots nothing.
+REBOOT: dict[str, Any] = {
+    "name": "Reboot",
+    "ansible.builtin.reboot": {
+        "reboot_command": "touch /tmp/told-{{ row }}",
+        "boot_time_command": BOOT_TIME,
+        "test_command": "true",
+        "reboot_timeout": 600,
+    },
+}
+
+#: Seconds for which no process may ask again. The pauses of core between two questions are shorter
+#: at first.
 WHILE = 3.0
 
 
 def ends(subject: str, *triggers: Trigger) -> pytest.MarkDecorator:
-    """The three of them, or those given."""
+    """Return the three ends, or those given."""
     names = {INT: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
     rows = [
-        pytest.param(trigger, id=trigger.name, marks=[covers("Play features", subject, names[trigger]), *([] if trigger is INT else [rest])])
+        pytest.param(
+            trigger,
+            id=trigger.name,
+            marks=[
+                covers("Play features", subject, names[trigger]),
+                *([] if trigger is INT else [rest]),
+            ],
+        )
         for trigger in triggers or names
     ]
     return pytest.mark.parametrize("trigger", rows)
 
 
 def play(task: dict[str, Any], **more: Any) -> Play:
-    rescued = {"name": "Or be rescued", "block": [{**task, "timeout": 3600}], "rescue": [LOOK, tasks.trace("rescued")]}
+    rescued = {
+        "name": "Or be rescued",
+        "block": [{**task, "timeout": 3600}],
+        "rescue": [LOOK, tasks.trace("rescued")],
+    }
     return Play([rescued, tasks.trace("after")], **{"options": OPTIONS, **more})
 
 
 def here(host: Host) -> list[str]:
-    """What runs on a host where nothing else does: tests here begin with clean ones."""
-    return [process.command for process in host.processes() if not process.command.startswith(census.REPORT)]
+    """Return what runs on a host where nothing else does: tests here begin with clean ones."""
+    return [
+        process.command
+        for process in host.processes()
+        if not process.command.startswith(census.REPORT)
+    ]
 
 
 def assert_over(run: Run, lab: Lab, trigger: Trigger) -> None:
-    """Nothing runs on the host; nothing more was started, or after a timeout the rest of the play."""
+    """Assert that no process runs on the host.
+
+    Nothing more was started, or after a timeout the rest of the play was.
+    """
     host = lab["web1"]
     assert run.wait(40) == trigger.status, run.story
     until(lambda: not here(host), tasks.KILL_SECONDS, lambda: f"alive: {here(host)}\n{run.story}")
@@ -73,48 +105,64 @@ def assert_over(run: Run, lab: Lab, trigger: Trigger) -> None:
 
 
 @ends("wait_for")
-def test_nobody_waits_any_longer(lab: Lab, trigger: Trigger) -> None:
+def test_no_process_waits_any_longer(lab: Lab, trigger: Trigger) -> None:
     host = lab["web1"]
     with started(lab, play(WAIT_FOR)) as run:
-        until(lambda: [line for line in here(host) if MODULE.match(line)], 40, lambda: f"nobody waits\n{run.story}")
+        until(
+            lambda: [line for line in here(host) if MODULE.match(line)],
+            40,
+            lambda: f"no process waits\n{run.story}",
+        )
         trigger.fire(run, lab)
         assert_over(run, lab, trigger)
         assert trigger is not TIMEOUT or "wait_for" not in record_of(run, host.root), run.story
-        assert trigger is not INT or re.search(r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE), run.story
+        assert trigger is not INT or re.search(
+            r"^web1 : ended [1-9]\d* .*survivors 0", run.errors, re.MULTILINE
+        ), run.story
 
 
 def asked(run: Run, host: Host) -> int:
-    """How often the host was asked whether it has rebooted."""
+    """Return how often the host was asked whether it has rebooted."""
     path = host.root / f"tmp/asked-{run.row}"
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def worker(run: Run) -> controller.ProcessId:
-    """The one that waits, between two connections: the guardian is older."""
-    return max((one.id for one in controller.processes(run.row) if one.is_ansible and one.ppid == run.process.pid), key=lambda process: process.start)
+    """Return the worker that waits, between two connections: the guardian is older."""
+    return max(
+        (
+            one.id
+            for one in controller.processes(run.row)
+            if one.is_ansible and one.ppid == run.process.pid
+        ),
+        key=lambda process: process.start,
+    )
 
 
 @ends("reboot, while it waits for the host to go down")
-def test_nobody_asks_any_longer_whether_a_host_has_rebooted(lab: Lab, trigger: Trigger) -> None:
+def test_no_process_asks_any_longer_whether_a_host_has_rebooted(lab: Lab, trigger: Trigger) -> None:
     host = lab["web1"]
     with started(lab, play(REBOOT)) as run:
-        until(lambda: asked(run, host) > 1, 60, lambda: f"nobody asks\n{run.story}")
+        until(lambda: asked(run, host) > 1, 60, lambda: f"no process asks\n{run.story}")
         if trigger is TIMEOUT:
             worker(run).kill(signal.SIGALRM)
         else:
             trigger.fire(run, lab)
         assert_over(run, lab, trigger)
         times = asked(run, host)
-        stays(lambda: asked(run, host) == times, WHILE, "somebody asks still")
+        stays(lambda: asked(run, host) == times, WHILE, "a process asks still")
 
 
 @ends("reboot, while it waits for the host to come back", INT, KILL)
 def test_a_run_that_waits_for_a_host_that_is_down_ends(lab: Lab, trigger: Trigger) -> None:
-    """What was under way to the host can't be confirmed, and is said to be so; when the host is back, nothing runs on it."""
+    """A process that was under way to the host can't be confirmed, and is reported so.
+
+    When the host is back, nothing runs on it.
+    """
     host = lab["web1"]
     setting = {"options": {**OPTIONS, "kill_retry_for": 1}, "variables": {"ansible_ssh_timeout": 2}}
     with started(lab, play(REBOOT, **setting)) as run:
-        until(lambda: asked(run, host) > 1, 60, lambda: f"nobody asks\n{run.story}")
+        until(lambda: asked(run, host) > 1, 60, lambda: f"no process asks\n{run.story}")
         host.power_off()
         try:
             trigger.fire(run, lab)
@@ -123,16 +171,28 @@ def test_a_run_that_waits_for_a_host_that_is_down_ends(lab: Lab, trigger: Trigge
         finally:
             host.boot()
         assert not here(host), run.story
-        assert trigger is not INT or re.search(r"nothing was running on any host|^web1 : (NOT CONFIRMED|left alone)", run.errors, re.MULTILINE), run.story
+        assert trigger is not INT or re.search(
+            r"nothing was running on any host|^web1 : (NOT CONFIRMED|left alone)",
+            run.errors,
+            re.MULTILINE,
+        ), run.story
 
 
 def test_a_reboot_goes_through(lab: Lab) -> None:
-    """Its command loses its connection on purpose: nobody is ended for that, and nothing is said of it."""
+    """Its command loses its connection on purpose.
+
+    No process is ended for that, and nothing is reported of it.
+    """
     host = lab["web1"]
     told = f"{REBOOT['ansible.builtin.reboot']['reboot_command']}; exec sleep 600"
-    task = {**REBOOT, "ansible.builtin.reboot": {**REBOOT["ansible.builtin.reboot"], "reboot_command": told}}
+    task = {
+        **REBOOT,
+        "ansible.builtin.reboot": {**REBOOT["ansible.builtin.reboot"], "reboot_command": told},
+    }
     with started(lab, play(task)) as run:
-        until((host.root / f"tmp/told-{run.row}").exists, 60, lambda: f"nobody reboots\n{run.story}")
+        until(
+            (host.root / f"tmp/told-{run.row}").exists, 60, lambda: f"no task reboots\n{run.story}"
+        )
         (host.root / f"var/tmp/boot-{run.row}").write_text("2\n")
         # All its processes die, and what they had open is closed.
         host.reset()
@@ -147,7 +207,11 @@ def test_without_the_collection_a_module_waits_on(lab: Lab, task: dict[str, Any]
     host = lab["web1"]
     variables = {"ansible_pipelining": True, "ansible_python_interpreter": "/usr/bin/python3"}
     with started(lab, play(task, collection=False, variables=variables)) as run:
-        until(lambda: [line for line in here(host) if "python" in line], 40, lambda: f"nobody waits\n{run.story}")
+        until(
+            lambda: [line for line in here(host) if "python" in line],
+            40,
+            lambda: f"no process waits\n{run.story}",
+        )
         KILL.fire(run, lab)
         assert run.wait(20) == KILL.status, run.story
         stays(lambda: here(host), WHILE, "it has ended")

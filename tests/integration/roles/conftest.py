@@ -16,13 +16,13 @@ from tests.support.labs.lab_or_skip import lab_or_skip
 
 __all__ = ("lab", "web1", "web2")
 
-# The hosts of a lab come without it; all distributions have it.
+#: The hosts of a lab come without it; all distributions have it.
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """Up as long as the session; the configuration of sshd includes drop-ins."""
+    """Two hosts, up as long as the session. The configuration of sshd includes drop-ins."""
     with lab_or_skip(2) as up:
         for host in up:
             config = host.root / "etc/ssh/sshd_config"
@@ -33,7 +33,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(autouse=True)
 def _heal(lab: Lab) -> Iterator[None]:
-    """Whatever happens: the next test needs the network."""
+    """Heal the network, in any case: the next test needs it."""
     yield
     for host in lab:
         host.heal()

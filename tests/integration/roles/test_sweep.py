@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook sweep ends what dead runs have left, tells it before, and touches nobody else."""
+"""The playbook sweep ends what dead runs have left, lists it before, and touches no others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _clean(lab: Lab) -> None:
 
 
 def sweep(run: Run, lab: Lab, *words: str) -> Finished:
-    """Sweep with the journal of that run, as its user would afterwards, in the same directory."""
+    """Sweep with the journal of that run, as its user would afterwards, in that directory."""
     return follow(run, " ".join([SWEEP.format(inventory=lab.inventory), *words]), 120)
 
 
@@ -37,26 +37,32 @@ def swept(run: Run, lab: Lab, *words: str) -> str:
     return done.output
 
 
-def test_check_tells_what_a_dead_run_has_left_and_touches_nobody(lab: Lab, web1: Host) -> None:
+def test_check_tells_what_a_dead_run_has_left_and_touches_no_process(lab: Lab, web1: Host) -> None:
     with dead_run(lab, web1) as run:
         before = kinds(run, web1)
         printed = swept(run, lab, "--check")
         assert kinds(run, web1) == before
         missing = {kind for kind in KINDS if printed.count(f"tk-{kind}-{run.row} 7") != 1}
-        assert not missing, f"not told, or twice: {missing}\n{printed}"
+        assert not missing, f"not listed, or twice: {missing}\n{printed}"
 
 
-def test_what_the_journal_calls_open_is_ended_and_noted_and_a_living_run_goes_on(lab: Lab, web1: Host) -> None:
+def test_what_the_journal_calls_open_is_ended_and_noted_and_a_living_run_goes_on(
+    lab: Lab, web1: Host
+) -> None:
     with living_run(lab, web1) as living, dead_run(lab, web1) as run:
         printed = swept(run, lab, "-e", "sweep_dead=false")
         assert not kinds(run, web1), printed
-        assert re.search(r"run [0-9a-f]{16} .*: \d+ ended, 0 survivors", " ".join(printed.split())), printed
+        assert re.search(
+            r"run [0-9a-f]{16} .*: \d+ ended, 0 survivors", " ".join(printed.split())
+        ), printed
         again = swept(run, lab, "-e", "sweep_journal=only", "-v")
         assert "processes" not in again, again
         let_go(living, web1)
 
 
-def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(lab: Lab, web1: Host) -> None:
+def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(
+    lab: Lab, web1: Host
+) -> None:
     with living_run(lab, web1) as living, dead_run(lab, web1) as run:
         printed = swept(run, lab, "-e", "sweep_journal=ignore")
         assert "dead runs" in printed
@@ -64,7 +70,9 @@ def test_without_a_journal_a_dead_command_is_known_by_what_the_host_shows(lab: L
         let_go(living, web1)
 
 
-def test_a_host_that_the_journal_does_not_name_is_left_out_before_anybody_connects(lab: Lab, web1: Host, web2: Host) -> None:
+def test_a_host_that_the_journal_does_not_name_is_left_out_before_any_connection(
+    lab: Lab, web1: Host, web2: Host
+) -> None:
     with dead_run(lab, web1) as run:
         web2.cut()
         printed = swept(run, lab, "-e", "sweep_journal=only")
@@ -74,13 +82,19 @@ def test_a_host_that_the_journal_does_not_name_is_left_out_before_anybody_connec
 
 def test_the_command_that_the_recap_prints_finishes_the_job(lab: Lab, web1: Host) -> None:
     """Exactly that line, pasted into a shell, when the host is back."""
-    play = Play([tasks.grow()], options={"kill_timeout": 1, "kill_retry_for": 0, "supervise": False}, sections={"ssh_connection": {"pipelining": True}})
+    play = Play(
+        [tasks.grow()],
+        options={"kill_timeout": 1, "kill_retry_for": 0, "supervise": False},
+        sections={"ssh_connection": {"pipelining": True}},
+    )
     with started(lab, play) as run:
         tasks.wait_for_tree(run, [web1])
         web1.cut()
         INT.fire(run, lab)
         assert run.wait(90) == INT.status, run.story
-        found = re.search(r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE)
+        found = re.search(
+            r"^To finish it when they can be reached: (.*)$", run.errors, re.MULTILINE
+        )
         assert found, run.story
         web1.heal()
         assert tasks.alive(run, web1), "the control: without it, they live on"

@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The survival matrix: what is alive on real hosts after a run was interrupted, with the collection and without it."""
+"""The survival matrix: what is alive on real hosts after an interrupted run.
+
+It is played with the collection and without it.
+"""

@@ -19,7 +19,7 @@ from tests.support.trees.rows import tidy
 
 __all__ = ("companies", "orderly_end")
 
-#: Hosts of the lab for the rows that say so.
+#: Hosts of the lab for the rows that ask for it.
 MANY_HOSTS = 20
 
 
@@ -32,7 +32,7 @@ def lab(orderly_end: None) -> Iterator[Lab]:
 
 @pytest.fixture
 def tidy_lab(lab: Lab) -> Iterator[Lab]:
-    """The same two; whatever a test leaves on them is killed."""
+    """The two hosts of `lab`. What a test leaves on them is killed."""
     known = {host.name: frozenset(process.id for process in host.processes()) for host in lab}
     yield lab
     tidy([*lab], known)
@@ -40,14 +40,14 @@ def tidy_lab(lab: Lab) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def large_lab(orderly_end: None) -> Iterator[Lab]:
-    """Twenty."""
+    """Twenty hosts."""
     with lab_or_skip(MANY_HOSTS) as twenty:
         yield twenty
 
 
 @pytest.fixture(scope="session")
 def watchful_lab(orderly_end: None) -> Iterator[Lab]:
-    """Two, where sshd notices that a client is gone."""
+    """Two hosts where sshd notices that a client is gone."""
     with lab_or_skip(2) as two:
         watchful_hosts.prepare(two)
         yield two
@@ -61,7 +61,7 @@ def among(lab: Lab, companies: Companies) -> Company:
 
 @pytest.fixture
 def among_many(large_lab: Lab, companies: Companies) -> Company:
-    """The same on twenty hosts."""
+    """Such bystanders on twenty hosts."""
     return companies.on(large_lab)
 
 

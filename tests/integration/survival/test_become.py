@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever a task becomes, and by whichever program: its tree is ended, by the kill order and by the supervisor alike.
+"""Tasks that become another user, by each program.
 
-Of the two hosts the first has sudo run every command in a terminal of its own (`use_pty`, its default from 1.9.14 on), the second does not.
+Their trees are ended, by the kill order and by the supervisor alike. On the first of the two hosts,
+sudo runs every command in a terminal of its own (`use_pty`, its default from 1.9.14 on). On the
+second it does not.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from tests.support.trees.triggers import INT, KILL, LOST_CLIENT, LOST_CONTROLLER
 
 @pytest.fixture(scope="session")
 def become_lab(orderly_end: None) -> Iterator[Lab]:
-    """Two hosts where accounts become each other by all that there is."""
+    """Two hosts where accounts become each other in all ways."""
     with lab_or_skip(2) as two:
         become_hosts.prepare(two)
         yield two
@@ -54,7 +56,8 @@ def among_becoming(become_lab: Lab, companies: Companies) -> Company:
     return companies.on(become_lab)
 
 
-# sudo. All in all, each way to become somebody meets each trigger, and each trigger a terminal and none.
+# sudo. All in all, each way to become another user meets each trigger, and each trigger a terminal
+# and none.
 
 
 @rows(
@@ -78,7 +81,10 @@ def among_becoming(become_lab: Lab, companies: Companies) -> Company:
     also=[("Become", "sudo, use_pty on"), ("Become", "sudo, use_pty off")],
 )
 def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: Took) -> None:
-    """The connection ends at sudo's own process, and maybe at a terminal of sudo's: below both of them the tree is ended."""
+    """The connection ends at sudo's own process, and maybe at a terminal of sudo's.
+
+    The tree is ended below both of them.
+    """
     nothing_survives(among_becoming, row, took)
 
 
@@ -93,8 +99,13 @@ def test_nothing_survives_below_sudo(among_becoming: Company, row: Row, took: To
     ],
     also=[("Become", "sudo, log_input and log_output")],
 )
-def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row: Row, took: Took) -> None:
-    """It holds the other end of the module's output, and has nothing to write to a channel that broke: the supervisor sees the session end instead."""
+def test_nothing_survives_below_a_sudo_that_logs_all(
+    among_logged: Company, row: Row, took: Took
+) -> None:
+    """sudo holds the other end of the module's output.
+
+    It has nothing to write to a channel that broke. The supervisor sees the session end instead.
+    """
     nothing_survives(among_logged, row, took)
 
 
@@ -108,8 +119,10 @@ def test_nothing_survives_below_a_sudo_that_logs_all(among_logged: Company, row:
         becoming(TIMEOUT, "root, no password", level="task", pipelining=True),
     ],
 )
-def test_nothing_survives_wherever_the_play_says_become(among_becoming: Company, row: Row, took: Took) -> None:
-    """Play, block and task: all other rows say it in the play."""
+def test_nothing_survives_wherever_the_play_says_become(
+    among_becoming: Company, row: Row, took: Took
+) -> None:
+    """Play, block and task: all other rows have it in the play."""
     nothing_survives(among_becoming, row, took)
 
 
@@ -153,7 +166,7 @@ def test_nothing_survives_below_doas(among_becoming: Company, row: Row, took: To
     nothing_survives(among_becoming, row, took)
 
 
-# A task that becomes somebody by itself.
+# A task that becomes another user by itself.
 
 OWN_WAY = {"kinds": (*tree.COOPERATIVE, "other-user", "sudo-ignores-term", *tree.BECOMES)}
 
@@ -168,38 +181,57 @@ OWN_WAY = {"kinds": (*tree.COOPERATIVE, "other-user", "sudo-ignores-term", *tree
     ],
     also=[("Become", "a task that calls sudo, su, doas and setpriv")],
 )
-def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(among_becoming: Company, row: Row, took: Took) -> None:
-    """Whom the task's user must not signal, root does by `sudo -n`."""
+def test_nothing_survives_of_what_a_task_runs_by_sudo_su_doas_and_setpriv(
+    among_becoming: Company, row: Row, took: Took
+) -> None:
+    """root signals, by `sudo -n`, what the task's user must not signal."""
     become_hosts.skip_without_doas(among_becoming.lab)
     nothing_survives(among_becoming, row, took)
 
 
 def test_what_cannot_be_ended_is_named(among_becoming: Company, took: Took) -> None:
-    """A login without sudo that has become another user by su and a password: what does not heed su's own TERM is out of anybody's reach."""
-    setting = Setting(hosts=1, become="no, there is no sudo", kinds=(*tree.COOPERATIVE, "su-password-daemon"))
+    """A login without sudo has become another user by su and a password.
+
+    No signal reaches a process there that ignores su's own TERM.
+    """
+    setting = Setting(
+        hosts=1, become="no, there is no sudo", kinds=(*tree.COOPERATIVE, "su-password-daemon")
+    )
     outcome = play_row(among_becoming, setting, INT, but=frozenset({"su-password-daemon"}))
     took(outcome.seconds)
     assert outcome.alive == {"su-password-daemon"}, f"alive: {outcome.survivors}\n{outcome.story}"
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
     assert outcome.status == INT.status, outcome.story
-    assert re.search(rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not permitted", outcome.errors), outcome.story
+    assert re.search(
+        rf"survivor \d+ \(secret\) tk-su-password-daemon-{outcome.row} {tree.LIFETIME}: not "
+        r"permitted",
+        outcome.errors,
+    ), outcome.story
 
 
 # The controls.
 
 
-@pytest.mark.parametrize("become", ["root, by su", *(pytest.param(become, marks=rest) for become in ("another user", "root, by doas"))])
+@pytest.mark.parametrize(
+    "become",
+    [
+        "root, by su",
+        *(pytest.param(become, marks=rest) for become in ("another user", "root, by doas")),
+    ],
+)
 def test_without_the_collection_the_tree_survives(become_lab: Lab, become: str) -> None:
-    """Below each of the three programs."""
+    """It survives below each of the three programs."""
     if "doas" in become:
         become_hosts.skip_without_doas(become_lab)
     remains = play_control(become_lab, Setting(become=become, kinds=tree.COOPERATIVE), KILL)
     assert remains.survivors >= {*tree.COOPERATIVE}, remains.story
 
 
-def test_without_the_collection_what_a_task_has_run_as_somebody_else_survives(become_lab: Lab) -> None:
-    """By sudo, su, doas and setpriv."""
+def test_without_the_collection_what_a_task_has_run_as_another_user_survives(
+    become_lab: Lab,
+) -> None:
+    """It is run by sudo, su, doas and setpriv."""
     become_hosts.skip_without_doas(become_lab)
     remains = play_control(become_lab, Setting(pipelining=True, kinds=OWN_WAY["kinds"]), KILL)
     assert remains.survivors >= {*OWN_WAY["kinds"]}, remains.story

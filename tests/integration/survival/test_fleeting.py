@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What runs from its end: a process that forks and exits every 30 ms, and 200 forks a second, with nothing that tells where they come from.
+"""Processes that run from their end.
 
-One run that wins says little. `make integration PYTEST_ARGS="-k test_fleeting --rounds 20"` has to win 20 times.
+One forks and exits every 30 ms. Another forks 200 times a second, with nothing that shows where its
+forks come from. One run that wins shows little.
+`make integration PYTEST_ARGS="-k test_fleeting --rounds 20"` has to win 20 times.
 """
 
 from __future__ import annotations
@@ -22,5 +24,5 @@ from tests.support.trees.triggers import INT, LOST_CONTROLLER
     Row(LOST_CONTROLLER, Setting(hosts=1, kinds=("storm",)), "storm"),
 )
 def test_nothing_survives(among: Company, row: Row, took: Took) -> None:
-    """Ended by the guardian's order, or by the supervisor alone."""
+    """The guardian's order ends it, or the supervisor alone does."""
     nothing_survives(among, row, took)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts whose /proc tells less than usual: where it shows nobody the processes of others, and where there is none and ps has to do."""
+"""Hosts whose /proc shows less than usual.
+
+One hides the processes of other users. The other has no /proc, and ps has to be enough.
+"""
 
 from __future__ import annotations
 
@@ -63,12 +66,15 @@ def among_listed(lab_without_proc: Lab, companies: Companies) -> Company:
     ],
     also=[("Targets", "/proc with hidepid=2")],
 )
-def test_nothing_survives_where_proc_hides_the_processes_of_others(among_hidden: Company, row: Row, took: Took) -> None:
-    """A user's pass sees neither what the task runs by sudo nor who stands between."""
+def test_nothing_survives_where_proc_hides_the_processes_of_others(
+    among_hidden: Company, row: Row, took: Took
+) -> None:
+    """A user's pass sees neither what the task runs by sudo nor what is between."""
     nothing_survives(among_hidden, row, took)
 
 
-#: Nobody can open /dev/fd/N without /proc; and ps is slower than who forks and exits 200 times a second.
+#: /dev/fd/N can't be opened without /proc. ps is slower than a process that forks and exits 200
+#: times a second.
 NOT_LISTED = ("starts-on-term", "hops", "hops-cleared", "storm")
 LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
 
@@ -76,7 +82,12 @@ LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
 @rows(
     becoming(INT, hosts=1, kinds=LISTED),
     becoming(LOST_CONTROLLER, hosts=1, pipelining=True, kinds=LISTED),
-    becoming(KILL, hosts=1, supervise=False, kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED)),
+    becoming(
+        KILL,
+        hosts=1,
+        supervise=False,
+        kinds=tuple(name for name in LISTED if name in tree.UNSUPERVISED),
+    ),
     others=[
         becoming(KILL, hosts=1, pipelining=True, kinds=LISTED),
         becoming(TIMEOUT, hosts=1, pipelining=True, kinds=LISTED),
@@ -86,7 +97,7 @@ LISTED = tuple(name for name in tree.FULL if name not in NOT_LISTED)
     also=[("Targets", "no /proc, only ps")],
 )
 def test_nothing_survives_where_only_ps_tells(among_listed: Company, row: Row, took: Took) -> None:
-    """As on BSD and macOS."""
+    """BSD and macOS are so."""
     nothing_survives(among_listed, row, took)
 
 
@@ -94,13 +105,15 @@ def test_nothing_survives_where_only_ps_tells(among_listed: Company, row: Row, t
 
 
 def test_without_the_collection_the_tree_survives_where_proc_hides_it(hiding_lab: Lab) -> None:
-    """What root runs as well."""
+    """Processes that root runs survive as well."""
     remains = play_control(hiding_lab, Setting(hosts=1, pipelining=True), KILL)
     assert remains.survivors >= {*tree.FULL}, remains.story
 
 
-def test_without_the_collection_the_tree_survives_where_only_ps_tells(lab_without_proc: Lab) -> None:
-    """The same."""
+def test_without_the_collection_the_tree_survives_where_only_ps_tells(
+    lab_without_proc: Lab,
+) -> None:
+    """They survive as well."""
     remains = play_control(lab_without_proc, Setting(hosts=1, pipelining=True, kinds=LISTED), KILL)
     assert remains.survivors >= {*LISTED}, remains.story
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts of several Debian releases, and hosts with each Python from 3.6 on: their sshd, sudo and interpreter make no difference."""
+"""Hosts of several Debian releases, and hosts with each Python from 3.6 on.
+
+Their sshd, sudo and interpreter make no difference.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from tools.environment._cores import Version, dotted
 
 
 class Labs:
-    """One for each kind of host, made when it is needed."""
+    """A lab for each kind of host, made when it is needed."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -36,7 +39,7 @@ class Labs:
         return self._present[suite]
 
     def with_python(self, version: Version) -> Lab:
-        """A host with that Python."""
+        """Return a host with that Python."""
         if version not in self._present:
             self._present[version] = self._stack.enter_context(target_hosts.with_python(version))
         return self._present[version]
@@ -44,7 +47,7 @@ class Labs:
 
 @pytest.fixture(scope="module")
 def labs(orderly_end: None) -> Iterator[Labs]:
-    """Those of this module."""
+    """The labs of this module."""
     with ExitStack() as stack:
         yield Labs(stack)
 
@@ -61,7 +64,8 @@ def among_with_python(labs: Labs, companies: Companies) -> Callable[[Version], C
     return lambda version: companies.on(labs.with_python(version))
 
 
-# Debian. What all other rows run on is bookworm as well: OpenSSH 9, Python 3.11, sudo before use_pty was its default.
+# Debian. All other rows run on bookworm as well: OpenSSH 9, Python 3.11, sudo before use_pty was
+# its default.
 
 SUITES = ("bookworm", "trixie", "sid")
 
@@ -80,13 +84,23 @@ OF_EACH_SUITE = (
 @pytest.mark.parametrize(
     ("suite", "row"),
     [
-        pytest.param(suite, row, marks=[rest, *shows(row.trigger, "Targets", f"Debian {suite}")], id=f"{suite}, {row.name}")
+        pytest.param(
+            suite,
+            row,
+            marks=[rest, *shows(row.trigger, "Targets", f"Debian {suite}")],
+            id=f"{suite}, {row.name}",
+        )
         for suite in SUITES
         for row in OF_EACH_SUITE
     ],
 )
-def test_nothing_survives_on_debian(among_of_suite: Callable[[str], Company], suite: str, row: Row, took: Took) -> None:
-    """From OpenSSH 9.8 on a session has processes of other names; sudo's `use_pty` is its default from 1.9.14 on."""
+def test_nothing_survives_on_debian(
+    among_of_suite: Callable[[str], Company], suite: str, row: Row, took: Took
+) -> None:
+    """From OpenSSH 9.8 on a session has processes of other names.
+
+    sudo's `use_pty` is its default from 1.9.14 on.
+    """
     nothing_survives(among_of_suite(suite), row, took)
 
 
@@ -113,15 +127,20 @@ OLDEST = ((3, 6), (3, 9))
         pytest.param(
             version,
             row,
-            marks=[*([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]), *shows(row.trigger, "Targets", f"Python {dotted(version)}")],
+            marks=[
+                *([] if row is OF_EACH_PYTHON[0] and version in OLDEST else [rest]),
+                *shows(row.trigger, "Targets", f"Python {dotted(version)}"),
+            ],
             id=f"{dotted(version)}, {row.name}",
         )
         for version in PYTHONS
         for row in OF_EACH_PYTHON
     ],
 )
-def test_nothing_survives_where_there_is_no_other_python(among_with_python: Callable[[Version], Company], version: Version, row: Row, took: Took) -> None:
-    """Supervisor and kill pass run on what modules run on; before 3.9 it has no pidfd."""
+def test_nothing_survives_where_there_is_no_other_python(
+    among_with_python: Callable[[Version], Company], version: Version, row: Row, took: Took
+) -> None:
+    """Supervisor and kill pass run on what modules run on. Before 3.9 it has no pidfd."""
     nothing_survives(among_with_python(version), row, took)
 
 
@@ -130,13 +149,17 @@ def test_nothing_survives_where_there_is_no_other_python(among_with_python: Call
 
 @pytest.mark.parametrize("suite", [pytest.param(suite, marks=rest) for suite in SUITES])
 def test_without_the_collection_the_tree_survives_on_debian(labs: Labs, suite: str) -> None:
-    """With and without use_pty: what sudo runs in a terminal of its own lives on as well."""
+    """With use_pty and without: what sudo runs in a terminal of its own lives on as well."""
     remains = play_control(labs.of_suite(suite), Setting(pipelining=True), KILL)
     assert remains.survivors >= {*tree.FULL}, remains.story
 
 
-@pytest.mark.parametrize("version", [pytest.param(version, marks=rest, id=dotted(version)) for version in OLDEST])
-def test_without_the_collection_the_tree_survives_with_an_old_python(labs: Labs, version: Version) -> None:
-    """The same."""
+@pytest.mark.parametrize(
+    "version", [pytest.param(version, marks=rest, id=dotted(version)) for version in OLDEST]
+)
+def test_without_the_collection_the_tree_survives_with_an_old_python(
+    labs: Labs, version: Version
+) -> None:
+    """It survives there as well."""
     remains = play_control(labs.with_python(version), Setting(hosts=1, pipelining=True), KILL)
     assert remains.survivors >= {*tree.FULL}, remains.story

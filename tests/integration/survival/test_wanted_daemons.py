@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a task leaves behind on purpose lives on: the task ended by itself, so its tree is nobody's business any more."""
+"""Processes that a task leaves behind on purpose live on.
+
+The task ended by itself, so the collection leaves its tree alone.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.support.run.waiting import stays, until
 from tests.support.trees import tree
 from tests.support.trees.bystanders import Company
 from tests.support.trees.rows import play_row
-from tests.support.trees.table import Row, Took, assert_survived_by_nobody, rows
+from tests.support.trees.table import Row, Took, assert_nothing_survived, rows
 from tests.support.trees.triggers import INT, LOST_CONTROLLER
 
 WHILE = 1.5  #: seconds; longer than the grace
@@ -29,26 +32,41 @@ WHILE = 1.5  #: seconds; longer than the grace
     [(False, "no", {}), (True, "root, no password", {}), (False, "no", {"async": 3600, "poll": 1})],
     ids=["tty", "pipelining, become root", "async"],
 )
-def test_daemons_live_on_when_their_task_and_the_run_end(tidy_lab: Lab, pipelining: bool, become: str, keywords: Mapping[str, Any]) -> None:
-    """nohup, setsid, double fork, with an environment or without: the supervisor that has adopted them goes, and they stay."""
+def test_daemons_live_on_when_their_task_and_the_run_end(
+    tidy_lab: Lab, pipelining: bool, become: str, keywords: Mapping[str, Any]
+) -> None:
+    """They use nohup, setsid, double fork, with an environment or without.
+
+    The supervisor that has adopted them exits, and they stay.
+    """
     host = tidy_lab["web1"]
     setting = Setting(hosts=1, pipelining=pipelining, become=become, keywords=keywords)
-    with started(tidy_lab, setting, collection=True, script=lambda row: tree.left_behind(row, tree.DAEMONS)) as run:
+    with started(
+        tidy_lab, setting, collection=True, script=lambda row: tree.left_behind(row, tree.DAEMONS)
+    ) as run:
         assert run.wait(60) == 0, run.story
         daemons = host.processes(rf"^tk-[a-z-]+-{run.row} ")
-        assert {tree.label_of(process.command, run.row) for process in daemons} == {*tree.DAEMONS}, run.story
-        stays(lambda: all(process.id.alive() for process in daemons), WHILE, f"a daemon was ended\n{run.story}")
+        assert {tree.label_of(process.command, run.row) for process in daemons} == {
+            *tree.DAEMONS
+        }, run.story
+        stays(
+            lambda: all(process.id.alive() for process in daemons),
+            WHILE,
+            f"a daemon was ended\n{run.story}",
+        )
         until(lambda: not host.processes("^treekill"), 10, "the supervisor stays")
         parents = {process.ppid for process in host.processes(rf"^tk-[a-z-]+-{run.row} ")}
-        assert parents == {1}, f"somebody keeps them: {parents}"
+        assert parents == {1}, f"a process keeps them: {parents}"
 
 
 @rows(
     Row(INT, Setting(hosts=1, pipelining=True, leaves=tree.DAEMONS)),
     Row(LOST_CONTROLLER, Setting(hosts=1, leaves=tree.DAEMONS, become="root, no password")),
 )
-def test_daemons_live_on_when_the_next_task_is_interrupted(among: Company, row: Row, took: Took) -> None:
-    """The tree of that one is ended, all of it, with the same kinds of processes."""
+def test_daemons_live_on_when_the_next_task_is_interrupted(
+    among: Company, row: Row, took: Took
+) -> None:
+    """The tree of that one is ended, all of it, with those kinds of processes."""
     outcome = play_row(among, row.setting, row.trigger)
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, row.trigger)
+    assert_nothing_survived(outcome, row.trigger)

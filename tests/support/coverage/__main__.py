@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/coverage.md from the records of test runs, and what README.md says of it: `python -m tests.support.coverage`."""
+"""Program that writes docs/coverage.md, and what README.md takes from it.
+
+`python -m tests.support.coverage` makes both from the records of test runs.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ It writes this page again; only the remarks are written by hand. The columns:
 
 @dataclass(frozen=True)
 class Ended:
-    """How one row ended on one core."""
+    """The end of one row on one core."""
 
     core: str
     outcome: str  #: passed, failed or skipped
@@ -52,55 +55,94 @@ Cells = Mapping[tuple[str, str, str], list[Ended]]
 
 
 def read(records: Iterable[Path]) -> Cells:
-    """(section, subject, end) to the rows that cover it, from one file for each core."""
+    """Return the rows that cover each (section, subject, end), from one file for each core."""
     cells: dict[tuple[str, str, str], list[Ended]] = defaultdict(list)
     for path in records:
         for row in json.loads(path.read_text()).values():
             for section, subject, end in row["covers"]:
-                cells[section, subject, end].append(Ended(path.stem, row["outcome"], row["reason"].removeprefix("Skipped: "), row["python"]))
+                cells[section, subject, end].append(
+                    Ended(
+                        path.stem,
+                        row["outcome"],
+                        row["reason"].removeprefix("Skipped: "),
+                        row["python"],
+                    )
+                )
     return cells
 
 
 def table(cells: Cells) -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     parts = [HEAD, f"Recorded on ansible-core {_recorded_on(cells)}."]
     for section in SECTIONS:
-        subjects = sorted({subject for where, subject, dummy in [*cells, *NO_ROW] if where == section}, key=str.lower)
+        subjects = sorted(
+            {subject for where, subject, dummy in [*cells, *NO_ROW] if where == section},
+            key=str.lower,
+        )
         if subjects:
             parts.append(_of_section(section, subjects, cells))
     return "\n".join(parts) + "\n"
 
 
 def _recorded_on(cells: Cells) -> str:
-    """Each core with the Pythons of the controller, the oldest first."""
+    """Return each core with the Pythons of the controller, the oldest first."""
     pythons: dict[str, set[str]] = defaultdict(set)
     for row in (row for rows in cells.values() for row in rows):
         pythons[row.core].add(row.python)
-    return ", ".join(f"{core} (Python {', '.join(sorted(pythons[core], key=natural))})" for core in sorted(pythons, key=natural)) or "(nothing)"
+    return (
+        ", ".join(
+            f"{core} (Python {', '.join(sorted(pythons[core], key=natural))})"
+            for core in sorted(pythons, key=natural)
+        )
+        or "(nothing)"
+    )
 
 
 def _of_section(section: str, subjects: list[str], cells: Cells) -> str:
-    lines = [f"\n## {section}\n", f"| | {' | '.join(ENDS)} | ansible-core |", "|---" * (len(ENDS) + 2) + "|"]
+    lines = [
+        f"\n## {section}\n",
+        f"| | {' | '.join(ENDS)} | ansible-core |",
+        "|---" * (len(ENDS) + 2) + "|",
+    ]
     for subject in subjects:
         ended = [row for end in ENDS for row in cells.get((section, subject, end), ())]
-        cores = sorted({".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"}, key=natural)
-        shown = [_cell(cells.get((section, subject, end), []), NO_ROW.get((section, subject, end), "**no row**")) for end in ENDS]
+        cores = sorted(
+            {".".join(row.core.split(".")[:2]) for row in ended if row.outcome == "passed"},
+            key=natural,
+        )
+        shown = [
+            _cell(
+                cells.get((section, subject, end), []),
+                NO_ROW.get((section, subject, end), "**no row**"),
+            )
+            for end in ENDS
+        ]
         lines.append(f"| {subject} | {' | '.join(shown)} | {', '.join(cores)} |")
-    remarks = [f"- {subject}: {REMARKS[section, subject]}" for subject in subjects if (section, subject) in REMARKS]
+    remarks = [
+        f"- {subject}: {REMARKS[section, subject]}"
+        for subject in subjects
+        if (section, subject) in REMARKS
+    ]
     return "\n".join([*lines, *(["", *remarks] if remarks else [])])
 
 
 def _cell(rows: list[Ended], otherwise: str) -> str:
     if not rows:
         return otherwise
-    passed, failed = (sum(row.outcome == outcome for row in rows) for outcome in ("passed", "failed"))
+    passed, failed = (
+        sum(row.outcome == outcome for row in rows) for outcome in ("passed", "failed")
+    )
     told = ([str(passed)] if passed else []) + ([f"**{failed} FAILED**"] if failed else [])
-    # What passed somewhere need not say where it was left out: the last column names the cores.
+    # What passed on one core needs no reason for others that skipped it: the last column names the
+    # cores.
     return ", ".join(told) or "not run: " + "; ".join(sorted({row.reason for row in rows}))
 
 
 if __name__ == "__main__":
     TABLE.write_text(table(read(sorted(RECORDS.glob("*.json")))), encoding="utf-8")
-    README.write_text(with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(
+        with_supported(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")),
+        encoding="utf-8",
+    )
     print(TABLE, README, sep="\n")
     sys.exit(0)

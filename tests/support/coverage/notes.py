@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sections and columns of the table, and what must be said where there is no row."""
+"""The sections and columns of the table, and the remarks for what has no row."""
 
 from __future__ import annotations
 
+#: Ends of a run or of its task. An interrupt is SIGINT, Ctrl-C, or what a front end does to cancel.
+#: KILL of main is SIGKILL of the main process. `timeout` is the task's keyword.
 ENDS = ("interrupt", "KILL of main", "timeout")
-"""How a run or its task ends: SIGINT, Ctrl-C or what a front end does to cancel; SIGKILL of the main process; the task's `timeout:`."""
 
 SECTIONS = (
     "Connections",
@@ -23,34 +24,77 @@ SECTIONS = (
 _RUNNER = "as ansible-runner run"
 _PLAYBOOK = "as ansible-playbook alone"
 
+#: Reasons why an end of a subject has no row: (section, subject, end) to a few words, which the
+#: table shows.
 NO_ROW: dict[tuple[str, str, str], str] = {
-    **{("Front ends", f"ansible-runner, {how}", end): _RUNNER for how in ("job_timeout", "idle_timeout") for end in ("KILL of main", "timeout")},
-    **{("Front ends", "ansible-runner start, stop", end): _RUNNER for end in ("KILL of main", "timeout")},
-    **{("Front ends", f"ansible-playbook inside ansible-playbook, the {which} one", "timeout"): _PLAYBOOK for which in ("inner", "outer")},
+    **{
+        ("Front ends", f"ansible-runner, {how}", end): _RUNNER
+        for how in ("job_timeout", "idle_timeout")
+        for end in ("KILL of main", "timeout")
+    },
+    **{
+        ("Front ends", "ansible-runner start, stop", end): _RUNNER
+        for end in ("KILL of main", "timeout")
+    },
+    **{
+        (
+            "Front ends",
+            f"ansible-playbook inside ansible-playbook, the {which} one",
+            "timeout",
+        ): _PLAYBOOK
+        for which in ("inner", "outer")
+    },
     ("Play features", "several playbooks", "timeout"): "as with one playbook",
-    ("Play features", "reboot, while it waits for the host to come back", "timeout"): "the host is down: nothing runs there",
+    (
+        "Play features",
+        "reboot, while it waits for the host to come back",
+        "timeout",
+    ): "the host is down: nothing runs there",
 }
-"""Why an end of a subject has no row: (section, subject, end) to a few words, which the table shows."""
 
+#: Remarks on the rows of a subject: (section, subject) to a sentence, shown below the section's
+#: table.
 REMARKS: dict[tuple[str, str], str] = {
     ("Play features", "pause"): (
-        "It runs nothing on a host. The rows show that exit status and terminal are as without the collection. ansible-core itself does not end after a signal"
+        "It runs nothing on a host. The rows show that exit status and terminal are as without "
+        "the collection. ansible-core itself does not end after a signal"
         " before its question is answered."
     ),
-    ("Targets", "Debian bookworm"): "OpenSSH 9.2, sudo 1.9.13, Python 3.11; all rows of other sections are on it as well.",
+    (
+        "Targets",
+        "Debian bookworm",
+    ): "OpenSSH 9.2, sudo 1.9.13, Python 3.11; all rows of other sections are on it as well.",
     ("Targets", "Debian trixie"): "OpenSSH 10.0, sudo 1.9.16, Python 3.13.",
-    ("Targets", "Debian sid"): "as it is on the day that its tree is made; OpenSSH 10.6, sudo 1.9.17 and Python 3.14 when this was written.",
-    ("Targets", "systemd, KillUserProcesses=no"): "systemd 252 of Debian bookworm; each of these rows has two hosts, one for each setting.",
+    (
+        "Targets",
+        "Debian sid",
+    ): (
+        "as it is on the day that its tree is made; OpenSSH 10.6, sudo 1.9.17 and Python 3.14 "
+        "when this was written."
+    ),
+    (
+        "Targets",
+        "systemd, KillUserProcesses=no",
+    ): "systemd 252 of Debian bookworm; each of these rows has two hosts, one for each setting.",
     ("Concurrency", "ten runs on one host, five of them interrupted"): (
-        "each number counts parts of five rounds. In each round five runs are interrupted at random moments, and five others go on. "
-        "The cause is SIGINT, SIGTERM, SIGHUP, SIGKILL of the main process or of its group, or a timeout."
+        "each number counts parts of five rounds. In each round five runs are interrupted at "
+        "random moments, and five others go on. The cause is SIGINT, SIGTERM, SIGHUP, SIGKILL of "
+        "the main process or of its group, or a timeout."
     ),
     (
         "Front ends",
         "started as by cron",
-    ): "without a cron daemon: `/bin/sh -c`, a session of its own, no terminal, standard input empty, no `HOME`, `PATH=/usr/bin:/bin`.",
-    ("Front ends", "timeout 600"): "the test sends `timeout` SIGALRM when the tree has started, as at the end of its time.",
-    ("Front ends", "ansible-pull"): "from a local git repository, with hosts that it reaches by ssh.",
+    ): (
+        "without a cron daemon: `/bin/sh -c`, a session of its own, no terminal, standard "
+        "input empty, no `HOME`, `PATH=/usr/bin:/bin`."
+    ),
+    (
+        "Front ends",
+        "timeout 600",
+    ): "the test sends `timeout` SIGALRM when the tree has started, as at the end of its time.",
+    (
+        "Front ends",
+        "ansible-pull",
+    ): "from a local git repository, with hosts that it reaches by ssh.",
     ("Front ends", "ansible-navigator"): "`--execution-environment false --mode stdout`.",
 }
-"""What a reader must know of the rows of a subject: (section, subject) to a sentence, shown below the section's table."""

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""For pytest: --rounds, --every-row, --seed, the times that rows took, and a record of how each row ended that covers something."""
+"""Plugin of pytest for rows.
+
+It has the options --rounds, --every-row, --seed and --tables. It prints the times that rows took.
+It records how each row ended that covers something.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,8 @@ from typing import Any
 
 import pytest
 
-#: A file for each ansible-core; a run adds its rows to what runs before have recorded.
+#: Folder with a file for each ansible-core. A run adds its rows to those that earlier runs have
+#: recorded.
 RECORDS = Path(__file__).resolve().parents[3] / ".cache" / "coverage"
 
 PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -26,24 +31,55 @@ COVERS = "covers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--rounds N: every row N times. --every-row: the rest as well. --seed N: what is random, once more. --tables N: so many of a model's tables."""
-    parser.addoption("--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times")
-    parser.addoption("--seed", type=int, metavar="N", help="repeat what is random as a failed test told it")
-    parser.addoption("--tables", type=int, metavar="N", help="make N process tables in each test of the model of the rules of evidence")
-    parser.addoption("--faults", type=int, metavar="N", help="inject N faults into the guardian in the tests of the rule of least harm")
-    parser.addoption("--every-row", action="store_true", help="run the rows too that differ little from another one")
+    """Add the options.
+
+    --rounds N: run every row N times. --every-row: run also the rows that are left out otherwise.
+    --seed N: repeat random choices. --tables N: number of a model's tables.
+    """
+    parser.addoption(
+        "--rounds", type=int, default=1, metavar="N", help="run every row of the matrix N times"
+    )
+    parser.addoption(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="repeat random choices with the number that a failed test has printed",
+    )
+    parser.addoption(
+        "--tables",
+        type=int,
+        metavar="N",
+        help="make N process tables in each test of the model of the rules of evidence",
+    )
+    parser.addoption(
+        "--faults",
+        type=int,
+        metavar="N",
+        help="inject N faults into the guardian in the tests of the rule of least harm",
+    )
+    parser.addoption(
+        "--every-row",
+        action="store_true",
+        help="run the rows too that differ little from another one",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marks, and who writes the record: where tests run beside each other, the process that hears of all of them."""
+    """Register the marks and the recorder.
+
+    Where tests run beside each other, one process gets the reports of all of them. It is the one
+    that records.
+    """
     config.addinivalue_line("markers", "rest: run with --every-row only")
-    config.addinivalue_line("markers", "covers(section, subject, end): what a row shows; see tests/support/coverage")
+    config.addinivalue_line(
+        "markers", "covers(section, subject, end): what a row shows; see tests/support/coverage"
+    )
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Record(), "record of what is covered")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the rest out without --every-row; tell the report what a row covers."""
+    """Leave the other rows out without --every-row, and add to the report what a row covers."""
     for item in items:
         for mark in item.iter_markers(COVERS):
             item.user_properties.append((COVERS, list(mark.args)))
@@ -54,7 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Repeat each row as often as --rounds says."""
+    """Repeat each row as often as --rounds demands."""
     rounds = metafunc.config.getoption("rounds", 1)
     if rounds > 1:
         metafunc.fixturenames.append("round_number")
@@ -62,9 +98,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How long each row took from the trigger until the last process was gone."""
-    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
-    times = [(report.nodeid.partition("::")[2], dict(report.user_properties)[SECONDS]) for report in reports if SECONDS in dict(report.user_properties)]
+    """Print how long each row took from the trigger until the last process was gone."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+    ]
+    times = [
+        (report.nodeid.partition("::")[2], dict(report.user_properties)[SECONDS])
+        for report in reports
+        if SECONDS in dict(report.user_properties)
+    ]
     if times:
         terminalreporter.section(SECONDS)
         for name, seconds in times:
@@ -73,7 +117,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """What random rows draw from; printed, so that a failure tells it."""
+    """Return the seed for random rows. It is printed, so that the output of a failure has it."""
     given = request.config.getoption("seed")
     number = secrets.randbelow(10**9) if given is None else int(given)
     print(f"to repeat it: --seed {number}")
@@ -82,30 +126,37 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def took(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
-    """Call it with the seconds that a row took."""
+    """Function that takes the seconds that a row took."""
     return lambda seconds: record_property(SECONDS, seconds)
 
 
 class Record:
-    """How the rows of this run ended."""
+    """The ends of this run's rows."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Any]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A row has passed if its set-up, call and tear-down have."""
+        """Note a row as passed if its set-up, call and tear-down have passed."""
         covered = [words for name, words in report.user_properties if name == COVERS]
         if not covered:
             return
-        row = self._rows.setdefault(report.nodeid, {"covers": covered, "outcome": "passed", "reason": "", "python": PYTHON})
+        row = self._rows.setdefault(
+            report.nodeid, {"covers": covered, "outcome": "passed", "reason": "", "python": PYTHON}
+        )
         if report.failed:
             row["outcome"] = "failed"
         elif report.skipped:
             row["outcome"] = "skipped"
-            row["reason"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            row["reason"] = (
+                report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            )
 
     def pytest_sessionfinish(self) -> None:
-        """Add them to the record of this ansible-core. What no test is called any more stays until the record is removed."""
+        """Add the rows to the record of this ansible-core.
+
+        Names that no test has today stay until the record is removed.
+        """
         if not self._rows:
             return
         path = RECORDS / f"{version('ansible-core')}.json"

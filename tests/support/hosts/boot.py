@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Booting namespace hosts, many at once, and finding what is left of a boot that nobody finished."""
+"""Boot of namespace hosts, many at once.
+
+It also finds the remains of a boot that was not completed.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,28 @@ from .programs import in_user_namespace
 if TYPE_CHECKING:
     from .namespace_host import NamespaceHost
 
-#: So many boot at once: more only wait for each other.
+#: Most hosts that boot at once: more would only wait for each other.
 _AT_ONCE = 32
 
-_UNSHARE = ("unshare", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--fork", "--kill-child")
+_UNSHARE = (
+    "unshare",
+    "--pid",
+    "--mount",
+    "--uts",
+    "--ipc",
+    "--cgroup",
+    "--net",
+    "--fork",
+    "--kill-child",
+)
 
-#: In the environment of a host's `unshare` process: finds it even when its pid was never written down.
+#: In the environment of a host's `unshare` process: it finds the process even if its pid was never
+#: written down.
 _MARK = "HOSTS_BOOT"
 
 
 class _Boot:
-    """One host on its way up."""
+    """One host that is being booted."""
 
     def __init__(self, host: NamespaceHost, init: Sequence[str], deadline: float) -> None:
         self.host = host
@@ -42,12 +56,21 @@ class _Boot:
         self._heard = b""
         enter: list[str] = []
         if host.spec.systemd:
-            # Before its namespace of control groups is made: the group that it is in then is the root of those that it sees.
+            # It enters the group before its namespace of control groups is made. The group that a
+            # process is in then becomes the root of the groups that it sees.
             enter = ["/bin/sh", "-c", cgroups.ENTER, str(cgroups.create(host.spec.id, host.name))]
         with open(self.log, "ab") as log:
-            # setsid --fork: nobody waits for it, no terminal reaches it, and it outlives this process.
+            # setsid --fork: no process waits for it, no terminal reaches it, and it outlives this
+            # process.
             self._starter = subprocess.Popen(
-                ["setsid", "--fork", *enter, *_UNSHARE, "/bin/sh", str(Path(__file__).with_name("boot.sh"))],
+                [
+                    "setsid",
+                    "--fork",
+                    *enter,
+                    *_UNSHARE,
+                    "/bin/sh",
+                    str(Path(__file__).with_name("boot.sh")),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -57,37 +80,45 @@ class _Boot:
             )
 
     def expect(self, word: str) -> list[str]:
-        """The words of the next line, which begins with `word`."""
+        """Return the words of the next line, which begins with `word`."""
         assert self._starter.stdout is not None
         descriptor = self._starter.stdout.fileno()
         while b"\n" not in self._heard:
-            if not select.select([descriptor], [], [], max(0.0, self.deadline - time.monotonic()))[0]:
-                raise HostsError(f"{self.host.name} does not boot: no {word!r} in time; {self._log_text()}")
+            if not select.select([descriptor], [], [], max(0.0, self.deadline - time.monotonic()))[
+                0
+            ]:
+                raise HostsError(
+                    f"{self.host.name} does not boot: no {word!r} in time; {self._log_text()}"
+                )
             chunk = os.read(descriptor, 4096)
             if not chunk:
-                raise HostsError(f"{self.host.name} does not boot: it ended before {word!r}; {self._log_text()}")
+                raise HostsError(
+                    f"{self.host.name} does not boot: it ended before {word!r}; {self._log_text()}"
+                )
             self._heard += chunk
         line, dummy, self._heard = self._heard.partition(b"\n")
         words = line.decode().split()
         if words[:1] != [word]:
-            raise HostsError(f"{self.host.name} does not boot: {line!r} instead of {word!r}; {self._log_text()}")
+            raise HostsError(
+                f"{self.host.name} does not boot: {line!r} instead of {word!r}; {self._log_text()}"
+            )
         return words
 
     def plugged(self) -> None:
-        """Tell it that its port is there."""
+        """Send it the message that its port is there."""
         assert self._starter.stdin is not None
         self._starter.stdin.write(b"plugged\n")
         self._starter.stdin.close()
 
     def close(self) -> None:
-        """Forget it; the host stays."""
+        """Forget it. The host stays."""
         for stream in (self._starter.stdin, self._starter.stdout):
             if stream is not None:
                 stream.close()
         self._starter.wait()
 
     def _log_text(self) -> str:
-        return f"{self.log} says: {self.log.read_text(errors='replace').strip()}"
+        return f"{self.log} has: {self.log.read_text(errors='replace').strip()}"
 
 
 def boot(hosts: Sequence[NamespaceHost]) -> None:
@@ -98,7 +129,11 @@ def boot(hosts: Sequence[NamespaceHost]) -> None:
 
 def _boot_some(hosts: Sequence[NamespaceHost]) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
-    init = ["/usr/local/sbin/host-systemd"] if hosts[0].spec.systemd else trees.init_of(Path(hosts[0].spec.base))
+    init = (
+        ["/usr/local/sbin/host-systemd"]
+        if hosts[0].spec.systemd
+        else trees.init_of(Path(hosts[0].spec.base))
+    )
     boots: list[_Boot] = []
     try:
         for host in hosts:
@@ -132,9 +167,11 @@ def _boot_environ(host: NamespaceHost, init: Sequence[str]) -> dict[str, str]:
         "HOST_DIR": str(host.directory),
         "HOST_NAME": host.name,
         "HOST_ADDRESS": host.address,
-        "HOST_LOWER": ":".join(path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for path in lower),
+        "HOST_LOWER": ":".join(
+            path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for path in lower
+        ),
         "HOST_PARTS": " ".join(parts),
-        # An index would refuse a disk whose last mount is still on its way out.
+        # With an index, the kernel would refuse a disk whose last mount is still being removed.
         "HOST_OVERLAY_OPTIONS": ",index=off" + (",userxattr" if in_user_namespace() else ""),
         "HOST_BINDS": "\n".join(f"{source} {target}" for source, target in spec.binds.items()),
         "HOST_INIT": " ".join(init),
@@ -143,12 +180,15 @@ def _boot_environ(host: NamespaceHost, init: Sequence[str]) -> dict[str, str]:
 
 
 def leftovers(lab: Path) -> list[ProcessId]:
-    """The `unshare` processes of the lab's hosts, found by their environment: with each its host dies."""
+    """Return the `unshare` processes of the lab's hosts, found by their environment.
+
+    Each host dies with its own.
+    """
     found = []
     for pid in processes.all_pids():
         if ((processes.read_environ(pid) or {}).get(_MARK) or "").startswith(f"{lab}/"):
             try:
                 found.append(ProcessId.of(pid))
             except ProcessLookupError:
-                continue  # Ended meanwhile.
+                continue  # It has ended meanwhile.
     return found

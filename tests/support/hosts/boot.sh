@@ -3,21 +3,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Turns fresh namespaces into a host: runs as pid 1 in them, makes file system and network, becomes init.
-# Says "ready <pid on the machine>" when the network namespace may be given its port, reads a line when it
-# has one, says "networked" when the address is set. Variables come from boot.py.
+# Turns fresh namespaces into a host: runs as pid 1 in them, makes file system and network, and
+# becomes init. Prints "ready <pid on the machine>" when the network namespace may be given its
+# port. Reads a line when it has the port. Prints "networked" when the address is set. boot.py sets
+# the variables.
 set -eu
 
-# Before any mount: this /proc is still the machine's, so it knows this process by its outer pid.
+# Before any mount: this /proc is still the machine's, so it has the outer pid of this process.
 read -r stat < /proc/self/stat
 exec 3<> "$HOST_DIR/orders" 4<> "$HOST_DIR/answers"
 
 root=$HOST_DIR/root
-mount -t overlay overlay -o "lowerdir=$HOST_LOWER,upperdir=$HOST_DIR/upper,workdir=$HOST_DIR/work$HOST_OVERLAY_OPTIONS" "$root"
+upper="upperdir=$HOST_DIR/upper,workdir=$HOST_DIR/work$HOST_OVERLAY_OPTIONS"
+mount -t overlay overlay -o "lowerdir=$HOST_LOWER,$upper" "$root"
 for part in $HOST_PARTS; do
     parts=$HOST_DIR/parts/$part
     mkdir -p "$parts/upper" "$parts/work"
-    mount -t overlay overlay -o "lowerdir=$HOST_LOWER/$part:/$part,upperdir=$parts/upper,workdir=$parts/work$HOST_OVERLAY_OPTIONS" "$root/$part"
+    upper="upperdir=$parts/upper,workdir=$parts/work$HOST_OVERLAY_OPTIONS"
+    mount -t overlay overlay -o "lowerdir=$HOST_LOWER/$part:/$part,$upper" "$root/$part"
 done
 cd "$root"
 mount -t proc -o nosuid,nodev,noexec proc proc
@@ -26,13 +29,13 @@ mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
 # Otherwise systemd would mount the machine's own devices.
 [ -z "$HOST_SYSTEMD" ] || mount --bind dev dev
 mkdir -p run/sshd run/lock dev/pts
-# Not the machine's ptys, and open to all: or `ssh -tt` fails for ordinary users.
+# Not the machine's ptys, and open to all users: otherwise `ssh -tt` fails for ordinary users.
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
 for node in null zero full random urandom tty; do
-    # Device nodes can't be made in a user namespace: there the machine's are bound.
+    # Device nodes can't be made in a user namespace, so the machine's are bound.
     [ -c "dev/$node" ] || mount --bind "/dev/$node" "dev/$node"
 done
-# Refused in some user namespaces, and nothing needs it there.
+# Some user namespaces refuse it, and nothing needs it in them.
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys 2> /dev/null || :
 [ -z "$HOST_SYSTEMD" ] || mount -t cgroup2 cgroup2 sys/fs/cgroup
 while read -r source target; do
@@ -42,7 +45,7 @@ while read -r source target; do
 done << END
 $HOST_BINDS
 END
-# The file belongs to the machine's root, who is nobody in a user namespace.
+# The file belongs to the machine's root, which a user namespace does not map.
 printf '%s\n' "$HOST_NAME" 2> /dev/null > proc/sys/kernel/hostname || hostname "$HOST_NAME"
 printf '%s\n' "$HOST_NAME" > etc/hostname
 
@@ -58,6 +61,9 @@ echo networked
 
 exec > /dev/null 2>> "$HOST_DIR/boot.log" < /dev/null
 pivot_root . mnt
-# Nothing of the machine's environment, no trace of ours, and no signal that our caller ignores, gets into the host.
+# The host inherits nothing of the machine's environment or of ours, and no ignored signal of our
+# caller.
 # shellcheck disable=SC2086 # $HOST_INIT is a command and its arguments
-exec env --default-signal -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 $HOST_INIT /usr/local/sbin/host-rc
+exec env --default-signal -i \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+    $HOST_INIT /usr/local/sbin/host-rc

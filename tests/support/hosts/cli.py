@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python -m tests.support.hosts up --count 2 --lab NAME`, and so on."""
+"""The command line, such as `python -m tests.support.hosts up --count 2 --lab NAME`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ _DEFAULT_LAB = "default"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; the exit status."""
-    # Split by hand: argparse would take options that stand between a host's name and the -- for a part of the command.
+    """Run one command, and return the exit status."""
+    # Split here: argparse would take options between a host's name and the -- for a part of the
+    # command.
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = _parser().parse_args(argv[:end])
     arguments.argv, arguments.words = argv, argv[end + 1 :]
-    # So that what is half made is removed.
+    # With these handlers, what is half made is removed.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     command: Callable[[argparse.Namespace], int] = arguments.function
@@ -51,13 +52,13 @@ def _leave(number: int, dummy: object) -> None:
 
 
 def _area_of(arguments: argparse.Namespace) -> Area | None:
-    """The rootless area in which the command's lab is."""
+    """Return the rootless area in which the command's lab is."""
     name = getattr(arguments, "lab", None)
     return next((one for one in area.areas() if one.name == name), None)
 
 
 def _inside(there: Area, argv: Sequence[str]) -> int:
-    """Run the same command in the area."""
+    """Run this command in the area."""
     status = foreground.run(there.enter_argv([*SELF, *argv]))
     if argv[0] == "down":
         there.close()
@@ -65,12 +66,18 @@ def _inside(there: Area, argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.support.hosts", description="Throw-away real hosts on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.support.hosts", description="Throw-away real hosts on this machine."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(function: Callable[[argparse.Namespace], int], *parts: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def command(
+        function: Callable[[argparse.Namespace], int], *parts: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
         name = function.__name__.lstrip("_")
-        made = commands.add_parser(name, help=function.__doc__, description=function.__doc__, parents=parts)
+        made = commands.add_parser(
+            name, help=function.__doc__, description=function.__doc__, parents=parts
+        )
         made.set_defaults(function=function)
         return made
 
@@ -90,10 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("--user", choices=sorted(ACCOUNTS), help="as this account (default: root)")
     for function in (_count, _ps):
         counting = command(function, lab, hosts)
-        counting.add_argument("--match", default="", metavar="REGEX", help="only where the command line has this")
-        counting.add_argument("--system", action="store_true", help="init, sshd and its session processes too")
+        counting.add_argument(
+            "--match", default="", metavar="REGEX", help="only where the command line has this"
+        )
+        counting.add_argument(
+            "--system", action="store_true", help="init, sshd and its session processes too"
+        )
     for name, function in (("hold", _hold), ("tree", _tree)):
-        # What a rootless area consists of; nobody types them.
+        # The commands of a rootless area's own processes. No person types them.
         hidden = commands.add_parser(name)
         hidden.set_defaults(function=function)
         hidden.add_argument("argument")
@@ -102,18 +113,46 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lab_option() -> argparse.ArgumentParser:
     part = argparse.ArgumentParser(add_help=False)
-    part.add_argument("--lab", default=_DEFAULT_LAB, metavar="NAME", help=f"name of the lab (default: {_DEFAULT_LAB})")
+    part.add_argument(
+        "--lab",
+        default=_DEFAULT_LAB,
+        metavar="NAME",
+        help=f"name of the lab (default: {_DEFAULT_LAB})",
+    )
     return part
 
 
 def _making_options() -> argparse.ArgumentParser:
     part = argparse.ArgumentParser(add_help=False)
     part.add_argument("--count", type=int, default=2, help="how many hosts (default: 2)")
-    part.add_argument("--kind", default=kinds.AUTO, choices=kinds.CHOICES, help="what hosts are made of (default: the best that can run here)")
-    part.add_argument("--rootless", dest="kind", action="store_const", const=kinds.ROOTLESS, help="the same as --kind rootless")
-    part.add_argument("--base", default=trees.DEFAULT, help=f"a Debian suite, or machine for this machine's own root (default: {trees.DEFAULT})")
-    part.add_argument("--no-python", dest="python", action="store_false", help="hosts without Python")
-    part.add_argument("--bind", action="append", default=[], metavar="SOURCE:TARGET", help="show hosts a directory of this machine")
+    part.add_argument(
+        "--kind",
+        default=kinds.AUTO,
+        choices=kinds.CHOICES,
+        help="what hosts are made of (default: the best that can run here)",
+    )
+    part.add_argument(
+        "--rootless",
+        dest="kind",
+        action="store_const",
+        const=kinds.ROOTLESS,
+        help="the same as --kind rootless",
+    )
+    part.add_argument(
+        "--base",
+        default=trees.DEFAULT,
+        help=f"a Debian suite, or machine for this machine's own root (default: {trees.DEFAULT})",
+    )
+    part.add_argument(
+        "--no-python", dest="python", action="store_false", help="hosts without Python"
+    )
+    part.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="SOURCE:TARGET",
+        help="show hosts a directory of this machine",
+    )
     return part
 
 
@@ -143,7 +182,7 @@ def _make(arguments: argparse.Namespace, *, name: str | None, owned: bool) -> La
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    """Bring a lab up; it stays until `down`."""
+    """Bring a lab up. It stays until `down`."""
     arguments.kind = kinds.choose(arguments.kind)
     if arguments.kind == kinds.ROOTLESS:
         return _up_in_area(arguments)
@@ -154,7 +193,9 @@ def _up(arguments: argparse.Namespace) -> int:
         f"{len(lab)} {lab.spec.kind} hosts are up: {' '.join(host.name for host in lab)}",
         f"  {enter}ansible -i {lab.inventory} all -m ping",
         f"  {enter}ssh -F {lab.ssh_config} web1",
-        f"  accounts: {' '.join(ACCOUNTS)}; the password of secret is {PASSWORD}" if lab.spec.kind == kinds.NAMESPACE else f"  account: {lab['web1'].login}",
+        f"  accounts: {' '.join(ACCOUNTS)}; the password of secret is {PASSWORD}"
+        if lab.spec.kind == kinds.NAMESPACE
+        else f"  account: {lab['web1'].login}",
         f"  {itself} down --lab {lab.name}",
     )
     return 0
@@ -172,9 +213,11 @@ def _up_in_area(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Run a command where hosts can be reached, and made: with a lab around it unless --count is 0, or in a lab that is up.
+    """Run a command where hosts can be reached and made.
 
-    It finds HOSTS_LAB, HOSTS_INVENTORY and HOSTS_SSH_CONFIG in its environment. Without root, hosts can be reached from nowhere else.
+    With --count 0 there is no lab around it. Otherwise it gets a new lab, or one that is up. The
+    command finds HOSTS_LAB, HOSTS_INVENTORY and HOSTS_SSH_CONFIG in its environment. Without root,
+    hosts can be reached from nowhere else.
     """
     words = _words(arguments)
     if arguments.lab:
@@ -195,11 +238,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _lab_environ(lab: Lab) -> dict[str, str]:
-    return {**os.environ, "HOSTS_LAB": lab.name, "HOSTS_INVENTORY": str(lab.inventory), "HOSTS_SSH_CONFIG": str(lab.ssh_config)}
+    return {
+        **os.environ,
+        "HOSTS_LAB": lab.name,
+        "HOSTS_INVENTORY": str(lab.inventory),
+        "HOSTS_SSH_CONFIG": str(lab.ssh_config),
+    }
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    """End a lab and remove all that it made."""
+    """End a lab, and remove all that it made."""
     if arguments.all:
         for lab in labs():
             lab.down()
@@ -218,7 +266,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    """Show the labs and their hosts."""
+    """Print the labs and their hosts."""
     if arguments.json:
         _say(
             json.dumps(
@@ -229,7 +277,15 @@ def _list(arguments: argparse.Namespace) -> int:
                         "directory": str(lab.directory),
                         "inventory": str(lab.inventory),
                         "ssh_config": str(lab.ssh_config),
-                        "hosts": [{"name": host.name, "address": host.address, "port": host.port, "on": host.on} for host in lab],
+                        "hosts": [
+                            {
+                                "name": host.name,
+                                "address": host.address,
+                                "port": host.port,
+                                "on": host.on,
+                            }
+                            for host in lab
+                        ],
                     }
                     for lab in labs()
                 ],
@@ -242,12 +298,17 @@ def _list(arguments: argparse.Namespace) -> int:
     for lab in labs():
         owner = f", owned by process {lab.spec.owner.pid}" if lab.spec.owner else ""
         _say(f"{lab.name}: {len(lab)} {lab.spec.kind} hosts, {lab.directory}{owner}")
-        _say(*(f"  {host.name} {host.address} port {host.port}{'' if host.on else ', off'}" for host in lab))
+        _say(
+            *(
+                f"  {host.name} {host.address} port {host.port}{'' if host.on else ', off'}"
+                for host in lab
+            )
+        )
     return 0
 
 
 def _kinds(dummy: argparse.Namespace) -> int:
-    """Show which kinds of hosts can run here, and why not the others."""
+    """Print which kinds of hosts can run here, and for the others the reason."""
     for kind in kinds.CHOICES[1:]:
         reason = kinds.why_not(kind)
         _say(f"{kind}: {'yes' if reason is None else 'no, ' + reason}")
@@ -274,21 +335,21 @@ def _heal(arguments: argparse.Namespace) -> int:
 
 
 def _kill(arguments: argparse.Namespace) -> int:
-    """Power loss: pid 1 dies and takes everything along."""
+    """Cut the power: pid 1 dies, and all processes of the host with it."""
     for host in _chosen(arguments):
         host.power_off()
     return 0
 
 
 def _boot(arguments: argparse.Namespace) -> int:
-    """Power on."""
+    """Switch the power on."""
     for host in _chosen(arguments):
         host.boot()
     return 0
 
 
 def _reset(arguments: argparse.Namespace) -> int:
-    """Kill all processes but the host's own, empty /tmp, heal the network."""
+    """Kill all processes but the host's own, empty /tmp, and heal the network."""
     for host in _chosen(arguments):
         host.reset()
     return 0
@@ -307,7 +368,7 @@ def _count(arguments: argparse.Namespace) -> int:
 
 
 def _ps(arguments: argparse.Namespace) -> int:
-    """Show the processes of hosts: host, pid, parent, user, state, command."""
+    """Print the processes of hosts: host, pid, parent, user, state, command."""
     for name, table in _tables(arguments).items():
         for one in table:
             _say(f"{name} {one.pid:>7} {one.ppid:>7} {one.user:<8} {one.state} {one.command}")
@@ -324,10 +385,13 @@ def _tree(arguments: argparse.Namespace) -> int:
 
 
 def _tables(arguments: argparse.Namespace) -> dict[str, list[HostProcess]]:
-    """The processes of the hosts that were named, or of all that are on."""
+    """Return the processes of the named hosts, or of all hosts that are on."""
     if not arguments.hosts:
         return Lab.load(arguments.lab).processes(arguments.match, system=arguments.system)
-    return {host.name: host.processes(arguments.match, system=arguments.system) for host in _chosen(arguments)}
+    return {
+        host.name: host.processes(arguments.match, system=arguments.system)
+        for host in _chosen(arguments)
+    }
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:

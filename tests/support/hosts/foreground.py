@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running a command in this process's place: it has the terminal and gets the signals."""
+"""A command that runs in this process's place: it has the terminal and gets the signals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-    """Run a command that has the terminal; its exit status. TERM and HUP are passed on, and then waited for as well."""
+    """Run a command that has the terminal, and return its exit status.
+
+    TERM and HUP are passed on, and then the command is waited for as well.
+    """
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
@@ -21,7 +24,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
         else:
             early.append(number)
 
-    # Set before the command starts: it may signal this process at once. Ctrl-C reaches the command by itself.
+    # Set before the command starts: it may signal this process at once. The terminal itself sends
+    # Ctrl-C to the command.
     handlers = {signal.SIGINT: lambda *dummy: None, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

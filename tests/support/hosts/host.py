@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One test host, whatever it is made of: reach it over ssh, look at it from outside, break it and mend it."""
+"""One test host of any kind: reach it over ssh, look at it from outside, break it and mend it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .processes import HostProcess, ProcessId, descendants
 #: Seconds within which a host has to come up.
 BOOT_SECONDS = 60.0
 
-#: Seconds between two looks at something that can only be polled.
+#: Seconds between two looks at what can only be polled.
 PAUSE = 0.005
 
-# In the environment of what `spawn` started.
+#: In the environment of what `spawn` has started.
 _SPAWN_MARK = "HOSTS_SPAWN"
 
 
@@ -43,8 +43,19 @@ class Host(ABC):
         return f"<{type(self).__name__} {self.name} {self.address}:{self.port}>"
 
     def ssh_argv(self, account: str | None = None, *options: str) -> list[str]:
-        """The ssh command line up to the host name, as `account` (the lab's usual login when None)."""
-        return ["ssh", "-F", str(self.lab / "ssh_config"), "-l", account or self.login, *options, self.name]
+        """Return the ssh command line up to the host name.
+
+        `account`: None is the lab's usual login.
+        """
+        return [
+            "ssh",
+            "-F",
+            str(self.lab / "ssh_config"),
+            "-l",
+            account or self.login,
+            *options,
+            self.name,
+        ]
 
     def ssh(
         self,
@@ -56,16 +67,38 @@ class Host(ABC):
         stdin: str = "",
         timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a shell command over ssh, with the lab's key or, `password=True`, with the account's password."""
+        """Run a shell command over ssh.
+
+        It logs in with the lab's key, or with the account's password if `password` is true.
+        """
         argv, environ = self.ssh_argv(account, "-o", "BatchMode=yes", *options), dict(os.environ)
         if password:
             secret = ACCOUNTS[account or self.login].password
             if secret is None:
                 raise HostsError(f"{account} has no password, `secret` has")
-            # In the environment, as in the process list everybody would see it.
-            argv = ["sshpass", "-e", *self.ssh_argv(account, "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", *options)]
+            # In the environment, because every user can read the process list.
+            argv = [
+                "sshpass",
+                "-e",
+                *self.ssh_argv(
+                    account,
+                    "-o",
+                    "PubkeyAuthentication=no",
+                    "-o",
+                    "NumberOfPasswordPrompts=1",
+                    *options,
+                ),
+            ]
             environ["SSHPASS"] = secret
-        return subprocess.run([*argv, command], input=stdin, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
+        return subprocess.run(
+            [*argv, command],
+            input=stdin,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
 
     @property
     @abstractmethod
@@ -75,30 +108,43 @@ class Host(ABC):
     @property
     @abstractmethod
     def sshd_log(self) -> Path:
-        """What its sshd logs."""
+        """Return what its sshd logs."""
 
     @property
     @abstractmethod
     def python(self) -> str | None:
-        """Path of its Python; None when it has none."""
+        """Path of its Python; None if it has none."""
 
     @property
     @abstractmethod
     def root(self) -> Path:
-        """Its file system, seen from here, while it is on. Absolute links in it lead astray: they resolve here. Raises HostIsOff."""
+        """Its file system, seen from this machine, while the host is on.
 
-    @abstractmethod
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
-        """Its processes whose command line has the regular expression `match`.
-
-        Read from the machine's kernel. Without `system`, those that make the host (init, sshd and its session processes) are left out.
+        Absolute links in it mislead: they resolve on this machine. Raises HostIsOff.
         """
 
     @abstractmethod
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
-        """The command line of this machine that runs `argv` on the host, without ssh, with a clean environment and `environ`.
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
+        """Return its processes whose command line has the regular expression `match`.
 
-        `user`: an account; None is root, or on a plain host the only account there is.
+        Read from the machine's kernel. Without `system`, those that make the host are left out:
+        init, sshd and its session processes.
+        """
+
+    @abstractmethod
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Return the command line of this machine that runs `argv` on the host, without ssh.
+
+        It has a clean environment and `environ`. `user`: an account; None is root, or on a plain
+        host its only account.
         """
 
     def run(
@@ -111,7 +157,10 @@ class Host(ABC):
         timeout: float = 60,
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program on it, as `exec_argv` does. Raises HostsError when it fails, unless `check` is false."""
+        """Run a program on it, as `exec_argv` does.
+
+        Raises HostsError if the program fails, unless `check` is false.
+        """
         command = self.exec_argv(argv, user=user, environ=environ)
         with subprocess.Popen(
             command,
@@ -124,20 +173,41 @@ class Host(ABC):
             try:
                 out, err = process.communicate(stdin, timeout)
             except BaseException:
-                # Below nsenter, which does not take its child along, and children of that.
+                # The program is below nsenter, which does not end its child. The program's children
+                # are below it.
                 for pid in descendants(process.pid):
                     with contextlib.suppress(ProcessLookupError):
                         ProcessId.of(pid).kill()
                 raise
         if check and process.returncode:
-            raise HostsError(f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: {(err or out).strip()}")
+            raise HostsError(
+                f"{' '.join(argv)} on {self.name} failed with status {process.returncode}: "
+                f"{(err or out).strip()}"
+            )
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
-    def spawn(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> HostProcess:
-        """Start a daemon on it, in a session of its own, child of pid 1, and return it when it runs."""
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> HostProcess:
+        """Start a daemon on it and return it when it runs.
+
+        It has a session of its own, and is a child of pid 1.
+        """
         token, wanted = secrets.token_hex(8), " ".join(argv)
         # setsid forks by itself: a shell's & would make it ignore SIGINT.
-        detached = ["setsid", "--fork", "sh", "-c", 'exec "$@" < /dev/null > /dev/null 2>&1', "sh", *argv]
+        detached = [
+            "setsid",
+            "--fork",
+            "sh",
+            "-c",
+            'exec "$@" < /dev/null > /dev/null 2>&1',
+            "sh",
+            *argv,
+        ]
         self.run(detached, user=user, environ={**(environ or {}), _SPAWN_MARK: token})
         deadline = time.monotonic() + BOOT_SECONDS
         while time.monotonic() < deadline:
@@ -157,15 +227,21 @@ class Host(ABC):
 
     @abstractmethod
     def power_off(self) -> None:
-        """Power loss: no packet gets out any more, pid 1 and with it everything dies. Its disk stays."""
+        """Cut the power: no packet leaves the host, and pid 1 and all its processes die.
+
+        Its disk stays.
+        """
 
     @abstractmethod
     def boot(self) -> None:
-        """Power on, and wait until sshd answers."""
+        """Switch the power on, and wait until sshd answers."""
 
     @abstractmethod
     def reset(self) -> None:
-        """A clean host, quickly: all processes killed, /tmp emptied, network whole, sshd new and answering."""
+        """Make it a clean host, quickly.
+
+        All processes are killed, /tmp is emptied, the network is whole, and a new sshd answers.
+        """
 
     @abstractmethod
     def hide_python(self) -> None:
@@ -173,4 +249,4 @@ class Host(ABC):
 
     @abstractmethod
     def full_disk(self, path: str) -> AbstractContextManager[None]:
-        """For a `with` block, a full file system lies over the directory `path`."""
+        """Mount a full file system over the directory `path`, for a `with` block."""

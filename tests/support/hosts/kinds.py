@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of hosts, which of them this machine can run, and why not the others."""
+"""The kinds of hosts, and whether this machine can run each of them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ NAMESPACE = "namespace"
 ROOTLESS = "rootless"
 PLAIN = "plain"
 
-#: What may be asked for.
+#: Kinds that may be asked for.
 CHOICES = (AUTO, NAMESPACE, ROOTLESS, PLAIN)
 
 
 def choose(wanted: str) -> str:
-    """The kind to use. Raises KindUnavailable with the reason when the wanted one can't run here."""
+    """Return the kind to use.
+
+    Raises KindUnavailable with the reason if the wanted one can't run here.
+    """
     if wanted not in CHOICES:
         raise HostsError(f"no kind {wanted!r}: it is one of {', '.join(CHOICES)}")
     if wanted == ROOTLESS and state.in_area():
-        return NAMESPACE  # Inside the area, this is what a rootless lab is.
+        return NAMESPACE  # Inside the area, a rootless lab is of this kind.
     if wanted == AUTO:
         return _best()
     reason = why_not(wanted)
@@ -48,7 +51,10 @@ def _best() -> str:
 
 
 def why_not(kind: str) -> str | None:
-    """Why this machine can't run hosts of this kind; None when it can. Raises PackagesMissing when only programs are missing."""
+    """Return the reason why this machine can't run hosts of this kind; None if it can.
+
+    Raises PackagesMissing if only programs are missing.
+    """
     if kind == NAMESPACE:
         return _why_no_namespaces()
     if kind == ROOTLESS:
@@ -60,8 +66,25 @@ def _why_no_namespaces() -> str | None:
     if os.geteuid() != 0:
         return "they need root"
     ensure(*ALWAYS, *FOR_NAMESPACES)
-    # One program may do all that a host's boot needs: if it may do this, it may.
-    return _failure(["unshare", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--fork", "--kill-child", "mount", "-t", "proc", "proc", "/proc"])
+    # If one program may do all that a host's boot needs, the boot may do it too.
+    return _failure(
+        [
+            "unshare",
+            "--pid",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--cgroup",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "mount",
+            "-t",
+            "proc",
+            "proc",
+            "/proc",
+        ]
+    )
 
 
 def _why_not_rootless() -> str | None:
@@ -77,5 +100,7 @@ def _why_not_rootless() -> str | None:
 def _failure(argv: list[str]) -> str | None:
     if shutil.which(argv[0]) is None:
         return f"{argv[0]} is not installed"
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return f"`{' '.join(argv)}` says: {done.stderr.strip()}" if done.returncode else None
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return f"`{' '.join(argv)}` printed: {done.stderr.strip()}" if done.returncode else None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lab: some hosts, what is needed to reach them, and the certainty that nothing of it stays behind."""
+"""A lab: some hosts, the means to reach them, and the removal of all that it made."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class Lab:
         kind: type[NamespaceHost] | type[PlainHost] = NamespaceHost
         if spec.kind == kinds.PLAIN or spec.systemd:
             kind = SystemdHost if spec.systemd else PlainHost
-        self._hosts: dict[str, Host] = {spec.host_name(number): kind(spec, number) for number in range(1, spec.count + 1)}
+        self._hosts: dict[str, Host] = {
+            spec.host_name(number): kind(spec, number) for number in range(1, spec.count + 1)
+        }
 
     @classmethod
     def up(
@@ -52,23 +54,34 @@ class Lab:
         binds: Mapping[str, str] | None = None,
         owned: bool = True,
     ) -> Lab:
-        """Bring a lab up; every host answers on its ssh port when this returns.
+        """Bring a lab up. Every host answers on its ssh port when this returns.
 
-        `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides Python on the hosts.
-        `systemd`: it is their pid 1, and logind keeps their sessions; namespace hosts of a Debian suite only.
-        `packages`: what hosts have more, of the same Debian suite; namespace hosts without systemd only.
-        `binds`: directories of this machine that hosts see, and where. `owned`: the lab ends with this process, however that ends.
-        Raises KindUnavailable, PackagesMissing, HostsError.
+        `base`: a Debian suite, or `machine` for this machine's own root. `python`: False hides
+        Python on the hosts. `systemd`: it is their pid 1, and logind keeps their sessions;
+        namespace hosts of a Debian suite only. `packages`: additional packages of that Debian
+        suite; namespace hosts without systemd only. `binds`: directories of this machine that hosts
+        see, and where. `owned`: the lab ends with this process, whatever ends the process. Raises
+        KindUnavailable, PackagesMissing, HostsError.
         """
         kind = kinds.choose(kind)
         if kind == kinds.ROOTLESS:
-            raise KindUnavailable("a rootless lab can only be reached from inside: run this under `python -m tests.support.hosts run -- COMMAND`")
+            raise KindUnavailable(
+                "a rootless lab can only be reached from inside: run this under `python -m "
+                "tests.support.hosts run -- COMMAND`"
+            )
         if kind == kinds.PLAIN and not python:
-            raise KindUnavailable("plain hosts have the machine's Python; hosts without one need root or a rootless lab")
+            raise KindUnavailable(
+                "plain hosts have the machine's Python; hosts without one need root or a rootless "
+                "lab"
+            )
         if systemd and (kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
             raise KindUnavailable("hosts with systemd need root, and a Debian tree")
-        if packages and (systemd or kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()):
-            raise KindUnavailable("hosts with more packages need root, and a Debian tree without systemd")
+        if packages and (
+            systemd or kind != kinds.NAMESPACE or base == trees.MACHINE or state.in_area()
+        ):
+            raise KindUnavailable(
+                "hosts with more packages need root, and a Debian tree without systemd"
+            )
         if not 1 <= count <= network.MAX_HOSTS:
             raise HostsError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {count}")
         ensure(*ALWAYS)
@@ -102,20 +115,27 @@ class Lab:
 
     @classmethod
     def load(cls, name: str) -> Lab:
-        """A lab that is up, whoever brought it up. Raises NoSuchLab."""
+        """Return a lab that is up, also if another process brought it up. Raises NoSuchLab."""
         return cls(Spec.read(name))
 
     def __enter__(self) -> Lab:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.down()
 
     def __getitem__(self, name: str) -> Host:
         try:
             return self._hosts[name]
         except KeyError:
-            raise NoSuchHost(f"lab {self.name} has no host {name!r}, only {', '.join(self._hosts)}") from None
+            raise NoSuchHost(
+                f"lab {self.name} has no host {name!r}, only {', '.join(self._hosts)}"
+            ) from None
 
     def __iter__(self) -> Iterator[Host]:
         return iter(self._hosts.values())
@@ -143,8 +163,13 @@ class Lab:
         """The hosts' real keys."""
         return self.directory / "known_hosts"
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> dict[str, list[HostProcess]]:
-        """What `processes` says of each host that is on, by its name, from one look at the machine's process table."""
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> dict[str, list[HostProcess]]:
+        """Return what `processes` returns for each host that is on, by its name.
+
+        All of it is from one look at the machine's process table.
+        """
         on = [host for host in self if host.on]
         fast = [host for host in on if isinstance(host, NamespaceHost)]
         if len(fast) == len(on):
@@ -172,7 +197,8 @@ class Lab:
         )
 
     def _create_namespace_hosts(self, public_key: str) -> None:
-        # In memory, because overlays refuse some file systems as their upper directory, another overlay for one.
+        # In memory: overlays refuse some file systems, for example another overlay, as their upper
+        # directory.
         call(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(self.directory / "disk")])
         names = "".join(f"{host.address} {host.name}\n" for host in self)
         (self.directory / "disk/layer").mkdir(mode=0o755)
@@ -191,7 +217,10 @@ class Lab:
             host.wait_until_up()
 
     def down(self) -> None:
-        """End every host and remove all that the lab made; harmless when it is down already, or another one has its name."""
+        """End every host and remove all that the lab made.
+
+        It is no error if the lab is down, or if another lab has its name.
+        """
         try:
             Spec.read(self.name)
             with state.locked(self.directory):
@@ -204,7 +233,7 @@ class Lab:
 
     def _remove(self) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
-        # Processes first, the network last: so clients learn that their connection has ended.
+        # Processes first, the network last: so clients receive the end of their connection.
         victims = boot.leftovers(self.directory) if self.spec.kind == kinds.NAMESPACE else []
         inits = [host.init for host in self if isinstance(host, NamespaceHost) and host.on]
         for victim in inits + victims:
@@ -221,25 +250,32 @@ class Lab:
             cgroups.remove(self.spec.id)
         shutil.rmtree(self.directory)
         if alive:
-            raise HostsError(f"lab {self.name} is gone but for processes that do not die: {', '.join(map(str, alive))}")
+            raise HostsError(
+                f"lab {self.name} is gone but for processes that do not die: "
+                f"{', '.join(map(str, alive))}"
+            )
 
 
 def _root(base: str, packages: Sequence[str], *, systemd: bool) -> Path:
-    """The root directory under namespace hosts."""
+    """Return the root directory under namespace hosts."""
     if packages:
         return trees.find_with_packages(base, packages)
     return trees.find_with_systemd(base) if systemd else trees.find(base)
 
 
 def _claim(spec: Spec) -> Spec:
-    """Make the lab's directory and choose its network, which then nobody else can have."""
+    """Make the lab's directory, and choose a network, which no other lab can then have."""
     base = state.base_directory()
     with state.locked(base / "lock"):
         if spec.directory.exists():
-            raise HostsError(f"a lab {spec.name!r} is up already: `python -m tests.support.hosts down --lab {spec.name}` ends it")
+            raise HostsError(
+                f"a lab {spec.name!r} is up already: `python -m tests.support.hosts down --lab "
+                f"{spec.name}` ends it"
+            )
         if spec.kind == kinds.NAMESPACE:
             used = {other.spec.network for other in labs() if other.spec.kind == kinds.NAMESPACE}
-            # Round and round: an ssh client that still waits for an old lab must not meet a new one at its address.
+            # Numbers are taken in turn: an ssh client that still waits for an old lab must not meet
+            # a new one at its address.
             turn = base / "next-network"
             spec = spec.with_network(network.pick_index(used, state.read_json(turn) or 0))
             state.write_json(turn, spec.network + 1)
@@ -254,13 +290,13 @@ def _claim(spec: Spec) -> Spec:
 
 
 def labs() -> list[Lab]:
-    """Every lab of this user that is up."""
+    """Return every lab of this user that is up."""
     found = []
     for directory in sorted((state.base_directory() / "labs").glob("*")):
         try:
             found.append(Lab.load(directory.name))
         except NoSuchLab:
-            continue  # On its way down at this moment.
+            continue  # It is being taken down at this moment.
     return found
 
 

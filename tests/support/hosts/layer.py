@@ -18,7 +18,7 @@ from .trees import MACHINE_ROOT
 _SSHD = """\
 Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
-# Four times cheaper than the post-quantum default; the second name of the same is the one that paramiko knows.
+# Four times cheaper than the post-quantum default. paramiko knows it by its second name only.
 KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org
 PermitRootLogin prohibit-password
 PasswordAuthentication yes
@@ -36,13 +36,13 @@ LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
 
-# The rest of sudo's configuration stays as the distribution ships it.
+#: The other parts of sudo's configuration stay as the distribution ships them.
 _SUDOERS = """\
 ansible ALL=(ALL:ALL) NOPASSWD: ALL
 secret ALL=(ALL:ALL) ALL
 """
 
-# For the machine's own root, whose rules are nobody's business here.
+#: For the machine's own root: its rules must not show on hosts.
 _PLAIN_SUDOERS = """\
 Defaults env_reset
 Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -51,22 +51,50 @@ root ALL=(ALL:ALL) ALL
 @includedir /etc/sudoers.d
 """
 
-_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
 
 
 def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
-    """Fill the empty directory `layer` for hosts on `base`, with a new host key that all hosts of the lab share."""
+    """Fill the empty directory `layer` for hosts on `base`.
+
+    It gets a new host key, which all hosts of the lab share.
+    """
     etc = _directory(layer / "etc")
     of_machine = base == MACHINE_ROOT
     if of_machine and in_user_namespace():
         machine_root.stand_in(layer)
     _accounts(etc, base / "etc")
     _file(etc / "hosts", hosts_file)
-    for directory, mode in (("etc/ssh", 0o755), ("etc/sudoers.d", 0o750), ("home", 0o755), ("root", 0o700)):
+    for directory, mode in (
+        ("etc/ssh", 0o755),
+        ("etc/sudoers.d", 0o750),
+        ("home", 0o755),
+        ("root", 0o700),
+    ):
         _directory(layer / directory, mode)
         if of_machine:
             machine_root.hide_below(layer / directory)
-    call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(etc / "ssh/ssh_host_ed25519_key")])
+    call(
+        [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "test hosts",
+            "-f",
+            str(etc / "ssh/ssh_host_ed25519_key"),
+        ]
+    )
     _file(etc / "ssh/sshd_config", _SSHD)
     if of_machine:
         _file(etc / "sudoers", _PLAIN_SUDOERS, 0o440)
@@ -78,19 +106,41 @@ def write(layer: Path, base: Path, *, public_key: str, hosts_file: str) -> None:
         _directory(layer / name)
     _directory(layer / "tmp", 0o1777)
     for name in ("host-rc", "host-systemd"):
-        _file(_directory(layer / "usr/local/sbin") / name, Path(__file__).with_name(name).read_text(), 0o755)
-    # For the service of systemd, where that starts sshd.
+        _file(
+            _directory(layer / "usr/local/sbin") / name,
+            Path(__file__).with_name(name).read_text(),
+            0o755,
+        )
+    # For the service of systemd, if that starts sshd.
     _file(_directory(etc / "default") / "ssh", "SSHD_OPTS='-E /var/log/sshd.log'\n")
 
 
 def _accounts(etc: Path, base: Path) -> None:
     added = [account for account in ACCOUNTS.values() if account.uid]
     passwd = (base / "passwd").read_text().splitlines()
-    _file(etc / "passwd", _lines(passwd + [f"{one.name}:x:{one.uid}:{one.uid}::{one.home}:/bin/bash" for one in added]))
-    _file(etc / "group", _lines((base / "group").read_text().splitlines() + [f"{one.name}:x:{one.uid}:" for one in added]))
-    # No password for whom we did not make, root too: * is none, whereas ! would lock the account, and PAM refuse its key.
-    passwords = {line.partition(":")[0]: "*" for line in passwd} | {one.name: PASSWORD_HASH if one.password else "*" for one in added}
-    _file(etc / "shadow", _lines(f"{name}:{password}:19000:0:99999:7:::" for name, password in passwords.items()), 0o600)
+    _file(
+        etc / "passwd",
+        _lines(
+            passwd + [f"{one.name}:x:{one.uid}:{one.uid}::{one.home}:/bin/bash" for one in added]
+        ),
+    )
+    _file(
+        etc / "group",
+        _lines(
+            (base / "group").read_text().splitlines()
+            + [f"{one.name}:x:{one.uid}:" for one in added]
+        ),
+    )
+    # An account of the base, root too, gets no password. `*` stands for none. `!` would lock the
+    # account, and PAM would refuse its key.
+    passwords = {line.partition(":")[0]: "*" for line in passwd} | {
+        one.name: PASSWORD_HASH if one.password else "*" for one in added
+    }
+    _file(
+        etc / "shadow",
+        _lines(f"{name}:{password}:19000:0:99999:7:::" for name, password in passwords.items()),
+        0o600,
+    )
 
 
 def _home(layer: Path, account: Account, public_key: str) -> None:
@@ -106,12 +156,20 @@ def _devices(directory: Path) -> None:
         try:
             os.mknod(directory / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
         except PermissionError:
-            _file(directory / name, "")  # In a user namespace: boot.sh binds the machine's device over it.
+            _file(
+                directory / name, ""
+            )  # In a user namespace, boot.sh binds the machine's device over it.
             continue
         (directory / name).chmod(0o666)
     _directory(directory / "pts")
     _directory(directory / "shm", 0o1777)
-    for name, target in (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+    for name, target in (
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ):
         (directory / name).symlink_to(target)
 
 

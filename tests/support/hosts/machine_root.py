@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it takes to use the machine's own root as the base of hosts, above all where the caller is not the machine's root."""
+"""Preparations to use the machine's own root as the base of hosts.
+
+Most of them are for callers that are not the machine's root.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from pathlib import Path
 
 from .programs import in_user_namespace
 
-# Directories that hold programs; on most systems all but the first are links into it.
+#: Directories that hold programs. On most systems all but the first are links into it.
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
 def parts(base: Path) -> list[str]:
-    """The directories of the base that need an overlay each; none where its root can have one.
+    """Return the directories of the base that need an overlay each; none if its root can have one.
 
     In a user namespace the machine's root can't: it has mounts below it that must not be uncovered.
     """
@@ -26,7 +29,10 @@ def parts(base: Path) -> list[str]:
 
 
 def stand_in(layer: Path) -> None:
-    """Put into the layer what hosts need of the machine's root besides `parts`, owned by who is root here."""
+    """Put into the layer what hosts need of the machine's root besides `parts`.
+
+    It is owned by the user that is root here.
+    """
     for name in _PROGRAMS:
         original = Path("/") / name
         if original.is_symlink():
@@ -34,7 +40,7 @@ def stand_in(layer: Path) -> None:
         elif original.is_dir():
             (layer / name).mkdir(mode=0o755)
     try:
-        # Replaced in the layer anyway, or a secret that only the machine's root can read.
+        # The layer replaces these files, or they are secrets that only the machine's root can read.
         ours = shutil.ignore_patterns("ssh", "sudoers*", "shadow*", "gshadow*", "passwd*", "group*")
         shutil.copytree("/etc", layer / "etc", symlinks=True, dirs_exist_ok=True, ignore=ours)
     except shutil.Error:
@@ -47,7 +53,10 @@ def stand_in(layer: Path) -> None:
 
 
 def _own_setuid_programs(layer: Path) -> None:
-    """Copy what sudo needs: in a user namespace the owner of the originals is nobody, so their setuid bit has no effect."""
+    """Copy what sudo needs.
+
+    In a user namespace the originals belong to an unmapped user, so their setuid bit has no effect.
+    """
     for pattern in ("usr/bin/sudo", "usr/bin/su", "usr/libexec/sudo/*", "usr/lib/sudo/*"):
         for original in Path("/").glob(pattern):
             if not original.is_file():
@@ -59,6 +68,9 @@ def _own_setuid_programs(layer: Path) -> None:
 
 
 def hide_below(directory: Path) -> None:
-    """Make an overlay show nothing of lower layers in the directory: the machine's keys, rules and homes are nobody's business."""
-    if not in_user_namespace():  # There, these directories are not in the layers below.
+    """Make an overlay show nothing of lower layers in the directory.
+
+    The machine's keys, rules and homes must not show on hosts.
+    """
+    if not in_user_namespace():  # In one, these directories are not in the layers below.
         os.setxattr(directory, "trusted.overlay.opaque", b"y")

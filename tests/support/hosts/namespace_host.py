@@ -25,17 +25,25 @@ from .spec import Spec
 #: All that a host without Python lacks.
 _PYTHONS = ("usr/bin/python*", "usr/local/bin/python*", "usr/libexec/platform-python*")
 
-_ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_ENVIRON = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
 
 
 class NamespaceHost(Host):
-    """Host `number` of the lab: own processes, mounts, network, accounts, root, and a disk that survives power loss."""
+    """Host `number` of the lab.
+
+    It has its own processes, mounts, network, accounts, root, and a disk that survives power loss.
+    """
 
     def __init__(self, spec: Spec, number: int) -> None:
-        super().__init__(spec.directory, spec.host_name(number), spec.net.address(number), 22, "ansible")
+        super().__init__(
+            spec.directory, spec.host_name(number), spec.net.address(number), 22, "ansible"
+        )
         self.spec = spec
         self.number = number
-        #: Its disk, and what boot.sh and the host's init need.
+        #: It holds the disk, and what boot.sh and the host's init need.
         self.directory = spec.directory / "disk" / self.name
 
     def create_disk(self) -> None:
@@ -72,18 +80,61 @@ class NamespaceHost(Host):
 
     @property
     def python(self) -> str | None:
-        return next((path for path in ("/usr/bin/python3", "/usr/local/bin/python3") if (self.root / path.lstrip("/")).exists()), None)
+        return next(
+            (
+                path
+                for path in ("/usr/bin/python3", "/usr/local/bin/python3")
+                if (self.root / path.lstrip("/")).exists()
+            ),
+            None,
+        )
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
         return processes_of([self], match, system=system, zombies=zombies)[self.name]
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         account = ACCOUNTS[user or "root"]
-        environ = {**_ENVIRON, "HOME": account.home, "USER": account.name, "LOGNAME": account.name, **(environ or {})}
-        enter = ["nsenter", "--target", str(self.init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
+        environ = {
+            **_ENVIRON,
+            "HOME": account.home,
+            "USER": account.name,
+            "LOGNAME": account.name,
+            **(environ or {}),
+        }
+        enter = [
+            "nsenter",
+            "--target",
+            str(self.init.pid),
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--root",
+            "--wd",
+        ]
         identity = ["--setuid", str(account.uid), "--setgid", str(account.uid)]
-        # nsenter, and then env, are the machine's and the host's: PATH decides only about argv[0].
-        return [*enter, *identity, "--", "/usr/bin/env", "--default-signal", "-i", *(f"{name}={value}" for name, value in environ.items()), *argv]
+        # The machine's PATH finds nsenter, and the host's PATH finds env. `PATH` decides only about
+        # argv[0].
+        return [
+            *enter,
+            *identity,
+            "--",
+            "/usr/bin/env",
+            "--default-signal",
+            "-i",
+            *(f"{name}={value}" for name, value in environ.items()),
+            *argv,
+        ]
 
     def cut(self) -> None:
         self._set_link("down")
@@ -112,7 +163,7 @@ class NamespaceHost(Host):
         self._wait_until_idle(time.monotonic() + BOOT_SECONDS)
 
     def wait_until_up(self) -> None:
-        """Return when it is as it is going to be; its sshd answers already."""
+        """Return when all of it has started. Its sshd answers already."""
 
     def reset(self) -> None:
         self.heal()
@@ -122,10 +173,16 @@ class NamespaceHost(Host):
         self._wait_until_idle(deadline)
 
     def _wait_until_idle(self, deadline: float) -> None:
-        """Return when it runs nothing: what was killed may not be dead yet, and a process of sshd has said the banner to us."""
+        """Return when it runs nothing.
+
+        Killed processes may not be dead yet, and a process of sshd has sent us the banner.
+        """
         while self.processes():
             if time.monotonic() > deadline:
-                raise HostsError(f"processes of {self.name} do not die: {', '.join(one.command for one in self.processes())}")
+                raise HostsError(
+                    f"processes of {self.name} do not die: "
+                    f"{', '.join(one.command for one in self.processes())}"
+                )
             time.sleep(PAUSE)
 
     def hide_python(self) -> None:
@@ -137,7 +194,10 @@ class NamespaceHost(Host):
     def full_disk(self, path: str) -> Iterator[None]:
         self.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=1777", "tmpfs", path])
         try:
-            with contextlib.suppress(OSError), open(self.root / path.lstrip("/") / "filler", "wb", buffering=0) as filler:
+            with (
+                contextlib.suppress(OSError),
+                open(self.root / path.lstrip("/") / "filler", "wb", buffering=0) as filler,
+            ):
                 while True:  # Until there is no space left.
                     filler.write(b"x" * 512)
             yield
@@ -145,7 +205,7 @@ class NamespaceHost(Host):
             self.run(["umount", "--lazy", path])
 
     def _order(self, order: str) -> None:
-        """Give host-rc an order, and wait until it was carried out."""
+        """Give host-rc an order, and wait until it has been carried out."""
         token, deadline = secrets.token_hex(8), time.monotonic() + BOOT_SECONDS
         answers = os.open(self.directory / "answers", os.O_RDWR)
         try:
@@ -153,17 +213,25 @@ class NamespaceHost(Host):
             heard = b""
             while token.encode() not in heard:
                 if not select.select([answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                    raise HostsError(f"{self.name} did not carry out {order} in time; see {self.directory}/boot.log")
+                    raise HostsError(
+                        f"{self.name} did not carry out {order} in time; see "
+                        f"{self.directory}/boot.log"
+                    )
                 heard += os.read(answers, 4096)
         finally:
             os.close(answers)
 
 
-def processes_of(hosts: Iterable[NamespaceHost], match: str, *, system: bool, zombies: bool) -> dict[str, list[HostProcess]]:
-    """What `processes` says of each host, by its name, from one look at the machine's process table."""
+def processes_of(
+    hosts: Iterable[NamespaceHost], match: str, *, system: bool, zombies: bool
+) -> dict[str, list[HostProcess]]:
+    """Return what `processes` returns for each host, by its name.
+
+    All of it is from one look at the machine's process table.
+    """
     inits = {host.init.pid: host.name for host in hosts}
     names = {account.uid: account.name for account in ACCOUNTS.values()}
-    depth = min(map(processes.depth_of, inits), default=1)  # The same for all.
+    depth = min(map(processes.depth_of, inits), default=1)  # It is equal for all of them.
     return {
         inits[init]: processes.select_processes(
             processes.read_host(init, pids, depth, lambda uid: names.get(uid, str(uid))),
@@ -177,7 +245,7 @@ def processes_of(hosts: Iterable[NamespaceHost], match: str, *, system: bool, zo
 
 def _write_order(host: NamespaceHost, line: str) -> None:
     try:
-        # With nobody at the other end this fails at once.
+        # If no process reads at the other end, this fails at once.
         orders = os.open(host.directory / "orders", os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ENXIO:

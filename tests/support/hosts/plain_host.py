@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last resort: a host that is only an sshd of the caller's own, on a high port of 127.0.0.1.
+"""A host that is only an sshd of the caller's own, on a high port of 127.0.0.1.
 
-It has the caller's account alone, the machine's files, and the machine's process table: what it runs is told apart by
-parentage and by a mark in the environment, so a daemon that cleared its environment is not seen once its parent is gone.
+It is used if no other kind can run. It has the caller's account alone, the machine's files, and the
+machine's process table. Its processes are recognised by their parents and by a mark in the
+environment. So a daemon that cleared its environment is not seen once its parent is gone.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from .spec import Spec
 
 _ADDRESS = "127.0.0.1"
 
-# In the environment of all that such a host runs: directory of the host.
+#: In the environment of all that such a host runs. Its value is the directory of the host.
 _MARK = "HOSTS_PLAIN"
 
-# Compiled into sshd.
+#: Compiled into sshd.
 _PRIVSEP = Path("/run/sshd")
 
 _SSHD = """\
@@ -47,7 +48,7 @@ AllowUsers {login}
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-# Directories above the lab may belong to anybody.
+# Directories above the lab may belong to any user.
 StrictModes no
 UseDNS no
 PrintMotd no
@@ -77,12 +78,32 @@ class PlainHost(Host):
         self.directory.mkdir(parents=True)
         host_key = self.lab / "disk/host_key"
         if not host_key.exists():
-            call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(host_key)])
+            call(
+                [
+                    "ssh-keygen",
+                    "-q",
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "",
+                    "-C",
+                    "test hosts",
+                    "-f",
+                    str(host_key),
+                ]
+            )
         with socket.socket() as probe:
             probe.bind((_ADDRESS, 0))
             self.port = probe.getsockname()[1]
         state.write_json(self.directory / "port.json", self.port)
-        config = _SSHD.format(address=_ADDRESS, port=self.port, lab=self.lab, directory=self.directory, login=self.login, mark=_MARK)
+        config = _SSHD.format(
+            address=_ADDRESS,
+            port=self.port,
+            lab=self.lab,
+            directory=self.directory,
+            login=self.login,
+            mark=_MARK,
+        )
         (self.directory / "sshd_config").write_text(config)
 
     @property
@@ -112,19 +133,37 @@ class PlainHost(Host):
     def python(self) -> str | None:
         return sys.executable
 
-    def processes(self, match: str = "", *, system: bool = False, zombies: bool = False) -> list[HostProcess]:
+    def processes(
+        self, match: str = "", *, system: bool = False, zombies: bool = False
+    ) -> list[HostProcess]:
         return processes.select_processes(self._table(), match, system=system, zombies=zombies)
 
     def _table(self) -> list[HostProcess]:
         content = state.read_json(self.directory / "listener.json")
-        mine = processes.descendants(content["pid"]) if content and ProcessId(**content).alive() else set()
+        mine = (
+            processes.descendants(content["pid"])
+            if content and ProcessId(**content).alive()
+            else set()
+        )
         mark = str(self.directory)
-        mine |= {pid for pid in processes.all_pids() if (processes.read_environ(pid) or {}).get(_MARK) == mark}
+        mine |= {
+            pid
+            for pid in processes.all_pids()
+            if (processes.read_environ(pid) or {}).get(_MARK) == mark
+        }
         return processes.read_table(mine, _user_name)
 
-    def exec_argv(self, argv: Sequence[str], *, user: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def exec_argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[str]:
         if user not in (None, self.login):
-            raise NotPossibleHere(f"{self.name} is a plain host: it has no account {user}, only {self.login}")
+            raise NotPossibleHere(
+                f"{self.name} is a plain host: it has no account {user}, only {self.login}"
+            )
         account = pwd.getpwnam(self.login)
         environ = {
             "PATH": os.environ["PATH"],
@@ -135,7 +174,13 @@ class PlainHost(Host):
             **(environ or {}),
             _MARK: str(self.directory),
         }
-        return ["env", "--default-signal", "-i", *(f"{name}={value}" for name, value in environ.items()), *argv]
+        return [
+            "env",
+            "--default-signal",
+            "-i",
+            *(f"{name}={value}" for name, value in environ.items()),
+            *argv,
+        ]
 
     def cut(self) -> None:
         raise NotPossibleHere(f"{self.name} is a plain host: it has no network of its own to cut")
@@ -144,7 +189,10 @@ class PlainHost(Host):
         raise NotPossibleHere(f"{self.name} is a plain host: it has no network of its own to heal")
 
     def power_off(self) -> None:
-        """All its processes die; unlike with other kinds, the machine's kernel still closes their connections."""
+        """Kill all its processes.
+
+        Other kinds lose their connections silently. Here the machine's kernel still closes them.
+        """
         if not self.on:
             raise HostIsOff(f"{self.name} has no power already")
         self._end(spare=None)
@@ -158,18 +206,34 @@ class PlainHost(Host):
         assert sshd is not None, "create() has seen to it"
         environ = {"PATH": os.environ["PATH"], _MARK: str(self.directory)}
         if os.geteuid() == 0:
-            # Debian's service makes it; where that never ran, sshd refuses to start as root.
+            # Debian's service makes it. Where that never ran, sshd refuses to start as root.
             with contextlib.suppress(FileExistsError):
                 _PRIVSEP.mkdir()
                 (self.directory / "made-privsep").touch()
-        # It re-executes itself, so it must be called by its absolute path; it makes itself a daemon.
-        argv = ["env", "--default-signal", sshd, "-f", str(self.directory / "sshd_config"), "-E", str(self.sshd_log)]
-        started = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, check=False)
+        # sshd executes itself again, so its path must be absolute. It makes itself a daemon.
+        argv = [
+            "env",
+            "--default-signal",
+            sshd,
+            "-f",
+            str(self.directory / "sshd_config"),
+            "-E",
+            str(self.sshd_log),
+        ]
+        started = subprocess.run(
+            argv, env=environ, cwd="/", capture_output=True, text=True, check=False
+        )
         if started.returncode:
-            raise HostsError(f"sshd of {self.name} does not start: {started.stderr.strip()} {self.sshd_log.read_text()}")
+            raise HostsError(
+                f"sshd of {self.name} does not start: {started.stderr.strip()} "
+                f"{self.sshd_log.read_text()}"
+            )
         ssh.wait_for_banner(self.address, self.port, deadline)
         # Written before it listens, and so before the banner.
-        state.write_json(self.directory / "listener.json", asdict(ProcessId.of(int((self.directory / "sshd.pid").read_text()))))
+        state.write_json(
+            self.directory / "listener.json",
+            asdict(ProcessId.of(int((self.directory / "sshd.pid").read_text()))),
+        )
 
     def reset(self) -> None:
         self._end(spare=self._listener)
@@ -188,7 +252,10 @@ class PlainHost(Host):
             if not victims:
                 return
             if time.monotonic() > deadline:
-                raise HostsError(f"processes of {self.name} do not die: {', '.join(one.command for one in victims)}")
+                raise HostsError(
+                    f"processes of {self.name} do not die: "
+                    f"{', '.join(one.command for one in victims)}"
+                )
             for one in victims:
                 one.id.kill()
             time.sleep(PAUSE)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes of a host, read from the kernel of the machine: nothing on the host is asked or believed."""
+"""The processes of a host, read from the kernel of the machine.
+
+No program on the host is asked or believed.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,33 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-# A host's own: sshd and its session processes; where systemd is pid 1, the buses and all that is in its directory.
+#: A host's own processes: sshd and its session processes. Where systemd is pid 1, also the buses
+#: and all programs in its directory.
 _OWN = ("sshd", "sshd-session", "sshd-auth", "dropbear", "dbus-daemon", "agetty")
 _OWN_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd")
 
-# How long something that forks all the time is pursued.
+#: Seconds for which a process that forks all the time is followed.
 _PURSUIT_SECONDS = 0.1
 
-# ioctl of a namespace's descriptor, see ioctl_ns(2): a new descriptor, of the namespace above.
+#: ioctl of a namespace's descriptor, see ioctl_ns(2): it returns a new descriptor, of the namespace
+#: above.
 _NS_GET_PARENT = 0xB702
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process of this machine: its pid and its start time in clock ticks since boot, which together are never used twice."""
+    """Identity of a process of this machine.
+
+    It is the pid and the start time in clock ticks since boot. The two together are never used
+    twice.
+    """
 
     pid: int
     start: int
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """The process that has this pid now. Raises ProcessLookupError."""
+        """Return the process that has this pid now. Raises ProcessLookupError."""
         return cls(pid, _Stat.read(pid).start)
 
     def alive(self) -> bool:
@@ -49,13 +58,14 @@ class ProcessId:
         return stat.start == self.start and stat.state not in "ZX"
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Signal it; nothing happens when it is gone."""
+        """Send it a signal. Nothing happens if it is gone."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return
         try:
-            # The pidfd pins the process: checked after it was opened, the start time can't change any more.
+            # The pidfd pins the process: the start time is checked after the pidfd was opened, so
+            # it can't change later.
             if self.alive():
                 signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
@@ -64,7 +74,10 @@ class ProcessId:
             os.close(descriptor)
 
     def wait(self, deadline: float) -> bool:
-        """Wait until it has ended (a zombie has); False when `deadline`, in seconds of time.monotonic(), came first."""
+        """Wait until it has ended (a zombie has).
+
+        Return False if `deadline`, in seconds of time.monotonic(), came first.
+        """
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -72,7 +85,9 @@ class ProcessId:
         try:
             if not self.alive():
                 return True
-            ready, dummy, dummy = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            ready, dummy, dummy = select.select(
+                [descriptor], [], [], max(0.0, deadline - time.monotonic())
+            )
             return bool(ready)
         finally:
             os.close(descriptor)
@@ -84,13 +99,15 @@ class HostProcess:
 
     pid: int  #: in the host's own process table
     outer_pid: int  #: on this machine
-    ppid: int  #: in the host's own process table; 0 when the parent is outside
+    ppid: int  #: in the host's own process table; 0 if the parent is outside
     user: str  #: real user: account name, or the uid in digits
     state: str  #: one letter of /proc/PID/stat; T is stopped, Z a zombie
-    command: str  #: the arguments joined by spaces; the name in brackets when there are none
-    environ: Mapping[str, str] | None  #: as it was at exec; None where it can't be read
+    command: str  #: the arguments joined by spaces; the name in brackets if there are none
+    environ: Mapping[str, str] | None  #: as it was at exec; None if it can't be read
     start: int  #: clock ticks since the machine booted
-    system: bool  #: belongs to the host itself: its init, sshd (or dropbear) and sshd's session processes
+    #: Whether it belongs to the host itself: its init, sshd (or dropbear) and sshd's session
+    #: processes.
+    system: bool
 
     @property
     def id(self) -> ProcessId:
@@ -118,12 +135,15 @@ class _Stat:
 
 
 def all_pids() -> list[int]:
-    """Every pid of this machine."""
+    """Return every pid of this machine."""
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
 def namespace_of(pid: int) -> str:
-    """The pid namespace, like `pid:[4026531836]`; empty when the process is gone or is another user's."""
+    """Return the pid namespace, such as `pid:[4026531836]`.
+
+    It is empty if the process is gone or is another user's.
+    """
     try:
         return os.readlink(PROC / str(pid) / "ns/pid")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -131,7 +151,7 @@ def namespace_of(pid: int) -> str:
 
 
 def read_environ(pid: int) -> dict[str, str] | None:
-    """The environment at exec; None where it can't be read."""
+    """Return the environment at exec; None if it can't be read."""
     try:
         raw = (PROC / str(pid) / "environ").read_bytes()
     except OSError:
@@ -141,9 +161,11 @@ def read_environ(pid: int) -> dict[str, str] | None:
 
 
 def members(inits: Iterable[int]) -> dict[int, set[int]]:
-    """For each of these pids, the first ones of pid namespaces: the pids of this machine in its namespace and in those nested below it.
+    """Return the members of several pid namespaces.
 
-    One pass over /proc, however many are asked for.
+    `inits` are the first processes of namespaces. Each of them is mapped to the pids of this
+    machine in its namespace and in those nested below it. One pass over /proc is enough for any
+    number of namespaces.
     """
     wanted = {namespace_of(init): init for init in inits}
     wanted.pop("", None)
@@ -152,7 +174,9 @@ def members(inits: Iterable[int]) -> dict[int, set[int]]:
     for pid in all_pids():
         namespace = namespace_of(pid)
         if namespace not in owners:
-            owners[namespace] = next((wanted[above] for above in _namespaces_above(pid) if above in wanted), None)
+            owners[namespace] = next(
+                (wanted[above] for above in _namespaces_above(pid) if above in wanted), None
+            )
         owner = owners[namespace]
         if owner is not None:
             found[owner].add(pid)
@@ -163,7 +187,7 @@ def _namespaces_above(pid: int) -> Iterator[str]:
     try:
         descriptor = os.open(PROC / str(pid) / "ns/pid", os.O_RDONLY)
     except OSError:
-        return  # Gone, or another user's: no host of ours.
+        return  # It is gone, or another user's: it is no host of ours.
     try:
         while True:
             above = fcntl.ioctl(descriptor, _NS_GET_PARENT)
@@ -177,13 +201,13 @@ def _namespaces_above(pid: int) -> Iterator[str]:
 
 
 def descendants(root: int) -> set[int]:
-    """`root` and the pids of all that is below it by parentage."""
+    """Return `root` and the pids of all that is below it by parentage."""
     children: dict[int, list[int]] = {}
     for pid in all_pids():
         try:
             children.setdefault(_Stat.read(pid).ppid, []).append(pid)
         except ProcessLookupError:
-            continue  # It ended since the listing.
+            continue  # It has ended since the listing.
     found, todo = {root}, [root]
     while todo:
         below = [child for child in children.get(todo.pop(), ()) if child not in found]
@@ -197,21 +221,25 @@ def _children(pid: int) -> Iterator[int]:
         for task in (PROC / str(pid) / "task").iterdir():
             yield from map(int, (task / "children").read_text().split())
     except (FileNotFoundError, ProcessLookupError):
-        return  # It ended.
+        return  # It has ended.
 
 
 def _below(root: int) -> list[int]:
     found = [root]
-    for pid in found:  # Grows while it is walked.
+    for pid in found:  # The list grows during the walk.
         found += _children(pid)
     return found
 
 
-def read_host(init: int, pids: Iterable[int], depth: int, user_name: Callable[[int], str]) -> list[HostProcess]:
-    """What was alive on the host of `init` at any moment of this call, by its pid there; `pids` are those found by a scan.
+def read_host(
+    init: int, pids: Iterable[int], depth: int, user_name: Callable[[int], str]
+) -> list[HostProcess]:
+    """Return what was alive on the host of `init` at any moment of this call, by its pid there.
 
-    What forks and exits faster than the machine's table is scanned is missed by the scan. A walk down from pid 1 takes so little
-    time that it meets it, if not at once: walks are repeated until two in a row found the same and lost nobody on their way.
+    `pids` are those found by a scan. A scan misses what forks and exits faster than the machine's
+    table is scanned. A walk down from pid 1 takes so little time that it meets such a process
+    sooner or later. So walks are repeated until two in a row have found an equal set, and lost no
+    process.
     """
     table = {pid: process for pid in pids if (process := read_process(pid, depth, user_name))}
     deadline = time.monotonic() + _PURSUIT_SECONDS
@@ -226,27 +254,55 @@ def read_host(init: int, pids: Iterable[int], depth: int, user_name: Callable[[i
 
 
 def read_table(pids: Iterable[int], user_name: Callable[[int], str]) -> list[HostProcess]:
-    """The processes that have these pids, for hosts without a namespace of their own."""
-    return _with_inner_parents({pid: process for pid in pids if (process := read_process(pid, 0, user_name))})
+    """Return the processes that have these pids, for hosts without a namespace of their own."""
+    return _with_inner_parents(
+        {pid: process for pid in pids if (process := read_process(pid, 0, user_name))}
+    )
 
 
 def _with_inner_parents(table: Mapping[int, HostProcess]) -> list[HostProcess]:
-    # Until here ppid is the outer one.
-    translated = [replace(one, ppid=table[one.ppid].pid if one.ppid in table else 0) for one in table.values()]
+    # Up to here, ppid is the outer one.
+    translated = [
+        replace(one, ppid=table[one.ppid].pid if one.ppid in table else 0) for one in table.values()
+    ]
     return sorted(translated, key=lambda one: one.pid)
 
 
-def select_processes(table: Iterable[HostProcess], match: str, *, system: bool, zombies: bool) -> list[HostProcess]:
-    """Those whose command line has the regular expression; host's own ones and zombies only where asked for."""
-    return [one for one in table if (system or not one.system) and (zombies or one.state not in "ZX") and re.search(match, one.command)]
+def select_processes(
+    table: Iterable[HostProcess], match: str, *, system: bool, zombies: bool
+) -> list[HostProcess]:
+    """Return the processes whose command line has the regular expression.
+
+    The host's own ones and zombies are in it only if asked for.
+    """
+    return [
+        one
+        for one in table
+        if (system or not one.system)
+        and (zombies or one.state not in "ZX")
+        and re.search(match, one.command)
+    ]
 
 
 def read_process(pid: int, depth: int, user_name: Callable[[int], str]) -> HostProcess | None:
-    """One process, with its outer ppid; `depth` is how many namespaces down its host is (0: this one). None when it has ended."""
+    """Return one process, with its outer ppid; None if it has ended.
+
+    `depth` is the number of namespaces between this one and its host's; 0 is this one.
+    """
     try:
         stat = _Stat.read(pid)
-        status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text(errors="replace").splitlines() if ":" in line)
-        command = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        status = dict(
+            line.split(":", 1)
+            for line in (PROC / str(pid) / "status").read_text(errors="replace").splitlines()
+            if ":" in line
+        )
+        command = (
+            (PROC / str(pid) / "cmdline")
+            .read_bytes()
+            .rstrip(b"\0")
+            .replace(b"\0", b" ")
+            .decode(errors="replace")
+        )
     except (FileNotFoundError, ProcessLookupError):
         return None
     inner = status["NSpid"].split()[depth:]
@@ -278,6 +334,6 @@ def _is_system(pid: int, inner: int, command: str) -> bool:
 
 
 def depth_of(init: int) -> int:
-    """How many pid namespaces below this process the namespace of `init` is."""
+    """Return how many pid namespaces the namespace of `init` is below that of this process."""
     status = (PROC / str(init) / "status").read_text()
     return len(next(line for line in status.splitlines() if line.startswith("NSpid:")).split()) - 2

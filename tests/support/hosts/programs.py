@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs of this machine: run with errors that say what happened, and installed when they are missing."""
+"""Programs of this machine.
+
+They are run with errors that have what happened, and installed if they are missing.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,22 @@ from . import state
 from .errors import HostsError, PackagesMissing
 
 # Users' PATH has no sbin on Debian.
-os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+os.environ["PATH"] = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+)
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
-#: The command line of this package, from any directory and with the environment as it is; arguments are appended.
-SELF = (sys.executable, "-c", f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))")
+#: The command line of this package, from any directory and with the present environment. Arguments
+#: are appended.
+SELF = (
+    sys.executable,
+    "-c",
+    (
+        f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); "
+        "from tests.support.hosts.cli import main; sys.exit(main(sys.argv[1:]))"
+    ),
+)
 
 #: With it debootstrap checks what it downloads.
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -52,38 +65,58 @@ _NEEDS = {
         system_packages.Need("/bin/busybox", {"apt-get": "busybox-static", "dnf": "busybox"}),
         system_packages.Need("dropbear", {"apt-get": "dropbear-bin", "dnf": "dropbear"}),
         system_packages.Need("debootstrap", {"apt-get": "debootstrap", "dnf": "debootstrap"}),
-        system_packages.Need(DEBIAN_KEYRING, {"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}),
+        system_packages.Need(
+            DEBIAN_KEYRING, {"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}
+        ),
     )
 }
 
-#: What every kind of host needs.
+#: Programs that every kind of host needs.
 ALWAYS = ("ssh", "ssh-keygen", "sshpass")
-#: What namespaces need besides.
+#: Programs that namespaces need besides.
 FOR_NAMESPACES = ("unshare", "nsenter", "setsid", "mount", "ip")
 
 
 def ensure(*names: str) -> None:
-    """Install what is missing of these programs when root; PackagesMissing names the packages otherwise."""
-    missing = [_NEEDS[name] for name in names if not (os.path.exists(name) if name.startswith("/") else shutil.which(name))]
+    """Install the missing ones of these programs as root.
+
+    Otherwise raise PackagesMissing, which names the packages.
+    """
+    missing = [
+        _NEEDS[name]
+        for name in names
+        if not (os.path.exists(name) if name.startswith("/") else shutil.which(name))
+    ]
     if missing and state.in_area():
-        raise PackagesMissing(f"test hosts need more programs, to be installed as the machine's root: {', '.join(need.program for need in missing)}")
+        raise PackagesMissing(
+            "test hosts need more programs, to be installed as the machine's root: "
+            f"{', '.join(need.program for need in missing)}"
+        )
     try:
-        # Several programs of one package: the package once.
+        # A package that has several of the programs is named once.
         system_packages.install(list({str(need.packages): need for need in missing}.values()))
     except SetupError as error:
         raise PackagesMissing(f"test hosts need more programs. {error}") from error
 
 
 def warn(text: str) -> None:
-    """A line for whoever started the hosts."""
+    """Print a line for the person that started the hosts."""
     sys.stderr.write(f"hosts: {text}\n")
 
 
 def call(argv: Sequence[str], *, stdin: str = "", environ: Mapping[str, str] | None = None) -> str:
-    """Run a program of this machine, its standard output; HostsError with its own words when it fails."""
-    done = subprocess.run(argv, input=stdin, env=environ, capture_output=True, text=True, check=False)
+    """Run a program of this machine, and return its standard output.
+
+    Raises HostsError with the program's own words if it fails.
+    """
+    done = subprocess.run(
+        argv, input=stdin, env=environ, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise HostsError(f"{' '.join(argv)} failed with status {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        raise HostsError(
+            f"{' '.join(argv)} failed with status {done.returncode}: "
+            f"{(done.stderr or done.stdout).strip()}"
+        )
     return done.stdout
 
 

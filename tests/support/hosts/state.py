@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the state of labs is kept, and how several callers share it: directories, JSON files and locks."""
+"""The state of labs, and how several callers share it: directories, JSON files and locks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from typing import Any
 
 from .errors import HostsError
 
-#: Set inside a rootless area, where uid 0 is not the machine's root: the directory that belongs to the area.
+#: Set inside a rootless area, where uid 0 is not the machine's root. Its value is the directory of
+#: the area.
 AREA_VARIABLE = "HOSTS_AREA"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -29,7 +30,7 @@ def in_area() -> bool:
 
 
 def base_directory() -> Path:
-    """The directory that holds every lab of this user, made if it is not there."""
+    """Return the directory that holds every lab of this user. It is made if it is missing."""
     area = os.environ.get(AREA_VARIABLE)
     if area:
         base = Path(area)
@@ -41,31 +42,38 @@ def base_directory() -> Path:
         base = Path(tempfile.gettempdir()) / f"treekill-hosts-{os.geteuid()}"
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     if base.stat().st_uid != os.geteuid():
-        raise HostsError(f"{base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a directory of your own")
+        raise HostsError(
+            f"{base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a directory of "
+            "your own"
+        )
     return base
 
 
 def cache_directory() -> Path:
-    """The directory for what is made once and kept, made if it is not there."""
+    """Return the directory for what is made once and kept. It is made if it is missing."""
     if os.environ.get("XDG_CACHE_HOME"):
         cache = Path(os.environ["XDG_CACHE_HOME"])
     elif os.geteuid() == 0 and not in_area():
         cache = Path("/var/cache")
     else:
         cache = Path.home() / ".cache"
-    # In an area, files belong to other users than they seem to: root must not take such a tree for its own.
+    # In an area, the owners of files are other users than they seem to be: root must not take such
+    # a tree for its own.
     cache = cache / ("treekill-hosts-rootless" if in_area() else "treekill-hosts")
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
     return cache
 
 
 def lab_directory(name: str) -> Path:
-    """The directory of one lab, whether it is up or not. Raises HostsError for a name that can't be one."""
+    """Return the directory of one lab, whether it is up or not.
+
+    Raises HostsError for a name that can't be one.
+    """
     return base_directory() / "labs" / _checked(name)
 
 
 def area_directory(name: str) -> Path:
-    """The directory of the rootless area for the lab of that name, whether it is there or not."""
+    """Return the directory of the rootless area for the lab of that name. It may be missing."""
     return base_directory() / "areas" / _checked(name)
 
 
@@ -83,7 +91,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content; None when there is no such file."""
+    """Return the content; None if there is no such file."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -92,8 +100,15 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of the file, made if it is not there, or of the directory, for the block; waits for other holders."""
-    descriptor = os.open(path, os.O_RDONLY) if path.is_dir() else os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the lock of a file or of a directory for the block.
+
+    A missing file is made. Other holders are waited for.
+    """
+    descriptor = (
+        os.open(path, os.O_RDONLY)
+        if path.is_dir()
+        else os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -13,21 +13,29 @@ from .errors import HostsError
 from .host import BOOT_SECONDS, PAUSE
 from .namespace_host import NamespaceHost
 
-#: What systemd says of itself when it has started all, whether or not each unit could be started in a namespace.
+#: States of systemd that has started all, whether or not each unit could be started in a namespace.
 _UP = ("running", "degraded")
 
 
 class SystemdHost(NamespaceHost):
-    """A namespace host that boots as a machine does; logins are sessions of logind."""
+    """A namespace host that boots as a machine does. Its logins are sessions of logind."""
 
     def wait_until_up(self) -> None:
-        """Return when everything has started: before that, logind knows nobody, and nobody but root may log in."""
-        said = self.run(["systemctl", "is-system-running", "--wait"], timeout=BOOT_SECONDS, check=False).stdout.strip()
+        """Return when everything has started.
+
+        Before that, logind has no users, and only root may log in.
+        """
+        said = self.run(
+            ["systemctl", "is-system-running", "--wait"], timeout=BOOT_SECONDS, check=False
+        ).stdout.strip()
         if said not in _UP:
             raise HostsError(f"systemd of {self.name} does not come up: it is {said!r}")
 
     def reset(self) -> None:
-        """As others, but that systemd and the services of the system stay: all sessions and units of users are ended."""
+        """Make it a clean host, but let systemd and the services of the system run.
+
+        All sessions and units of users are ended.
+        """
         self.heal()
         deadline = time.monotonic() + BOOT_SECONDS
         users = self.root / "sys/fs/cgroup/user.slice"
@@ -35,7 +43,10 @@ class SystemdHost(NamespaceHost):
             (users / "cgroup.kill").write_text("1")
         while processes := self.processes():
             if time.monotonic() > deadline:
-                raise HostsError(f"processes of {self.name} do not die: {', '.join(one.command for one in processes)}")
+                raise HostsError(
+                    f"processes of {self.name} do not die: "
+                    f"{', '.join(one.command for one in processes)}"
+                )
             for process in processes:
                 process.id.kill()
             time.sleep(PAUSE)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file system under every host: a Debian tree made once and cached, or the machine's own root."""
+"""The file system under every host: a cached Debian tree, or the machine's own root."""
 
 from __future__ import annotations
 
@@ -17,24 +17,34 @@ from . import state
 from .errors import HostsError, PackagesMissing
 from .programs import DEBIAN_KEYRING, call, ensure, in_user_namespace, warn
 
-#: The name of the base that is the machine's own root.
+#: Name of the base that is the machine's own root.
 MACHINE = "machine"
 MACHINE_ROOT = Path("/")
-#: The Debian release of the usual base.
+#: Debian release of the usual base.
 DEFAULT = "bookworm"
 
 _SHELLS = ("tcsh", "csh", "zsh", "ksh", "fish")
-#: Login shells that are no Debian system's own.
-_PACKAGES = ("openssh-server", "sudo", "python3", "iproute2", "procps", "tini", "opendoas", *_SHELLS)
-#: What a host has more whose pid 1 is systemd: logind, and a bus for the units of users.
+#: Login shells that no Debian system has by itself.
+_PACKAGES = (
+    "openssh-server",
+    "sudo",
+    "python3",
+    "iproute2",
+    "procps",
+    "tini",
+    "opendoas",
+    *_SHELLS,
+)
+#: Packages of a host whose pid 1 is systemd: logind, and a bus for the units of users.
 _SYSTEMD_PACKAGES = ("systemd-sysv", "libpam-systemd", "dbus-user-session")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 
 def find(base: str) -> Path:
-    """The root directory of base `base` (`machine` or a Debian suite), made when it is not cached.
+    """Return the root directory of base `base`, made if it is not cached.
 
-    Where a Debian tree can't be made, it says why and answers with the machine's own root.
+    `base`: `machine` or a Debian suite. Where a Debian tree can't be made, the reason is printed,
+    and the machine's own root is returned.
     """
     if base != MACHINE:
         try:
@@ -48,12 +58,18 @@ def find(base: str) -> Path:
 
 
 def find_with_systemd(suite: str) -> Path:
-    """The root directory of a Debian release with systemd, made when it is not cached. Raises HostsError, PackagesMissing."""
+    """Return the root directory of a Debian release with systemd, made if it is not cached.
+
+    Raises HostsError, PackagesMissing.
+    """
     return find_with_packages(suite, _SYSTEMD_PACKAGES)
 
 
 def find_with_packages(suite: str, packages: Sequence[str]) -> Path:
-    """The root directory of a Debian release with these packages, made when it is not cached. Raises HostsError, PackagesMissing."""
+    """Return the root directory of a Debian release with these packages, made if it is not cached.
+
+    Raises HostsError, PackagesMissing.
+    """
     plain, tree = _place(suite), _place(suite, packages)
     prepare(suite)
     _once(tree, lambda: _install(plain, packages, tree))
@@ -82,7 +98,7 @@ def prepare(suite: str) -> None:
 def _once(tree: Path, make: Callable[[], None]) -> None:
     if not tree.is_dir():
         with state.locked(tree.with_name(f"{tree.name}.lock")):
-            if not tree.is_dir():  # Made by another process, while this one waited.
+            if not tree.is_dir():  # Another process has made it, while this one waited.
                 make()
 
 
@@ -90,29 +106,48 @@ def _make(suite: str, tree: Path) -> None:
     ensure("debootstrap", DEBIAN_KEYRING)
     partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
     shutil.rmtree(partial, ignore_errors=True)
-    argv = ["debootstrap", "--force-check-gpg", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(partial), mirror()]
+    argv = [
+        "debootstrap",
+        "--force-check-gpg",
+        "--variant=minbase",
+        f"--include={','.join(_PACKAGES)}",
+        suite,
+        str(partial),
+        mirror(),
+    ]
     environ = dict(os.environ)
     if in_user_namespace():
-        environ["PATH"] = os.pathsep.join([str(Path(__file__).with_name("rootless-bin")), environ["PATH"]])
-        # Its bind mounts go when it ends.
+        environ["PATH"] = os.pathsep.join(
+            [str(Path(__file__).with_name("rootless-bin")), environ["PATH"]]
+        )
+        # Its bind mounts are removed when it ends.
         argv = ["unshare", "--mount", *argv]
     warn(f"making the {suite} tree {tree}, once, about two minutes: {' '.join(argv)}")
     try:
         with open(log, "w") as output:
-            status = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
+            status = subprocess.run(
+                argv,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environ,
+                check=False,
+            ).returncode
         if status:
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise HostsError(f"debootstrap failed with status {status}: {' '.join(last)} (all of it: {log})")
+            raise HostsError(
+                f"debootstrap failed with status {status}: {' '.join(last)} (all of it: {log})"
+            )
         for rubbish in ("var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(partial / rubbish)
-        # Bound over in a user namespace, so debootstrap could not remove it.
+        # It is bound over in a user namespace, so debootstrap could not remove it.
         (partial / "test-dev-null").unlink(missing_ok=True)
         partial.rename(tree)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-# In namespaces of its own: nothing that a package starts lives on, and no mount stays.
+#: In namespaces of its own: no process that a package starts lives on, and no mount stays.
 _INSTALL = """\
 set -eu
 mount -t proc proc "$1/proc"
@@ -130,17 +165,34 @@ rm "$tree/usr/sbin/policy-rc.d" "$tree/etc/resolv.conf"
 
 
 def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
-    """Make a tree of another one and these packages: debootstrap configures them in an order that some of them do not bear."""
+    """Make a tree of another one and these packages.
+
+    debootstrap would configure them in an order that some of them do not bear.
+    """
     partial, log = tree.with_name(tree.name + ".partial"), tree.with_name(tree.name + ".log")
     shutil.rmtree(partial, ignore_errors=True)
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _INSTALL, "sh", str(partial), *packages]
+    argv = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        _INSTALL,
+        "sh",
+        str(partial),
+        *packages,
+    ]
     warn(f"making the tree {tree}, once, about a minute: {plain} with {', '.join(packages)}")
     try:
         call(["cp", "--archive", str(plain), str(partial)])
         with open(log, "w") as output:
-            status = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False).returncode
+            status = subprocess.run(
+                argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
+            ).returncode
         if status:
-            raise HostsError(f"apt-get failed with status {status}: {log} tells why")
+            raise HostsError(f"apt-get failed with status {status}: {log} has the reason")
         shutil.rmtree(partial / "var/lib/apt/lists")
         partial.rename(tree)
     finally:
@@ -148,26 +200,34 @@ def _install(plain: Path, packages: Sequence[str], tree: Path) -> None:
 
 
 def mirror() -> str:
-    """The Debian mirror that this machine's apt uses; Debian's own where it names none."""
+    """Return the Debian mirror that this machine's apt uses; Debian's own if it names none."""
     apt = Path("/etc/apt")
-    sources = [apt / "sources.list", *sorted(apt.glob("sources.list.d/*.list")), *sorted(apt.glob("sources.list.d/*.sources"))]
+    sources = [
+        apt / "sources.list",
+        *sorted(apt.glob("sources.list.d/*.list")),
+        *sorted(apt.glob("sources.list.d/*.sources")),
+    ]
     for source in sources:
         try:
             text = source.read_text()
         except OSError:
             continue
         # One-line format, `deb [options] URI suite`, and deb822, `URIs: URI`.
-        for uri in re.findall(r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.MULTILINE):
+        for uri in re.findall(
+            r"^(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.MULTILINE
+        ):
             if uri.rstrip("/").endswith("/debian"):
                 return str(uri)
     return _DEFAULT_MIRROR
 
 
 def init_of(tree: Path) -> list[str]:
-    """The command of pid 1, to which the script that it runs is appended."""
+    """Return the command of pid 1. The script that it runs is appended to it."""
     init = _find_init(tree)
     if init is None:
-        raise PackagesMissing(f"{tree} has no init that reaps orphans: install tini (or catatonit, or dumb-init)")
+        raise PackagesMissing(
+            f"{tree} has no init that reaps orphans: install tini (or catatonit, or dumb-init)"
+        )
     return [init, "--"]
 
 

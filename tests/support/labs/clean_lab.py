@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures for a folder of tests, whose conftest imports them: one lab for all of them, and its hosts, clean before each test."""
+"""Fixtures for a folder of tests, whose conftest imports them.
+
+All tests share one lab. Its hosts are clean before each test.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def shared_lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(shared_lab: Lab) -> Lab:
-    """The same, with clean hosts."""
+    """The shared lab, with clean hosts."""
     for host in shared_lab:
         host.reset()
     return shared_lab

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures for the rows of several folders: bystanders, and an orderly end of all that rows have started."""
+"""Fixtures for the rows of several folders.
+
+They are bystanders, and a clean end of all that rows have started.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from tests.support.trees.bystanders import Companies
 
 @pytest.fixture(scope="session")
 def orderly_end() -> Iterator[None]:
-    """SIGTERM to pytest ends it as Ctrl-C does: what rows have started is ended, and their directories are removed."""
+    """Let SIGTERM end pytest as Ctrl-C does.
+
+    What rows have started is ended, and their directories are removed.
+    """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -24,7 +30,7 @@ def orderly_end() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def companies() -> Iterator[Companies]:
-    """Those of one module."""
+    """The bystanders of one module."""
     of_module = Companies()
     yield of_module
     of_module.close()

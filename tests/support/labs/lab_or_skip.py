@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lab for tests that want hosts of namespaces; where there can be none, they are skipped with the reason."""
+"""A lab for tests that want hosts of namespaces.
+
+Where such hosts can't run, the tests are skipped with the reason.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,13 @@ from tests.support.hosts import KindUnavailable, Lab
 from tests.support.hosts.trees import DEFAULT
 
 
-def lab_or_skip(count: int, *, base: str = DEFAULT, systemd: bool = False, binds: Mapping[str, str] | None = None) -> Lab:
+def lab_or_skip(
+    count: int,
+    *,
+    base: str = DEFAULT,
+    systemd: bool = False,
+    binds: Mapping[str, str] | None = None,
+) -> Lab:
     """So many hosts, up. `base`, `systemd` and `binds`: see `Lab.up`."""
     try:
         return Lab.up(count=count, kind="namespace", base=base, systemd=systemd, binds=binds)

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts whose /proc tells less: one shows nobody the processes of others, one has none, and a ps that knows all the same, as BSD has it."""
+"""Hosts whose /proc shows less.
+
+One hides the processes of other users. One has no /proc, and a ps that still lists them, as BSD has
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,12 @@ _SEES_PROC = "/run/sees-proc"
 _ENTER = "/usr/local/bin/enter-proc"
 _PS = f'#!/bin/sh\nexec {_ENTER} --mount={_SEES_PROC}/namespace /usr/bin/ps "$@"\n'
 
-# As struct vfs_cap_data has it, revision 2, effective; for setns(2) of a mount namespace.
+#: Numbers of capabilities, for setns(2) of a mount namespace. Written as struct vfs_cap_data has
+#: them, revision 2, effective.
 _CAP_SYS_CHROOT, _CAP_SYS_ADMIN = 18, 21
-_CAPABILITIES = struct.pack("<IIIII", 0x02000001, 1 << _CAP_SYS_CHROOT | 1 << _CAP_SYS_ADMIN, 0, 0, 0)
+_CAPABILITIES = struct.pack(
+    "<IIIII", 0x02000001, 1 << _CAP_SYS_CHROOT | 1 << _CAP_SYS_ADMIN, 0, 0, 0
+)
 
 
 def hide_others(host: Host) -> None:
@@ -28,14 +35,21 @@ def hide_others(host: Host) -> None:
 
 
 def take_proc_away(host: Host) -> None:
-    """Cover /proc, but for ps, which is run where it is not covered, as the user who asks; and assert that it is so."""
-    # A file of a mount namespace can only be in a private mount of one that has a smaller number. Since each processor has numbers of its own to give,
-    # a younger one may have the smaller number, but not where both were made on the same processor.
+    """Cover /proc for all programs but ps, and assert that it is covered.
+
+    ps runs where /proc is not covered, as the user that calls it.
+    """
+    # A file of a mount namespace can only be in a private mount of one that has a smaller number.
+    # Each processor gives numbers of its own, so a younger one may have the smaller number. It has
+    # the larger one if both were made on one processor.
     host.run(["mkdir", _SEES_PROC])
     host.run(["mount", "-t", "tmpfs", "tmpfs", _SEES_PROC])
     host.run(["mount", "--make-private", _SEES_PROC])
     host.run(["touch", f"{_SEES_PROC}/namespace"])
-    each = " || ".join(f"taskset -c {cpu} unshare --mount={_SEES_PROC}/namespace true" for cpu in sorted(os.sched_getaffinity(0)))
+    each = " || ".join(
+        f"taskset -c {cpu} unshare --mount={_SEES_PROC}/namespace true"
+        for cpu in sorted(os.sched_getaffinity(0))
+    )
     host.run(["sh", "-c", each])
     host.run(["cp", "/usr/bin/nsenter", _ENTER])
     os.setxattr(host.root / _ENTER.lstrip("/"), "security.capability", _CAPABILITIES)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts with systemd and logind: whether logind ends a session's processes with it differs from host to host; and units that must live."""
+"""Hosts with systemd and logind, and units that must live.
+
+They differ in whether logind ends a session's processes with the session.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,20 @@ from tests.support.hosts import Host, HostProcess, Lab
 from tests.support.run.waiting import until
 from tests.support.trees.bystanders import Company
 
-_MANAGER = ("busctl", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+_MANAGER = (
+    "busctl",
+    "get-property",
+    "org.freedesktop.login1",
+    "/org/freedesktop/login1",
+    "org.freedesktop.login1.Manager",
+)
 
 
 def prepare(lab: Lab) -> None:
-    """`KillUserProcesses` is off on the first, as most distributions have it, and on on the second; assert that it is so, and that logins are sessions."""
+    """Set `KillUserProcesses` off on the first host, and on on the second.
+
+    Off is what most distributions have. Assert that it is so, and that logins are sessions.
+    """
     for host, kill in zip(lab, ("no", "yes"), strict=True):
         directory = host.root / "etc/systemd/logind.conf.d"
         directory.mkdir(parents=True)
@@ -27,12 +39,19 @@ def prepare(lab: Lab) -> None:
 
 
 def add_units(company: Company) -> None:
-    """Bystanders besides the usual ones: a service of the user who logs in, and one of the system. They are there as long as his sessions are."""
+    """Add bystanders: a service of the user that logs in, and one of the system.
+
+    They are there as long as this user's sessions are.
+    """
     for host in company.hosts:
         host.ssh("systemd-run --user --quiet sleep 7205", account="ansible")
         host.ssh("sudo -n systemd-run --quiet sleep 7206", account="ansible")
-        company.members[host.name]["a service of the user's"] = [_there(host, "^/usr/bin/sleep 7205$").id]
-        company.members[host.name]["a service of the system"] = [_there(host, "^/usr/bin/sleep 7206$").id]
+        company.members[host.name]["a service of the user's"] = [
+            _there(host, "^/usr/bin/sleep 7205$").id
+        ]
+        company.members[host.name]["a service of the system"] = [
+            _there(host, "^/usr/bin/sleep 7206$").id
+        ]
 
 
 def _there(host: Host, match: str) -> HostProcess:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts of other systems than the usual one: of another Debian release, or with another Python as their only one."""
+"""Hosts of other systems than the usual one.
+
+They have another Debian release, or another Python as their only one.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,30 @@ from tools.environment._interpreters import interpreters
 
 from . import become_hosts
 
-#: What core's own wrapper around a module imports, and what is linked to libraries that a host may lack.
-_IMPORTS = "import base64, hashlib, select, socket, sys, tempfile, zipfile, zlib; print('%d.%d' % sys.version_info[:2])"
+#: What core's own wrapper around a module imports, and what is linked to libraries that a host may
+#: lack.
+_IMPORTS = (
+    "import base64, hashlib, select, socket, sys, tempfile, zipfile, zlib; print('%d.%d' % "
+    "sys.version_info[:2])"
+)
 
-#: Prefixes that hold the programs of the whole machine: a host can't be given a Python out of these alone.
+#: Prefixes that hold the programs of the whole machine: a host can't get only a Python out of
+#: these.
 _SHARED = (Path("/usr"), Path("/usr/local"))
 
 
 @contextmanager
 def of_suite(suite: str) -> Iterator[Lab]:
-    """Two hosts of that Debian release; sudo runs commands in a terminal of its own (`use_pty`) on the first, and does not on the second."""
+    """Two hosts of that Debian release.
+
+    sudo runs commands in a terminal of its own (`use_pty`) on the first, and does not on the
+    second.
+    """
     with lab_or_skip(2, base=suite) as two:
         if Path(two.spec.base) == trees.MACHINE_ROOT:
-            pytest.skip(f"no tree of Debian {suite} could be made here: the output above says why")
+            pytest.skip(
+                f"no tree of Debian {suite} could be made here: the output above has the reason"
+            )
         become_hosts.prepare(two)
         yield two
 
@@ -42,35 +56,51 @@ def of_suite(suite: str) -> Iterator[Lab]:
 def with_python(version: Version) -> Iterator[Lab]:
     """A host that has this Python and no other."""
     prefix = _prefix(version)
-    # At the very place that it was built for: started by a name of somebody's own choice, it looks nowhere else for its library.
+    # At the path that it was built for: started by another name, it looks for its library there
+    # only.
     with lab_or_skip(1, binds={str(prefix): str(prefix)}) as one:
         _give(one["web1"], version, prefix)
         yield one
 
 
 def _prefix(version: Version) -> Path:
-    """Where that Python is on this machine; skips the test where core does not support it, or this machine lacks it."""
+    """Return where that Python is on this machine.
+
+    Skip the test if core does not support it, or if this machine lacks it.
+    """
     core = core_named(dotted(tuple(int(part) for part in __version__.split(".")[:2])))
     if version < core.oldest_target:
         pytest.skip(f"{core} supports Python {dotted(core.oldest_target)} and later on hosts")
     found = interpreters().get(version)
     if found is None:
         pytest.skip(f"this machine has no Python {dotted(version)}, neither of pyenv nor on PATH")
-    asked = subprocess.run([found.path, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    asked = subprocess.run(
+        [found.path, "-c", "import sys; print(sys.base_prefix)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
     prefix = Path(asked.stdout.strip())
     if prefix in _SHARED:
-        pytest.skip(f"Python {dotted(version)} has no directory of its own to be given to a host, it is in {prefix}")
+        pytest.skip(
+            f"Python {dotted(version)} has no directory of its own to be given to a host, it is "
+            f"in {prefix}"
+        )
     return prefix
 
 
 def _give(host: Host, version: Version, prefix: Path) -> None:
     host.hide_python()
-    # Somebody's home may be on the way.
+    # A user's home may be a part of the path.
     for parent in [*prefix.parents][:-1]:
         host.run(["chmod", "a+x", str(parent)])
     (host.root / "usr/bin/python3").symlink_to(prefix / f"bin/python{dotted(version)}")
     answers = host.ssh(f'for become in "" "sudo -n"; do $become python3 -c "{_IMPORTS}"; done')
     if answers.returncode:
-        pytest.skip(f"Python {dotted(version)} of this machine does not run on a host: {answers.stderr.strip()[-200:]}")
+        pytest.skip(
+            f"Python {dotted(version)} of this machine does not run on a host: "
+            f"{answers.stderr.strip()[-200:]}"
+        )
     assert answers.stdout.split() == [dotted(version)] * 2, answers.stdout
     assert sorted(path.name for path in host.root.glob("usr/bin/python*")) == ["python3"]

@@ -2,4 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of any play: its tasks, options and surroundings written down, started, and nothing left when the block ends."""
+"""Runs of any play.
+
+A run's tasks, options and surroundings are written down, and it is started. No process of it is
+left when the block ends.
+"""

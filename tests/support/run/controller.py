@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The processes of a run on the machine that it runs on, found by a mark in their environment."""
+"""The processes of a run on the machine of the controller, found by a mark in their environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from socket import inet_aton
 
 from tests.support.hosts import ProcessId
 
-#: Variable that is set for ansible-playbook, and inherited by all that it starts here. ssh does not send it to a host.
+#: Variable that is set for ansible-playbook, and inherited by all that it starts here. ssh does not
+#: send it to a host.
 MARK = "TK_ROW"
 
 _PROC = Path("/proc")
@@ -44,7 +45,10 @@ class Local:
 
 
 def processes(row: str) -> list[Local]:
-    """What is alive of that run, but for the ControlMasters, which are meant to stay for a while."""
+    """Return the live processes of that run.
+
+    The ControlMasters are left out, which are meant to stay for a while.
+    """
     mark, found = f"{MARK}={row}".encode(), []
     for pid in (int(name) for name in os.listdir(_PROC) if name.isdigit()):
         try:
@@ -52,7 +56,7 @@ def processes(row: str) -> list[Local]:
                 continue
             process = Local(ProcessId.of(pid), _ppid(pid), _command(pid))
         except (FileNotFoundError, ProcessLookupError):
-            continue  # It ended while it was looked at.
+            continue  # It has ended during the look.
         if process.id.alive() and process.command and "[mux]" not in process.command:
             found.append(process)
     return found
@@ -62,30 +66,49 @@ def _environ(pid: int) -> list[bytes]:
     try:
         return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except PermissionError:
-        return []  # Somebody else's: none of ours is.
+        return []  # It is another user's: no process of ours is.
 
 
 def _command(pid: int) -> str:
-    return (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    return (
+        (_PROC / str(pid) / "cmdline")
+        .read_bytes()
+        .rstrip(b"\0")
+        .replace(b"\0", b" ")
+        .decode(errors="replace")
+    )
 
 
 def _ppid(pid: int) -> int:
-    return int((_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    return int(
+        (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+    )
 
 
 def client_of(row: str, address: str) -> ProcessId:
-    """The ssh client that talks to that address."""
-    clients = [process.id for process in processes(row) if process.is_ssh and address in process.command.split()]
+    """Return the ssh client that talks to that address."""
+    clients = [
+        process.id
+        for process in processes(row)
+        if process.is_ssh and address in process.command.split()
+    ]
     assert len(clients) == 1, f"not one ssh client talks to {address}: {clients}"
     return clients[0]
 
 
 def masters(directory: Path) -> list[ProcessId]:
-    """The ControlMasters of the run that has its files there. They show no environment, but answer."""
+    """Return the ControlMasters of the run that has its files there.
+
+    They show no environment, but answer.
+    """
     found = []
     for socket in (directory / "cp").glob("*"):
         done = subprocess.run(
-            ["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+            ["ssh", "-O", "check", "-o", f"ControlPath={socket}", "unused"],
+            capture_output=True,
+            text=True,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
         found.append(ProcessId.of(int(done.stderr.partition("pid=")[2].partition(")")[0])))
     assert found, f"no ControlMaster has a socket in {directory}"
@@ -93,15 +116,30 @@ def masters(directory: Path) -> list[ProcessId]:
 
 
 def only_worker(row: str, main: int) -> ProcessId:
-    """The worker of a run that has one host: the child of main that is not the guardian, which alone holds a socket with a name of treekill's."""
-    named = {f"socket:[{line.split()[6]}]" for line in Path("/proc/net/unix").read_text().splitlines() if "/treekill-" in line}
-    workers = [process for process in processes(row) if process.ppid == main and process.is_ansible and not named & _open_files(process.id.pid)]
+    """Return the worker of a run that has one host.
+
+    It is the child of main that is not the guardian. The guardian alone holds a socket with a name
+    of treekill's.
+    """
+    named = {
+        f"socket:[{line.split()[6]}]"
+        for line in Path("/proc/net/unix").read_text().splitlines()
+        if "/treekill-" in line
+    }
+    workers = [
+        process
+        for process in processes(row)
+        if process.ppid == main and process.is_ansible and not named & _open_files(process.id.pid)
+    ]
     assert len(workers) == 1, f"not one worker: {', '.join(map(str, workers))}"
     return workers[0].id
 
 
 def worker_of(row: str, main: int, address: str) -> ProcessId:
-    """The worker that serves the host with that address: the child of main below which a client names it, or which is itself connected to it."""
+    """Return the worker that serves the host with that address.
+
+    It is the child of main that is connected to the address, or whose client names it.
+    """
     table = {process.id.pid: process for process in processes(row)}
     for client in table.values():
         if not client.is_ansible and address in client.command.split():
@@ -116,7 +154,10 @@ def worker_of(row: str, main: int, address: str) -> ProcessId:
 
 
 def worker_above(pid: int, main: int) -> ProcessId | None:
-    """The child of main that this process is, or is below: its worker. None where it has none."""
+    """Return the worker that this process is, or is below; None if it has none.
+
+    A worker is a child of main.
+    """
     while pid > 1:
         parent = _ppid(pid)
         if parent == main:
@@ -138,9 +179,14 @@ def _open_files(pid: int) -> set[str]:
 
 
 def end(row: str, directory: Path) -> None:
-    """Kill all of it, and tell its ControlMasters to go."""
+    """Kill all of it, and let its ControlMasters exit."""
     for socket in (directory / "cp").glob("*"):
-        subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "unused"],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     deadline = time.monotonic() + 10
     while True:
         left = processes(row)

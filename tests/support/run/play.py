@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a row of the matrix runs: inventory, ansible.cfg and an ordinary playbook, written from its setting."""
+"""The files of a row of the matrix.
+
+Inventory, ansible.cfg and an ordinary playbook are written from its setting.
+"""
 
 from __future__ import annotations
 
@@ -19,37 +22,54 @@ CALLBACK = "treekill.remote.guardian"
 
 PARAMIKO = "treekill.remote.paramiko_ssh"
 
+#: Core's own connection, which is gone from 2.21.
 BUILTIN_PARAMIKO = "ansible.builtin.paramiko_ssh"
-"""Core's own, which is gone from 2.21."""
 
 
 @dataclass(frozen=True)
 class Becoming:
-    """Who logs in, and as whom the task runs."""
+    """The account that logs in, and the account as which the task runs."""
 
     login: str = "ansible"
-    keywords: Mapping[str, Any] | None = None  #: of the play, the block or the task, see `Setting.level`
+    keywords: Mapping[str, Any] | None = (
+        None  #: of the play, the block or the task, see `Setting.level`
+    )
     variables: Mapping[str, Any] | None = None  #: of every host
 
 
-#: Become plugins that are not core's own.
+#: Folder of become plugins that are not core's own.
 PLUGINS = Path(__file__).with_name("become_plugins")
 
-#: By the words that the rows use.
+#: Settings by the words that the rows use.
 BECOME = {
     "no": Becoming(),
     "root, no password": Becoming(keywords={"become": True}),
-    "root, by password": Becoming(login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}),
-    # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to let the world read its files.
-    "another user": Becoming(keywords={"become": True, "become_user": "other"}, variables={"ansible_shell_allow_world_readable_temp": True}),
+    "root, by password": Becoming(
+        login="secret", keywords={"become": True}, variables={"ansible_become_password": PASSWORD}
+    ),
+    # Neither of the two is root, and the hosts have no ACLs: core has to be allowed to make its
+    # files readable for all users.
+    "another user": Becoming(
+        keywords={"become": True, "become_user": "other"},
+        variables={"ansible_shell_allow_world_readable_temp": True},
+    ),
     # One more login shell, which reads the command line.
     "root, by sudo -i": Becoming(keywords={"become": True, "become_flags": "-H -S -n -i"}),
-    "root, by su": Becoming(keywords={"become": True, "become_method": "su"}, variables={"ansible_become_password": PASSWORD}),
-    # Out of root's own hands: core can give its files away, and su asks nobody.
-    "another user, by su": Becoming(login="root", keywords={"become": True, "become_method": "su", "become_user": "other"}),
+    "root, by su": Becoming(
+        keywords={"become": True, "become_method": "su"},
+        variables={"ansible_become_password": PASSWORD},
+    ),
+    # From root: core can give its files away, and su asks for no password.
+    "another user, by su": Becoming(
+        login="root", keywords={"become": True, "become_method": "su", "become_user": "other"}
+    ),
     "root, by doas": Becoming(keywords={"become": True, "become_method": "doas"}),
-    "root, by doas and password": Becoming(login="secret", keywords={"become": True, "become_method": "doas"}, variables={"ansible_become_password": PASSWORD}),
-    # Not Ansible but the task itself calls sudo, and gives it the password.
+    "root, by doas and password": Becoming(
+        login="secret",
+        keywords={"become": True, "become_method": "doas"},
+        variables={"ansible_become_password": PASSWORD},
+    ),
+    # The task itself calls sudo, not Ansible, and gives it the password.
     "no, sudo wants a password": Becoming(login="secret"),
     "no, there is no sudo": Becoming(login="limited"),
 }
@@ -57,42 +77,53 @@ BECOME = {
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """Another program than `ansible-playbook` by which a run is started."""
+    """Another program than `ansible-playbook` that starts a run."""
 
     name: str
-    #: From the directory of the run, with its configuration and playbook, and the environment, both of which it may add to: the words of the command.
+    #: Function that returns the words of the command. It gets the directory of the run, with
+    #: configuration and playbook, and the environment. It may add to both.
     start: Callable[[Path, dict[str, str]], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How the run of a row is configured."""
+    """Configuration of the run of a row."""
 
     pipelining: bool = False
     become: str = "no"  #: one of BECOME
-    level: str = "play"  #: which of them says `become`: `play`, `block` or `task`
+    level: str = "play"  #: the keyword's place: `play`, `block` or `task`
     strategy: str = "linear"
     hosts: int = 2
-    track: str = "all"  #: `plugins`: nothing in core is patched, the play names the collection's own connection and action
-    connection: str = ""  #: the one that the play names, instead of the default one's
+    #: `plugins`: nothing in core is patched, the play names the collection's own connection and
+    #: action.
+    track: str = "all"
+    connection: str = ""  #: the one that the play names, instead of the default
     action: str = "shell"  #: `raw`, `script` or `command`: of this collection
     supervise: bool = True
     kinds: tuple[str, ...] = tree.FULL
     kill_timeout: float = 1.0  #: seconds
-    leaves: tuple[str, ...] = ()  #: daemons that the first task leaves behind on purpose, besides one; kinds of processes
+    leaves: tuple[
+        str, ...
+    ] = ()  #: daemons that the first task leaves on purpose, besides one; kinds of processes
     keywords: Mapping[str, Any] = field(default_factory=dict)  #: of the task with the tree
-    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  #: by name of a host, what it has more than the others
-    rescue: Sequence[Mapping[str, Any]] = ()  #: tasks, if that one fails; `{{ row }}` is what marks the run
+    variables: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  #: by name of a host, its additional variables
+    rescue: Sequence[
+        Mapping[str, Any]
+    ] = ()  #: tasks, if that one fails; `{{ row }}` is the mark of the run
     first: Sequence[Mapping[str, Any]] = ()  #: tasks before all others
     after: Sequence[Mapping[str, Any]] = ()  #: tasks after it
-    options: Mapping[str, object] = field(default_factory=dict)  #: more of [treekill] in ansible.cfg
+    options: Mapping[str, object] = field(
+        default_factory=dict
+    )  #: more of [treekill] in ansible.cfg
     ssh: Mapping[str, object] = field(default_factory=dict)  #: more of [ssh_connection]
     paramiko: Mapping[str, object] = field(default_factory=dict)  #: more of [paramiko_connection]
     front: FrontEnd | None = None  #: what starts the run, instead of `ansible-playbook` itself
 
     @property
     def becoming(self) -> Becoming:
-        """What `become` stands for."""
+        """The account that `become` stands for."""
         return BECOME[self.become]
 
 
@@ -110,31 +141,44 @@ def write(directory: Path, row: str, lab: Lab, setting: Setting, *, collection: 
     return _write_play(directory, setting, [*setting.first, leaving, growing, *setting.after])
 
 
-def write_scripted(directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool) -> Path:
-    """The same for a run without a tree: the shell script of its task is given."""
+def write_scripted(
+    directory: Path, row: str, lab: Lab, setting: Setting, script: str, *, collection: bool
+) -> Path:
+    """Write the files for a run without a tree: the shell script of its task is given."""
     names = [host.name for host in lab][: setting.hosts]
     write_configuration(directory, lab, setting, collection=collection)
     (directory / "targets.json").write_text(json.dumps(_targets(names, row, setting)))
     (directory / "script.sh").write_text(script)
-    task = {**_shell_task("Run a script", "{{ lookup('file', 'script.sh') }}", setting), **setting.keywords}
+    task = {
+        **_shell_task("Run a script", "{{ lookup('file', 'script.sh') }}", setting),
+        **setting.keywords,
+    }
     return _write_play(directory, setting, [task, *setting.after])
 
 
 def earlier_label(row: str) -> str:
-    """What the names of the daemons have in common that the first task of a row leaves behind on purpose."""
+    """Return the common part of the names of the daemons that the first task leaves on purpose."""
     return f"earlier-{row}"
 
 
 def _daemons(row: str, setting: Setting) -> str:
-    one = f"nohup setsid bash -c 'exec -a tk-{earlier_label(row)} sleep {tree.LIFETIME}' < /dev/null > /dev/null 2>&1 &\n"
+    one = (
+        f"nohup setsid bash -c 'exec -a tk-{earlier_label(row)} sleep {tree.LIFETIME}' < "
+        "/dev/null > /dev/null 2>&1 &\n"
+    )
     return one + (tree.left_behind(earlier_label(row), setting.leaves) if setting.leaves else "")
 
 
 def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, Any]]) -> Path:
-    play: dict[str, Any] = {"name": "A row of the matrix", "hosts": "targets", "gather_facts": False, "strategy": setting.strategy}
+    play: dict[str, Any] = {
+        "name": "A row of the matrix",
+        "hosts": "targets",
+        "gather_facts": False,
+        "strategy": setting.strategy,
+    }
     become = dict(setting.becoming.keywords or {})
     if setting.level == "block":
-        play["tasks"] = [{"name": "Become somebody", "block": [*tasks], **become}]
+        play["tasks"] = [{"name": "Become another user", "block": [*tasks], **become}]
     elif setting.level == "task":
         play["tasks"] = [{**task, **become} for task in tasks]
     else:
@@ -149,11 +193,25 @@ def _write_play(directory: Path, setting: Setting, tasks: Sequence[Mapping[str, 
 
 def _growing_task(setting: Setting) -> dict[str, Any]:
     if setting.action == "script":
-        return {"name": "Grow a tree", "treekill.remote.script": {"cmd": "tree.sh", "executable": "/bin/sh"}}
+        return {
+            "name": "Grow a tree",
+            "treekill.remote.script": {"cmd": "tree.sh", "executable": "/bin/sh"},
+        }
     if setting.action == "raw":
-        return {"name": "Grow a tree", "treekill.remote.raw": {"cmd": "{{ lookup('file', 'tree.sh') }}", "executable": "/bin/sh"}}
+        return {
+            "name": "Grow a tree",
+            "treekill.remote.raw": {
+                "cmd": "{{ lookup('file', 'tree.sh') }}",
+                "executable": "/bin/sh",
+            },
+        }
     if setting.action == "command":
-        return {"name": "Grow a tree", "treekill.remote.command": {"argv": ["/bin/sh", "-c", "{{ lookup('file', 'tree.sh') }}"]}}
+        return {
+            "name": "Grow a tree",
+            "treekill.remote.command": {
+                "argv": ["/bin/sh", "-c", "{{ lookup('file', 'tree.sh') }}"]
+            },
+        }
     return _shell_task("Grow a tree", "{{ lookup('file', 'tree.sh') }}", setting)
 
 
@@ -169,12 +227,24 @@ def _shell_task(name: str, script: str, setting: Setting) -> dict[str, Any]:
 
 
 def _targets(names: Sequence[str], row: str, setting: Setting) -> dict[str, Any]:
-    variables = {"row": row, "ansible_user": setting.becoming.login, **(setting.becoming.variables or {})}
-    return {"targets": {"hosts": {name: dict(setting.variables.get(name, {})) for name in names}, "vars": variables}}
+    variables = {
+        "row": row,
+        "ansible_user": setting.becoming.login,
+        **(setting.becoming.variables or {}),
+    }
+    return {
+        "targets": {
+            "hosts": {name: dict(setting.variables.get(name, {})) for name in names},
+            "vars": variables,
+        }
+    }
 
 
 def write_configuration(directory: Path, lab: Lab, setting: Setting, *, collection: bool) -> None:
-    """ansible.cfg; and the host keys where paramiko looks for them, when the directory is the home of the run."""
+    """Write ansible.cfg.
+
+    If the directory is the home of the run, also write the host keys where paramiko looks for them.
+    """
     (directory / "ansible.cfg").write_text(configuration(directory, lab, setting, collection))
     if setting.connection in (PARAMIKO, BUILTIN_PARAMIKO):
         (directory / ".ssh").mkdir(mode=0o700)
@@ -182,7 +252,7 @@ def write_configuration(directory: Path, lab: Lab, setting: Setting, *, collecti
 
 
 def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool) -> str:
-    """The text of ansible.cfg."""
+    """Return the text of ansible.cfg."""
     lines = [
         "[defaults]",
         f"inventory = {lab.inventory},{directory}/targets.json",
@@ -193,7 +263,7 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         "enable_plugins = ini, yaml",
         "[ssh_connection]",
         f"pipelining = {setting.pipelining}",
-        # Short: the name of a socket has some hundred characters at most.
+        # Short, because the name of a socket has some hundred characters at most.
         f"control_path_dir = {directory}/cp",
         *_lines(setting.ssh),
         "[paramiko_connection]",
@@ -201,7 +271,12 @@ def configuration(directory: Path, lab: Lab, setting: Setting, collection: bool)
         *_lines(setting.paramiko),
     ]
     if collection:
-        lines += ["[treekill]", f"kill_timeout = {setting.kill_timeout:g}", f"track = {setting.track}", f"supervise = {setting.supervise}"]
+        lines += [
+            "[treekill]",
+            f"kill_timeout = {setting.kill_timeout:g}",
+            f"track = {setting.track}",
+            f"supervise = {setting.supervise}",
+        ]
         lines += _lines(setting.options)
     return "\n".join(lines) + "\n"
 

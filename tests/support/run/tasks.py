@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tasks of the plays: one that grows a tree, one that stands at a gate until it is told to go on, one that leaves a trace."""
+"""Tasks of the plays.
+
+One grows a tree, one waits at a gate until the test opens it, and one leaves a trace.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +22,42 @@ from tests.support.trees import census
 
 Task = dict[str, Any]
 
-#: Seconds for the kill pass of a tree that does not resist, with its connection, on a machine with two busy cores.
+#: Seconds for the kill pass of a tree that does not resist, with its connection, on a machine with
+#: two busy cores.
 KILL_SECONDS = 20.0
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
 EXIT_SECONDS = 20.0
 
-# Beside the task that stands at one.
+# Functions of the tests for a task at a gate.
 wait_at, open_gate = gates.wait_at, gates.open_gate
 
 
 def grow(**keywords: Any) -> Task:
-    """A task that starts processes of the play's kinds, and lasts until it is ended."""
-    return {"name": "Grow a tree", "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') }}", **keywords}
+    """Return a task that starts processes of the play's kinds, and lasts until it is ended."""
+    return {
+        "name": "Grow a tree",
+        "ansible.builtin.shell": "{{ lookup('file', 'tree.sh') }}",
+        **keywords,
+    }
 
 
 def trace(name: str = "ran", **keywords: Any) -> Task:
-    """A task that leaves a file, by which it is seen that it ran."""
-    return {"name": f"Leave a trace, {name}", "ansible.builtin.command": f"touch /tmp/trace-{{{{ row }}}}-{name}", **keywords}
+    """Return a task that leaves a file, which shows that the task ran."""
+    return {
+        "name": f"Leave a trace, {name}",
+        "ansible.builtin.command": f"touch /tmp/trace-{{{{ row }}}}-{name}",
+        **keywords,
+    }
 
 
 def gate(name: str = "gate", **keywords: Any) -> Task:
-    """A task that waits until the test opens its gate."""
-    return {"name": f"Stand at the gate, {name}", "ansible.builtin.shell": gates.script("{{ row }}", name), **keywords}
+    """Return a task that waits until the test opens its gate."""
+    return {
+        "name": f"Stand at the gate, {name}",
+        "ansible.builtin.shell": gates.script("{{ row }}", name),
+        **keywords,
+    }
 
 
 def has_left_trace(run: Run, host: Host, name: str = "ran") -> bool:
@@ -55,31 +71,49 @@ def wait_for_tree(run: Run, hosts: Sequence[Host]) -> None:
 
 
 def alive(run: Run, *hosts: Host, match: str = "") -> list[str]:
-    """The command lines of the run's processes on these hosts."""
-    return [process.command for host in hosts for process in host.processes(f"{match}.*{run.row}" if match else run.row)]
+    """Return the command lines of the run's processes on these hosts."""
+    return [
+        process.command
+        for host in hosts
+        for process in host.processes(f"{match}.*{run.row}" if match else run.row)
+    ]
 
 
 def wait_until_gone(run: Run, hosts: Iterable[Host], seconds: float = KILL_SECONDS) -> None:
-    """Return when nothing of the run is alive on the hosts."""
+    """Return when no process of the run is alive on the hosts."""
     hosts = list(hosts)
-    until(lambda: not alive(run, *hosts), seconds, lambda: f"alive: {alive(run, *hosts)}\n{run.story}")
+    until(
+        lambda: not alive(run, *hosts), seconds, lambda: f"alive: {alive(run, *hosts)}\n{run.story}"
+    )
 
 
 def wait_until_nothing_is_left(run: Run, but: Collection[Host] = ()) -> None:
     """Return when no process of the run is left on this machine, and no directory of its guardian.
 
-    `but`: hosts that nobody guards. Before 2.19, core leaves the ssh clients to them behind when it is interrupted.
+    `but`: hosts without a guard. Before 2.19, an interrupted core leaves the ssh clients to them
+    behind.
     """
     elsewhere = [Path(parent) for parent in ("/tmp", "/var/tmp", "/dev/shm")]
 
     def left() -> list[str]:
-        directories = [*run.directory.rglob("treekill-*-*"), *(path for parent in elsewhere for path in parent.glob(f"treekill-*-{run.process.pid}-*"))]
-        processes = [one for one in controller.processes(run.row) if not (one.is_ssh and any(host.address in one.command for host in but))]
+        directories = [
+            *run.directory.rglob("treekill-*-*"),
+            *(
+                path
+                for parent in elsewhere
+                for path in parent.glob(f"treekill-*-{run.process.pid}-*")
+            ),
+        ]
+        processes = [
+            one
+            for one in controller.processes(run.row)
+            if not (one.is_ssh and any(host.address in one.command for host in but))
+        ]
         return [*map(str, processes), *map(str, directories)]
 
     until(lambda: not left(), EXIT_SECONDS, lambda: f"left: {left()}\n{run.story}")
 
 
 def said(run: Run) -> str:
-    """What the run wrote, with single spaces: Ansible breaks lines of messages where it likes."""
+    """Return what the run wrote, with single spaces: Ansible breaks lines of messages anywhere."""
     return " ".join(f"{run.output}\n{run.errors}".split())

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Those who must live, whatever happens to a run: the user's own processes, look-alikes, and a second run on the same hosts."""
+"""Processes that must live, whatever happens to a run.
+
+They are the user's own processes, look-alikes, and a second run on these hosts.
+"""
 
 from __future__ import annotations
 
@@ -29,33 +32,45 @@ class Company:
 
     lab: Lab
     hosts: Sequence[Host]
-    members: dict[str, dict[str, list[ProcessId]]] = field(default_factory=dict)  #: host name: who: processes
+    members: dict[str, dict[str, list[ProcessId]]] = field(
+        default_factory=dict
+    )  #: host name: what it is: processes
     second: Run | None = None
 
     def dead(self) -> list[str]:
-        """Who is not alive any more."""
-        gone = [f"{who} on {host}" for host, groups in self.members.items() for who, processes in groups.items() if not all(one.alive() for one in processes)]
+        """Return the bystanders that are not alive."""
+        gone = [
+            f"{name} on {host}"
+            for host, groups in self.members.items()
+            for name, processes in groups.items()
+            if not all(one.alive() for one in processes)
+        ]
         if self.second is not None and self.second.process.poll() is not None:
             gone.append(f"the second run itself\n{self.second.story}")
         return gone
 
     def known(self, host: Host) -> frozenset[ProcessId]:
-        """Everybody who was on the host before the row began."""
-        return frozenset(process for processes in self.members[host.name].values() for process in processes)
+        """Return all processes that were on the host before the row began."""
+        return frozenset(
+            process for processes in self.members[host.name].values() for process in processes
+        )
 
 
 @contextmanager
 def company(lab: Lab, hosts: Sequence[Host], *, second: bool = True) -> Iterator[Company]:
-    """Bystanders on the hosts, and a second run in flight on the first two; at the end the run is let go, and must end well.
+    """Bystanders on the hosts, and a second run on the first two.
 
-    `second`: False where a row takes the network from every run.
+    At the end the second run goes on, and must end well. `second`: False if a row takes the network
+    from every run.
     """
     for host in hosts:
         host.reset()
     group = Company(lab, hosts)
     with ExitStack() as stack:
         if second:
-            group.second = stack.enter_context(started(lab, Setting(hosts=2), collection=True, script=gate.script))
+            group.second = stack.enter_context(
+                started(lab, Setting(hosts=2), collection=True, script=gate.script)
+            )
         for host in hosts:
             group.members[host.name] = _users_own(host)
         for host in hosts[:2] if group.second else ():
@@ -70,9 +85,17 @@ def company(lab: Lab, hosts: Sequence[Host], *, second: bool = True) -> Iterator
 
 def _users_own(host: Host) -> dict[str, list[ProcessId]]:
     return {
-        "the user's process with the command line of a member": [host.spawn(tree.NAMESAKE.split(), user=user).id for user in ("ansible", "secret", "root")],
-        "a process with another run's cookie": [host.spawn(["sleep", "7201"], user=user, environ={_COOKIE: _FOREIGN}).id for user in ("ansible", "root")],
-        "a process whose cookie is garbage": [host.spawn(["sleep", "7202"], environ={_COOKIE: "../../1/1"}).id],
+        "the user's process with the command line of a member": [
+            host.spawn(tree.NAMESAKE.split(), user=user).id
+            for user in ("ansible", "secret", "root")
+        ],
+        "a process with another run's cookie": [
+            host.spawn(["sleep", "7201"], user=user, environ={_COOKIE: _FOREIGN}).id
+            for user in ("ansible", "root")
+        ],
+        "a process whose cookie is garbage": [
+            host.spawn(["sleep", "7202"], environ={_COOKIE: "../../1/1"}).id
+        ],
     }
 
 
@@ -85,37 +108,66 @@ def _let_go(group: Company) -> None:
 
 
 class Companies:
-    """The bystanders of each lab, made when they are needed, and made anew where a row was the end of some."""
+    """The bystanders of each lab.
+
+    They are made when they are needed, and made again if a row has ended some of them.
+    """
 
     def __init__(self) -> None:
         self._present: dict[str, tuple[Company, ExitStack]] = {}
 
     def on(self, lab: Lab, second: bool = True) -> Company:
-        """Those of that lab. `second`: see `company`."""
+        """Return those of that lab. `second`: see `company`."""
         if lab.name in self._present and self._present[lab.name][0].dead():
             self._present.pop(lab.name)[1].close()
         if lab.name not in self._present:
             stack = ExitStack()
-            self._present[lab.name] = (stack.enter_context(company(lab, list(lab), second=second)), stack)
+            self._present[lab.name] = (
+                stack.enter_context(company(lab, list(lab), second=second)),
+                stack,
+            )
         return self._present[lab.name][0]
 
     def close(self) -> None:
-        """The end of all of them."""
+        """End all of them."""
         while self._present:
             self._present.popitem()[1][1].close()
 
 
-def of_row(run: Run, host: Host, tree_processes: Sequence[HostProcess]) -> dict[str, list[ProcessId]]:
-    """Bystanders that can be found only now: what the run's first task left, and look-alikes made from the row's very cookie."""
-    earlier = [process.id for process in tree_processes if play.earlier_label(run.row) in process.command]
-    assert len(earlier) == 1 + len(run.setting.leaves), f"not every daemon of the first task is on {host.name}\n{run.story}"
+def of_row(
+    run: Run, host: Host, tree_processes: Sequence[HostProcess]
+) -> dict[str, list[ProcessId]]:
+    """Return bystanders that exist only now.
+
+    They are what the run's first task has left, and look-alikes made from the row's own cookie.
+    """
+    earlier = [
+        process.id for process in tree_processes if play.earlier_label(run.row) in process.command
+    ]
+    assert len(earlier) == 1 + len(run.setting.leaves), (
+        f"not every daemon of the first task is on {host.name}\n{run.story}"
+    )
     look_alikes = []
-    cookie = next((one.environ[_COOKIE] for one in tree_processes if one.environ and _COOKIE in one.environ and "tk-background-" in one.command), None)
+    cookie = next(
+        (
+            one.environ[_COOKIE]
+            for one in tree_processes
+            if one.environ and _COOKIE in one.environ and "tk-background-" in one.command
+        ),
+        None,
+    )
     if cookie:
         lease = "/".join(cookie.split("/")[1:])
         look_alikes = [
-            host.spawn(["sleep", "7203"], user=run.setting.becoming.login, environ={f"NOT{_COOKIE}": cookie, "X": f"{_COOKIE}={cookie}"}).id,
+            host.spawn(
+                ["sleep", "7203"],
+                user=run.setting.becoming.login,
+                environ={f"NOT{_COOKIE}": cookie, "X": f"{_COOKIE}={cookie}"},
+            ).id,
             host.spawn(["sleep", "7204"], environ={_COOKIE: f"0123456789abcdef/{lease}"}).id,
             host.spawn(["tail", "-F", f"/tmp/{_COOKIE}={cookie}/$$/"]).id,
         ]
-    return {"a daemon of an earlier task": earlier, "a process that merely contains the word": look_alikes}
+    return {
+        "a daemon of an earlier task": earlier,
+        "a process that merely contains the word": look_alikes,
+    }

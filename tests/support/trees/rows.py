@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One row of the matrix, played from beginning to end: grow, interrupt, watch, and tell what was seen."""
+"""One row of the matrix, played from beginning to end.
+
+It grows a tree, interrupts it, watches, and returns what was seen.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,11 @@ from . import bystanders, census, tree
 from .bystanders import Company
 from .triggers import Trigger
 
-#: Seconds beyond the grace in which all has to be gone: a few connections on a machine with two busy cores.
+#: Seconds beyond the grace within which all has to be gone: a few connections on a machine with two
+#: busy cores.
 SLACK = 8.0
 
-#: The same for each further host.
+#: Such seconds for each further host.
 SLACK_PER_HOST = 0.5
 
 #: Seconds within which main process, guardian and clients have ended, once the hosts are clean.
@@ -36,23 +40,32 @@ _TIDY_SECONDS = 5.0
 
 @dataclass
 class Outcome:
-    """What was seen of a row."""
+    """Result of a row."""
 
     row: str
     hosts: list[str]
-    status: int | None = None  #: exit status of the main process, negative for a signal; None: it did not end in time
-    survivors: dict[str, list[str]] = field(default_factory=dict)  #: host name: who was alive in the end
-    seconds: float = 0.0  #: from the trigger until the last process of the tree was gone, or until nobody waited any longer
-    late: dict[str, list[str]] = field(default_factory=dict)  #: host name: who was alive when nobody waited any longer
+    status: int | None = (
+        None  # exit status of the main process, negative for a signal; None: it did not end in time
+    )
+    survivors: dict[str, list[str]] = field(
+        default_factory=dict
+    )  #: host name: what was alive in the end
+    #: from the trigger until the last process of the tree was gone, or until the end of the wait
+    seconds: float = 0.0
+    late: dict[str, list[str]] = field(
+        default_factory=dict
+    )  #: host name: what was alive at the end of the wait
     dead: list[str] = field(default_factory=list)  #: bystanders that did not live
-    left: list[str] = field(default_factory=list)  #: processes and files of the run on the controller
+    left: list[str] = field(
+        default_factory=list
+    )  #: processes and files of the run on the controller
     output: str = ""
     errors: str = ""
     story: str = ""
 
     @property
     def alive(self) -> set[str]:
-        """Who survived anywhere."""
+        """Return the survivors of all hosts."""
         return {name for names in self.survivors.values() for name in names}
 
 
@@ -62,22 +75,31 @@ class Scene:
 
     run: Run
     hosts: Sequence[Host]
-    known: dict[str, frozenset[ProcessId]]  #: host name: everybody there who does not belong to the tree
-    but: frozenset[str]  #: kinds whose end nobody waits for
-    guardian: bool  #: whether one is left that removes its directory
+    known: dict[
+        str, frozenset[ProcessId]
+    ]  #: host name: all processes there that do not belong to the tree
+    but: frozenset[str]  #: kinds whose end is not waited for
+    guardian: bool  #: whether a guardian is left that removes its directory
 
     def all_gone(self) -> bool:
-        """Whether a look at the hosts finds nobody of the tree."""
-        found = (process for host in self.hosts for process in census.of_tree(host, self.known[host.name]))
+        """Whether a look at the hosts finds no process of the tree."""
+        found = (
+            process
+            for host in self.hosts
+            for process in census.of_tree(host, self.known[host.name])
+        )
         return all(tree.label_of(process.command, self.run.row) in self.but for process in found)
 
     def survivors(self) -> dict[str, list[str]]:
-        """Host name: who is there, after more than one look."""
+        """Return host name: what is there, after more than one look."""
         found = census.survivors(self.hosts, self.known, self.run.row)
-        return {host: sorted({census.name_of(process, self.run.row) for process in processes}) for host, processes in found.items()}
+        return {
+            host: sorted({census.name_of(process, self.run.row) for process in processes})
+            for host, processes in found.items()
+        }
 
     def left_here(self) -> list[str]:
-        """Processes and files of the run on this machine."""
+        """Return processes and files of the run on this machine."""
         files = sorted(map(str, self.run.directory.glob("treekill-*"))) if self.guardian else []
         return [*map(str, controller.processes(self.run.row)), *files]
 
@@ -97,30 +119,48 @@ def play_row(
     patience: float | None = None,
     but: frozenset[str] = frozenset(),
 ) -> Outcome:
-    """Run the tree with the collection among bystanders, interrupt it, and watch until all is gone or patience is at its end.
+    """Run the tree with the collection among bystanders, interrupt it, and watch until all is gone.
 
-    `when`: returns at the moment of the interruption.
-    `fire`: what to do instead of the trigger's own. `patience`: seconds until the tree has to be gone, instead of the grace and some slack.
-    `but`: kinds whose end nobody waits for.
+    `when`: function that returns at the moment of the interruption. `fire`: what to do instead of
+    the trigger's own. `patience`: seconds until the tree has to be gone, instead of the grace and
+    some slack. `but`: kinds whose end is not waited for.
     """
     hosts = list(company.hosts)[: setting.hosts]
-    with started(company.lab, setting, collection=True, terminal=trigger.terminal, before=trigger.before) as run:
-        scene = Scene(run, hosts, {host.name: company.known(host) for host in hosts}, but, trigger.guardian)
+    with started(
+        company.lab, setting, collection=True, terminal=trigger.terminal, before=trigger.before
+    ) as run:
+        scene = Scene(
+            run, hosts, {host.name: company.known(host) for host in hosts}, but, trigger.guardian
+        )
         mine: dict[str, dict[str, list[ProcessId]]] = {}
         try:
             when(run, hosts, scene.known)
-            assert "Skipping callback" not in run.errors, f"core did not load the callback\n{run.story}"
+            assert "Skipping callback" not in run.errors, (
+                f"core did not load the callback\n{run.story}"
+            )
             for host in hosts:
-                mine[host.name] = bystanders.of_row(run, host, census.newcomers(host, scene.known[host.name]))
-                scene.known[host.name] |= {process for processes in mine[host.name].values() for process in processes}
+                mine[host.name] = bystanders.of_row(
+                    run, host, census.newcomers(host, scene.known[host.name])
+                )
+                scene.known[host.name] |= {
+                    process for processes in mine[host.name].values() for process in processes
+                }
             patience = patience or setting.kill_timeout + SLACK + SLACK_PER_HOST * len(hosts)
             outcome = _interrupt(scene, lambda: (fire or trigger.fire)(run, company.lab), patience)
             outcome.dead = company.dead() + [
-                f"{who} on {name}" for name, groups in mine.items() for who, processes in groups.items() if not all(one.alive() for one in processes)
+                f"{what} on {name}"
+                for name, groups in mine.items()
+                for what, processes in groups.items()
+                if not all(one.alive() for one in processes)
             ]
         finally:
             tidy(hosts, scene.known)
-            for process in (one for groups in mine.values() for processes in groups.values() for one in processes):
+            for process in (
+                one
+                for groups in mine.values()
+                for processes in groups.values()
+                for one in processes
+            ):
                 process.kill()
     return outcome
 
@@ -136,20 +176,24 @@ def _interrupt(scene: Scene, fire: Callable[[], None], patience: float) -> Outco
     outcome.status = run.wait(EXIT_SECONDS)
     _in_time(lambda: not scene.left_here(), EXIT_SECONDS)
     outcome.left = scene.left_here()
-    # Looked at again when everybody has left: what comes back after the last look of the kill pass is a survivor as well.
+    # A second look after all else has ended: what comes back after the last look of the kill pass
+    # is a survivor as well.
     outcome.survivors = scene.survivors()
     outcome.output, outcome.errors, outcome.story = run.output, run.errors, run.story
     return outcome
 
 
 def _in_time(look: Callable[[], bool], seconds: float) -> None:
-    # What is not so by then is found, and told, by the assertions on the outcome.
+    # If it is not so by then, the assertions on the outcome find and report it.
     with suppress(TooLate):
         until(look, seconds, "")
 
 
 def tidy(hosts: Sequence[Host], known: Mapping[str, frozenset[ProcessId]]) -> None:
-    """Kill what survived a row; a host where that does not help is wiped, and its bystanders with it."""
+    """Kill what survived a row.
+
+    A host where that does not help is wiped, and its bystanders with it.
+    """
     for host in hosts:
 
         def all_killed(host: Host = host) -> bool:

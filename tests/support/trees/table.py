@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A table of rows: what each is called, and what all of them demand."""
+"""A table of rows: the names of the rows, and what all of them demand."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Took = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One row: what happens, to what."""
+    """One row: a trigger and a setting."""
 
     trigger: Trigger
     setting: Setting = field(default_factory=Setting)
-    what: str = ""  #: in words, what makes it differ from the others
+    what: str = ""  #: in words, how it differs from the others
 
     @property
     def name(self) -> str:
@@ -38,34 +38,71 @@ class Row:
         here, default = vars(self.setting), vars(Setting())
         told = [
             f"{name} {here[name]}"
-            for name in ("become", "level", "strategy", "hosts", "track", "connection", "action", "supervise")
+            for name in (
+                "become",
+                "level",
+                "strategy",
+                "hosts",
+                "track",
+                "connection",
+                "action",
+                "supervise",
+            )
             if here[name] != default[name]
         ]
         front = [self.setting.front.name] if self.setting.front else []
-        return ", ".join([*front, self.trigger.name, *([self.what] if self.what else []), "pipelining" if self.setting.pipelining else "tty", *told])
+        return ", ".join(
+            [
+                *front,
+                self.trigger.name,
+                *([self.what] if self.what else []),
+                "pipelining" if self.setting.pipelining else "tty",
+                *told,
+            ]
+        )
 
 
-#: A task that runs into its `timeout:` when the test says so, and is rescued: the run ends well.
-_RESCUED: dict[str, Any] = {"keywords": {"timeout": 3600}, "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}]}
+#: A task that runs into its `timeout:` when the test lets it, and is rescued: the run ends well.
+_RESCUED: dict[str, Any] = {
+    "keywords": {"timeout": 3600},
+    "rescue": [{"name": "Rescue", "ansible.builtin.debug": {}}],
+}
 
 
 def becoming(trigger: Trigger, become: str = "no", **setting: Any) -> Row:
-    """A row with the largest tree that this login can grow, and somebody to rescue a task that runs into its timeout."""
+    """Return a row with the largest tree that this login can grow.
+
+    If its task runs into a timeout, it is rescued.
+    """
     kinds = tree.WITHOUT_SUDO if become.startswith("another user") else tree.FULL
-    return Row(trigger, Setting(**{"become": become, "kinds": kinds, **(_RESCUED if trigger is TIMEOUT else {}), **setting}))
+    return Row(
+        trigger,
+        Setting(
+            **{
+                "become": become,
+                "kinds": kinds,
+                **(_RESCUED if trigger is TIMEOUT else {}),
+                **setting,
+            }
+        ),
+    )
 
 
-#: Put on what only --every-row runs.
+#: For rows that only --every-row runs.
 rest = pytest.mark.rest
 
 
+#: (section, subject) of the table of what is covered.
 Subjects = Sequence[tuple[str, str]]
-"""(section, subject) of the table of what is covered."""
 
-#: What that table calls the ends of a run. The others are not in it.
+#: Words of that table for the ends of a run. Other triggers are not in it.
 ENDS = {INT: "interrupt", CTRL_C: "interrupt", KILL: "KILL of main", TIMEOUT: "timeout"}
 
-_CONNECTIONS = {"": "ssh", PARAMIKO: PARAMIKO, BUILTIN_PARAMIKO: f"{BUILTIN_PARAMIKO}, before ansible-core 2.21"}
+_CONNECTIONS = {
+    "": "ssh",
+    PARAMIKO: PARAMIKO,
+    BUILTIN_PARAMIKO: f"{BUILTIN_PARAMIKO}, before ansible-core 2.21",
+}
 
 _BECOME = {
     "root, no password": "sudo, NOPASSWD",
@@ -79,7 +116,10 @@ _BECOME = {
 
 
 def of_setting(setting: Setting) -> Subjects:
-    """What a row with this setting covers by what it is configured to: its connection, its action, whom it becomes and where that is said."""
+    """Return what a row with this setting covers.
+
+    That is its connection, its action, the account that it becomes, and where that is set.
+    """
     if setting.connection not in _CONNECTIONS:
         return []
     own = setting.track == "plugins" and not setting.connection
@@ -92,13 +132,18 @@ def of_setting(setting: Setting) -> Subjects:
 
 
 def rows(*table: Row, others: Sequence[Row] = (), also: Subjects = ()) -> pytest.MarkDecorator:
-    """A table of rows as parameters of a test. Each is marked with what it covers: what its setting says, and `also`.
+    """Return a table of rows as parameters of a test.
 
-    `others`: with --every-row, those that differ less from one of the table. Rows without a supervisor are marked with nothing: some have survivors.
+    Each is marked with what its setting covers, and with `also`. `others`: rows that differ less
+    from one of the table, for --every-row. Rows without a supervisor have no mark: some have
+    survivors.
     """
     return pytest.mark.parametrize(
         "row",
-        [pytest.param(row, marks=[*_marks(row, also), *([rest] if row in others else [])]) for row in (*table, *others)],
+        [
+            pytest.param(row, marks=[*_marks(row, also), *([rest] if row in others else [])])
+            for row in (*table, *others)
+        ],
         ids=lambda row: row.name,
     )
 
@@ -111,21 +156,46 @@ def _marks(row: Row, also: Subjects) -> list[pytest.MarkDecorator]:
 
 
 def shows(trigger: Trigger, section: str, *subjects: str) -> list[pytest.MarkDecorator]:
-    """The marks of a row that this trigger ends, for that table."""
+    """Return the marks of a row that this trigger ends, for that table."""
     return [covers(section, subject, ENDS[trigger]) for subject in subjects if trigger in ENDS]
 
 
-def assert_survived_by_nobody(outcome: Outcome, trigger: Trigger, *, but: frozenset[str] = frozenset(), status: int | None = None) -> None:
-    """All that every row demands. `but`: kinds of processes that do survive, and have to be there. `status`: of the main process, if not the trigger's."""
-    # Survivors that fork show processes without a name, or with the first words of their command line alone, which come and go.
-    alive = {name for name in outcome.alive if not (but and re.fullmatch(r"\d+ of \w+: '(\[.*\]|bash -c trap .*)'", name, re.DOTALL))}
-    assert alive == set(but), f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\nleft on the controller: {outcome.left}\n{outcome.story}"
-    assert not outcome.late, f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n{outcome.story}"
+def assert_nothing_survived(
+    outcome: Outcome,
+    trigger: Trigger,
+    *,
+    but: frozenset[str] = frozenset(),
+    status: int | None = None,
+) -> None:
+    """Assert all that every row demands.
+
+    `but`: kinds of processes that do survive, and have to be there. `status`: of the main process,
+    if not the trigger's.
+    """
+    # Survivors that fork show processes without a name, or with only the first words of their
+    # command line. These processes come and go.
+    alive = {
+        name
+        for name in outcome.alive
+        if not (but and re.fullmatch(r"\d+ of \w+: '(\[.*\]|bash -c trap .*)'", name, re.DOTALL))
+    }
+    assert alive == set(but), (
+        f"alive after {outcome.seconds:.1f} s: {outcome.survivors}\n"
+        f"left on the controller: {outcome.left}\n{outcome.story}"
+    )
+    assert not outcome.late, (
+        f"alive {outcome.seconds:.1f} s after the trigger, which is too late: {outcome.late}\n"
+        f"{outcome.story}"
+    )
     assert not outcome.dead, f"bystanders died: {', '.join(outcome.dead)}\n{outcome.story}"
     assert not outcome.left, f"left on the controller: {outcome.left}\n{outcome.story}"
     assert outcome.status == (trigger.status if status is None else status), outcome.story
     if trigger.recap:
-        silent = [host for host in outcome.hosts if not re.search(rf"^{host} +: ended \d+ .*survivors 0", outcome.errors, re.MULTILINE)]
+        silent = [
+            host
+            for host in outcome.hosts
+            if not re.search(rf"^{host} +: ended \d+ .*survivors 0", outcome.errors, re.MULTILINE)
+        ]
         assert not silent, f"no line in the recap for {', '.join(silent)}\n{outcome.story}"
 
 
@@ -133,4 +203,4 @@ def nothing_survives(company: Company, row: Row, took: Took) -> None:
     """Play it, and assert all that every row demands."""
     outcome = play_row(company, row.setting, row.trigger)
     took(outcome.seconds)
-    assert_survived_by_nobody(outcome, row.trigger)
+    assert_nothing_survived(outcome, row.trigger)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of what is covered says how rows ended, and where there is none."""
+"""The table of what is covered has how rows ended, and where there is none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def line(page: str, subject: str) -> str:
 
 
 def test_a_row_that_failed_is_shown_beside_those_that_passed() -> None:
-    page = table({(*DOCKER, "interrupt"): [Ended("2.21.5", "passed", ""), Ended("2.16.19", "failed", "")]})
+    page = table(
+        {(*DOCKER, "interrupt"): [Ended("2.21.5", "passed", ""), Ended("2.16.19", "failed", "")]}
+    )
     assert line(page, "docker") == "| docker | 1, **1 FAILED** | **no row** | **no row** | 2.21 |"
 
 
@@ -41,15 +43,36 @@ def test_the_readme_calls_supported_what_the_table_says() -> None:
 
 
 def test_only_what_passed_in_every_way_is_called_supported() -> None:
-    whole = {("Connections", subject, end): [Ended("2.21.5", "passed", "", "3.13")] for subject in ("good", "bad", "half") for end in ENDS}
-    bad = {("Connections", "bad", "timeout"): [Ended("2.21.5", "passed", "", "3.13"), Ended("2.21.5", "failed", "", "3.12")]}
+    whole = {
+        ("Connections", subject, end): [Ended("2.21.5", "passed", "", "3.13")]
+        for subject in ("good", "bad", "half")
+        for end in ENDS
+    }
+    bad = {
+        ("Connections", "bad", "timeout"): [
+            Ended("2.21.5", "passed", "", "3.13"),
+            Ended("2.21.5", "failed", "", "3.12"),
+        ]
+    }
     half = {("Connections", "half", "timeout"): []}
-    absent = {("Connections", "absent", end): [Ended("2.21.5", "skipped", "no engine", "3.13")] for end in ENDS}
+    absent = {
+        ("Connections", "absent", end): [Ended("2.21.5", "skipped", "no engine", "3.13")]
+        for end in ENDS
+    }
     lines = supported(table({**whole, **bad, **half, **absent})).splitlines()
     assert lines[2:4] == ["| ansible-core | 2.21.5 (Python 3.12, 3.13) |", "| Connections | good |"]
 
 
 def test_what_begins_alike_is_said_once() -> None:
     subjects = ("sudo, use_pty on", "sudo, NOPASSWD", "sudo", "a task that calls sudo, su and doas")
-    page = table({("Become", subject, end): [Ended("2.21.5", "passed", "", "3.13")] for subject in subjects for end in ENDS})
-    assert supported(page).splitlines()[4] == "| Become | a task that calls sudo, su and doas; sudo (NOPASSWD, use_pty on) |"
+    page = table(
+        {
+            ("Become", subject, end): [Ended("2.21.5", "passed", "", "3.13")]
+            for subject in subjects
+            for end in ENDS
+        }
+    )
+    assert (
+        supported(page).splitlines()[4]
+        == "| Become | a task that calls sudo, su and doas; sudo (NOPASSWD, use_pty on) |"
+    )

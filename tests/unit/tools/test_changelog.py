@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gate for the changelog knows which versions have an entry."""
+"""The gate for the changelog recognises the versions that have an entry."""
 
 from __future__ import annotations
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is made of core's own targets before and after they run: which are chosen, and what their endings say about the callback."""
+"""Work on core's own targets before and after they run.
+
+The tests show which are chosen, and what their endings prove about the callback.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,18 @@ from tools.environment._cores import CORES
 GUARDED = Counter(loaded=2, guarded=2)
 
 
-def ending(status: int = 0, seconds: float = 10.0, notes: Counter[str] | None = None, left: tuple[str, ...] = ()) -> Ending:
+def ending(
+    status: int = 0,
+    seconds: float = 10.0,
+    notes: Counter[str] | None = None,
+    left: tuple[str, ...] = (),
+) -> Ending:
     return Ending(status, seconds, "", GUARDED if notes is None else notes, left=left)
 
 
-def verdict(bare: list[Ending], guarded: list[Ending], *, listed: bool = False, no_run: bool = False) -> Verdict:
+def verdict(
+    bare: list[Ending], guarded: list[Ending], *, listed: bool = False, no_run: bool = False
+) -> Verdict:
     return judge(bare, guarded, listed=listed, no_run=no_run)
 
 
@@ -43,7 +53,10 @@ def verdict(bare: list[Ending], guarded: list[Ending], *, listed: bool = False, 
     ],
 )
 def test_a_target_differs_when_it_fails_with_the_callback_alone(bare, guarded, expected):
-    assert verdict([ending(status) for status in bare], [ending(status) for status in guarded]) is expected
+    assert (
+        verdict([ending(status) for status in bare], [ending(status) for status in guarded])
+        is expected
+    )
 
 
 def test_a_target_that_never_ends_in_time_is_too_slow_unless_it_passes_without_the_callback():
@@ -61,7 +74,12 @@ def test_only_what_the_list_names_may_differ():
 
 @pytest.mark.parametrize(
     "notes",
-    [Counter(), Counter(loaded=3), Counter(loaded=3, guarded=2, missing=1), Counter(loaded=3, guarded=2, alone=1)],
+    [
+        Counter(),
+        Counter(loaded=3),
+        Counter(loaded=3, guarded=2, missing=1),
+        Counter(loaded=3, guarded=2, alone=1),
+    ],
 )
 def test_a_target_that_passes_without_a_guardian_proves_nothing(notes):
     assert verdict([ending()], [ending(notes=notes)]) is Verdict.UNGUARDED
@@ -88,7 +106,10 @@ def test_the_supervisor_of_a_job_that_is_left_is_no_difference_but_one_without_a
 
 
 def test_aliases_are_lines_without_their_comments():
-    assert aliases("shippable/posix/group1\n# all of it\nneeds/root  # a user is made\n\n") == {"shippable/posix/group1", "needs/root"}
+    assert aliases("shippable/posix/group1\n# all of it\nneeds/root  # a user is made\n\n") == {
+        "shippable/posix/group1",
+        "needs/root",
+    }
 
 
 def test_what_runs_are_the_posix_targets_that_the_list_does_not_exclude():
@@ -120,8 +141,20 @@ def test_each_core_has_a_debian_release_whose_python_runs_it():
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ("\x1b[0;31mfatal: [testhost]: FAILED! => {}\x1b[0m\nfatal: [testhost]: expected\n...ignoring\nPLAY RECAP\n", "fatal: [testhost]: FAILED! => {}"),
-        ("fatal: [testhost]: expected\n+ grep -q it out.txt\nFATAL: Command exited with status 1.\n", "+ grep -q it out.txt"),
+        (
+            (
+                "\x1b[0;31mfatal: [testhost]: FAILED! => {}\x1b[0m\nfatal: [testhost]: expected\n"
+                "...ignoring\nPLAY RECAP\n"
+            ),
+            "fatal: [testhost]: FAILED! => {}",
+        ),
+        (
+            (
+                "fatal: [testhost]: expected\n+ grep -q it out.txt\n"
+                "FATAL: Command exited with status 1.\n"
+            ),
+            "+ grep -q it out.txt",
+        ),
         ("one\n\nlast\nNOTICE: To resume\n", "last"),
         ("", "no output"),
     ],
@@ -131,7 +164,9 @@ def test_the_reason_of_a_failure_is_the_last_error_that_was_not_expected(output,
 
 
 def test_what_the_collection_says_is_found_in_an_output():
-    assert own_words("ok\n[WARNING]: treekill.remote: no guardian\nok\n") == ["[WARNING]: treekill.remote: no guardian"]
+    assert own_words("ok\n[WARNING]: treekill.remote: no guardian\nok\n") == [
+        "[WARNING]: treekill.remote: no guardian"
+    ]
     assert own_words("/run/treekill-hosts/labs\n") == []
 
 
@@ -140,27 +175,42 @@ def test_processor_time_is_that_of_the_children():
 
 
 def finding(target: str, verdict: Verdict = Verdict.SAME, plugins: str = "now") -> Finding:
-    return Finding(target, verdict, f"{target}: {verdict.value}", ["it spoke"], plugins, limit=240.0)
+    return Finding(
+        target, verdict, f"{target}: {verdict.value}", ["it spoke"], plugins, limit=240.0
+    )
 
 
-def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_target_counts(tmp_path):
+def test_what_was_found_is_read_by_a_later_command_and_the_last_finding_of_a_target_counts(
+    tmp_path,
+):
     findings = Findings(tmp_path / "cache" / "findings.jsonl")
     assert findings.read() == {}
     for one in (finding("raw", Verdict.DIFFERS), finding("copy"), finding("raw")):
         findings.add(one)
-    assert Findings(tmp_path / "cache" / "findings.jsonl").read() == {"copy": finding("copy"), "raw": finding("raw")}
+    assert Findings(tmp_path / "cache" / "findings.jsonl").read() == {
+        "copy": finding("copy"),
+        "raw": finding("raw"),
+    }
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_a_target_that_was_not_the_same_is_judged_anew_with_other_plugins_and_one_that_differs_in_any_case(verdict):
+def test_a_target_that_was_not_equal_is_judged_again_with_other_plugins_and_a_bad_one_always(
+    verdict,
+):
     assert finding("raw", verdict).holds("now", 240.0) == (verdict not in BAD)
-    assert finding("raw", verdict).holds("later", 240.0) == (verdict in {Verdict.SAME, Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW})
+    assert finding("raw", verdict).holds("later", 240.0) == (
+        verdict in {Verdict.SAME, Verdict.FAILS_WITHOUT, Verdict.TOO_SLOW}
+    )
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_target_that_took_too_long_is_judged_anew_when_it_is_given_more_time(verdict):
-    assert finding("raw", verdict).holds("now", 100.0) == finding("raw", verdict).holds("now", 240.0)
-    assert finding("raw", verdict).holds("now", 900.0) == (verdict not in BAD and verdict is not Verdict.TOO_SLOW)
+    assert finding("raw", verdict).holds("now", 100.0) == finding("raw", verdict).holds(
+        "now", 240.0
+    )
+    assert finding("raw", verdict).holds("now", 900.0) == (
+        verdict not in BAD and verdict is not Verdict.TOO_SLOW
+    )
 
 
 def test_the_row_of_figures_counts_as_judged_all_but_what_never_passes():

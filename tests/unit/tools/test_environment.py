@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `make` decides before it runs anything: the core, its Python, and which files are the collection."""
+"""Decisions of `make` before it runs anything.
+
+They are the core, its Python, and the files of the collection.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,25 @@ from tools.environment import _ansible_test, _docsite, _sources, _tests
 from tools.environment._clean import mounted_below
 from tools.environment._commands import SetupError, clean_environment, run
 from tools.environment._cores import CORES
-from tools.environment._interpreters import Interpreter, choose, interpreter_for, newest_of_each, probe, reason_missing
+from tools.environment._interpreters import (
+    Interpreter,
+    choose,
+    interpreter_for,
+    newest_of_each,
+    probe,
+    reason_missing,
+)
 from tools.environment._paths import ROOT
 
 
-def pythons(*releases: tuple[int, int, int], makes_venvs: bool = True) -> dict[tuple[int, int], Interpreter]:
-    """A machine with these Pythons."""
-    return newest_of_each(Interpreter(f"/usr/bin/python{major}.{minor}", (major, minor, micro), makes_venvs) for major, minor, micro in releases)
+def pythons(
+    *releases: tuple[int, int, int], makes_venvs: bool = True
+) -> dict[tuple[int, int], Interpreter]:
+    """Return a machine with these Pythons."""
+    return newest_of_each(
+        Interpreter(f"/usr/bin/python{major}.{minor}", (major, minor, micro), makes_venvs)
+        for major, minor, micro in releases
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +57,11 @@ def test_the_default_is_the_newest_core_that_a_python_here_runs(releases, core, 
 
 
 def test_a_core_that_was_asked_for_is_never_replaced_by_another():
-    with pytest.raises(SetupError, match=r"ansible-core 2\.21 needs Python 3\.12 to 3\.14; with venv and ensurepip here: 3\.11"):
+    with pytest.raises(
+        SetupError,
+        match=r"ansible-core 2\.21 needs Python 3\.12 to 3\.14; with venv and ensurepip here: "
+        r"3\.11",
+    ):
         choose("2.21", pythons((3, 11, 2)))
 
 
@@ -92,7 +111,9 @@ def test_settings_of_the_user_do_not_steer_what_is_tested(monkeypatch: pytest.Mo
     assert Path(environment["ANSIBLE_CONFIG"]).read_bytes() == b""
 
 
-def test_a_hook_of_git_does_not_steer_which_repository_is_looked_at(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_hook_of_git_does_not_steer_which_repository_is_looked_at(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     run(["git", "init", "--quiet", tree])
     run(["git", "init", "--quiet", tmp_path / "other"])
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
@@ -102,9 +123,17 @@ def test_a_hook_of_git_does_not_steer_which_repository_is_looked_at(tree: Path, 
 
 
 def test_what_is_interrupted_has_all_the_time_it_needs_to_clean_up():
-    slow = "import sys, time\ntry:\n    print('ready', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(1); sys.exit(7)"
-    code = f"import os, sys\nfrom tools.environment._commands import *\nsys.exit(foreground([sys.executable, '-c', {slow!r}], cwd=ROOT, env=os.environ))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True) as process:
+    slow = (
+        "import sys, time\ntry:\n    print('ready', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    time.sleep(1); sys.exit(7)"
+    )
+    code = (
+        "import os, sys\nfrom tools.environment._commands import *\n"
+        f"sys.exit(foreground([sys.executable, '-c', {slow!r}], cwd=ROOT, env=os.environ))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         os.killpg(process.pid, signal.SIGINT)
@@ -114,8 +143,13 @@ def test_what_is_interrupted_has_all_the_time_it_needs_to_clean_up():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_make_ends_what_it_runs(number: signal.Signals):
     child = "import time; print('ready', flush=True); time.sleep(60)"
-    code = f"import os, sys\nfrom tools.environment._commands import *\nsys.exit(foreground([sys.executable, '-c', {child!r}], cwd=ROOT, env=os.environ))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    code = (
+        "import os, sys\nfrom tools.environment._commands import *\n"
+        f"sys.exit(foreground([sys.executable, '-c', {child!r}], cwd=ROOT, env=os.environ))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(number)
@@ -170,12 +204,22 @@ def test_files_that_git_ignores_are_no_sources_and_new_ones_are(tree: Path):
 
 
 def test_what_a_linter_says_when_nothing_is_wrong_is_left_out_of_a_failure():
-    printed = 'Running sanity test "pep8"\n  Downloading x.whl\nERROR: plugins/x.py:1:1: E501\n\nFATAL: failed'
+    printed = (
+        'Running sanity test "pep8"\n  Downloading x.whl\nERROR: plugins/x.py:1:1: E501\n\n'
+        "FATAL: failed"
+    )
     assert _ansible_test.without_noise(printed) == "ERROR: plugins/x.py:1:1: E501\nFATAL: failed"
 
 
 def test_every_plugin_role_and_page_has_to_be_in_the_site(tmp_path: Path):
-    documented = ("plugins/callback/one.py", "plugins/modules/two.py", "roles/three/README.md", "README.md", "docs/four.md", "docs/guides/five.md")
+    documented = (
+        "plugins/callback/one.py",
+        "plugins/modules/two.py",
+        "roles/three/README.md",
+        "README.md",
+        "docs/four.md",
+        "docs/guides/five.md",
+    )
     others = (
         "plugins/action/two.py",
         "plugins/doc_fragments/six.py",
@@ -186,7 +230,15 @@ def test_every_plugin_role_and_page_has_to_be_in_the_site(tmp_path: Path):
     for name in (*documented, *others):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert sorted(_docsite.wanted_pages(tmp_path)) == ["README", "docs/four", "docs/guides/five", "index", "one_callback", "three_role", "two_module"]
+    assert sorted(_docsite.wanted_pages(tmp_path)) == [
+        "README",
+        "docs/four",
+        "docs/guides/five",
+        "index",
+        "one_callback",
+        "three_role",
+        "two_module",
+    ]
 
 
 def test_a_tree_without_anything_to_document_is_no_site(tmp_path: Path):
@@ -199,7 +251,9 @@ def test_mounts_below_a_folder_are_seen():
     assert mounted_below(Path(__file__)) == []
 
 
-@pytest.mark.parametrize("argument", ["tests/integration/faults", "tests/integration/faults/test_socket.py::test_x"])
+@pytest.mark.parametrize(
+    "argument", ["tests/integration/faults", "tests/integration/faults/test_socket.py::test_x"]
+)
 def test_a_path_takes_the_place_of_the_suite_that_it_is_in(argument: str):
     assert _tests.below(argument, "tests/integration/faults")
     assert not _tests.below(argument, "tests/integration/fault")

@@ -27,7 +27,11 @@ def test_every_suite_and_every_program_is_a_session_of_its_name():
 
 
 def test_the_sessions_of_antsibull_nox_are_configured():
-    sections = re.findall(r"^\[sessions\.(\w+)\]$", (ROOT / "antsibull-nox.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    sections = re.findall(
+        r"^\[sessions\.(\w+)\]$",
+        (ROOT / "antsibull-nox.toml").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     assert sections == [session.replace("-", "_") for session in _nox.OF_ANTSIBULL_NOX.values()]
 
 
@@ -35,7 +39,13 @@ def test_the_sessions_of_antsibull_nox_are_configured():
     ("printed", "has_run"),
     [
         ("nox > Running session extra-checks\nnox > Session extra-checks was successful.", True),
-        ("nox > Running session extra-checks\nnox > Skipping action-groups...\nnox > Session extra-checks was successful.", False),
+        (
+            (
+                "nox > Running session extra-checks\nnox > Skipping action-groups...\n"
+                "nox > Session extra-checks was successful."
+            ),
+            False,
+        ),
         ("nox > No session was selected", False),
     ],
 )

@@ -2,32 +2,46 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host whose process table changes between any two reads, and which knows by itself what belongs to a tree. Python 3.6.
+"""A host whose process table changes between any two reads.
 
-What belongs to the tree is reckoned by the rules of docs/how_it_kills.md from what really happened, not from what can be read: nothing in here
-is taken from the collection but the form in which a process is told.
+It computes by itself what belongs to a tree. Python 3.6. What belongs to the tree follows by the
+rules of docs/how_it_kills.md from what really happened, not from what can be read. Nothing in here
+is taken from the collection but the form of a process.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 MARK = ("TREEKILL=%s/%s/" % (RUN, LEASE)).encode()
 ROOT, USER, FORGER, OTHER = 0, 1000, 60002, 60003
 HOLD, GO = 19, 18
-#: Words that mention a root's script, and what is really one.
+#: Words that mention a root's script, and a script of a real root.
 SCRIPT = b"export " + MARK + b"$$/$PPID; work"
 COMMAND = [b"/bin/sh", b"-c", SCRIPT]
-MENTIONS = [[b"sh", b"-c", b"ls # " + SCRIPT], [b"sh", b"-c", b": '" + SCRIPT + b"'"], [b"grep", MARK, b"/tmp/log"], [b"sh", b"-c", b"sleep 9; # x; " + SCRIPT]]
-TITLES = [b"treekill: supervisor of run %s, lease %s: a task", b"treekill: ending the tree of run %s, lease %s", b"treekill: supervisor of my own"]
+MENTIONS = [
+    [b"sh", b"-c", b"ls # " + SCRIPT],
+    [b"sh", b"-c", b": '" + SCRIPT + b"'"],
+    [b"grep", MARK, b"/tmp/log"],
+    [b"sh", b"-c", b"sleep 9; # x; " + SCRIPT],
+]
+TITLES = [
+    b"treekill: supervisor of run %s, lease %s: a task",
+    b"treekill: ending the tree of run %s, lease %s",
+    b"treekill: supervisor of my own",
+]
 SERVERS = ("sshd", "sshd-session", "dropbear")
-#: What a process may run, and what it may do about signals: masks of those that it ignores and handles. Both matter to the order of the first signals.
+#: Programs of a process, and its masks of ignored and handled signals. Both matter to the order of
+#: the first signals.
 PROGRAMS = ("x", "x", "sh", "bash", "sudo", "su", "python3", "terragrunt", "make", "")
 TERM, INT = 1 << 14, 1 << 1
 DISPOSITIONS = ((0, 0), (0, 0), (0, TERM), (TERM, 0), (INT, TERM), (0, TERM | INT), (TERM | INT, 0))
 
 
 def cookie(root, more=b""):
-    """An environment with the cookie of the lease."""
+    """Return an environment with the cookie of the lease."""
     return b"A=1\0" + MARK + b"%d/8\0" % root + more
 
 
@@ -37,7 +51,11 @@ def carries(environment):
 
 
 class Being:
-    """A process as it really is. parent: another one, for ever known as such. program, ignores, handles: what it runs, and its masks of signals."""
+    """A process as it really is.
+
+    parent: another one, which never changes here. program, ignores, handles: what it runs, and its
+    masks of signals.
+    """
 
     def __init__(self, identity, parent, user, environment, arguments, comm):
         self.id = identity
@@ -53,17 +71,20 @@ class Being:
 
     @property
     def is_server(self):
-        """An ssh server of root's."""
+        """Whether it is an ssh server of root's."""
         return self.user == ROOT and self.comm in SERVERS
 
     @property
     def shows(self):
-        """Whether it says by itself that it belongs to the lease."""
+        """Whether its own environment shows that it belongs to the lease."""
         return not self.is_server and (carries(self.environment) or self.arguments == COMMAND)
 
 
 class ModelHost:
-    """The process table, the signals and the clock of a host. random: decides what happens, and how often."""
+    """The process table, the signals and the clock of a host.
+
+    random: decides what happens, and how often.
+    """
 
     method = "proc"
     hidepid = False
@@ -85,15 +106,19 @@ class ModelHost:
         sshd = self.add(2, init, ROOT, b"", [b"sshd"], "sshd")
         session = self.add(3, sshd, ROOT, b"", [b"sshd-session"], "sshd-session")
         own = self.add(7, session, ROOT, b"", [b"sh"], "sh")
-        self.add(self.OWN, own, ROOT, cookie(1).replace(RUN.encode(), b"f" * 16), [b"python3"], "python3")
+        self.add(
+            self.OWN, own, ROOT, cookie(1).replace(RUN.encode(), b"f" * 16), [b"python3"], "python3"
+        )
         self.above = {process.id for process in self.beings.values()}
 
     # -- what really happens
 
     def add(self, pid, parent, user, environment, arguments, comm="x"):
-        """A process is born."""
+        """Let a process be born."""
         self.ticks += 1
-        being = self.beings[pid] = Being(ProcessId(pid, self.ticks), parent, user, environment, list(arguments), comm)
+        being = self.beings[pid] = Being(
+            ProcessId(pid, self.ticks), parent, user, environment, list(arguments), comm
+        )
         if pid > self.OWN and not being.is_server:
             being.program = self.random.choice(PROGRAMS)
             being.ignores, being.handles = self.random.choice(DISPOSITIONS)
@@ -101,7 +126,12 @@ class ModelHost:
         return being
 
     def note(self):
-        """Once in the tree, always in: what shows it, and each child of what is in. Not what the supervisor stands for, which gets the orphans of its tree."""
+        """Add it to the tree for good.
+
+        What shows its membership is in, and each child of what is in.
+
+        Not the process that the supervisor stands for, which gets the orphans of its tree.
+        """
         grown = True
         while grown:
             grown = False
@@ -114,33 +144,47 @@ class ModelHost:
     def _belongs(self, being):
         if being.is_server or being.environment.startswith(b"TREEKILL=spare"):
             return False
-        return being.shows or being.parent is not None and (being.parent.id in self.tree or being.parent is self.collector)
+        return (
+            being.shows
+            or being.parent is not None
+            and (being.parent.id in self.tree or being.parent is self.collector)
+        )
 
     def pid(self):
-        """A pid for a birth: most often one that was given back a moment ago."""
+        """Return a pid for a birth: most often one that was given back a moment ago."""
         if self.freed and self.random.random() < 0.7:
             return self.freed.pop()
         self.last += 1
         return self.last
 
     def end(self, being):
-        """It ends; its children get the supervisor of the tree as their parent, or pid 1."""
+        """End it. Its children get the supervisor of the tree as their parent, or pid 1."""
         if self.beings.get(being.id.pid) is not being:
             return
         del self.beings[being.id.pid]
         self.freed.append(being.id.pid)
         for child in self.beings.values():
             if child.parent is being:
-                adopts = self.collector is not None and self.beings.get(self.collector.id.pid) is self.collector and being.id in self.tree
-                child.parent = self.collector if adopts and child is not self.collector else self.beings[1]
+                adopts = (
+                    self.collector is not None
+                    and self.beings.get(self.collector.id.pid) is self.collector
+                    and being.id in self.tree
+                )
+                child.parent = (
+                    self.collector if adopts and child is not self.collector else self.beings[1]
+                )
         self.note()
 
     def happen(self):
-        """Perhaps something happens: that is asked before each read and each signal."""
+        """Let something happen, by chance. It is called before each read and each signal."""
         self.seconds += 0.0001
         while self.events and self.random.random() < 0.3:
             self.events -= 1
-            moving = [being for being in self.beings.values() if being.id not in self.above and being.state != "T" and being is not self.collector]
+            moving = [
+                being
+                for being in self.beings.values()
+                if being.id not in self.above and being.state != "T" and being is not self.collector
+            ]
             if moving:
                 self._one_thing(self.random.choice(moving))
 
@@ -164,13 +208,17 @@ class ModelHost:
         self.note()
 
     def _change(self, being, what):
-        """It shows itself in another way from now on."""
+        """Change how it shows that it belongs to the lease."""
         if what == 6:
             being.environment = b""
         elif what == 7 and being.user == FORGER:
             being.environment = cookie(self.random.choice(sorted(self.beings)))
         elif what == 8 and being.user == FORGER:
-            being.arguments = [self.random.choice(TITLES).replace(b"%s", RUN.encode(), 1).replace(b"%s", LEASE.encode())]
+            being.arguments = [
+                self.random.choice(TITLES)
+                .replace(b"%s", RUN.encode(), 1)
+                .replace(b"%s", LEASE.encode())
+            ]
         elif what == 12:
             being.program = self.random.choice(PROGRAMS)
             being.ignores, being.handles = self.random.choice(DISPOSITIONS)
@@ -180,18 +228,36 @@ class ModelHost:
             self.add(self.pid(), being, being.user, being.environment, being.arguments, being.comm)
 
     def stranger(self, pid):
-        """A process of somebody who has nothing to do with the tree, perhaps with children, and words that only mention it."""
+        """Add a process that has nothing to do with the tree.
+
+        It may have children, and words that only mention the tree.
+        """
         if len(self.beings) < 40:
             words = self.random.choice([*MENTIONS, [b"work"], [b"work"]])
-            one = self.add(pid, self.beings[1], self.random.choice((ROOT, OTHER)), b"X=" + MARK + b"1/1\0", words)
+            one = self.add(
+                pid,
+                self.beings[1],
+                self.random.choice((ROOT, OTHER)),
+                b"X=" + MARK + b"1/1\0",
+                words,
+            )
             for dummy in range(self.random.randrange(3)):
                 self.fork(one)
 
     def login(self, being):
-        """The task starts the ssh server anew; somebody logs in."""
+        """Start the ssh server again, as a task of the tree, and log a user in."""
         if len(self.beings) < 36:
-            server = self.add(self.pid(), being, ROOT, self.random.choice((b"", being.environment)), [b"sshd"], self.random.choice(SERVERS))
-            session = self.add(self.pid(), server, ROOT, server.environment, [b"sshd: other"], "sshd")
+            server = self.add(
+                self.pid(),
+                being,
+                ROOT,
+                self.random.choice((b"", being.environment)),
+                [b"sshd"],
+                self.random.choice(SERVERS),
+            )
+            session = self.add(
+                self.pid(), server, ROOT, server.environment, [b"sshd: other"], "sshd"
+            )
             shell = self.add(self.pid(), session, OTHER, b"HOME=/\0", [b"-bash"])
             self.fork(shell)
 
@@ -217,7 +283,9 @@ class ModelHost:
     def process(self, pid):
         self.happen()
         being = self.beings.get(pid)
-        return being and Process(being.id, being.parent.id.pid if being.parent else 0, being.state, 1, being.comm)
+        return being and Process(
+            being.id, being.parent.id.pid if being.parent else 0, being.state, 1, being.comm
+        )
 
     def arguments(self, pid):
         self.happen()
@@ -245,7 +313,11 @@ class ModelHost:
 
     def children(self, pid):
         self.happen()
-        return [being.id.pid for being in self.beings.values() if being.parent is not None and being.parent.id.pid == pid]
+        return [
+            being.id.pid
+            for being in self.beings.values()
+            if being.parent is not None and being.parent.id.pid == pid
+        ]
 
     def now(self):
         return self.ticks + 1
@@ -253,7 +325,7 @@ class ModelHost:
     # -- signals and time
 
     def send(self, process, signal):
-        """As Signaller sends: to the one that is meant, or to none."""
+        """Send as Signaller does: to the process that is meant, or to none."""
         self.happen()
         being = self.beings.get(process.pid)
         if being is None or being.id != process:
@@ -268,14 +340,21 @@ class ModelHost:
                 self.end(being)
         elif signal == 9:
             self.end(being)
-        elif signal and not being.ignores >> signal - 1 & 1 and (not being.handles >> signal - 1 & 1 or self.random.random() < 0.6):
+        elif (
+            signal
+            and not being.ignores >> signal - 1 & 1
+            and (not being.handles >> signal - 1 & 1 or self.random.random() < 0.6)
+        ):
             if being.state == "T":
                 being.pending = signal
             else:
                 self.end(being)
 
     def _carries(self, being):
-        """Whether it has stood above a process of the tree: it may have stopped itself with that, and is let go on."""
+        """Whether it has been above a process of the tree.
+
+        It may have stopped itself with that process, and is continued.
+        """
         return being.id in self.carriers
 
     def _above(self, being):

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process table of its own for a test: real processes, countable to the last one, and all gone with their pid 1.
+"""A process table of its own for a test.
 
-As root by a pid namespace, as an ordinary user by a user namespace around it. Python 3.6: these tests run where hosts are old.
+Its processes are real, can all be counted, and are all gone with their pid 1. For root it is a pid
+namespace, for an ordinary user it has a user namespace around it. Python 3.6: these tests run where
+hosts are old.
 """
 
 import os
@@ -13,7 +15,8 @@ import sys
 import time
 
 PROJECT_PATHS = [path for path in sys.path if path]
-# Seconds that anything here may take on a busy machine; nothing waits for so long unless it fails.
+#: Most seconds that anything here may take on a busy machine. Only a failing test waits for so
+#: long.
 PATIENCE = 30.0
 
 _INIT = """
@@ -47,7 +50,11 @@ class ProcessNamespace:
         if os.geteuid():
             command.extend(["--user", "--map-root-user"])
             self._enter.extend(["--user", "--preserve-credentials"])
-        self._unshare = subprocess.Popen([*command, sys.executable, "-I", "-S", "-c", _INIT], stdout=subprocess.PIPE, start_new_session=True)
+        self._unshare = subprocess.Popen(
+            [*command, sys.executable, "-I", "-S", "-c", _INIT],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         self._spawned = []
         if self._unshare.stdout.readline() != b"ready\n":
             self.__exit__()
@@ -59,7 +66,7 @@ class ProcessNamespace:
         return self
 
     def __exit__(self, *dummy):
-        self._unshare.kill()  # --kill-child: pid 1 goes with it, and with pid 1 everything
+        self._unshare.kill()  # --kill-child: pid 1 ends with it, and all the rest with pid 1
         self._unshare.wait()
         self._unshare.stdout.close()
         for process in self._spawned:
@@ -70,21 +77,40 @@ class ProcessNamespace:
                     stream.close()
 
     def spawn(self, command, **options):
-        """A Popen of a command in here; its stdout is a pipe. Its parent is a shell that waits for it, as under sshd."""
-        parent = [] if options.pop("bare", False) else ["/bin/sh", "-c", '"$@"; exit "$?"', "parent"]
-        process = subprocess.Popen(self._enter + parent + command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
+        """Start a command in here, and return its Popen. Its stdout is a pipe.
+
+        Its parent is a shell that waits for it, as under sshd.
+        """
+        parent = (
+            [] if options.pop("bare", False) else ["/bin/sh", "-c", '"$@"; exit "$?"', "parent"]
+        )
+        process = subprocess.Popen(
+            self._enter + parent + command,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
         self._spawned.append(process)
         return process
 
     def run(self, command, **options):
-        """stdout and stderr of a command in here, which must succeed."""
-        process = subprocess.Popen(self._enter + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
+        """Return stdout and stderr of a command in here, which must succeed."""
+        process = subprocess.Popen(
+            self._enter + command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
         output, errors = process.communicate(timeout=PATIENCE * 2)
         assert process.returncode == 0, errors.decode()
         return output.decode(), errors.decode()
 
     def processes(self):
-        """All living processes, by pid, but pid 1 and the shells that wait for what was spawned."""
+        """Return all living processes, by pid.
+
+        pid 1 and the shells that wait for what was spawned are left out.
+        """
         found = {}
         for name in os.listdir(self._proc):
             if name.isdigit() and name != "1":
@@ -92,11 +118,15 @@ class ProcessNamespace:
                     with open("%s/%s/stat" % (self._proc, name), "rb") as stat:
                         fields = stat.read().rpartition(b") ")[2].split()
                     with open("%s/%s/cmdline" % (self._proc, name), "rb") as cmdline:
-                        arguments = cmdline.read().rstrip(b"\0").decode("utf-8", "replace").split("\0")
+                        arguments = (
+                            cmdline.read().rstrip(b"\0").decode("utf-8", "replace").split("\0")
+                        )
                 except (FileNotFoundError, ProcessLookupError):
-                    continue  # it ended while we looked
+                    continue  # it ended during the look
                 if (fields[0] not in b"ZX" or int(fields[17]) > 1) and arguments[3:4] != ["parent"]:
-                    found[int(name)] = Process(int(name), int(fields[1]), fields[0].decode(), arguments)
+                    found[int(name)] = Process(
+                        int(name), int(fields[1]), fields[0].decode(), arguments
+                    )
         return found
 
     def wait_for(self, condition, what):
@@ -111,7 +141,10 @@ class ProcessNamespace:
 
 
 def read_lines(process, count, text=b"ready\n"):
-    """Read the output of a process until the text has come so many times; it must be all that comes."""
+    """Read the output of a process until the text has come so many times.
+
+    Nothing else may come.
+    """
     for dummy in range(count):
         line = process.stdout.readline()
         assert line == text, "%r instead of %r" % (line, text)

@@ -2,12 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that does its worst between any two looks at it: forks, exits, execs, gives a pid to a stranger. Python 3.6.
+"""A host that does its worst between any two looks at it.
 
-What no real host can be made to do at will. Real hosts are in the other tests.
+It forks, exits, execs, and gives a pid to a stranger. No real host does that on demand. Real hosts
+are in the other tests. Python 3.6.
 """
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 
 RUN, LEASE = "0123456789abcdef", "89abcdef"
 SCRIPT = ("export TREEKILL=%s/%s/$$/$PPID; work" % (RUN, LEASE)).encode()
@@ -20,7 +24,11 @@ def cookie(root):
 
 
 class Simulated:
-    """A process. ours: it was started by the command. lost: nothing shows any more that it was (orphan with a cleared environment)."""
+    """A process.
+
+    ours: it was started by the command. lost: nothing shows any longer that it was (orphan with a
+    cleared environment).
+    """
 
     def __init__(self, pid, start, ppid, environment=b"", arguments=(), ours=False):
         self.id = ProcessId(pid, start)
@@ -39,7 +47,10 @@ class Simulated:
 
 
 class SimulatedHost:
-    """The process table and the signals of a host. choose(n): a number below n, by which the host decides what happens next."""
+    """The process table and the signals of a host.
+
+    choose(n): a number below n, by which the host decides what happens next.
+    """
 
     method = "proc"
 
@@ -50,7 +61,7 @@ class SimulatedHost:
         self.processes = {}
         self._choose = choose
         self._tells_newest = newest
-        self._last_pid = 70  # soon the pids begin anew
+        self._last_pid = 70  # soon the pids begin again
         self._ticks = 100
         self.add(1, 0, b"HOME=/\0", [b"init"])
         self.add(2, 1, b"", [b"sshd"])
@@ -68,14 +79,20 @@ class SimulatedHost:
     # -- what happens by itself
 
     def happen(self):
-        """Perhaps something happens: that is asked before each look and each signal."""
+        """Let something happen, by chance. It is called before each look and each signal."""
         self.seconds += 0.0001
         if self.events and not self._choose(3):
             self.events -= 1
-            running = [process for process in self.processes.values() if not process.stopped and process.id.pid not in (1, 2, 7, 8, OWN)]
+            running = [
+                process
+                for process in self.processes.values()
+                if not process.stopped and process.id.pid not in (1, 2, 7, 8, OWN)
+            ]
             if running:
                 actor = running[self._choose(len(running))]
-                (self.fork, self.exit, self.clear, self.ignore, self.fork, self.fork_and_exit)[self._choose(6)](actor)
+                (self.fork, self.exit, self.clear, self.ignore, self.fork, self.fork_and_exit)[
+                    self._choose(6)
+                ](actor)
             if not self._choose(4):
                 self.stranger()
 
@@ -87,8 +104,12 @@ class SimulatedHost:
 
     def fork(self, actor):
         if len(self.processes) < 25:
-            environment = actor.environment if actor is not self.root else self._choose(2) * cookie(10)
-            child = self.add(self._new_pid(), actor.id.pid, environment, actor.arguments, actor.ours)
+            environment = (
+                actor.environment if actor is not self.root else self._choose(2) * cookie(10)
+            )
+            child = self.add(
+                self._new_pid(), actor.id.pid, environment, actor.arguments, actor.ours
+            )
             child.ignores, child.denied, child.spare = actor.ignores, actor.denied, actor.spare
 
     def exit(self, actor):
@@ -102,7 +123,11 @@ class SimulatedHost:
         self.exit(actor)
 
     def clear(self, actor):
-        """exec with an empty environment, unless that cuts the last thread that leads to the process: only a supervisor holds those."""
+        """Let it exec with an empty environment.
+
+        It does not do so if that cuts the last thread that leads to the process: only a supervisor
+        holds such processes.
+        """
         if actor.ours and self._known_parent(actor):
             actor.environment = b""
 
@@ -113,18 +138,26 @@ class SimulatedHost:
         actor.ignores = True
 
     def stranger(self):
-        """Somebody else's process is born, with the next pid: perhaps that of one of ours that has just gone."""
+        """Let a stranger's process be born, with the next pid.
+
+        The pid may be that of one of ours that has just gone.
+        """
         if len(self.processes) < 30:
             self.add(self._new_pid(), 1, b"X=TREEKILL=\0", [b"stranger"])
 
     def findable(self):
-        """Living processes of the command that show it: by the cookie, or by who stands above them."""
+        """Return living processes of the command that show it.
+
+        They show it by the cookie, or by the processes above them.
+        """
         found = set()
         for process in self.processes.values():
             chain = [process]
             while chain[-1].ppid in self.processes and chain[-1].ppid > 1:
                 chain.append(self.processes[chain[-1].ppid])
-            if any(b"TREEKILL=" + RUN.encode() in one.environment or one is self.root for one in chain):
+            if any(
+                b"TREEKILL=" + RUN.encode() in one.environment or one is self.root for one in chain
+            ):
                 found.add(process.id)
         return found
 
@@ -150,7 +183,9 @@ class SimulatedHost:
     def process(self, pid):
         self.happen()
         process = self.processes.get(pid)
-        return process and Process(process.id, process.ppid, "T" if process.stopped else "S", 1, process.comm)
+        return process and Process(
+            process.id, process.ppid, "T" if process.stopped else "S", 1, process.comm
+        )
 
     def arguments(self, pid):
         self.happen()

@@ -2,21 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host as it stands at one moment, written down line by line. Python 3.6."""
+"""A host at one moment, written down line by line. Python 3.6."""
 
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 
 RUN, LEASE, OTHER = "0123456789abcdef", "89abcdef", "fedcba9876543210"
 SCRIPT = "export TREEKILL=%s/%s/$$/$PPID; work"
 
 
 def cookie(root, ppid, run=RUN, lease=LEASE, more=""):
-    """An environment with a cookie."""
+    """Return an environment with a cookie."""
     return ("A=1\0TREEKILL=%s/%s/%d/%d\0%s" % (run, lease, root, ppid, more)).encode()
 
 
 class StillHost:
-    """The process table. What stands in it is added by add(); it starts with init, sshd and ourselves below a session of sshd."""
+    """The process table.
+
+    add() adds processes. It starts with init, sshd and ourselves below a session of sshd.
+    """
 
     method = "proc"
     hidepid = False
@@ -31,20 +37,26 @@ class StillHost:
         self.add(self.OWN, 3, ["python3"], cookie(self.OWN, 3, OTHER))
 
     def add(self, pid, ppid, arguments, environment=b"", kernel=False):
-        """A process, born after those that are there already; one that is there already becomes this one."""
+        """Add a process, born after those that are there already.
+
+        One that is there already becomes this one.
+        """
         start = self.lines[pid][0].id.start if pid in self.lines else 100 + len(self.lines)
         process = Process(ProcessId(pid, start), ppid, "S", 1, arguments[0][:15], kernel)
         self.lines[pid] = (process, [one.encode() for one in arguments], environment)
         return self.lines[pid][0]
 
     def command(self, root, ppid, environment=b"SSH_CONNECTION=x\0", lease=LEASE, run=RUN):
-        """A root and a child that shows the cookie, which says that the root began below pid 3."""
+        """Add a root and a child that shows the cookie.
+
+        It names 3 as the pid below which the root began.
+        """
         top = self.add(root, ppid, ["/bin/sh", "-c", SCRIPT % (run, lease)], environment)
         self.add(root + 1, root, ["worker"], cookie(root, 3, run, lease))
         return top
 
     def reader_of(self, pid, descriptor):
-        """Who reads what it writes."""
+        """Return the process that reads what it writes."""
         return self.readers.get((pid, descriptor), "no reader")
 
     def pids(self):

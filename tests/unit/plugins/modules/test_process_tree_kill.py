@@ -2,17 +2,37 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the options of process_tree_kill mean, and which of them mean nothing together."""
+"""The options of process_tree_kill, and the combinations that are refused."""
 
 import math
 import signal
 
 import pytest
-from ansible_collections.treekill.remote.plugins.modules.process_tree_kill import check_options, request_of, signal_number
+from ansible_collections.treekill.remote.plugins.modules.process_tree_kill import (
+    check_options,
+    request_of,
+    signal_number,
+)
 
 RUN = "0123456789abcdef"
-NOTHING = {"run": None, "lease": None, "left_behind": False, "dead": False, "older_than": None, "pid": None, "start": None, "pid_file": None}
-USUAL = {"kill_signal": "TERM", "kill_children": True, "kill_children_signal": "TERM", "kill_mode": "mixed", "kill_timeout": 10.0, "arguments": True}
+NOTHING = {
+    "run": None,
+    "lease": None,
+    "left_behind": False,
+    "dead": False,
+    "older_than": None,
+    "pid": None,
+    "start": None,
+    "pid_file": None,
+}
+USUAL = {
+    "kill_signal": "TERM",
+    "kill_children": True,
+    "kill_children_signal": "TERM",
+    "kill_mode": "mixed",
+    "kill_timeout": 10.0,
+    "arguments": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -32,19 +52,29 @@ USUAL = {"kill_signal": "TERM", "kill_children": True, "kill_children_signal": "
     ],
 )
 def test_options_that_mean_nothing_together_are_refused(options):
-    with pytest.raises(ValueError, match=r"one of run, dead, pid and pid_file|belong together|makes sense with"):
+    with pytest.raises(
+        ValueError, match=r"one of run, dead, pid and pid_file|belong together|makes sense with"
+    ):
         check_options(dict(NOTHING, **options))
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"run": [RUN]}, {"run": [RUN], "lease": ["89abcdef"]}, {"dead": True, "older_than": 5.0}, {"pid": 0, "start": 7}, {"pid_file": "/run/x.pid"}],
+    [
+        {"run": [RUN]},
+        {"run": [RUN], "lease": ["89abcdef"]},
+        {"dead": True, "older_than": 5.0},
+        {"pid": 0, "start": 7},
+        {"pid_file": "/run/x.pid"},
+    ],
 )
 def test_options_that_name_one_thing_are_taken(options):
     check_options(dict(NOTHING, **options))
 
 
-@pytest.mark.parametrize(("text", "number"), [("TERM", 15), ("sigint", 2), ("9", 9), ("SIGUSR1", signal.SIGUSR1)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("TERM", 15), ("sigint", 2), ("9", 9), ("SIGUSR1", signal.SIGUSR1)]
+)
 def test_signals_have_names_and_numbers(text, number):
     assert signal_number(text) == number
 

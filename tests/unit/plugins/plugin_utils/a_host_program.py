@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A program that uses Ansible as a library: it runs the script that it is given, with what is defined here at hand."""
+"""A program that uses Ansible as a library.
+
+It runs the script that it is given, which can use what is defined here.
+"""
 
 from __future__ import annotations
 
@@ -37,18 +40,30 @@ from ansible.vars.manager import VariableManager  # noqa: E402
 
 init_plugin_loader([])
 _NOTHING = dict.fromkeys(("become", "listhosts", "listtasks", "listtags", "start_at_task"))
-context.CLIARGS = ImmutableDict(**_NOTHING, syntax=False, verbosity=0, forks=5, check=False, diff=False, connection="local", inventory=["here,"], extra_vars=[])
+context.CLIARGS = ImmutableDict(
+    **_NOTHING,
+    syntax=False,
+    verbosity=0,
+    forks=5,
+    check=False,
+    diff=False,
+    connection="local",
+    inventory=["here,"],
+    extra_vars=[],
+)
 
 
 def say(content: object) -> None:
-    """To the test."""
+    """Print a message for the test."""
     sys.stderr.flush()
     print("SAYS " + json.dumps(content), flush=True)
 
 
 def play(*tasks: dict[str, Any]) -> int:
-    """Run a play with these tasks on this machine; its exit status."""
-    Path("play.yml").write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    """Run a play with these tasks on this machine, and return its exit status."""
+    Path("play.yml").write_text(
+        json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}])
+    )
     loader = DataLoader()
     inventory = InventoryManager(loader, ["here,"])
     variables = VariableManager(loader, inventory)
@@ -56,7 +71,7 @@ def play(*tasks: dict[str, Any]) -> int:
 
 
 def state() -> dict[str, Any]:
-    """What a run may not change in this process."""
+    """Return what a run may not change in this process."""
     for worker in multiprocessing.active_children():
         if type(worker).__name__ == "WorkerProcess":
             worker.join(20)
@@ -66,7 +81,10 @@ def state() -> dict[str, Any]:
     signal.set_wakeup_fd(wake)
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return {
-        "handlers": {number: getattr(handler, "__qualname__", str(handler)) for number, handler in handlers.items()},
+        "handlers": {
+            number: getattr(handler, "__qualname__", str(handler))
+            for number, handler in handlers.items()
+        },
         "wake-up descriptor": wake,
         "functions at exit": atexit._ncallbacks(),  # type: ignore[attr-defined]
         "hooks at fork": len(HOOKS),

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A program that plays a run of its own, with a guardian: what it is told to do on standard input, as JSON, it answers on standard output.
+"""A program that plays a run of its own, with a guardian.
 
-With `commands`, each a command and what it reads, it runs them over a local connection, bare and guarded, and answers with the results of each.
-With `wait` it starts a guardian, tells its socket, and waits until standard input ends.
+It reads an order on standard input, as JSON, and answers on standard output. With `commands`, each
+a command and what it reads, it runs them over a local connection, bare and guarded. It answers with
+the results of each. With `wait` it starts a guardian, prints its socket, and waits until standard
+input ends.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
@@ -36,7 +40,7 @@ def _connection() -> Any:
 
 
 def _return_text(connection: Any) -> None:
-    """As the connection plugins for lxd and incus do."""
+    """Return text, as the connection plugins for lxd and incus do."""
     bare = connection.exec_command
 
     def exec_command(*arguments: Any, **keywords: Any) -> tuple[int, str, str]:
@@ -48,17 +52,34 @@ def _return_text(connection: Any) -> None:
 
 def _results(commands: list[list[str | None]]) -> list[Any]:
     client = GuardianClient(run=RUN, main=identify(os.getpid()), announced=True)
-    task = GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
+    task = GuardedTask(
+        host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True
+    )
     bare, guarded, announcing, texty = _connection(), _connection(), _connection(), _connection()
     guard_connection(guarded, client, task)
     _return_text(texty)
     answers = []
-    with guard_connection(announcing, client, task).recording(commands=False), guard_connection(texty, client, task).recording(commands=False):  # type: ignore[union-attr]
+    with (
+        guard_connection(announcing, client, task).recording(commands=False),
+        guard_connection(texty, client, task).recording(commands=False),
+    ):  # type: ignore[union-attr]
         for command, stdin in commands:
-            results = [one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False) for one in (bare, guarded, announcing)]
-            status, out, err = texty.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False)
-            results.append((status, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape")))
-            answers.append([[status, out.decode(errors="replace"), err.decode(errors="replace")] for status, out, err in results])
+            results = [
+                one.exec_command(command, in_data=stdin.encode() if stdin else None, sudoable=False)
+                for one in (bare, guarded, announcing)
+            ]
+            status, out, err = texty.exec_command(
+                command, in_data=stdin.encode() if stdin else None, sudoable=False
+            )
+            results.append(
+                (status, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape"))
+            )
+            answers.append(
+                [
+                    [status, out.decode(errors="replace"), err.decode(errors="replace")]
+                    for status, out, err in results
+                ]
+            )
     return answers
 
 

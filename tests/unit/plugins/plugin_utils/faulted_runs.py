@@ -4,12 +4,14 @@
 
 """A program that plays runs, each with a fault in its guardian at one of its messages.
 
-It reads one order a line, as JSON, and answers with one line: what the tasks of the run have returned, and what it has left. A run is a fork of this
-program: it has a guardian, and a fork of its own for each task, as core has. Orders:
+It reads one order a line, as JSON, and answers with one line. The line has what the tasks of the
+run have returned, and what it has left. A run is a fork of this program: it has a guardian, and a
+fork of its own for each task, as core has. Orders:
 
-guarded: whether there is a guardian; at: before which message of the run the fault comes; fault: its name in FAULTS; until: how many messages later it is
-over, or seconds: how much later, where it is one that passes; journal: the directory of the journal; tasks: their names, others than the usual ones; exits:
-whether the run ends with its process, as ansible-playbook does.
+guarded: whether there is a guardian; at: the message of the run before which the fault comes;
+fault: its name in FAULTS; until: how many messages later it is over, or seconds: how much later, if
+it is one that passes; journal: the directory of the journal; tasks: their names, if not the usual
+ones; exits: whether the run ends with its process, as ansible-playbook does.
 """
 
 from __future__ import annotations
@@ -34,21 +36,31 @@ from typing import Any
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import client as guardian_client
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
+    client as guardian_client,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command, request_for_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+    ConnectionSpec,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
+    Command,
+    request_for_command,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import TICK_SECONDS
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import writer_queue
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import guarded_run, own_guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import ReportWait
 
-#: Seconds. The guardian answers within some milliseconds, and a run with a fault is not to take longer than it has to.
+#: Seconds. The guardian answers within some milliseconds, and a run with a fault must not take
+#: longer than needed.
 PATIENCE = 0.4
 
 _OPTIONS = {"TREEKILL_KILL_TIMEOUT": "0.2"}
@@ -100,16 +112,22 @@ def _remove_socket(fault: _Fault) -> None:
 
 
 def _nothing(fault: _Fault) -> None:
-    """It does not pass."""
+    """Do nothing: the fault does not pass."""
 
 
 #: What happens, and how it passes.
 FAULTS: dict[str, tuple[Callable[[_Fault], None], Callable[[_Fault], None]]] = {
     "guardian stopped": (_send_to(signal.SIGSTOP), _send_to(signal.SIGCONT)),
     "guardian killed": (_send_to(signal.SIGKILL), _nothing),
-    "guardian slowed": (lambda fault: fault.slow_down(), lambda fault: fault.signal(fault.slowing, signal.SIGKILL)),
+    "guardian slowed": (
+        lambda fault: fault.slow_down(),
+        lambda fault: fault.signal(fault.slowing, signal.SIGKILL),
+    ),
     "no descriptors": (_limit(resource.RLIMIT_NOFILE, 0), _limit(resource.RLIMIT_NOFILE, 1024)),
-    "no memory": (_limit(resource.RLIMIT_AS, 0), _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)),
+    "no memory": (
+        _limit(resource.RLIMIT_AS, 0),
+        _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY),
+    ),
     "disk standing still": (_stop_writer, _continue_writer),
     "disk full": (_fill_disk, _nothing),
     "journal removed": (_remove_journal, _nothing),
@@ -118,16 +136,18 @@ FAULTS: dict[str, tuple[Callable[[_Fault], None], Callable[[_Fault], None]]] = {
 }
 
 
-#: One that needs a file system of its own for the journal, and root.
+#: A fault that needs a file system of its own for the journal, and root.
 FROZEN = {"file system frozen": (_freeze, _unfreeze)}
 
 
 class _Fault:
-    """Counts the messages of all processes of a run, and does what is ordered at one of them."""
+    """Counter of the messages of all processes of a run. It does what is ordered at one of them."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.journal: str = order["journal"]
-        self._begin, self._end = {**FAULTS, **FROZEN}.get(order.get("fault", ""), (_nothing, _nothing))
+        self._begin, self._end = {**FAULTS, **FROZEN}.get(
+            order.get("fault", ""), (_nothing, _nothing)
+        )
         self._at, self._until = order.get("at", -1), order.get("at", -1) + order.get("until", 0)
         self._seconds: float | None = order.get("seconds")
         self._count = mmap.mmap(-1, mmap.PAGESIZE)
@@ -136,11 +156,17 @@ class _Fault:
         self.clean_up: list[int] = []
 
     def find(self) -> None:
-        """Which processes the guardian and its writer are."""
+        """Find the processes of the guardian and its writer."""
         path = os.environ[endpoint.ENVIRONMENT]
         with open("/proc/net/unix", encoding="utf-8") as table:
-            inodes = {f"socket:[{words[6]}]" for words in map(str.split, table) if words[-1] == path and int(words[3], 16) & 0x10000}
-        self.guardian = next(pid for pid in _pids() if pid != os.getpid() and inodes & _open_at(pid))
+            inodes = {
+                f"socket:[{words[6]}]"
+                for words in map(str.split, table)
+                if words[-1] == path and int(words[3], 16) & 0x10000
+            }
+        self.guardian = next(
+            pid for pid in _pids() if pid != os.getpid() and inodes & _open_at(pid)
+        )
         self.writers = _children(self.guardian)
         self.clean_up = [self.guardian, *self.writers]
 
@@ -150,14 +176,14 @@ class _Fault:
 
     @property
     def vain_waits(self) -> int:
-        """How often a process of the run has waited for an answer that did not come in time."""
+        """Return how often a process of the run has waited in vain for an answer in time."""
         return int(struct.unpack_from("=q", self._count, 8)[0])
 
     def count_vain_wait(self) -> None:
         struct.pack_into("=q", self._count, 8, self.vain_waits + 1)
 
     def count(self) -> None:
-        """Before each message."""
+        """Count, before each message."""
         now = self.messages
         struct.pack_into("=q", self._count, 0, now + 1)
         if now == self._at:
@@ -177,7 +203,7 @@ class _Fault:
             resource.prlimit(pid, what, (most, resource.prlimit(pid, what)[1]))
 
     def slow_down(self) -> None:
-        """It runs for one hundredth of the time, until the fault or the run is over."""
+        """Let it run for one hundredth of the time, until the fault or the run is over."""
         main, guardian = os.getpid(), self.guardian
         pid = os.fork()
         if pid == 0:
@@ -202,7 +228,7 @@ class _Fault:
                 os._exit(0)
 
     def end(self) -> None:
-        """Whatever stands still goes on."""
+        """Continue all that is stopped."""
         for pid in self.clean_up:
             self.signal(pid, signal.SIGCONT)
 
@@ -236,7 +262,8 @@ def _watch_messages(fault: _Fault) -> None:
         try:
             return receive(self)
         except TimeoutError:
-            # The wait for the report looks at the clock now and then; what counts is whether it ends in vain.
+            # The wait for the report looks at the clock sometimes. It counts only if it ends in
+            # vain.
             if (self.socket.gettimeout() or 0) > TICK_SECONDS:
                 fault.count_vain_wait()
             raise
@@ -247,10 +274,15 @@ def _watch_messages(fault: _Fault) -> None:
             fault.count_vain_wait()
         return answer
 
-    Channel.send, Channel.receive, ReportWait.next_answer = counted_send, counted_receive, counted_answer  # type: ignore[method-assign]
+    Channel.send, Channel.receive, ReportWait.next_answer = (
+        counted_send,
+        counted_receive,
+        counted_answer,
+    )  # type: ignore[method-assign]
 
 
-# The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its status and output.
+# The tasks. Each is run in a process of its own, by `run`, which runs a command and returns its
+# status and output.
 
 Runner = Callable[..., list[Any]]
 
@@ -268,16 +300,19 @@ def _reads(run: Runner, client: Any) -> list[Any]:
 
 
 def _leaves_a_process(run: Runner, client: Any) -> list[Any]:
-    """A daemon that a task leaves on purpose, and the file that names it."""
+    """Leave a daemon on purpose, and the file that names it."""
     return run("sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left; echo started")
 
 
 def _has_a_job(run: Runner, client: Any) -> list[Any]:
-    """The lease of an asynchronous job that is polled lasts while other commands come and go."""
+    """Poll an asynchronous job, whose lease lasts while other commands come and go."""
     lease = secrets.token_hex(4)
     held = client is not None and client.take_lease(_request(client, lease))
-    # Whoever carries out the order of that lease ends it.
-    first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
+    # A kill order for that lease ends it.
+    first = run(
+        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 "
+        "</dev/null & echo $! >> left"
+    )
     polls = [run("echo not yet") for dummy in range(3)]
     if held:
         client.done(lease)
@@ -287,8 +322,11 @@ def _has_a_job(run: Runner, client: Any) -> list[Any]:
 def _detaches(run: Runner, client: Any) -> list[Any]:
     lease = secrets.token_hex(4)
     held = client is not None and client.take_lease(_request(client, lease, end_async=True))
-    # Whoever carries out the order of that lease ends it.
-    first = run(f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 </dev/null & echo $! >> left")
+    # A kill order for that lease ends it.
+    first = run(
+        f"TREEKILL={client.run if client else 'none'}/{lease}/1/1 sleep 600 >/dev/null 2>&1 "
+        "</dev/null & echo $! >> left"
+    )
     if held:
         client.detach_lease(lease)
     return first
@@ -299,7 +337,9 @@ def _request(client: Any, lease: str, end_async: bool = False) -> LeaseRequest:
     reach = to_json(ConnectionSpec.from_connection(connection).to_message())
     command = Command(lease, becomes=False, pipelined=False, supervised=False)
     request = request_for_command(client.run, _task(), connection, command, reach)
-    return dataclasses.replace(request, terms=dataclasses.replace(request.terms, end_async=end_async))
+    return dataclasses.replace(
+        request, terms=dataclasses.replace(request.terms, end_async=end_async)
+    )
 
 
 def _many(run: Runner, client: Any) -> list[Any]:
@@ -318,11 +358,13 @@ def _connection() -> Any:
 
 
 def _task() -> GuardedTask:
-    return GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
+    return GuardedTask(
+        host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True
+    )
 
 
 def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[Any]:
-    """What it returns."""
+    """Return what it returns, from a worker."""
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -334,11 +376,13 @@ def _in_a_worker(task: Callable[[Runner, Any], list[Any]], client: Any) -> list[
 
             def run(command: str, stdin: str | None = None) -> list[Any]:
                 form = f"/bin/sh -c {shlex.quote(command)}"
-                status, out, err = connection.exec_command(form, in_data=stdin.encode() if stdin else None, sudoable=False)
+                status, out, err = connection.exec_command(
+                    form, in_data=stdin.encode() if stdin else None, sudoable=False
+                )
                 return [status, out.decode(), err.decode()]
 
             os.write(write_end, json.dumps(task(run, client)).encode())
-        except BaseException as error:  # whatever it is, it is no result of the task
+        except BaseException as error:  # any exception is no result of the task
             os.write(write_end, json.dumps(f"{type(error).__name__}: {error}").encode())
         finally:
             os._exit(0)
@@ -354,13 +398,19 @@ def _tasks(order: dict[str, Any]) -> Sequence[Callable[[Runner, Any], list[Any]]
 
 
 def _a_run(order: dict[str, Any]) -> dict[str, Any]:
-    """In a process of its own, in a directory of its own."""
+    """Play a run in a process of its own, in a directory of its own."""
     fault, guarded, client = _Fault(order), None, None
-    guardian_client._ANSWER_SECONDS = own_guardian._REPLY_SECONDS = own_guardian._LATE_REPLY_SECONDS = PATIENCE
-    # Shorter than the wait for the report, as ever.
+    guardian_client._ANSWER_SECONDS = PATIENCE
+    own_guardian._REPLY_SECONDS = own_guardian._LATE_REPLY_SECONDS = PATIENCE
+    # Shorter than the wait for the report, as always.
     writer_queue.DISK_SECONDS = PATIENCE / 4
     if order["guarded"]:
-        guarded = guarded_run.GuardedRun(options.resolve(), options.RecordOptions(journal_path=order["journal"], journal_days=1, journal_size=1 << 20))
+        guarded = guarded_run.GuardedRun(
+            options.resolve(),
+            options.RecordOptions(
+                journal_path=order["journal"], journal_days=1, journal_size=1 << 20
+            ),
+        )
         guarded.start()
         client = guarded.client
         fault.find()

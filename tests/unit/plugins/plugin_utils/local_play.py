@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real runs of `ansible-playbook` on this machine, over connections that run here, each in a directory of its own; nothing of a run is left after its test."""
+"""Real runs of `ansible-playbook` on this machine, over connections that run here.
+
+Each has a directory of its own. No process or file of a run is left after its test.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class LocalPlay:
 
     @property
     def said(self) -> str:
-        """Both streams."""
+        """Return the text of both streams."""
         return (self.directory / "said").read_text(errors="replace")
 
     def wait_for(self, condition: Callable[[], object]) -> None:
@@ -47,25 +50,34 @@ class LocalPlay:
             time.sleep(0.02)
 
     def wait_for_words(self, *words: str) -> int:
-        """The pid of a process of the run with these words, once it is there."""
+        """Return the pid of a process of the run with these words, once it is there."""
         found: list[int] = []
-        self.wait_for(lambda: found.extend(pid for pid in self.pids() if _words(pid)[: len(words)] == [*words]) or found)
+        self.wait_for(
+            lambda: (
+                found.extend(pid for pid in self.pids() if _words(pid)[: len(words)] == [*words])
+                or found
+            )
+        )
         return found[0]
 
     def interrupt(self, number: int = signal.SIGINT) -> str:
-        """What it has said when it has ended of the signal."""
+        """Interrupt it, and return its output when it has ended of the signal."""
         self.process.send_signal(number)
         return self.finished()
 
     def finished(self) -> str:
-        """What it has said when it has ended."""
+        """Return its output when it has ended."""
         self.process.wait(PATIENCE)
         return self.said
 
     def pids(self) -> list[int]:
-        """All that is alive of the run."""
+        """Return all live processes of the run."""
         mark = f"TK_LOCAL_PLAY={self.mark}".encode()
-        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if mark in _environment(pid)]
+        return [
+            pid
+            for pid in map(int, filter(str.isdecimal, os.listdir("/proc")))
+            if mark in _environment(pid)
+        ]
 
 
 @contextlib.contextmanager
@@ -99,22 +111,50 @@ def playing(
         here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         hosts = {host: {**here, **more} for host, more in (inventory or {"localhost": {}}).items()}
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-        (directory / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, **(keywords or {}), "tasks": [*tasks]}]))
-        lines = ["[defaults]", "inventory = hosts.json", *(["callbacks_enabled = treekill.remote.guardian"] if callback else [])]
-        section = [f"{option} = {value}" for option, value in {"kill_timeout": 1, **(options or {})}.items()]
-        (directory / "ansible.cfg").write_text("\n".join([*lines, configuration, "[treekill]", *section]))
+        (directory / "play.yml").write_text(
+            json.dumps(
+                [{"hosts": "all", "gather_facts": False, **(keywords or {}), "tasks": [*tasks]}]
+            )
+        )
+        lines = [
+            "[defaults]",
+            "inventory = hosts.json",
+            *(["callbacks_enabled = treekill.remote.guardian"] if callback else []),
+        ]
+        section = [
+            f"{option} = {value}"
+            for option, value in {"kill_timeout": 1, **(options or {})}.items()
+        ]
+        (directory / "ansible.cfg").write_text(
+            "\n".join([*lines, configuration, "[treekill]", *section])
+        )
         for path, text in (files or {}).items():
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             (directory / path).write_text(text)
         mark = secrets.token_hex(8)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))}
-        places = {"HOME": str(directory), "TMPDIR": str(directory), "PYTHONPATH": PLACES, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))
+        }
+        places = {
+            "HOME": str(directory),
+            "TMPDIR": str(directory),
+            "PYTHONPATH": PLACES,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        }
         words = [sys.executable, "-m", "ansible.cli.playbook", "play.yml", *arguments]
         with open(directory / "said", "wb") as said:
             process = subprocess.Popen(
                 words,
                 cwd=directory,
-                env={**clean, **places, "LC_ALL": "C.UTF-8", "TK_LOCAL_PLAY": mark, **(environ or {})},
+                env={
+                    **clean,
+                    **places,
+                    "LC_ALL": "C.UTF-8",
+                    "TK_LOCAL_PLAY": mark,
+                    **(environ or {}),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest, LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    LeaseRequest,
+    LeaseTerms,
+)
 
 
 def terms(**more: Any) -> LeaseTerms:
@@ -18,5 +21,7 @@ def terms(**more: Any) -> LeaseTerms:
 
 
 def request(lease: str = "00000001", order: str = "{}", **more: Any) -> LeaseRequest:
-    """A request with such terms."""
-    return LeaseRequest(lease=lease, host="web1", task="a task", order=order, reach="{}", terms=terms(**more))
+    """Return a request with such terms."""
+    return LeaseRequest(
+        lease=lease, host="web1", task="a task", order=order, reach="{}", terms=terms(**more)
+    )

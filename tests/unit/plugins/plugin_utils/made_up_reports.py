@@ -13,19 +13,33 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report i
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import RunReport
 from hypothesis import strategies as st
 
-#: Whatever a process may call itself: control characters, half surrogates of undecodable bytes, other scripts.
-HOSTILE = st.text(st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90)
+#: Possible names of a process: control characters, half surrogates of undecodable bytes, other
+#: scripts.
+HOSTILE = st.text(
+    st.characters() | st.sampled_from("\n\r\t\x1b\x07\x7f\x9b\u2028\u202e\udcff"), max_size=90
+)
 
 NAMES = st.text("abcdefgh-.0123456789", min_size=1, max_size=12)
 
 
 def process(pid: int, start: int = 1, **more: Any) -> dict[str, Any]:
     """One process of a report."""
-    return {"pid": pid, "start": start, "ppid": 1, "user": "u", "command": "c", "role": "child", "ended": "TERM", "seconds": 0.1, "reason": "", **more}
+    return {
+        "pid": pid,
+        "start": start,
+        "ppid": 1,
+        "user": "u",
+        "command": "c",
+        "role": "child",
+        "ended": "TERM",
+        "seconds": 0.1,
+        "reason": "",
+        **more,
+    }
 
 
 def report(**more: Any) -> dict[str, Any]:
-    """A report of a host where nothing was."""
+    """Return a report of a host where nothing was."""
     return {
         "method": "proc",
         "root": None,
@@ -41,25 +55,45 @@ def report(**more: Any) -> dict[str, Any]:
 
 
 def kill_report(**more: Any) -> KillReport:
-    """The same as the guardian has it."""
+    """Such a report as the guardian has it."""
     return KillReport.from_message(report(**more))
 
 
 def result(host: str = "web1", **more: Any) -> dict[str, Any]:
-    """What the guardian tells of one lease."""
+    """Return the result of one lease, as the guardian reports it."""
     return {
-        "host": host, "task": "Dump", "lease": "00000001", "outcome": "confirmed", "reason": "", "report": None, "retry_for": 60.0, "payload": False, **more,
-    }  # fmt: skip
+        "host": host,
+        "task": "Dump",
+        "lease": "00000001",
+        "outcome": "confirmed",
+        "reason": "",
+        "report": None,
+        "retry_for": 60.0,
+        "payload": False,
+        **more,
+    }
 
 
-def run_report(results: Sequence[dict[str, Any]] = (), cause: str = "SIGINT", unguarded: Sequence[dict[str, str]] = ()) -> RunReport:
-    """What the main process has of a guardian that tells these results."""
-    message = {"run": "0123456789abcdef", "cause": cause, "guardian": 1, "results": [*results], "unguarded": [*unguarded], "warnings": [], "after_kill": None}
+def run_report(
+    results: Sequence[dict[str, Any]] = (),
+    cause: str = "SIGINT",
+    unguarded: Sequence[dict[str, str]] = (),
+) -> RunReport:
+    """Return the report that the main process has of a guardian with these results."""
+    message = {
+        "run": "0123456789abcdef",
+        "cause": cause,
+        "guardian": 1,
+        "results": [*results],
+        "unguarded": [*unguarded],
+        "warnings": [],
+        "after_kill": None,
+    }
     return RunReport.from_message(message)
 
 
 def processes(*endings: str | None) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Some processes that ended in one of these ways, no two of them the same."""
+    """Return some processes that ended in one of these ways, no two of them equal."""
     one = st.builds(
         process,
         st.integers(2, 30),
@@ -87,4 +121,9 @@ KILL_REPORTS = REPORTS.map(KillReport.from_message)
 
 OUTCOMES = st.sampled_from(["confirmed", "unreachable", "failed", "left", "trying", "under way"])
 
-RESULTS = st.lists(st.builds(result, NAMES, task=HOSTILE, reason=HOSTILE, outcome=OUTCOMES, report=st.none() | REPORTS), max_size=5)
+RESULTS = st.lists(
+    st.builds(
+        result, NAMES, task=HOSTILE, reason=HOSTILE, outcome=OUTCOMES, report=st.none() | REPORTS
+    ),
+    max_size=5,
+)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs with plays that run on this machine itself, started for a test; all that they have started is gone with it."""
+"""Programs with plays that run on this machine itself, started for a test.
+
+All that they have started is gone with the test.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Program:
         return (self.directory / "told").read_text()
 
     def flat(self) -> str:
-        """What it has written, with the lines of long warnings joined."""
+        """Return what it has written, with the lines of long warnings joined."""
         return " ".join(self.told.split())
 
     def until(self, look: Callable[[], object], seconds: float = 60) -> None:
@@ -49,21 +52,31 @@ class Program:
         self.until(lambda: self.told.count(text) >= times)
 
     def carriers(self) -> dict[int, list[str]]:
-        """Of each process of this program, by its environment, the command line."""
+        """Return the command line of each process of this program, found by its environment."""
         found = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 if self._mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                    found[int(name)] = Path(f"/proc/{name}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+                    found[int(name)] = (
+                        Path(f"/proc/{name}/cmdline")
+                        .read_bytes()
+                        .decode(errors="replace")
+                        .split("\0")[:-1]
+                    )
         return found
 
     def running(self, *command: str) -> list[int]:
-        """The pids of its processes that have this command line."""
+        """Return the pids of its processes that have this command line."""
         return [pid for pid, words in self.carriers().items() if words == [*command]]
 
     def children(self) -> list[int]:
-        """The pids of the children of its main process."""
-        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        """Return the pids of the children of its main process."""
+        return [
+            int(pid)
+            for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            .read_text()
+            .split()
+        ]
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -76,16 +89,28 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(directory: Path, arguments: Sequence[str], callback: bool = True, plugins: dict[str, str] | None = None, **environ: str) -> Iterator[Program]:
+def running(
+    directory: Path,
+    arguments: Sequence[str],
+    callback: bool = True,
+    plugins: dict[str, str] | None = None,
+    **environ: str,
+) -> Iterator[Program]:
     """Start a Python program in `directory`, with callback plugins beside ours."""
     names = [*([CALLBACK] if callback else []), *(plugins or {})]
     (directory / "callback_plugins").mkdir(exist_ok=True)
     for name, text in (plugins or {}).items():
         (directory / "callback_plugins" / f"{name}.py").write_text(text)
     enabled = f"callbacks_enabled = {','.join(names)}\n" if names else ""
-    (directory / "ansible.cfg").write_text(f"[defaults]\ncallback_plugins = callback_plugins\n{enabled}")
+    (directory / "ansible.cfg").write_text(
+        f"[defaults]\ncallback_plugins = callback_plugins\n{enabled}"
+    )
     mark = uuid.uuid4().hex
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TREEKILL", "ANSIBLE_", "XDG_RUNTIME_DIR"))
+    }
     places = {
         "PYTHONPATH": PLACES,
         "TMPDIR": str(directory),
@@ -94,11 +119,23 @@ def running(directory: Path, arguments: Sequence[str], callback: bool = True, pl
         "LC_ALL": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
     }
-    ansible = {"ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    ansible = {
+        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
     environment = {**clean, **places, **ansible, MARK: mark, **environ}
     with (directory / "told").open("wb") as told:
         words = [sys.executable, *arguments]
-        process = subprocess.Popen(words, cwd=directory, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True, env=environment)
+        process = subprocess.Popen(
+            words,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+            start_new_session=True,
+            env=environment,
+        )
     program = Program(process, directory, mark)
     try:
         yield program
@@ -114,12 +151,23 @@ def running(directory: Path, arguments: Sequence[str], callback: bool = True, pl
             time.sleep(0.02)
 
 
-def host_program(directory: Path, script: str, *, callback: bool = True, plugins: dict[str, str] | None = None) -> contextlib.AbstractContextManager[Program]:
-    """A program that uses Ansible as a library."""
-    return running(directory, [str(Path(__file__).with_name("a_host_program.py")), script], callback, plugins)
+def host_program(
+    directory: Path, script: str, *, callback: bool = True, plugins: dict[str, str] | None = None
+) -> contextlib.AbstractContextManager[Program]:
+    """Return a program that uses Ansible as a library."""
+    return running(
+        directory, [str(Path(__file__).with_name("a_host_program.py")), script], callback, plugins
+    )
 
 
-def playbook(directory: Path, text: str, *, plugins: dict[str, str] | None = None, **environ: str) -> contextlib.AbstractContextManager[Program]:
+def playbook(
+    directory: Path, text: str, *, plugins: dict[str, str] | None = None, **environ: str
+) -> contextlib.AbstractContextManager[Program]:
     """`ansible-playbook` with this playbook."""
     (directory / "play.yml").write_text(text)
-    return running(directory, ["-m", "ansible.cli.playbook", "-i", "here,", "-c", "local", "play.yml"], plugins=plugins, **environ)
+    return running(
+        directory,
+        ["-m", "ansible.cli.playbook", "-i", "here,", "-c", "local", "play.yml"],
+        plugins=plugins,
+        **environ,
+    )

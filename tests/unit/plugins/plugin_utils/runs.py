@@ -24,18 +24,29 @@ ROOT = Path(__file__).resolve().parents[4]
 #: The folder in which Python has found `ansible_collections`.
 COLLECTIONS = Path(framing.__file__).parents[6]
 
-#: PYTHONPATH of a program that a test starts. Whoever has started the tests may have core itself there.
+#: PYTHONPATH of a program that a test starts. The PYTHONPATH of the tests may have core itself.
 PLACES = ":".join([str(ROOT), str(COLLECTIONS), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextlib.contextmanager
 def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    """Start it with its order given; its guardian's directory is below a directory of its own, and has to be gone at the end."""
+    """Start it with its order given.
+
+    Its guardian's directory is below a directory of its own, and has to be gone at the end.
+    """
     with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "XDG_RUNTIME_DIR"))}
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TREEKILL", "XDG_RUNTIME_DIR"))
+        }
         environ.update(TMPDIR=directory, PYTHONPATH=PLACES, LC_ALL="C.UTF-8")
         with subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("a_run.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
+            [sys.executable, str(Path(__file__).with_name("a_run.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environ,
+            text=True,
         ) as process:
             assert process.stdin is not None
             process.stdin.write(json.dumps(order) + "\n")
@@ -46,12 +57,14 @@ def a_run(order: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
         deadline = time.monotonic() + 20
         while list(Path(directory).glob("treekill-*")):
-            assert time.monotonic() < deadline, f"the guardian left {list(Path(directory).rglob('*'))}"
+            assert time.monotonic() < deadline, (
+                f"the guardian left {list(Path(directory).rglob('*'))}"
+            )
             time.sleep(0.01)
 
 
 def answer_of(process: subprocess.Popen[str]) -> Any:
-    """The next thing that it says."""
+    """Return the next thing that it prints."""
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, "it ended without an answer"

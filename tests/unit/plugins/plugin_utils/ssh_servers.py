@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ports behind which no ssh server does what it should: nobody speaks, nobody goes on, nobody accepts. And a ControlMaster that dies."""
+"""Ports behind which no ssh server works as it should, and a ControlMaster that dies.
+
+Such a server sends nothing, does not go on, or does not accept.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+#: See PROTOCOL.mux of OpenSSH.
 _HELLO, _NEW_SESSION, _ALIVE_CHECK, _ALIVE = 0x00000001, 0x10000002, 0x10000004, 0x80000005
-"""See PROTOCOL.mux of OpenSSH."""
 
 
 class Port:
-    """A port of this machine; what is accepted there stays open."""
+    """A port of this machine. What is accepted there stays open."""
 
     def __init__(self, says: bytes = b"", family: socket.AddressFamily = socket.AF_INET) -> None:
         self._says = says
@@ -29,7 +32,7 @@ class Port:
         self.accepted: list[socket.socket] = []
 
     def accept(self) -> socket.socket:
-        """The next connection."""
+        """Return the next connection."""
         self._listener.settimeout(60)
         connection, dummy = self._listener.accept()
         connection.sendall(self._says)
@@ -43,7 +46,7 @@ class Port:
 
 @contextlib.contextmanager
 def port(says: bytes = b"", family: socket.AddressFamily = socket.AF_INET) -> Iterator[Port]:
-    """One that is connected to, and hears these words, or none."""
+    """A port that accepts connections, and sends these words, or none."""
     one = Port(says, family)
     try:
         yield one
@@ -53,7 +56,7 @@ def port(says: bytes = b"", family: socket.AddressFamily = socket.AF_INET) -> It
 
 @contextlib.contextmanager
 def firewalled_port() -> Iterator[int]:
-    """One that answers no packet: its queue is full, and the kernel drops what comes."""
+    """A port that answers no packet: its queue is full, and the kernel drops what comes."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -67,7 +70,10 @@ def firewalled_port() -> Iterator[int]:
 
 
 class DyingMaster:
-    """A ControlMaster at this path, which takes the request for a session and dies before it answers. The host may have got the command."""
+    """A ControlMaster at this path that takes the request for a session.
+
+    It dies before it answers. The host may have got the command.
+    """
 
     def __init__(self, path: Path) -> None:
         self.took_request = threading.Event()

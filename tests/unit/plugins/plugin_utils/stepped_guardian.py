@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real guardian in this process, served a step at a time by a clock that stands still: real sockets, real workers, real processes for couriers.
+"""A real guardian in this process, served a step at a time by a clock that stands still.
 
-What a courier says is decided by the test: its process does nothing, and the test holds the pipe that it would answer by.
+Sockets, workers and processes for couriers are real. The test decides what a courier answers: the
+courier's process does nothing, and the test holds the pipe for its answer.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, JsonObject, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameReader,
+    JsonObject,
+    encode,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.recorder import RunRecorder
@@ -33,11 +38,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 
 
 class _Begun(Exception):
-    """The guardian has made itself ready, and would serve now."""
+    """Signal that the guardian is ready, and would serve now."""
 
 
 class _SteppedLoop(Loop):
-    """Time passes when the test says so."""
+    """A loop whose time passes when the test lets it."""
 
     def __init__(self) -> None:
         super().__init__(clock=lambda: self.now)
@@ -49,7 +54,7 @@ class _SteppedLoop(Loop):
         raise _Begun
 
     def settle(self) -> None:
-        """Serve until nothing is ready any more."""
+        """Serve until nothing is ready."""
         while self._selector.select(0):
             self.poll()
         self._fire()
@@ -58,7 +63,10 @@ class _SteppedLoop(Loop):
 
 
 class Peer:
-    """A process that has connected to the guardian, and its ends of the connections, held here: one to speak by, and before it one that says nothing."""
+    """A process that has connected to the guardian, and its ends of the connections, held here.
+
+    One sends messages. One was opened before it, and sends nothing.
+    """
 
     def __init__(self, path: str, connections: int = 1) -> None:
         here, there = socket.socketpair()
@@ -67,9 +75,11 @@ class Peer:
             _connect_and_stay(path, there, connections)
         there.close()
         dummy, ancillary, *dummy = here.recvmsg(1, socket.CMSG_SPACE(4 * connections))
-        *self.others, self.socket = [socket.socket(fileno=number) for number in array.array("i", ancillary[0][2])]
+        *self.others, self.socket = [
+            socket.socket(fileno=number) for number in array.array("i", ancillary[0][2])
+        ]
         self.socket.setblocking(False)
-        # It has closed what it inherited: nobody but this process holds a connection open.
+        # It has closed what it inherited: only this process holds a connection open.
         assert here.recv(1) == b""
         here.close()
         self.reader = FrameReader()
@@ -80,7 +90,7 @@ class Peer:
         self.socket.sendall(encode(message))
 
     def read(self) -> list[JsonObject]:
-        """What has come since the last time."""
+        """Return what has come since the last time."""
         try:
             while True:
                 chunk = self.socket.recv(1 << 20)
@@ -99,20 +109,33 @@ class Peer:
             connection.close()
 
     def die(self) -> None:
-        """Its process ends, whatever state it is in."""
+        """End its process, whatever state it is in."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         self.hang_up()
 
 
 def _connect_and_stay(path: str, there: socket.socket, count: int) -> None:
-    """The guardian asks the kernel who has connected: so it is done here, and the connection handed over."""
+    """Connect and stay.
+
+    The guardian asks the kernel which process has connected. So that process connects, and hands
+    the connection over.
+    """
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         connections = [socket.socket(socket.AF_UNIX) for dummy in range(count)]
         for connection in connections:
             connection.connect(path)
-        there.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno() for connection in connections]))])
+        there.sendmsg(
+            [b"x"],
+            [
+                (
+                    socket.SOL_SOCKET,
+                    socket.SCM_RIGHTS,
+                    array.array("i", [connection.fileno() for connection in connections]),
+                )
+            ],
+        )
         os.closerange(3, 1024)
         while True:
             signal.pause()
@@ -126,19 +149,19 @@ class Sent:
 
     lease: str
     at_once: bool
+    #: The write end of its pipe.
     answer_by: int
-    """The write end of its pipe."""
     pending: Any
     courier: Any
 
     @property
     def ended(self) -> bool:
-        """Whether the guardian has lost patience with it."""
+        """Whether the guardian has ended it after its time limit."""
         return self.courier not in self.pending.couriers
 
 
 class _CourierSystem:
-    """The system calls of a courier, its process and the pipe to it given by the test."""
+    """The system calls of a courier. Its process and the pipe to it are given by the test."""
 
     def __init__(self) -> None:
         self.refuses = False
@@ -149,7 +172,7 @@ class _CourierSystem:
 
     def pipe(self) -> tuple[int, int]:
         read_end, write_end = os.pipe()
-        # The courier's own end is closed by whoever sends it.
+        # The courier's own end is closed by the process that sends it.
         self.write_end = os.dup(write_end)
         return read_end, write_end
 
@@ -167,7 +190,7 @@ class _CourierSystem:
 
 
 class SteppedGuardian:
-    """The guardian of one run, its main process a process that does nothing."""
+    """The guardian of one run, whose main process is a process that does nothing."""
 
     def __init__(self) -> None:
         self._patch = pytest.MonkeyPatch()
@@ -186,7 +209,9 @@ class SteppedGuardian:
         wake, self.wake = os.pipe()
         run = secrets.token_hex(8)
         recorder = RunRecorder(run, self.main.pid, RecordOptions())
-        self.guardian = guardian.Guardian(run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder)
+        self.guardian = guardian.Guardian(
+            run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder
+        )
         self._send = self.guardian._dispatcher._try
         self._patch.setattr(self.guardian._dispatcher, "_try", self._note)
         self.loop: Any = self.guardian._loop
@@ -212,11 +237,19 @@ class SteppedGuardian:
         before = len(pending.couriers)
         self._send(pending, at_once)
         if len(pending.couriers) > before:
-            self._couriers.append(Sent(pending.lease.lease, at_once, self.system.write_end, pending, pending.couriers[-1]))
+            self._couriers.append(
+                Sent(
+                    pending.lease.lease,
+                    at_once,
+                    self.system.write_end,
+                    pending,
+                    pending.couriers[-1],
+                )
+            )
 
     @property
     def couriers(self) -> list[Sent]:
-        """Those that are under way."""
+        """Return those that are under way."""
         for sent in [sent for sent in self._couriers if sent.ended]:
             self._couriers.remove(sent)
             os.close(sent.answer_by)
@@ -233,7 +266,7 @@ class SteppedGuardian:
         return peer
 
     def signal(self, number: signal.Signals) -> None:
-        """As the interpreter's own handler in the main process does it."""
+        """Signal it as the interpreter's own handler in the main process does."""
         os.write(self.wake, bytes([number]))
         self.loop.settle()
 
@@ -242,19 +275,22 @@ class SteppedGuardian:
         return not self.guardian._leases.gate_open
 
     def after(self, seconds: float) -> None:
-        """So much later."""
+        """Let so much time pass."""
         self.loop.now += seconds
         self.loop.settle()
 
     def answer(self, courier: Sent, content: object) -> None:
-        """A courier says this, and ends."""
+        """Let a courier answer this, and end."""
         self._couriers.remove(courier)
-        os.write(courier.answer_by, content if isinstance(content, bytes) else json.dumps(content).encode())
+        os.write(
+            courier.answer_by,
+            content if isinstance(content, bytes) else json.dumps(content).encode(),
+        )
         os.close(courier.answer_by)
         self.loop.settle()
 
     def close(self) -> None:
-        """Nothing is left of it."""
+        """Close all of it."""
         assert not self.couriers
         self.loop.settle()
         # The end of the main process, seen at this moment, has broken what was still open.

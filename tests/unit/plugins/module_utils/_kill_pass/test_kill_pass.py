@@ -9,8 +9,13 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pa
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.sigkill import KILL_SECONDS
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
-from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import hidden_process
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+    hidden_process,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._tree import search as process_tree
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.fork_chase import _catch
@@ -18,17 +23,29 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.search impor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.simulated_host import CONT, KILL, LEASE, OWN, RUN, SCRIPT, STOP, SimulatedHost, cookie
+from tests.unit.plugins.module_utils.simulated_host import (
+    CONT,
+    KILL,
+    LEASE,
+    OWN,
+    RUN,
+    SCRIPT,
+    STOP,
+    SimulatedHost,
+    cookie,
+)
 
 choices = st.randoms(use_true_random=False)
 TOUCHABLE_ABOVE = 8
 
 
 def run(host, **options):
-    """A whole pass; its report."""
+    """Do a whole pass, and return its report."""
     request = KillRequest(RUN, LEASE, "n0", **options)
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
-    kill_pass = KillPass(request, TreeControl(search, host, host.send, host.clock, host.sleep, request.children))
+    kill_pass = KillPass(
+        request, TreeControl(search, host, host.send, host.clock, host.sleep, request.children)
+    )
     if kill_pass.find():
         kill_pass.end()
     return kill_pass.report()
@@ -40,17 +57,22 @@ def quiet(dummy):
 
 @pytest.fixture
 def large_host(monkeypatch):
-    """Makes every host one of those where not everything is read again."""
+    """Make every host one of those where not everything is read again."""
     monkeypatch.setattr(process_tree, "_FEW_PROCESSES", 0)
 
 
 @given(choices, st.integers(0, 60), st.booleans())
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(random, events, newest):
+def test_whatever_happens_nothing_else_is_touched_and_nothing_is_left_unsaid(
+    random, events, newest
+):
     host = SimulatedHost(random.randrange, events, newest)
     report = run(host, timeout=1.0, arrival_timeout=0.5)
     for process, signal in host.signals:
-        assert process.ours or process.id.pid == TOUCHABLE_ABOVE and signal in (0, CONT), (process.id, signal)
+        assert process.ours or process.id.pid == TOUCHABLE_ABOVE and signal in (0, CONT), (
+            process.id,
+            signal,
+        )
         assert process.id.pid not in (0, 1, 2, 7, OWN)
     host.events = 0
     left = host.findable()
@@ -77,7 +99,17 @@ def test_parents_are_stopped_before_children_and_continued_after_them():
     host.add(12, 11, cookie(10), [b"grandchild"], ours=True)
     run(host)
     order = [(process.id.pid, signal) for process, signal in host.signals if signal]
-    assert order == [(10, STOP), (11, STOP), (12, STOP), (10, 15), (11, 15), (12, 15), (12, CONT), (11, CONT), (10, CONT)]
+    assert order == [
+        (10, STOP),
+        (11, STOP),
+        (12, STOP),
+        (10, 15),
+        (11, 15),
+        (12, 15),
+        (12, CONT),
+        (11, CONT),
+        (10, CONT),
+    ]
 
 
 def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_before():
@@ -92,12 +124,18 @@ def test_what_ignores_the_first_signal_gets_kill_after_the_timeout_and_not_befor
 
 
 class WaitingRoot(SimulatedHost):
-    """Its root is a shell that has got INT, and waits for its command before it dies of it: for a supervisor, which goes when it is alone and may move."""
+    """Host with a root that waits.
+
+    Its root is a shell that has got INT, and waits for its command before it dies of INT. It waits
+    for a supervisor, which ends when it is alone and may move.
+    """
 
     def __init__(self):
         super().__init__(quiet, 0)
         self.supervisor = self.processes[11]
-        self.supervisor.arguments = [("treekill: supervisor of run %s, lease %s: a task" % (RUN, LEASE)).encode()]
+        self.supervisor.arguments = [
+            ("treekill: supervisor of run %s, lease %s: a task" % (RUN, LEASE)).encode()
+        ]
         self.add(12, 11, b"", [b"module"], ours=True)
         self.root.ignores = True
 
@@ -118,7 +156,7 @@ class WaitingRoot(SimulatedHost):
 
 @pytest.mark.parametrize("ignores", [False, True])
 def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_is_over(ignores):
-    """The control: while somebody else is alive the supervisor stands still, and the grace lasts."""
+    """The control: while another process lives, the supervisor is stopped, and the grace lasts."""
     host = WaitingRoot()
     host.processes[12].ignores = ignores
     rows = {row["pid"]: row for row in run(host, signal=2, timeout=3.0)["gone"]}
@@ -131,8 +169,11 @@ def test_a_root_that_waits_for_its_supervisor_is_not_waited_for_until_the_grace_
 
 
 @pytest.mark.parametrize("generations", [1, 50, 1000])
-def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_died(generations):
-    """On a busy host each round takes long: the deadline comes in the moment in which all that are known are gone."""
+def test_at_the_deadline_no_process_is_left_out_that_was_born_while_the_last_one_died(generations):
+    """On a busy host each round takes long.
+
+    The deadline comes at the moment when all known processes are gone.
+    """
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     send, pids = host.send, iter(range(40, 40 + generations))
@@ -148,10 +189,12 @@ def test_when_time_is_up_nobody_is_passed_over_who_was_born_while_the_last_one_d
     host.send = slow
     report = run(host, timeout=1.0)
     assert report["survivors"] or not host.findable()
-    assert any("still starting new processes" in row["reason"] for row in report["survivors"]) == (generations > 1)
+    assert any("still starting new processes" in row["reason"] for row in report["survivors"]) == (
+        generations > 1
+    )
 
 
-def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
+def test_no_process_is_killed_above_a_living_one_that_must_not_be_signalled():
     host = SimulatedHost(quiet, 0)
     host.processes[10].ignores = host.processes[11].ignores = True
     host.add(12, 11, b"", [b"roots"], ours=True).denied = True
@@ -161,7 +204,11 @@ def test_nobody_is_killed_above_a_living_process_that_must_not_be_signalled():
     reasons = {row["pid"]: row["reason"] for row in report["survivors"]}
     assert set(reasons) == {10, 11, 12}
     assert reasons[12].startswith("not permitted (owned by root")
-    assert reasons[11] == reasons[10] == "not killed: pid 12 below it may not be signalled and would live on as an orphan"
+    assert (
+        reasons[11]
+        == reasons[10]
+        == "not killed: pid 12 below it may not be signalled and would live on as an orphan"
+    )
     assert not any(process.stopped for process in host.processes.values())
 
 
@@ -169,7 +216,9 @@ def test_the_root_is_not_stopped_where_its_parent_could_not_be_woken():
     host = SimulatedHost(quiet, 0)
     host.processes[8].denied = True
     run(host)
-    assert [(process.id.pid, signal) for process, signal in host.signals if signal == STOP] == [(11, STOP)]
+    assert [(process.id.pid, signal) for process, signal in host.signals if signal == STOP] == [
+        (11, STOP)
+    ]
 
 
 def test_a_parent_that_stopped_because_of_us_is_woken_and_one_that_stood_before_is_not():
@@ -264,7 +313,9 @@ def test_a_process_that_gets_the_cookie_by_exec_after_the_first_scan_is_found():
 
 
 @pytest.mark.parametrize("newest", [12, 75])
-def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again(large_host, newest):
+def test_a_pid_that_went_from_a_stranger_to_the_tree_between_two_scans_is_looked_at_again(
+    large_host, newest
+):
     host = SimulatedHost(quiet, 0)
     reused = host.add(newest, 1, b"X=1\0", [b"stranger"])
     host.processes[11].ignores = True
@@ -299,7 +350,9 @@ def test_a_process_that_shows_only_a_while_after_it_was_given_its_pid_is_found(l
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["the command again", "started by the tree"])
-def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(again):
+def test_of_what_comes_in_the_grace_only_a_command_that_arrives_again_gets_the_first_signal(
+    again,
+):
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     sleep, come_already = host.sleep, []
@@ -307,7 +360,13 @@ def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_t
     def come(seconds):
         if host.seconds > 100.02 and not come_already:
             come_already.append(True)
-            host.add(80, 8 if again else 11, b"PATH=/\0" if again else cookie(10), [b"/bin/sh", b"-c", SCRIPT] if again else [b"rm"], ours=True)
+            host.add(
+                80,
+                8 if again else 11,
+                b"PATH=/\0" if again else cookie(10),
+                [b"/bin/sh", b"-c", SCRIPT] if again else [b"rm"],
+                ours=True,
+            )
             host.add(81, 80, cookie(80 if again else 10), [b"worker"], ours=True)
             host._last_pid = 81
         sleep(seconds)
@@ -318,7 +377,7 @@ def test_of_those_who_come_in_the_grace_only_a_command_that_arrives_again_gets_t
     assert (ended[80], ended[81]) == (("TERM", "TERM") if again else ("KILL", "KILL"))
 
 
-def test_who_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
+def test_what_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
     host = SimulatedHost(quiet, 0)
     process = host.process
 
@@ -333,14 +392,19 @@ def test_who_gets_the_pid_of_a_holder_before_it_is_identified_is_no_holder():
 
 
 def test_what_stops_itself_again_after_it_was_continued_is_continued_again():
-    """sudo and su do, when they find their command stopped."""
+    """sudo and su do so when they find their command stopped."""
     host = SimulatedHost(quiet, 0)
     host.processes[11].ignores = True
     send = host.send
 
     def stop_again(process, signal):
         send(process, signal)
-        if process.pid == 11 and signal == CONT and 11 in host.processes and host.processes[11].ignores:
+        if (
+            process.pid == 11
+            and signal == CONT
+            and 11 in host.processes
+            and host.processes[11].ignores
+        ):
             host.processes[11].ignores = False
             host.processes[11].stopped = True
 
@@ -391,14 +455,16 @@ def test_a_command_below_a_spare_login_is_still_ended():
     assert {row["pid"] for row in run(host)["gone"]} == {10, 11}
 
 
-def test_a_forged_cookie_names_nobody():
+def test_a_forged_cookie_names_no_process():
     host = SimulatedHost(quiet, 0)
     host.add(30, 1, b"", [b"victim"])
     for named in (30, 8, 2, 1, 0, 7, OWN):
         host.add(40 + named, 11, cookie(named), [b"forger"], ours=True)
     run(host)
     assert {1, 2, 7, 8, OWN, 30} <= set(host.processes)
-    assert {process.id.pid for process, signal in host.signals if signal} == {10, 11} | {40 + named for named in (30, 8, 2, 1, 0, 7, OWN)}
+    assert {process.id.pid for process, signal in host.signals if signal} == {10, 11} | {
+        40 + named for named in (30, 8, 2, 1, 0, 7, OWN)
+    }
 
 
 def test_the_pass_spares_itself_and_what_stands_above_it_within_the_tree():
@@ -413,7 +479,7 @@ def test_the_pass_spares_itself_and_what_stands_above_it_within_the_tree():
 
 
 class LastWords(SimulatedHost):
-    """A host on which an orphan starts another and ends at the very moment that somebody turns to it."""
+    """A host on which an orphan starts another when the pass first looks at it, and then ends."""
 
     COLLECTOR, FIRST, SECOND = 20, 21, 22
 
@@ -430,7 +496,7 @@ class LastWords(SimulatedHost):
 
 
 class LastWordsOfAZombie(LastWords):
-    """The same while the supervisor stands still: what has ended stays in the table, dead."""
+    """Such a host whose supervisor is stopped: what has ended stays in the table, dead."""
 
     def process(self, pid):
         if pid == self.FIRST and self.SECOND not in self.processes:
@@ -441,7 +507,7 @@ class LastWordsOfAZombie(LastWords):
 
 @pytest.mark.parametrize("kind", [LastWords, LastWordsOfAZombie])
 def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another(kind):
-    """Somebody may be running from us: who asks goes on looking, and finds the other one."""
+    """A process may be running from us. A pass that looks on finds the other one."""
     host = kind()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     search.include_children_of(host.COLLECTOR)
@@ -455,7 +521,7 @@ def test_an_orphan_that_ends_as_it_is_looked_at_may_have_left_another(kind):
 
 
 def test_what_stands_below_another_process_of_the_same_number_is_not_taken():
-    """The collector has ended, and its pid was given to somebody else."""
+    """The collector has ended, and its pid was given to another process."""
     host = LastWords()
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     search.include_children_of(host.COLLECTOR)
@@ -478,7 +544,12 @@ def test_a_service_that_was_given_the_cookie_by_systemd_is_not_touched_nor_what_
     host = SimulatedHost(quiet, 0)
     service = served(host, 20, 1, SERVICE)
     served(host, 21, 20, SERVICE)
-    served(host, 22, 1, b"1:name=systemd:/\n0::/user.slice/user-1.slice/user@1.service/app.slice/web.service\n")
+    served(
+        host,
+        22,
+        1,
+        b"1:name=systemd:/\n0::/user.slice/user-1.slice/user@1.service/app.slice/web.service\n",
+    )
     report = run(host)
     assert {row["pid"] for row in report["gone"]} == {10, 11}
     assert not report["survivors"]
@@ -487,7 +558,12 @@ def test_a_service_that_was_given_the_cookie_by_systemd_is_not_touched_nor_what_
 
 @pytest.mark.parametrize(
     "groups",
-    [b"0::/user.slice/user-1.slice/user@1.service/app.slice/run-1.scope\n", b"0::/\n", b"", b"0::/user.slice/user-1.slice/session-2.scope\n"],
+    [
+        b"0::/user.slice/user-1.slice/user@1.service/app.slice/run-1.scope\n",
+        b"0::/\n",
+        b"",
+        b"0::/user.slice/user-1.slice/session-2.scope\n",
+    ],
     ids=["in a scope of the user's", "in a container", "without groups", "in another session"],
 )
 def test_a_holder_that_no_other_service_is_around_is_of_the_tree(groups):
@@ -510,14 +586,14 @@ def test_a_child_of_the_tree_is_of_the_tree_in_whichever_service():
 
 
 def chased(host):
-    """A search that is looking for what runs away, just after the host has given the pid 20."""
+    """Return a search that looks for what runs away, just after the host has given the pid 20."""
     search = TreeSearch(CookieMatch(RUN, LEASE), host, OWN)
     control = TreeControl(search, host, host.send, host.clock, host.sleep)
     _catch(control, 20)
     return search
 
 
-def test_a_chase_stops_only_what_has_the_cookie_when_it_is_known_who_it_is():
+def test_a_chase_stops_only_what_has_the_cookie_when_it_is_identified():
     """The pid was a holder's when its environment was read, and is a stranger's now."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 1, b"", [b"stranger"])
@@ -535,7 +611,7 @@ def test_a_service_that_was_stopped_in_a_chase_is_continued_and_not_taken():
 
 
 def test_a_thread_that_is_met_in_a_chase_is_no_process_and_ends_nothing():
-    """Its number has an environment, and pidfd_open says EINVAL."""
+    """Its number has an environment, and pidfd_open returns EINVAL."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 11, cookie(10), [b"thread"])
     host.thread_group = lambda pid: 11 if pid == 20 else pid
@@ -548,7 +624,7 @@ def test_a_thread_that_is_met_in_a_chase_is_no_process_and_ends_nothing():
     assert not search.missed
 
 
-def test_the_report_says_nothing_of_who_has_got_the_pid_of_a_process_of_the_tree():
+def test_the_report_has_no_process_that_has_got_the_pid_of_one_of_the_tree():
     host = SimulatedHost(quiet, 0)
     send = host.send
 
@@ -579,7 +655,11 @@ def test_a_member_that_has_ended_is_the_parent_of_nothing():
 
     host.sleep = reuse
     run(host, timeout=1.0)
-    assert not {process.id for process, dummy in host.signals if process.arguments[0] in (b"daemon of another user", b"its worker")}
+    assert not {
+        process.id
+        for process, dummy in host.signals
+        if process.arguments[0] in (b"daemon of another user", b"its worker")
+    }
     assert {12, 71} <= set(host.processes)
 
 
@@ -600,7 +680,7 @@ def test_a_pid_that_is_a_strangers_when_the_list_of_children_is_read_is_not_take
 
 
 def test_a_child_that_loses_its_parent_while_the_list_of_children_is_read_is_taken():
-    """The control: it was there before the list was, so the list speaks of it."""
+    """The control: it was there before the list was, so the list includes it."""
     host = SimulatedHost(quiet, 0)
     middle = host.add(12, 11, b"", [b"middle"], ours=True)
     host.add(13, 12, b"HOME=/\0", [b"left behind"], ours=True)
@@ -616,7 +696,7 @@ def test_a_child_that_loses_its_parent_while_the_list_of_children_is_read_is_tak
     assert 13 not in host.processes
 
 
-def test_a_running_job_of_at_is_ended_and_who_has_started_it_is_not():
+def test_a_running_job_of_at_is_ended_and_its_starter_is_not():
     """atd gives it the environment of the task that has asked for it."""
     host = SimulatedHost(quiet, 0)
     host.add(20, 1, b"", [b"atd"])
@@ -634,7 +714,11 @@ def test_a_cookie_that_names_a_pid_no_process_can_have_breaks_nothing():
     assert hidden_process(99999999999) is None
 
 
-@pytest.mark.parametrize("words", [b"ls # %s", b"echo a; # so: %s", b": '%s'", b"cat <<X\n%s\nX"], ids=["comment", "later comment", "quotes", "here-document"])
+@pytest.mark.parametrize(
+    "words",
+    [b"ls # %s", b"echo a; # so: %s", b": '%s'", b"cat <<X\n%s\nX"],
+    ids=["comment", "later comment", "quotes", "here-document"],
+)
 @pytest.mark.parametrize("named", [True, False], ids=["named by a cookie", "without any cookie"])
 def test_a_shell_whose_script_mentions_the_cookie_is_not_the_root(words, named):
     host = SimulatedHost(quiet, 0)
@@ -650,19 +734,37 @@ def test_a_shell_whose_script_mentions_the_cookie_is_not_the_root(words, named):
 
 
 class Impostor(SimulatedHost):
-    """A job, below the supervisor or without one, that shows the title of a supervisor. When it is continued it starts something that shows nothing."""
+    """A job, below the supervisor or without one, that shows the title of a supervisor.
+
+    When it is continued, it starts a process that shows nothing.
+    """
 
     def __init__(self, title, supervised, environment=None):
         super().__init__(quiet, 0)
         self.processes[11].arguments = [title_of(LEASE)] if supervised else [b"module"]
-        self.job = self.add(12, 11, cookie(10) if environment is None else environment, [title], ours=True)
+        self.job = self.add(
+            12, 11, cookie(10) if environment is None else environment, [title], ours=True
+        )
         self.job.ignores = True
         self.born = []
 
     def send(self, process_id, signal):
         super().send(process_id, signal)
-        if process_id == self.job.id and signal == CONT and 12 in self.processes and len(self.born) < 3:
-            self.born.append(self.add(80 + len(self.born), 11 if 11 in self.processes else 1, b"", [b"hidden"], ours=True))
+        if (
+            process_id == self.job.id
+            and signal == CONT
+            and 12 in self.processes
+            and len(self.born) < 3
+        ):
+            self.born.append(
+                self.add(
+                    80 + len(self.born),
+                    11 if 11 in self.processes else 1,
+                    b"",
+                    [b"hidden"],
+                    ours=True,
+                )
+            )
 
     def exit(self, actor):
         super().exit(actor)
@@ -676,23 +778,33 @@ def title_of(lease):
 
 
 @pytest.mark.parametrize(
-    "title", [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")], ids=["made up", "its own lease's", "another lease's"]
+    "title",
+    [b"treekill: supervisor of my own", title_of(LEASE), title_of("00000000")],
+    ids=["made up", "its own lease's", "another lease's"],
 )
 @pytest.mark.parametrize("environment", [None, b""], ids=["cookie", "cleared"])
-def test_a_job_that_calls_itself_a_supervisor_is_ended_and_named_and_so_is_what_it_starts(title, environment):
+def test_a_job_that_calls_itself_a_supervisor_is_ended_and_named_and_so_is_what_it_starts(
+    title, environment
+):
     host = Impostor(title, True, environment)
     report = run(host, timeout=0.5)
     assert not {12, 80, 81, 82} & set(host.processes)
-    assert {12} | {process.id.pid for process in host.born} <= {row["pid"] for row in report["gone"]}
+    assert {12} | {process.id.pid for process in host.born} <= {
+        row["pid"] for row in report["gone"]
+    }
     assert report["supervised"]
 
 
-@pytest.mark.parametrize(("user", "supervised"), [(0, True), (33, False)], ids=["the root's", "another one's"])
+@pytest.mark.parametrize(
+    ("user", "supervised"), [(0, True), (33, False)], ids=["the root's", "another one's"]
+)
 def test_a_supervisor_runs_as_the_user_of_the_root(user, supervised):
     host = SimulatedHost(quiet, 0)
     host.processes[11].arguments = [title_of(LEASE)]
     host.processes[11].user = user
     report = run(host)
     assert report["supervised"] == supervised
-    # It is let be until nothing else is left.
-    assert (15 in [signal for process, signal in host.signals if process.id.pid == 11]) != supervised
+    # It is left alone while other processes are left.
+    assert (
+        15 in [signal for process, signal in host.signals if process.id.pid == 11]
+    ) != supervised

@@ -2,12 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is a cookie, who holds it, and who claims to be the root of its lease."""
+"""Cookies, their holders, and the processes that claim to be the root of a lease."""
 
 import shlex
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import Cookie, CookieMatch, check_names, export_command, is_exempt, parse_cookie
+from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import (
+    Cookie,
+    CookieMatch,
+    check_names,
+    export_command,
+    is_exempt,
+    parse_cookie,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +57,18 @@ def test_what_is_no_cookie_is_refused(text):
         parse_cookie(text)
 
 
-@pytest.mark.parametrize(("run", "lease"), [("", LEASE), (RUN, ""), (RUN[1:], LEASE), (RUN, "0"), (RUN, "**"), ("*", LEASE), (RUN + "0", LEASE)])
+@pytest.mark.parametrize(
+    ("run", "lease"),
+    [
+        ("", LEASE),
+        (RUN, ""),
+        (RUN[1:], LEASE),
+        (RUN, "0"),
+        (RUN, "**"),
+        ("*", LEASE),
+        (RUN + "0", LEASE),
+    ],
+)
 def test_names_that_would_match_strangers_are_refused(run, lease):
     with pytest.raises(ValueError, match="not a run"):
         CookieMatch(run, lease)
@@ -58,7 +76,9 @@ def test_names_that_would_match_strangers_are_refused(run, lease):
         check_names(run, lease)
 
 
-@pytest.mark.parametrize(("run", "lease"), [("X" * 16, LEASE), (RUN, "X" * 8), (RUN.upper(), LEASE)])
+@pytest.mark.parametrize(
+    ("run", "lease"), [("X" * 16, LEASE), (RUN, "X" * 8), (RUN.upper(), LEASE)]
+)
 def test_names_of_another_alphabet_are_refused(run, lease):
     with pytest.raises(ValueError, match=r"not a (run|lease) id"):
         check_names(run, lease)
@@ -72,7 +92,9 @@ def test_a_holder_is_found_wherever_the_cookie_stands(before, after):
 
 @given(entries, hexadecimal, hexadecimal)
 def test_no_other_environment_is_a_holders(others, run, lease):
-    environment = b"\0".join(entry for entry in others if not entry.startswith(b"TREEKILL=%s/" % RUN.encode()))
+    environment = b"\0".join(
+        entry for entry in others if not entry.startswith(b"TREEKILL=%s/" % RUN.encode())
+    )
     assert ONE.named_root(environment) is None
     assert EVERY.named_root(environment) is None
     if run != RUN:
@@ -106,17 +128,29 @@ def test_every_lease_of_a_run_is_matched_by_the_star():
 
 
 def test_of_two_runs_of_one_command_only_that_of_the_root_is_matched():
-    """Nor does the text of a command line tell whose it is."""
+    """The text of a command line does not show the root either."""
     for root in (17, 18):
-        assert CookieMatch(RUN, LEASE, root).named_root(b"A=1\0" + cookie() + b"\0") == (17 if root == 17 else None)
-    claim = [b"/bin/sh", b"-c", b"export TREEKILL=%s/%s/$$/$PPID; true" % (RUN.encode(), LEASE.encode())]
+        assert CookieMatch(RUN, LEASE, root).named_root(b"A=1\0" + cookie() + b"\0") == (
+            17 if root == 17 else None
+        )
+    claim = [
+        b"/bin/sh",
+        b"-c",
+        b"export TREEKILL=%s/%s/$$/$PPID; true" % (RUN.encode(), LEASE.encode()),
+    ]
     assert ONE.claimed_by(claim)
     assert not CookieMatch(RUN, LEASE, 17).claimed_by(claim)
 
 
 @pytest.mark.parametrize(
     ("environment", "expected"),
-    [(b"A=1\0TREEKILL=spare\0", True), (b"TREEKILL=spare", True), (b"TREEKILL=spared\0", False), (b"X=TREEKILL=spare\0", False), (b"", False)],
+    [
+        (b"A=1\0TREEKILL=spare\0", True),
+        (b"TREEKILL=spare", True),
+        (b"TREEKILL=spared\0", False),
+        (b"X=TREEKILL=spare\0", False),
+        (b"", False),
+    ],
 )
 def test_a_spare_says_exactly_so(environment, expected):
     assert is_exempt(environment) is expected
@@ -126,7 +160,10 @@ SCRIPT = export_command(RUN, LEASE) + "; python3 'a b'"
 
 
 def levels(script):
-    """What stands above the root in the process table, from the root up: [shell, -c, script], quoted once more on each level."""
+    """Return what is above the root in the process table, from the root up.
+
+    That is [shell, -c, script], quoted once more on each level.
+    """
     root = ["/bin/sh", "-c", script]
     sudo = ["sudo", "-H", "-S", "-n", "-u", "other", *root]
     login = ["bash", "-c", " ".join(map(shlex.quote, sudo))]
@@ -137,8 +174,10 @@ def levels(script):
     return root, [sudo, login, su, short_sudo, plain_login, twice]
 
 
-@pytest.mark.parametrize("script", [SCRIPT, "echo BECOME-SUCCESS-abc ; " + SCRIPT, "cd 'a b' && X=\"it's\" && " + SCRIPT])
-def test_the_root_claims_its_lease_and_nobody_above_it_does(script):
+@pytest.mark.parametrize(
+    "script", [SCRIPT, "echo BECOME-SUCCESS-abc ; " + SCRIPT, "cd 'a b' && X=\"it's\" && " + SCRIPT]
+)
+def test_the_root_claims_its_lease_and_no_process_above_it_does(script):
     root, above = levels(script)
     for match in (ONE, EVERY):
         assert match.claimed_by([word.encode() for word in root])
@@ -165,7 +204,7 @@ def test_the_root_claims_its_lease_and_nobody_above_it_does(script):
         ["sh", "-c", export_command("f" * 16, LEASE)],
     ],
 )
-def test_who_only_mentions_a_lease_does_not_claim_it(arguments):
+def test_what_only_mentions_a_lease_does_not_claim_it(arguments):
     for match in (ONE, EVERY):
         assert not match.claimed_by([word.encode() for word in arguments])
 

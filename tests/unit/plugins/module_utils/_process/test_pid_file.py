@@ -2,14 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pid file is believed only if nobody else could have written it, and only about a process that was there when it was written."""
+"""Conditions under which a pid file is believed.
+
+No other user could have written it, and it is about a process that was there when it was written.
+"""
 
 import os
 import stat
 import subprocess
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.pid_file import (
     NotBelieved,
     check_directories,
@@ -32,7 +38,10 @@ def child():
 
 @pytest.fixture
 def path(tmp_path):
-    """Where a pid file may be, whoever runs the tests: root's are believed in directories of root's only."""
+    """Return where a pid file may be for the user that runs the tests.
+
+    Those of root are believed in directories of root only.
+    """
     return str(tmp_path / "x.pid")
 
 
@@ -53,7 +62,27 @@ def test_the_process_that_it_names(path, child, form):
     assert process_of(path, ProcTable()).id.pid == child.pid
 
 
-@pytest.mark.parametrize("content", ["", "\n", "x", "-1", "0", "007", "1 2", "12\n13", "12x", "0x12", "1e3", "1.0", "1\0", "\u0661", "9" * 40, "12" + " " * 40])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "\n",
+        "x",
+        "-1",
+        "0",
+        "007",
+        "1 2",
+        "12\n13",
+        "12x",
+        "0x12",
+        "1e3",
+        "1.0",
+        "1\0",
+        "\u0661",
+        "9" * 40,
+        "12" + " " * 40,
+    ],
+)
 def test_content_that_is_not_one_number_is_refused(path, content):
     with pytest.raises(NotBelieved, match="one number"):
         number_in(path, content.encode("utf-8"))
@@ -67,7 +96,10 @@ def test_a_file_that_is_older_than_the_process_is_stale(path, child):
 
 
 def test_a_file_from_the_future_says_nothing_about_the_process(path, child):
-    """Written while the clock was ahead, and the process may have the pid of the one that it named."""
+    """It was written while the clock was ahead.
+
+    The process may have the pid of the one that the file named.
+    """
     write(path, "%d\n" % child.pid)
     now = os.stat(path).st_mtime
     os.utime(path, (now, now + 3600))
@@ -77,7 +109,9 @@ def test_a_file_from_the_future_says_nothing_about_the_process(path, child):
 
 
 def test_a_file_that_was_written_in_the_moment_of_the_start_is_not(path):
-    running = subprocess.Popen(["sh", "-c", 'echo $$ > "$0"; echo ready; exec sleep 1000', path], stdout=subprocess.PIPE)
+    running = subprocess.Popen(
+        ["sh", "-c", 'echo $$ > "$0"; echo ready; exec sleep 1000', path], stdout=subprocess.PIPE
+    )
     try:
         running.stdout.readline()
         assert process_of(path, ProcTable()).id.pid == running.pid
@@ -87,7 +121,7 @@ def test_a_file_that_was_written_in_the_moment_of_the_start_is_not(path):
         running.stdout.close()
 
 
-def test_nobody_is_named_where_nobody_has_the_pid(path):
+def test_no_process_is_named_if_none_has_the_pid(path):
     running = subprocess.Popen(["true"])
     running.wait()
     write(path, "%d\n" % running.pid)
@@ -113,7 +147,7 @@ def test_links_are_refused(path, child):
 
 @pytest.fixture
 def linked(tmp_path):
-    """Makes a link in a directory, and gives the path of the pid file behind it."""
+    """Make a link in a directory, and return the path of the pid file behind it."""
 
     def make(target, owner):
         os.symlink(target, str(tmp_path / "linked"))
@@ -134,14 +168,24 @@ def test_a_directory_in_the_path_may_be_a_link_of_ones_own(tmp_path, child, link
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a link to another user")
-@pytest.mark.parametrize("place", ["{}", "{}/hop"], ids=["in the path", "behind a link of ones own"])
-def test_a_directory_in_the_path_that_is_a_link_of_another_users_is_refused_and_named(tmp_path, child, linked, place):
-    """Its owner chooses which file it leads to: root's own, about root's own process. The control: the same by a link of root's."""
+@pytest.mark.parametrize(
+    "place", ["{}", "{}/hop"], ids=["in the path", "behind a link of ones own"]
+)
+def test_a_directory_in_the_path_that_is_a_link_of_another_users_is_refused_and_named(
+    tmp_path, child, linked, place
+):
+    """Its owner chooses which file it leads to: root's own, about root's own process.
+
+    The control: such a link of root's.
+    """
     (tmp_path / "real").mkdir()
     (tmp_path / "hop").symlink_to(".")
     write(str(tmp_path / "real" / "x.pid"), "%d\n" % child.pid)
     path = linked("real", 60002)
-    refused(place.format(tmp_path) + "/linked/x.pid", "%s/linked is a symbolic link of uid 60002" % tmp_path)
+    refused(
+        place.format(tmp_path) + "/linked/x.pid",
+        "%s/linked is a symbolic link of uid 60002" % tmp_path,
+    )
     os.unlink(os.path.dirname(path))
     assert process_of(linked("real", 0), ProcTable()).id.pid == child.pid
 
@@ -176,13 +220,23 @@ def test_a_missing_file_is_told_as_such(path):
 
 
 class Found:
-    """What stat says."""
+    """A result of stat."""
 
     def __init__(self, uid, mtime=100.0, mode=0o644):
         self.st_uid, self.st_mtime, self.st_mode, self.st_nlink = uid, mtime, stat.S_IFREG | mode, 1
 
 
-@pytest.mark.parametrize(("owner", "user", "believed"), [(0, 0, True), (0, 33, True), (33, 33, True), (33, 0, False), (33, 34, False), (33, None, False)])
+@pytest.mark.parametrize(
+    ("owner", "user", "believed"),
+    [
+        (0, 0, True),
+        (0, 33, True),
+        (33, 33, True),
+        (33, 0, False),
+        (33, 34, False),
+        (33, None, False),
+    ],
+)
 def test_it_belongs_to_root_or_to_the_user_of_the_process(owner, user, believed):
     check_file("/run/x.pid", Found(owner))
     process = Process(ProcessId(7, 1), 1)
@@ -193,7 +247,10 @@ def test_it_belongs_to_root_or_to_the_user_of_the_process(owner, user, believed)
             check_match("/run/x.pid", Found(owner), process, 99.0, user)
 
 
-@pytest.mark.parametrize(("written", "believed"), [(100.0, True), (99.99, True), (99.9, False), (101.0, True), (0.0, False)])
+@pytest.mark.parametrize(
+    ("written", "believed"),
+    [(100.0, True), (99.99, True), (99.9, False), (101.0, True), (0.0, False)],
+)
 def test_it_was_written_after_the_start(written, believed):
     process = Process(ProcessId(7, 1), 1)
     if believed:

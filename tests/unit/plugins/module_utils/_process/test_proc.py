@@ -2,16 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The process table: the lines of /proc, and who stands above and below whom, also in a table that was torn while it was read."""
+"""The process table: the lines of /proc, and the ancestors and descendants of processes.
+
+It may have been torn while it was read.
+"""
 
 import os
 import subprocess
 import sys
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId, ancestors, descendants
-from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable, parse_stat
-from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import children_by_parent, thread_environment
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+    ancestors,
+    descendants,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc import (
+    ProcTable,
+    parse_stat,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._process.proc_rare import (
+    children_by_parent,
+    thread_environment,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,18 +34,40 @@ tables = st.dictionaries(pids, st.lists(pids, max_size=5), max_size=12)
 
 
 def stat_line(pid, comm, state="S", ppid=4, flags=0x400000, threads=1, start=99):
-    return b"%d (%s) %s %d 5 5 0 -1 %d 1 2 3 4 5 6 7 8 20 0 %d 0 %d 123 456 184467 1 1 0 0 0\n" % (pid, comm, state.encode(), ppid, flags, threads, start)
+    return b"%d (%s) %s %d 5 5 0 -1 %d 1 2 3 4 5 6 7 8 20 0 %d 0 %d 123 456 184467 1 1 0 0 0\n" % (
+        pid,
+        comm,
+        state.encode(),
+        ppid,
+        flags,
+        threads,
+        start,
+    )
 
 
-@given(st.integers(1, 1 << 22), st.binary(max_size=64), st.sampled_from("RSDTtZXI"), st.integers(0, 1 << 22), st.integers(1, 999), st.integers(0, 1 << 60))
+@given(
+    st.integers(1, 1 << 22),
+    st.binary(max_size=64),
+    st.sampled_from("RSDTtZXI"),
+    st.integers(0, 1 << 22),
+    st.integers(1, 999),
+    st.integers(0, 1 << 60),
+)
 def test_no_name_can_disturb_what_stands_behind_it(pid, comm, state, ppid, threads, start):
     process = parse_stat(stat_line(pid, comm, state, ppid, threads=threads, start=start))
-    assert (process.id, process.ppid, process.state, process.threads) == (ProcessId(pid, start), ppid, state, threads)
+    assert (process.id, process.ppid, process.state, process.threads) == (
+        ProcessId(pid, start),
+        ppid,
+        state,
+        threads,
+    )
     assert process.comm == comm.decode("utf-8", "replace")
     assert not process.kernel
 
 
-@pytest.mark.parametrize("comm", [b"a) R 1 (b", b") S 0 0", b"", b"(((", b")))", b"a\nb", b"\xff\xfe", b"x) Z 9 9"])
+@pytest.mark.parametrize(
+    "comm", [b"a) R 1 (b", b") S 0 0", b"", b"(((", b")))", b"a\nb", b"\xff\xfe", b"x) Z 9 9"]
+)
 def test_names_that_look_like_the_line_itself(comm):
     process = parse_stat(stat_line(7, comm))
     assert (process.id, process.ppid, process.state) == (ProcessId(7, 99), 4, "S")
@@ -41,7 +77,17 @@ def test_the_kernels_own_are_told_by_their_flag():
     assert parse_stat(stat_line(2, b"kthreadd", flags=0x208040)).kernel
 
 
-@pytest.mark.parametrize(("state", "threads", "alive"), [("S", 1, True), ("Z", 1, False), ("X", 1, False), ("Z", 2, True), ("T", 1, True), ("D", 1, True)])
+@pytest.mark.parametrize(
+    ("state", "threads", "alive"),
+    [
+        ("S", 1, True),
+        ("Z", 1, False),
+        ("X", 1, False),
+        ("Z", 2, True),
+        ("T", 1, True),
+        ("D", 1, True),
+    ],
+)
 def test_a_zombie_is_dead_unless_other_threads_of_it_run(state, threads, alive):
     assert Process(ProcessId(7, 1), 1, state, threads).alive is alive
 
@@ -53,7 +99,9 @@ def test_descendants_are_complete_unique_and_without_what_is_left_out(table, top
     assert not set(found) & (left_out | set(tops))
     reached = set(tops)
     while True:
-        more = {child for pid in reached for child in table.get(pid, []) if child not in left_out} | reached
+        more = {
+            child for pid in reached for child in table.get(pid, []) if child not in left_out
+        } | reached
         if more == reached:
             break
         reached = more
@@ -67,9 +115,14 @@ def test_a_parent_comes_before_its_children(table, tops):
         assert any(pid in table.get(parent, []) for parent in found[:at])
 
 
-@given(st.dictionaries(st.integers(2, 9), st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=8), st.integers(2, 9))
+@given(
+    st.dictionaries(st.integers(2, 9), st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=8),
+    st.integers(2, 9),
+)
 def test_ancestors_end_in_any_table(parents, pid):
-    table = {number: Process(ProcessId(number, start), ppid) for number, (ppid, start) in parents.items()}
+    table = {
+        number: Process(ProcessId(number, start), ppid) for number, (ppid, start) in parents.items()
+    }
     first = table.get(pid, Process(ProcessId(pid, 5), 0))
     seen = []
 
@@ -91,7 +144,12 @@ class TestThisHost:
         table = ProcTable()
         source = "import sys; print('ready', flush=True); sys.stdin.read()"
         environment = {"A": "1", "B": "x" * 70000}
-        child = subprocess.Popen([sys.executable, "-c", source, "a b", ""], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-c", source, "a b", ""],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         try:
             child.stdout.readline()
             process = table.process(child.pid)
@@ -112,7 +170,7 @@ class TestThisHost:
         assert table.arguments(child.pid) == table.children(child.pid) == []
         assert table.effective_uid(child.pid) is None
 
-    def test_a_proc_of_somebody_else_is_not_usable(self, tmp_path):
+    def test_a_proc_that_is_not_ours_is_not_usable(self, tmp_path):
         assert not ProcTable(str(tmp_path)).usable
         (tmp_path / "self").symlink_to("1")
         assert not ProcTable(str(tmp_path)).usable

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal reaches the process it is meant for, or nobody."""
+"""A signal reaches the process that it is meant for, or none."""
 
 import os
 import signal
@@ -13,11 +13,17 @@ import time
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process import signaller
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import Signaller
 from ansible_collections.treekill.remote.plugins.module_utils._supervisor.give_way import is_pass
-from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TrackedProcess, TreeControl
+from ansible_collections.treekill.remote.plugins.module_utils._tree.control import (
+    TrackedProcess,
+    TreeControl,
+)
 
 
 @pytest.fixture(params=["pidfd", "kill"])
@@ -31,9 +37,14 @@ def send(request, monkeypatch):
 
 @pytest.fixture
 def child():
-    # Written in one call, not printed: the signal may come while "ready" is still being printed.
-    source = "import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *dummy: os.write(1, b'signal\\n')); os.write(1, b'ready\\n'); sys.stdin.read()"
-    process = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # Written in one call, not printed: the signal may come while "ready" is being printed.
+    source = (
+        "import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *dummy: os.write(1, "
+        "b'signal\\n')); os.write(1, b'ready\\n'); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     process.stdout.readline()
     yield process
     process.kill()
@@ -58,7 +69,7 @@ def test_one_with_the_same_pid_and_another_start_time_gets_nothing(send, child, 
     assert child.wait() == 0
 
 
-def test_who_is_gone_gets_nothing(send, child):
+def test_a_process_that_is_gone_gets_nothing(send, child):
     process = ProcTable().process(child.pid).id
     child.kill()
     child.wait()
@@ -110,7 +121,9 @@ def test_a_process_that_does_not_show_any_more_is_not_gone():
 
 def test_only_a_kill_pass_of_the_run_holds_a_supervisor_up():
     run = "0123456789abcdef"
-    kill_pass = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", "run=" + run], stdin=subprocess.PIPE)
+    kill_pass = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()", "run=" + run], stdin=subprocess.PIPE
+    )
     try:
         until = time.monotonic() + 60
         while not is_pass(kill_pass.pid, run):

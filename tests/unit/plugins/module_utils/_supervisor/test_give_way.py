@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A supervisor stays until its kill pass has ended, whoever else continues it meanwhile."""
+"""A supervisor stays until its kill pass has ended, whatever else continues it meanwhile."""
 
 import json
 import platform
@@ -14,13 +14,14 @@ import pytest
 
 from tests.unit.plugins.module_utils.process_namespace import PROJECT_PATHS
 
-# Of no other test: passes are looked for on the whole machine.
+#: Passes are looked for on the whole machine, so no other test has this value.
 RUN = secrets.token_hex(8)
 
-# A stand-in for a pass: it lives until its standard input ends.
+#: Stand-in for a pass: it lives until its standard input ends.
 PASS = "import sys; sys.stdin.read()"
 
-# The kernel lets a process send itself a signal with any si_code. 0x80 is SI_KERNEL: what a process group gets that was orphaned while stopped.
+#: The kernel lets a process send itself a signal with any si_code. 0x80 is SI_KERNEL: a process
+#: group that was orphaned while stopped gets it.
 SUPERVISOR = """
 import ctypes, json, os, signal, subprocess, sys
 sys.path[:] = %r
@@ -50,7 +51,9 @@ class Supervisor:
             works.wait()
 
 
-works = subprocess.Popen([sys.executable, "-c", %r, "run=" + run], stdin=subprocess.PIPE) if with_pass == "yes" else None
+works = None
+if with_pass == "yes":
+    works = subprocess.Popen([sys.executable, "-c", %r, "run=" + run], stdin=subprocess.PIPE)
 # It has its command line a moment after its start.
 while works and b"run=" not in open("/proc/%%d/cmdline" %% works.pid, "rb").read():
     pass
@@ -60,7 +63,10 @@ print(json.dumps([give_way(supervisor), supervisor.looks]))
 """ % (PROJECT_PATHS, PASS)
 
 
-@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="the number of rt_sigqueueinfo is that of x86_64")
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64",
+    reason="the number of rt_sigqueueinfo is that of x86_64",
+)
 @pytest.mark.parametrize(("with_pass", "gave_way", "looks"), [("yes", True, 6), ("no", False, 0)])
 def test_the_kernels_own_continuation_is_not_taken_for_that_of_a_pass(with_pass, gave_way, looks):
     printed = subprocess.check_output([sys.executable, "-c", SUPERVISOR, RUN, with_pass])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a module reports of a kill pass of its own."""
+"""The report of a module about a kill pass of its own."""
 
 from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
 
@@ -17,8 +17,15 @@ class MadeUpPass:
         return False
 
     def report(self):
-        rows = ("tool\0--db-password\0correct horse", "env TOKEN=horse", "git clone https://deploy:horse@host/" + "x" * 240)
-        return {name: [{"command": command}] for name, command in zip(("gone", "survivors", "spared"), rows)}
+        rows = (
+            "tool\0--db-password\0correct horse",
+            "env TOKEN=horse",
+            "git clone https://deploy:horse@host/" + "x" * 240,
+        )
+        return {
+            name: [{"command": command}]
+            for name, command in zip(("gone", "survivors", "spared"), rows)
+        }
 
 
 def test_the_command_lines_of_a_kill_pass_are_masked_as_those_of_a_plan_are(monkeypatch):
@@ -26,4 +33,8 @@ def test_the_command_lines_of_a_kill_pass_are_masked_as_those_of_a_plan_are(monk
     monkeypatch.setattr(kill, "ignore_signals", lambda: None)
     report = kill.end_selection(None, None)
     shown = [row["command"] for name in ("gone", "survivors", "spared") for row in report[name]]
-    assert [command[:40] for command in shown] == ["tool --db-password ********", "env TOKEN=********", "git clone https://deploy:********@host/xx"[:40]]
+    assert [command[:40] for command in shown] == [
+        "tool --db-password ********",
+        "env TOKEN=********",
+        "git clone https://deploy:********@host/xx"[:40],
+    ]

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is at the other end of a process' output: asked from outside, of real pipes and terminals."""
+"""The reader of a process' output.
+
+It is looked up from outside, for real pipes and terminals.
+"""
 
 import os
 import signal
@@ -14,7 +17,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._survey.output_rea
 
 @pytest.fixture
 def child():
-    """Starts a process with this descriptor as its standard output, and gives its pid."""
+    """Start a process with this descriptor as its standard output, and return its pid."""
     pids = []
 
     def start(descriptor):
@@ -45,7 +48,7 @@ def test_a_pipe_has_a_reader_or_none(child):
     assert reader_of(pid, 1) == "no reader"
 
 
-def test_whoever_asks_disturbs_nobody(child):
+def test_the_question_disturbs_no_process(child):
     reader, writer = os.pipe()
     pid = child(writer)
     os.close(writer)

@@ -2,14 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may be ended of what is asked for."""
+"""The processes that may be ended, of those that are asked for."""
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import Process, ProcessId
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    Process,
+    ProcessId,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
 from ansible_collections.treekill.remote.plugins.module_utils._survey.rows import in_order
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, Refused, select_abandoned, select_process, select_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+    CommandsMatch,
+    Refused,
+    select_abandoned,
+    select_process,
+    select_runs,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,13 +73,24 @@ def test_of_a_command_all(host, lease, found):
     assert pids(asked(host, lease=[lease])) == found
 
 
-@pytest.mark.parametrize("options", [{"run": [OTHER]}, {"run": [RUN, OTHER]}, {"run": [OTHER], "lease": [DEAD]}, {"run": [RUN, "f" * 16], "lease": [DEAD]}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"run": [OTHER]},
+        {"run": [RUN, OTHER]},
+        {"run": [OTHER], "lease": [DEAD]},
+        {"run": [RUN, "f" * 16], "lease": [DEAD]},
+    ],
+)
 def test_our_own_run_is_refused_and_a_lease_of_two_runs(host, options):
     with pytest.raises(Refused):
         asked(host, **options)
 
 
-@pytest.mark.parametrize("options", [{"run": ["x"]}, {"run": ["*"]}, {"run": [""]}, {"lease": ["x"]}, {"run": [RUN.upper()]}])
+@pytest.mark.parametrize(
+    "options",
+    [{"run": ["x"]}, {"run": ["*"]}, {"run": [""]}, {"lease": ["x"]}, {"run": [RUN.upper()]}],
+)
 def test_a_name_that_is_none_is_refused(host, options):
     with pytest.raises(ValueError, match="not a (run|lease) id"):
         asked(host, **options)
@@ -91,7 +111,7 @@ def test_a_process_and_what_stands_below_it(host):
 
 
 @pytest.mark.parametrize("pid", [1, 2, 3, StillHost.OWN, 60, 61])
-def test_who_stands_above_us_is_refused_and_what_our_own_run_has_in_flight(host, pid):
+def test_what_is_above_us_is_refused_and_what_our_own_run_has_in_flight(host, pid):
     trees, snapshot = surveyed(host)
     with pytest.raises(Refused):
         select_process(host.process(pid), trees, snapshot, host.OWN, {OTHER})
@@ -123,7 +143,7 @@ def test_commands_are_recognised_by_run_lease_and_root():
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(0, 9), max_size=9))
-def test_everybody_is_told_once_and_below_the_parent(parents):
+def test_each_process_is_told_once_and_below_the_parent(parents):
     members = [Process(ProcessId(pid, 1), ppid) for pid, ppid in parents.items()]
     order = in_order(members)
     assert sorted(process.id.pid for process, dummy in order) == sorted(parents)

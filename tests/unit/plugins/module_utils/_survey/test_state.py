@@ -2,12 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a command is still somebody's: each piece of the evidence is needed, and where one is missing nobody is called dead."""
+"""Whether a command is abandoned.
+
+Each piece of the evidence is needed. If one is missing, no command is reported as dead.
+"""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees, runs_above
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+    command_trees,
+    runs_above,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 from tests.unit.plugins.module_utils.still_host import LEASE, OTHER, RUN, SCRIPT, StillHost, cookie
@@ -31,7 +37,7 @@ def state(host):
     return judged(host)[0]
 
 
-def test_a_root_whose_session_is_gone_and_whom_nobody_hears_is_abandoned(host):
+def test_a_root_without_a_session_and_without_a_reader_is_abandoned(host):
     host.command(20, 1)
     assert state(host) == "abandoned"
 
@@ -41,15 +47,21 @@ def test_below_a_session_it_is_running(host):
     assert judged(host) == ("running", "below sshd-session, pid 3")
 
 
-def test_below_whomever_else_it_is_running(host):
-    """A worker of a local connection, somebody who gets orphans, another run's supervisor: they live."""
+def test_below_any_other_process_it_is_running(host):
+    """A worker of a local connection, an adopter of orphans, and another run's supervisor live."""
     host.add(15, 1, ["ansible-playbook"])
     host.command(20, 15)
     assert state(host) == "running"
 
 
-@pytest.mark.parametrize("wrapper", [["sudo", "-n", "/bin/sh", "-c", SCRIPT % (RUN, LEASE)], ["bash", "-c", "sh -c '%s'" % SCRIPT % (RUN, LEASE)]])
-def test_who_only_stands_there_to_start_the_root_is_no_session(host, wrapper):
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        ["sudo", "-n", "/bin/sh", "-c", SCRIPT % (RUN, LEASE)],
+        ["bash", "-c", "sh -c '%s'" % SCRIPT % (RUN, LEASE)],
+    ],
+)
+def test_what_is_there_only_to_start_the_root_is_no_session(host, wrapper):
     host.add(15, 1, wrapper, b"SSH_CONNECTION=x\0")
     host.command(20, 15, b"")
     assert state(host) == "abandoned"
@@ -102,7 +114,7 @@ def test_whose_environment_may_not_be_read_is_not_dead(host):
         ("no reader", "unreadable", "unknown"),
     ],
 )
-def test_nobody_may_be_left_who_reads(host, out, err, found):
+def test_no_reader_may_be_left(host, out, err, found):
     host.command(20, 1)
     host.readers = {(20, 1): out, (20, 2): err}
     assert state(host) == found
@@ -118,7 +130,9 @@ def test_where_a_supervisor_stands_it_decides(host):
     host.command(20, 1)
     host.add(25, 20, [TITLE % (RUN, LEASE)], cookie(20, 3))
     assert state(host) == "running"
-    host.add(25, 20, ["treekill: ending the tree of run %s, lease %s" % (RUN, LEASE)], cookie(20, 3))
+    host.add(
+        25, 20, ["treekill: ending the tree of run %s, lease %s" % (RUN, LEASE)], cookie(20, 3)
+    )
     assert state(host) == "ending"
 
 
@@ -131,7 +145,9 @@ def test_where_a_supervisor_stands_it_decides(host):
         (("no reader", "no reader"), cookie(20, 3, more="TREEKILL_KEEP=1\0"), "running"),
     ],
 )
-def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(host, readers, environment, expected):
+def test_a_supervisor_that_stands_still_cannot_see_that_its_channel_is_broken(
+    host, readers, environment, expected
+):
     """A kill pass may have stopped it, and died."""
     host.command(20, 1)
     host.add(25, 20, [TITLE % (RUN, LEASE)], environment).state = "T"
@@ -154,7 +170,12 @@ def test_a_command_that_may_lose_its_connection_is_kept(host):
 
 
 def test_that_is_also_known_by_the_root_alone(host):
-    host.add(20, 1, ["/bin/sh", "-c", ("export TREEKILL=%s/%s/$$/$PPID TREEKILL_KEEP=1; work") % (RUN, LEASE)], b"SSH_CONNECTION=x\0")
+    host.add(
+        20,
+        1,
+        ["/bin/sh", "-c", ("export TREEKILL=%s/%s/$$/$PPID TREEKILL_KEEP=1; work") % (RUN, LEASE)],
+        b"SSH_CONNECTION=x\0",
+    )
     assert state(host) == "kept"
 
 
@@ -165,8 +186,8 @@ def test_without_a_root_it_was_left_or_is_a_job(host):
     assert state(host) == "job"
 
 
-def test_a_forged_cookie_makes_nobody_dead(host):
-    """Somebody names a process as root that does not claim to be one."""
+def test_a_forged_cookie_makes_no_command_dead(host):
+    """The cookie names a process as root that does not claim to be one."""
     host.add(20, 1, ["mysqld"], b"SSH_CONNECTION=x\0")
     host.add(21, 20, ["worker"], cookie(20, 3))
     snapshot = Snapshot(host)
@@ -201,14 +222,14 @@ def test_each_command_is_told_by_itself_and_we_are_not(host):
     ]
 
 
-def test_a_command_that_nobody_below_the_root_speaks_for_is_found_beside_others(host):
+def test_a_command_without_a_cookie_below_the_root_is_found_beside_others(host):
     host.command(20, 3)
     host.add(30, 3, ["/bin/sh", "-c", SCRIPT % (RUN, "00000000")])
     host.add(31, 30, ["env", "-i"])
     assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN)] == [LEASE, "00000000"]
 
 
-def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_who_stands_above(host):
+def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_our_ancestors(host):
     host.add(3, 2, ["sudo", "sh", "-c", SCRIPT % ("a" * 16, LEASE)], cookie(5, 4, "b" * 16))
     own = ("TREEKILL=%s/%s/1/1" % ("c" * 16, LEASE)).encode()
     assert runs_above(Snapshot(host), host.OWN, own) == {OTHER, "a" * 16, "b" * 16, "c" * 16}
@@ -216,19 +237,35 @@ def test_the_runs_that_we_work_for_are_known_by_ourselves_and_by_who_stands_abov
 
 
 def test_each_process_names_one_command_however_many_cookies_it_has(host):
-    """Any user can write thousands into an environment or a command line, and each command is looked for."""
+    """Any user can write thousands into an environment or a command line.
+
+    Each command is looked for.
+    """
     many = ["export TREEKILL=%s/%08x/$$/$PPID;" % (RUN, number) for number in range(2000)]
-    host.add(20, 1, ["sleep"], b"".join(cookie(20, 1, lease="%08x" % number) for number in range(2000)))
+    host.add(
+        20, 1, ["sleep"], b"".join(cookie(20, 1, lease="%08x" % number) for number in range(2000))
+    )
     host.add(21, 1, ["sh", "-c", " ".join(many[::-1])])
-    assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN] == ["00000000", "000007cf"]
+    assert [tree.lease for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN] == [
+        "00000000",
+        "000007cf",
+    ]
 
 
 @pytest.mark.parametrize("form", ["cookie", "spare", "claim"])
 def test_the_processes_of_other_commands_are_not_read_for_each_command(host, monkeypatch, form):
     asked = []
     named_root, claimed_by = CookieMatch.named_root, CookieMatch.claimed_by
-    monkeypatch.setattr(CookieMatch, "named_root", lambda self, environment: asked.append(0) or named_root(self, environment))
-    monkeypatch.setattr(CookieMatch, "claimed_by", lambda self, arguments: asked.append(0) or claimed_by(self, arguments))
+    monkeypatch.setattr(
+        CookieMatch,
+        "named_root",
+        lambda self, environment: asked.append(0) or named_root(self, environment),
+    )
+    monkeypatch.setattr(
+        CookieMatch,
+        "claimed_by",
+        lambda self, arguments: asked.append(0) or claimed_by(self, arguments),
+    )
     for number in range(1000):
         lease = "%08x" % number
         if form == "claim":
@@ -237,7 +274,9 @@ def test_the_processes_of_other_commands_are_not_read_for_each_command(host, mon
             host.add(100 + number, 1, ["sleep"], cookie(100 + number, 1, lease=lease))
         if form == "spare":
             host.add(2000 + number, 1, ["sleep"], b"TREEKILL=spare\0")
-    assert len([tree for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN]) == 1000
+    assert (
+        len([tree for tree in command_trees(Snapshot(host), host.OWN) if tree.run == RUN]) == 1000
+    )
     assert len(asked) < 20 * 1000
 
 

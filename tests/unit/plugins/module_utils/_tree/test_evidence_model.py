@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of evidence, on process tables that change between any two reads: no process outside of the tree gets a signal.
+"""The rules of evidence, on process tables that change between any two reads.
 
-Python 3.6. Where the plugin of the tests is loaded, --tables N says how many tables each test makes.
+No process outside of the tree gets a signal. Python 3.6. Where the plugin of the tests is loaded,
+--tables N sets the number of tables for each test.
 """
 
 import random as random_module
@@ -15,23 +16,42 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey import commands, kill
-from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import CommandTree, command_trees, cookies_in
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import CommandsMatch, select_abandoned, select_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
+    CommandTree,
+    command_trees,
+    cookies_in,
+)
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+    CommandsMatch,
+    select_abandoned,
+    select_runs,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 from ansible_collections.treekill.remote.plugins.module_utils._tree.control import TreeControl
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.model_host import COMMAND, FORGER, LEASE, MENTIONS, OTHER, ROOT, RUN, TITLES, ModelHost, cookie
+from tests.unit.plugins.module_utils.model_host import (
+    COMMAND,
+    FORGER,
+    LEASE,
+    MENTIONS,
+    OTHER,
+    ROOT,
+    RUN,
+    TITLES,
+    ModelHost,
+    cookie,
+)
 
-#: Tables of each test in every run, and those in which a control has to fail at least once.
+#: Tables of each test in every run, and tables in which a control has to fail at least once.
 TABLES, CONTROL = 100, 400
 
 
 @pytest.fixture
 def tables(request):
-    """Runs a model on so many tables."""
+    """Run a model on so many tables."""
 
     def run(model):
         number = request.config.getoption("--tables", None) or TABLES
@@ -48,7 +68,7 @@ def tables(request):
 
 
 def finds(model):
-    """Whether a model fails in one of some tables, always the same."""
+    """Whether a model fails in one of some tables, which are always equal."""
     for seed in range(CONTROL):
         try:
             model(random_module.Random(seed))
@@ -61,7 +81,7 @@ def finds(model):
 
 
 def some_tree(random):
-    """A host with a command on it, orphans of it, what a forger has made, and strangers."""
+    """Draw a host with a command on it, its orphans, what a forger has made, and strangers."""
     host = ModelHost(random)
     session = host.beings[3]
     user = random.choice((ROOT, 1000))
@@ -69,14 +89,22 @@ def some_tree(random):
         root = host.add(10, session, user, b"PATH=/\0", COMMAND, "sh")
         top = root
         if random.random() < 0.5:
-            top = host.collector = host.add(11, root, user, cookie(10), [title(TITLES[0])], "python3")
+            top = host.collector = host.add(
+                11, root, user, cookie(10), [title(TITLES[0])], "python3"
+            )
         for pid in range(12, 12 + random.randrange(1, 6)):
             host.add(pid, top, user, random.choice((cookie(10), cookie(10), b"")), [b"work"])
     if random.random() < 0.5:
         host.add(20, host.beings[1], user, cookie(10), [b"daemon"])
     for pid in range(30, 30 + random.randrange(4)):
         names = random.choice([*sorted(host.beings), 99999999999])
-        host.add(pid, host.beings[1], FORGER, cookie(names), random.choice([[b"forger"], [title(random.choice(TITLES))]]))
+        host.add(
+            pid,
+            host.beings[1],
+            FORGER,
+            cookie(names),
+            random.choice([[b"forger"], [title(random.choice(TITLES))]]),
+        )
     for pid in range(40, 40 + random.randrange(4)):
         host.stranger(pid)
     if 12 in host.beings and user == ROOT and random.random() < 0.5:
@@ -89,7 +117,10 @@ def title(form):
 
 
 def some_request(random, arrival_timeout):
-    """A first signal of its own for the root and for the rest, all at once or one after the other."""
+    """Draw a first signal of its own for the root and for the others.
+
+    All processes get it at once, or one after the other.
+    """
     return KillRequest(
         RUN,
         LEASE,
@@ -115,14 +146,17 @@ def kill_order(random, kind=TreeSearch):
 
 
 def by_supervisor(random, kind=TreeSearch):
-    """The pass of a supervisor, to whose tree all belongs that stands below it."""
+    """Return the pass of a supervisor, whose tree is all that is below it."""
     host = some_tree(random)
     if host.collector is None:
         return
     host.above.add(host.collector.id)
     search = kind(CookieMatch(RUN, LEASE, 10), host, host.collector.id.pid)
     search.include_children_of(host.collector.id.pid, 12)
-    kill_pass = KillPass(some_request(random, arrival_timeout=0.0), TreeControl(search, host, host.send, host.clock, host.sleep))
+    kill_pass = KillPass(
+        some_request(random, arrival_timeout=0.0),
+        TreeControl(search, host, host.send, host.clock, host.sleep),
+    )
     if kill_pass.find():
         kill_pass.end()
     assert not host.wrong
@@ -137,21 +171,25 @@ def test_a_supervisor_signals_what_is_in_its_tree_and_nothing_else(tables):
 
 
 class ListedThenRead(TreeSearch):
-    """Takes a list of children for what they were when it was made."""
+    """A search that takes an old list of children for the present one."""
 
     def _children(self, parent):
-        return [process for process in map(self._table.process, self._table.children(parent.id.pid)) if process is not None]
+        return [
+            process
+            for process in map(self._table.process, self._table.children(parent.id.pid))
+            if process is not None
+        ]
 
 
 class NoLogins(TreeSearch):
-    """Takes an ssh server for a process like others."""
+    """A search that takes an ssh server for an ordinary process."""
 
     def _is_login(self, process):
         return False
 
 
 class ClaimsByMention(TreeSearch):
-    """Takes for the root whose command line has the text of one."""
+    """A search that takes a process for the root if its command line has the text of one."""
 
     def claims(self, process):
         words = self._table.arguments(process.id.pid)
@@ -174,9 +212,11 @@ def test_the_model_finds_a_search_that_believes_too_much(kind):
 
 
 class SweptHost(ModelHost):
-    """Several commands with the same lease, as forgers can make them. Each process has the root that has really started it, or none.
+    """A host with several commands of one lease, as forgers can make them.
 
-    live: roots that are not dead. listeners: who reads what.
+    Each process has the root that has really started it, or none.
+
+    live: roots that are not dead. listeners: readers of outputs.
     """
 
     def __init__(self, random):
@@ -186,49 +226,63 @@ class SweptHost(ModelHost):
         self.kept = set()
 
     def grow(self, root, environment, most):
-        """Processes that a root has started: below it, and orphans."""
+        """Add processes that a root has started: below it, and orphans."""
         for dummy in range(self.random.randrange(1, most)):
             self.last += 1
             parent = self.random.choice((root, self.beings[1]))
             self.owner[self.add(self.last, parent, root.user, environment, [b"work"]).id] = root.id
 
     def command(self, user, dead, pid=None, session=b"SSH_CONNECTION=x\0"):
-        """A root and what it has started. dead: whether its session is gone."""
+        """Add a root and what it has started. dead: whether its session is gone."""
         self.last += 1
         pid = pid or self.last
         root = self.add(pid, self.beings[1 if dead else 3], user, session, COMMAND, "sh")
         self.owner[root.id] = root.id
         if not dead:
             self.live.add(root.id)
-        worker = self.add(self.last + 1, root, user, cookie(pid).replace(b"/8\0", b"/3\0"), [b"worker"])
+        worker = self.add(
+            self.last + 1, root, user, cookie(pid).replace(b"/8\0", b"/3\0"), [b"worker"]
+        )
         self.last += 1
         self.owner[worker.id] = root.id
         self.grow(root, worker.environment, 4)
         return root
 
     def left(self, user, number):
-        """What a command has left on purpose: its root is gone."""
+        """Add processes that a command has left on purpose: its root is gone."""
         for dummy in range(self.random.randrange(1, 4)):
             self.last += 1
             daemon = self.add(self.last, self.beings[1], user, cookie(number), [b"daemon"])
             self.kept.add(daemon.id)
 
     def forge(self):
-        """A process of another user with that lease: an orphan, perhaps with a pid that somebody's cookie names, perhaps with a title."""
+        """Add a process of another user with that lease.
+
+        It is an orphan. It may have a pid that another process's cookie names, or a title.
+        """
         pid = self.random.choice((4000, 4001, None))
         if pid is None or pid in self.beings:
             self.last += 1
             pid = self.last
         environment = cookie(
-            self.random.choice((pid, 4000, 4001, *sorted(self.beings))), self.random.choice((b"SSH_CONNECTION=x\0", b"TREEKILL_KEEP=1\0", b""))
+            self.random.choice((pid, 4000, 4001, *sorted(self.beings))),
+            self.random.choice((b"SSH_CONNECTION=x\0", b"TREEKILL_KEEP=1\0", b"")),
         )
-        words = self.random.choice(([b"sleep"], COMMAND, [title(self.random.choice(TITLES))], *MENTIONS))
+        words = self.random.choice(
+            ([b"sleep"], COMMAND, [title(self.random.choice(TITLES))], *MENTIONS)
+        )
         self.add(pid, self.beings[self.random.choice((1, 1, 3))], FORGER, environment, words)
 
 
 def some_commands(random):
     host = SweptHost(random)
-    steps = [lambda: host.left(random.choice((ROOT, OTHER)), 4000), lambda: host.left(ROOT, 4001), host.forge, host.forge, host.forge]
+    steps = [
+        lambda: host.left(random.choice((ROOT, OTHER)), 4000),
+        lambda: host.left(ROOT, 4001),
+        host.forge,
+        host.forge,
+        host.forge,
+    ]
     steps.append(lambda: host.command(ROOT, True))
     steps.append(lambda: host.command(OTHER, random.random() < 0.5))
     random.shuffle(steps)
@@ -239,7 +293,7 @@ def some_commands(random):
 
 
 class ByModel:
-    """Stands for what sends real signals."""
+    """Stand-in for what sends real signals."""
 
     host = None
 
@@ -248,7 +302,7 @@ class ByModel:
 
 
 def sweep(random, monkeypatch, dead, trees_of=command_trees):
-    """Ends what is dead, or what a run has in flight, and looks at what got signals."""
+    """End what is dead, or what a run has in flight, and return what got signals."""
     host = some_commands(random)
     monkeypatch.setattr(kill, "Signaller", type("There", (ByModel,), {"host": host}))
     monkeypatch.setattr(kill.os, "getpid", lambda: host.OWN)
@@ -257,7 +311,11 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     for tree in trees:
         tree.state, tree.reason = judge(tree, snapshot, lambda pid, descriptor: "no reader")
     params = {"run": [RUN], "lease": None, "left_behind": False}
-    selection = select_abandoned(trees, snapshot, None, set()) if dead else select_runs(trees, params, set())
+    selection = (
+        select_abandoned(trees, snapshot, None, set())
+        if dead
+        else select_runs(trees, params, set())
+    )
     host.events = random.randrange(10)
     monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)
     control = kill.control_of(selection, KillRequest(timeout=0.3, arrival_timeout=0.0), host)
@@ -265,7 +323,10 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     before = {being.id for being in host.beings.values()}
     signalled = []
     send = control.send
-    control.send = lambda process, signal: (signalled.append((process, signal, lineage(host, process))), send(process, signal))
+    control.send = lambda process, signal: (
+        signalled.append((process, signal, lineage(host, process))),
+        send(process, signal),
+    )
     kill_pass = KillPass(KillRequest(timeout=0.3, arrival_timeout=0.0), control)
     if kill_pass.find():
         kill_pass.end()
@@ -279,7 +340,7 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
 
 
 def lineage(host, process):
-    """A process and those above it, as the host knows them."""
+    """Return a process and those above it, as the host has them."""
     being = host.beings.get(process.pid)
     found = set()
     while being is not None and being.id not in found:
@@ -291,7 +352,9 @@ def lineage(host, process):
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "run"])
-def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_in_flight(tables, monkeypatch, dead):
+def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_in_flight(
+    tables, monkeypatch, dead
+):
     def model(random):
         with monkeypatch.context() as patch:
             host, before = sweep(random, patch, dead)
@@ -304,7 +367,7 @@ def test_a_sweep_ends_what_is_dead_of_each_root_and_nothing_that_was_left_or_is_
 
 
 def all_in_one(run, lease, search, snapshot):
-    """As if each process of a lease were the word of whoever began it."""
+    """Return a search that takes each process of a lease for evidence by the user that began it."""
     tree = CommandTree(run, lease, None)
     tree.members = list(search.members.values())
     tree.roots = [process for process in tree.members if process.id in search.roots]

@@ -2,22 +2,31 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one user writes into an environment or a title says nothing about the processes of another."""
+"""Evidence of one user about the processes of another.
+
+An environment or a title that a user writes proves nothing about them.
+"""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import command_trees
-from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import select_abandoned, select_runs
+from ansible_collections.treekill.remote.plugins.module_utils._survey.selection import (
+    select_abandoned,
+    select_runs,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._survey.state import judge
 
 from tests.unit.plugins.module_utils.still_host import LEASE, RUN, SCRIPT, StillHost, cookie
 
-TITLES = ["treekill: supervisor of run %s, lease %s: a task", "treekill: ending the tree of run %s, lease %s"]
+TITLES = [
+    "treekill: supervisor of run %s, lease %s: a task",
+    "treekill: ending the tree of run %s, lease %s",
+]
 FORGER, ADMIN = 60002, 0
 
 
 class OwnedHost(StillHost):
-    """Processes belong to root, but for those that users names."""
+    """Processes belong to root, except those that are named with users."""
 
     def __init__(self):
         super().__init__()
@@ -27,7 +36,7 @@ class OwnedHost(StillHost):
         return self.users.get(pid, ADMIN)
 
     def forge(self, pid, arguments, environment, ppid=1):
-        """A process of the forger's."""
+        """Add a process of the forger's."""
         self.add(pid, ppid, arguments, environment)
         self.users[pid] = FORGER
 
@@ -46,19 +55,22 @@ def surveyed(host):
 
 
 def dead(host):
-    """The pids that a sweep of the dead ends."""
+    """Return the pids that a sweep of the dead ends."""
     return sorted(process.id.pid for process in select_abandoned(*surveyed(host), None, set()).tops)
 
 
 def of_run(host, **options):
-    """The pids that a sweep of the run ends."""
+    """Return the pids that a sweep of the run ends."""
     params = dict({"run": [RUN], "lease": None, "left_behind": False}, **options)
     selection = select_runs(surveyed(host)[0], params, set())
     return sorted(process.id.pid for process in selection.tops), selection
 
 
 def abandoned_root(pid, root):
-    """What looks like a root whose session is gone: by the pid in its own cookie, or by its command line."""
+    """Add a process that looks like a root whose session is gone.
+
+    It does so by the pid in its own cookie, or by its command line.
+    """
     return {
         "cookie": (["sleep", "1"], cookie(root, 77, more="SSH_CONNECTION=x\0")),
         "command line": (["/bin/sh", "-c", SCRIPT % (RUN, LEASE)], b"SSH_CONNECTION=x\0"),
@@ -67,29 +79,43 @@ def abandoned_root(pid, root):
 
 @pytest.mark.parametrize("form", ["cookie", "command line"])
 @pytest.mark.parametrize("pid", [40, 50], ids=["any pid", "the pid of the root that is gone"])
-def test_a_daemon_that_was_left_on_purpose_is_not_dead_because_another_user_has_planted_a_dead_root(host, form, pid):
+def test_a_daemon_that_was_left_on_purpose_is_not_dead_because_another_user_has_planted_a_dead_root(
+    host, form, pid
+):
     host.add(30, 1, ["daemon"], cookie(50, 3))
     host.add(31, 30, ["its worker"], cookie(50, 3))
     host.forge(pid, *abandoned_root(pid, pid)[form])
     host.forge(60, ["child of the forger"], cookie(pid, 77), pid)
-    # Younger than the forged root, and with a cookie that names the pid.
+    # Younger than the forged root, and with a cookie that names its pid.
     host.add(70, 1, ["daemon's second worker"], cookie(50, 3))
     assert not {30, 31, 70} & set(dead(host))
     pids, selection = of_run(host)
     assert not {30, 31, 70} & set(pids)
-    assert any(host.OWN not in [one.id.pid for one in tree.members] and tree.state == "left" for tree in selection.left_alone)
+    assert any(
+        host.OWN not in [one.id.pid for one in tree.members] and tree.state == "left"
+        for tree in selection.left_alone
+    )
 
 
 @pytest.mark.parametrize("form", ["cookie", "command line"])
-def test_what_is_selected_of_the_forger_does_not_lead_to_the_daemon_when_it_is_looked_for_again(host, form):
+def test_what_is_selected_of_the_forger_does_not_lead_to_the_daemon_when_it_is_looked_for_again(
+    host, form
+):
     host.add(30, 1, ["daemon"], cookie(50, 3))
     host.forge(50, *abandoned_root(50, 50)[form])
     host.forge(51, ["worker"], cookie(50, 77), 50)
     host.add(70, 1, ["daemon's second worker"], cookie(50, 3))
     for selection in (select_abandoned(*surveyed(host), None, set()), of_run(host)[1]):
         match = selection.match()
-        assert not any(match.believes(host.environment(pid), host.process(pid).id.start, host.effective_uid(pid)) for pid in (30, 70))
-        assert not selection.tops or match.believes(host.environment(51), host.process(51).id.start, host.effective_uid(51))
+        assert not any(
+            match.believes(
+                host.environment(pid), host.process(pid).id.start, host.effective_uid(pid)
+            )
+            for pid in (30, 70)
+        )
+        assert not selection.tops or match.believes(
+            host.environment(51), host.process(51).id.start, host.effective_uid(51)
+        )
 
 
 @pytest.mark.parametrize("title", TITLES, ids=["supervisor", "ending"])
@@ -126,7 +152,10 @@ def test_an_abandoned_tree_is_not_hidden_by_a_root_of_another_user_that_is_runni
 
 
 def test_what_a_root_of_roots_has_left_with_its_pid_belongs_to_it_also_as_another_user(host):
-    """A service that has left its parents and become its own user; the control: not where the root is that other user's."""
+    """A service that has left its parents and become its own user.
+
+    The control: it does not if the root is that other user's.
+    """
     host.command(20, 1)
     host.forge(30, ["service"], cookie(20, 3))
     assert dead(host) == [20, 21, 30]

@@ -2,20 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task that starts the ssh server anew is the ancestor of everybody's logins from then on. These are not ended with it."""
+"""Logins by an ssh server that a task has started again.
+
+The task is the ancestor of all later logins. They are not ended with it.
+"""
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
 
 from tests.unit.plugins.module_utils._kill_pass.test_kill_pass import quiet, run
-from tests.unit.plugins.module_utils.simulated_host import LEASE, OWN, RUN, SCRIPT, SimulatedHost, cookie
+from tests.unit.plugins.module_utils.simulated_host import (
+    LEASE,
+    OWN,
+    RUN,
+    SCRIPT,
+    SimulatedHost,
+    cookie,
+)
 
 COLLECTOR, LISTENER, SESSION, SHELL, EDITOR = 20, 30, 31, 32, 33
 
 
 class RestartedServer(SimulatedHost):
-    """The supervisor has the new server among its orphans; someone has logged in by it."""
+    """The supervisor has the new server among its orphans, and a user has logged in by it."""
 
     def __init__(self, names=("sshd", "sshd-session"), user=0, environment=b""):
         super().__init__(quiet, 0)
@@ -44,8 +54,12 @@ def test_the_server_and_its_logins_live_and_the_server_alone_is_named(names, env
     host = RestartedServer(names, environment=environment)
     report = run(host)
     assert {row["pid"] for row in report["gone"]} == {10, 11, COLLECTOR}
-    assert not {LISTENER, SESSION, SHELL, EDITOR} & {process.id.pid for process, dummy in host.signals}
-    assert [(row["pid"], row["reason"]) for row in report["spared"]] == [(LISTENER, "ssh server: its logins are left alone")]
+    assert not {LISTENER, SESSION, SHELL, EDITOR} & {
+        process.id.pid for process, dummy in host.signals
+    }
+    assert [(row["pid"], row["reason"]) for row in report["spared"]] == [
+        (LISTENER, "ssh server: its logins are left alone")
+    ]
     assert not report["survivors"]
 
 
@@ -54,7 +68,11 @@ def test_a_supervisor_leaves_them_as_well():
     assert not {LISTENER, SESSION, SHELL, EDITOR} & {process.pid for process in members}
 
 
-@pytest.mark.parametrize(("names", "user"), [(("sshd", "sshd"), 1000), (("server", "session"), 0)], ids=["not root's", "not an ssh server"])
+@pytest.mark.parametrize(
+    ("names", "user"),
+    [(("sshd", "sshd"), 1000), (("server", "session"), 0)],
+    ids=["not root's", "not an ssh server"],
+)
 def test_what_calls_itself_so_without_roots_rights_is_ended(names, user):
     """The control."""
     host = RestartedServer(names, user)

@@ -2,13 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts the run after the kill is for: interrupted, and confirmed to be clean."""
+"""The hosts for the run after the kill: interrupted, and confirmed to be clean."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts, after_hosts
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import (
+    AfterHosts,
+    after_hosts,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,15 +31,26 @@ UNREACHABLE = LeaseResult(Outcome.UNREACHABLE, "no route")
 FAILED = LeaseResult(Outcome.FAILED, "no shell")
 UNCLOSED = None
 
-HISTORIES = st.lists(st.tuples(st.sampled_from(["web1", "web2", "web3"]), st.sampled_from([CLEAN, SURVIVED, LEFT, UNREACHABLE, FAILED, UNCLOSED])), max_size=8)
+HISTORIES = st.lists(
+    st.tuples(
+        st.sampled_from(["web1", "web2", "web3"]),
+        st.sampled_from([CLEAN, SURVIVED, LEFT, UNREACHABLE, FAILED, UNCLOSED]),
+    ),
+    max_size=8,
+)
 
 
 def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = ()) -> AfterHosts:
-    """After each of these hosts had a broken lease that was closed like this. `exempt`: numbers of leases, from 0."""
+    """Return the hosts, each after a broken lease that was closed like this.
+
+    `exempt`: numbers of leases, from 0.
+    """
     leases = LeaseTable()
     for number, (host, result) in enumerate(history):
         name = f"{number:08x}"
-        leases.grant(Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}"))
+        leases.grant(
+            Lease(lease=name, holder=1, host=host, task=f"Task {number}", terms=terms(), order="{}")
+        )
         leases.broken(name, 1)
         if result is not None:
             leases.close(name, result)
@@ -41,7 +58,9 @@ def chosen(*history: tuple[str, LeaseResult | None], exempt: tuple[int, ...] = (
 
 
 def test_a_clean_host_is_one_with_the_names_of_its_tasks():
-    assert chosen(("web1", CLEAN), ("web1", CLEAN), ("web2", CLEAN)) == AfterHosts({"web1": ["Task 0", "Task 1"], "web2": ["Task 2"]}, {})
+    assert chosen(("web1", CLEAN), ("web1", CLEAN), ("web2", CLEAN)) == AfterHosts(
+        {"web1": ["Task 0", "Task 1"], "web2": ["Task 2"]}, {}
+    )
 
 
 @pytest.mark.parametrize("bad", [SURVIVED, UNREACHABLE, FAILED, UNCLOSED])
@@ -80,7 +99,9 @@ def test_its_survivors_count_nevertheless():
 @given(HISTORIES)
 def test_every_interrupted_host_is_either_chosen_or_left_out_for_a_reason(history):
     found = chosen(*history)
-    assert {*found.tasks} | {*found.left_out} == {host for host, result in history if result is not LEFT}
+    assert {*found.tasks} | {*found.left_out} == {
+        host for host, result in history if result is not LEFT
+    }
     assert not {*found.tasks} & {*found.left_out}
     for host in found.tasks:
         assert all(result in (CLEAN, LEFT) for one, result in history if one == host)

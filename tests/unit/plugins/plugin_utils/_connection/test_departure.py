@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a command leaves its worker, that is noted before; after an interruption none leaves."""
+"""Departure of a command from its worker.
+
+It is noted before the command leaves. After an interruption no command leaves.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,15 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import Interrupted
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest, LeaseTerms
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    LeaseRequest,
+    LeaseTerms,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
@@ -26,9 +34,21 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client i
 
 
 class Guarded:
-    """A guarded connection. Its ssh client is a script that writes down what it finds noted when it starts, and then does this."""
+    """A guarded connection.
 
-    def __init__(self, directory: Path, does: str, *, retries: int = 0, announced: bool = True, name: str = "ssh", asynchronous: bool = False) -> None:
+    Its ssh client is a script that writes down what is noted at its start, and then does this.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        does: str,
+        *,
+        retries: int = 0,
+        announced: bool = True,
+        name: str = "ssh",
+        asynchronous: bool = False,
+    ) -> None:
         self.page = RunPage()
         self.taken: list[LeaseTerms] = []
         self.lease = ""
@@ -37,14 +57,36 @@ class Guarded:
         self.client.write_text(f"#!/bin/sh\necho start >> {self.starts}\n{does}\n")
         self.client.chmod(0o755)
         link: Any = types.SimpleNamespace(
-            run="00000000000000aa", announced=announced, page=self.page, main=types.SimpleNamespace(pid=0), take_lease=self._take, done=lambda lease: None,
-            done_at_exit=lambda lease: None, broken=lambda lease, lost, wait: None, unguarded=lambda *reason: None,
-        )  # fmt: skip
+            run="00000000000000aa",
+            announced=announced,
+            page=self.page,
+            main=types.SimpleNamespace(pid=0),
+            take_lease=self._take,
+            done=lambda lease: None,
+            done_at_exit=lambda lease: None,
+            broken=lambda lease, lost, wait: None,
+            unguarded=lambda *reason: None,
+        )
         context = PlayContext()
         context.executable = "/bin/sh"
         self.connection = connection_loader.get(name, context, new_stdin=None)
-        self.connection.set_options(direct={"ssh_executable": str(self.client), "reconnection_retries": retries, "host": "web1"} if name == "ssh" else {})
-        task = GuardedTask(host="web1", name="a task", options=options.resolve(), interpreters=(), show_arguments=True, asynchronous=asynchronous)
+        self.connection.set_options(
+            direct={
+                "ssh_executable": str(self.client),
+                "reconnection_retries": retries,
+                "host": "web1",
+            }
+            if name == "ssh"
+            else {}
+        )
+        task = GuardedTask(
+            host="web1",
+            name="a task",
+            options=options.resolve(),
+            interpreters=(),
+            show_arguments=True,
+            asynchronous=asynchronous,
+        )
         assert guard_connection(self.connection, link, task) is not None
 
     def _take(self, request: LeaseRequest) -> bool:
@@ -83,7 +125,7 @@ def test_a_command_that_has_left_a_job_is_noted(tmp_path):
 
 
 def test_no_client_is_started_once_the_run_was_interrupted(tmp_path):
-    """The worker stood still between its lease and its client, and is let go."""
+    """The worker was stopped between its lease and its client, and is continued."""
     guarded = Guarded(tmp_path, "exit 0")
     guarded.page.close_gate()
     with pytest.raises(Interrupted):
@@ -104,11 +146,15 @@ def test_of_other_connections_no_client_is_named(tmp_path):
     assert guarded.taken[-1].notes is False
 
 
-def test_paramiko_notes_a_command_before_it_is_sent_and_sends_none_once_the_run_was_interrupted(monkeypatch):
+def test_paramiko_notes_a_command_before_it_is_sent_and_sends_none_once_the_run_was_interrupted(
+    monkeypatch,
+):
     page = RunPage()
     connection: Any = types.SimpleNamespace(before_command=None)
     departure = Departure(connection, types.SimpleNamespace(announced=True, page=page))  # type: ignore[arg-type]
-    command = departure.added_to(Command("00000001", becomes=False, pipelined=False, supervised=False))
+    command = departure.added_to(
+        Command("00000001", becomes=False, pipelined=False, supervised=False)
+    )
     assert (command.notes, command.client) == (True, "")
     client = Client(None, None)  # type: ignore[arg-type]
     sent: list[bool] = []

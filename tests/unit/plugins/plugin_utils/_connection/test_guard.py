@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A guarded connection: a command under a lease does what it does without one, and says the same."""
+"""The guard of a connection: a command under a lease does and prints what it does without one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import guard_connection
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import unquoted
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    guard_connection,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.shell_command import (
+    unquoted,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from hypothesis import given
@@ -62,13 +66,24 @@ COMMANDS: list[tuple[str, str | None]] = [
 
 
 def test_commands_do_and_say_what_they_do_and_say_without_a_guard():
-    """As a module is run, by the executable; as `raw` is, by the shell of the connection; with the root's pid announced; over one that returns text."""
-    forms = [*COMMANDS, *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS)]
+    """Each command is run in four ways.
+
+    The executable runs it, as it does a module. The shell of the connection runs it, as it does
+    `raw`. The root's pid is announced. The connection returns text.
+    """
+    forms = [
+        *COMMANDS,
+        *((f"/bin/sh -c {shlex.quote(command)}", stdin) for command, stdin in COMMANDS),
+    ]
     with a_run({"commands": forms}) as process:
         answers = answer_of(process)
     assert len(answers) == len(forms)
     # A shell names the line of its script in an error.
-    differing = {form: one for (form, dummy), one in zip(forms, answers, strict=True) if not one[0] == one[1] == one[2] == one[3]}
+    differing = {
+        form: one
+        for (form, dummy), one in zip(forms, answers, strict=True)
+        if not one[0] == one[1] == one[2] == one[3]
+    }
     assert differing == {}
 
 
@@ -86,25 +101,34 @@ def test_what_a_shell_would_still_expand_is_left_alone(text):
     assert word is None or shlex.quote(word) == text
 
 
-@pytest.mark.parametrize("text", ["'a' b", "a b", "$HOME", '"$HOME"', "'a'$(b)", "'open", "'a';b", "a'b'", "'a'\n", ""])
+@pytest.mark.parametrize(
+    "text", ["'a' b", "a b", "$HOME", '"$HOME"', "'a'$(b)", "'open", "'a';b", "a'b'", "'a'\n", ""]
+)
 def test_more_than_one_plain_word_is_none(text):
     assert unquoted(text) is None
 
 
-@pytest.mark.parametrize("sudoable", [True, False], ids=["what the task asks for", "core's own handling of files"])
+@pytest.mark.parametrize(
+    "sudoable", [True, False], ids=["what the task asks for", "core's own handling of files"]
+)
 def test_a_lease_tells_whether_it_may_run_what_the_task_asks_for(sudoable):
-    """Of the second kind a recap does not say what its kill pass would not have found."""
+    """For the second kind, a recap does not report what its kill pass would not have found."""
     taken: list[Any] = []
     link: Any = types.SimpleNamespace(
-        run="00000000000000aa", take_lease=lambda request: taken.append(request.terms) or True, done=lambda lease: None, announced=False,
+        run="00000000000000aa",
+        take_lease=lambda request: taken.append(request.terms) or True,
+        done=lambda lease: None,
+        announced=False,
         main=types.SimpleNamespace(pid=0),
         page=types.SimpleNamespace(gate_closed=False),
-    )  # fmt: skip
+    )
     context = PlayContext()
     context.executable = "/bin/sh"
     connection = connection_loader.get("local", context, new_stdin=None)
     connection.set_options(var_options={})
-    task = GuardedTask(host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True)
+    task = GuardedTask(
+        host="here", name="a task", options=options.resolve(), interpreters=(), show_arguments=True
+    )
     assert guard_connection(connection, link, task) is not None
     connection.exec_command("true", sudoable=sudoable)
     assert [terms.payload for terms in taken] == [sudoable]

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of ansible-core the collection stands on: all of it is looked at, all of it is there on a core that is known, and what is not is told."""
+"""The parts of ansible-core that the collection uses.
+
+All of them are checked, all of them exist on a core that is known, and a missing one is reported.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import F
 
 ROOT = Path(__file__).resolve().parents[5]
 
-#: A plugin that names one of these loads without them or not at all, and core says so of the task that wanted it.
+#: A plugin that names one of these loads with them or not at all. In that case core reports it for
+#: the task that wanted the plugin.
 OF_SINGLE_PLUGINS = ("_paramiko/", "_connection/recorded_action")
 
 ALL = [point for points in api._POINTS.values() for point in points]
@@ -37,28 +41,47 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
 
 
 def imports() -> Iterator[tuple[str, str]]:
-    """module:name of what the code takes from core, and where."""
+    """Return module:name of what the code takes from core, and where."""
     folder = ROOT / "plugins" / "plugin_utils"
-    files = [path for path in folder.rglob("*.py") if not str(path.relative_to(folder)).startswith(OF_SINGLE_PLUGINS)]
+    files = [
+        path
+        for path in folder.rglob("*.py")
+        if not str(path.relative_to(folder)).startswith(OF_SINGLE_PLUGINS)
+    ]
     assert files
     for path in sorted([*files, ROOT / "plugins" / "callback" / "guardian.py"]):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        typing = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
+        typing = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for inner in ast.walk(node)
+        }
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and id(node) not in typing and (node.module or "").split(".")[0] == "ansible":
+            if (
+                isinstance(node, ast.ImportFrom)
+                and id(node) not in typing
+                and (node.module or "").split(".")[0] == "ansible"
+            ):
                 yield from ((f"{node.module}:{name.name}", path.name) for name in node.names)
 
 
 def is_looked_at(name: str) -> bool:
     """Whether a hook point is the name, in it, or, for a module, in that."""
     as_module = name.replace(":", ".") + ":"
-    return any(point == name or point.startswith((f"{name}.", f"{name}(", as_module)) for point in ALL)
+    return any(
+        point == name or point.startswith((f"{name}.", f"{name}(", as_module)) for point in ALL
+    )
 
 
 def test_whatever_is_imported_of_core_is_looked_at_before():
-    # Its version, and what core says by itself when the callback cannot be loaded.
+    # Its version, and what core itself reports if the callback can't be loaded.
     needless = {"ansible:__version__", "ansible.release:__version__"}
-    assert [(name, where) for name, where in imports() if name not in needless and not is_looked_at(name)] == []
+    assert [
+        (name, where)
+        for name, where in imports()
+        if name not in needless and not is_looked_at(name)
+    ] == []
 
 
 def test_the_installed_core_has_it_all():
@@ -69,14 +92,17 @@ def test_the_installed_core_has_it_all():
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Of core's class for callbacks; to be changed by a test."""
+    """The events of core's class for callbacks; a test may change them."""
     api.missing.cache_clear()
     yield [name for name in dir(CallbackBase) if name.startswith("v2_")]
     api.missing.cache_clear()
 
 
-def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(monkeypatch: pytest.MonkeyPatch, events: list[str]):
-    # As a stdout callback of core's own tests does, to catch them by __getattr__: core sends them as before.
+def test_a_callback_that_takes_all_events_out_of_their_class_does_not_make_core_an_unknown_one(
+    monkeypatch: pytest.MonkeyPatch, events: list[str]
+):
+    # A stdout callback of core's own tests does so to catch them by __getattr__: core sends them as
+    # before.
     for name in events:
         monkeypatch.delattr(CallbackBase, name)
     assert api.missing() == {}
@@ -88,8 +114,14 @@ def test_a_single_event_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("feature", Feature, ids=lambda feature: feature.name)
-def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, feature: Feature):
-    monkeypatch.setattr(api, "_POINTS", {**api._POINTS, feature: (*api._POINTS[feature], "made_up_core:Gone.away(x)")})
+def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, core: types.ModuleType, feature: Feature
+):
+    monkeypatch.setattr(
+        api,
+        "_POINTS",
+        {**api._POINTS, feature: (*api._POINTS[feature], "made_up_core:Gone.away(x)")},
+    )
     api.missing.cache_clear()
     assert api.missing() == {feature: ("made_up_core:Gone.away(x)",)}
     text = api.warning("9.9")
@@ -102,8 +134,14 @@ def test_what_is_missing_is_named_with_what_is_lost_and_with_nothing_else(monkey
     )
 
 
-def test_with_everything_lost_no_part_of_it_is_told(monkeypatch: pytest.MonkeyPatch, core: types.ModuleType):
-    monkeypatch.setattr(api, "_POINTS", {Feature.EVERYTHING: ("made_up_core:a",), Feature.RECAP: ("made_up_core:b",)})
+def test_with_everything_lost_no_part_of_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, core: types.ModuleType
+):
+    monkeypatch.setattr(
+        api,
+        "_POINTS",
+        {Feature.EVERYTHING: ("made_up_core:a",), Feature.RECAP: ("made_up_core:b",)},
+    )
     api.missing.cache_clear()
     text = api.warning("9.9")
     assert "there is no made_up_core.a, made_up_core.b. Therefore nothing is guarded" in text
@@ -111,12 +149,12 @@ def test_with_everything_lost_no_part_of_it_is_told(monkeypatch: pytest.MonkeyPa
 
 
 def by_name(one, /, *, two):
-    """Something to be asked for."""
+    """Return an attribute by its name."""
 
 
 @functools.wraps(by_name)
 def wrapped(*words, **named):
-    """It takes what the other takes."""
+    """Take what the other takes."""
 
 
 class Base:
@@ -135,28 +173,28 @@ class Derived(Base):
 
     @property
     def computed(self):
-        """An attribute all the same."""
+        """Return a computed attribute."""
 
     def method(self, one, two=None):
-        """With names."""
+        """Take arguments with names."""
 
     @classmethod
     def of_class(cls, one):
-        """Called without the class."""
+        """Take a call without the class."""
 
     def catches(self, **named):
-        """Whatever the name."""
+        """Take any name."""
 
 
-def somebody_elses(self, *args):
-    """The __init__ that another plugin has put into the place of a class's own."""
+def another_plugins(self, *args):
+    """Replace the __init__ of a class, as another plugin does."""
 
 
 class Patched:
-    __init__ = somebody_elses
+    __init__ = another_plugins
 
 
-somebody_elses.__module__ = "another.plugin"
+another_plugins.__module__ = "another.plugin"
 
 
 @pytest.mark.parametrize(
@@ -190,8 +228,17 @@ somebody_elses.__module__ = "another.plugin"
         ("Patched.whatever", True),
     ],
 )
-def test_a_name_is_there_where_an_object_or_a_function_would_have_it(core: types.ModuleType, path: str, there: bool):
-    vars(core).update(Derived=Derived, an_object=Derived(1), by_name=by_name, wrapped=wrapped, len=len, Patched=Patched)
+def test_a_name_is_there_where_an_object_or_a_function_would_have_it(
+    core: types.ModuleType, path: str, there: bool
+):
+    vars(core).update(
+        Derived=Derived,
+        an_object=Derived(1),
+        by_name=by_name,
+        wrapped=wrapped,
+        len=len,
+        Patched=Patched,
+    )
     assert api._is_there(f"made_up_core:{path}") is there
 
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A callback that was meant to be enabled, and is not, is missed aloud by what of the collection is used without it."""
+"""A warning for a callback that was meant to be enabled, and is not.
+
+It is given by the parts of the collection that are used without it.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,34 @@ SECTION = "[treekill]\nkill_timeout = 5\n"
 @pytest.mark.parametrize(
     ("file", "environ", "argv", "expected"),
     [
-        (NAMED, {"ANSIBLE_CALLBACKS_ENABLED": "timer"}, "ansible-playbook", "ANSIBLE_CALLBACKS_ENABLED=timer in the environment replaces that line"),
+        (
+            NAMED,
+            {"ANSIBLE_CALLBACKS_ENABLED": "timer"},
+            "ansible-playbook",
+            "ANSIBLE_CALLBACKS_ENABLED=timer in the environment replaces that line",
+        ),
         (SECTION, {}, "ansible-playbook", "add it to callbacks_enabled"),
-        (SECTION, {"ANSIBLE_CALLBACKS_ENABLED": "timer"}, "ansible-playbook", "add it to ANSIBLE_CALLBACKS_ENABLED"),
+        (
+            SECTION,
+            {"ANSIBLE_CALLBACKS_ENABLED": "timer"},
+            "ansible-playbook",
+            "add it to ANSIBLE_CALLBACKS_ENABLED",
+        ),
         (NAMED, {}, "ansible", "ansible loads it only with ANSIBLE_LOAD_CALLBACK_PLUGINS=1"),
         (NAMED + SECTION, {}, "ansible-playbook", ""),
-        (SECTION, {"ANSIBLE_CALLBACKS_ENABLED": "treekill.remote.guardian,timer"}, "ansible-playbook", ""),
+        (
+            SECTION,
+            {"ANSIBLE_CALLBACKS_ENABLED": "treekill.remote.guardian,timer"},
+            "ansible-playbook",
+            "",
+        ),
         ("[defaults]\ncallbacks_enabled = timer\n", {}, "ansible-playbook", ""),
         ("no section at all", {}, "ansible-playbook", ""),
     ],
 )
-def test_what_shows_that_it_was_wanted_is_said_with_the_reason(tmp_path, monkeypatch, file, environ, argv, expected):
+def test_what_shows_that_it_was_wanted_is_said_with_the_reason(
+    tmp_path, monkeypatch, file, environ, argv, expected
+):
     (tmp_path / "ansible.cfg").write_text(file)
     monkeypatch.setattr(C, "CONFIG_FILE", str(tmp_path / "ansible.cfg"), raising=False)
     monkeypatch.setattr(C, "DEFAULT_LOAD_CALLBACK_PLUGINS", False, raising=False)
@@ -44,13 +64,22 @@ def test_what_shows_that_it_was_wanted_is_said_with_the_reason(tmp_path, monkeyp
     assert bool(said) is bool(expected)
 
 
-@pytest.mark.parametrize("tasks", [[{"treekill.remote.command": {"argv": ["true"]}}], [{"treekill.remote.run_journal": {}}]], ids=["an action", "the journal"])
+@pytest.mark.parametrize(
+    "tasks",
+    [[{"treekill.remote.command": {"argv": ["true"]}}], [{"treekill.remote.run_journal": {}}]],
+    ids=["an action", "the journal"],
+)
 def test_the_plugins_of_the_collection_say_that_a_variable_has_turned_it_off(tasks):
     with playing(tasks, environ={"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree"}) as play:
         said = " ".join(play.finished().split())
-    assert "ANSIBLE_CALLBACKS_ENABLED=ansible.builtin.tree in the environment replaces that line" in said, said
+    assert (
+        "ANSIBLE_CALLBACKS_ENABLED=ansible.builtin.tree in the environment replaces that line"
+        in said
+    ), said
 
 
 def test_with_the_callback_nothing_is_missed():
-    with playing([{"treekill.remote.command": {"argv": ["true"]}}, {"treekill.remote.run_journal": {}}]) as play:
+    with playing(
+        [{"treekill.remote.command": {"argv": ["true"]}}, {"treekill.remote.run_journal": {}}]
+    ) as play:
         assert "treekill.remote: this run" not in " ".join(play.finished().split())

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kill options: from text to values, from the sources in their order, and a refusal that tells option and allowed values."""
+"""Kill options: from text to values, and from the sources in their order.
+
+A refusal names the option and its allowed values.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,15 @@ SIGNALS = ("kill_signal", "kill_children_signal")
 SECONDS = ("kill_timeout", "kill_retry_for")
 TRUTHS = ("kill_children", "kill_wait", "kill_async", "supervise")
 
-ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2) | st.binary(max_size=5)
+ANYTHING = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.lists(st.integers(), max_size=2)
+    | st.binary(max_size=5)
+)
 
 
 def parsed(option: str, value: object) -> KillOptions:
@@ -63,7 +74,9 @@ def parsed(option: str, value: object) -> KillOptions:
 
 
 def field_of(option: str) -> str:
-    return {"kill_async": "end_async", "on_disconnect": "keep_on_disconnect"}.get(option, option.removeprefix("kill_"))
+    return {"kill_async": "end_async", "on_disconnect": "keep_on_disconnect"}.get(
+        option, option.removeprefix("kill_")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +91,9 @@ def test_the_defaults_are_those_of_the_documentation():
 
 
 def test_every_option_is_a_variable():
-    assert {option: f"treekill_{option}" for option in WRITTEN} == {option: variable for variable, option in VARIABLES.items()}
+    assert {option: f"treekill_{option}" for option in WRITTEN} == {
+        option: variable for variable, option in VARIABLES.items()
+    }
 
 
 @given(st.sampled_from(sorted(WRITTEN)), ANYTHING)
@@ -93,7 +108,10 @@ def test_any_value_is_taken_or_refused_by_the_name_of_its_option(option, value):
         assert refusal.startswith(f"treekill option {option}: ")
         assert "Allowed: " in refusal
         return
-    assert dataclasses.replace(options, **{field_of(option): getattr(DEFAULTS, field_of(option))}) == DEFAULTS
+    assert (
+        dataclasses.replace(options, **{field_of(option): getattr(DEFAULTS, field_of(option))})
+        == DEFAULTS
+    )
     assert options.signal in signal.valid_signals()
     assert options.children_signal in signal.valid_signals()
     for seconds in (options.timeout, options.retry_for):
@@ -105,34 +123,76 @@ def test_any_value_is_taken_or_refused_by_the_name_of_its_option(option, value):
 @pytest.mark.parametrize("option", SIGNALS)
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("TERM", 15), ("sigterm", 15), ("SIGKILL", 9), (" int ", 2), ("2", 2), (2, 2), ("USR1", signal.SIGUSR1), ("64", 64), ("RTMIN", signal.SIGRTMIN)],
+    [
+        ("TERM", 15),
+        ("sigterm", 15),
+        ("SIGKILL", 9),
+        (" int ", 2),
+        ("2", 2),
+        (2, 2),
+        ("USR1", signal.SIGUSR1),
+        ("64", 64),
+        ("RTMIN", signal.SIGRTMIN),
+    ],
 )
 def test_a_signal_is_a_name_with_or_without_sig_or_a_number(option, text, number):
     assert getattr(parsed(option, text), field_of(option)) == number
 
 
 @pytest.mark.parametrize("option", SIGNALS)
-@pytest.mark.parametrize("text", ["", "0", "-9", "65", "9.0", "٩", "SIG", "SIGSIGTERM", "NOSUCH", "TERM KILL", "True", True, None])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "-9",
+        "65",
+        "9.0",
+        "٩",
+        "SIG",
+        "SIGSIGTERM",
+        "NOSUCH",
+        "TERM KILL",
+        "True",
+        True,
+        None,
+    ],
+)
 def test_what_is_no_signal_is_refused(option, text):
     with pytest.raises(AnsibleOptionsError, match=r"HUP, ILL, INT, .*, with or without SIG"):
         parsed(option, text)
 
 
 @pytest.mark.parametrize("option", SECONDS)
-@pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), (0, 0.0), ("0.5", 0.5), (3, 3.0), ("1e3", 1000.0)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0.0), (0, 0.0), ("0.5", 0.5), (3, 3.0), ("1e3", 1000.0)]
+)
 def test_seconds_are_a_number_of_0_or_more(option, text, seconds):
     assert getattr(parsed(option, text), field_of(option)) == seconds
 
 
 @pytest.mark.parametrize("option", SECONDS)
-@pytest.mark.parametrize("text", ["-1", "-0.1", "nan", "inf", "-inf", "1e999", "", "soon", "10s", True, None, []])
+@pytest.mark.parametrize(
+    "text", ["-1", "-0.1", "nan", "inf", "-inf", "1e999", "", "soon", "10s", True, None, []]
+)
 def test_what_is_no_time_is_refused(option, text):
     with pytest.raises(AnsibleOptionsError, match="a number of seconds, 0 or more"):
         parsed(option, text)
 
 
 @pytest.mark.parametrize("option", TRUTHS)
-@pytest.mark.parametrize(("text", "truth"), [("yes", True), ("On", True), (1, True), (True, True), ("no", False), ("0", False), (False, False)])
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [
+        ("yes", True),
+        ("On", True),
+        (1, True),
+        (True, True),
+        ("no", False),
+        ("0", False),
+        (False, False),
+    ],
+)
 def test_truth_is_what_ansible_takes_for_it(option, text, truth):
     assert getattr(parsed(option, text), field_of(option)) is truth
 
@@ -144,7 +204,9 @@ def test_what_is_neither_true_nor_false_is_refused(option, text):
         parsed(option, text)
 
 
-@pytest.mark.parametrize(("option", "allowed"), [("on_disconnect", "kill, keep"), ("track", "all, plugins, none")])
+@pytest.mark.parametrize(
+    ("option", "allowed"), [("on_disconnect", "kill, keep"), ("track", "all, plugins, none")]
+)
 @pytest.mark.parametrize("text", ["", "al", "everything", "None!", True])
 def test_a_choice_is_one_of_those_that_are_told(option, allowed, text):
     with pytest.raises(AnsibleOptionsError, match=allowed):
@@ -159,7 +221,13 @@ def test_arguments_come_before_variables_and_those_before_the_environment(monkey
 
 
 def test_what_is_not_given_is_not_looked_at():
-    assert resolve({"treekill_kill_timeout": None, "kill_timeout": 5, "treekill_nothing": 1}, dict.fromkeys(ARGUMENT_NAMES)) == DEFAULTS
+    assert (
+        resolve(
+            {"treekill_kill_timeout": None, "kill_timeout": 5, "treekill_nothing": 1},
+            dict.fromkeys(ARGUMENT_NAMES),
+        )
+        == DEFAULTS
+    )
 
 
 @pytest.mark.parametrize("option", WRITTEN)
@@ -192,14 +260,29 @@ def test_by_default_there_is_a_journal_in_ansibles_home_and_no_report():
 
 
 @pytest.mark.usefixtures("_home")
-@pytest.mark.parametrize(("text", "path"), [("~/r.json", "/home/deploy/r.json"), ("$HOME/r/", "/home/deploy/r/"), ("/a/../b", "/b"), ("none", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("~/r.json", "/home/deploy/r.json"),
+        ("$HOME/r/", "/home/deploy/r/"),
+        ("/a/../b", "/b"),
+        ("none", ""),
+        ("", ""),
+    ],
+)
 def test_a_path_is_made_absolute_and_none_is_none(text, path):
     assert resolve_records({"treekill_report_path": text}).report_path == path
     assert resolve_records({"treekill_journal_path": text}).journal_path == path
 
 
 @pytest.mark.usefixtures("_home")
-@pytest.mark.parametrize(("option", "allowed"), [("journal_days", "a number of days, 0 or more"), ("journal_size", "a number of megabytes, 0 or more")])
+@pytest.mark.parametrize(
+    ("option", "allowed"),
+    [
+        ("journal_days", "a number of days, 0 or more"),
+        ("journal_size", "a number of megabytes, 0 or more"),
+    ],
+)
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "a lot"])
 def test_a_bound_is_a_number(option, allowed, text):
     with pytest.raises(AnsibleOptionsError, match=f"treekill option {option}: .*{allowed}"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a connection plugin says of a command that was never started."""
+"""Messages of connection plugins about a command that was never started."""
 
 from __future__ import annotations
 
@@ -14,18 +14,28 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.release import __version__
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import client_had_no_session, had_no_session
+from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
+    client_had_no_session,
+    had_no_session,
+)
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        AnsibleConnectionFailure("Failed to connect to the host via ssh: ssh: connect to host web1 port 22: Connection refused"),
-        AnsibleConnectionFailure("Failed to connect to the host via ssh: u@web1: Permission denied (publickey,password)."),
+        AnsibleConnectionFailure(
+            "Failed to connect to the host via ssh: ssh: connect to host web1 port 22: Connection "
+            "refused"
+        ),
+        AnsibleConnectionFailure(
+            "Failed to connect to the host via ssh: u@web1: Permission denied (publickey,password)."
+        ),
         AnsibleError("Incorrect sudo password"),
-        # A kill order for it would wait at the same prompt, while the play goes on.
+        # A kill order for it would wait at the prompt as well, while the play goes on.
         AnsibleConnectionFailure("Timeout (12s) waiting for privilege escalation prompt: "),
-        AnsibleError("Timeout (12s) waiting for privilege escalation prompt: [sudo via ansible, key=x]"),
+        AnsibleError(
+            "Timeout (12s) waiting for privilege escalation prompt: [sudo via ansible, key=x]"
+        ),
         AnsibleError("ssh timed out waiting for privilege escalation.\n"),
         AnsibleError("A password is required but none was supplied"),
     ],
@@ -34,7 +44,13 @@ def test_a_command_that_was_never_started_needs_no_kill_order(error):
     assert had_no_session(error)
 
 
-@pytest.mark.parametrize("error", [AnsibleConnectionFailure("Failed to connect to the host via ssh: "), AnsibleConnectionFailure("Connection reset by peer")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        AnsibleConnectionFailure("Failed to connect to the host via ssh: "),
+        AnsibleConnectionFailure("Connection reset by peer"),
+    ],
+)
 def test_one_that_may_have_been_started_does(error):
     assert not had_no_session(error)
 
@@ -43,8 +59,14 @@ def test_one_that_may_have_been_started_does(error):
     "said",
     [
         "git@x: Permission denied (publickey).\nclient_loop: send disconnect: Broken pipe",
-        "ssh: connect to host mirror port 22: Connection refused\nConnection to web1 closed by remote host.",
-        "ssh: Could not resolve hostname mirror: Name or service not known\nTimeout, server web1 not responding.",
+        (
+            "ssh: connect to host mirror port 22: Connection refused\n"
+            "Connection to web1 closed by remote host."
+        ),
+        (
+            "ssh: Could not resolve hostname mirror: Name or service not known\n"
+            "Timeout, server web1 not responding."
+        ),
         "Incorrect sudo password\nShared connection to web1 closed.",
     ],
 )
@@ -54,8 +76,13 @@ def test_the_words_of_a_command_are_not_taken_for_those_of_its_client(said):
 
 
 def test_the_words_of_a_client_may_have_others_behind_them():
-    said = "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.1 port 22\n"
-    assert had_no_session(f"Failed to connect to the host via ssh: Warning: Permanently added 'web1'.\n{said}")
+    said = (
+        "kex_exchange_identification: read: Connection reset by peer\n"
+        "Connection reset by 10.0.0.1 port 22\n"
+    )
+    assert had_no_session(
+        f"Failed to connect to the host via ssh: Warning: Permanently added 'web1'.\n{said}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,26 +93,37 @@ def test_the_words_of_a_client_may_have_others_behind_them():
         pytest.param(
             'shift; echo "$1"; read -r word; echo "$1"; exec timeout 3 cat',
             id="prompts again",
-            marks=pytest.mark.skipif(__version__.startswith(("2.16.", "2.17.", "2.18.")), reason="this core looks for one prompt"),
+            marks=pytest.mark.skipif(
+                __version__.startswith(("2.16.", "2.17.", "2.18.")),
+                reason="this core looks for one prompt",
+            ),
         ),
     ],
 )
-def test_what_the_local_plugin_of_this_core_says_of_a_failed_escalation_is_known(escalation, tmp_path):
+def test_what_the_local_plugin_of_this_core_says_of_a_failed_escalation_is_known(
+    escalation, tmp_path
+):
     with pytest.raises(AnsibleError) as raised:
         through_local(tmp_path, escalation)
     assert had_no_session(raised.value), raised.value
 
 
 def through_local(folder: Path, escalation: str) -> None:
-    """Run `true` as another user by core's own plugin, with this text of a shell in the place of sudo."""
+    """Run `true` as another user by core's own plugin, with this shell text instead of sudo."""
     sudo = folder / "sudo"
     sudo.write_text(f"#!/bin/sh\n{escalation}\n")
     sudo.chmod(0o755)
     context = PlayContext()
     context.timeout = 1
     connection, become = connection_loader.get("local", context), become_loader.get("sudo")
-    options = {"become_success_timeout": 1} if "become_success_timeout" in connection.option_definitions else {}
+    options = (
+        {"become_success_timeout": 1}
+        if "become_success_timeout" in connection.option_definitions
+        else {}
+    )
     connection.set_options(direct=options)
-    become.set_options(direct={"become_exe": shlex.quote(str(sudo)), "become_pass": "secret", "become_flags": ""})
+    become.set_options(
+        direct={"become_exe": shlex.quote(str(sudo)), "become_pass": "secret", "become_flags": ""}
+    )
     connection.set_become_plugin(become)
     connection.exec_command(become.build_become_command("true", connection._shell))

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real guardian of a real process, given whatever can be written to its socket: it goes on to serve those who speak its language."""
+"""A real guardian of a real process, with arbitrary bytes on its socket.
+
+It goes on to serve the clients that speak its protocol.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,38 @@ from hypothesis import strategies as st
 from ..runs import a_run, answer_of
 
 TERMS = {
-    "run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": True, "end_async": False, "local": True, "cut": False, "supervised": False,
+    "run": "00000000000000aa",
+    "timeout": 0.0,
+    "retry_for": 0.0,
+    "keep": True,
+    "end_async": False,
+    "local": True,
+    "cut": False,
+    "supervised": False,
     "transfer": False,
-}  # fmt: skip
+}
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=3)
+VALUES = (
+    SCALARS
+    | st.lists(SCALARS, max_size=3)
+    | st.dictionaries(st.text(max_size=3), SCALARS, max_size=3)
+)
 LEASES = st.sampled_from(["00000001", "00000002", "00000003"])
-OPERATIONS = st.sampled_from(["take", "done", "detach", "broken", "report", "main", "leave", "after", "signals"])
+OPERATIONS = st.sampled_from(
+    ["take", "done", "detach", "broken", "report", "main", "leave", "after", "signals"]
+)
 MESSAGES = st.dictionaries(
-    st.sampled_from(["op", "lease", "host", "task", "terms", "order", "reach", "wait", "lost", "signals"]),
+    st.sampled_from(
+        ["op", "lease", "host", "task", "terms", "order", "reach", "wait", "lost", "signals"]
+    ),
     VALUES,
     max_size=9,
 ) | st.fixed_dictionaries(
     {"op": OPERATIONS, "lease": LEASES | VALUES},
-    optional=dict.fromkeys(("wait", "lost", "host", "task", "terms", "order", "reach"), VALUES | st.just(TERMS)),
+    optional=dict.fromkeys(
+        ("wait", "lost", "host", "task", "terms", "order", "reach"), VALUES | st.just(TERMS)
+    ),
 )
 STREAMS = st.lists(
     st.binary(max_size=60)
@@ -60,10 +80,20 @@ def connected(path: str) -> socket.socket:
 
 
 def assert_serves(path: str) -> None:
-    """It grants a lease, and takes it back."""
+    """Assert that it grants a lease, and takes it back."""
     with connected(path) as connection:
         channel = Channel(connection)
-        channel.send({"op": "take", "lease": "0000aaaa", "host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": TERMS})
+        channel.send(
+            {
+                "op": "take",
+                "lease": "0000aaaa",
+                "host": "h",
+                "task": "t",
+                "order": "{}",
+                "reach": "{}",
+                "terms": TERMS,
+            }
+        )
         assert channel.receive() == {"granted": True, "late": False, "why": "", "number": None}
         channel.send({"op": "done", "lease": "0000aaaa"})
         # Only when the guardian has read that does it read the end, and hang up.
@@ -84,7 +114,7 @@ def test_whatever_is_written_to_it_a_guardian_serves_on(path, streams):
     assert_serves(path)
 
 
-def test_a_connection_that_says_nothing_holds_up_nobody(path):
+def test_a_connection_that_sends_nothing_holds_up_no_other(path):
     silent = [connected(path) for dummy in range(50)]
     assert_serves(path)
     for connection in silent:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guardian's states: whatever happens in whatever order, each lease that was granted is given back, or has its kill order confirmed or told, once."""
+"""The guardian's states, with events in any order.
+
+Each granted lease is given back, or its kill order is confirmed or reported, once.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,14 @@ CHOICE = st.integers(0, 1000)
 
 
 class Life:
-    """What the model knows of one lease."""
+    """The state of one lease in the model."""
 
     def __init__(self, holder: Peer, terms: JsonObject) -> None:
         self.holder = holder
         self.terms = terms
         self.state = "open"  # open, detached, done, broken
+        #: The outcome if it is broken and no courier is sent to its host.
         self.without_order = ""
-        """How it ends when it is broken and nobody is sent to its host."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -70,10 +73,16 @@ class Histories(RuleBasedStateMachine):
     # What workers do.
 
     def pick(self, choice: int, *states: str) -> str:
-        names = [name for name, life in self.lives.items() if life.state in states and not life.holder.gone]
+        names = [
+            name
+            for name, life in self.lives.items()
+            if life.state in states and not life.holder.gone
+        ]
         return names[choice % len(names)] if names else ""
 
-    @precondition(lambda self: any(not worker.gone for worker in self.workers) and len(self.lives) < 8)
+    @precondition(
+        lambda self: any(not worker.gone for worker in self.workers) and len(self.lives) < 8
+    )
     @rule(
         choice=CHOICE,
         keep=st.booleans(),
@@ -89,7 +98,18 @@ class Histories(RuleBasedStateMachine):
         worker = alive[choice % len(alive)]
         name = f"{len(self.lives) + 1:08x}"
         terms = {"run": "00000000000000aa", "supervised": True, **terms}
-        self.say(worker, {"op": "take", "lease": name, "host": f"web{name}", "task": "a task", "order": "{}", "reach": "{}", "terms": terms})
+        self.say(
+            worker,
+            {
+                "op": "take",
+                "lease": name,
+                "host": f"web{name}",
+                "task": "a task",
+                "order": "{}",
+                "reach": "{}",
+                "terms": terms,
+            },
+        )
         (answer,) = self.hear(worker)
         assert answer["granted"] == (not self.closed)
         if answer["granted"]:
@@ -125,20 +145,31 @@ class Histories(RuleBasedStateMachine):
             self.say(life.holder, {"op": "broken", "lease": name, "lost": lost, "wait": wait})
 
     @rule(choice=CHOICE, operation=st.sampled_from(["done", "detach", "broken", "take"]))
-    def somebody_speaks_of_what_is_not_theirs(self, choice: int, operation: str) -> None:
+    def a_client_names_what_is_not_its_own(self, choice: int, operation: str) -> None:
         """Its connection is closed, and what it held itself is broken."""
         strangers = [worker for worker in self.workers if not worker.gone]
         name = self.pick(choice, "open", "detached")
-        strangers = [worker for worker in strangers if name and worker is not self.lives[name].holder]
+        strangers = [
+            worker for worker in strangers if name and worker is not self.lives[name].holder
+        ]
         if strangers:
             stranger = strangers[choice % len(strangers)]
             self.goes(stranger)
-            taking = {"host": "h", "task": "t", "order": "{}", "reach": "{}", "terms": self.lives[name].terms}
+            taking = {
+                "host": "h",
+                "task": "t",
+                "order": "{}",
+                "reach": "{}",
+                "terms": self.lives[name].terms,
+            }
             more = {"take": taking, "broken": {"lost": False, "wait": False}}.get(operation, {})
             self.say(stranger, {"op": operation, "lease": name, **more})
             assert stranger.gone
 
-    @rule(choice=CHOICE, garbage=st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\1x", None]))
+    @rule(
+        choice=CHOICE,
+        garbage=st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\1x", None]),
+    )
     def a_worker_goes(self, choice: int, garbage: bytes | None) -> None:
         alive = [worker for worker in self.workers if not worker.gone]
         if alive:
@@ -180,7 +211,8 @@ class Histories(RuleBasedStateMachine):
         if self.main_lives:
             self.stepped.signal(number)
             if self.asked and not self.closed and not self.skips_grace:
-                # The run has ended by itself: the first signal only hurries what is left of it.
+                # The run has ended by itself: the first signal only speeds up the end of what is
+                # left of it.
                 self.skips_grace = True
             else:
                 self.interrupted()
@@ -204,7 +236,8 @@ class Histories(RuleBasedStateMachine):
         self.main_lives = False
         self.stepped.main.die()
         self.settle()
-        # Once it has asked for its report, its end is the ordinary one, and jobs that were detached are on their own.
+        # Once it has asked for its report, its end is the ordinary one, and detached jobs are on
+        # their own.
         if not self.asked:
             self.interrupted()
 
@@ -236,7 +269,7 @@ class Histories(RuleBasedStateMachine):
         self.settle()
 
     def hear(self, peer: Peer) -> list[JsonObject]:
-        """What it was told, but for what came of its broken leases."""
+        """Note what it was told, except the results of its broken leases."""
         others = []
         for message in peer.read():
             if "tried" in message:
@@ -260,18 +293,22 @@ class Histories(RuleBasedStateMachine):
         return others
 
     def assert_tells_all(self, told: JsonObject) -> None:
-        """Each lease that is broken is told of, once, as what it is; no other is."""
+        """Assert that each broken lease, and no other, is reported once with its outcome."""
         results = Counter(result["lease"] for result in told["results"])
-        assert results == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
+        assert results == Counter(
+            {name: 1 for name, life in self.lives.items() if life.state == "broken"}
+        )
         for result in told["results"]:
             life = self.lives[result["lease"]]
             assert result["host"] == f"web{result['lease']}"
-            assert (result["outcome"] if result["outcome"] in ("left", "broken off") else "") == life.without_order
+            assert (
+                result["outcome"] if result["outcome"] in ("left", "broken off") else ""
+            ) == life.without_order
             assert (result["outcome"] == "confirmed") == (result["report"] is not None)
             assert result["outcome"] == "confirmed" or result["reason"]
 
     @invariant()
-    def nobody_is_sent_after_what_was_given_back_or_is_at_work(self) -> None:
+    def no_courier_is_sent_after_what_was_given_back_or_is_at_work(self) -> None:
         for sent in self.stepped.couriers:
             life = self.lives[sent.lease]
             assert life.state == "broken"
@@ -280,23 +317,35 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def a_lease_is_open_or_ended_as_it_has_to_be(self) -> None:
         leases = self.stepped.guardian._leases
-        assert sorted(lease.lease for lease in leases.opened) == sorted(name for name, life in self.lives.items() if life.state in ("open", "detached"))
-        told = Counter([lease.lease for lease in leases.unclosed] + [lease.lease for lease, dummy in leases.closed])
-        assert told == Counter({name: 1 for name, life in self.lives.items() if life.state == "broken"})
+        assert sorted(lease.lease for lease in leases.opened) == sorted(
+            name for name, life in self.lives.items() if life.state in ("open", "detached")
+        )
+        told = Counter(
+            [lease.lease for lease in leases.unclosed]
+            + [lease.lease for lease, dummy in leases.closed]
+        )
+        assert told == Counter(
+            {name: 1 for name, life in self.lives.items() if life.state == "broken"}
+        )
 
     @invariant()
-    def nobody_is_told_more_than_was_asked_for(self) -> None:
+    def no_client_is_told_more_than_was_asked_for(self) -> None:
         assert self.told <= self.awaiting
 
     @invariant()
-    def who_is_not_closed_has_somebody_under_way_or_due(self) -> None:
-        """Nothing is forgotten."""
+    def what_is_not_closed_has_a_courier_under_way_or_due(self) -> None:
+        """No lease is forgotten."""
         under_way = {sent.lease for sent in self.stepped.couriers}
         for lease in self.stepped.guardian._leases.unclosed:
-            assert lease.lease in under_way or lease.lease in self.stepped.guardian._dispatcher.waiting
+            assert (
+                lease.lease in under_way or lease.lease in self.stepped.guardian._dispatcher.waiting
+            )
 
     def teardown(self) -> None:
-        """All processes of the run go; the guardian closes what is left within the times that it was given, and then goes as well."""
+        """End all processes of the run.
+
+        The guardian closes what is left within the times that it was given, and then ends as well.
+        """
         try:
             self.see_it_end()
         finally:
@@ -309,7 +358,11 @@ class Histories(RuleBasedStateMachine):
                 self.main_asks_for_the_report(wait=False)
             self.main_dies()
         self.let_couriers_come_back()
-        assert [worker for worker in self.workers if not worker.gone and self.told[worker.pid] != self.awaiting[worker.pid]] == []
+        assert [
+            worker
+            for worker in self.workers
+            if not worker.gone and self.told[worker.pid] != self.awaiting[worker.pid]
+        ] == []
         for worker in self.workers:
             if not worker.gone:
                 self.goes(worker)
@@ -322,7 +375,9 @@ class Histories(RuleBasedStateMachine):
         assert not self.stepped.guardian._leases.unclosed
         for lease, result in closed:
             outcome = result.outcome.value
-            assert (outcome if outcome in ("left", "broken off") else "") == self.lives[lease.lease].without_order
+            assert (outcome if outcome in ("left", "broken off") else "") == self.lives[
+                lease.lease
+            ].without_order
             assert result.report is not None or result.reason
 
     def let_couriers_come_back(self) -> None:
@@ -341,4 +396,6 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, database=None, phases=[Phase.generate])
+TestHistories.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, database=None, phases=[Phase.generate]
+)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a guardian takes from the pipe by which its main process tells it of signals."""
+"""Messages in the pipe by which the main process reports signals to its guardian."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def guardian() -> Iterator[SteppedGuardian]:
     stepped.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN + 1])
+@pytest.mark.parametrize(
+    "number", [signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN + 1]
+)
 def test_a_number_that_is_no_signal_of_a_run_interrupts_nothing(guardian, number):
     guardian.signal(number)
     assert not guardian.is_interrupted

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A guardian that reads late, or whose peers read late: nothing of a run that goes on is ended, and nothing waits for what stands still."""
+"""A guardian that reads late, or whose peers read late.
+
+No process of a run that goes on is ended, and nothing waits for a stopped process.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import connections, process
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch, identify, is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    ProcessWatch,
+    identify,
+    is_alive,
+)
 
 from ..stepped_guardian import Peer, SteppedGuardian
 from .test_guardian import TERMS
@@ -49,13 +56,22 @@ def a_worker(stepped: Any) -> Peer:
 
 def take(lease: str, **more: Any) -> dict[str, Any]:
     terms = {**TERMS, "keep": False, **more.pop("terms", {})}
-    return {"op": "take", "lease": lease, "host": "web1", "task": "t", "order": '{"secret": 1}', "reach": "{}", "terms": terms, **more}
+    return {
+        "op": "take",
+        "lease": lease,
+        "host": "web1",
+        "task": "t",
+        "order": '{"secret": 1}',
+        "reach": "{}",
+        "terms": terms,
+        **more,
+    }
 
 
 def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_ends_nothing(stepped):
     worker = a_worker(stepped)
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0, number=1))
-    stepped.loop.now += 14.0  # it stood still
+    stepped.loop.now += 14.0  # it was stopped
     stepped.loop.settle()
     (answer,) = worker.read()
     assert (answer["granted"], answer["late"], answer["number"]) == (False, True, 1)
@@ -66,7 +82,9 @@ def test_a_request_that_is_read_too_late_is_refused_and_the_end_of_its_worker_en
     assert stepped.guardian._leases.unclosed == []
 
 
-def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(stepped):
+def test_the_control_a_request_in_time_is_granted_and_the_end_of_its_worker_breaks_the_lease(
+    stepped,
+):
     worker = a_worker(stepped)
     worker.send(take("00000001", deadline=stepped.loop.now + 3.0, number=1))
     stepped.loop.settle()
@@ -86,7 +104,9 @@ def test_what_is_granted_at_the_last_moment_and_given_back_is_not_ended(stepped)
     assert stepped.couriers == []
 
 
-def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_can_not_be_sent(stepped):
+def test_what_a_worker_said_before_it_hung_up_counts_although_an_answer_to_it_can_not_be_sent(
+    stepped,
+):
     worker = a_worker(stepped)
     worker.send(take("00000001"))
     stepped.loop.settle()
@@ -116,7 +136,10 @@ def test_all_workers_see_that_the_gate_is_closed_without_asking(stepped):
 
 
 def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(stepped):
-    """The main process has asked for its report over a new connection, was not answered, and has ended: all of that before the guardian reads."""
+    """Before the guardian reads, the main process has asked for its report over a new connection.
+
+    It was not answered, and has ended.
+    """
     worker = a_worker(stepped)
     worker.send(take("00000001", terms={"end_async": True}))
     worker.send({"op": "detach", "lease": "00000001"})
@@ -132,7 +155,9 @@ def test_the_end_of_a_run_that_is_read_late_is_not_taken_for_its_interruption(st
     assert stepped.couriers == []
 
 
-def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_up_no_worker(stepped):
+def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_up_no_worker(
+    stepped,
+):
     """Ctrl-Z, while the report is larger than what a socket holds."""
     reader = a_worker(stepped)
     stepped.guardian._reporter.note_unguarded("web1", "a connection", "x" * 3_000_000)
@@ -156,12 +181,14 @@ def test_a_main_process_that_stands_still_gets_its_whole_report_later_and_holds_
 
 
 def in_a_child(answer: Callable[[], bool]) -> bool:
-    """Run it where no descriptor can be had."""
+    """Run it in a process that can't open a descriptor."""
     child = os.fork()
     if child == 0:
         status = 2
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
             status = 0 if answer() else 1
         finally:
             os._exit(status)
@@ -186,7 +213,10 @@ def test_the_end_of_a_main_process_is_not_announced_for_want_of_descriptors():
 
 
 def test_a_limit_above_what_the_system_allows_is_no_reason_to_have_no_guardian(monkeypatch):
-    """As where fs.nr_open was lowered after login: the system then refuses the very limit that is in force."""
+    """So it is if fs.nr_open was lowered after login.
+
+    The system then refuses the very limit that is in force.
+    """
     asked: list[Any] = []
 
     def refuse(what: int, limits: tuple[int, int]) -> None:
@@ -204,12 +234,16 @@ def test_connections_leave_descriptors_for_the_guardians_own_work(monkeypatch):
     monkeypatch.setattr(connections.resource, "getrlimit", lambda what: (256, 256))
     assert connections._leaves_room(190)
     assert not connections._leaves_room(192)
-    monkeypatch.setattr(connections.resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(
+        connections.resource,
+        "getrlimit",
+        lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+    )
     assert connections._leaves_room(1 << 20)
 
 
 def test_a_connection_for_which_there_is_no_descriptor_does_not_keep_the_guardian_busy(stepped):
-    """It is taken when there is room again."""
+    """It is accepted when there is room again."""
     looks = []
     refused = OSError(24, "Too many open files")
     clients, listener = stepped.guardian._clients, stepped.guardian._clients._listener

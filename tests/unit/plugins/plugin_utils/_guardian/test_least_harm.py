@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rule of least harm: a run that nothing interrupts has the results that it has without a guardian, whatever becomes of its guardian.
+"""The rule of least harm: an uninterrupted run has the results that it has without a guardian.
 
-`--faults N` says how many faults are injected, and `--seed` repeats those that a failed test has named.
+That holds whatever becomes of its guardian. `--faults N` is the number of injected faults, and
+`--seed` repeats those that a failed test has named.
 """
 
 from __future__ import annotations
@@ -37,17 +38,46 @@ class Runs:
         (directory / "tmp").mkdir()
         self.directory = directory
         self._errors = (directory / "errors").open("w+")
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("TREEKILL", "XDG_RUNTIME_DIR"))}
-        environ.update(TMPDIR=str(directory / "tmp"), PYTHONPATH=PLACES, LC_ALL="C.UTF-8", ANSIBLE_DEVEL_WARNING="0")
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TREEKILL", "XDG_RUNTIME_DIR"))
+        }
+        environ.update(
+            TMPDIR=str(directory / "tmp"),
+            PYTHONPATH=PLACES,
+            LC_ALL="C.UTF-8",
+            ANSIBLE_DEVEL_WARNING="0",
+        )
         words = [sys.executable, faulted_runs.__file__]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environ, text=True)
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environ,
+            text=True,
+        )
         self.plain = self.play(guarded=False)
 
     def play(self, **order: Any) -> dict[str, Any]:
-        """One run. What it has left on purpose is looked at when its guardian is gone, and ended."""
+        """Play one run.
+
+        What it has left on purpose is looked at when its guardian is gone, and ended.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"guarded": True, "journal": str(self.directory / "journal"), "exits": True, **order}) + "\n")
+        self._process.stdin.write(
+            json.dumps(
+                {
+                    "guarded": True,
+                    "journal": str(self.directory / "journal"),
+                    "exits": True,
+                    **order,
+                }
+            )
+            + "\n"
+        )
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         try:
@@ -68,7 +98,7 @@ class Runs:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it is one of those that tasks leave behind."""
+    """Whether it is one of the processes that tasks leave behind."""
     with contextlib.suppress(OSError):
         return b"sleep\x00600" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
@@ -76,7 +106,9 @@ def is_alive(pid: int) -> bool:
 
 def wait_until_gone(pid: int, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists() and not Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z"):
+    while Path(f"/proc/{pid}").exists() and not Path(f"/proc/{pid}/stat").read_text().rpartition(
+        ") "
+    )[2].startswith("Z"):
         assert time.monotonic() < deadline, f"process {pid} of the run does not end"
         time.sleep(0.01)
 
@@ -95,7 +127,9 @@ def assert_unharmed(runs: Runs, answer: dict[str, Any], told: object) -> None:
     assert answer["alive"] == [True] * len(runs.plain["left"]), told
 
 
-def test_a_guardian_that_stands_still_is_waited_for_once_in_a_run_and_not_in_each_of_its_commands(runs):
+def test_a_guardian_that_stands_still_is_waited_for_once_in_a_run_and_not_in_each_of_its_commands(
+    runs,
+):
     tasks = ["a_command", "many", "many", "a_command"]
     plain = runs.play(guarded=False, tasks=tasks)
     answer = runs.play(tasks=tasks, fault="guardian stopped", at=3, until=10_000)
@@ -114,7 +148,9 @@ def frozen_place(tmp_path: Path) -> Iterator[Path]:
     with image.open("wb") as file:
         file.truncate(16 << 20)
     subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
-    if subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-o", "loop", str(image), str(place)], check=False, capture_output=True
+    ).returncode:
         pytest.skip("no loop device can be had")
     try:
         yield place
@@ -124,7 +160,9 @@ def frozen_place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("at", [0, 1, 8])
-def test_a_run_waits_for_nothing_where_the_file_system_of_its_journal_is_frozen(runs, frozen_place, at):
+def test_a_run_waits_for_nothing_where_the_file_system_of_its_journal_is_frozen(
+    runs, frozen_place, at
+):
     order = {"fault": "file system frozen", "at": at, "seconds": 4.0, "journal": str(frozen_place)}
     answer = runs.play(**order)
     assert_unharmed(runs, answer, order)
@@ -158,6 +196,12 @@ def test_a_run_has_the_same_results_whatever_becomes_of_its_guardian(runs, fault
     chosen.shuffle(places)
     places += [chosen.randrange(messages) for dummy in range(share - messages)]
     for at in places[:share]:
-        passes = chosen.choice([{"until": chosen.randrange(1, 20)}, {"seconds": chosen.choice([0.1, 0.39, 0.4, 0.41, 0.6, 0.9])}, {"until": 10_000}])
+        passes = chosen.choice(
+            [
+                {"until": chosen.randrange(1, 20)},
+                {"seconds": chosen.choice([0.1, 0.39, 0.4, 0.41, 0.6, 0.9])},
+                {"until": 10_000},
+            ]
+        )
         order = {"fault": fault, "at": at, **passes}
         assert_unharmed(runs, runs.play(**order), f"{order}, --seed {seed}")

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workers and their clients on the controller: frozen together, let go again, or ended; nobody else is touched."""
+"""Workers and their clients on the controller.
+
+They are frozen together, continued, or ended. No other process is touched.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId, descendants
+from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
+    ProcessId,
+    descendants,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import (
+    LocalProcesses,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import ENVIRONMENT
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
 from ansible_collections.treekill.remote.plugins.plugin_utils._system import processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify, is_alive
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    identify,
+    is_alive,
+)
 
 from .. import made_up_leases
 
 RUN = "00000000000000ac"
-#: Other tests may run at this moment, with processes of their own that look the same.
+#: Other tests may run at this moment, with processes of their own that look alike.
 PATH = f"/nowhere/{os.getpid()}/socket"
 
 
@@ -39,12 +50,14 @@ class Family:
 
     def __init__(self) -> None:
         script = "sh -c 'setsid sleep 7200 & echo $! $$; wait' & wait"
-        self.worker = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self.worker = subprocess.Popen(
+            ["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         assert self.worker.stdout is not None
         self.pids = [self.worker.pid, *map(int, self.worker.stdout.readline().split())]
 
     def states(self) -> str:
-        """Of each the letter in the process table; X when it is gone."""
+        """Return for each the letter in the process table; X if it is gone."""
         return "".join(map(state_of, self.pids))
 
     def close(self) -> None:
@@ -78,13 +91,29 @@ def family() -> Iterator[Family]:
 
 
 class Cookies:
-    """A worker with two children, each with the cookie of a lease in its command line, as a client has it and the root of a local tree."""
+    """A worker with two children.
+
+    Each has the cookie of a lease in its command line, as a client and the root of a local tree
+    have.
+    """
 
     def __init__(self) -> None:
-        commands = {f"COMMAND{number}": f"export TREEKILL={RUN}/0000000{number}/$$/$PPID; true" for number in (1, 2)}
-        script = "".join(f"""sh -c 'echo $$; sleep 7200; :' sh "${name}" & """ for name in commands) + "wait"
+        commands = {
+            f"COMMAND{number}": f"export TREEKILL={RUN}/0000000{number}/$$/$PPID; true"
+            for number in (1, 2)
+        }
+        script = (
+            "".join(f"""sh -c 'echo $$; sleep 7200; :' sh "${name}" & """ for name in commands)
+            + "wait"
+        )
         environment = {**os.environ, ENVIRONMENT: PATH, **commands}
-        self.worker = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+        self.worker = subprocess.Popen(
+            ["sh", "-c", script],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=environment,
+        )
         assert self.worker.stdout is not None
         pids = [int(self.worker.stdout.readline()) for dummy in range(2)]
         self.clients = sorted(pids, key=lambda pid: b"/00000002/" in ProcTable().arguments(pid)[-1])
@@ -94,8 +123,13 @@ class Cookies:
 def cookies() -> Iterator[Cookies]:
     one = Cookies()
     table = ProcTable()
-    # A shell that starts something can't be stopped until that runs its program.
-    until(lambda: [table.arguments(child) for client in one.clients for child in table.children(client)] == [[b"sleep", b"7200"]] * 2)
+    # A shell that starts a program can't be stopped until that runs.
+    until(
+        lambda: (
+            [table.arguments(child) for client in one.clients for child in table.children(client)]
+            == [[b"sleep", b"7200"]] * 2
+        )
+    )
     yield one
     os.killpg(one.worker.pid, signal.SIGKILL)
     one.worker.communicate()
@@ -103,7 +137,7 @@ def cookies() -> Iterator[Cookies]:
 
 @pytest.fixture
 def bystander(family: Family) -> Iterator[Family]:
-    """Another worker of the same run."""
+    """Another worker of this run."""
     one = Family()
     until(lambda: one.states() == "SSS")
     yield one
@@ -117,7 +151,9 @@ def loop() -> Loop:
 
 
 def lease_of(worker: int, name: str = "00000001", **terms: Any) -> Lease:
-    return Lease(name, 1, "web1", "a task", made_up_leases.terms(run=RUN, **terms), "{}", worker=worker)
+    return Lease(
+        name, 1, "web1", "a task", made_up_leases.terms(run=RUN, **terms), "{}", worker=worker
+    )
 
 
 @pytest.fixture
@@ -133,12 +169,19 @@ def test_a_worker_and_all_its_clients_are_frozen_and_let_go_again(local, family,
     assert not local.busy
 
 
-@pytest.mark.parametrize(("lost", "goes_on"), [(False, True), (True, False)], ids=["main lives", "main is gone"])
-def test_a_worker_that_stands_still_goes_on_for_its_last_words_only_while_the_main_process_hears_them(local, loop, family, lost, goes_on):
+@pytest.mark.parametrize(
+    ("lost", "goes_on"), [(False, True), (True, False)], ids=["main lives", "main is gone"]
+)
+def test_a_stopped_worker_is_continued_for_its_last_words_only_while_main_hears_them(
+    local, loop, family, lost, goes_on
+):
     """It may be about to send the command whose kill order has just been carried out."""
     told: list[signal.Signals] = []
     send = local._send
-    local._send = lambda process, number: (process.pid == family.worker.pid and told.append(number), send(process, number))  # type: ignore[method-assign]
+    local._send = lambda process, number: (
+        process.pid == family.worker.pid and told.append(number),
+        send(process, number),
+    )  # type: ignore[method-assign]
     local.freeze([lease_of(family.worker.pid)])
     until(lambda: family.states() == "TTT")
     if lost:
@@ -170,7 +213,12 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop)
     cookie = f"export TREEKILL={RUN}/00000001/$$/$PPID; true"
     words = ["sh", "-c", "echo ready; sleep 7200; :", "ssh", cookie]
     clients = {
-        name: subprocess.Popen(arguments, env={**os.environ, ENVIRONMENT: path}, stdout=subprocess.PIPE, start_new_session=True)
+        name: subprocess.Popen(
+            arguments,
+            env={**os.environ, ENVIRONMENT: path},
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         for name, path, arguments in (
             ("mine", PATH, words),
             ("another guardian's", "/else/socket", words),
@@ -184,7 +232,10 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop)
         local.end_clients_of(lease_of(0))
         loop.run_while(lambda: local.busy)
         assert clients["mine"].wait(10) == -signal.SIGKILL
-        assert [name for name, client in clients.items() if client.poll() is None] == ["another guardian's", "another lease's"]
+        assert [name for name, client in clients.items() if client.poll() is None] == [
+            "another guardian's",
+            "another lease's",
+        ]
     finally:
         for client in clients.values():
             os.killpg(client.pid, signal.SIGKILL)
@@ -192,7 +243,7 @@ def test_a_client_whose_worker_is_dead_is_found_by_lease_and_socket(local, loop)
 
 
 def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, loop, monkeypatch):
-    """A look for each of a hundred leases costs more than all else at their end."""
+    """A look for each of a hundred leases costs more than all the other work at their end."""
     looks = []
     look = local._stray_clients
 
@@ -211,15 +262,30 @@ def test_one_look_at_all_processes_serves_all_leases_that_end_meanwhile(local, l
         local.end_clients_of(lease_of(0, f"{number:08x}"))
         loop.run_while(lambda: local.busy)
     assert len(looks) == 11
-    # The rest after a look is longer than the look itself, by the same clock: a busy machine makes both longer.
-    assert all(later[0] - earlier[1] > 3 * (earlier[1] - earlier[0]) for earlier, later in itertools.pairwise(looks))
+    # The rest after a look is longer than the look itself, by one clock: a busy machine makes both
+    # longer.
+    assert all(
+        later[0] - earlier[1] > 3 * (earlier[1] - earlier[0])
+        for earlier, later in itertools.pairwise(looks)
+    )
 
 
-def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand_still(loop, bystander):
-    """Its forks hold the other end of a pipe of its. Children of the guardian, which is this process here, are its couriers."""
+def test_forks_of_a_main_process_that_is_gone_are_ended_but_for_those_that_stand_still(
+    loop, bystander
+):
+    """Its forks hold the other end of a pipe of its own.
+
+    Children of the guardian, which is this process here, are its couriers.
+    """
     reader, writer = os.pipe()
     script = "sleep 7200 & one=$!; sleep 7200 & echo $one $!; wait"
-    child = subprocess.Popen(["sh", "-c", script], pass_fds=[writer], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    child = subprocess.Popen(
+        ["sh", "-c", script],
+        pass_fds=[writer],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     os.close(writer)
     try:
         assert child.stdout is not None
@@ -266,11 +332,22 @@ def test_another_guardian_is_no_fork_that_goes_on_without_the_main_process(loop)
     """Both hold the read end of the pipe."""
     reader, writer = os.pipe()
     script = "sleep 7200 & echo $!; wait"
-    child = subprocess.Popen(["sh", "-c", script], pass_fds=[reader], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    child = subprocess.Popen(
+        ["sh", "-c", script],
+        pass_fds=[reader],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         assert child.stdout is not None
         other = int(child.stdout.readline())
-        fork = subprocess.Popen(["setsid", "sh", "-c", "sleep 7200 & echo $!; wait"], pass_fds=[writer], stdout=subprocess.PIPE, text=True)
+        fork = subprocess.Popen(
+            ["setsid", "sh", "-c", "sleep 7200 & echo $!; wait"],
+            pass_fds=[writer],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         os.close(writer)
         assert fork.stdout is not None
         orphan = int(fork.stdout.readline())
@@ -295,7 +372,9 @@ def test_a_process_that_is_gone_has_no_identity_and_is_not_alive():
     assert not is_alive(ProcessId(os.getpid(), 1))
 
 
-def test_the_worker_of_a_job_that_goes_on_by_itself_has_ended_and_its_pid_is_left_alone(local, family, bystander):
+def test_the_worker_of_a_job_that_goes_on_by_itself_has_ended_and_its_pid_is_left_alone(
+    local, family, bystander
+):
     job = lease_of(bystander.worker.pid, "00000002")
     job.detached = True
     local.freeze([job, lease_of(family.worker.pid)])
@@ -311,15 +390,29 @@ def test_what_was_stopped_below_a_process_goes_on(family):
     until(lambda: family.states() == "SSS")
 
 
-@pytest.mark.parametrize("script", ["sleep 7200", "trap : TERM; sleep 7200 & wait $!; sleep 7200"], ids=["none has it", "a shell goes on with its trap"])
+@pytest.mark.parametrize(
+    "script",
+    ["sleep 7200", "trap : TERM; sleep 7200 & wait $!; sleep 7200"],
+    ids=["none has it", "a shell goes on with its trap"],
+)
 def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(loop, script):
-    """What its group does about the signal is its own business: a second one could end it in the middle of that."""
+    """Its group decides how it ends by the signal.
+
+    A second signal could end it in the middle of that.
+    """
     local = LocalProcesses(loop, PATH, None)
     worker = subprocess.Popen(["sh", "-c", f"sh -c {script!r} & wait"], start_new_session=True)
     try:
         # In the place of its shell, or below it.
         table = ProcTable()
-        until(lambda: [b"sleep", b"7200"] in map(table.arguments, descendants([worker.pid], table.children, lambda dummy: False)))
+        until(
+            lambda: (
+                [b"sleep", b"7200"]
+                in map(
+                    table.arguments, descendants([worker.pid], table.children, lambda dummy: False)
+                )
+            )
+        )
         members = local._group_below(identify(worker.pid))
         sent: list[ProcessId] = []
         local._send = lambda process, number: sent.append(process)  # type: ignore[method-assign]
@@ -333,8 +426,10 @@ def test_a_worker_that_has_passed_its_signal_on_before_it_ended_is_left_alone(lo
             os.killpg(worker.pid, signal.SIGKILL)
 
 
-def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has_come_to_its_end(local, loop, family, bystander):
-    """Its threads have several commands under way, and nobody knows whose a client is."""
+def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has_come_to_its_end(
+    local, loop, family, bystander
+):
+    """Its threads have several commands under way, and no evidence shows whose a client is."""
     leases = [lease_of(family.worker.pid, name) for name in ("00000001", "00000002", "00000003")]
     local.freeze(leases)
     until(lambda: family.states() == "TTT")
@@ -353,8 +448,10 @@ def test_what_a_worker_has_started_stands_still_until_the_last_of_its_leases_has
     until(lambda: family.states()[0] in "XZ")
 
 
-def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_worker_holds_another(local, loop, cookies):
-    """It is known by its cookie."""
+def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_worker_holds_another(
+    local, loop, cookies
+):
+    """Its cookie shows it."""
     mine, other = lease_of(cookies.worker.pid), lease_of(cookies.worker.pid, "00000002")
     local.freeze([mine, other])
     local.end_clients_of(mine)
@@ -366,7 +463,9 @@ def test_the_client_of_a_lease_that_has_come_to_its_end_is_ended_though_its_work
     until(lambda: {state_of(cookies.worker.pid), state_of(cookies.clients[1])} <= set("XZ"))
 
 
-def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_a_lease_with_a_client(local, loop, cookies):
+def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_another(
+    local, loop, cookies
+):
     tree, other = lease_of(cookies.worker.pid, local=True), lease_of(cookies.worker.pid, "00000002")
     local.freeze([tree, other])
     until(lambda: [state_of(cookies.worker.pid), state_of(cookies.clients[1])] == ["T", "T"])
@@ -378,7 +477,7 @@ def test_the_tree_of_a_local_lease_is_left_to_its_pass_though_its_worker_holds_a
 
 
 def test_a_main_process_that_holds_a_lease_itself_does_not_stand_still(loop, family):
-    """A strategy may run a command there. It is the one that ends the run."""
+    """A strategy may run a command there. The main process is the one that ends the run."""
     local = LocalProcesses(loop, PATH, None, family.worker.pid)
     lease = lease_of(family.worker.pid)
     sent: list[ProcessId] = []
@@ -390,7 +489,9 @@ def test_a_main_process_that_holds_a_lease_itself_does_not_stand_still(loop, fam
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_files_that_are_moved_in_several_threads_are_marked_until_the_last_of_them_is_there(monkeypatch, last):
+def test_files_that_are_moved_in_several_threads_are_marked_until_the_last_of_them_is_there(
+    monkeypatch, last
+):
     monkeypatch.delenv("TREEKILL_TRANSFER", raising=False)
     moves = [transferring("00000001"), transferring("00000002")]
     for move in moves:
@@ -401,12 +502,14 @@ def test_files_that_are_moved_in_several_threads_are_marked_until_the_last_of_th
     assert "TREEKILL_TRANSFER" not in os.environ
 
 
-def test_a_client_that_another_thread_has_started_while_a_file_was_moved_is_not_ended_with_the_transfer(local, loop):
+def test_a_client_that_another_thread_started_during_a_transfer_is_not_ended_with_it(local, loop):
     """It has the mark of the transfer by its environment, and the cookie of its own lease."""
     environment = {**os.environ, ENVIRONMENT: PATH, "TREEKILL_TRANSFER": "00000001"}
     words = ["sh", "-c", "echo ready; sleep 7200; :"]
     clients = [
-        subprocess.Popen([*words, *more], env=environment, stdout=subprocess.PIPE, start_new_session=True)
+        subprocess.Popen(
+            [*words, *more], env=environment, stdout=subprocess.PIPE, start_new_session=True
+        )
         for more in (["sftp"], ["ssh", f"export TREEKILL={RUN}/00000002/$$/$PPID; true"])
     ]
     try:

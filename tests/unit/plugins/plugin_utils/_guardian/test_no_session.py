@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""That nothing has begun on a host is said of an ssh client that has not heard from a server, and of no other."""
+"""The outcome "nothing has begun on a host".
+
+It is reported for an ssh client that has received nothing from a server, and for no other.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.proc import ProcTable
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import LocalProcesses
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.local_processes import (
+    LocalProcesses,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system import tcp_connections
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import silent_connections
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connections import (
+    silent_connections,
+)
 
 from ..made_up_leases import terms
 from ..ssh_servers import DyingMaster, firewalled_port, port
@@ -45,10 +52,17 @@ class Worker:
 
     def __init__(self, script: str) -> None:
         self.process = subprocess.Popen(
-            ["sh", "-c", f"{script}\n:"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+            ["sh", "-c", f"{script}\n:"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self.local = LocalProcesses(Loop(), "/nowhere", None)
-        self.lease = Lease(LEASE, 1, "web1", "a task", terms(client=SSH), "{}", worker=self.process.pid)
+        self.lease = Lease(
+            LEASE, 1, "web1", "a task", terms(client=SSH), "{}", worker=self.process.pid
+        )
 
     def clients(self) -> list[int]:
         return ProcTable().children(self.process.pid)
@@ -77,7 +91,18 @@ def worker(script: str) -> Iterator[Worker]:
 
 
 def ssh(number: int, *options: str, program: str = SSH, address: str = "127.0.0.1") -> str:
-    words = [program, "-F", "none", "-o", "BatchMode=yes", "-p", str(number), *(word for option in options for word in ("-o", option)), address, "true"]
+    words = [
+        program,
+        "-F",
+        "none",
+        "-o",
+        "BatchMode=yes",
+        "-p",
+        str(number),
+        *(word for option in options for word in ("-o", option)),
+        address,
+        "true",
+    ]
     return shlex.join(words)
 
 
@@ -90,7 +115,9 @@ def until(look: Callable[[], object]) -> None:
 
 def sends_syn(client: int) -> bool:
     """Whether a process tries to connect."""
-    sockets = {os.readlink(path) for path in Path(f"/proc/{client}/fd").iterdir() if path.is_symlink()}
+    sockets = {
+        os.readlink(path) for path in Path(f"/proc/{client}/fd").iterdir() if path.is_symlink()
+    }
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(row[3] == "02" and f"socket:[{row[9]}]" in sockets for row in rows)
 
@@ -100,12 +127,17 @@ def sends_syn(client: int) -> bool:
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
 def test_a_client_that_waits_for_the_first_word_of_a_server_has_begun_nothing(family):
-    with port(family=family) as silent, worker(ssh(silent.number, address="::1" if family == socket.AF_INET6 else "127.0.0.1")) as one:
+    with (
+        port(family=family) as silent,
+        worker(
+            ssh(silent.number, address="::1" if family == socket.AF_INET6 else "127.0.0.1")
+        ) as one,
+    ):
         silent.accept()
         assert one.is_found_without_session()
 
 
-def test_a_client_whose_packets_nobody_answers_has_begun_nothing():
+def test_a_client_whose_packets_are_not_answered_has_begun_nothing():
     with firewalled_port() as number, worker(ssh(number)) as one:
         until(lambda: any(map(sends_syn, one.clients())))
         assert one.is_found_without_session()
@@ -135,7 +167,10 @@ def test_processes_that_have_not_stopped_yet_are_waited_for(monkeypatch):
 
 
 def test_a_client_that_has_heard_a_word_may_have_begun_something():
-    """Its server stands still after its banner. The keys are not agreed on, but that can't be seen."""
+    """Its server is stopped after its banner.
+
+    The keys are not agreed on, but that can't be seen.
+    """
     with port(says=BANNER) as speaks, worker(ssh(speaks.number)) as one:
         connection = speaks.accept()
         assert connection.recv(4) == b"SSH-"
@@ -156,7 +191,12 @@ def test_a_client_whose_master_has_died_with_its_request_may_have_begun_somethin
     """It goes on by a connection of its own, over which nothing has come."""
     path = tmp_path / "master"
     master = DyingMaster(path)
-    with port() as silent, worker(ssh(silent.number, f"ControlPath={path}", "ControlMaster=auto", "ControlPersist=60")) as one:
+    with (
+        port() as silent,
+        worker(
+            ssh(silent.number, f"ControlPath={path}", "ControlMaster=auto", "ControlPersist=60")
+        ) as one,
+    ):
         assert master.took_request.wait(30)
         silent.accept()
         assert not one.is_found_without_session()
@@ -244,7 +284,13 @@ def test_what_may_have_begun_is_noted_for_its_lease():
 
 
 def test_a_socket_is_not_silent_where_one_of_its_connections_is_not(monkeypatch):
-    """Multipath TCP has several for one socket, and the later ones have often received nothing."""
-    rows = {socket.AF_INET: [(5, True), (5, False), (6, True)], socket.AF_INET6: [(6, True), (7, False), (8, True)]}
+    """Multipath TCP has several connections for one socket.
+
+    The later ones have often received nothing.
+    """
+    rows = {
+        socket.AF_INET: [(5, True), (5, False), (6, True)],
+        socket.AF_INET6: [(6, True), (7, False), (8, True)],
+    }
     monkeypatch.setattr(tcp_connections, "_query", rows.__getitem__)
     assert silent_connections() == {6, 8}

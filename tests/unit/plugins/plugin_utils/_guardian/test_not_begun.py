@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ctrl-C while a host has not answered yet: over at once and said, where it is known that nothing can have begun there."""
+"""Ctrl-C while a host has not answered yet.
+
+If nothing can have begun there, the run ends at once, and the recap has it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ pytestmark = pytest.mark.skipif(not shutil.which("ssh"), reason="there is no ssh
 TASKS = [{"name": "Work", "ansible.builtin.command": "true"}]
 
 #: With C(track=plugins) a host is known by its address.
-NOT_BEGUN = re.compile(r"^(?:web1|127\.0\.0\.1) : nothing had begun \(task: Work\): its command had not been sent$", re.MULTILINE)
+NOT_BEGUN = re.compile(
+    r"^(?:web1|127\.0\.0\.1) : nothing had begun \(task: Work\): its command had not been sent$",
+    re.MULTILINE,
+)
 
 WAYS: dict[str, dict[str, Any]] = {
     "core": {},
@@ -35,21 +41,39 @@ WAYS: dict[str, dict[str, Any]] = {
     "paramiko": {"connection": "treekill.remote.paramiko_ssh"},
 }
 
-#: Seconds after which ssh gives up, with C(timeout) as it is: longer than any run that does not wait for that.
+#: Seconds after which ssh gives up, with C(timeout) as it is. It is longer than any run that does
+#: not wait for that.
 GIVES_UP = 10.0
 
 
 @contextlib.contextmanager
-def playing_at(number: int, *, configuration: str = "", retries: int = 0, connection: str = "ssh", track: str = "all") -> Iterator[LocalPlay]:
+def playing_at(
+    number: int,
+    *,
+    configuration: str = "",
+    retries: int = 0,
+    connection: str = "ssh",
+    track: str = "all",
+) -> Iterator[LocalPlay]:
     """A play for a host that is behind a port of this machine."""
-    web1: dict[str, Any] = {"ansible_connection": connection, "ansible_host": "127.0.0.1", "ansible_port": number, "ansible_ssh_retries": retries}
+    web1: dict[str, Any] = {
+        "ansible_connection": connection,
+        "ansible_host": "127.0.0.1",
+        "ansible_port": number,
+        "ansible_ssh_retries": retries,
+    }
     options = {"report_path": "report.json", "kill_retry_for": 0, "track": track}
-    with playing(TASKS, inventory={"web1": web1}, options=options, configuration=f"host_key_checking = false\n{configuration}") as play:
+    with playing(
+        TASKS,
+        inventory={"web1": web1},
+        options=options,
+        configuration=f"host_key_checking = false\n{configuration}",
+    ) as play:
         yield play
 
 
 def await_outcomes(play: LocalPlay, expected: Sequence[str]) -> None:
-    """The guardian goes on alone where the recap did not wait for it."""
+    """Wait for the outcomes. The guardian goes on alone if the recap did not wait for it."""
     path, deadline = play.directory / "report.json", time.monotonic() + 60
     found: list[str] = []
     while found != [*expected]:
@@ -100,14 +124,20 @@ def test_a_server_that_answers_no_packet_has_begun_nothing():
 
 
 def test_a_server_that_stands_still_after_its_first_word_is_asked():
-    with port(says=b"SSH-2.0-OpenSSH_9.9\r\n") as speaks, playing_at(speaks.number, configuration="timeout = 1") as play:
+    with (
+        port(says=b"SSH-2.0-OpenSSH_9.9\r\n") as speaks,
+        playing_at(speaks.number, configuration="timeout = 1") as play,
+    ):
         assert speaks.accept().recv(4) == b"SSH-"
         assert_not_confirmed(play)
 
 
 def test_a_host_whose_first_client_has_failed_is_asked():
-    """That one may have started the command, before it lost its connection."""
-    with port() as silent, playing_at(silent.number, configuration="timeout = 1", retries=3) as play:
+    """That client may have started the command, before it lost its connection."""
+    with (
+        port() as silent,
+        playing_at(silent.number, configuration="timeout = 1", retries=3) as play,
+    ):
         silent.accept().close()
         silent.accept()
         assert_not_confirmed(play)
@@ -115,9 +145,15 @@ def test_a_host_whose_first_client_has_failed_is_asked():
 
 def test_of_two_hosts_each_is_told_what_is_true_of_it():
     with port() as silent:
-        web1 = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": silent.number}
+        web1 = {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": silent.number,
+        }
         tasks = [{"name": "Work", "ansible.builtin.command": "sleep 7200"}]
-        with playing(tasks, inventory={"web1": web1, "web2": {}}, configuration="host_key_checking = false") as play:
+        with playing(
+            tasks, inventory={"web1": web1, "web2": {}}, configuration="host_key_checking = false"
+        ) as play:
             silent.accept()
             play.wait_for_words("sleep", "7200")
             said = play.interrupt()
@@ -127,7 +163,10 @@ def test_of_two_hosts_each_is_told_what_is_true_of_it():
 
 
 def test_by_paramiko_nothing_has_begun_until_the_command_is_sent():
-    """Whatever the server has said before that."""
-    with port(says=b"SSH-2.0-OpenSSH_9.9\r\n") as speaks, playing_at(speaks.number, connection="treekill.remote.paramiko_ssh") as play:
+    """The server may have sent anything before that."""
+    with (
+        port(says=b"SSH-2.0-OpenSSH_9.9\r\n") as speaks,
+        playing_at(speaks.number, connection="treekill.remote.paramiko_ssh") as play,
+    ):
         assert speaks.accept().recv(4) == b"SSH-"
         assert_nothing_had_begun(play)

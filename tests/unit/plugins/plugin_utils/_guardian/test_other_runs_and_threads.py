@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run keeps out of the way of other runs, other threads and other parts of its own program."""
+"""A run leaves other runs, other threads and other parts of its own program alone."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import CommandLines, without_other_marks
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import ConnectionGuard
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import (
+    CommandLines,
+    without_other_marks,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
+    ConnectionGuard,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import FirstWarning, UnguardedRequest
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import (
+    FirstWarning,
+    UnguardedRequest,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output import print_lines
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
@@ -34,7 +42,9 @@ from .. import made_up_leases
 THREADS, EACH = 8, 60
 
 
-def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started_it(monkeypatch, tmp_path):
+def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started_it(
+    monkeypatch, tmp_path
+):
     path = str(tmp_path / "socket")
     listener = endpoint.listen(path)
     monkeypatch.setenv(endpoint.ENVIRONMENT, path)
@@ -61,7 +71,12 @@ def test_threads_of_a_worker_share_its_connection():
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
     request = made_up_leases.request(order="x" * 20000)
-    threads = [threading.Thread(target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))) for dummy in range(THREADS)]
+    threads = [
+        threading.Thread(
+            target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))
+        )
+        for dummy in range(THREADS)
+    ]
     served = threading.Thread(target=answer)
     for thread in [served, *threads]:
         thread.start()
@@ -74,13 +89,16 @@ def test_threads_of_a_worker_share_its_connection():
 
 def test_an_answer_that_comes_after_its_request_was_given_up_is_dropped():
     here, there = socket.socketpair()
-    client, guardian = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True), Channel(there)
+    client, guardian = (
+        GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True),
+        Channel(there),
+    )
     client._channel, client._owner = Channel(here), os.getpid()
     asked = UnguardedRequest("web1", "a connection", "why")
     with pytest.raises(TimeoutError):
         client._ask(asked, FirstWarning, time.monotonic() + 0.01)
     late = guardian.receive()["number"]
-    # It reads again, and the worker asks for something else.
+    # It reads again, and the worker asks for another lease.
     client.page.ask_again_at = 0.0
     guardian.send({"first": True, "number": late})
     guardian.send({"first": False, "number": late + 1})
@@ -110,8 +128,12 @@ def test_a_command_that_would_be_too_long_with_its_guard_goes_out_as_it_is():
     guard = object.__new__(ConnectionGuard)
     options = SimpleNamespace(track="all", keep_on_disconnect=False, supervise=True, children=True)
     guard._task = GuardedTask("web1", "a task", options, ("python3",), True)
-    guard._link = SimpleNamespace(run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason))
-    guard._connection = SimpleNamespace(transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh"))
+    guard._link = SimpleNamespace(
+        run="0" * 16, unguarded=lambda host, connection, reason: told.append(reason)
+    )
+    guard._connection = SimpleNamespace(
+        transport="ssh", _load_name="ssh", _play_context=SimpleNamespace(executable="/bin/sh")
+    )
     guard._lines = CommandLines(guard._connection, "0" * 16, lambda: guard.task)
     guard._inside_become, guard._module_next = None, False
     guard._exec_command = lambda cmd, **more: (0, cmd.encode(), b"")
@@ -134,7 +156,7 @@ def signals():
         os.close(write_end)
 
 
-def test_a_signal_that_somebody_has_chosen_to_ignore_stays_ignored(signals):
+def test_a_signal_that_a_user_has_chosen_to_ignore_stays_ignored(signals):
     signals.install()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     assert signals.reinstall() == ""
@@ -143,7 +165,7 @@ def test_a_signal_that_somebody_has_chosen_to_ignore_stays_ignored(signals):
 
 def test_a_handler_that_came_later_is_given_back_at_the_end(signals):
     def later(number: int, frame: object) -> None:
-        """Of the program."""
+        """Events of the program."""
 
     signals.install()
     signal.signal(signal.SIGHUP, later)
@@ -153,7 +175,7 @@ def test_a_handler_that_came_later_is_given_back_at_the_end(signals):
 
 
 class Proxy:
-    """What some programs put in the place of standard error."""
+    """A stand-in for standard error, as some programs have one."""
 
     def __init__(self) -> None:
         self.text = io.StringIO()
@@ -162,7 +184,7 @@ class Proxy:
         self.text.write(text)
 
     def flush(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def test_a_standard_error_that_is_no_file_is_written_to_like_one(monkeypatch):

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A job of `poll: 0` is left alone with the run's end, unless a task of that run waits for it at that moment."""
+"""A job of `poll: 0` at the run's end.
+
+It is left alone, unless a task of that run waits for it at that moment.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,16 @@ import pytest
 from ..stepped_guardian import Peer, SteppedGuardian
 
 TERMS = {
-    "run": "00000000000000aa", "timeout": 0.0, "retry_for": 0.0, "keep": False, "end_async": False, "local": True, "cut": False, "supervised": False,
+    "run": "00000000000000aa",
+    "timeout": 0.0,
+    "retry_for": 0.0,
+    "keep": False,
+    "end_async": False,
+    "local": True,
+    "cut": False,
+    "supervised": False,
     "transfer": False,
-}  # fmt: skip
+}
 JOB, POLL = "00000001", "00000002"
 
 
@@ -33,13 +43,23 @@ def guardian() -> Iterator[SteppedGuardian]:
 
 
 def take(guardian: SteppedGuardian, peer: Peer, lease: str, host: str, **terms: str) -> None:
-    peer.send({"op": "take", "lease": lease, "host": host, "task": "a task", "order": "", "reach": "", "terms": {**TERMS, **terms}})
+    peer.send(
+        {
+            "op": "take",
+            "lease": lease,
+            "host": host,
+            "task": "a task",
+            "order": "",
+            "reach": "",
+            "terms": {**TERMS, **terms},
+        }
+    )
     guardian.loop.settle()
 
 
 @pytest.fixture
 def poller(guardian: SteppedGuardian) -> Iterator[Peer]:
-    """Another worker; the one that has started the job is gone."""
+    """Another worker; the worker that has started the job is gone."""
     starter, other = guardian.new_peer(), guardian.new_peer()
     take(guardian, starter, JOB, "web1", job="j12")
     starter.send({"op": "detach", "lease": JOB})
@@ -53,7 +73,7 @@ def poller(guardian: SteppedGuardian) -> Iterator[Peer]:
 
 
 def is_ended(guardian: SteppedGuardian) -> bool:
-    """Whether the job is, by a signal that comes now."""
+    """Whether the job is ended by a signal that comes now."""
     guardian.signal(signal.SIGINT)
     return [courier.lease for courier in guardian.couriers] == [JOB]
 
@@ -88,7 +108,9 @@ def test_when_the_task_that_polls_has_ended_it_is_left_alone(guardian, poller):
     assert not is_ended(guardian)
 
 
-@pytest.mark.parametrize(("job", "host"), [("j1.2", "web1"), ("j123.4", "web1"), ("j12.345", "web2"), ("", "web1")])
+@pytest.mark.parametrize(
+    ("job", "host"), [("j1.2", "web1"), ("j123.4", "web1"), ("j12.345", "web2"), ("", "web1")]
+)
 def test_a_poll_for_another_job_or_on_another_host_says_nothing(guardian, poller, job, host):
     poll(guardian, poller, job, host)
     assert not is_ended(guardian)

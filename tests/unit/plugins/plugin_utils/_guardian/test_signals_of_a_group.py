@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal to the whole process group reaches local modules too, before ansible-core 2.19: what they leave behind is a part of the tree."""
+"""A signal to the whole process group, which reaches local modules too before ansible-core 2.19.
+
+What these leave behind is a part of the tree.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,11 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order 
 
 from ..local_play import playing
 
-#: Starts a daemon whose environment is cleared but for what the test knows it by, and then works.
-SCRIPT = "env -i TK_LOCAL_PLAY=$TK_LOCAL_PLAY setsid sleep 7201 < /dev/null > /dev/null 2>&1 & sleep 7202"
+#: Starts a daemon whose environment is cleared but for what the test finds it by, and then works.
+SCRIPT = (
+    "env -i TK_LOCAL_PLAY=$TK_LOCAL_PLAY setsid sleep 7201 < /dev/null > /dev/null 2>&1 & sleep "
+    "7202"
+)
 
 #: The connection local, by which kill orders come late.
 LATE = f"""
@@ -33,7 +39,9 @@ class Connection(Local):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"]
+)
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "file"])
 def test_an_orphan_that_cleared_its_environment_ends_with_the_run(number, pipelining):
     tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
@@ -47,11 +55,13 @@ def test_an_orphan_that_cleared_its_environment_ends_with_the_run(number, pipeli
 
 
 def test_an_order_that_comes_late_finds_what_a_module_has_left():
-    """Its worker stands still until then, so the supervisor knows that there is one."""
+    """Its worker is stopped before that, so the supervisor sees that there is one."""
     tasks = [{"name": "Work", "ansible.builtin.shell": SCRIPT}]
     here = {"web1": {"ansible_connection": "late", "ansible_pipelining": True}}
     files = {"connection_plugins/late.py": LATE}
-    with playing(tasks, inventory=here, configuration="connection_plugins = connection_plugins", files=files) as play:
+    with playing(
+        tasks, inventory=here, configuration="connection_plugins = connection_plugins", files=files
+    ) as play:
         orphan = play.wait_for_words("sleep", "7201")
         play.wait_for_words("sleep", "7202")
         os.killpg(play.process.pid, signal.SIGINT)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a guardian is found: in a directory that nobody else could have prepared, at a socket that nobody else is answered on."""
+"""The directory and the socket of a guardian.
+
+No other user could have prepared the directory, and no other user answers at the socket.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError, WrongPeer
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import (
+    EndpointError,
+    WrongPeer,
+)
 
 #: No process: only the name of its directory is made.
 MAIN = ProcessId(2**22 + 1, 7)
@@ -45,7 +51,7 @@ def test_the_directory_is_made_for_this_user_alone_whatever_the_umask(parent):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_everybody_of_a_run_comes_to_the_same_place_and_nobody_else(parent):
+def test_all_processes_of_a_run_come_to_the_same_place_and_no_others(parent):
     assert endpoint.socket_path(MAIN) == endpoint.socket_path(MAIN)
     assert endpoint.socket_path(MAIN) != endpoint.socket_path(ProcessId(MAIN.pid, MAIN.start + 1))
 
@@ -58,7 +64,9 @@ def of_another(path: Path) -> None:
 PREPARED = {
     "open to the group": lambda path: (path.mkdir(), path.chmod(0o750)),
     "open to all": lambda path: (path.mkdir(), path.chmod(0o777)),
-    "a link to a private directory": lambda path: path.symlink_to(tempfile.mkdtemp(dir=path.parent)),
+    "a link to a private directory": lambda path: path.symlink_to(
+        tempfile.mkdtemp(dir=path.parent)
+    ),
     "a dangling link": lambda path: path.symlink_to(path.parent / "nothing"),
     "a file": lambda path: path.touch(0o700),
     "another user's": of_another,
@@ -66,7 +74,7 @@ PREPARED = {
 
 
 @pytest.mark.parametrize("prepare", PREPARED.values(), ids=PREPARED)
-def test_a_place_that_somebody_else_may_have_prepared_is_not_trusted(parent, prepare):
+def test_a_place_that_another_user_may_have_prepared_is_not_trusted(parent, prepare):
     try:
         prepare(directory_below(parent))
     except PermissionError:
@@ -90,8 +98,14 @@ def test_where_none_will_do_each_is_named_with_the_reason(parent, monkeypatch):
     long = parent / ("x" * 80)
     long.mkdir()
     directory_below(parent).touch()
-    monkeypatch.setattr(endpoint, "parents", lambda: iter(map(str, [long, parent, parent / "missing"])))
-    with pytest.raises(EndpointError, match=r"too long for a socket's name; .*not a private directory of this user; .*No such file"):
+    monkeypatch.setattr(
+        endpoint, "parents", lambda: iter(map(str, [long, parent, parent / "missing"]))
+    )
+    with pytest.raises(
+        EndpointError,
+        match=r"too long for a socket's name; .*not a private directory of this user; .*No such "
+        r"file",
+    ):
         endpoint.socket_path(MAIN)
 
 
@@ -112,20 +126,20 @@ def test_the_peer_is_told_by_its_pid(parent):
             assert endpoint.check_peer(accepted) == os.getpid()
 
 
-def test_nobody_listens_where_there_is_nothing(parent):
+def test_no_process_listens_where_there_is_nothing(parent):
     path = endpoint.socket_path(MAIN)
     with pytest.raises(FileNotFoundError):
         endpoint.connect(path, 5.0)
     assert not endpoint.answers(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_peer_of_another_uid_is_refused_at_both_ends(parent):
     parent.chmod(0o755)
     path = parent / "socket"
     child = os.fork()
     if child == 0:
-        # The stranger listens, as he would to get hold of the orders with their passwords.
+        # The stranger listens, as a thief of the orders with their passwords would.
         parent.chmod(0o777)
         os.setresgid(STRANGER, STRANGER, STRANGER)
         os.setresuid(STRANGER, STRANGER, STRANGER)
@@ -142,7 +156,7 @@ def test_a_peer_of_another_uid_is_refused_at_both_ends(parent):
             except WrongPeer as error:
                 refused = error
             except (FileNotFoundError, ConnectionRefusedError):
-                continue  # he does not listen yet
+                continue  # it does not listen yet
         assert f"uid {STRANGER}" in str(refused)
         assert not endpoint.answers(str(path))
     finally:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Frames: whatever way a stream is cut, the messages that come out are those that went in, and what is no frame is refused."""
+"""Frames: the messages that come out are those that went in.
+
+That holds wherever a stream is cut. What is no frame is refused.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,26 @@ import socket
 import struct
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import MAX_FRAME_BYTES, Channel, FrameError, FrameReader, encode, to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    MAX_FRAME_BYTES,
+    Channel,
+    FrameError,
+    FrameReader,
+    encode,
+    to_json,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters()),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 MESSAGES = st.lists(st.dictionaries(st.text(st.characters()), JSON, max_size=4), max_size=6)
@@ -67,20 +83,29 @@ def test_a_length_above_the_limit_is_refused_before_anything_is_kept_for_it(leng
         FrameReader().feed(struct.pack("!I", length) + beginning)
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b'"op"', b"1", b"null", b"{", b"{'op': 1}", b"\xff", b'{"a": 1} x', b"[" * 100000])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[]", b'"op"', b"1", b"null", b"{", b"{'op': 1}", b"\xff", b'{"a": 1} x', b"[" * 100000],
+)
 def test_what_is_no_object_is_refused(payload):
     with pytest.raises(FrameError):
         FrameReader().feed(framed(payload))
 
 
 def test_messages_before_the_garbage_do_not_come_late():
-    """They were sent by somebody who now sends garbage: nobody gets them, as the connection is closed."""
+    """The sender of these messages now sends garbage.
+
+    They are delivered to no one, as the connection is closed.
+    """
     with pytest.raises(FrameError):
         FrameReader().feed(encode({"op": "done"}) + framed(b"garbage"))
 
 
 class Vaulted(str):
-    """Stands for the string types that Ansible has for what comes out of a vault, or is not to be templated."""
+    """Stand-in for Ansible's string types.
+
+    They are for text that comes out of a vault, or is not to be templated.
+    """
 
     __slots__ = ()
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each message arrives as it was sent, and what is not exactly that message is refused with the name of its class and key."""
+"""Each message arrives as it was sent.
+
+What is not exactly that message is refused with the name of its class and key.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,32 @@ import typing
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import kill_report, messages, run_report
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import FrameReader, encode
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import JsonRecord, MessageError
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import (
+    kill_report,
+    messages,
+    run_report,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    FrameReader,
+    encode,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.json_record import (
+    JsonRecord,
+    MessageError,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import order
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_records, writer_orders
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Closed, Opened
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
+    journal_records,
+    writer_orders,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
+    Closed,
+    Opened,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,24 +53,41 @@ MODULES = (messages, run_report, kill_report, order, journal_records, writer_ord
 
 
 def kinds() -> list[type[JsonRecord]]:
-    """All messages, and what they consist of."""
-    found = [kind for module in MODULES for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, JsonRecord)]
-    return sorted({kind for kind in found if dataclasses.is_dataclass(kind)}, key=lambda kind: kind.__name__)
+    """Return all messages, and what they consist of."""
+    found = [
+        kind
+        for module in MODULES
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, JsonRecord)
+    ]
+    return sorted(
+        {kind for kind in found if dataclasses.is_dataclass(kind)}, key=lambda kind: kind.__name__
+    )
 
 
 def values_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Whatever a field of that annotation may hold."""
+    """Return a strategy for what a field of that annotation may hold."""
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{field.name: values_of(hints[field.name]) for field in dataclasses.fields(hint)})
+        return st.builds(
+            hint, **{field.name: values_of(hints[field.name]) for field in dataclasses.fields(hint)}
+        )
     arguments = typing.get_args(hint)
     if isinstance(hint, types.UnionType):
         return st.one_of(*map(values_of, arguments))
     if typing.get_origin(hint) is tuple:
-        return st.lists(values_of(arguments[0]), max_size=2).map(tuple) if arguments[-1] is Ellipsis else st.tuples(*map(values_of, arguments))
+        return (
+            st.lists(values_of(arguments[0]), max_size=2).map(tuple)
+            if arguments[-1] is Ellipsis
+            else st.tuples(*map(values_of, arguments))
+        )
     if typing.get_origin(hint) is dict:
         return st.dictionaries(TEXTS, values_of(arguments[1]), max_size=2)
-    free = {str: TEXTS, float: st.floats(allow_nan=False, allow_infinity=False), Any: st.none() | st.integers() | TEXTS}
+    free = {
+        str: TEXTS,
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        Any: st.none() | st.integers() | TEXTS,
+    }
     return free[hint] if hint in free else st.from_type(hint)
 
 
@@ -61,14 +100,20 @@ FIELDS = [(kind, field) for kind in kinds() for field in dataclasses.fields(kind
 
 
 def name_of(value: object) -> str:
-    return value.name if isinstance(value, dataclasses.Field) else getattr(value, "__name__", str(value))
+    return (
+        value.name
+        if isinstance(value, dataclasses.Field)
+        else getattr(value, "__name__", str(value))
+    )
 
 
 def smallest_of(hint: Any) -> Any:
-    """The smallest value that a field of that annotation may hold."""
+    """Return the smallest value that a field of that annotation may hold."""
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
-        return hint(**{field.name: smallest_of(hints[field.name]) for field in dataclasses.fields(hint)})  # type: ignore[operator]
+        return hint(
+            **{field.name: smallest_of(hints[field.name]) for field in dataclasses.fields(hint)}
+        )  # type: ignore[operator]
     arguments = typing.get_args(hint)
     if isinstance(hint, types.UnionType):
         return None
@@ -80,7 +125,7 @@ def smallest_of(hint: Any) -> Any:
 
 
 def one_of(kind: type[JsonRecord]) -> dict[str, Any]:
-    """A message of that kind, always the same."""
+    """Return a message of that kind, always an equal one."""
     return smallest_of(kind).to_message()
 
 
@@ -110,8 +155,16 @@ def test_a_value_of_another_type_is_refused_by_name_and_not_quoted(kind, field):
     with pytest.raises(MessageError) as refusal:
         kind.from_message({**one_of(kind), field.name: [[]]})
     hint = typing.get_type_hints(kind)[field.name]
-    within = [name_of(one) for one in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(one)]
-    assert str(refusal.value).startswith((f"{kind.__name__}.{field.name} is ", f"{kind.__name__}.{field.name} has ", *(f"{name} is " for name in within)))
+    within = [
+        name_of(one) for one in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(one)
+    ]
+    assert str(refusal.value).startswith(
+        (
+            f"{kind.__name__}.{field.name} is ",
+            f"{kind.__name__}.{field.name} has ",
+            *(f"{name} is " for name in within),
+        )
+    )
     assert "[[" not in str(refusal.value)
 
 
@@ -141,11 +194,19 @@ def test_a_pair_is_two(root):
 
 def test_each_process_of_a_report_is_checked():
     with pytest.raises(MessageError, match=r"^ReportedProcess\.pid is a str, and no int$"):
-        LeaseResult.from_message({"outcome": "confirmed", "reason": "", "report": report(gone=[process(2), {**process(3), "pid": "3"}])})
+        LeaseResult.from_message(
+            {
+                "outcome": "confirmed",
+                "reason": "",
+                "report": report(gone=[process(2), {**process(3), "pid": "3"}]),
+            }
+        )
 
 
 def test_an_outcome_is_one_of_those_that_there_are():
-    with pytest.raises(MessageError, match=r"^LeaseResult\.outcome is none of 'confirmed', 'unreachable', "):
+    with pytest.raises(
+        MessageError, match=r"^LeaseResult\.outcome is none of 'confirmed', 'unreachable', "
+    ):
         LeaseResult.from_message({"outcome": "whatever"})
     assert LeaseResult.from_message({"outcome": "left"}) == LeaseResult(Outcome.LEFT)
 
@@ -155,10 +216,15 @@ def test_an_outcome_is_one_of_those_that_there_are():
 
 def has_ids(request: messages.Request) -> bool:
     """Whether the ids of a request for a lease have no half characters."""
-    return not isinstance(request, messages.LeaseRequest) or "\udcff" not in request.lease + request.terms.run
+    return (
+        not isinstance(request, messages.LeaseRequest)
+        or "\udcff" not in request.lease + request.terms.run
+    )
 
 
-REQUESTS = st.one_of(*(WHOLE[kind] for kind in kinds() if issubclass(kind, messages.Request))).filter(has_ids)
+REQUESTS = st.one_of(
+    *(WHOLE[kind] for kind in kinds() if issubclass(kind, messages.Request))
+).filter(has_ids)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -173,7 +239,17 @@ def test_each_request_has_an_op_of_its_own():
     assert len({kind.op for kind in found}) == len(found) == 9
 
 
-@pytest.mark.parametrize("frame", [{}, {"op": None}, {"op": []}, {"op": "no such"}, {"op": "leave", "number": "1"}, {"op": "leave", "number": True}])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {},
+        {"op": None},
+        {"op": []},
+        {"op": "no such"},
+        {"op": "leave", "number": "1"},
+        {"op": "leave", "number": True},
+    ],
+)
 def test_what_is_no_request_is_refused(frame):
     with pytest.raises(MessageError, match="^a request has "):
         messages.read_request(frame)
@@ -181,9 +257,13 @@ def test_what_is_no_request_is_refused(frame):
 
 @pytest.mark.parametrize("name", ["lease", "run"])
 def test_an_id_that_no_cookie_can_hold_is_refused(name):
-    """It comes out of JSON, and raised where the guardian looked for clients: the guardian ended."""
+    """JSON can hold it. It raised where the guardian looked for clients, and ended the guardian."""
     request = smallest_of(messages.LeaseRequest)
-    half = {"lease": "\ud800"} if name == "lease" else {"terms": dataclasses.replace(request.terms, run="\ud800")}
+    half = (
+        {"lease": "\ud800"}
+        if name == "lease"
+        else {"terms": dataclasses.replace(request.terms, run="\ud800")}
+    )
     with pytest.raises(MessageError, match="^LeaseRequest.* is no id$"):
         messages.read_request(messages.request_frame(dataclasses.replace(request, **half), 1))
 
@@ -210,18 +290,28 @@ def test_an_order_to_the_writer_arrives(made):
     assert writer_orders.read_order(frame) == made
 
 
-@pytest.mark.parametrize("made", [writer_orders.LineOrder(Opened("1", "web1")), writer_orders.EndOrder(Closed("1", Outcome.LEFT, 0, 0, ""))])
+@pytest.mark.parametrize(
+    "made",
+    [
+        writer_orders.LineOrder(Opened("1", "web1")),
+        writer_orders.EndOrder(Closed("1", Outcome.LEFT, 0, 0, "")),
+    ],
+)
 def test_a_line_for_the_writer_arrives(made):
     assert writer_orders.read_order(writer_orders.order_frame(made)) == made
 
 
-@pytest.mark.parametrize("frame", [{}, {"add": {}}, {"add": []}, {"end": {"later": 1}}, {"no": "such"}])
+@pytest.mark.parametrize(
+    "frame", [{}, {"add": {}}, {"add": []}, {"end": {"later": 1}}, {"no": "such"}]
+)
 def test_what_is_no_order_to_the_writer_is_refused(frame):
     with pytest.raises(MessageError, match="^an order to the writer is of no known kind"):
         writer_orders.read_order(frame)
 
 
-@pytest.mark.parametrize("answer", [writer_orders.Synced(3), writer_orders.Failed("journal", "No space left on device")])
+@pytest.mark.parametrize(
+    "answer", [writer_orders.Synced(3), writer_orders.Failed("journal", "No space left on device")]
+)
 def test_the_answer_of_the_writer_arrives(answer):
     assert writer_orders.read_writer_answer(answer.to_message()) == answer
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kill order: a connection taken apart, sent as JSON, and made anew elsewhere is the same; what it sends to the host holds no secret."""
+"""A kill order: its connection is taken apart, sent as JSON, and made again elsewhere.
+
+It is then equal. What it sends to the host holds no secret.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,19 @@ from ansible.plugins.loader import become_loader, connection_loader, shell_loade
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import export_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import resolve
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import ConnectionSpec, KillOrder, ReconnectError, carries_order
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+    ConnectionSpec,
+    KillOrder,
+    ReconnectError,
+    carries_order,
+)
 
 RUN, LEASE = "00000000000000ab", "0000cdef"
-SECRETS = {"ansible_password": "pw-login-3141", "ansible_become_password": "pw-become-2718", "ansible_ssh_private_key_passphrase": "pw-key-1618"}
+SECRETS = {
+    "ansible_password": "pw-login-3141",
+    "ansible_become_password": "pw-become-2718",
+    "ansible_ssh_private_key_passphrase": "pw-key-1618",
+}
 VARIABLES = {
     "ansible_host": "192.0.2.1",
     "ansible_port": 2222,
@@ -34,10 +46,12 @@ VARIABLES = {
 
 
 def a_connection(name: str = "ssh", become: str | None = None):
-    """A connection object as an action has it: all options set, nothing sent."""
+    """Return a connection object as an action has it: all options set, nothing sent."""
     context = PlayContext()
     context.executable, context.remote_addr = "/bin/sh", "192.0.2.1"
-    connection = connection_loader.get(name, context, new_stdin=None, task_uuid="", ansible_playbook_pid="1")
+    connection = connection_loader.get(
+        name, context, new_stdin=None, task_uuid="", ansible_playbook_pid="1"
+    )
     connection.set_options(var_options=VARIABLES)
     connection._shell = shell_loader.get("sh")
     connection._shell.set_options(var_options=VARIABLES)
@@ -72,7 +86,9 @@ def test_a_connection_made_anew_has_the_same_options(name, become):
     connection = a_connection(name, become)
     anew = sent(ConnectionSpec.from_connection(connection)).connect(no_log=False)
     assert anew._load_name == connection._load_name
-    assert {key: str(value) for key, value in anew.get_options().items()} == {key: str(value) for key, value in connection.get_options().items()}
+    assert {key: str(value) for key, value in anew.get_options().items()} == {
+        key: str(value) for key, value in connection.get_options().items()
+    }
     assert anew._shell.get_options() == connection._shell.get_options()
     assert (anew.become is None) == (become is None)
     if become:
@@ -83,7 +99,9 @@ def test_a_connection_made_anew_has_the_same_options(name, become):
 def test_a_connection_that_guards_itself_is_made_anew_without():
     connection = a_connection()
     connection.kill_order_plugin = "local"
-    assert sent(ConnectionSpec.from_connection(connection)).connect(no_log=False).transport == "local"
+    assert (
+        sent(ConnectionSpec.from_connection(connection)).connect(no_log=False).transport == "local"
+    )
 
 
 def test_a_connection_made_anew_knows_that_it_carries_an_order():
@@ -93,42 +111,63 @@ def test_a_connection_made_anew_knows_that_it_carries_an_order():
 
 
 def test_plugins_of_collections_are_named_as_their_loader_finds_them():
-    """Core gives them the name of their Python module, by which it does not find them again."""
+    """Core gives them the name of their Python module. It does not find them by that name."""
     connection = a_connection("ssh", "sudo")
     connection._load_name = "ansible_collections.some.where.plugins.connection.below.there"
     connection._shell._load_name = "ansible_collections.some.where.plugins.shell.posix"
     connection.become._load_name = "ansible_collections.community.general.plugins.become.doas"
     spec = ConnectionSpec.from_connection(connection)
-    assert (spec.connection, spec.shell, spec.become) == ("some.where.below.there", "some.where.posix", "community.general.doas")
+    assert (spec.connection, spec.shell, spec.become) == (
+        "some.where.below.there",
+        "some.where.posix",
+        "community.general.doas",
+    )
 
 
 def test_a_plugin_that_is_gone_is_named():
-    spec = dataclasses.replace(sent(ConnectionSpec.from_connection(a_connection())), connection="no.such.plugin")
+    spec = dataclasses.replace(
+        sent(ConnectionSpec.from_connection(a_connection())), connection="no.such.plugin"
+    )
     with pytest.raises(ReconnectError, match=r"no\.such\.plugin"):
         spec.connect(no_log=False)
 
 
 @pytest.mark.parametrize("become", [None, "sudo", "su"])
 def test_what_goes_to_the_host_holds_no_secret(become):
-    order = an_order(sent(ConnectionSpec.from_connection(a_connection("ssh", become))), becomes=bool(become))
-    command = order._command(order.connection.connect(no_log=False), order._pass("0" * 16, at_once=False))
+    order = an_order(
+        sent(ConnectionSpec.from_connection(a_connection("ssh", become))), becomes=bool(become)
+    )
+    command = order._command(
+        order.connection.connect(no_log=False), order._pass("0" * 16, at_once=False)
+    )
     assert RUN in command
     assert not [name for name, secret in SECRETS.items() if secret in command]
     # The control: they are in the order.
-    assert all(secret in to_json(dataclasses.asdict(order)) for secret in list(SECRETS.values())[: 2 if become else 1])
+    assert all(
+        secret in to_json(dataclasses.asdict(order))
+        for secret in list(SECRETS.values())[: 2 if become else 1]
+    )
 
 
 def test_an_order_is_the_same_when_it_has_been_sent():
     order = an_order(sent(ConnectionSpec.from_connection(a_connection("ssh", "sudo"))))
     message = json.loads(to_json(dataclasses.asdict(order)))
-    assert KillOrder.from_message({name: value for name, value in message.items() if name != "connection"}, message["connection"]) == order
+    assert (
+        KillOrder.from_message(
+            {name: value for name, value in message.items() if name != "connection"},
+            message["connection"],
+        )
+        == order
+    )
 
 
 @pytest.fixture
 def tree() -> Iterator[subprocess.Popen[str]]:
-    """A root of the lease and a child of it that has said ready, in a session of their own."""
+    """A root of the lease and a child of it that is ready, each in a session of its own."""
     script = f"{export_command(RUN, LEASE)}; sh -c 'echo ready; exec sleep 7200'; :"
-    with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        ["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         try:
@@ -146,8 +185,13 @@ def test_carried_out_it_ends_the_tree_and_brings_the_report(tree):
 
 
 def test_a_host_that_is_not_there_is_a_connection_failure():
-    """Which is tried again, as opposed to all other errors. Nobody listens at port 1 of this machine."""
+    """Such a failure leads to another try, as opposed to all other errors.
+
+    No process listens at port 1 of this machine.
+    """
     spec = sent(ConnectionSpec.from_connection(a_connection()))
     nowhere = {"host": "127.0.0.1", "port": 1, "password": None, "reconnection_retries": 0}
     with pytest.raises(AnsibleConnectionFailure, match="Connection refused"):
-        an_order(dataclasses.replace(spec, connection_options={**spec.connection_options, **nowhere})).carry_out()
+        an_order(
+            dataclasses.replace(spec, connection_options={**spec.connection_options, **nowhere})
+        ).carry_out()

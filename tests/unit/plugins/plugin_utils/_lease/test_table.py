@@ -2,13 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of leases: every lease that was granted ends in done, or in exactly one result, whatever happens in whatever order."""
+"""The table of leases: every granted lease ends in done, or in exactly one result.
+
+Events may come in any order.
+"""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import LeaseResult, Outcome
-from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease, LeaseTable, LeaseTableError
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import (
+    LeaseResult,
+    Outcome,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import (
+    Lease,
+    LeaseTable,
+    LeaseTableError,
+)
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
@@ -77,15 +87,21 @@ class Histories(RuleBasedStateMachine):
             assert handed_out.lease == name
             self.state[name] = "broken"
 
-    @rule(name=names, holder=HOLDERS, operation=st.sampled_from(["done", "mark_detached", "broken"]))
-    def somebody_else_speaks_of_it(self, name, holder, operation):
+    @rule(
+        name=names, holder=HOLDERS, operation=st.sampled_from(["done", "mark_detached", "broken"])
+    )
+    def another_holder_names_it(self, name, holder, operation):
         if holder != self.holder[name] and self.state[name] in ("open", "detached"):
             with pytest.raises(LeaseTableError, match=name):
                 getattr(self.leases, operation)(name, holder)
 
     @rule(holder=HOLDERS)
     def holder_gone(self, holder):
-        expected = {name for name, state in self.state.items() if state == "open" and self.holder[name] == holder}
+        expected = {
+            name
+            for name, state in self.state.items()
+            if state == "open" and self.holder[name] == holder
+        }
         assert {lease.lease for lease in self.leases.holder_gone(holder)} == expected
         self.state.update(dict.fromkeys(expected, "broken"))
 
@@ -117,17 +133,24 @@ class Histories(RuleBasedStateMachine):
         assert sorted(lease.lease for lease in self.leases.opened) == in_state("open", "detached")
         assert sorted(lease.lease for lease in self.leases.unclosed) == in_state("broken")
         assert sorted(lease.lease for lease, dummy in self.leases.closed) == in_state("closed")
-        assert sorted(lease.lease for lease in self.leases.opened if lease.detached) == in_state("detached")
+        assert sorted(lease.lease for lease in self.leases.opened if lease.detached) == in_state(
+            "detached"
+        )
 
     def teardown(self):
-        """The end of every run: what is open breaks, what is broken is closed, and then each lease has ended once."""
+        """End the run.
+
+        What is open breaks, what is broken is closed, and then each lease has ended once.
+        """
         self.leases.close_gate()
         self.leases.break_all()
         for lease in self.leases.unclosed:
             self.leases.close(lease.lease, LeaseResult(Outcome.LEFT))
         closed = [lease.lease for lease, dummy in self.leases.closed]
         assert len(closed) == len(set(closed))
-        assert {*closed} | {name for name, state in self.state.items() if state == "done"} == {*self.state}
+        assert {*closed} | {name for name, state in self.state.items() if state == "done"} == {
+            *self.state
+        }
         assert not self.leases.opened
         assert not self.leases.unclosed
 
@@ -137,7 +160,7 @@ TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadl
 
 
 def test_the_lists_are_copies():
-    """Who walks over what is open breaks leases meanwhile."""
+    """Code that walks over the open leases breaks leases meanwhile."""
     leases = LeaseTable()
     leases.grant(lease_of("00000001", 1))
     for lease in leases.opened:
@@ -150,7 +173,7 @@ def test_the_detached_leases_of_a_host_share_one_text_of_how_to_reach_it():
     leases = LeaseTable()
     for number in range(100):
         lease = lease_of(f"{number:08x}", 1)
-        # Each as a message brings it: equal texts, none of them the same object.
+        # Each as a message brings it: equal texts that are different objects.
         lease.reach = "".join(['{"password": "', "x" * 5000, '"}'])
         leases.grant(lease)
         leases.mark_detached(lease.lease, 1)

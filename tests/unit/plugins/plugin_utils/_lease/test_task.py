@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of a task before it sends anything: what can't be known yet is no error."""
+"""The facts about a task before it sends anything.
+
+A fact that can't be known yet is no error.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ LATER = as_template("{{ found.stdout }}")
 
 
 class Task:
-    """As much of one as is asked."""
+    """The attributes of a task that are asked for."""
 
     delegate_to = None
     no_log = False
@@ -40,7 +43,9 @@ class Task:
 
 def action(variables: dict[str, Any], task: Task | None = None, needs: bool = True) -> Any:
     templar = template.Templar(DataLoader(), variables={"inventory_hostname": "web1", **variables})
-    return SimpleNamespace(_task=task or Task(), _templar=templar, _requires_connection=needs, _connection=None)
+    return SimpleNamespace(
+        _task=task or Task(), _templar=templar, _requires_connection=needs, _connection=None
+    )
 
 
 def test_an_interpreter_that_another_task_finds_is_not_looked_at():
@@ -50,18 +55,32 @@ def test_an_interpreter_that_another_task_finds_is_not_looked_at():
 
 def test_an_interpreter_that_is_made_of_something_costs_no_lookup(tmp_path):
     looked = tmp_path / "looked"
-    GuardedTask.from_action(action({"ansible_python_interpreter": as_template("{{ lookup('pipe', 'touch " + str(looked) + "') }}")}))
+    GuardedTask.from_action(
+        action(
+            {
+                "ansible_python_interpreter": as_template(
+                    "{{ lookup('pipe', 'touch " + str(looked) + "') }}"
+                )
+            }
+        )
+    )
     assert not looked.exists()
 
 
 def test_a_plain_interpreter_and_a_discovered_one_come_first():
     facts = {"discovered_interpreter_python": "/opt/found"}
-    assert GuardedTask.from_action(action({"ansible_python_interpreter": "/opt/own", "ansible_facts": facts})).interpreters[:2] == ("/opt/own", "/opt/found")
-    assert GuardedTask.from_action(action({"ansible_facts": facts})).with_interpreter("/opt/run").interpreters[:2] == ("/opt/run", "/opt/found")
+    assert GuardedTask.from_action(
+        action({"ansible_python_interpreter": "/opt/own", "ansible_facts": facts})
+    ).interpreters[:2] == ("/opt/own", "/opt/found")
+    assert GuardedTask.from_action(action({"ansible_facts": facts})).with_interpreter(
+        "/opt/run"
+    ).interpreters[:2] == ("/opt/run", "/opt/found")
 
 
 @pytest.mark.parametrize("variable", options.VARIABLES)
-def test_an_option_that_is_not_known_yet_is_as_if_it_were_not_set_and_is_told(variable, monkeypatch):
+def test_an_option_that_is_not_known_yet_is_as_if_it_were_not_set_and_is_told(
+    variable, monkeypatch
+):
     told: list[str] = []
     monkeypatch.setattr(task.display, "warning", told.append)
     assert GuardedTask.from_action(action({variable: LATER})).options == options.resolve()
@@ -70,7 +89,12 @@ def test_an_option_that_is_not_known_yet_is_as_if_it_were_not_set_and_is_told(va
 
 
 def test_an_option_that_is_made_of_something_known_counts():
-    assert GuardedTask.from_action(action({"treekill_kill_timeout": as_template("{{ 2 * half }}"), "half": 3})).options.timeout == 6.0
+    assert (
+        GuardedTask.from_action(
+            action({"treekill_kill_timeout": as_template("{{ 2 * half }}"), "half": 3})
+        ).options.timeout
+        == 6.0
+    )
 
 
 def test_a_wrong_option_is_an_error():
@@ -81,14 +105,33 @@ def test_a_wrong_option_is_an_error():
 @pytest.mark.parametrize("needs", [True, False])
 def test_nothing_is_looked_at_for_an_action_that_does_nothing_on_any_host(needs, monkeypatch):
     asked: list[object] = []
-    monkeypatch.setattr(patch_actions, "guard_connection", lambda connection, link, task: asked.append(task))
+    monkeypatch.setattr(
+        patch_actions, "guard_connection", lambda connection, link, task: asked.append(task)
+    )
     monkeypatch.setattr(patch_actions, "current", lambda: None)
-    monkeypatch.setattr(options, "resolve", lambda *arguments: asked.append("options") or SimpleNamespace(track="all"))
+    monkeypatch.setattr(
+        options,
+        "resolve",
+        lambda *arguments: asked.append("options") or SimpleNamespace(track="all"),
+    )
     patch_actions._guard(action({}, needs=needs))
     assert ("options" in asked) is needs
 
 
 def test_a_task_says_which_job_it_asks_for():
-    assert GuardedTask.from_action(action({}, Task("ansible.builtin.async_status", jid="j12.34"))).polls == "j12.34"
-    assert GuardedTask.from_action(action({}, Task("ansible.builtin.async_status", jid="j12.34", mode="cleanup"))).polls == ""
-    assert GuardedTask.from_action(action({}, Task("ansible.builtin.command", jid="j12.34"))).polls == ""
+    assert (
+        GuardedTask.from_action(
+            action({}, Task("ansible.builtin.async_status", jid="j12.34"))
+        ).polls
+        == "j12.34"
+    )
+    assert (
+        GuardedTask.from_action(
+            action({}, Task("ansible.builtin.async_status", jid="j12.34", mode="cleanup"))
+        ).polls
+        == ""
+    )
+    assert (
+        GuardedTask.from_action(action({}, Task("ansible.builtin.command", jid="j12.34"))).polls
+        == ""
+    )

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import filled_in, proxy_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import (
+    filled_in,
+    proxy_command,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +26,9 @@ def test_the_first_one_is_taken(arguments: str) -> None:
     assert proxy_command("", "", arguments, "-o ProxyCommand=later") == "ssh -W %h:%p jump"
 
 
-@pytest.mark.parametrize("arguments", ["", "-o ControlMaster=auto -C", "-F file", "-o ProxyCommand=none", "-o"])
+@pytest.mark.parametrize(
+    "arguments", ["", "-o ControlMaster=auto -C", "-F file", "-o ProxyCommand=none", "-o"]
+)
 def test_there_may_be_none(arguments: str) -> None:
     assert not proxy_command("", arguments)
 
@@ -33,4 +38,10 @@ def test_the_plugins_own_option_goes_before() -> None:
 
 
 def test_what_is_filled_in_stays_one_word() -> None:
-    assert filled_in("nc -X '%r of %h' 100%% %p", "a host", 22, "me") == ["nc", "-X", "me of a host", "100%", "22"]
+    assert filled_in("nc -X '%r of %h' 100%% %p", "a host", 22, "me") == [
+        "nc",
+        "-X",
+        "me of a host",
+        "100%",
+        "22",
+    ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a file goes to the hosts: all that runs, as it was written, and nothing else."""
+"""The part of a file that is sent to hosts: all that runs, as it was written, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import bundler
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import LOAD, ProgramTexts
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import (
+    LOAD,
+    ProgramTexts,
+)
 
 PACKAGE = "ansible_collections.treekill.remote.plugins.module_utils"
 
@@ -25,14 +28,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program(folder: Path, **files: str) -> list[str]:
-    """The parts of the program that begins with start() in _first."""
+    """Return the parts of the program that begins with start() in _first."""
     for name, text in files.items():
         (folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
     return ProgramTexts({"_first": "start"}).parts("_first")
 
 
 def run(parts: list[str]) -> dict[str, Any]:
-    """What stands in the namespace when the first part has run."""
+    """Return the namespace after the first part has run."""
     names: dict[str, Any] = {"P": parts}
     exec(parts[0] + LOAD, names)
     return names
@@ -56,7 +59,7 @@ def test_what_runs_goes_along_as_it_was_written(folder):
 
 
         class Kept(Base):
-            """With a member that nobody uses."""
+            """With a member that is not used."""
 
             def __repr__(self) -> "str":
                 return unused()
@@ -78,8 +81,22 @@ def test_what_runs_goes_along_as_it_was_written(folder):
             return 1
     '''
     parts = program(folder, _first=text)
-    assert run(parts)["start"]() == ["one  # no comment\n\n    two"] * 2 + ["it's # one", '"#', "Kept"]
-    for gone in ("docstring", "A comment", "unused", "typing", "->", ": int", "TYPE_CHECKING", "__repr__", "\n\n def"):
+    assert run(parts)["start"]() == ["one  # no comment\n\n    two"] * 2 + [
+        "it's # one",
+        '"#',
+        "Kept",
+    ]
+    for gone in (
+        "docstring",
+        "A comment",
+        "unused",
+        "typing",
+        "->",
+        ": int",
+        "TYPE_CHECKING",
+        "__repr__",
+        "\n\n def",
+    ):
         assert gone not in parts[0]
 
 
@@ -95,7 +112,8 @@ def test_a_file_that_is_imported_within_a_function_is_a_part_that_is_loaded_ther
                 return answer()
         """,
         _always="def twice(x):\n    return 2 * x\n",
-        _later=f"from {PACKAGE}._always import twice\nfrom {PACKAGE}._last import HALF\n\n\ndef answer():\n    return twice(HALF)\n",
+        _later=f"from {PACKAGE}._always import twice\nfrom {PACKAGE}._last import HALF\n\n\n"
+        "def answer():\n    return twice(HALF)\n",
         _last="HALF = 21\n",
     )
     assert parts[1::2] == ["_last", "_later"]
@@ -120,7 +138,11 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
                 return Thing.left_out
         """,
     )
-    assert [node.name for node in ast.parse(parts[0]).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))] == ["start", "Thing"]
+    assert [
+        node.name
+        for node in ast.parse(parts[0]).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    ] == ["start", "Thing"]
     assert "left_out" not in parts[0]
 
 
@@ -128,9 +150,22 @@ def test_names_that_only_something_unused_mentions_are_not_used(folder):
     ("text", "reason"),
     [
         (f"def start():\n    from {PACKAGE}._other import other as another\n", "second name"),
-        (f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\ndef twin():\n    pass\n", "twin is defined in"),
+        (
+            (
+                f"from {PACKAGE}._other import other\n\n\ndef start():\n    other()\n\n\n"
+                "def twin():\n    pass\n"
+            ),
+            "twin is defined in",
+        ),
         ("def start(x):\n    return f'{x}'\n", "names in it"),
-        ("TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n    import sys\n\n\ndef start():\n    pass\n", "not only imports"),
+        (
+            (
+                "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import os\nelse:\n"
+                "    import sys\n\n\n"
+                "def start():\n    pass\n"
+            ),
+            "not only imports",
+        ),
         ("def start():\n    return '\u00e4'\n", "ascii"),
     ],
     ids=["second name", "defined twice", "names in a string", "else", "not ASCII"],
@@ -140,7 +175,11 @@ def test_what_would_go_wrong_on_a_host_is_refused_here(folder, text, reason):
         program(folder, _first=text, _other="def other():\n    pass\n\n\ndef twin():\n    pass\n")
 
 
-@pytest.mark.parametrize("path", sorted(bundler._FOLDER.rglob("*.py")), ids=lambda path: f"{path.parent.name}.{path.stem}")
+@pytest.mark.parametrize(
+    "path",
+    sorted(bundler._FOLDER.rglob("*.py")),
+    ids=lambda path: f"{path.parent.name}.{path.stem}",
+)
 def test_what_is_shortened_means_what_was_written(path):
     text = path.read_text(encoding="ascii")
     shortened = bundler._SHORTENED.sub(bundler._shorter, text)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the treekill.remote authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report from a host that is not to be trusted: whatever it sends becomes a report or one error, of a size that the controller can bear."""
+"""A report from a host that is not trusted.
+
+Whatever it sends becomes a report or one error, of a size that the controller can bear.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,19 @@ from typing import Any
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK
-from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import MAX_FRAME_BYTES, Channel, FrameReader, encode
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
+    MAX_FRAME_BYTES,
+    Channel,
+    FrameReader,
+    encode,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import kill_command
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    KillReportError,
+    parse_report,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,8 +41,19 @@ from ..made_up_reports import HOSTILE, process, report
 ROOT = Path(__file__).resolve().parents[5]
 NONCE = "0123456789abcdef"
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | HOSTILE | st.sampled_from([10**400, -1, 2**70])
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HOSTILE, inner, max_size=3), max_leaves=6)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | HOSTILE
+    | st.sampled_from([10**400, -1, 2**70])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HOSTILE, inner, max_size=3),
+    max_leaves=6,
+)
 MEMBERS = st.dictionaries(st.sampled_from([*process(2)]), VALUES, max_size=3)
 PROCESSES = st.lists(MEMBERS.map(lambda members: {**process(2), **members}) | VALUES, max_size=3)
 GOOD: dict[str, Any] = {"version": VERSION, **report(root={"pid": 2, "ppid": 1})}
@@ -39,8 +61,11 @@ GOOD: dict[str, Any] = {"version": VERSION, **report(root={"pid": 2, "ppid": 1})
 
 @st.composite
 def contents(draw: st.DrawFn, deep: bool = True) -> dict[str, Any]:
-    """A report some members of which are anything, or not there."""
-    content = {**GOOD, **draw(st.dictionaries(st.sampled_from([*GOOD]), VALUES | PROCESSES, max_size=3))}
+    """A report with some members that have any value, or are missing."""
+    content = {
+        **GOOD,
+        **draw(st.dictionaries(st.sampled_from([*GOOD]), VALUES | PROCESSES, max_size=3)),
+    }
     for name in draw(st.lists(st.sampled_from([*GOOD]), max_size=2)):
         content.pop(name, None)
     if deep and draw(st.booleans()):
@@ -55,7 +80,9 @@ def sent(content: object) -> str:
 def test_no_report_in_the_supervisors_place_says_that_a_survivor_of_the_pass_is_gone():
     alive, dead = process(7, ended=None, reason="not permitted"), process(8)
     forged = {**GOOD, "gone": [process(7), dead], "survivors": []}
-    told = parse_report(sent({**GOOD, "gone": [], "survivors": [alive], "supervisor": forged}), NONCE)
+    told = parse_report(
+        sent({**GOOD, "gone": [], "survivors": [alive], "supervisor": forged}), NONCE
+    )
     assert [one.pid for one in told.survivors] == [7]
     assert [one.pid for one in told.gone] == [8]
 
@@ -70,7 +97,10 @@ def assert_report_or_error(text: str) -> None:
     for row in (*got.gone, *got.survivors, *got.spared):
         assert isinstance(row.pid, int)
         assert isinstance(row.start, int)
-        assert all(isinstance(words, str) and len(words) <= 4096 for words in (row.user, row.command, row.role, row.reason, row.ended or ""))
+        assert all(
+            isinstance(words, str) and len(words) <= 4096
+            for words in (row.user, row.command, row.role, row.reason, row.ended or "")
+        )
         assert row.seconds is None or abs(row.seconds) < float("inf")
     assert abs(got.seconds) < float("inf")
     # It goes through JSON to the guardian, and from there to the main process.
@@ -97,7 +127,17 @@ def test_half_a_report_is_none(length):
 
 @pytest.mark.parametrize(
     "content",
-    ["[" * 100000, '{"a":' * 100000, "1" * 100000, '{"version":1' + "," * 9, "NaN", "[]", "{}", "null", '"x"'],
+    [
+        "[" * 100000,
+        '{"a":' * 100000,
+        "1" * 100000,
+        '{"version":1' + "," * 9,
+        "NaN",
+        "[]",
+        "{}",
+        "null",
+        '"x"',
+    ],
     ids=lambda content: content[:6],
 )
 def test_what_would_break_a_parser_is_refused(content: str):
@@ -108,17 +148,35 @@ def test_what_would_break_a_parser_is_refused(content: str):
 @pytest.mark.parametrize("nested", [3, 100000])
 def test_supervisors_of_supervisors_are_refused_or_merged(nested: int):
     inner = json.dumps(GOOD)[:-1]
-    assert_report_or_error(f"{MARK} {NONCE} " + (inner + ',"supervisor":') * nested + inner + "}" * (nested + 1))
+    assert_report_or_error(
+        f"{MARK} {NONCE} " + (inner + ',"supervisor":') * nested + inner + "}" * (nested + 1)
+    )
 
 
-@pytest.mark.parametrize(("name", "value"), [("seconds", float("inf")), ("seconds", float("nan")), ("unreadable", float("inf")), ("version", 2), ("gone", 1)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seconds", float("inf")),
+        ("seconds", float("nan")),
+        ("unreadable", float("inf")),
+        ("version", 2),
+        ("gone", 1),
+    ],
+)
 def test_numbers_that_are_none_are_refused(name: str, value: object):
     with pytest.raises(KillReportError):
         parse_report(sent({**GOOD, name: value}), NONCE)
 
 
 @pytest.mark.parametrize(
-    "content", ['{"version":"hunter2"}', '{"hunter2', "hunter2", json.dumps({**GOOD, "unreadable": "hunter2"}), json.dumps({**GOOD, "seconds": "hunter2"})]
+    "content",
+    [
+        '{"version":"hunter2"}',
+        '{"hunter2',
+        "hunter2",
+        json.dumps({**GOOD, "unreadable": "hunter2"}),
+        json.dumps({**GOOD, "seconds": "hunter2"}),
+    ],
 )
 def test_an_error_quotes_nothing_of_the_report(content: str):
     for text in (f"{MARK} {NONCE} {content}", content):
@@ -128,7 +186,9 @@ def test_an_error_quotes_nothing_of_the_report(content: str):
 
 
 def test_texts_are_cut_to_what_can_be_shown():
-    long = parse_report(sent({**GOOD, "survivors": [process(3, command="x" * 10**6, user="y" * 10**6)]}), NONCE)
+    long = parse_report(
+        sent({**GOOD, "survivors": [process(3, command="x" * 10**6, user="y" * 10**6)]}), NONCE
+    )
     assert (len(long.survivors[0].command), len(long.survivors[0].user)) == (4096, 4096)
 
 
@@ -144,7 +204,10 @@ def test_the_report_of_the_largest_tree_is_taken():
 
 
 def test_the_report_of_many_hosts_reaches_the_main_process():
-    """What workers send is bounded more tightly than what the guardian says: a frame of its report is longer than any order."""
+    """Messages of workers have a lower limit than those of the guardian.
+
+    A frame of its report is longer than any order.
+    """
     rows = [process(pid, command="x" * 200) for pid in range(2, 1002)]
     message = {"report": {"results": [{"report": report(gone=rows)} for dummy in range(40)]}}
     frame = encode(message)
@@ -161,7 +224,10 @@ def test_the_report_of_many_hosts_reaches_the_main_process():
 
 
 def test_a_courier_that_is_flooded_ends_with_an_answer():
-    """A host that says more than there is memory for. In a process of its own: the limit can't be lifted again."""
+    """The host sends more than there is memory for.
+
+    It runs in a process of its own: the limit can't be lifted again.
+    """
     source = (
         "import json\n"
         "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"
@@ -184,7 +250,9 @@ def test_a_courier_that_is_flooded_ends_with_an_answer():
         "print(json.dumps(courier._carry_out(lease, False).to_message()))\n"
     )
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run([sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, check=True, text=True
+    )
     answer = json.loads(done.stdout)
     assert (answer["outcome"], answer["report"]) == ("failed", None)
     assert "the host sent more than fits into 512 MB" in answer["reason"]
@@ -200,16 +268,29 @@ def test_a_lower_limit_that_is_in_force_stays(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_courier_may_reserve_address_space_and_not_fill_it():
-    """A client in Go reserves half a gigabyte of it as it starts: with a limit on that it dies, and the kill order has no answer."""
+    """A client in Go reserves half a gigabyte of it as it starts.
+
+    With a limit on that it dies, and the kill order has no answer.
+    """
     source = (
         "import mmap\n"
         "from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import courier\n"
         "courier._bound_memory()\n"
-        "reserved = mmap.mmap(-1, 4 * courier._MEMORY_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)\n"
+        "flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS\n"
+        "reserved = mmap.mmap(-1, 4 * courier._MEMORY_BYTES, flags=flags, prot=0)\n"
         "try:\n"
         "    filled = bytearray(courier._MEMORY_BYTES * 5 // 4)\n"
         "except MemoryError:\n"
         "    print('bounded')\n"
     )
     environ = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
-    assert subprocess.run([sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE, text=True, check=True).stdout == "bounded\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", source],
+            env=environ,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        == "bounded\n"
+    )

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file of an asynchronous job that was ended says so; every other file stays as it is. With core's own wrapper."""
+"""The file of an ended asynchronous job reports its end. Every other file stays as it is.
+
+The tests use core's own wrapper.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,14 @@ from pathlib import Path
 
 import ansible
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import mark_as_ended
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.job_file import (
+    mark_as_ended,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    kill_command,
+    parse_report,
+)
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN
@@ -34,16 +42,23 @@ def namespace() -> Iterator[ProcessNamespace]:
 
 
 def started_job(namespace: ProcessNamespace, folder: Path) -> Path:
-    """A job that lasts; its file, once that says that it was started."""
+    """Start a job that lasts. Return its file, once that shows that it was started."""
     module = folder.parent / "module"
     module.write_text("#!/bin/sh\nexec sleep 1000\n")
     module.chmod(0o755)
-    place = os.pathsep.join([str(Path(ansible.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    place = os.pathsep.join(
+        [str(Path(ansible.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    )
     # Beside other modules of core's, it would find those in the place of the standard library's.
     wrapper = folder.parent / "async_wrapper.py"
     wrapper.write_bytes(WRAPPER.read_bytes())
-    # Newer cores give it the whole command line of the module, older ones the module and a file of arguments.
-    how = ["true", str(module), str(module)] if b"invocation_args" in WRAPPER.read_bytes() else [str(module), "_"]
+    # Newer cores give it the whole command line of the module. Older ones give it the module and a
+    # file of arguments.
+    how = (
+        ["true", str(module), str(module)]
+        if b"invocation_args" in WRAPPER.read_bytes()
+        else [str(module), "_"]
+    )
     words = [sys.executable, str(wrapper), "j7", "600", *how]
     environment = f"ANSIBLE_ASYNC_DIR={shlex.quote(str(folder))} PYTHONPATH={shlex.quote(place)}"
     namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; {environment} {shlex.join(words)}"])
@@ -51,7 +66,9 @@ def started_job(namespace: ProcessNamespace, folder: Path) -> Path:
     while not [file for file in folder.glob("j7.*") if file.suffix != ".tmp" and file.read_text()]:
         assert time.monotonic() < until, "the job did not start"
         time.sleep(0.01)
-    namespace.wait_for(lambda now: any(process.arguments[0] == "sleep" for process in now.values()), "the module")
+    namespace.wait_for(
+        lambda now: any(process.arguments[0] == "sleep" for process in now.values()), "the module"
+    )
     return next(file for file in folder.glob("j7.*") if file.suffix != ".tmp")
 
 
@@ -61,7 +78,15 @@ def test_a_job_that_was_ended_is_finished_and_failed(namespace, tmp_path):
     file = started_job(namespace, folder)
     before = json.loads(file.read_text())
     assert not before["finished"]
-    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(KillRequest(RUN, LEASE, "n0", timeout=10.0, arrival_timeout=0.3), [sys.executable])])
+    output, dummy = namespace.run(
+        [
+            "/bin/sh",
+            "-c",
+            kill_command(
+                KillRequest(RUN, LEASE, "n0", timeout=10.0, arrival_timeout=0.3), [sys.executable]
+            ),
+        ]
+    )
     assert not parse_report(output, "n0").survivors
     after = json.loads(file.read_text())
     assert (after["finished"], after["failed"], after["ansible_job_id"]) == (True, True, file.name)
@@ -91,7 +116,10 @@ def test_any_other_file_stays_as_it_is(tmp_path, name, content):
     except (ValueError, KeyError, TypeError):
         pass
     assert json.loads((tmp_path / name).read_text()) == content
-    assert ((tmp_path / name).stat().st_ino, [file.name for file in tmp_path.iterdir()]) == (before.st_ino, [name])
+    assert ((tmp_path / name).stat().st_ino, [file.name for file in tmp_path.iterdir()]) == (
+        before.st_ino,
+        [name],
+    )
 
 
 def test_nothing_is_written_through_a_link(tmp_path):

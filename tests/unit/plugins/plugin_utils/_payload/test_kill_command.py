@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line of a kill pass, run as a host runs it: by a shell, with whatever interpreter is there, or none."""
+"""The command line of a kill pass, run as a host runs it.
+
+A shell runs it, with whatever interpreter is there, or none.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,40 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report 
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import cache
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import ProgramTexts
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import KillReportError, kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    KillReportError,
+    kill_command,
+    parse_report,
+)
 
 from tests.unit.plugins.module_utils.process_namespace import ProcessNamespace, read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, KINDS, LEASE, RUN, Kind, end, need
 from tools.environment._interpreters import interpreters
 
-SHELLS = [shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])]
-OLD_PYTHONS = ("python2", "python2.7", "python3.5", *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")))
-# What the other shells than the first have to show.
-EVERY_SHELL = ("background", "root that ignores TERM, HUP and INT", "daemon beside the root", "first thread gone")
-SHELL_ROWS = [(kind, shell) for kind in KINDS if not kind.swift for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]]
-# A Linux argument may have 128 KiB; sudo writes a command line to the system's log, a line for each KiB.
+SHELLS = [
+    shell for shell in ("dash", "busybox ash", "bash") if shutil.which(shell.split(maxsplit=1)[0])
+]
+OLD_PYTHONS = (
+    "python2",
+    "python2.7",
+    "python3.5",
+    *map(str, Path.home().glob(".pyenv/versions/2.7*/bin/python2.7")),
+)
+#: Kinds for the other shells than the first.
+EVERY_SHELL = (
+    "background",
+    "root that ignores TERM, HUP and INT",
+    "daemon beside the root",
+    "first thread gone",
+)
+SHELL_ROWS = [
+    (kind, shell)
+    for kind in KINDS
+    if not kind.swift
+    for shell in SHELLS[: None if kind.name in EVERY_SHELL else 1]
+]
+#: A Linux argument may have 128 KiB. sudo writes a command line to the system's log, a line for
+#: each KiB.
 LONGEST = 44 * 1024
 
 
@@ -50,10 +75,15 @@ def request(**options) -> KillRequest:
 def start(namespace: ProcessNamespace, kind: Kind) -> set[int]:
     before = set(namespace.processes())
     read_lines(namespace.spawn(kind.command()), kind.ready)
-    return set(namespace.wait_for(lambda now: len(set(now) - before) >= kind.alive, "the tree")) - before
+    return (
+        set(namespace.wait_for(lambda now: len(set(now) - before) >= kind.alive, "the tree"))
+        - before
+    )
 
 
-@pytest.mark.parametrize("python", interpreters().values(), ids=lambda one: ".".join(map(str, one.version)))
+@pytest.mark.parametrize(
+    "python", interpreters().values(), ids=lambda one: ".".join(map(str, one.version))
+)
 def test_it_runs_on_every_python_that_hosts_have(namespace, python):
     tree = start(namespace, KINDS[0])
     output, errors = namespace.run(["/bin/sh", "-c", kill_command(request(), [str(python.path)])])
@@ -67,17 +97,25 @@ def test_it_runs_on_every_python_that_hosts_have(namespace, python):
 def test_without_python_the_shell_does_it(namespace, kind, shell):
     need(kind)
     read_lines(namespace.spawn(["/bin/sh", "-c", "echo ready; exec sleep 1000"]), 1)
-    bystander = set(namespace.wait_for(lambda now: [process.arguments[0] for process in now.values()] == ["sleep"], "the bystander"))
+    bystander = set(
+        namespace.wait_for(
+            lambda now: [process.arguments[0] for process in now.values()] == ["sleep"],
+            "the bystander",
+        )
+    )
     start(namespace, kind)
 
     def is_alive():
         return set(namespace.processes()) != bystander
 
-    command = kill_command(request(timeout=1.0 if kind.resists else 20.0), []).replace("/bin/sh -c", f"{shell} -c")
+    command = kill_command(request(timeout=1.0 if kind.resists else 20.0), []).replace(
+        "/bin/sh -c", f"{shell} -c"
+    )
 
     def once():
         report = parse_report(namespace.run([*shell.split(), "-c", command])[0], "n0")
-        # A shell looks too seldom to see each of these (docs/limits.md): what it has not seen calls for another pass as well.
+        # A shell looks too seldom to see each of these (docs/limits.md). What it has not seen
+        # requires another pass as well.
         return report, report.survivors or (kind.breeds and is_alive())
 
     reports = end(kind, is_alive, once)
@@ -86,12 +124,17 @@ def test_without_python_the_shell_does_it(namespace, kind, shell):
 
 
 @pytest.mark.parametrize("pythons", [[sys.executable], []], ids=["python", "no python"])
-@pytest.mark.parametrize("shell", ["/bin/bash", *filter(None, map(shutil.which, ("tcsh", "fish", "zsh")))])
+@pytest.mark.parametrize(
+    "shell", ["/bin/bash", *filter(None, map(shutil.which, ("tcsh", "fish", "zsh")))]
+)
 def test_it_passes_through_the_login_shell_of_sudo_i(namespace, pythons, shell):
     tree = start(namespace, KINDS[0])
     words = ["/bin/sh", "-c", kill_command(request(), pythons)]
-    # That escapes all but these with a backslash, and so loses newlines and leaves dollars to the shell.
-    output, errors = namespace.run([shell, "-c", " ".join(re.sub(r"([^a-zA-Z0-9_$-])", r"\\\1", word) for word in words)])
+    # It escapes all but these with a backslash, and so loses newlines and leaves dollars to the
+    # shell.
+    output, errors = namespace.run(
+        [shell, "-c", " ".join(re.sub(r"([^a-zA-Z0-9_$-])", r"\\\1", word) for word in words)]
+    )
     report = parse_report(output, "n0")
     assert {process.pid for process in report.gone} == tree
     assert (report.survivors, errors) == ((), "")
@@ -102,7 +145,11 @@ def test_interpreters_that_are_missing_too_old_or_broken_are_passed_over(namespa
         (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/tried\nexit {status}\n")
         (tmp_path / name).chmod(0o755)
     start(namespace, KINDS[0])
-    names = [str(tmp_path / "missing"), *(str(tmp_path / name) for name in ("old", "ancient", "broken")), sys.executable]
+    names = [
+        str(tmp_path / "missing"),
+        *(str(tmp_path / name) for name in ("old", "ancient", "broken")),
+        sys.executable,
+    ]
     output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(), names)])
     assert parse_report(output, "n0").method == "proc"
     assert (tmp_path / "tried").read_text().split() == ["old", "ancient", "broken"]
@@ -110,13 +157,26 @@ def test_interpreters_that_are_missing_too_old_or_broken_are_passed_over(namespa
 
 def test_a_python_that_is_too_old_says_so_before_it_reads_what_it_cannot_understand():
     old = next(
-        (path for path in OLD_PYTHONS if shutil.which(path) and subprocess.run([path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0),
+        (
+            path
+            for path in OLD_PYTHONS
+            if shutil.which(path)
+            and subprocess.run(
+                [path, "-c", "pass"], check=False, stderr=subprocess.DEVNULL
+            ).returncode
+            == 0
+        ),
         None,
     )
     if old is None:
         pytest.skip(f"none of these runs here: {', '.join(OLD_PYTHONS)}")
     line = kill_command(request(), ["PYTHON"])
-    text = subprocess.run(["/bin/sh", "-c", line.replace("exec /bin/sh -c", "printf %s")], check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(
+        ["/bin/sh", "-c", line.replace("exec /bin/sh -c", "printf %s")],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     words = shlex.split(text)
     program = words[words.index("-c") + 1]
     assert subprocess.run([old, "-S", "-c", program], check=False).returncode == 97
@@ -133,10 +193,13 @@ def test_the_command_line_is_short_and_quoted_for_any_number_of_shells():
     assert len(line) < 128 * 1024
 
 
-def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
+def test_the_shell_also_lets_a_process_clean_up(namespace, tmp_path):
     scratch, script = tmp_path / "scratch", tmp_path / "script"
     scratch.mkdir()
-    script.write_text(f'trap "sleep 0.3 && rm -r {scratch}; exit 1" EXIT; echo ready; while :; do sleep 1000; done')
+    script.write_text(
+        f'trap "sleep 0.3 && rm -r {scratch}; exit 1" EXIT; echo ready; while :; do sleep 1000; '
+        "done"
+    )
     read_lines(namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; bash {script}; true"]), 1)
     output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=50.0), [])])
     report = parse_report(output, "n0")
@@ -147,7 +210,7 @@ def test_the_shell_lets_who_cleans_up_do_so_too(namespace, tmp_path):
     assert report.seconds < 50, "the grace is not waited for"
 
 
-# Starts one process; on TERM it ends that one, and starts another one under the same pid.
+#: Starts one process. On TERM it ends that one, and starts another one under the pid of the first.
 GIVES_A_PID_AGAIN = """
 import os, signal, sys
 
@@ -157,7 +220,8 @@ def start(kind, seconds, wanted=0):
         if os.getpid() != wanted and wanted:
             os._exit(0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        os.execvpe("sleep", ["sleep", seconds], dict(os.environ, TREEKILL="spare") if kind == "spare" else os.environ)
+        environ = dict(os.environ, TREEKILL="spare") if kind == "spare" else os.environ
+        os.execvpe("sleep", ["sleep", seconds], environ)
     return pid
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -180,24 +244,41 @@ os.waitpid(second, 0)
 @pytest.mark.parametrize("first", ["member", "spare"])
 def test_a_pid_that_is_given_again_is_that_of_another_process(namespace, tmp_path, first):
     (tmp_path / "job").write_text(GIVES_A_PID_AGAIN)
-    namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; {sys.executable} {tmp_path}/job {first} member; true"])
-    before = namespace.wait_for(lambda now: any(process.arguments == ["sleep", "1001"] for process in now.values()), "the first one")
+    namespace.spawn(
+        ["/bin/sh", "-c", f"export {COOKIE}; {sys.executable} {tmp_path}/job {first} member; true"]
+    )
+    before = namespace.wait_for(
+        lambda now: any(process.arguments == ["sleep", "1001"] for process in now.values()),
+        "the first one",
+    )
     (pid,) = (pid for pid, process in before.items() if process.arguments[0] == "sleep")
     output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(timeout=2.0), [])])
     report = parse_report(output, "n0")
     assert namespace.processes() == {}
     ended = len({process.start for process in report.gone if process.pid == pid})
-    assert (ended, [process.pid for process in report.spared]) == ((2, []) if first == "member" else (1, [pid]))
+    assert (ended, [process.pid for process in report.spared]) == (
+        (2, []) if first == "member" else (1, [pid])
+    )
     assert report.survivors == ()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell):
-    """Mounted with subset=pid, as in hardened units and containers, /proc shows processes and nothing else."""
+    """Mounted with subset=pid, as in hardened units and containers, /proc shows only processes."""
     start(namespace, KINDS[0])
     command = kill_command(request(timeout=20.0), []).replace("/bin/sh -c", f"{shell} -c")
-    output, dummy = namespace.run(["sh", "-c", f'mount -t proc -o subset=pid proc /proc; ! [ -e /proc/uptime ] && exec {shell} -c "$0"', command])
+    output, dummy = namespace.run(
+        [
+            "sh",
+            "-c",
+            (
+                f"mount -t proc -o subset=pid proc /proc; ! [ -e /proc/uptime ] && exec {shell} -c "
+                '"$0"'
+            ),
+            command,
+        ]
+    )
     report = parse_report(output, "n0")
     assert {process.ended for process in report.gone} == {"TERM"}
     assert report.seconds < 20
@@ -206,11 +287,21 @@ def test_a_proc_without_a_clock_is_no_reason_to_go_on_for_ever(namespace, shell)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("interpreters", [[sys.executable], []], ids=["python", "shell"])
-@pytest.mark.parametrize("proc", [["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc; exec "$@"', "x"], ["unshare", "--pid", "--fork"]])
+@pytest.mark.parametrize(
+    "proc",
+    [
+        ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc; exec "$@"', "x"],
+        ["unshare", "--pid", "--fork"],
+    ],
+)
 def test_a_host_that_shows_no_processes_of_its_own_has_it_said(namespace, interpreters, proc):
-    """None at all, or those of another pid namespace, whose numbers mean others here."""
+    """It shows none at all, or those of another pid namespace, whose numbers mean others here."""
     tree = start(namespace, KINDS[0])
-    running = namespace.spawn([*proc, "/bin/sh", "-c", kill_command(request(), interpreters)], stderr=subprocess.PIPE, bare=True)
+    running = namespace.spawn(
+        [*proc, "/bin/sh", "-c", kill_command(request(), interpreters)],
+        stderr=subprocess.PIPE,
+        bare=True,
+    )
     output, errors = running.communicate(timeout=60)
     assert (running.returncode, output) == (65, b"")
     assert b"nothing can be found, and nothing was ended" in errors
@@ -221,12 +312,16 @@ def test_a_host_that_shows_no_processes_of_its_own_has_it_said(namespace, interp
 def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
     witness = tmp_path / "witness"
     names = [f"$(touch {witness})", f"'; touch {witness}; '", f"`touch {witness}`", "a b"]
-    output, dummy = namespace.run(["/bin/sh", "-c", kill_command(request(arrival_timeout=0.0), names)])
+    output, dummy = namespace.run(
+        ["/bin/sh", "-c", kill_command(request(arrival_timeout=0.0), names)]
+    )
     assert parse_report(output, "n0").method == "shell"
     assert not witness.exists()
 
 
-@pytest.mark.parametrize(("name", "entry"), [("_kill_pass.main", "main"), ("_supervisor.start", "supervise")])
+@pytest.mark.parametrize(
+    ("name", "entry"), [("_kill_pass.main", "main"), ("_supervisor.start", "supervise")]
+)
 def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry):
     defined: dict[str, int] = {}
     parts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"}).parts(name)
@@ -245,7 +340,9 @@ def test_a_kill_pass_that_is_handed_over_needs_no_part_that_is_not_compressed():
 
 
 def test_what_most_modules_load_needs_no_part_that_is_compressed():
-    first, *later = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"}).parts("_supervisor.start", handed_over="_kill_pass.main")
+    first, *later = ProgramTexts(
+        {"_kill_pass.main": "main", "_supervisor.start": "supervise"}
+    ).parts("_supervisor.start", handed_over="_kill_pass.main")
     parts = dict(zip(later[::2], later[1::2], strict=True))
     at_once = re.search(r"^loaded = (.*)$", first, re.MULTILINE)
     assert at_once
@@ -254,7 +351,15 @@ def test_what_most_modules_load_needs_no_part_that_is_compressed():
         assert set(re.findall(r"^load\('([^']+)'\)", parts[name], re.MULTILINE)) <= at_hand, name
 
 
-@pytest.mark.parametrize("noise", ["{}", "Welcome\r\n{}\r\nConnection closed\r\n", "no end of line{}", "TREEKILL-REPORT n1 {{}}\n{}\n"])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "{}",
+        "Welcome\r\n{}\r\nConnection closed\r\n",
+        "no end of line{}",
+        "TREEKILL-REPORT n1 {{}}\n{}\n",
+    ],
+)
 def test_the_report_is_found_among_what_else_a_host_prints(noise):
     content = {
         "version": 1,
@@ -282,8 +387,14 @@ def test_the_report_is_found_among_what_else_a_host_prints(noise):
         "TREEKILL-REPORT n0 []",
         'TREEKILL-REPORT n0 {"version":2}',
         'TREEKILL-REPORT n1 {"version":1}',
-        'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":5,"gone":[],"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}',
-        'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":null,"gone":[{}],"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}',
+        (
+            'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":5,"gone":[],"survivors":[],'
+            '"spared":[],"unreadable":0,"escalated":false,"seconds":0}'
+        ),
+        (
+            'TREEKILL-REPORT n0 {"version":1,"method":"proc","root":null,"gone":[{}],'
+            '"survivors":[],"spared":[],"unreadable":0,"escalated":false,"seconds":0}'
+        ),
     ],
 )
 def test_a_missing_or_broken_report_is_an_error_that_says_so(text):
@@ -291,7 +402,17 @@ def test_a_missing_or_broken_report_is_an_error_that_says_so(text):
         parse_report(text, "n0")
 
 
-@pytest.mark.parametrize("value", ["", 'a"b\\c\n\r\t\0\x7f', "äöü€", "\U0001f600", "\ud800", [1, -2, 0.5, None, True, False, {"a": []}]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        'a"b\\c\n\r\t\0\x7f',
+        "äöü€",
+        "\U0001f600",
+        "\ud800",
+        [1, -2, 0.5, None, True, False, {"a": []}],
+    ],
+)
 def test_json_without_the_json_module_says_the_same(value):
     text = to_json(value)
     assert text.isascii()

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kill pass on hosts with several users: who may signal whom, sudo above the root and below it. Reached by ssh as in use."""
+"""The kill pass on hosts with several users.
+
+It needs permissions to signal, with sudo above the root and below it. It is reached by ssh, as in
+use.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.kill_report import KillReport
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    kill_command,
+    parse_report,
+)
 
 from tests.support.hosts import PASSWORD, Host, Lab
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN
@@ -42,29 +49,43 @@ def host(lab):
 
 
 def plain(command: str) -> str:
-    """The command as it is: no become."""
+    """Return the command as it is: no become."""
     return command
 
 
 def sudo(*options: str) -> Callable[[str], str]:
-    """As become's sudo wraps a command."""
+    """Wrap a command as become's sudo does."""
     return lambda command: " ".join(["sudo", "-n", *options, command])
 
 
 def su(user: str) -> Callable[[str], str]:
-    """As become's su wraps a command, with root's right to it."""
+    """Wrap a command as become's su does, with root's right to it."""
     return lambda command: f"sudo -n su {user} -c {shlex.quote(command)}"
 
 
 class Task:
     """A command in flight, as the ssh plugin sends it."""
 
-    def __init__(self, host: Host, account: str, script: str, *, become: Callable[[str], str] = plain, tty: bool = False, stdin: str = "") -> None:
+    def __init__(
+        self,
+        host: Host,
+        account: str,
+        script: str,
+        *,
+        become: Callable[[str], str] = plain,
+        tty: bool = False,
+        stdin: str = "",
+    ) -> None:
         self.host = host
         self.account = account
         self.become = become
-        argv = [*host.ssh_argv(account, *(["-tt"] if tty else [])), self.wrap(f"export {COOKIE}; {script}")]
-        self.client = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        argv = [
+            *host.ssh_argv(account, *(["-tt"] if tty else [])),
+            self.wrap(f"export {COOKIE}; {script}"),
+        ]
+        self.client = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         if stdin:
             self.client.stdin.write(stdin)
             self.client.stdin.flush()
@@ -73,7 +94,7 @@ class Task:
         return self.become(f"/bin/sh -c {shlex.quote(script)}")
 
     def ready(self, alive: int) -> set[int]:
-        """The pids of everything that runs on the host, once the command has said that it is ready."""
+        """Return the pids of all that runs on the host, once the command is ready."""
         while "ready" not in (line := self.client.stdout.readline()):
             assert line, "it ended"
         return {process.pid for process in self.until(lambda now: len(now) >= alive)}
@@ -86,13 +107,15 @@ class Task:
         return now
 
     def kill(self, pythons: tuple[str, ...] = PYTHONS, **options) -> KillReport:
-        """Run the kill pass as the same user by the same way."""
-        request = KillRequest(RUN, LEASE, "n0", **{"timeout": 2.0, "arrival_timeout": 0.3, **options})
+        """Run the kill pass as that user by that way."""
+        request = KillRequest(
+            RUN, LEASE, "n0", **{"timeout": 2.0, "arrival_timeout": 0.3, **options}
+        )
         answer = self.host.ssh(self.wrap(kill_command(request, pythons)), account=self.account)
         return parse_report(answer.stdout, "n0")
 
     def ends(self) -> bool:
-        """Whether the ssh client comes back by itself: whatever stood above the root has ended, too."""
+        """Whether the ssh client returns by itself: whatever was above the root has ended, too."""
         self.client.stdin.close()
         return self.client.wait(PATIENCE) is not None
 
@@ -103,7 +126,9 @@ def pythons(request) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "script", ["sudo -n sh -c 'echo ready; exec sleep 1000'; true", f"sudo -n sh -c '{IGNORING}' & wait"], ids=["ends by TERM", "ignores TERM"]
+    "script",
+    ["sudo -n sh -c 'echo ready; exec sleep 1000'; true", f"sudo -n sh -c '{IGNORING}' & wait"],
+    ids=["ends by TERM", "ignores TERM"],
 )
 def test_what_runs_under_sudo_ends_through_sudo_where_it_asks_nothing(host, script, pythons):
     task = Task(host, "ansible", script)
@@ -123,12 +148,18 @@ def test_the_root_is_known_as_such_through_sudo(host, children, pythons):
     task.become = plain
     report = task.kill(pythons, signal=1, children=children)
     assert report.escalated
-    assert [(process.pid, process.ended) for process in (*report.gone, *report.survivors) if process.role == "root"] == [(report.root[0], "HUP")]
+    assert [
+        (process.pid, process.ended)
+        for process in (*report.gone, *report.survivors)
+        if process.role == "root"
+    ] == [(report.root[0], "HUP")]
     assert report.root[0] in tree
-    assert {process.ended for process in report.gone if process.role == "child"} == ({"TERM"} if children else set())
+    assert {process.ended for process in report.gone if process.role == "child"} == (
+        {"TERM"} if children else set()
+    )
 
 
-def test_a_raw_command_under_sudo_is_found_though_nobody_can_read_its_environment(host, pythons):
+def test_a_raw_command_under_sudo_is_found_though_its_environment_can_not_be_read(host, pythons):
     task = Task(host, "ansible", f"sudo -n sh -c '{IGNORING}'")
     task.ready(2)
     assert task.kill(pythons).survivors == ()
@@ -136,14 +167,22 @@ def test_a_raw_command_under_sudo_is_found_though_nobody_can_read_its_environmen
 
 
 @pytest.mark.parametrize("escalate", [True, False])
-def test_where_sudo_asks_for_a_password_root_processes_that_ignore_term_are_named(host, pythons, escalate):
+def test_where_sudo_asks_for_a_password_root_processes_that_ignore_term_are_named(
+    host, pythons, escalate
+):
     task = Task(host, "secret", f"sudo -S sh -c '{IGNORING}'; true", stdin=f"{PASSWORD}\n")
     task.ready(4)
     report = task.kill(pythons, escalate=escalate)
     survivors = {process.pid for process in report.survivors}
-    left = {process.pid: process for process in task.until(lambda now: {process.pid for process in now} == survivors)}
+    left = {
+        process.pid: process
+        for process in task.until(lambda now: {process.pid for process in now} == survivors)
+    }
     assert not report.escalated
-    reasons = {process.command.replace("\0", " ").split()[0]: process.reason for process in report.survivors}
+    reasons = {
+        process.command.replace("\0", " ").split()[0]: process.reason
+        for process in report.survivors
+    }
     assert set(reasons) == {"sudo", "sh", "sleep"}
     assert reasons["sh"].startswith("not permitted (owned by root")
     assert ("sudo -n: a password is required" in reasons["sh"]) == escalate
@@ -152,7 +191,9 @@ def test_where_sudo_asks_for_a_password_root_processes_that_ignore_term_are_name
 
 
 def test_sudo_passes_term_on_to_what_must_not_be_signalled(host, pythons):
-    task = Task(host, "secret", "sudo -S sh -c 'echo ready; exec sleep 1000'; true", stdin=f"{PASSWORD}\n")
+    task = Task(
+        host, "secret", "sudo -S sh -c 'echo ready; exec sleep 1000'; true", stdin=f"{PASSWORD}\n"
+    )
     task.ready(3)
     report = task.kill(pythons)
     task.until(lambda now: not now)
@@ -160,12 +201,22 @@ def test_sudo_passes_term_on_to_what_must_not_be_signalled(host, pythons):
     assert not report.escalated
 
 
-@pytest.mark.parametrize("become", [sudo(), sudo("-u", "other"), sudo("-H", "-S", "-u", "other"), su("other")], ids=["root", "other", "other -S", "su"])
+@pytest.mark.parametrize(
+    "become",
+    [sudo(), sudo("-u", "other"), sudo("-H", "-S", "-u", "other"), su("other")],
+    ids=["root", "other", "other -S", "su"],
+)
 @pytest.mark.parametrize("tty", [False, True], ids=["pipe", "tty"])
 @pytest.mark.parametrize("use_pty", [False, True], ids=["plain sudo", "use_pty"])
-def test_what_became_another_user_is_ended_as_that_user_and_nothing_above_is_left_stopped(host, become, tty, use_pty, pythons):
-    (host.root / "etc/sudoers.d/pty").write_text("Defaults use_pty\n" if use_pty else "Defaults !use_pty\n")
-    task = Task(host, "ansible", "sh -c 'echo ready; exec sleep 1000'; true", become=become, tty=tty)
+def test_what_became_another_user_is_ended_as_that_user_and_nothing_above_is_left_stopped(
+    host, become, tty, use_pty, pythons
+):
+    (host.root / "etc/sudoers.d/pty").write_text(
+        "Defaults use_pty\n" if use_pty else "Defaults !use_pty\n"
+    )
+    task = Task(
+        host, "ansible", "sh -c 'echo ready; exec sleep 1000'; true", become=become, tty=tty
+    )
     task.ready(3)
     report = task.kill(pythons)
     assert len(report.gone) == 2
@@ -194,7 +245,11 @@ def test_without_sudo_what_must_not_be_signalled_is_named(host, pythons):
         report = task.kill(pythons)
     finally:
         host.run(["mv", "/usr/bin/sudo.away", "/usr/bin/sudo"])
-    reasons = [process.reason for process in report.survivors if process.command.startswith(("sh ", "sh\0"))]
+    reasons = [
+        process.reason
+        for process in report.survivors
+        if process.command.startswith(("sh ", "sh\0"))
+    ]
     assert len(reasons) == 1
     assert reasons[0].startswith("not permitted (owned by root; sudo -n: ")
 
@@ -222,4 +277,6 @@ def test_what_a_host_hides_from_a_user_is_a_survivor_where_sudo_asks_for_a_passw
     hidden = [process for process in report.survivors if process.command == "[hidden]"]
     assert hidden
     assert all("sudo -n: a password is required" in process.reason for process in hidden)
-    assert {process.pid for process in report.survivors} <= {process.pid for process in hiding_host.processes()}
+    assert {process.pid for process in report.survivors} <= {
+        process.pid for process in hiding_host.processes()
+    }

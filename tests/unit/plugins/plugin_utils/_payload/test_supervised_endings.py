@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""However a module ends, the shell above it and the controller get what they would get without a supervisor: status, output, words of an error."""
+"""The end of a supervised module, as the shell above it and the controller see it.
+
+Status, output and error messages are those without a supervisor.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +21,64 @@ from hypothesis import strategies as st
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both, outcome
 
-# What a module can end by that nobody catches.
+#: Exceptions that a module does not catch.
 ERRORS = {
     "exception": "def f():\n    raise ValueError('a\\nb')\nf()\n",
-    "exception in an exception": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(3)\n",
-    "exception from an exception": "try:\n    int('x')\nexcept ValueError as error:\n    raise KeyError(3) from error\n",
+    "exception in an exception": (
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(3)\n"
+    ),
+    "exception from an exception": (
+        "try:\n    int('x')\nexcept ValueError as error:\n    raise KeyError(3) from error\n"
+    ),
     "error of syntax": "x = 1\nif x\n  y\n",
     "error of indentation": "if 1:\nx",
-    "interrupt": "import atexit, os, signal\natexit.register(os.write, 1, b'at exit')\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()",
+    "interrupt": (
+        "import atexit, os, signal\natexit.register(os.write, 1, b'at exit')\n"
+        "os.kill(os.getpid(), signal.SIGINT)\nsignal.pause()"
+    ),
     "raised interrupt": "raise KeyboardInterrupt",
     "kind of interrupt": "class Mine(KeyboardInterrupt): pass\nraise Mine",
-    "hook of its own": "import sys\ndef hook(kind, error, trace):\n  print(kind, error, trace.tb_lineno, trace.tb_next)\nsys.excepthook = hook\n1 / 0\n",
+    "hook of its own": (
+        "import sys\ndef hook(kind, error, trace):\n"
+        "  print(kind, error, trace.tb_lineno, trace.tb_next)\nsys.excepthook = hook\n1 / 0\n"
+    ),
     "no lines wanted": "import sys\nsys.tracebacklimit = 0\n1 / 0",
-    "thread": "import threading\nthread = threading.Thread(target=lambda: print('from the thread'))\nthread.start()\n1 / 0",
-    "finalizer": "import sys\nclass Thing:\n    def __del__(self): sys.stderr.write('finalizer\\n')\nthing = Thing()\n1 / 0",
+    "thread": (
+        "import threading\n"
+        "thread = threading.Thread(target=lambda: print('from the thread'))\nthread.start()\n"
+        "1 / 0"
+    ),
+    "finalizer": (
+        "import sys\nclass Thing:\n    def __del__(self): sys.stderr.write('finalizer\\n')\n"
+        "thing = Thing()\n1 / 0"
+    ),
     "words": "import sys\nsys.exit('these words')",
     "generator": "raise GeneratorExit",
     "import": "import this_is_not_there",
     "import of what is not in order": "import json\nfrom json import this_is_not_there",
     "assertion": "assert 1 == 2, 'so it is'",
-    "not in ascii": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, 'ascii')\nprint('\\xe4')",
+    "not in ascii": (
+        "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, 'ascii')\nprint('\\xe4')"
+    ),
 }
 
 
 ENDS = [next(iter(PYTHONS)), list(PYTHONS)[-1]]
-# The oldest and the newest Python show them all, those between what has changed from one to the other.
-ROWS = [(python, error) for python in PYTHONS for error in ERRORS if python in ENDS or error in {"exception in an exception", "error of syntax", "interrupt"}]
+#: The oldest and the newest Python have them all. Those between have what has changed from one to
+#: the other.
+ROWS = [
+    (python, error)
+    for python in PYTHONS
+    for error in ERRORS
+    if python in ENDS or error in {"exception in an exception", "error of syntax", "interrupt"}
+]
 
 
 @pytest.mark.parametrize(("python", "error"), ROWS)
-def test_what_it_says_of_an_error_nobody_has_caught(tmp_path, python, error):
-    supervised, bare = both(Module(ERRORS[error], tmp_path, "file" if len(error) % 2 else "stdin", PYTHONS[python]))
+def test_what_it_prints_of_an_error_that_is_not_caught(tmp_path, python, error):
+    supervised, bare = both(
+        Module(ERRORS[error], tmp_path, "file" if len(error) % 2 else "stdin", PYTHONS[python])
+    )
     assert supervised == bare
     assert supervised.status != 0
 
@@ -58,7 +88,13 @@ EXITS = ("0", "1", "None", "True", "256", "-1", "2 ** 31", "(1, 2)", "''", "'tex
 
 @pytest.mark.parametrize("value", EXITS)
 def test_what_it_exits_with(tmp_path, value):
-    supervised, bare = both(Module(f"import sys\nprint('output')\nsys.stderr.write('errors')\nsys.exit({value})", tmp_path, "stdin"))
+    supervised, bare = both(
+        Module(
+            f"import sys\nprint('output')\nsys.stderr.write('errors')\nsys.exit({value})",
+            tmp_path,
+            "stdin",
+        )
+    )
     assert supervised == bare
     assert supervised.out == b"output\n"
 
@@ -66,20 +102,24 @@ def test_what_it_exits_with(tmp_path, value):
 @given(st.integers(0, 255), st.booleans())
 @settings(max_examples=20)
 def test_any_status(tmp_path_factory, status, at_once):
-    module = Module(f"import os, sys\n{'os._exit' if at_once else 'sys.exit'}({status})", tmp_path_factory.mktemp("module"))
+    module = Module(
+        f"import os, sys\n{'os._exit' if at_once else 'sys.exit'}({status})",
+        tmp_path_factory.mktemp("module"),
+    )
     result = outcome(module, True)
     assert (result.status, result.out, result.err) == (status, b"", b"")
 
 
 def test_order_at_the_end(tmp_path):
-    """Buffers, atexit, finally, finalizers: the interpreter is taken down as ever."""
+    """Buffers, atexit, finally, finalizers: the interpreter ends as usual."""
     text = (
         "import atexit, sys, threading, weakref\n"
         "class Thing:\n    def __del__(self): sys.stderr.write('finalizer\\n')\n"
         "thing = Thing()\n"
         "atexit.register(print, 'at exit', flush=True)\n"
         "weakref.finalize(thing, print, 'weak')\n"
-        "threading.Thread(target=lambda: (threading.main_thread().join(), print('thread'))).start()\n"
+        "wait = threading.main_thread().join\n"
+        "threading.Thread(target=lambda: (wait(), print('thread'))).start()\n"
         "print('no end of line', end='')\n"
         "try:\n    sys.exit(3)\nfinally:\n    print('finally')\n"
     )
@@ -88,24 +128,39 @@ def test_order_at_the_end(tmp_path):
     assert supervised.status == 3
 
 
-# All that end a process, by the name under which a core dump is expected or not.
-DEADLY = [f"SIG{name}" for name in ("HUP", "INT", "TERM", "KILL", "USR1", "PIPE", "ALRM", "IO", "VTALRM", "RTMIN")]
-DUMPING = [f"SIG{name}" for name in ("QUIT", "ABRT", "SEGV", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU")]
-DIES = "import os, signal\nsignal.signal(signal.{0}, signal.SIG_DFL) if signal.{0} != signal.SIGKILL else 0\nos.kill(os.getpid(), signal.{0})\nsignal.pause()"
+#: All that end a process, by the name under which a core dump is expected or not.
+DEADLY = [
+    f"SIG{name}"
+    for name in ("HUP", "INT", "TERM", "KILL", "USR1", "PIPE", "ALRM", "IO", "VTALRM", "RTMIN")
+]
+DUMPING = [
+    f"SIG{name}" for name in ("QUIT", "ABRT", "SEGV", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU")
+]
+DIES = (
+    "import os, signal\n"
+    "signal.signal(signal.{0}, signal.SIG_DFL) if signal.{0} != signal.SIGKILL else 0\n"
+    "os.kill(os.getpid(), signal.{0})\nsignal.pause()"
+)
 
 
 def test_the_shell_sees_the_signal_that_it_died_of(tmp_path):
     for name in DEADLY + DUMPING:
         folder = tmp_path / name
         folder.mkdir()
-        supervised, bare = both(Module(DIES.format(name), folder), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+        supervised, bare = both(
+            Module(DIES.format(name), folder),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+        )
         assert supervised == bare
         assert supervised.status == 128 + getattr(signal, name)
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-def test_whoever_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
-    """The last command of a shell takes its place; the signal may be blocked, or ignored, where the supervisor was started."""
+def test_a_parent_that_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
+    """The last command of a shell takes its place.
+
+    The signal may be blocked, or ignored, where the supervisor was started.
+    """
 
     def change():
         if blocked:
@@ -113,13 +168,22 @@ def test_whoever_waits_without_a_shell_sees_the_signal(tmp_path, blocked):
         else:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    module = Module("import signal\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n" + DIES.format("SIGTERM"), tmp_path)
+    module = Module(
+        "import signal\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
+        + DIES.format("SIGTERM"),
+        tmp_path,
+    )
     for supervised in (True, False):
-        done = subprocess.run(module.alone(supervised), check=False, timeout=PATIENCE, preexec_fn=change)
+        done = subprocess.run(
+            module.alone(supervised), check=False, timeout=PATIENCE, preexec_fn=change
+        )
         assert done.returncode == -signal.SIGTERM
 
 
-@pytest.mark.skipif("|" in Path("/proc/sys/kernel/core_pattern").read_text(), reason="core dumps go to a program here")
+@pytest.mark.skipif(
+    "|" in Path("/proc/sys/kernel/core_pattern").read_text(),
+    reason="core dumps go to a program here",
+)
 def test_one_core_dump(tmp_path):
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern:
@@ -129,7 +193,7 @@ def test_one_core_dump(tmp_path):
         os.chdir(tmp_path)
         resource.setrlimit(resource.RLIMIT_CORE, (1 << 24, 1 << 24))
 
-    # To each its own name, or the second would take the place of the first.
+    # Each has its own name, or the second would take the place of the first.
     counts = []
     for supervised in (True, False):
         module = Module(f"open('done', 'w').close()\n{DIES.format('SIGABRT')}", tmp_path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Output passes a supervisor by, and what a module leaves behind on purpose outlives both."""
+"""Output does not pass a supervisor, and what a module leaves on purpose outlives both."""
 
 from __future__ import annotations
 
@@ -22,22 +22,32 @@ MEGABYTES = 8
 
 
 def moved(pid):
-    """Bytes that a process has read and written, whatever it read from and wrote to."""
+    """Return the bytes that a process has read and written, from and to anything."""
     fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
     return int(fields["rchar"]) + int(fields["wchar"])
 
 
 def test_output_does_not_pass_through_the_supervisor(tmp_path):
-    """It has the descriptors of the shell. A supervisor that copies would have moved each byte twice; `tests/timing` measures the speed."""
+    """It has the descriptors of the shell.
+
+    A supervisor that copies would have moved each byte twice; `tests/timing` measures the speed.
+    """
     go = tmp_path / "go"
     os.mkfifo(go)
     text = "import os\nprint(os.getppid(), os.getpid(), flush=True)\n"
-    text += f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\nopen({str(go)!r}).read()"
-    process = subprocess.Popen(Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    text += (
+        f"for number in range({MEGABYTES}):\n    os.write(1, b'x' * (1 << 20))\n"
+        f"open({str(go)!r}).read()"
+    )
+    process = subprocess.Popen(
+        Module(text, tmp_path).argv(True), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     supervisor, module = map(int, process.stdout.readline().split())
     deadline = time.monotonic() + PATIENCE
-    while not Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode()):
-        assert time.monotonic() < deadline, "the supervisor does not say what it is"
+    while (
+        not Path(f"/proc/{supervisor}/cmdline").read_bytes().startswith(SUPERVISOR_TITLE.encode())
+    ):
+        assert time.monotonic() < deadline, "the supervisor does not show its title"
         time.sleep(0.01)
     before = moved(supervisor)
     assert len(process.stdout.read(MEGABYTES << 20)) == MEGABYTES << 20
@@ -56,22 +66,33 @@ def test_both_streams_arrive_whole_and_in_order(tmp_path):
     assert len(supervised.out.splitlines()) == len(supervised.err.splitlines()) == 10000
 
 
-# Ways to leave a process behind, for a shell; $go is what it waits for.
+#: Ways to leave a process behind, for a shell; it waits for $go.
 DAEMONS = {
     "background": "cat $go >&2 &",
     "nohup": "nohup cat $go >/dev/null 2>&1 &",
     "setsid": "setsid cat $go >/dev/null 2>&1 </dev/null &",
     "double fork": "(setsid sh -c 'cat $go & exit' >/dev/null 2>&1 </dev/null &)",
-    "clean environment": "(env -i go=$go PATH=$PATH setsid sh -c 'cat $go >/dev/null & exit' >/dev/null 2>&1 </dev/null &)",
+    "clean environment": (
+        "(env -i go=$go PATH=$PATH setsid sh -c 'cat $go >/dev/null & exit' >/dev/null 2>&1 "
+        "</dev/null &)"
+    ),
     "spared": "TREEKILL=spare cat $go >/dev/null 2>&1 &",
 }
 
 
 def leaving(tmp_path, script):
-    """A module that leaves something behind when it has opened its end of the fifo, and ends by itself."""
+    """Return a module that leaves a process behind when it has opened its end of the fifo.
+
+    It ends by itself.
+    """
     fifo = tmp_path / "go"
     os.mkfifo(fifo)
-    return Module(f"import os, subprocess, sys\nsubprocess.call(['sh', '-c', {script!r}], env=dict(os.environ, go={str(fifo)!r}))\nsys.exit(5)", tmp_path), fifo
+    return Module(
+        "import os, subprocess, sys\n"
+        f"subprocess.call(['sh', '-c', {script!r}], env=dict(os.environ, go={str(fifo)!r}))\n"
+        "sys.exit(5)",
+        tmp_path,
+    ), fifo
 
 
 @pytest.mark.parametrize("name", DAEMONS)
@@ -82,7 +103,10 @@ def test_what_is_left_behind_on_purpose_lives_on(namespace, tmp_path, name, supe
     # Opening it for writing waits until the daemon has opened it.
     with fifo.open("w"):
         assert shell.wait(PATIENCE) == 5
-        now = namespace.wait_for(lambda now: [process.arguments for process in now.values()] == [["cat", str(fifo)]], "the daemon alone")
+        now = namespace.wait_for(
+            lambda now: [process.arguments for process in now.values()] == [["cat", str(fifo)]],
+            "the daemon alone",
+        )
         assert [process.ppid for process in now.values()] == [1]
     namespace.wait_for(lambda now: not now, "the end of the daemon by itself")
 
@@ -90,7 +114,9 @@ def test_what_is_left_behind_on_purpose_lives_on(namespace, tmp_path, name, supe
 @pytest.mark.parametrize("supervised", [True, False])
 def test_a_child_that_holds_the_output_delays_its_end_and_not_the_status(tmp_path, supervised):
     module, fifo = leaving(tmp_path, "sh -c 'read line <$go; echo $line' &")
-    process = subprocess.Popen(module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     with fifo.open("w") as go:
         assert process.wait(PATIENCE) == 5
         assert select.select([process.stdout], [], [], 0) == ([], [], [])
@@ -100,11 +126,21 @@ def test_a_child_that_holds_the_output_delays_its_end_and_not_the_status(tmp_pat
 
 
 @pytest.mark.parametrize("supervised", [True, False])
-def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
-    """Nobody of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
+def test_the_output_ends_with_the_last_process_that_has_it(tmp_path, supervised):
+    """No process of ours holds it longer, nor a lock, nor a descriptor that was passed on."""
     ours, theirs = socket.socketpair()
-    module = Module(f"import os\nos.write({theirs.fileno()}, b'x')\nos.close(1); os.close(2); os.close({theirs.fileno()})", tmp_path)
-    process = subprocess.Popen(module.argv(supervised), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
+    module = Module(
+        f"import os\nos.write({theirs.fileno()}, b'x')\n"
+        f"os.close(1); os.close(2); os.close({theirs.fileno()})",
+        tmp_path,
+    )
+    process = subprocess.Popen(
+        module.argv(supervised),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[theirs.fileno()],
+    )
     theirs.close()
     assert (process.stdout.read(), ours.recv(10), ours.recv(10)) == (b"", b"x", b"")
     assert process.wait(PATIENCE) == 0
@@ -116,7 +152,9 @@ def test_the_output_ends_with_the_last_who_has_it(tmp_path, supervised):
 def test_a_stopped_group_is_not_hung_up_when_the_supervisor_goes(namespace, tmp_path, supervised):
     """A process that is stopped and loses its last parent in the session would get HUP and CONT."""
     stopped = "setsid sh -c 'kill -STOP $$; exec cat $go' >/dev/null 2>&1 </dev/null &"
-    module, fifo = leaving(tmp_path, f"{stopped} while ! grep -q 'T (stopped)' /proc/$!/status; do :; done")
+    module, fifo = leaving(
+        tmp_path, f"{stopped} while ! grep -q 'T (stopped)' /proc/$!/status; do :; done"
+    )
     shell = namespace.spawn(module.argv(supervised))
     assert shell.wait(PATIENCE) == 5
     now = namespace.wait_for(lambda now: len(now) == 1, "the stopped one alone")
@@ -127,11 +165,17 @@ def test_a_stopped_group_is_not_hung_up_when_the_supervisor_goes(namespace, tmp_
     namespace.wait_for(lambda now: not now, "its end")
 
 
-def test_the_end_of_a_module_signals_nobody(namespace, tmp_path):
+def test_the_end_of_a_module_signals_no_process(namespace, tmp_path):
     signals, go = tmp_path / "signals", tmp_path / "go"
     os.mkfifo(go)
-    notes = f'for name in HUP INT TERM CONT USR1 PIPE; do trap "echo $name >>{signals}" $name; done; echo ready; read line <{go}'
-    text = f"import subprocess\nsubprocess.Popen(['sh', '-c', {notes!r}], stdout=subprocess.PIPE).stdout.readline()\n"
+    notes = (
+        f'for name in HUP INT TERM CONT USR1 PIPE; do trap "echo $name >>{signals}" $name; done; '
+        f"echo ready; read line <{go}"
+    )
+    text = (
+        "import subprocess\n"
+        f"subprocess.Popen(['sh', '-c', {notes!r}], stdout=subprocess.PIPE).stdout.readline()\n"
+    )
     shell = namespace.spawn(Module(text, tmp_path).argv(True))
     with go.open("w"):
         assert shell.wait(PATIENCE) == 0

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the channel breaks a supervisor ends the tree, in good order and soon; when it does not, or is not to be watched, it ends nothing."""
+"""A supervisor and its channel.
+
+If the channel breaks, it ends the tree, in good order and soon. If the channel does not break, or
+is not to be watched, it ends nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +22,35 @@ import pytest
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, PYTHONS, Module, both
 
-# Seconds of grace that no test here waits for: what ends has not waited for them either. `tests/timing` measures how soon it ends.
+#: Seconds of grace that no test here waits for: what ends has not waited for them either.
+#: `tests/timing` measures how soon it ends.
 GRACE = 20 * PATIENCE
-# Seconds in which a supervisor that is not to end a tree has every chance to do so.
+#: Seconds in which a supervisor that is not to end a tree has every chance to do so.
 BAR = 0.3
 
 TREE = (
     "import subprocess, sys\n"
-    "subprocess.Popen(['sh', '-c', 'sleep 1001 & setsid sleep 1002 & (sleep 1003 &) ; (env -i setsid sleep 1004 &) ; wait'], stdin=subprocess.DEVNULL)\n"
-    "sys.stdin.close()\nsys.stdout.write('ready\\n'); sys.stdout.flush()\nimport time; time.sleep(1000)"
+    "orphans = '(sleep 1003 &) ; (env -i setsid sleep 1004 &) ; '\n"
+    "script = 'sleep 1001 & setsid sleep 1002 & ' + orphans + 'wait'\n"
+    "subprocess.Popen(['sh', '-c', script], stdin=subprocess.DEVNULL)\n"
+    "sys.stdin.close()\nsys.stdout.write('ready\\n'); sys.stdout.flush()\n"
+    "import time; time.sleep(1000)"
 )
 
 
 def tree_of(now):
-    """All but the process that keeps the report."""
-    return {pid: process for pid, process in now.items() if not process.arguments[0].startswith("treekill: report")}
+    """Return all processes but the one that keeps the report."""
+    return {
+        pid: process
+        for pid, process in now.items()
+        if not process.arguments[0].startswith("treekill: report")
+    }
 
 
 def sleeps(now):
-    return sorted(process.arguments[1] for process in now.values() if process.arguments[0] == "sleep")
+    return sorted(
+        process.arguments[1] for process in now.values() if process.arguments[0] == "sleep"
+    )
 
 
 def started(namespace, module, supervised=True, **options):
@@ -48,14 +62,14 @@ def started(namespace, module, supervised=True, **options):
 
 
 def ends(namespace):
-    """Seconds until the tree is gone."""
+    """Return the seconds until the tree is gone."""
     began = time.monotonic()
     namespace.wait_for(lambda now: not tree_of(now), "the end of the tree")
     return time.monotonic() - began
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_a_pipe_that_nobody_reads_any_more_ends_the_tree_on_every_python(namespace, tmp_path, python):
+def test_a_pipe_that_has_lost_its_reader_ends_the_tree_on_every_python(namespace, tmp_path, python):
     shell = started(namespace, Module(TREE, tmp_path, python=PYTHONS[python], timeout=GRACE))
     shell.stdout.close()
     ends(namespace)
@@ -79,10 +93,16 @@ def test_either_stream_will_do(namespace, tmp_path, which):
 
 def test_a_socket(namespace, tmp_path):
     ours, theirs = socket.socketpair()
-    # A shell knows descriptors of one digit.
-    shell = namespace.spawn(Module(TREE, tmp_path, after=">&9 2>&1").argv(True), pass_fds=[9], preexec_fn=lambda: os.dup2(theirs.fileno(), 9))
+    # Shells take only descriptors of one digit.
+    shell = namespace.spawn(
+        Module(TREE, tmp_path, after=">&9 2>&1").argv(True),
+        pass_fds=[9],
+        preexec_fn=lambda: os.dup2(theirs.fileno(), 9),
+    )
     theirs.close()
-    ours.shutdown(socket.SHUT_WR)  # the end of standard input, where both are one: it breaks nothing
+    ours.shutdown(
+        socket.SHUT_WR
+    )  # the end of standard input, where both are one: it breaks nothing
     assert ours.recv(6) == b"ready\n"
     namespace.wait_for(lambda now: len(sleeps(now)) == 4, "the tree")
     assert shell.poll() is None
@@ -110,12 +130,25 @@ def test_a_terminal_that_is_hung_up(namespace, tmp_path):
 
 
 @pytest.mark.parametrize("broken", [True, False], ids=["broken", "whole"])
-def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_anybody_looked(namespace, tmp_path, broken):
-    """A hang-up ends a module that does not expect it; what it has left is no daemon that was meant to stay."""
+def test_if_the_module_has_ended_before_any_look_the_state_of_the_channel_decides(
+    namespace, tmp_path, broken
+):
+    """A hang-up ends a module that does not expect it.
+
+    What it has left is no daemon that was meant to stay.
+    """
     shell = started(namespace, Module(TREE, tmp_path))
     before = namespace.processes()
-    (supervisor,) = (pid for pid, process in before.items() if process.arguments[0].startswith("treekill: supervisor"))
-    (module,) = (pid for pid, process in before.items() if process.ppid == supervisor and process.arguments[-1].endswith("AnsiballZ_probe.py"))
+    (supervisor,) = (
+        pid
+        for pid, process in before.items()
+        if process.arguments[0].startswith("treekill: supervisor")
+    )
+    (module,) = (
+        pid
+        for pid, process in before.items()
+        if process.ppid == supervisor and process.arguments[-1].endswith("AnsiballZ_probe.py")
+    )
     namespace.run(["kill", "-STOP", str(supervisor)])
     namespace.wait_for(lambda now: now[supervisor].state == "T", "a supervisor that stands still")
     if broken:
@@ -128,7 +161,7 @@ def test_whether_the_channel_broke_decides_where_the_module_has_ended_before_any
 
 
 def test_a_second_run_of_the_same_command_is_another_tree(namespace, tmp_path):
-    """As when something above sends a command again: both have the same cookie but for the root."""
+    """A program above may send a command again: both have one cookie but for the root."""
     module = Module(TREE, tmp_path)
     first = started(namespace, module)
     before = set(namespace.processes())
@@ -157,23 +190,34 @@ def test_a_channel_that_is_broken_before_the_start(tmp_path, way):
 
 FAREWELLS = {
     "a word": "echo bye; echo bye >&2",
-    "more than a pipe holds": "while [ $((n += 1)) -lt 30000 ]; do echo 0123456789012345678901234567890123456789; done",
+    "more than a pipe holds": (
+        "while [ $((n += 1)) -lt 30000 ]; do echo 0123456789012345678901234567890123456789; done"
+    ),
 }
 
 
 @pytest.mark.parametrize("farewell", FAREWELLS)
-def test_who_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
-    """Without a reader the first word would be the last."""
-    script = f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while :; do sleep 1000 & wait; done"
-    shell = namespace.spawn(Module(f"import subprocess\nsubprocess.call(['sh', '-c', {script!r}])", tmp_path).argv(True))
+def test_a_process_that_traps_the_signal_can_still_say_goodbye(namespace, tmp_path, farewell):
+    """Without a reader its first write would be its last."""
+    script = (
+        f"trap '{FAREWELLS[farewell]}; : >{tmp_path}/goodbye; exit' TERM; n=0; echo ready; while "
+        ":; do sleep 1000 & wait; done"
+    )
+    shell = namespace.spawn(
+        Module(f"import subprocess\nsubprocess.call(['sh', '-c', {script!r}])", tmp_path).argv(True)
+    )
     assert shell.stdout.readline() == b"ready\n"
     shell.stdout.close()
     ends(namespace)
     assert (tmp_path / "goodbye").exists()
 
 
-def test_who_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
-    text = "import subprocess\nsubprocess.call(['sh', '-c', 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done'])"
+def test_a_process_that_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
+    text = (
+        "import subprocess\n"
+        "subprocess.call(['sh', '-c', 'trap \"\" TERM HUP INT; echo ready; while :; do sleep "
+        "1000; done'])"
+    )
     shell = namespace.spawn(Module(text, tmp_path, timeout=0.5).argv(True))
     assert shell.stdout.readline() == b"ready\n"
     shell.stdout.close()
@@ -181,14 +225,17 @@ def test_who_ignores_the_signal_is_killed_after_the_grace(namespace, tmp_path):
 
 
 def ticks(namespace, pid):
-    """Of a clock, which a process has had the processor for."""
+    """Return ticks of a clock, for which a process has had the processor."""
     with open(f"{namespace._proc}/{pid}/stat", encoding="ascii") as stat:
         return sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
 
 
 def test_a_task_that_cuts_its_own_connection_goes_on(namespace, tmp_path):
     done = tmp_path / "done"
-    text = f"import sys\nsys.stdout.write('ready\\n'); sys.stdout.flush()\nopen({str(tmp_path / 'go')!r}).read()\nopen({str(done)!r}, 'w').close()"
+    text = (
+        "import sys\nsys.stdout.write('ready\\n'); sys.stdout.flush()\n"
+        f"open({str(tmp_path / 'go')!r}).read()\nopen({str(done)!r}, 'w').close()"
+    )
     os.mkfifo(tmp_path / "go")
     shell = namespace.spawn(Module(text, tmp_path, keep=True).argv(True))
     assert shell.stdout.readline() == b"ready\n"
@@ -197,8 +244,11 @@ def test_a_task_that_cuts_its_own_connection_goes_on(namespace, tmp_path):
     spent = {pid: ticks(namespace, pid) for pid in before}
     namespace.run(["sleep", str(BAR)])
     assert set(namespace.processes()) == before
-    # Nor does anybody look at what is broken again and again: that would be most of the time.
-    assert max(ticks(namespace, pid) - spent[pid] for pid in before) < BAR * os.sysconf("SC_CLK_TCK") / 3
+    # No process checks again and again what is broken: that would take most of the time.
+    assert (
+        max(ticks(namespace, pid) - spent[pid] for pid in before)
+        < BAR * os.sysconf("SC_CLK_TCK") / 3
+    )
     (tmp_path / "go").write_text("")
     assert shell.wait(PATIENCE) == 0
     assert done.exists()
@@ -209,7 +259,12 @@ def test_such_a_task_starts_though_the_channel_is_broken(tmp_path):
     os.close(reader)
     witness = tmp_path / "witness"
     module = Module(f"open({str(witness)!r}, 'w').close()", tmp_path, keep=True)
-    assert subprocess.call(module.argv(True), stdin=subprocess.DEVNULL, stdout=writer, timeout=PATIENCE) == 0
+    assert (
+        subprocess.call(
+            module.argv(True), stdin=subprocess.DEVNULL, stdout=writer, timeout=PATIENCE
+        )
+        == 0
+    )
     os.close(writer)
     assert witness.exists()
 
@@ -222,9 +277,14 @@ def test_what_is_spared_lives_on(namespace, tmp_path):
     assert sleeps(now) == ["1001"]
 
 
-@pytest.mark.parametrize("redirection", [">/dev/null 2>&1", ">file 2>&1", ">&- 2>&-", "2>/dev/null"])
+@pytest.mark.parametrize(
+    "redirection", [">/dev/null 2>&1", ">file 2>&1", ">&- 2>&-", "2>/dev/null"]
+)
 def test_output_that_cannot_break(tmp_path, redirection):
-    """A file, nothing, or none: not taken for a broken channel, and not looked at again and again either."""
+    """A file, nothing, or none is not taken for a broken channel.
+
+    It is not checked again and again either.
+    """
     witness = tmp_path / "witness"
     text = (
         "import os\n"
@@ -233,7 +293,9 @@ def test_output_that_cannot_break(tmp_path, redirection):
         f"while state() != 'S': pass\n"
         f"open({str(witness)!r}, 'a').write('asleep ')\n"
     )
-    supervised, bare = both(Module(text, tmp_path, after=redirection.replace("file", str(tmp_path / "out"))))
+    supervised, bare = both(
+        Module(text, tmp_path, after=redirection.replace("file", str(tmp_path / "out")))
+    )
     assert supervised == bare
     assert supervised.status == 0
     assert witness.read_text() == "asleep asleep "

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where become's program holds the output of a module, its supervisor learns of the end of the ssh session all the same, and of no other's."""
+"""The end of an ssh session where become's program holds the output of a module.
+
+The supervisor of the module still notices it, and that of no other session.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,20 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import CommandLines
+from ansible_collections.treekill.remote.plugins.plugin_utils._connection.command_line import (
+    CommandLines,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 
 from tests.unit.plugins.plugin_utils._payload.test_supervisor_channel import BAR, TREE, ends, sleeps
 from tests.unit.plugins.plugin_utils.supervised import Module
 
-# A module for which the supervisor takes its time to look up, and a while more.
+#: Seconds of a module for which the supervisor takes its time to look up, and some more.
 WHILE = 3 * BAR
 
 
 def started(namespace, module, servers):
-    """The tree, below processes with these names; the reading end of its output stays open."""
+    """Start the tree, below processes with these names. The reader of its output stays open."""
     argv = module.argv(True)
     for server in reversed(servers):
         program = module.folder / server
@@ -29,7 +34,9 @@ def started(namespace, module, servers):
         argv = [str(program), "-c", '"$@"; exit "$?"', server, *argv]
     shell = namespace.spawn(argv)
     assert shell.stdout.readline() == b"ready\n"
-    return namespace.wait_for(lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree")
+    return namespace.wait_for(
+        lambda now: sleeps(now) == ["1001", "1002", "1003", "1004"], "the tree"
+    )
 
 
 def watches(namespace, pid):
@@ -40,13 +47,19 @@ def watches(namespace, pid):
 
 def supervisor_watches(namespace):
     def look(now):
-        return [pid for pid, one in now.items() if one.arguments[0].startswith("treekill: supervisor") and watches(namespace, pid)]
+        return [
+            pid
+            for pid, one in now.items()
+            if one.arguments[0].startswith("treekill: supervisor") and watches(namespace, pid)
+        ]
 
     namespace.wait_for(look, "a supervisor that watches its session")
 
 
 def kill(namespace, now, server):
-    (pid,) = [process.pid for process in now.values() if process.arguments[0].endswith(f"/{server}")]
+    (pid,) = [
+        process.pid for process in now.values() if process.arguments[0].endswith(f"/{server}")
+    ]
     namespace.run(["kill", "-9", str(pid)])
     return pid
 
@@ -67,8 +80,11 @@ def lives_on(namespace, module, servers, victim):
     assert set(namespace.processes()) == set(now) - {gone}
 
 
-def test_where_nobody_was_become_the_session_is_not_watched(namespace, tmp_path):
-    """The control; and what runs on the controller itself, below the user's own session, must outlive that."""
+def test_without_become_the_session_is_not_watched(namespace, tmp_path):
+    """The control.
+
+    A process that runs on the controller itself, below the user's own session, must outlive that.
+    """
     lives_on(namespace, Module(TREE, tmp_path), ["sshd"], "sshd")
 
 
@@ -82,10 +98,19 @@ def test_the_session_is_the_nearest_one(namespace, tmp_path):
 
 @pytest.mark.parametrize(
     ("transport", "become", "watched"),
-    [("ssh", "sudo", True), ("paramiko", "su", True), ("ssh", None, False), ("local", "sudo", False), ("chroot", "sudo", False)],
+    [
+        ("ssh", "sudo", True),
+        ("paramiko", "su", True),
+        ("ssh", None, False),
+        ("local", "sudo", False),
+        ("chroot", "sudo", False),
+    ],
 )
 def test_only_over_ssh_and_below_become_there_is_a_session_to_watch(transport, become, watched):
-    """A task on the controller itself stands below the session of the user who started the run, and may have been meant to outlive that."""
+    """A task on the controller itself is below the session of the user that started the run.
+
+    It may have been meant to outlive that session.
+    """
     connection = SimpleNamespace(_options={}, transport=transport, become=become)
     lines = CommandLines(connection, "00000000000000ab", lambda: object.__new__(GuardedTask))
     assert lines.supervision("0000000a").session is watched

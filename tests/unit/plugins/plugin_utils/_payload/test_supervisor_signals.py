@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signals to the process that the shell knows as the module's reach the module, each once."""
+"""Signals to the process that the shell takes for the module.
+
+They reach the module, each once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._supervisor.libc i
 
 from tests.unit.plugins.plugin_utils.supervised import PATIENCE, Module
 
-# Says each signal that arrives, in the order in which they do.
+#: Prints each signal that arrives, in the order of their arrival.
 SAYS = r"""
 import os, signal
 signals = [getattr(signal, name) for name in %r]
@@ -31,16 +34,24 @@ while True:
 
 
 class Listening:
-    """A supervised module that says what signals it gets. shell: the process that sshd starts; supervisor, module: pids. read: what it says from."""
+    """A supervised module that prints its signals.
+
+    shell: the process that sshd starts; supervisor, module: pids. read: the end that it prints to.
+    """
 
     def __init__(self, argv, read=None, **options):
         options.setdefault("start_new_session", True)
-        self.shell = subprocess.Popen(argv, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **options})
+        self.shell = subprocess.Popen(
+            argv, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **options}
+        )
         self.read = read or self.shell.stdout
         self.supervisor, self.module = map(int, self.read.readline().split())
 
     def gets_once(self, number):
-        """Whether it gets the signal, and what is sent after it by way of the supervisor is the next that comes."""
+        """Whether it gets the signal once.
+
+        A second signal, sent by way of the supervisor, is then the next that comes.
+        """
         after = signal.SIGUSR2 if number != signal.SIGUSR2 else signal.SIGUSR1
         first = int(self.read.readline())
         os.kill(self.supervisor, after)
@@ -55,7 +66,7 @@ class Listening:
 
 @pytest.fixture
 def start():
-    """Starts a module that says its signals, and ends it with the test."""
+    """Start a module that prints its signals, and end it with the test."""
     started = []
 
     def start_one(argv, **options):
@@ -91,7 +102,11 @@ def test_a_signal_to_the_group_reaches_the_module_once(start, tmp_path):
 
 def test_a_signal_to_a_group_whose_first_is_the_supervisor_itself(start, tmp_path):
     """The last command of a shell takes its place."""
-    running = start(Module(SAYS, tmp_path).alone(True), start_new_session=False, preexec_fn=lambda: os.setpgid(0, 0))
+    running = start(
+        Module(SAYS, tmp_path).alone(True),
+        start_new_session=False,
+        preexec_fn=lambda: os.setpgid(0, 0),
+    )
     assert running.shell.pid == running.supervisor == os.getpgid(running.module)
     for dummy in range(5):
         os.killpg(running.supervisor, signal.SIGINT)
@@ -111,7 +126,14 @@ def test_control_c_at_the_terminal_reaches_the_module_once(start, tmp_path):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     argv = ["/bin/sh", "-c", b"trap : INT; " + Module(SAYS, tmp_path).shell(True)]
-    running = start(argv, read=os.fdopen(master, "rb", buffering=0), stdin=slave, stdout=slave, start_new_session=False, preexec_fn=take)
+    running = start(
+        argv,
+        read=os.fdopen(master, "rb", buffering=0),
+        stdin=slave,
+        stdout=slave,
+        start_new_session=False,
+        preexec_fn=take,
+    )
     os.close(slave)
     for dummy in range(5):
         os.write(master, b"\x03")
@@ -119,15 +141,21 @@ def test_control_c_at_the_terminal_reaches_the_module_once(start, tmp_path):
 
 
 def test_a_signal_ignored_from_the_start_still_reaches_a_module_that_asks_for_it(start, tmp_path):
-    """As with nohup, and as without a supervisor."""
-    running = start(Module(SAYS, tmp_path).argv(True), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    """That is so with nohup, and without a supervisor."""
+    running = start(
+        Module(SAYS, tmp_path).argv(True),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
     os.kill(running.supervisor, signal.SIGHUP)
     assert running.gets_once(signal.SIGHUP)
 
 
 @pytest.mark.parametrize("name", [name for name in FORWARDED if name != "SIGINT"])
 def test_a_module_that_takes_no_signal_dies_of_it_as_ever(start, tmp_path, name):
-    module = Module("import os, signal\nos.write(1, b'%d %d\\n' % (os.getppid(), os.getpid()))\nsignal.pause()", tmp_path)
+    module = Module(
+        "import os, signal\nos.write(1, b'%d %d\\n' % (os.getppid(), os.getpid()))\nsignal.pause()",
+        tmp_path,
+    )
     running = start(module.argv(True))
     os.kill(running.supervisor, getattr(signal, name))
     assert running.shell.wait(PATIENCE) == 128 + getattr(signal, name)

@@ -8,7 +8,10 @@ import sys
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import kill_command, parse_report
+from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_command import (
+    kill_command,
+    parse_report,
+)
 
 from tests.unit.plugins.module_utils.process_namespace import read_lines
 from tests.unit.plugins.module_utils.tree_kinds import COOKIE, LEASE, RUN
@@ -30,7 +33,8 @@ while time.monotonic() < until:
     time.sleep(0.01)
 """
 
-#: Starts that one, and on TERM does what its second argument says: passes it on (and perhaps forgets its handler first), waits, or ignores it.
+#: Starts that one. On TERM it does what its second argument orders: passes it on (and perhaps
+#: forgets its handler first), waits, or ignores it.
 WRAPS = """
 import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-I", "-S", sys.argv[3], sys.argv[1]])
@@ -46,26 +50,43 @@ child.wait()
 
 @pytest.fixture(params=["python", "shell"])
 def kill(request, namespace):
-    """Run the kill pass; its report."""
+    """Run the kill pass, and return its report."""
 
     def run(**options):
-        asked = KillRequest(RUN, LEASE, "n0", **{"arrival_timeout": 0.3, "timeout": 20.0, **options})
-        output, dummy = namespace.run(["/bin/sh", "-c", kill_command(asked, [sys.executable] if request.param == "python" else [])])
+        asked = KillRequest(
+            RUN, LEASE, "n0", **{"arrival_timeout": 0.3, "timeout": 20.0, **options}
+        )
+        output, dummy = namespace.run(
+            [
+                "/bin/sh",
+                "-c",
+                kill_command(asked, [sys.executable] if request.param == "python" else []),
+            ]
+        )
         return parse_report(output, "n0")
 
     return run
 
 
 def start(namespace, folder, script):
-    """Run a root shell with this script, in which $0 is a Python, $1 and $2 are the programs, and $3 a file to write to; return when it is ready."""
+    """Run a root shell with this script, and return when it is ready.
+
+    In the script, $0 is a Python, $1 and $2 are the programs, and $3 a file to write to.
+    """
     (folder / "counts.py").write_text(COUNTS)
     (folder / "wraps.py").write_text(WRAPS)
-    text = script.format(python=f"{sys.executable} -I -S", counts=folder / "counts.py", wraps=folder / "wraps.py", count=folder / "count", folder=folder)
+    text = script.format(
+        python=f"{sys.executable} -I -S",
+        counts=folder / "counts.py",
+        wraps=folder / "wraps.py",
+        count=folder / "count",
+        folder=folder,
+    )
     read_lines(namespace.spawn(["/bin/sh", "-c", f"export {COOKIE}; {text}"]), 1)
 
 
 def count(folder):
-    """How many signals came."""
+    """Return how many signals came."""
     return len((folder / "count").read_text())
 
 
@@ -80,9 +101,13 @@ def test_a_shell_does_not_go_on_with_its_next_command(kill, namespace, tmp_path)
     assert ended["root"][1] >= ended["child"][1] >= 0.4, "the shell ends after its command"
 
 
-def test_a_script_that_handles_the_signal_gets_it_when_its_command_has_gone(kill, namespace, tmp_path):
+def test_a_script_that_handles_the_signal_gets_it_when_its_command_has_gone(
+    kill, namespace, tmp_path
+):
     counts = f"{sys.executable} -I -S {tmp_path}/counts.py {tmp_path}/count"
-    (tmp_path / "script").write_text(f"trap 'touch {tmp_path}/trapped; exit' TERM; {counts}; touch {tmp_path}/next")
+    (tmp_path / "script").write_text(
+        f"trap 'touch {tmp_path}/trapped; exit' TERM; {counts}; touch {tmp_path}/next"
+    )
     start(namespace, tmp_path, "bash {folder}/script; true")
     kill()
     assert count(tmp_path) == 1
@@ -90,9 +115,12 @@ def test_a_script_that_handles_the_signal_gets_it_when_its_command_has_gone(kill
     assert not (tmp_path / "next").exists()
 
 
-def test_a_script_that_passes_the_signal_on_to_its_background_does_it_alone(kill, namespace, tmp_path):
+def test_a_script_that_passes_the_signal_on_to_its_background_does_it_alone(
+    kill, namespace, tmp_path
+):
     (tmp_path / "script").write_text(
-        f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -I -S {tmp_path}/counts.py {tmp_path}/count & child=$!; wait"
+        f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -I -S {tmp_path}/counts.py "
+        f"{tmp_path}/count & child=$!; wait"
     )
     start(namespace, tmp_path, "bash {folder}/script; true")
     kill()
@@ -101,15 +129,27 @@ def test_a_script_that_passes_the_signal_on_to_its_background_does_it_alone(kill
 
 
 @pytest.mark.parametrize(
-    ("does", "counted", "end"), [("passes on", 1, "exited"), ("forgets and passes on", 1, "exited"), ("waits", 0, "KILL"), ("ignores", 1, "TERM")]
+    ("does", "counted", "end"),
+    [
+        ("passes on", 1, "exited"),
+        ("forgets and passes on", 1, "exited"),
+        ("waits", 0, "KILL"),
+        ("ignores", 1, "TERM"),
+    ],
 )
-def test_a_wrapper_gets_the_signal_alone_if_it_handles_it(kill, namespace, tmp_path, does, counted, end):
+def test_a_wrapper_gets_the_signal_alone_if_it_handles_it(
+    kill, namespace, tmp_path, does, counted, end
+):
     start(namespace, tmp_path, "{python} {wraps} {count} '" + does + "' {counts}; true")
     report = kill(timeout=20.0 if counted else 1.0)
     assert count(tmp_path) == counted
     assert not namespace.processes()
     above = {process.pid: process for process in report.gone}
-    (command,) = [process for process in report.gone if above.get(process.ppid) and above[process.ppid].role == "child"]
+    (command,) = [
+        process
+        for process in report.gone
+        if above.get(process.ppid) and above[process.ppid].role == "child"
+    ]
     assert command.ended == end
 
 
@@ -121,11 +161,24 @@ def test_with_kill_mode_tree_all_get_it_at_once(kill, namespace, tmp_path):
 
 
 def test_a_pass_that_dies_leaves_a_shell_that_can_be_ended(kill, namespace, tmp_path):
-    """It stands still, with its signal pending: another pass ends it."""
+    """It is stopped, with its signal pending: another pass ends it."""
     start(namespace, tmp_path, "trap '' TERM; {python} {counts} {count}; touch {folder}/next")
-    first = namespace.spawn(["/bin/sh", "-c", kill_command(KillRequest(RUN, LEASE, "n1", arrival_timeout=0.3, timeout=100.0), [sys.executable])])
-    namespace.wait_for(lambda now: (tmp_path / "count").exists() and (tmp_path / "count").read_text(), "the first signal")
-    passes = [pid for pid, process in namespace.processes().items() if "nonce=n1" in process.arguments]
+    first = namespace.spawn(
+        [
+            "/bin/sh",
+            "-c",
+            kill_command(
+                KillRequest(RUN, LEASE, "n1", arrival_timeout=0.3, timeout=100.0), [sys.executable]
+            ),
+        ]
+    )
+    namespace.wait_for(
+        lambda now: (tmp_path / "count").exists() and (tmp_path / "count").read_text(),
+        "the first signal",
+    )
+    passes = [
+        pid for pid, process in namespace.processes().items() if "nonce=n1" in process.arguments
+    ]
     namespace.run(["kill", "-KILL", *map(str, passes)])
     first.wait()
     kill(timeout=1.0)
@@ -133,7 +186,11 @@ def test_a_pass_that_dies_leaves_a_shell_that_can_be_ended(kill, namespace, tmp_
 
 
 def test_a_shell_within_a_shell_goes_on_no_more_than_the_outer_one(kill, namespace, tmp_path):
-    start(namespace, tmp_path, "bash -c '{python} {counts} {count}; touch {folder}/next'; touch {folder}/later")
+    start(
+        namespace,
+        tmp_path,
+        "bash -c '{python} {counts} {count}; touch {folder}/next'; touch {folder}/later",
+    )
     report = kill()
     assert count(tmp_path) == 1
     assert not [name for name in ("next", "later") if (tmp_path / name).exists()]
@@ -141,8 +198,13 @@ def test_a_shell_within_a_shell_goes_on_no_more_than_the_outer_one(kill, namespa
     assert min(seconds) >= 0.4, "no shell ends before the command"
 
 
-def test_a_command_that_ignores_signals_while_it_cleans_up_keeps_its_shell(kill, namespace, tmp_path):
-    (tmp_path / "script").write_text(f"trap 'trap \"\" INT TERM; sleep 0.5; touch {tmp_path}/cleaned; exit' TERM; echo ready; while :; do sleep 0.1; done")
+def test_a_command_that_ignores_signals_while_it_cleans_up_keeps_its_shell(
+    kill, namespace, tmp_path
+):
+    (tmp_path / "script").write_text(
+        f"trap 'trap \"\" INT TERM; sleep 0.5; touch {tmp_path}/cleaned; exit' TERM; echo ready; "
+        "while :; do sleep 0.1; done"
+    )
     start(namespace, tmp_path, "bash {folder}/script; touch {folder}/next")
     report = kill()
     assert (tmp_path / "cleaned").exists()

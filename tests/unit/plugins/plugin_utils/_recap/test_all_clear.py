@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A recap gives the all-clear only where nothing was running: what goes on without a guard is named, with its reason."""
+"""The all-clear of a recap, which it gives only if nothing was running.
+
+What goes on without a guard is named, with its reason.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ WORDS = ("sleep", "7251")
 #: In a session of its own: core's end of the worker does not reach it.
 SLEEP: dict[str, Any] = {"name": "Sleep", "ansible.builtin.command": "setsid " + " ".join(WORDS)}
 
-#: A connection of a collection that runs modules past its exec_command.
+#: A connection of a collection that runs modules without its exec_command.
 MITOGEN = {
     "connection_plugins/mitogen_local.py": """
 from ansible.plugins.connection.local import Connection as Local
@@ -42,7 +45,10 @@ class Connection(Own, Local):
 
 
 def named(play: LocalPlay, reason: str, host: str = "localhost") -> bool:
-    """Whether the recap names the task on that host, with the reason, and does not say that nothing was running."""
+    """Whether the recap names the task on that host, with the reason.
+
+    It must not report that nothing was running.
+    """
     said = play.interrupt()
     assert ALL_CLEAR not in said, said
     (line,) = [line for line in said.splitlines() if line.startswith(f"{host} ") and reason in line]
@@ -60,7 +66,11 @@ def test_a_run_that_tracks_nothing_starts_and_writes_nothing():
         assert pid in play.pids()
     with playing([SLEEP], callback=False) as play:
         play.wait_for_words(*WORDS)
-        caught = [line for line in Path(f"/proc/{play.process.pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+        caught = [
+            line
+            for line in Path(f"/proc/{play.process.pid}/status").read_text().splitlines()
+            if line.startswith("SigCgt")
+        ]
     assert caught[0] in main
 
 
@@ -81,27 +91,51 @@ def test_what_does_nothing_on_a_host_is_not_named():
 @pytest.mark.parametrize("where", ["task", "host"])
 def test_what_the_user_wants_left_alone_is_named_as_such(where):
     task = {**SLEEP, "vars": {"treekill_track": "none"}} if where == "task" else SLEEP
-    with playing([task], inventory={"localhost": {"treekill_track": "none"} if where == "host" else {}}) as play:
+    with playing(
+        [task], inventory={"localhost": {"treekill_track": "none"} if where == "host" else {}}
+    ) as play:
         pid = play.wait_for_words(*WORDS)
         assert named(play, "left alone, and perhaps running: treekill_track is none")
         assert pid in play.pids()
 
 
 def test_a_connection_with_a_way_of_its_own_is_named():
-    paths = {"environ": {"PYTHONPATH": f"python:{PLACES}"}, "configuration": "connection_plugins = connection_plugins"}
-    with playing([SLEEP], inventory={"localhost": {"ansible_connection": "mitogen_local"}}, files=MITOGEN, **paths) as play:
+    paths = {
+        "environ": {"PYTHONPATH": f"python:{PLACES}"},
+        "configuration": "connection_plugins = connection_plugins",
+    }
+    with playing(
+        [SLEEP],
+        inventory={"localhost": {"ansible_connection": "mitogen_local"}},
+        files=MITOGEN,
+        **paths,
+    ) as play:
         pid = play.wait_for_words(*WORDS)
-        assert named(play, "NOT PROTECTED, and perhaps running (task: Sleep): its connection can't be guarded")
+        assert named(
+            play,
+            "NOT PROTECTED, and perhaps running (task: Sleep): its connection can't be guarded",
+        )
         assert pid in play.pids()
 
 
 @pytest.mark.parametrize("taken_over", [True, False], ids=["another took over", "none did"])
 def test_a_task_whose_guardian_was_killed_is_named(taken_over):
-    """Another one that has taken over does not know what the first one knew. Where there is none the whole recap is missing, which is said."""
+    """A guardian that has taken over does not know what the first one knew.
+
+    If there is none, the whole recap is missing, and that is reported.
+    """
     hosts = {"localhost": {}, "other": {}}
     script = "test -e go || { : > waits; until test -e go; do sleep 0.1; done; }"
-    later = {"name": "Later", "ansible.builtin.raw": script, "when": "inventory_hostname == 'other'"}
-    with playing([later, {**SLEEP, "when": "inventory_hostname == 'localhost'"}, later], inventory=hosts, keywords={"strategy": "free"}) as play:
+    later = {
+        "name": "Later",
+        "ansible.builtin.raw": script,
+        "when": "inventory_hostname == 'other'",
+    }
+    with playing(
+        [later, {**SLEEP, "when": "inventory_hostname == 'localhost'"}, later],
+        inventory=hosts,
+        keywords={"strategy": "free"},
+    ) as play:
         play.wait_for_words(*WORDS)
         play.wait_for((play.directory / "waits").exists)
         guardian = guardian_of(play)
@@ -116,9 +150,15 @@ def test_a_task_whose_guardian_was_killed_is_named(taken_over):
 
 
 def guardian_of(play: LocalPlay) -> int:
-    """The process that listens at the socket of the run."""
-    inodes = [line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.split()[-1].startswith(f"{play.directory}/treekill-")]
-    (pid,) = [pid for pid in play.pids() if _files_of(pid) & {f"socket:[{inode}]" for inode in inodes}]
+    """Return the process that listens at the socket of the run."""
+    inodes = [
+        line.split()[6]
+        for line in Path("/proc/net/unix").read_text().splitlines()
+        if line.split()[-1].startswith(f"{play.directory}/treekill-")
+    ]
+    (pid,) = [
+        pid for pid in play.pids() if _files_of(pid) & {f"socket:[{inode}]" for inode in inodes}
+    ]
     return pid
 
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is alive, or may be, is never told as gone: not by a recap, not by a sweep, not by the journal."""
+"""A process that is alive, or may be, is never reported as gone.
+
+No recap, no sweep and no journal does so.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ WAIT = ": > waits; until test -e go; do sleep 0.1; done"
 
 
 def _named(word: str) -> list[int]:
-    """The processes with this word on their command line, as their last."""
+    """Return the processes with this word on their command line, as their last."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -84,24 +87,37 @@ def test_an_orphan_of_a_command_without_a_supervisor_is_told_as_possible():
 
 @pytest.mark.parametrize("children", [False, True])
 def test_a_sweep_that_may_not_end_what_it_finds_fails_and_leaves_the_journal_open(children):
-    # Its own: the sweep of another test would end what it finds of the same run.
+    # A run of its own: the sweep of another test would end processes of an equal run.
     run = secrets.token_hex(8)
     script = f"export TREEKILL={run}/{LEASE}/$$/$PPID; sleep 7254 >&- 2>&- & echo $!"
-    orphan = int(subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
-    records = [HEAD.to_line(run), {"opened": LEASE, "host": "localhost"}, {"over": "interrupted", "at": "now"}]
+    orphan = int(
+        subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout
+    )
+    records = [
+        HEAD.to_line(run),
+        {"opened": LEASE, "host": "localhost"},
+        {"over": "interrupted", "at": "now"},
+    ]
     files = {f"{JOURNAL}/{run}.jsonl": "".join(json.dumps(record) + "\n" for record in records)}
     role = {"ansible.builtin.include_role": {"name": "treekill.remote.sweep"}}
     options = {"sweep_kill_children": children, "sweep_run": run, "sweep_journal": "only"}
     try:
         with playing([role], files=files, inventory={"localhost": options}) as play:
             said = play.finished()
-            opened = {entry.run: entry.open_hosts() for entry in entries(str(play.directory / JOURNAL))}[run]
+            opened = {
+                entry.run: entry.open_hosts() for entry in entries(str(play.directory / JOURNAL))
+            }[run]
             if children:
                 # Where the system hides a process, what may be behind it is open.
-                assert (play.process.returncode, opened) == (0, {} if "did not let" not in said else {"localhost": [LEASE]}), said
+                assert (play.process.returncode, opened) == (
+                    0,
+                    {} if "did not let" not in said else {"localhost": [LEASE]},
+                ), said
                 return
             assert "nothing is alive" not in said, said
-            assert f"Still alive: {orphan} sleep 7254 left: kill_children is false" in " ".join(said.split()), said
+            assert f"Still alive: {orphan} sleep 7254 left: kill_children is false" in " ".join(
+                said.split()
+            ), said
             assert (play.process.returncode, opened) == (2, {"localhost": [LEASE]}), said
             assert os.path.exists(f"/proc/{orphan}")
     finally:
@@ -115,7 +131,9 @@ def test_once_a_guardian_was_lost_nothing_is_told_as_not_running():
         play.wait_for((play.directory / "waits").exists)
         _lose_guardian(play)
         (play.directory / "go").touch()
-        play.wait_for(lambda: "TASK [pause]" in _said(play) or "TASK [ansible.builtin.pause]" in _said(play))
+        play.wait_for(
+            lambda: "TASK [pause]" in _said(play) or "TASK [ansible.builtin.pause]" in _said(play)
+        )
         said = play.interrupt()
         assert ALL_CLEAR not in said, said
         assert "A guardian of this run was lost" in said, said
@@ -123,7 +141,7 @@ def test_once_a_guardian_was_lost_nothing_is_told_as_not_running():
 
 
 def test_a_command_that_returned_after_its_guardian_was_lost_is_not_open():
-    """Its journal says so: a sweep would end what the task has left on purpose."""
+    """Its journal has the return: a sweep would end what the task has left on purpose."""
     with playing([{"ansible.builtin.raw": WAIT}]) as play:
         play.wait_for((play.directory / "waits").exists)
         _lose_guardian(play)
@@ -137,12 +155,20 @@ def test_a_command_that_returned_after_its_guardian_was_lost_is_not_open():
         assert [entry.open_hosts() for entry in entries(directory)] == [{}], said
 
 
-def test_the_report_of_an_interrupted_run_names_the_host_that_was_not_protected_though_it_has_no_tree():
-    files = {"environ": {"PYTHONPATH": f"python:{PLACES}"}, "configuration": "connection_plugins = connection_plugins", "files": MITOGEN}
+def test_the_report_of_an_interrupted_run_names_an_unprotected_host_without_a_tree():
+    files = {
+        "environ": {"PYTHONPATH": f"python:{PLACES}"},
+        "configuration": "connection_plugins = connection_plugins",
+        "files": MITOGEN,
+    }
     inventory = {"localhost": {"ansible_connection": "mitogen_local"}}
-    with playing([SLEEP], inventory=inventory, options={"report_path": "report.json"}, **files) as play:
+    with playing(
+        [SLEEP], inventory=inventory, options={"report_path": "report.json"}, **files
+    ) as play:
         play.wait_for_words(*WORDS)
         said = play.interrupt()
         told = json.loads((play.directory / "report.json").read_text())
-        assert [(entry["host"], entry["connection"]) for entry in told["unprotected"]] == [("localhost", "mitogen_local")], said
+        assert [(entry["host"], entry["connection"]) for entry in told["unprotected"]] == [
+            ("localhost", "mitogen_local")
+        ], said
         assert (told["trees"], told["cause"]) == ([], "SIGINT")

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last words of a run: into a pipe that is read, past one that is not, to the terminal where there is one."""
+"""The last lines of a run.
+
+They are written into a pipe that is read, not into one that is not read, and to the terminal if
+there is one.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,15 @@ print("went on", flush=True)
 
 def spoken(**streams: int) -> subprocess.Popen[bytes]:
     environ = {**os.environ, "PYTHONPATH": PLACES, "LC_ALL": "C.UTF-8"}
-    # Its own session: nothing of this is to be said on the terminal of whoever runs the tests.
-    return subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environ, start_new_session=True, **streams)
+    # It has its own session: nothing of this may appear on the terminal of the tests.
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=environ,
+        start_new_session=True,
+        **streams,
+    )
 
 
 def test_what_is_read_comes_whole() -> None:
@@ -35,7 +46,7 @@ def test_what_is_read_comes_whole() -> None:
     assert (out, err) == (b"went on\n", b"first\nsecond\n")
 
 
-def test_a_pipe_that_nobody_reads_ends_nothing() -> None:
+def test_a_pipe_without_a_reader_ends_nothing() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with spoken(stderr=writing) as program:
@@ -43,9 +54,11 @@ def test_a_pipe_that_nobody_reads_ends_nothing() -> None:
         assert program.communicate(timeout=60)[0] == b"went on\n"
 
 
-@pytest.mark.parametrize("reads", [True, False], ids=["before it was read", "before it was written"])
+@pytest.mark.parametrize(
+    "reads", [True, False], ids=["before it was read", "before it was written"]
+)
 def test_where_the_reader_goes_the_terminal_is_told(reads: bool) -> None:
-    """What is in a pipe whose reader has died was not read by anybody."""
+    """No process has read what is in a pipe whose reader has died."""
     keyboard, line = os.openpty()
     reading, writing = os.pipe()
     if not reads:
@@ -54,11 +67,17 @@ def test_where_the_reader_goes_the_terminal_is_told(reads: bool) -> None:
     take_terminal = f"import fcntl, os, termios; fcntl.ioctl({line}, termios.TIOCSCTTY, 0)"
     argv = [sys.executable, "-c", take_terminal + PROGRAM]
     with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=writing, stdin=subprocess.DEVNULL, env=environ, start_new_session=True, pass_fds=(line,)
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        stdin=subprocess.DEVNULL,
+        env=environ,
+        start_new_session=True,
+        pass_fds=(line,),
     ) as program:
         os.close(writing)
         if reads:
-            # It has come, and nobody takes it out.
+            # It has come, and no process takes it out.
             assert select.select([reading], [], [], 60)[0]
             os.close(reading)
         assert program.communicate(timeout=60)[0] == b"went on\n"

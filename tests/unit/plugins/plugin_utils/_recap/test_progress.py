@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The line that says how far it is: on a terminal, in its width, and gone in the end."""
+"""The line with the progress: on a terminal, in its width, and gone in the end."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import KillProgress
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.progress import Progress
 
-STATE = KillProgress(in_hand=17, grace=10.0, left=7.2, hosts=20, hosts_done=3, hurried=False, after_kill=None)
+STATE = KillProgress(
+    in_hand=17, grace=10.0, left=7.2, hosts=20, hosts_done=3, hurried=False, after_kill=None
+)
 
 
 @pytest.fixture
 def terminal(monkeypatch) -> Iterator[tuple[io.TextIOWrapper, int]]:
-    """A terminal of 40 columns: what is written to, and the descriptor from which its screen is read."""
+    """A terminal of 40 columns.
+
+    It gives the stream for writing, and the descriptor from which its screen is read.
+    """
     monkeypatch.setenv("TERM", "xterm")
     screen, line = os.openpty()
     fcntl.ioctl(line, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journal: what a guardian has written is what a sweep reads, also of guardians that were killed, disks that were full, and files of others."""
+"""The journal: what a guardian has written is what a sweep reads.
+
+It also holds for guardians that were killed, for full disks, and for files of others.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import entries, mark_swept, open_hosts, path_of
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import (
+    entries,
+    mark_swept,
+    open_hosts,
+    path_of,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import (
     Closed,
     Controller,
@@ -35,7 +43,11 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
     line_of,
     read_record,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import Bounds, JournalWriter, prune
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import (
+    Bounds,
+    JournalWriter,
+    prune,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,7 +74,7 @@ def writer(directory: Path, run: str = RUN, **head) -> JournalWriter:
 
 
 def let_go(made: JournalWriter) -> None:
-    """What the end of its process does."""
+    """Do what the end of its process does."""
     os.close(made._lock)
     made._lock = None
 
@@ -79,7 +91,14 @@ STEPS = st.lists(
     st.one_of(
         st.builds(Opened, LEASES, st.text(max_size=5)),
         st.builds(Done, LEASES),
-        st.builds(Closed, LEASES, st.sampled_from(Outcome), st.just(3), st.integers(0, 1), st.sampled_from(["", "then"])),
+        st.builds(
+            Closed,
+            LEASES,
+            st.sampled_from(Outcome),
+            st.just(3),
+            st.integers(0, 1),
+            st.sampled_from(["", "then"]),
+        ),
         st.just(Interrupted("SIGINT", "then")),
     ),
     max_size=30,
@@ -87,7 +106,9 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.integers(0, 30), st.booleans())
-def test_the_file_tells_what_the_guardian_knows_also_written_anew(tmp_path_factory, steps, at, whole):
+def test_the_file_tells_what_the_guardian_knows_also_written_anew(
+    tmp_path_factory, steps, at, whole
+):
     directory = tmp_path_factory.mktemp("journal")
     made = writer(directory)
     for index, step in enumerate(steps):
@@ -107,11 +128,19 @@ def test_the_file_tells_what_the_guardian_knows_also_written_anew(tmp_path_facto
             expected.pop(step.lease, None)
         elif isinstance(step, Closed) and step.lease in expected:
             expected[step.lease] = (expected[step.lease][0], step.outcome, step.survivors)
-    assert {lease.lease: (lease.host, lease.outcome, lease.survivors) for lease in entry.leases.values()} == expected
+    assert {
+        lease.lease: (lease.host, lease.outcome, lease.survivors) for lease in entry.leases.values()
+    } == expected
     assert entry.hosts == hosts
     assert entry.state == ("interrupted" if whole else "dead")
-    opened = {lease: host for lease, (host, outcome, alive) in expected.items() if outcome in (None, Outcome.UNREACHABLE, Outcome.FAILED) or alive}
-    assert {lease: host for host, leases in entry.open_hosts().items() for lease in leases} == opened
+    opened = {
+        lease: host
+        for lease, (host, outcome, alive) in expected.items()
+        if outcome in (None, Outcome.UNREACHABLE, Outcome.FAILED) or alive
+    }
+    assert {
+        lease: host for host, leases in entry.open_hosts().items() for lease in leases
+    } == opened
 
 
 RECORDS = st.one_of(
@@ -119,7 +148,14 @@ RECORDS = st.one_of(
     st.builds(Opened, LEASES, HOSTILE),
     st.builds(Done, LEASES),
     st.builds(Detached, LEASES),
-    st.builds(Closed, LEASES, st.sampled_from(Outcome) | st.just(UnknownOutcome("of a later version")), st.integers(0), st.integers(0), HOSTILE),
+    st.builds(
+        Closed,
+        LEASES,
+        st.sampled_from(Outcome) | st.just(UnknownOutcome("of a later version")),
+        st.integers(0),
+        st.integers(0),
+        HOSTILE,
+    ),
     st.builds(Swept, LEASES, HOSTILE),
     st.builds(Interrupted, HOSTILE, HOSTILE),
     st.builds(Over, st.sampled_from(["finished", "interrupted"]), HOSTILE),
@@ -138,14 +174,21 @@ def test_a_line_that_is_not_known_says_nothing(line):
 
 
 @pytest.mark.parametrize(
-    "line", [{"hosts": 1}, {"opened": "00000001"}, {"settled": "00000001"}, {"settled": "1", "outcome": "left", "ended": "x"}, {"over": "finished"}]
+    "line",
+    [
+        {"hosts": 1},
+        {"opened": "00000001"},
+        {"settled": "00000001"},
+        {"settled": "1", "outcome": "left", "ended": "x"},
+        {"over": "finished"},
+    ],
 )
 def test_a_line_that_no_guardian_wrote_is_refused(line):
     with pytest.raises((KeyError, TypeError, ValueError)):
         read_record(line)
 
 
-#: As version 1.0.0 writes it, before the file was written anew and after that.
+#: As version 1.0.0 writes it, before the file was rewritten and after that.
 FIRST_LINE = (
     '{"version":1,"run":"00000000000000aa","began":"2026-01-01T00:00:00Z","user":"deploy","controller":{"host":"ctl","boot":"b"},"pid":4711,'
     '"program":"ansible-playbook","playbooks":["/srv/site.yml"],"inventory":["/srv/hosts"]}\n'
@@ -207,7 +250,10 @@ def test_the_journal_of_an_earlier_version_is_read(tmp_path, text):
         "SIGINT",
         "2026-01-01T00:00:01Z",
     )
-    assert {lease.lease[-1]: (lease.outcome, lease.ended, lease.survivors, lease.closed[-3:]) for lease in entry.leases.values()} == {
+    assert {
+        lease.lease[-1]: (lease.outcome, lease.ended, lease.survivors, lease.closed[-3:])
+        for lease in entry.leases.values()
+    } == {
         "2": (Outcome.CONFIRMED, 2, 1, "02Z"),
         "3": (Outcome.UNREACHABLE, 3, 0, "02Z"),
         "4": (Outcome.FAILED, 4, 0, "02Z"),
@@ -229,11 +275,18 @@ def test_this_version_writes_each_line_as_an_earlier_one_does(tmp_path):
 
 
 def test_an_outcome_of_a_later_version_is_kept_and_its_lease_is_not_taken_for_open(tmp_path):
-    text = '{"opened":"00000001","host":"web1"}\n{"settled":"00000001","outcome":"later","ended":1,"survivors":%d}\n'
+    text = (
+        '{"opened":"00000001","host":"web1"}\n'
+        '{"settled":"00000001","outcome":"later","ended":1,"survivors":%d}\n'
+    )
     entry = written_by_another_version(tmp_path, text % 0)
-    assert [(lease.outcome, lease.is_open) for lease in entry.leases.values()] == [(UnknownOutcome("later"), False)]
+    assert [(lease.outcome, lease.is_open) for lease in entry.leases.values()] == [
+        (UnknownOutcome("later"), False)
+    ]
     assert text % 0 in b"".join(map(journal.line, journal.records_of(entry))).decode()
-    assert [lease.is_open for lease in written_by_another_version(tmp_path, text % 1).leases.values()] == [True]
+    assert [
+        lease.is_open for lease in written_by_another_version(tmp_path, text % 1).leases.values()
+    ] == [True]
 
 
 def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
@@ -243,15 +296,32 @@ def test_the_moments_of_a_run_are_kept_when_it_is_over(tmp_path):
     made.write_line(Closed("00000001", Outcome.CONFIRMED, 3, 0, "2026-01-01T00:00:02Z"))
     made.write_last_line(Over("interrupted", "2026-01-01T00:00:03Z"))
     let_go(made)
-    written = [json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()]
-    moments = {name: record["at"] for record in written for name in ("interrupted", "settled", "over") if name in record}
-    assert moments == {"interrupted": "2026-01-01T00:00:01Z", "settled": "2026-01-01T00:00:02Z", "over": "2026-01-01T00:00:03Z"}
+    written = [
+        json.loads(line) for line in Path(path_of(str(tmp_path), RUN)).read_text().splitlines()
+    ]
+    moments = {
+        name: record["at"]
+        for record in written
+        for name in ("interrupted", "settled", "over")
+        if name in record
+    }
+    assert moments == {
+        "interrupted": "2026-01-01T00:00:01Z",
+        "settled": "2026-01-01T00:00:02Z",
+        "over": "2026-01-01T00:00:03Z",
+    }
 
 
-def test_who_ran_what_is_told(tmp_path):
+def test_the_user_of_a_run_is_told(tmp_path):
     writer(tmp_path)
     entry = only(tmp_path)
-    assert (entry.run, entry.user, entry.program, entry.playbooks, entry.inventory) == (RUN, "deploy", "ansible-playbook", ("/srv/site.yml",), ("/srv/hosts",))
+    assert (entry.run, entry.user, entry.program, entry.playbooks, entry.inventory) == (
+        RUN,
+        "deploy",
+        "ansible-playbook",
+        ("/srv/site.yml",),
+        ("/srv/hosts",),
+    )
     assert (entry.pid, entry.began, entry.controller) == (4711, HEAD.began, Controller.here())
 
 
@@ -284,24 +354,36 @@ def test_a_run_of_which_a_process_lives_has_no_open_hosts(tmp_path):
 
 CHILD = """
 import sys, time
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_records
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal_writer
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_records import Opened, RunHead
 import json
 journal_writer._GROWTH_BYTES = int(sys.argv[6])
-made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], RunHead.from_message(json.loads(sys.argv[3])))
+head = journal_records.RunHead.from_message(json.loads(sys.argv[3]))
+made = journal_writer.JournalWriter(sys.argv[1], sys.argv[2], head)
 made.make_file()
 first = int(sys.argv[5])
 for number in range(first, first + int(sys.argv[4])):
-    made.write_line(Opened("%08x" % number, "web%d" % number))
+    made.write_line(journal_records.Opened("%08x" % number, "web%d" % number))
 print("ready", flush=True)
 time.sleep(600)
 """
 
 
-def child(directory: Path, run: str, leases: int, first: int = 0, growth: int = 1 << 20) -> subprocess.Popen[str]:
+def child(
+    directory: Path, run: str, leases: int, first: int = 0, growth: int = 1 << 20
+) -> subprocess.Popen[str]:
     environ = {**os.environ, "PYTHONPATH": PLACES}
-    words = [str(directory), run, json.dumps(HEAD.to_message()), str(leases), str(first), str(growth)]
-    return subprocess.Popen([sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True, env=environ)
+    words = [
+        str(directory),
+        run,
+        json.dumps(HEAD.to_message()),
+        str(leases),
+        str(first),
+        str(growth),
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True, env=environ
+    )
 
 
 def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed_is_dead(tmp_path):
@@ -311,14 +393,20 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
         for process in children:
             assert process.stdout.readline() == "ready\n"
         prune(str(tmp_path), Bounds(0, 0), time.time() + 10)
-        assert {entry.run: (entry.state, len(entry.leases)) for entry in entries(str(tmp_path))} == dict.fromkeys(runs, ("running", 200))
+        assert {
+            entry.run: (entry.state, len(entry.leases)) for entry in entries(str(tmp_path))
+        } == dict.fromkeys(runs, ("running", 200))
     finally:
         for process in children:
             process.send_signal(signal.SIGKILL)
             process.wait()
             process.stdout.close()
-    assert {entry.run: entry.state for entry in entries(str(tmp_path))} == dict.fromkeys(runs, "dead")
-    assert {run: len(hosts) for run, hosts in open_hosts(str(tmp_path)).items()} == dict.fromkeys(runs, 200)
+    assert {entry.run: entry.state for entry in entries(str(tmp_path))} == dict.fromkeys(
+        runs, "dead"
+    )
+    assert {run: len(hosts) for run, hosts in open_hosts(str(tmp_path)).items()} == dict.fromkeys(
+        runs, 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -328,7 +416,7 @@ def test_runs_beside_each_other_do_not_disturb_each_other_and_one_that_is_killed
         (Controller.here().host, "another boot", None, "elsewhere"),
         ("another machine", "another boot", 1.0, "elsewhere"),
     ],
-    ids=["before this boot", "after this boot, by somebody of the same name", "another machine"],
+    ids=["before this boot", "after this boot, by another machine of that name", "another machine"],
 )
 def test_only_what_was_here_is_known_to_be_dead(tmp_path, host, boot, written, state):
     made = writer(tmp_path, controller=Controller(host, boot))
@@ -352,8 +440,12 @@ def test_a_lease_that_a_lost_guardian_held_stays_open_though_the_run_came_to_its
     assert only(tmp_path).open_hosts() == {"web1": ["00000001"], "web2": ["00000002"]}
 
 
-@pytest.mark.parametrize(("over", "hosts"), [("finished", {}), ("interrupted", {"web1": ["00000001"]})])
-def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(tmp_path, over, hosts):
+@pytest.mark.parametrize(
+    ("over", "hosts"), [("finished", {}), ("interrupted", {"web1": ["00000001"]})]
+)
+def test_a_job_that_a_task_left_is_on_its_own_where_its_run_came_to_its_own_end(
+    tmp_path, over, hosts
+):
     made = writer(tmp_path)
     made.write_line(Opened("00000001", "web1"))
     made.write_line(Detached("00000001"))
@@ -429,7 +521,12 @@ def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     # The kernel takes half of the line, as on a disk that gets full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path) + 9, before[1]))
     try:
-        for record in (Done("00000001"), Opened("00000003", "web3"), Opened("00000004", "web4"), Done("00000004")):
+        for record in (
+            Done("00000001"),
+            Opened("00000003", "web3"),
+            Opened("00000004", "web4"),
+            Done("00000004"),
+        ):
             with pytest.raises(OSError, match="No space left"):
                 made.write_line(record)
         assert list(only(tmp_path).leases) == ["00000001", "00000002"]
@@ -440,7 +537,7 @@ def test_what_could_not_be_written_is_written_later_if_there_is_room(tmp_path):
     assert only(tmp_path).hosts == {f"web{number}" for number in range(1, 6)}
 
 
-def test_a_file_that_somebody_has_removed_is_written_again(tmp_path):
+def test_a_file_that_was_removed_is_written_again(tmp_path):
     made = writer(tmp_path)
     made.write_line(Opened("00000001", "web1"))
     os.unlink(path_of(str(tmp_path), RUN))
@@ -451,8 +548,17 @@ def test_a_file_that_somebody_has_removed_is_written_again(tmp_path):
 # Two guardians of one run: the socket of the first one was removed.
 
 
-@given(st.lists(st.tuples(st.integers(0, 1), st.one_of(STEPS.map(lambda steps: steps[:1]), st.just("anew"))), max_size=30))
-def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writes_the_file_anew(tmp_path_factory, turns):
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1), st.one_of(STEPS.map(lambda steps: steps[:1]), st.just("anew"))
+        ),
+        max_size=30,
+    )
+)
+def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writes_the_file_anew(
+    tmp_path_factory, turns
+):
     directory = tmp_path_factory.mktemp("journal")
     alone, writers = tmp_path_factory.mktemp("journal"), [writer(directory)]
     reference = writer(alone)
@@ -466,7 +572,11 @@ def test_what_either_of_two_guardians_writes_stays_also_where_the_other_one_writ
             reference.write_line(record)
     for made in (*writers, reference):
         let_go(made)
-    assert (only(directory).leases, only(directory).hosts, only(directory).cause) == (only(alone).leases, only(alone).hosts, only(alone).cause)
+    assert (only(directory).leases, only(directory).hosts, only(directory).cause) == (
+        only(alone).leases,
+        only(alone).hosts,
+        only(alone).cause,
+    )
 
 
 def test_the_end_of_one_of_two_guardians_is_not_the_end_of_the_run(tmp_path):
@@ -481,7 +591,10 @@ def test_the_end_of_one_of_two_guardians_is_not_the_end_of_the_run(tmp_path):
     assert only(tmp_path).state == "running"
     second.write_last_line(Over("finished", "now"))
     let_go(second)
-    assert (only(tmp_path).state, only(tmp_path).open_hosts()) == ("finished", {"web2": ["00000002"]})
+    assert (only(tmp_path).state, only(tmp_path).open_hosts()) == (
+        "finished",
+        {"web2": ["00000002"]},
+    )
     assert [path.name for path in tmp_path.iterdir()] == [f"{RUN}.jsonl"]
 
 
@@ -491,7 +604,9 @@ def test_two_guardians_that_write_at_the_same_time_lose_nothing(tmp_path):
     try:
         for process in children:
             assert process.stdout.readline() == "ready\n"
-        assert sorted(only(tmp_path).leases) == [f"{number:08x}" for first in (0, 1000) for number in range(first, first + 300)]
+        assert sorted(only(tmp_path).leases) == [
+            f"{number:08x}" for first in (0, 1000) for number in range(first, first + 300)
+        ]
     finally:
         for process in children:
             process.kill()
@@ -517,7 +632,7 @@ def test_a_long_run_does_not_make_a_long_file(tmp_path):
 
 
 def old_runs(directory: Path, number: int) -> list[str]:
-    """Runs that are over, one a day; of every second one something is open."""
+    """Runs that are over, one a day. Of every second one something is open."""
     runs = [f"{index:016x}" for index in range(number)]
     for index, run in enumerate(runs):
         made = writer(directory, run, began=f"2026-01-{index + 1:02}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What guardians that were killed have left: removed by a later run, and nothing else is."""
+"""Files that killed guardians have left. A later run removes them, and no others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import remove_leftovers
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.leftovers import (
+    remove_leftovers,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
 
 #: No process.
@@ -31,7 +33,7 @@ def parent() -> Iterator[Path]:
 
 
 def left_by(parent: Path, main: ProcessId, *names: str, uid: int = os.getuid()) -> Path:
-    """The directory of a guardian that was killed: nothing listens at its socket."""
+    """Return the directory of a guardian that was killed: no process listens at its socket."""
     directory = parent / f"treekill-{uid}-{main.pid}-{main.start}"
     directory.mkdir(mode=0o700)
     endpoint.listen(str(directory / "socket")).close()
@@ -74,15 +76,24 @@ def test_that_of_an_earlier_process_with_the_same_pid_does_not(parent):
     assert not directory.exists()
 
 
-def test_what_somebody_answers_at_stays_whatever_the_name_says(parent):
-    """Its main process may be in another pid namespace, with the same temporary directory."""
+def test_a_socket_that_is_answered_at_stays_whatever_its_name_says(parent):
+    """Its main process may be in another pid namespace, with this temporary directory."""
     directory = left_by(parent, GONE)
     with endpoint.listen(str(directory / "socket")):
         remove(parent, 2 * DAY)
     assert (directory / "socket").exists()
 
 
-@pytest.mark.parametrize("name", ["treekill-0-1", "treekill-x-1-1", f"treekill-{os.getuid()}-0-1", f"treekill-{os.getuid()}-4194305-7.old", "treekill"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "treekill-0-1",
+        "treekill-x-1-1",
+        f"treekill-{os.getuid()}-0-1",
+        f"treekill-{os.getuid()}-4194305-7.old",
+        "treekill",
+    ],
+)
 def test_what_has_another_name_stays(parent, name):
     left_by(parent, GONE).rename(parent / name)
     remove(parent, 2 * DAY)
@@ -110,7 +121,7 @@ def test_what_belongs_to_another_user_stays(parent):
     assert (directory / "socket").exists()
 
 
-def test_a_file_of_somebody_else_in_it_keeps_the_directory(parent):
+def test_a_file_of_another_user_in_it_keeps_the_directory(parent):
     directory = left_by(parent, GONE, "precious")
     remove(parent, 2 * DAY)
     assert [path.name for path in directory.iterdir()] == ["precious"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an interrupted run is what its published schema says, whatever hosts report."""
+"""The report of an interrupted run follows its published schema, whatever hosts report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import jsonschema
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import report as report_file
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
-from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import ReportOrder
+from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
+    ReportOrder,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,8 +27,17 @@ SCHEMA = json.loads((Path(__file__).parents[5] / "docs/report.schema.json").read
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def written(results, cause="SIGINT", complete=True, interrupted="2026-01-01T00:00:01Z", unguarded=()) -> dict:
-    return json.loads(report_file.content(HEAD, ReportOrder(run_report(results, cause, unguarded), complete, interrupted, "2026-01-01T00:00:02Z")))
+def written(
+    results, cause="SIGINT", complete=True, interrupted="2026-01-01T00:00:01Z", unguarded=()
+) -> dict:
+    return json.loads(
+        report_file.content(
+            HEAD,
+            ReportOrder(
+                run_report(results, cause, unguarded), complete, interrupted, "2026-01-01T00:00:02Z"
+            ),
+        )
+    )
 
 
 def test_the_schema_is_one_and_says_where_it_is_published():
@@ -34,7 +45,12 @@ def test_the_schema_is_one_and_says_where_it_is_published():
     assert SCHEMA["$id"] == report_file.SCHEMA
 
 
-@given(RESULTS, st.sampled_from(["SIGINT", ""]), st.booleans(), st.none() | st.just("2026-01-01T00:00:01Z"))
+@given(
+    RESULTS,
+    st.sampled_from(["SIGINT", ""]),
+    st.booleans(),
+    st.none() | st.just("2026-01-01T00:00:01Z"),
+)
 def test_every_report_is_valid(results, cause, complete, interrupted):
     VALIDATOR.validate(written(results, cause, complete, interrupted))
 
@@ -46,22 +62,43 @@ def test_a_host_that_is_not_protected_is_told():
     assert told["unprotected"] == [entry]
 
 
-@pytest.mark.parametrize("wrong", [{"run": "no id"}, {"version": 2}, {"trees": [{}]}, {"unknown": 1}, {"complete": "yes"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"run": "no id"}, {"version": 2}, {"trees": [{}]}, {"unknown": 1}, {"complete": "yes"}],
+)
 def test_what_is_no_report_is_not_valid(wrong):
     with pytest.raises(jsonschema.ValidationError):
         VALIDATOR.validate({**written([result()]), **wrong})
 
 
 def test_each_process_is_told_with_how_it_ended():
-    told = written([result(report=report(gone=[process(2, ended="KILL", seconds=10.0)], survivors=[process(3, ended=None, seconds=None, reason="why")]))])
+    told = written(
+        [
+            result(
+                report=report(
+                    gone=[process(2, ended="KILL", seconds=10.0)],
+                    survivors=[process(3, ended=None, seconds=None, reason="why")],
+                )
+            )
+        ]
+    )
     rows = told["trees"][0]["report"]["processes"]
-    assert [(row["pid"], row["state"], row["ended"], row["seconds"], row["reason"]) for row in rows] == [
+    assert [
+        (row["pid"], row["state"], row["ended"], row["seconds"], row["reason"]) for row in rows
+    ] == [
         (2, "gone", "KILL", 10.0, ""),
         (3, "survived", None, None, "why"),
     ]
 
 
-@pytest.mark.parametrize(("template", "path"), [("{run}.json", "aa.json"), ("reports/", "reports/treekill-aa.json"), ("a/b/c.json", "a/b/c.json")])
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{run}.json", "aa.json"),
+        ("reports/", "reports/treekill-aa.json"),
+        ("a/b/c.json", "a/b/c.json"),
+    ],
+)
 def test_a_directory_gets_a_file_of_its_own_for_each_run(tmp_path, template, path):
     assert report_file.path_for(f"{tmp_path}/{template}", "aa") == f"{tmp_path}/{path}"
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is taken for the program without which nobody waits for a run, and who is not: of real processes."""
+"""The launcher of a run: the program that waits for it.
+
+The tests show what is taken for one, and what is not, with real processes.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,21 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 VARIABLE = "AWX_ISOLATED_DATA_DIR"
 JOB = {VARIABLE: "/somewhere/artifacts/1"}
 
-#: A line of shell, or of Python, that starts the run and tells its pid.
+#: A line of shell, or of Python, that starts the run and prints its pid.
 SHELL = "sleep 7200 & echo $!; wait"
-PYTHON = "import subprocess; child = subprocess.Popen(['sleep', '7200']); print(child.pid, flush=True); child.wait()"
+PYTHON = (
+    "import subprocess; child = subprocess.Popen(['sleep', '7200']); print(child.pid, "
+    "flush=True); child.wait()"
+)
 
 
 @contextmanager
 def started(*argv: str, environ: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """The pids of a program, which starts a run, and of that run."""
+    """Return the pids of a program, which starts a run, and of that run."""
     clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    with subprocess.Popen(argv, env={**clean, **environ}, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+    with subprocess.Popen(
+        argv, env={**clean, **environ}, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as program:
         assert program.stdout is not None
         try:
             yield program.pid, int(program.stdout.readline())
@@ -49,19 +57,24 @@ def test_ansible_pull_is_one(tmp_path: Path) -> None:
         assert found(run, {}) == launcher.Launcher("ansible-pull", identify(program))
 
 
-@pytest.mark.parametrize("argv", [("sh", "-c", SHELL), (sys.executable, "-c", PYTHON)], ids=["shell", "Python"])
+@pytest.mark.parametrize(
+    "argv", [("sh", "-c", SHELL), (sys.executable, "-c", PYTHON)], ids=["shell", "Python"]
+)
 def test_whatever_else_starts_a_run_is_none(argv: tuple[str, ...]) -> None:
     with started(*argv, environ={}) as (dummy, run):
         assert found(run, {}) is None
 
 
-def test_who_has_set_the_variable_of_ansible_runner_is_one() -> None:
+def test_what_has_set_the_variable_of_ansible_runner_is_one() -> None:
     with started(sys.executable, "-c", PYTHON, environ={}) as (program, run):
         assert found(run, JOB) == launcher.Launcher("ansible-runner", identify(program))
 
 
-def test_who_is_itself_a_job_of_ansible_runner_is_one_for_another_job() -> None:
-    with started(sys.executable, "-c", PYTHON, environ={VARIABLE: "/somewhere/else"}) as (program, run):
+def test_a_job_of_ansible_runner_is_one_for_another_job() -> None:
+    with started(sys.executable, "-c", PYTHON, environ={VARIABLE: "/somewhere/else"}) as (
+        program,
+        run,
+    ):
         assert found(run, JOB) == launcher.Launcher("ansible-runner", identify(program))
 
 
@@ -70,7 +83,10 @@ def test_the_shell_that_ansible_runner_starts_for_its_ssh_agent_is_passed_over()
         assert found(run, JOB) == launcher.Launcher("ansible-runner", identify(os.getpid()))
 
 
-def test_what_a_job_of_ansible_runner_has_started_itself_belongs_to_nobody() -> None:
-    """A task that leaves a playbook running on purpose: it inherited the variable, and so did the module that started it."""
+def test_what_a_job_of_ansible_runner_has_started_itself_has_no_launcher() -> None:
+    """A task leaves a playbook running on purpose.
+
+    It inherited the variable, as did the module that started it.
+    """
     with started(sys.executable, "-c", PYTHON, environ=JOB) as (dummy, run):
         assert found(run, JOB) is None

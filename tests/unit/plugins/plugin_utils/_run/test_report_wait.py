@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The main process waits for its guardian as long as that lives, and no longer; each time is the one of the first signal."""
+"""The main process waits for its guardian as long as that lives, and no longer.
+
+Each time is that of the first signal.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,20 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, encode
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import report_frame
 from ansible_collections.treekill.remote.plugins.plugin_utils._run import report_wait
-from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import GuardianSilent, ReportWait, guardian_at
+from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait import (
+    GuardianSilent,
+    ReportWait,
+    guardian_at,
+)
 
 from .._recap.test_all_clear import guardian_of
 from ..local_play import playing
 from ..made_up_reports import run_report
 
-DEAF: dict[str, Any] = {"name": "Deaf", "ansible.builtin.shell": "trap '' TERM; : > ready; while :; do sleep 0.2; done"}
+DEAF: dict[str, Any] = {
+    "name": "Deaf",
+    "ansible.builtin.shell": "trap '' TERM; : > ready; while :; do sleep 0.2; done",
+}
 
 
 class Clock:
@@ -51,20 +61,29 @@ def at(tmp_path: Path, pid: int) -> str:
     return str(tmp_path / "socket")
 
 
-def test_the_user_is_told_once_that_the_guardian_is_alive_and_its_answer_is_taken_whenever_it_comes(tmp_path, ends):
+def test_the_user_is_told_once_that_the_guardian_is_alive_and_its_answer_is_taken_whenever_it_comes(
+    tmp_path, ends
+):
     said: list[str] = []
 
     def say(text: str) -> None:
         said.append(text)
         ends[1].sendall(encode(report_frame(run_report())))
 
-    assert ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).next_answer() == run_report()
-    assert said == [f"no answer from the guardian yet. It is alive and at work (pid {os.getpid()})."]
+    assert (
+        ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), say, Clock(3.0)).next_answer()
+        == run_report()
+    )
+    assert said == [
+        f"no answer from the guardian yet. It is alive and at work (pid {os.getpid()})."
+    ]
 
 
 def test_a_guardian_that_never_answers_is_left_to_itself_in_the_end(tmp_path, ends):
     with pytest.raises(GuardianSilent, match="it is alive, and has not answered for 120 s"):
-        ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None, Clock(3.0)).next_answer()
+        ReportWait(
+            Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None, Clock(3.0)
+        ).next_answer()
 
 
 def test_a_guardian_that_is_gone_is_known_by_its_hang_up(tmp_path, ends):
@@ -74,11 +93,16 @@ def test_a_guardian_that_is_gone_is_known_by_its_hang_up(tmp_path, ends):
 
 
 def test_a_wait_that_has_an_end_comes_to_it(tmp_path, ends):
-    assert ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None).next_answer(until=time.monotonic() + 0.05) is None
+    assert (
+        ReportWait(Channel(ends[0]), at(tmp_path, os.getpid()), lambda text: None).next_answer(
+            until=time.monotonic() + 0.05
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("content", ["", "x", "0", "1"])
-def test_what_names_no_process_of_this_user_is_nobody(tmp_path, content, monkeypatch):
+def test_what_names_no_process_of_this_user_is_none(tmp_path, content, monkeypatch):
     (tmp_path / "lock").write_text(content)
     if content == "1":
         monkeypatch.setattr(os, "geteuid", lambda: 54321)

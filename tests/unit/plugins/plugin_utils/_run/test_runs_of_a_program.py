@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of a program that uses Ansible as a library: each begins and ends by itself, and leaves the program as it was."""
+"""Runs of a program that uses Ansible as a library.
+
+Each begins and ends by itself, and leaves the program as it was.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,11 @@ say(play({{'command': 'true'}}))
 
 
 def said(program: Program) -> list[Any]:
-    return [json.loads(line.partition("SAYS ")[2]) for line in program.told.splitlines() if line.startswith("SAYS ")]
+    return [
+        json.loads(line.partition("SAYS ")[2])
+        for line in program.told.splitlines()
+        if line.startswith("SAYS ")
+    ]
 
 
 def interrupt(program: Program, number: int = signal.SIGINT) -> None:
@@ -54,7 +61,8 @@ def test_twenty_runs_leave_the_process_as_it_was(tmp_path):
     with host_program(tmp_path, RUNS) as program:
         assert program.wait(200) == 0, program.told
         before, after = said(program)
-        # Core has a handful of pipes open, now and then: what a run leaves, twenty have left.
+        # Core sometimes has a handful of pipes open. Descriptors that a run leaves would add up
+        # over twenty runs.
         assert abs(after.pop("descriptors") - before.pop("descriptors")) < 10
         assert after == before
 
@@ -62,7 +70,9 @@ def test_twenty_runs_leave_the_process_as_it_was(tmp_path):
 def test_a_run_changes_nothing_that_it_does_not_change_without_the_callback(tmp_path):
     seen = []
     for callback in (False, True):
-        with host_program(tmp_path, "play({'debug': {'msg': 'x'}}); say(state())", callback=callback) as program:
+        with host_program(
+            tmp_path, "play({'debug': {'msg': 'x'}}); say(state())", callback=callback
+        ) as program:
             assert program.wait() == 0, program.told
             seen.append(said(program)[0])
     without, with_it = seen
@@ -70,7 +80,9 @@ def test_a_run_changes_nothing_that_it_does_not_change_without_the_callback(tmp_
         assert with_it[name] == without[name], name
 
 
-def test_after_an_interruption_that_the_program_has_caught_the_next_run_works_and_is_guarded(tmp_path):
+def test_after_an_interruption_that_the_program_has_caught_the_next_run_works_and_is_guarded(
+    tmp_path,
+):
     with host_program(tmp_path, INTERRUPTED_TWICE) as program:
         interrupt(program)
         program.until(lambda: said(program)[:2] == ["caught", 0])
@@ -94,7 +106,9 @@ say(play({'command': 'sh -c "until test -e go; do sleep 0.1; done"'}))
 os.kill(os.getpid(), signal.SIGHUP)
 """
     with host_program(tmp_path, script) as program:
-        program.until(lambda: any(words[0] == "sleep" for words in program.carriers().values() if words))
+        program.until(
+            lambda: any(words[0] == "sleep" for words in program.carriers().values() if words)
+        )
         program.signal(signal.SIGHUP)
         program.until(lambda: said(program) == ["reload"])
         (tmp_path / "go").touch()
@@ -137,7 +151,13 @@ process.ensure = ensure_meanwhile
 {SLEEP}
 """
     with host_program(tmp_path, script) as program:
-        program.until(lambda: program.running("sleep", "7200") and (tmp_path / "works").exists() and (tmp_path / "works").read_text())
+        program.until(
+            lambda: (
+                program.running("sleep", "7200")
+                and (tmp_path / "works").exists()
+                and (tmp_path / "works").read_text()
+            )
+        )
         program.process.kill()
         program.process.wait()
         program.until(lambda: not program.running("sleep", "7200"))
@@ -171,17 +191,26 @@ threading.Timer(0.1, fork, (work_in_python,)).start()
         program.until(lambda: program.running("sleep", "7300"))
         interrupt(program)
         program.until(lambda: said(program) == ["caught"])
-        program.until(lambda: len(program.running("sleep", "7300")) == 2 and program.running("sleep", "7200") and (tmp_path / "works").exists())
+        program.until(
+            lambda: (
+                len(program.running("sleep", "7300")) == 2
+                and program.running("sleep", "7200")
+                and (tmp_path / "works").exists()
+            )
+        )
         program.process.kill()
         program.process.wait()
         program.until(lambda: not program.running("sleep", "7200"))
-        # When the guardian has gone it has ended all that it ends.
+        # A guardian that has gone has ended all that it ends.
         program.until(lambda: not list(tmp_path.glob("treekill-*")))
         assert len(program.running("sleep", "7300")) == 2
         assert int((tmp_path / "works").read_text()) in program.carriers()
 
 
-@pytest.mark.skipif(hasattr(TaskQueueManager, "_signal_handler"), reason="this ansible-core runs in no other thread than the main one")
+@pytest.mark.skipif(
+    hasattr(TaskQueueManager, "_signal_handler"),
+    reason="this ansible-core runs in no other thread than the main one",
+)
 def test_runs_in_a_thread_are_guarded_without_signals_and_say_so(tmp_path):
     script = """
 import threading

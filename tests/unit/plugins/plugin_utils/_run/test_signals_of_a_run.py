@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signals to the main process of a run, and what is left when it ends: each does what it would do without the callback, or what is said on the screen."""
+"""Signals to the main process of a run, and what is left when it ends.
+
+Each does what it would do without the callback, or what the screen shows.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ WAITS = "while ! test -e go; do sleep 0.1; done"
 #: Seconds after which a second signal is not taken for the first one, passed on by a wrapper.
 TWO_SIGNALS = 0.3
 
-#: Signals that interrupt no run, each with a handler, and one to be told by that they have come.
+#: Signals that interrupt no run, each with a handler. One of them shows that they have come.
 OTHERS = """
 import os, signal
 from ansible.plugins.callback import CallbackBase
@@ -47,15 +50,18 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook):
         for number in (signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR1, signal.SIGRTMIN + 1):
-            signal.signal(number, lambda number, frame: self._display.display("signal %d came" % number))
+            signal.signal(number, self._came)
         signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+
+    def _came(self, number, frame):
+        self._display.display("signal %d came" % number)
 
     def v2_playbook_on_stats(self, stats):
         # The interpreter takes handlers back before it ends.
         signal.setitimer(signal.ITIMER_REAL, 0)
 """
 
-#: As asyncio's add_signal_handler does it.
+#: It sets the handler as asyncio's add_signal_handler does.
 LOOP = """
 import asyncio, signal
 from ansible.plugins.callback import CallbackBase
@@ -99,7 +105,8 @@ class CallbackModule(CallbackBase):
 """
 
 
-#: As on a busy machine: core terminates its workers when each has taken its handler away, and has not passed its signal on yet.
+#: As on a busy machine: core terminates its workers when each has taken its handler away, and has
+#: not passed its signal on yet.
 SLOW_WORKERS = """
 import os, pathlib, signal, time
 from ansible.executor.process.worker import WorkerProcess
@@ -136,7 +143,8 @@ class CallbackModule(CallbackBase):
 """
 
 
-#: A worker that hands something to the main process when the signal comes, and dies of it as core's workers do.
+#: A worker that hands something to the main process when the signal comes, and dies of it as core's
+#: workers do.
 DIES_AT_WORK = """
 import os, pathlib, time
 from ansible.executor.process.worker import WorkerProcess
@@ -179,7 +187,9 @@ def test_signals_of_other_plugins_interrupt_nothing(tmp_path):
 
 
 def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descriptor(tmp_path):
-    with playbook(tmp_path, STUBBORN_PLAY, plugins={"loop": LOOP}, TREEKILL_KILL_TIMEOUT="3600") as program:
+    with playbook(
+        tmp_path, STUBBORN_PLAY, plugins={"loop": LOOP}, TREEKILL_KILL_TIMEOUT="3600"
+    ) as program:
         until_stubborn(program)
         program.signal(signal.SIGINT)
         program.until_told("1 kill orders are out")
@@ -190,8 +200,14 @@ def test_every_signal_is_told_though_an_event_loop_has_taken_the_wake_up_descrip
         assert "TREEKILL RECAP [SIGINT]" in program.told
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)], ids=["INT", "TERM"])
-def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_kills_at_once(tmp_path, number, status):
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, -signal.SIGTERM)],
+    ids=["INT", "TERM"],
+)
+def test_a_signal_in_the_wait_for_the_report_of_a_run_that_has_ended_by_itself_kills_at_once(
+    tmp_path, number, status
+):
     with playbook(tmp_path, STUBBORN_PLAY, TREEKILL_KILL_TIMEOUT="3600") as program:
         until_stubborn(program)
         (worker,) = program.children()
@@ -218,7 +234,11 @@ def test_what_another_plugin_does_at_exit_can_be_interrupted(tmp_path, first, se
 
 
 def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
-    with playbook(tmp_path, "- {hosts: all, gather_facts: no, tasks: [{command: 'true'}]}", plugins={"uploader": UPLOADER}) as program:
+    with playbook(
+        tmp_path,
+        "- {hosts: all, gather_facts: no, tasks: [{command: 'true'}]}",
+        plugins={"uploader": UPLOADER},
+    ) as program:
         assert program.wait() == 0, program.told
         program.until(lambda: not list(tmp_path.glob("treekill-*")))
         assert int((tmp_path / "uploads").read_text()) in program.carriers()
@@ -226,9 +246,19 @@ def test_a_fork_of_another_plugin_outlives_the_run(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
 def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_path, number):
-    """Lookups: core passes the signal on to its workers, or the terminal does."""
+    """They are lookups: core passes the signal on to its workers, or the terminal does."""
     hosts = ",".join(f"host{index}" for index in range(10))
-    words = ["all", "-i", hosts, "-f", "10", "-m", "debug", "-a", "msg={{ lookup('pipe', 'sleep 7200') }}"]
+    words = [
+        "all",
+        "-i",
+        hosts,
+        "-f",
+        "10",
+        "-m",
+        "debug",
+        "-a",
+        "msg={{ lookup('pipe', 'sleep 7200') }}",
+    ]
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: len(program.running("sleep", "7200")) == 10)
         program.signal(number)
@@ -237,29 +267,65 @@ def test_what_workers_without_a_lease_have_started_here_ends_with_the_run(tmp_pa
         assert "will be terminated" not in program.flat()
 
 
-@pytest.mark.skipif(not hasattr(WorkerProcess, "_term"), reason="the workers of this ansible-core pass on no signals")
+@pytest.mark.skipif(
+    not hasattr(WorkerProcess, "_term"),
+    reason="the workers of this ansible-core pass on no signals",
+)
 @pytest.mark.parametrize(
     ("number", "works"),
-    [(signal.SIGINT, "sleep 7200"), (signal.SIGTERM, "sleep 7200"), (signal.SIGTERM, "while :; do sleep 0.02; done")],
+    [
+        (signal.SIGINT, "sleep 7200"),
+        (signal.SIGTERM, "sleep 7200"),
+        (signal.SIGTERM, "while :; do sleep 0.02; done"),
+    ],
     ids=["INT", "TERM", "TERM to a loop"],
 )
-def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(tmp_path, number, works):
-    """Of a loop each command comes to its own end meanwhile."""
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', 'touch $$; {works}') }}}}"]
-    numbers = " ".join(str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number]))
-    with running(tmp_path, ["-m", "ansible.cli.adhoc", *words], plugins={"slow_workers": SLOW_WORKERS}, SLOW_WORKERS=numbers) as program:
+def test_what_a_worker_has_started_here_ends_also_when_the_worker_was_too_slow_to_end_it(
+    tmp_path, number, works
+):
+    """In a loop each command ends by itself meanwhile."""
+    words = [
+        "all",
+        "-i",
+        "one,two",
+        "-m",
+        "debug",
+        "-a",
+        f"msg={{{{ lookup('pipe', 'touch $$; {works}') }}}}",
+    ]
+    numbers = " ".join(
+        str(int(one)) for one in ([number, signal.SIGTERM] if number == signal.SIGINT else [number])
+    )
+    with running(
+        tmp_path,
+        ["-m", "ansible.cli.adhoc", *words],
+        plugins={"slow_workers": SLOW_WORKERS},
+        SLOW_WORKERS=numbers,
+    ) as program:
         program.until(lambda: len([*tmp_path.glob("[0-9]*")]) == 2)
         if works == "sleep 7200":
-            # Before, it is a shell, which does something about INT.
+            # Before that, it is a shell, which reacts to INT.
             program.until(lambda: len(program.running("sleep", "7200")) == 2)
         program.signal(number)
-        program.until(lambda: not [words for words in program.carriers().values() if words[:1] in (["sleep"], ["/bin/sh"])], 15)
+        program.until(
+            lambda: (
+                not [
+                    words
+                    for words in program.carriers().values()
+                    if words[:1] in (["sleep"], ["/bin/sh"])
+                ]
+            ),
+            15,
+        )
         assert program.wait() == (99 if number == signal.SIGINT else -number), program.told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
 def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_path, number):
-    """Core's main process waits for that lock before it ends. Without the collection it waits until it gets another signal, from ansible-core 2.19 on."""
+    """Core's main process waits for that lock before it ends.
+
+    From ansible-core 2.19 on, it waits without the collection until it gets another signal.
+    """
     play = "- {hosts: all, gather_facts: no, tasks: [{debug: {msg: hello}}]}"
     with playbook(tmp_path, play, plugins={"dies_at_work": DIES_AT_WORK}) as program:
         program.until((tmp_path / "handing on").exists)
@@ -268,9 +334,14 @@ def test_a_run_ends_though_a_worker_has_died_with_the_lock_of_the_results(tmp_pa
         assert "nothing was running on any host" in program.flat()
 
 
-#: Notes each signal, and cleans up by what does nothing about a second one. It goes on until it may end.
+#: Notes each signal, and cleans up by programs that ignore a second one. It goes on until it may
+#: end.
 CLEANS_UP = """#!/bin/sh
-clean() {{ trap 'echo twice >> {place}/came' $1; echo $1 >> {place}/came; sleep 1 && echo slept >> {place}/came; }}
+clean() {{
+    trap 'echo twice >> {place}/came' $1
+    echo $1 >> {place}/came
+    sleep 1 && echo slept >> {place}/came
+}}
 trap 'clean INT' INT
 trap 'clean TERM' TERM
 trap 'clean HUP' HUP
@@ -280,12 +351,25 @@ echo ended >> {place}/ended
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"]
+)
 def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_path, number):
-    """It cleans up, and may take a second one for the order to leave that. Before ansible-core 2.19 it is in the group of the main process."""
+    """It cleans up, and may take a second one for the order to leave that.
+
+    Before ansible-core 2.19 it is in the group of the main process.
+    """
     (tmp_path / "cleans").write_text(CLEANS_UP.format(place=tmp_path))
     (tmp_path / "cleans").chmod(0o700)
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', '{tmp_path}/cleans') }}}}"]
+    words = [
+        "all",
+        "-i",
+        "one,two",
+        "-m",
+        "debug",
+        "-a",
+        f"msg={{{{ lookup('pipe', '{tmp_path}/cleans') }}}}",
+    ]
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: lines(tmp_path / "there") == ["there"] * 2)
         os.killpg(program.process.pid, number)
@@ -302,14 +386,26 @@ def test_what_has_had_the_signal_of_the_terminal_does_not_get_another_one(tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
-@pytest.mark.parametrize("waits", ["while :; do sleep 0.02; done", "sleep 7200 & wait"], ids=["loop", "background"])
-def test_what_starts_others_all_the_time_has_not_had_the_signal_of_the_main_process_alone(tmp_path, number, waits):
-    """That one of them has ended says nothing: each of them does so after a moment."""
+@pytest.mark.parametrize(
+    "waits", ["while :; do sleep 0.02; done", "sleep 7200 & wait"], ids=["loop", "background"]
+)
+def test_what_starts_others_all_the_time_has_not_had_the_signal_of_the_main_process_alone(
+    tmp_path, number, waits
+):
+    """The end of one of them shows nothing: each of them ends after a moment."""
     if number == signal.SIGINT and waits.endswith("wait"):
         pytest.skip("a shell has what it puts into the background ignore INT")
     (tmp_path / "works").write_text(f"#!/bin/sh\necho there >> {tmp_path}/there\n{waits}\n")
     (tmp_path / "works").chmod(0o700)
-    words = ["all", "-i", "one,two", "-m", "debug", "-a", f"msg={{{{ lookup('pipe', '{tmp_path}/works') }}}}"]
+    words = [
+        "all",
+        "-i",
+        "one,two",
+        "-m",
+        "debug",
+        "-a",
+        f"msg={{{{ lookup('pipe', '{tmp_path}/works') }}}}",
+    ]
     with running(tmp_path, ["-m", "ansible.cli.adhoc", *words]) as program:
         program.until(lambda: lines(tmp_path / "there") == ["there"] * 2)
         program.signal(number)
@@ -335,12 +431,16 @@ def test_a_run_that_was_stopped_and_goes_on_is_guarded_as_before(tmp_path):
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A directory whose name leaves room for that of a socket: with a long one the guardian has its own elsewhere."""
+    """A directory whose name leaves room for that of a socket.
+
+    With a long one the guardian has its directory elsewhere.
+    """
     with tempfile.TemporaryDirectory(prefix="tk-", dir="/tmp") as directory:
         yield Path(directory)
 
 
-#: A job that the run leaves on purpose, a moment for the test, and a task before which the main process looks for its guardian.
+#: A job that the run leaves on purpose, a moment for the test, and a task before which the main
+#: process looks for its guardian.
 LEAVES_A_JOB = f"""
 - hosts: all
   gather_facts: no
@@ -351,7 +451,9 @@ LEAVES_A_JOB = f"""
 """
 
 
-def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(short_path):
+def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it_was_lost_sight_of(
+    short_path,
+):
     with playbook(short_path, LEAVES_A_JOB, TREEKILL_KILL_ASYNC="true") as program:
         program.until(lambda: program.running("sleep", "7203") and program.running("sleep", "0.1"))
         for path in short_path.glob("treekill-*/socket"):
@@ -360,7 +462,15 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
         assert program.wait() == 0, program.told
         assert "its socket was removed" in program.flat()
         # Both guardians are gone, and with them all that they may have had to do.
-        program.until(lambda: not [words for words in program.carriers().values() if "ansible.cli.playbook" in words])
+        program.until(
+            lambda: (
+                not [
+                    words
+                    for words in program.carriers().values()
+                    if "ansible.cli.playbook" in words
+                ]
+            )
+        )
         assert program.running("sleep", "7203")
         (entry,) = journal.entries(str(short_path / "home" / "treekill" / "journal"))
         assert (entry.state, entry.cause, entry.open_hosts()) == ("finished", "", {})
@@ -368,11 +478,19 @@ def test_a_job_that_a_run_has_left_lives_on_though_the_guardian_that_knows_of_it
 
 @pytest.mark.parametrize(
     "tasks",
-    [f"{{raw: 'touch there; {WAITS}'}}", f"{{shell: 'touch there; {WAITS}', async: 7200, poll: 0}}, {{raw: '{WAITS}'}}"],
+    [
+        f"{{raw: 'touch there; {WAITS}'}}",
+        f"{{shell: 'touch there; {WAITS}', async: 7200, poll: 0}}, {{raw: '{WAITS}'}}",
+    ],
     ids=["task", "job"],
 )
-def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(short_path, tasks):
-    """A worker could tell nobody that its command has returned, and there was no other guardian to be had."""
+def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothing_open(
+    short_path, tasks
+):
+    """A worker could not report the return of its command.
+
+    No other guardian could be started.
+    """
     with playbook(short_path, f"- {{hosts: all, gather_facts: no, tasks: [{tasks}]}}") as program:
         program.until(lambda: (short_path / "there").exists() and program.running("sleep", "0.1"))
         (path,) = short_path.glob("treekill-*/lock")
@@ -380,7 +498,7 @@ def test_a_run_that_has_come_to_its_own_end_without_any_guardian_has_left_nothin
         with path.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.kill(guardian, signal.SIGKILL)
-            # Until it is dead, the kernel takes what is sent to it, and nothing reads that.
+            # While it lives, the kernel takes what is sent to it, and nothing reads that.
             program.until(lambda: not os.path.exists(f"/proc/{guardian}"))
             (short_path / "go").touch()
             assert program.wait() == 0, program.told

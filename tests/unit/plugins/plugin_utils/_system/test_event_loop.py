@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The loop: what is ready is called, what is due is called in its order, and what was called off is not."""
+"""The loop: what is ready is called, and what is due is called in its order.
+
+What was cancelled is not called.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ def test_poll_serves_what_is_there_without_waiting_and_without_timers(pipes):
     assert served == [b"x"]
 
 
-def test_the_loop_ends_when_nobody_wants_it_any_more(pipes):
+def test_the_loop_ends_when_nothing_needs_it(pipes):
     loop, rounds = Loop(), []
     (reader, writer), dummy = pipes
     os.write(writer, b"x")

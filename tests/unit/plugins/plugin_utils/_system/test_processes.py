@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who watches a process is told of its end, once, with and without a pidfd."""
+"""A watcher of a process learns of its end, once, with and without a pidfd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._system import processes
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
-from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import ProcessWatch, identify
+from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
+    ProcessWatch,
+    identify,
+)
 
 
 @pytest.fixture(params=["pidfd", "by asking"], autouse=True)
@@ -53,7 +56,7 @@ def test_the_end_is_told_once(sleeper: subprocess.Popen[bytes]):
     assert told == [1]
 
 
-def test_who_has_ended_before_is_told_of_at_once(sleeper: subprocess.Popen[bytes]):
+def test_an_earlier_end_of_a_process_is_told_at_once(sleeper: subprocess.Popen[bytes]):
     process, told = identify(sleeper.pid), []
     sleeper.kill()
     sleeper.wait()
@@ -63,7 +66,9 @@ def test_who_has_ended_before_is_told_of_at_once(sleeper: subprocess.Popen[bytes
 
 def test_another_process_with_the_same_pid_is_not_taken_for_it(sleeper: subprocess.Popen[bytes]):
     told = []
-    ProcessWatch(Loop(), ProcessId(sleeper.pid, identify(sleeper.pid).start - 1), lambda: told.append(1))
+    ProcessWatch(
+        Loop(), ProcessId(sleeper.pid, identify(sleeper.pid).start - 1), lambda: told.append(1)
+    )
     assert told == [1]
 
 
