@@ -157,6 +157,7 @@ class KillPass:
         while True:
             began = self._clock()
             self.control.observe_and_wake()
+            self._turns.repeat_lost()
             targets = self.control.targets()
             waits = self.control.awaits_supervisors()
             if self.control.scan(last=waits or not targets):

@@ -87,6 +87,7 @@ class Turns:
         self._by_pid: Dict[int, TrackedProcess] = {}
         self._below: Dict[int, List[TrackedProcess]] = {}
         self._holding: Set[int] = set()
+        self._forks: Dict[ProcessId, List[bytes]] = {}
 
     def take(self) -> None:
         """Signal the processes that are due, and resume all but the shells that have to wait.
@@ -107,6 +108,7 @@ class Turns:
         self._holding = set()
         due = self._due(tops)
         for tracked in due:
+            self._record_fork(tracked)
             control.signal(tracked, self._number(tracked))
         for tracked in reversed(living):
             tracked.held = tracked.process.id.pid in self._holding
@@ -115,6 +117,32 @@ class Turns:
                 if control.is_target(tracked) and not tracked.cleans:
                     control.signal(tracked, SIGCONT)
         control.wake()
+
+    def repeat_lost(self) -> None:
+        """Signal once more what has lost its first signal by executing a program.
+
+        A fork that has executed nothing yet still has the handlers of its parent. One of these may
+        take note of the signal, and the program that is executed then knows nothing of it.
+        """
+        for tracked in self._control.living() if self._forks else ():
+            words = self._forks.get(tracked.process.id)
+            pid = tracked.process.id.pid
+            if words is None or self._control.table.arguments(pid) == words:
+                continue
+            del self._forks[tracked.process.id]
+            number = self._number(tracked)
+            ignored, handled = self._control.table.dispositions(pid)
+            # It would not be alive if it had the signal.
+            if not (ignored | handled) & 1 << number - 1 and self._control.is_target(tracked):
+                self._control.signal(tracked, number)
+
+    def _record_fork(self, tracked: "TrackedProcess") -> None:
+        """Record the command line of a process that has the one of its parent."""
+        above = self._by_pid.get(tracked.ppid)
+        if above is not None:
+            words = self._control.table.arguments(tracked.process.id.pid)
+            if words == self._control.table.arguments(above.process.id.pid):
+                self._forks[tracked.process.id] = words
 
     def _number(self, tracked: "TrackedProcess") -> int:
         return self._signal if tracked.role == "root" else self._children_signal

@@ -48,6 +48,22 @@ child.wait()
 """
 
 
+#: Forks. The fork notes a TERM as its parent would. Then it executes a program.
+FORKS = """
+import os, signal, sys, time
+came = []
+signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+pid = os.fork()
+if not pid:
+    print("ready", flush=True)
+    while not came:
+        time.sleep(0.001)
+    os.execv("/bin/sleep", ["sleep", "1000"])
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+os.waitpid(pid, 0)
+"""
+
+
 @pytest.fixture(params=["python", "shell"])
 def kill(request, namespace):
     """Run the kill pass, and return its report."""
@@ -88,6 +104,19 @@ def start(namespace, folder, script):
 def count(folder):
     """Return how many signals came."""
     return len((folder / "count").read_text())
+
+
+@pytest.mark.parametrize("kill", ["python"], indirect=True)
+def test_what_executes_a_program_right_after_its_signal_gets_it_once_more(
+    kill, namespace, tmp_path
+):
+    """A fork that had executed nothing when the tree stood still: the signal is lost with it."""
+    (tmp_path / "forks.py").write_text(FORKS)
+    start(namespace, tmp_path, "{python} {folder}/forks.py; true")
+    report = kill()
+    assert not namespace.processes()
+    assert {process.ended for process in report.gone} == {"TERM"}
+    assert report.seconds < 10.0
 
 
 def test_a_shell_does_not_go_on_with_its_next_command(kill, namespace, tmp_path):
