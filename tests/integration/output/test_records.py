@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report import Outcome
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
     journal as journal_format,
 )
@@ -86,7 +87,7 @@ def test_report_and_journal_tell_what_was_ended_also_when_the_main_process_is_de
         (lease,) = entry.leases.values()
         assert (lease.host, lease.outcome, lease.ended, lease.survivors) == (
             "web1",
-            "confirmed",
+            Outcome.CONFIRMED,
             len(ends),
             0,
         )
