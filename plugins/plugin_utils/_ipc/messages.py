@@ -77,12 +77,18 @@ class KillOrderTerms(JsonRecord):
     run: str
     lease: str
     options: KillOptions
+    #: Paths or names of Python interpreters to try on the host, in this order.
     interpreters: tuple[str, ...]
+    #: Whether the command ran inside become. Not every command of a task with become does.
     becomes: bool
+    #: Whether the command had data on its standard input, and so no pty. For a sudo that requires a
+    #: terminal, this decides whether the order gets one.
     pipelined: bool
+    #: Whether command lines may be reported; not for tasks with no_log.
     show_arguments: bool
     action: str = ""
-    #: Of the task. Some of them are secrets.
+    #: Arguments of the task. Some of them are secrets. Those that its module declares with no_log
+    #: are masked in the host's report.
     arguments: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
 
 

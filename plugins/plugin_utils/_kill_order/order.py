@@ -29,7 +29,6 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.api import F
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import (
     hidden_parameters,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import KillOptions
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import (
     had_no_session,
     is_ssh,
@@ -167,23 +166,8 @@ class ConnectionSpec(JsonRecord):
 class KillOrder:
     """The order to end the tree of one broken lease."""
 
-    run: str
-    lease: str
+    terms: KillOrderTerms
     connection: ConnectionSpec
-    options: KillOptions
-    #: Paths or names of Python interpreters to try on the host, in this order.
-    interpreters: tuple[str, ...]
-    #: Whether the command ran inside become. Not every command of a task with become does.
-    becomes: bool
-    #: Whether the command had data on its standard input, and so no pty. For a sudo that requires a
-    #: terminal, this decides whether the order gets one.
-    pipelined: bool
-    #: Whether command lines may be reported; not for tasks with no_log.
-    show_arguments: bool
-    action: str = ""
-    #: Arguments of the task. Those that its module declares with no_log are masked in the host's
-    #: report.
-    arguments: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_message(cls, order: object, connection: object) -> KillOrder:
@@ -192,19 +176,7 @@ class KillOrder:
         Raises:
             MessageError: one of them is not what it should be.
         """
-        terms = KillOrderTerms.from_message(order)
-        return cls(
-            run=terms.run,
-            lease=terms.lease,
-            connection=ConnectionSpec.from_message(connection),
-            options=terms.options,
-            interpreters=terms.interpreters,
-            becomes=terms.becomes,
-            pipelined=terms.pipelined,
-            show_arguments=terms.show_arguments,
-            action=terms.action,
-            arguments=terms.arguments,
-        )
+        return cls(KillOrderTerms.from_message(order), ConnectionSpec.from_message(connection))
 
     def carry_out(self, at_once: bool = False) -> KillReport:
         """Reach the host, run the kill pass there inside the task's become, and return its report.
@@ -220,13 +192,14 @@ class KillOrder:
         """
         nonce = secrets.token_hex(8)
         try:
-            return self._sent(nonce, self._pass(nonce, at_once), b"\n" if self.pipelined else None)
+            in_data = b"\n" if self.terms.pipelined else None
+            return self._sent(nonce, self._pass(nonce, at_once), in_data)
         except AnsibleAuthenticationFailure:
             raise
         except AnsibleConnectionFailure as error:
             # A host that is down takes long to fail, so it is not tried twice. A sudo that requires
             # a terminal gets none together with input.
-            if had_no_session(error) or (self.becomes and not self.pipelined):
+            if had_no_session(error) or (self.terms.becomes and not self.terms.pipelined):
                 raise
             # A server that takes no command of this length (dropbear: 9000 bytes) reports only a
             # failure. It takes the command as input.
@@ -247,15 +220,15 @@ class KillOrder:
 
         The source of the module is read only if one of them holds a value of the task.
         """
-        values = [value for dummy, value in self.arguments]
+        values = [value for dummy, value in self.terms.arguments]
         hidden: t.Collection[str] = ()
         if Masks.from_secrets(values).concern(texts):
             try:
-                hidden = hidden_parameters(self.action)
+                hidden = hidden_parameters(self.terms.action)
             # Whatever a plugin loader raises, the report is still true. All values count as secret
             # then.
             except Exception:  # noqa: BLE001
-                hidden = {part for name, dummy in self.arguments for part in name.split(".")}
+                hidden = {part for name, dummy in self.terms.arguments for part in name.split(".")}
         options = (
             self.connection.connection_options,
             self.connection.become_options,
@@ -263,35 +236,35 @@ class KillOrder:
         )
         secrets_of_connection = [secret for one in options for secret in secrets_of_options(one)]
         return Masks.from_secrets(
-            [*secrets_of_connection, *secrets_of_arguments(self.arguments, hidden)]
+            [*secrets_of_connection, *secrets_of_arguments(self.terms.arguments, hidden)]
         )
 
     def _sent(self, nonce: str, command: str, in_data: bytes | None) -> KillReport:
-        connection = self.connection.connect(no_log=not self.show_arguments)
+        connection = self.connection.connect(no_log=not self.terms.show_arguments)
         dummy, stdout, stderr = connection.exec_command(
-            self._command(connection, command), in_data=in_data, sudoable=self.becomes
+            self._command(connection, command), in_data=in_data, sudoable=self.terms.becomes
         )
         return parse_report(_text(stdout) + _text(stderr), nonce)
 
     def _pass(self, nonce: str, at_once: bool) -> str:
         request = KillRequest(
-            run=self.run,
-            lease=self.lease,
+            run=self.terms.run,
+            lease=self.terms.lease,
             nonce=nonce,
-            signal=self.options.signal,
-            children=self.options.children,
-            children_signal=self.options.children_signal,
-            alone=self.options.alone,
-            timeout=0.0 if at_once else self.options.timeout,
+            signal=self.terms.options.signal,
+            children=self.terms.options.children,
+            children_signal=self.terms.options.children_signal,
+            alone=self.terms.options.alone,
+            timeout=0.0 if at_once else self.terms.options.timeout,
             arrival_timeout=ARRIVAL_TIMEOUT,
-            arguments=self.show_arguments,
+            arguments=self.terms.show_arguments,
             escalate=True,
             skip_grace=at_once,
         )
-        return kill_command(request, self.interpreters)
+        return kill_command(request, self.terms.interpreters)
 
     def _command(self, connection: ConnectionBase, command: str) -> str:
-        if self.becomes:
+        if self.terms.becomes:
             if connection.become is None:
                 raise ReconnectError(
                     "the task ran inside become, and its become plugin is not known"

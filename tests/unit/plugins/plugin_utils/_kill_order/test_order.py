@@ -21,6 +21,7 @@ from ansible.plugins.loader import become_loader, connection_loader, shell_loade
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import export_command
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import resolve
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
     ConnectionSpec,
     KillOrder,
@@ -68,16 +69,16 @@ def sent(spec: ConnectionSpec) -> ConnectionSpec:
 
 
 def an_order(spec: ConnectionSpec, *, becomes: bool = False, **options: object) -> KillOrder:
-    return KillOrder(
+    terms = KillOrderTerms(
         run=RUN,
         lease=LEASE,
-        connection=spec,
         options=resolve(None, options),
         interpreters=("/usr/bin/python3", "python3"),
         becomes=becomes,
         pipelined=False,
         show_arguments=True,
     )
+    return KillOrder(terms, spec)
 
 
 @pytest.mark.parametrize("become", [None, "sudo", "su"])
@@ -152,13 +153,7 @@ def test_what_goes_to_the_host_holds_no_secret(become):
 def test_an_order_is_the_same_when_it_has_been_sent():
     order = an_order(sent(ConnectionSpec.from_connection(a_connection("ssh", "sudo"))))
     message = json.loads(to_json(dataclasses.asdict(order)))
-    assert (
-        KillOrder.from_message(
-            {name: value for name, value in message.items() if name != "connection"},
-            message["connection"],
-        )
-        == order
-    )
+    assert KillOrder.from_message(message["terms"], message["connection"]) == order
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core import optio
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_parameters import (
     hidden_parameters,
 )
+from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import order as kill_order
 from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
     ConnectionSpec,
@@ -171,31 +172,25 @@ def test_no_secret_of_a_module_is_in_recap_report_or_log(hidden):
     assert ("Call open" in report) is not hidden
 
 
+def an_order(**task: Any) -> KillOrder:
+    terms = KillOrderTerms(
+        "r", "l", OPTIONS, (), becomes=False, pipelined=False, show_arguments=True, **task
+    )
+    return KillOrder(terms, CONNECTION)
+
+
 def test_what_cannot_be_read_of_a_module_hides_all_values_and_loses_no_report(monkeypatch):
     def fail(action: str) -> frozenset[str]:
         raise RuntimeError(action)
 
     monkeypatch.setattr(kill_order, "hidden_parameters", fail)
-    order = KillOrder(
-        "r",
-        "l",
-        CONNECTION,
-        OPTIONS,
-        (),
-        becomes=False,
-        pipelined=False,
-        show_arguments=True,
-        action="x",
-        arguments=(("a", "openses"),),
-    )
+    order = an_order(action="x", arguments=(("a", "openses"),))
     told = order.masked(kill_report(gone=[process(2, command="tool openses")]))
     assert [row.command for row in told.gone] == ["tool ********"]
 
 
 def test_passwords_of_the_connection_are_masked_in_reports_and_reasons():
-    order = KillOrder(
-        "r", "l", CONNECTION, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True
-    )
+    order = an_order()
     assert (
         order.masked_reason("login as connectme, becomeme failed at https://a:b@c/")
         == "login as ********, ******** failed at https://a:********@c/"
@@ -293,8 +288,6 @@ def test_a_value_is_masked_within_a_word_and_over_several_words(command):
 
 def test_the_words_of_a_report_are_masked_one_by_one():
     command = "tool\0--db-password\0correct horse battery\0--level\x005"
-    order = KillOrder(
-        "r", "l", CONNECTION, OPTIONS, (), becomes=False, pipelined=False, show_arguments=True
-    )
+    order = an_order()
     told = order.masked(kill_report(gone=[process(2, command=command)]))
     assert [row.command for row in told.gone] == ["tool --db-password ******** --level 5"]
