@@ -16,7 +16,6 @@ import typing as t
 import weakref
 
 from ansible.executor.process.worker import WorkerProcess
-from ansible.executor.task_queue_manager import FinalQueue
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.fork import Fork, forking
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
     identify,
@@ -60,7 +59,6 @@ class OwnWorkers:
         """
         # Weak: a worker holds the variables of its task.
         workers: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
-        queues: weakref.WeakSet[FinalQueue] = weakref.WeakSet()
         original: t.Callable[[WorkerProcess], None] = WorkerProcess.start
 
         @functools.wraps(original)
@@ -68,10 +66,9 @@ class OwnWorkers:
             with forking(Fork.WORKER):
                 original(self)
             workers.add(self)
-            queues.add(self._final_q)
             started()
 
-        self._workers, self._queues, self._original, self._start = workers, queues, original, start
+        self._workers, self._original, self._start = workers, original, start
         WorkerProcess.start = start  # type: ignore[method-assign]
 
     def forget(self) -> None:
@@ -85,10 +82,10 @@ class OwnWorkers:
 
         A dead worker may have held it. Called when the run is interrupted.
         """
-        for queue in self._queues:
-            lock = vars(queue)["_wlock"]
-            if not isinstance(lock, _PatientLock):
-                vars(queue)["_wlock"] = _PatientLock(lock)
+        for worker in self._workers:
+            queue = vars(worker._final_q)
+            if not isinstance(queue["_wlock"], _PatientLock):
+                queue["_wlock"] = _PatientLock(queue["_wlock"])
 
     @property
     def share_our_group(self) -> bool:
