@@ -87,7 +87,7 @@ class Turns:
         self._by_pid: Dict[int, TrackedProcess] = {}
         self._below: Dict[int, List[TrackedProcess]] = {}
         self._holding: Set[int] = set()
-        self._forks: Dict[ProcessId, List[bytes]] = {}
+        self._forks: Dict[ProcessId, str] = {}
 
     def take(self) -> None:
         """Signal the processes that are due, and resume all but the shells that have to wait.
@@ -125,9 +125,9 @@ class Turns:
         take note of the signal, and the program that is executed then knows nothing of it.
         """
         for tracked in self._control.living() if self._forks else ():
-            words = self._forks.get(tracked.process.id)
+            program = self._forks.get(tracked.process.id)
             pid = tracked.process.id.pid
-            if words is None or self._control.table.arguments(pid) == words:
+            if program is None or self._control.table.program(pid) in (program, ""):
                 continue
             del self._forks[tracked.process.id]
             number = self._number(tracked)
@@ -137,12 +137,15 @@ class Turns:
                 self._control.signal(tracked, number)
 
     def _record_fork(self, tracked: "TrackedProcess") -> None:
-        """Record the command line of a process that has the one of its parent."""
+        """Record the program of a process that has the command line of its parent.
+
+        A new command line alone would prove nothing: a process can also rename itself while it
+        cleans up, and must not get its signal twice.
+        """
         above = self._by_pid.get(tracked.ppid)
-        if above is not None:
-            words = self._control.table.arguments(tracked.process.id.pid)
-            if words == self._control.table.arguments(above.process.id.pid):
-                self._forks[tracked.process.id] = words
+        table, pid = self._control.table, tracked.process.id.pid
+        if above is not None and table.arguments(pid) == table.arguments(above.process.id.pid):
+            self._forks[tracked.process.id] = table.program(pid)
 
     def _number(self, tracked: "TrackedProcess") -> int:
         return self._signal if tracked.role == "root" else self._children_signal
