@@ -143,7 +143,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._run.set_after_kill(self._after)
 
     def _end(self, run: GuardedRun) -> None:
-        from ansible_collections.treekill.remote.plugins.plugin_utils._run.start import end  # noqa: PLC0415
+        from ansible_collections.treekill.remote.plugins.plugin_utils._run.start_run import end  # noqa: PLC0415
 
         self._run, self._begun = None, False
         end(run)

@@ -249,7 +249,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pa
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.module_utils._process.pid_file import process_of
-from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
+from ansible_collections.treekill.remote.plugins.module_utils._survey import selected_kill
 from ansible_collections.treekill.remote.plugins.module_utils._survey import (
     selection as kill_selection,
 )
@@ -346,7 +346,9 @@ def run(module):
     table = process_table()
     survey = Survey(table)
     selection, reason = select(module.params, survey, table)
-    if not module.check_mode and kill.await_supervisors(selection.trees, table, request.timeout):
+    if not module.check_mode and selected_kill.await_supervisors(
+        selection.trees, table, request.timeout
+    ):
         survey = Survey(table)
         selection, reason = select(module.params, survey, table)
     result = dict(
@@ -358,12 +360,12 @@ def run(module):
     if reason:
         result["msg"] = reason
     request.arguments = request.arguments and not selection.secret
-    control = kill.control_of(selection, request, table)
+    control = selected_kill.control_of(selection, request, table)
     if module.check_mode:
-        planned = kill.would_end(control, request)
+        planned = selected_kill.would_end(control, request)
         return dict(result, changed=bool(planned["found"]), gone=[], **planned)
     report = (
-        kill.end_selection(control, request)
+        selected_kill.end_selection(control, request)
         if selection.tops
         else {"gone": [], "survivors": [], "spared": []}
     )

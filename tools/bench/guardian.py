@@ -125,7 +125,7 @@ def _orders(lab: Lab) -> list[dict[str, Any]]:
     It has all options of an ssh connection, its shell and sudo.
     """
     spec_of, options, orders = (
-        product("_kill_order.order").ConnectionSpec.from_connection,
+        product("_kill_order.kill_order").ConnectionSpec.from_connection,
         product("_core.options").resolve(),
         [],
     )

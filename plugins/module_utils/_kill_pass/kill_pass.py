@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._tree.control impo
     TreeControl,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._tree.search import TreeSearch
-from ansible_collections.treekill.remote.plugins.module_utils._tree.turns import Turns
+from ansible_collections.treekill.remote.plugins.module_utils._tree.signal_order import Turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class KillPass:
 
     def report(self) -> "Dict[str, Any]":
         """Return what became of each process, in types that JSON has."""
-        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import (
+        from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (  # noqa: E501
             report,
         )
 

@@ -9,7 +9,7 @@ Its phases and their files:
 - ask a supervisor at work for its report: supervisor_client.py, supervisor_report.py
 - find and freeze the tree: kill_pass.py, _tree/search.py, _tree/control.py, _tree/fork_chase.py
 - hand over to root: sudo.py
-- first signals, and the wait: kill_pass.py, _tree/turns.py
+- first signals, and the wait: kill_pass.py, _tree/signal_order.py
 - KILL for the rest, and the reasons of survivors: sigkill.py
 - asynchronous jobs and the report: job_file.py, report.py
 """
@@ -158,7 +158,9 @@ def carry_out(kill_pass: "KillPass", program: "Callable[[], str]") -> str:
         kill_pass.control.thaw()
         raise
     content = kill_pass.report()
-    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import to_json
+    from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (
+        to_json,
+    )
 
     return to_json(content)
 

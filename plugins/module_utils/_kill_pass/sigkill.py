@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """KILL for the processes left after the grace period, and the reason why each survivor is left."""
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (
+    user_name,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import (
     Process,
     ProcessId,
 )
-from ansible_collections.treekill.remote.plugins.module_utils._process.priority import FirstTurn
+from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
     SIGCONT,
     SIGKILL,

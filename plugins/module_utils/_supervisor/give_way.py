@@ -83,7 +83,7 @@ def wake_above() -> None:
     from ansible_collections.treekill.remote.plugins.module_utils._supervisor.end_tree import (
         own_root,
     )
-    from ansible_collections.treekill.remote.plugins.module_utils._tree.turns import RELAYS
+    from ansible_collections.treekill.remote.plugins.module_utils._tree.signal_order import RELAYS
 
     table, root = ProcTable(), own_root()
     own = table.process(os.getpid())

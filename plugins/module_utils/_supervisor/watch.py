@@ -141,7 +141,7 @@ class Supervisor:
         # this process.
         if self.childless or not ended and os.getppid() == self._parent:
             return False
-        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import (
+        from ansible_collections.treekill.remote.plugins.module_utils._supervisor.await_order import (  # noqa: E501
             await_order,
         )
 

@@ -6,7 +6,9 @@
 import os
 import time
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import process_row
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (
+    process_row,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._process.masked_words import (
     mask_command,
 )

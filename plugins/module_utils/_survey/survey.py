@@ -5,7 +5,9 @@
 
 import os
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import user_name
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (
+    user_name,
+)
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import VARIABLE
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (

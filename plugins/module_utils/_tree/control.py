@@ -8,7 +8,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.supervisor_
     names_its_lease,
 )
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ancestors
-from ansible_collections.treekill.remote.plugins.module_utils._process.priority import FirstTurn
+from ansible_collections.treekill.remote.plugins.module_utils._process.real_time import FirstTurn
 from ansible_collections.treekill.remote.plugins.module_utils._process.signaller import (
     SIGCONT,
     SIGKILL,

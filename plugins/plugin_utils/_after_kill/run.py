@@ -18,14 +18,16 @@ import os
 import signal
 import typing as t
 
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.after_process import (
+    AfterProcess,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.files import AfterFiles
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import AfterHosts
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.outcome import (
     ENVIRONMENT,
     read_outcome,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.process import (
-    AfterProcess,
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.target_hosts import (
+    AfterHosts,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import AfterKillPlan

@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.client
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.departure import Departure
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.transports import runs_here
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
     ConnectionSpec,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (
@@ -31,7 +31,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request imp
     request_for_transfer,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.transfer import transferring
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import in_one_line
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.host_lines import in_one_line
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase

@@ -151,7 +151,7 @@ class KillOptions:
 class RecordOptions:
     """The records of a run, and their places. The default of each field means no record."""
 
-    #: Absolute; empty for no report. See `path_for` in `_records/report.py`.
+    #: Absolute; empty for no report. See `path_for` in `_records/report_file.py`.
     report_path: str = ""
     #: Absolute; empty for no journal.
     journal_path: str = ""

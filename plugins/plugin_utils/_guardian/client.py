@@ -25,7 +25,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.options impo
     RecordOptions,
     resolve_records,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
     Channel,
@@ -357,7 +357,7 @@ class GuardianClient:
         if path is not None and endpoint.answers(path):
             return path
         # After the start: if no guardian can be started, the user gets that warning instead.
-        found = process.ensure(
+        found = guardian_process.ensure(
             self.run, self.main, self.pipes, self.records or resolve_records(), self.page
         )
         if path is not None:

@@ -25,7 +25,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     LeaseResult,
     Outcome,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import KillOrder
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
+    KillOrder,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table import Lease
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.askpass_files import (
     forget,

@@ -157,12 +157,12 @@ def _assemble() -> Programs:
         ProgramTexts,
     )
 
-    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"})
+    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start_supervisor": "supervise"})
     first, *later = texts.parts("_kill_pass.main")
     kill_pass = zlib.compress(
         "\0".join([first + LOAD + _START_KILL_PASS, *later]).encode("utf-8"), 9
     )
-    first, *later = texts.parts("_supervisor.start", handed_over="_kill_pass.main")
+    first, *later = texts.parts("_supervisor.start_supervisor", handed_over="_kill_pass.main")
     parts = dict(zip(later[::2], later[1::2], strict=True))
     plain, places = b"", {}
     for name in _OFTEN:

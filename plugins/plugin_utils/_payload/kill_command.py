@@ -17,7 +17,7 @@ import string
 import typing as t
 from collections.abc import Sequence
 
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import (
     MARK,
     KillRequest,

@@ -323,7 +323,7 @@ parent_of() {
   eval "parent=\$up_$1"
   case $left in *" $parent "*) ;; *) parent=;; esac
 }
-# the first signals, to the processes that are due: what a task runs comes first, what carries it comes last. See _tree/turns.py.
+# the first signals, to the processes that are due: what a task runs comes first, what carries it comes last. See _tree/signal_order.py.
 first_signals() {
   [ "$signalled" ] || { clock; signalled=$now; }
   check ""

@@ -28,7 +28,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.drawing imp
     Screen,
     draw,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._recap.hosts import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._recap.host_lines import (
     Unguarded,
     folded,
     host_lines,

@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
     FrameReader,
     encode,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import report
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import report_file
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_writer import (
     Bounds,
@@ -209,8 +209,8 @@ class Writer:
             self._try("journal", lambda: write(order.record))
 
     def _write_report(self, order: ReportOrder) -> None:
-        content = report.content(self._records.head, order)
-        replace(report.path_for(self._records.options.report_path, self._records.run), content)
+        content = report_file.content(self._records.head, order)
+        replace(report_file.path_for(self._records.options.report_path, self._records.run), content)
 
     def _try(self, what: str, write: t.Callable[[], object]) -> None:
         reason = _tried(write)

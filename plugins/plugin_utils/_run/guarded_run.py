@@ -21,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.options impo
     KillOptions,
     RecordOptions,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import (
     GuardianClient,
     announce,
@@ -116,7 +116,7 @@ class GuardedRun:
         except BaseException:
             at_fork(None)
             self._close_pipes()
-            process.let_go(self.client.run)
+            guardian_process.let_go(self.client.run)
             raise
         for descriptor in (self._wake_end, self._held_end):
             os.set_blocking(descriptor, False)
@@ -170,7 +170,7 @@ class GuardedRun:
         if kind is Fork.STRANGER:
             if self._reports_signals:
                 signal.set_wakeup_fd(-1)
-            process.let_go(self.client.run)
+            guardian_process.let_go(self.client.run)
             self.client.pipes = None
             self._close_pipes()
         self._reports_signals = (
@@ -247,7 +247,7 @@ class GuardedRun:
                 self._guardian.leave()
             finally:
                 self._close_pipes()
-                process.let_go(self.client.run)
+                guardian_process.let_go(self.client.run)
         if self._signals.fatal:
             # The exception of the signal ends the program. At its exit the program dies of the
             # signal, unless it has begun another run.

@@ -13,7 +13,7 @@ import socket
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
     Channel,
@@ -95,7 +95,7 @@ class OwnGuardian:
         Raises:
             EndpointError, OSError, WrongPeer: no guardian can be started.
         """
-        path = process.ensure(
+        path = guardian_process.ensure(
             self._client.run,
             self._client.main,
             self._client.pipes,

@@ -39,8 +39,8 @@ from tests.support.trees.table import rest
 from tests.support.trees.tree import label_of
 from tests.support.trees.triggers import HUP, INT, KILL, KILL_GROUP, TERM, TIMEOUT, Trigger
 
-from . import runs
-from .runs import AT_END, FLAVOURS, SET_UP, Flavour
+from . import workloads
+from .workloads import AT_END, FLAVOURS, SET_UP, Flavour
 
 #: 20 parts of five rounds are a hundred. The others of a part are the five runs that go on.
 PARTS, ROUNDS = 20, 5
@@ -77,7 +77,7 @@ class Victim:
         if self.trigger is TIMEOUT:
             self.stage = "by its timeout"
             return
-        self.stage = runs.stage_of(self.run)
+        self.stage = workloads.stage_of(self.run)
         if self.run.process.poll() is None:
             try:
                 self.trigger.fire(self.run, lab)
@@ -124,12 +124,15 @@ def test_without_the_collection_the_tree_of_an_interrupted_run_survives(
     """The control of the one half."""
     host = lab["web1"]
     with started(
-        lab, runs.play(FLAVOURS[1], [runs.work(1, 3600, FLAVOURS[1])], sockets, collection=False)
+        lab,
+        workloads.play(
+            FLAVOURS[1], [workloads.work(1, 3600, FLAVOURS[1])], sockets, collection=False
+        ),
     ) as run:
         _in_its_task(run, host)
         INT.fire(run, lab)
         assert run.wait(20) is not None, run.story
-        assert {label_of(one.command, run.row) for one in runs.processes_of(host, run)} >= {
+        assert {label_of(one.command, run.row) for one in workloads.processes_of(host, run)} >= {
             "daemon",
             "daemon-cleared",
             "setsid",
@@ -140,7 +143,8 @@ def test_a_run_of_which_one_process_is_killed_does_not_end_well(lab: Lab, socket
     """The control of the other half: what is killed of the others by mistake is noticed."""
     host = lab["web1"]
     with started(
-        lab, runs.play(FLAVOURS[1], [runs.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1)
+        lab,
+        workloads.play(FLAVOURS[1], [workloads.work(1, 2, FLAVOURS[1])], sockets, answer_seconds=1),
     ) as run:
         _in_its_task(run, host)
         host.processes(rf"tk-daemon-cleared-{run.row}-1")[0].id.kill()
@@ -168,7 +172,7 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
     stages: Counter[str] = Counter()
     with ExitStack() as stack:
         others = [
-            stack.enter_context(runs.lasting(lab, flavour, rng, sockets, stop))
+            stack.enter_context(workloads.lasting(lab, flavour, rng, sockets, stop))
             for flavour in FLAVOURS
         ]
         usual = _usual_seconds(lab, sockets, host)
@@ -178,7 +182,7 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
             ended = [run.story for run in others if run.process.poll() is not None]
             assert not ended, "not interrupted, and has ended:\n" + "\n".join(ended)
         stop.touch()
-        done = [runs.assert_ended_well(run, host) for run in others]
+        done = [workloads.assert_ended_well(run, host) for run in others]
         assert min(done) > 0
         for run in others:
             tasks.wait_until_nothing_is_left(run)
@@ -196,7 +200,7 @@ def test_nothing_of_the_interrupted_survives_and_nothing_of_the_others_is_touche
 
 def _usual_seconds(lab: Lab, sockets: Path, host: Host) -> float:
     began = time.monotonic()
-    with runs.short(lab, FLAVOURS[0], sockets) as run:
+    with workloads.short(lab, FLAVOURS[0], sockets) as run:
         assert run.wait(120) == 0, run.story
         return time.monotonic() - began
 
@@ -211,7 +215,7 @@ def _play_round(
         victims = [
             Victim(
                 stack.enter_context(
-                    runs.short(lab, flavour, sockets, seconds if trigger is TIMEOUT else None)
+                    workloads.short(lab, flavour, sockets, seconds if trigger is TIMEOUT else None)
                 ),
                 flavour,
                 trigger,
@@ -244,7 +248,8 @@ def _assert_gone(victim: Victim, host: Host, told: str) -> None:
 
     def alive() -> list[str]:
         return [
-            f"{one.pid} of {one.user}: {one.command[:200]}" for one in runs.processes_of(host, run)
+            f"{one.pid} of {one.user}: {one.command[:200]}"
+            for one in workloads.processes_of(host, run)
         ]
 
     until(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options as kill_options
 
-from tests.unit.plugins.plugin_utils.runs import PLACES
+from tests.unit.plugins.plugin_utils.run_factory import PLACES
 from tools.options_page.__main__ import BEGIN, PAGE, generated, page
 from tools.options_page.documented import markdown, options
 

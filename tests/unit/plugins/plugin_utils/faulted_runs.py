@@ -46,7 +46,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel, to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import LeaseRequest
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
     ConnectionSpec,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import (

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import server
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
     FrameReader,
@@ -198,8 +198,8 @@ class SteppedGuardian:
         self.path = f"{self.directory}/socket"
         self.system = _CourierSystem()
         self._couriers: list[Sent] = []
-        self._patch.setattr(guardian, "Loop", _SteppedLoop)
-        self._patch.setattr(guardian, "prepare", lambda: None)
+        self._patch.setattr(server, "Loop", _SteppedLoop)
+        self._patch.setattr(server, "prepare", lambda: None)
         self._patch.setattr(courier, "os", self.system)
         self._patch.setattr(courier, "_be_courier", self._stay)
         listener = endpoint.listen(self.path)
@@ -209,7 +209,7 @@ class SteppedGuardian:
         wake, self.wake = os.pipe()
         run = secrets.token_hex(8)
         recorder = RunRecorder(run, self.main.pid, RecordOptions())
-        self.guardian = guardian.Guardian(
+        self.guardian = server.Guardian(
             run, identify(self.main.pid), listener, self.path, RunPipes(lifeline, wake), recorder
         )
         self._send = self.guardian._dispatcher._try

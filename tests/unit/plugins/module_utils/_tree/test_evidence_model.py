@@ -15,7 +15,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pa
 from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie import CookieMatch
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.module_utils._process.snapshot import Snapshot
-from ansible_collections.treekill.remote.plugins.module_utils._survey import commands, kill
+from ansible_collections.treekill.remote.plugins.module_utils._survey import commands, selected_kill
 from ansible_collections.treekill.remote.plugins.module_utils._survey.commands import (
     CommandTree,
     command_trees,
@@ -304,8 +304,8 @@ class ByModel:
 def sweep(random, monkeypatch, dead, trees_of=command_trees):
     """End what is dead, or what a run has in flight, and return what got signals."""
     host = some_commands(random)
-    monkeypatch.setattr(kill, "Signaller", type("There", (ByModel,), {"host": host}))
-    monkeypatch.setattr(kill.os, "getpid", lambda: host.OWN)
+    monkeypatch.setattr(selected_kill, "Signaller", type("There", (ByModel,), {"host": host}))
+    monkeypatch.setattr(selected_kill.os, "getpid", lambda: host.OWN)
     snapshot = Snapshot(host)
     trees = trees_of(snapshot, host.OWN)
     for tree in trees:
@@ -318,7 +318,9 @@ def sweep(random, monkeypatch, dead, trees_of=command_trees):
     )
     host.events = random.randrange(10)
     monkeypatch.setattr(host, "_one_thing", host.fork, raising=False)
-    control = kill.control_of(selection, KillRequest(timeout=0.3, arrival_timeout=0.0), host)
+    control = selected_kill.control_of(
+        selection, KillRequest(timeout=0.3, arrival_timeout=0.0), host
+    )
     control.clock, control.sleep = host.clock, host.sleep
     before = {being.id for being in host.beings.values()}
     signalled = []

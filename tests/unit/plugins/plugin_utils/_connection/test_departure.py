@@ -30,7 +30,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.request import Command
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import Client
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.ssh_client import Client
 
 
 class Guarded:

@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..runs import a_run, answer_of
+from ..run_factory import a_run, answer_of
 
 #: For a shell to run, some with what they read.
 COMMANDS: list[tuple[str, str | None]] = [

@@ -15,7 +15,7 @@ import pytest
 from ansible import constants as C
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import missing_callback
 
-from ..local_play import playing
+from ..playbook_runs import playing
 
 NAMED = "[defaults]\ncallbacks_enabled = timer, treekill.remote.guardian\n"
 SECTION = "[treekill]\nkill_timeout = 5\n"

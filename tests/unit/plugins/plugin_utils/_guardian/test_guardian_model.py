@@ -17,7 +17,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ..made_up_reports import process, report
+from ..report_factories import process, report
 from ..stepped_guardian import Peer, SteppedGuardian
 
 RUN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from .. import faulted_runs
-from ..runs import PLACES
+from ..run_factory import PLACES
 
 COUNT = 30
 

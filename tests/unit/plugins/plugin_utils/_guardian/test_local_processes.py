@@ -38,7 +38,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
     is_alive,
 )
 
-from .. import made_up_leases
+from .. import lease_factories
 
 RUN = "00000000000000ac"
 #: Other tests may run at this moment, with processes of their own that look alike.
@@ -152,7 +152,7 @@ def loop() -> Loop:
 
 def lease_of(worker: int, name: str = "00000001", **terms: Any) -> Lease:
     return Lease(
-        name, 1, "web1", "a task", made_up_leases.terms(run=RUN, **terms), "{}", worker=worker
+        name, 1, "web1", "a task", lease_factories.terms(run=RUN, **terms), "{}", worker=worker
     )
 
 

@@ -35,7 +35,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.tcp_connec
     silent_connections,
 )
 
-from ..made_up_leases import terms
+from ..lease_factories import terms
 from ..ssh_servers import DyingMaster, firewalled_port, port
 
 SSH = shutil.which("ssh") or ""

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from ..local_play import LocalPlay, playing
+from ..playbook_runs import LocalPlay, playing
 from ..ssh_servers import firewalled_port, port
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh"), reason="there is no ssh here")

@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.comman
 from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard import (
     ConnectionGuard,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import Channel
@@ -37,7 +37,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.output impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap import screen_of
 from ansible_collections.treekill.remote.plugins.plugin_utils._run.signals import RunSignals
 
-from .. import made_up_leases
+from .. import lease_factories
 
 THREADS, EACH = 8, 60
 
@@ -48,7 +48,7 @@ def test_a_run_without_the_callback_asks_no_guardian_of_the_run_that_has_started
     path = str(tmp_path / "socket")
     listener = endpoint.listen(path)
     monkeypatch.setenv(endpoint.ENVIRONMENT, path)
-    monkeypatch.setattr(process, "ensure", lambda *arguments: "its own")
+    monkeypatch.setattr(guardian_process, "ensure", lambda *arguments: "its own")
     try:
         assert endpoint.answers(path)
         client = GuardianClient.from_parent()
@@ -70,7 +70,7 @@ def test_threads_of_a_worker_share_its_connection():
     client = GuardianClient(run="0" * 16, main=SimpleNamespace(pid=1, start=1), announced=True)
     client._channel, client._owner = Channel(here), os.getpid()
     granted: list[bool] = []
-    request = made_up_leases.request(order="x" * 20000)
+    request = lease_factories.request(order="x" * 20000)
     threads = [
         threading.Thread(
             target=lambda: granted.extend(client.take_lease(request) for dummy in range(EACH))

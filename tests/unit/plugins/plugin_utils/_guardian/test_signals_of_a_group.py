@@ -14,9 +14,11 @@ import re
 import signal
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import ORDER_SECONDS
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.await_order import (
+    ORDER_SECONDS,
+)
 
-from ..local_play import playing
+from ..playbook_runs import playing
 
 #: Starts a daemon whose environment is cleared but for what the test finds it by, and then works.
 SCRIPT = (

@@ -32,7 +32,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_report im
     LeaseResult,
     Outcome,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import order
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import kill_order
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
     journal_records,
     writer_orders,
@@ -44,12 +44,12 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_r
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..made_up_reports import process, report
+from ..report_factories import process, report
 
 #: Control characters, half surrogates of undecodable bytes, other scripts.
 TEXTS = st.text(st.sampled_from("ab \n\x1b\u2028\udcff\U0001f600日"), max_size=5)
 
-MODULES = (messages, run_report, kill_report, order, journal_records, writer_orders)
+MODULES = (messages, run_report, kill_report, kill_order, journal_records, writer_orders)
 
 
 def kinds() -> list[type[JsonRecord]]:

@@ -17,7 +17,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.dispat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import KILL_REPORTS, kill_report, process
+from ..report_factories import KILL_REPORTS, kill_report, process
 
 CONFIRMED = st.builds(lambda one: LeaseResult(Outcome.CONFIRMED, report=one), KILL_REPORTS)
 OTHERS = st.builds(

@@ -24,8 +24,10 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._core.no_log_param
     hidden_parameters,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import order as kill_order
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order import (
+    kill_order,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
     ConnectionSpec,
     KillOrder,
 )
@@ -45,8 +47,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..local_play import playing
-from ..made_up_reports import kill_report, process
+from ..playbook_runs import playing
+from ..report_factories import kill_report, process
 
 CONNECTION = ConnectionSpec(
     "ssh",

@@ -23,7 +23,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from ..made_up_leases import terms
+from ..lease_factories import terms
 
 HOLDERS = st.integers(1, 4)
 OUTCOMES = st.sampled_from(Outcome)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import VERSION
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import VERSION
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import MARK
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import (
     MAX_FRAME_BYTES,
@@ -36,7 +36,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._payload.kill_comm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import HOSTILE, process, report
+from ..report_factories import HOSTILE, process, report
 
 ROOT = Path(__file__).resolve().parents[5]
 NONCE = "0123456789abcdef"

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import to_json
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import to_json
 from ansible_collections.treekill.remote.plugins.module_utils._lease.kill_request import KillRequest
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload import cache
 from ansible_collections.treekill.remote.plugins.plugin_utils._payload.bundler import ProgramTexts
@@ -320,11 +320,13 @@ def test_hostile_interpreter_names_run_nothing(namespace, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "entry"), [("_kill_pass.main", "main"), ("_supervisor.start", "supervise")]
+    ("name", "entry"), [("_kill_pass.main", "main"), ("_supervisor.start_supervisor", "supervise")]
 )
 def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry):
     defined: dict[str, int] = {}
-    parts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"}).parts(name)
+    parts = ProgramTexts(
+        {"_kill_pass.main": "main", "_supervisor.start_supervisor": "supervise"}
+    ).parts(name)
     for number, text in enumerate([parts[0], *parts[2::2]]):
         for node in ast.parse(text).body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -335,14 +337,14 @@ def test_all_parts_of_a_program_share_one_namespace_without_a_clash(name, entry)
 
 
 def test_a_kill_pass_that_is_handed_over_needs_no_part_that_is_not_compressed():
-    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start": "supervise"})
+    texts = ProgramTexts({"_kill_pass.main": "main", "_supervisor.start_supervisor": "supervise"})
     assert texts._reached("_kill_pass.main").isdisjoint(cache._OFTEN)
 
 
 def test_what_most_modules_load_needs_no_part_that_is_compressed():
     first, *later = ProgramTexts(
-        {"_kill_pass.main": "main", "_supervisor.start": "supervise"}
-    ).parts("_supervisor.start", handed_over="_kill_pass.main")
+        {"_kill_pass.main": "main", "_supervisor.start_supervisor": "supervise"}
+    ).parts("_supervisor.start_supervisor", handed_over="_kill_pass.main")
     parts = dict(zip(later[::2], later[1::2], strict=True))
     at_once = re.search(r"^loaded = (.*)$", first, re.MULTILINE)
     assert at_once

@@ -13,7 +13,9 @@ import signal
 import time
 
 import pytest
-from ansible_collections.treekill.remote.plugins.module_utils._supervisor.order import ORDER_SECONDS
+from ansible_collections.treekill.remote.plugins.module_utils._supervisor.await_order import (
+    ORDER_SECONDS,
+)
 
 from tests.unit.plugins.plugin_utils.supervised import Module
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from ..local_play import LocalPlay, playing
-from ..runs import PLACES
+from ..playbook_runs import LocalPlay, playing
+from ..run_factory import PLACES
 
 ALL_CLEAR = "nothing was running on any host"
 

@@ -24,7 +24,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.tree import
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import HOSTILE, KILL_REPORTS, kill_report, process
+from ..report_factories import HOSTILE, KILL_REPORTS, kill_report, process
 
 #: Reports whose processes name each other as parents, in circles too.
 FAMILIES = st.lists(

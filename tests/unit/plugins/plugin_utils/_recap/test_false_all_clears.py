@@ -23,8 +23,8 @@ import pytest
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal import entries
 
 from .._records.test_journal import HEAD
-from ..local_play import LocalPlay, playing
-from ..runs import PLACES
+from ..playbook_runs import LocalPlay, playing
+from ..run_factory import PLACES
 from .test_all_clear import ALL_CLEAR, MITOGEN, SLEEP, WORDS, guardian_of
 
 LEASE = "00000001"

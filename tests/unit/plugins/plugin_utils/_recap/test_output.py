@@ -17,7 +17,7 @@ import sys
 
 import pytest
 
-from ..runs import PLACES
+from ..run_factory import PLACES
 
 PROGRAM = """
 from ansible.utils.display import Display

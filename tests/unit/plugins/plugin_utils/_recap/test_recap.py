@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._recap.recap impor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import HOSTILE, RESULTS, process, report, result, run_report
+from ..report_factories import HOSTILE, RESULTS, process, report, result, run_report
 
 
 @pytest.fixture(autouse=True)

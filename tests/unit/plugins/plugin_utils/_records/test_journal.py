@@ -51,8 +51,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.journal_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import HOSTILE
-from ..runs import PLACES
+from ..report_factories import HOSTILE
+from ..run_factory import PLACES
 
 RUN = "00000000000000aa"
 

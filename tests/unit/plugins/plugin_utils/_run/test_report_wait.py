@@ -28,8 +28,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._run.report_wait i
 )
 
 from .._recap.test_all_clear import guardian_of
-from ..local_play import playing
-from ..made_up_reports import run_report
+from ..playbook_runs import playing
+from ..report_factories import run_report
 
 DEAF: dict[str, Any] = {
     "name": "Deaf",

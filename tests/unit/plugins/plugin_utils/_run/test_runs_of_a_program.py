@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible.executor.task_queue_manager import TaskQueueManager
 
-from ..plays_here import Program, host_program
+from ..program_runs import Program, host_program
 
 SLEEP = "play({'command': 'sleep 7200'})"
 
@@ -136,18 +136,18 @@ except Enough:
 def test_a_fork_of_another_thread_while_the_guardian_is_started_outlives_a_killed_program(tmp_path):
     script = f"""
 import threading
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
 def work():
     import time
     open('works', 'w').write(str(os.getpid()))
     time.sleep(7200)
-ensure = process.ensure
+ensure = guardian_process.ensure
 def ensure_meanwhile(*arguments):
     thread = threading.Thread(target=multiprocessing.get_context('fork').Process(target=work).start)
     thread.start()
     thread.join()
     return ensure(*arguments)
-process.ensure = ensure_meanwhile
+guardian_process.ensure = ensure_meanwhile
 {SLEEP}
 """
     with host_program(tmp_path, script) as program:

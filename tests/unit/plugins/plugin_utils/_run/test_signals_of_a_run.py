@@ -21,7 +21,7 @@ import pytest
 from ansible.executor.process.worker import WorkerProcess
 from ansible_collections.treekill.remote.plugins.plugin_utils._records import journal
 
-from ..plays_here import Program, playbook, running
+from ..program_runs import Program, playbook, running
 
 SLEEP = "- {hosts: all, gather_facts: no, tasks: [{command: sleep 7200}]}"
 

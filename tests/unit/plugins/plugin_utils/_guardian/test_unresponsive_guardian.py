@@ -19,7 +19,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import connections, process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import (
+    connections,
+    guardian_process,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.event_loop import Loop
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import (
     ProcessWatch,
@@ -28,7 +31,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes 
 )
 
 from ..stepped_guardian import Peer, SteppedGuardian
-from .test_guardian import TERMS
+from .test_server import TERMS
 
 
 @pytest.fixture
@@ -224,9 +227,9 @@ def test_a_limit_above_what_the_system_allows_is_no_reason_to_have_no_guardian(m
         if limits[0] > int(Path("/proc/sys/fs/nr_open").read_text()):
             raise ValueError("not allowed to raise maximum limit")
 
-    monkeypatch.setattr(process.resource, "getrlimit", lambda what: (1024, 1 << 40))
-    monkeypatch.setattr(process.resource, "setrlimit", refuse)
-    process._raise_descriptor_limit()
+    monkeypatch.setattr(guardian_process.resource, "getrlimit", lambda what: (1024, 1 << 40))
+    monkeypatch.setattr(guardian_process.resource, "setrlimit", refuse)
+    guardian_process._raise_descriptor_limit()
     assert asked[-1][0] == int(Path("/proc/sys/fs/nr_open").read_text())
 
 

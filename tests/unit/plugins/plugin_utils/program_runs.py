@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from .runs import PLACES
+from .run_factory import PLACES
 
 MARK = "TREEKILL_TEST_OF"
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .runs import COLLECTIONS, PLACES
+from .run_factory import COLLECTIONS, PLACES
 
 #: Seconds until a task runs, or a run has ended, on a busy machine.
 PATIENCE = 180.0

@@ -17,7 +17,6 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.become_prompt import (
     Escalation,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.command import Command
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import (
     HostKeyRefused,
     HostKeys,
@@ -26,6 +25,9 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.library 
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import (
     Proxy,
     filled_in,
+)
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.remote_command import (
+    Command,
 )
 
 if t.TYPE_CHECKING:

@@ -29,7 +29,7 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import RecordOptions
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.guardian import Guardian
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.server import Guardian
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc import endpoint
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.endpoint import EndpointError
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.run_page import RunPage

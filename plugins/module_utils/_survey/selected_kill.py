@@ -7,7 +7,7 @@ import os
 import time
 
 from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.kill_pass import KillPass
-from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report import (
+from ansible_collections.treekill.remote.plugins.module_utils._kill_pass.report_line import (
     process_row,
     signal_name,
     user_name,

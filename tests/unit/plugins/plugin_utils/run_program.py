@@ -23,7 +23,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._connection.guard 
     guard_connection,
 )
 from ansible_collections.treekill.remote.plugins.plugin_utils._core import options
-from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import process
+from ansible_collections.treekill.remote.plugins.plugin_utils._guardian import guardian_process
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.client import GuardianClient
 from ansible_collections.treekill.remote.plugins.plugin_utils._lease.task import GuardedTask
 from ansible_collections.treekill.remote.plugins.plugin_utils._system.processes import identify
@@ -84,7 +84,7 @@ def _results(commands: list[list[str | None]]) -> list[Any]:
 
 
 def _wait() -> None:
-    path = process.ensure(RUN, identify(os.getpid()))
+    path = guardian_process.ensure(RUN, identify(os.getpid()))
     print(json.dumps(path), flush=True)
     sys.stdin.read()
 

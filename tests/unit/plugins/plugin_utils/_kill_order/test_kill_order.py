@@ -22,7 +22,7 @@ from ansible_collections.treekill.remote.plugins.module_utils._lease.cookie impo
 from ansible_collections.treekill.remote.plugins.plugin_utils._core.options import resolve
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing import to_json
 from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.messages import KillOrderTerms
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
     ConnectionSpec,
     KillOrder,
     ReconnectError,

@@ -19,7 +19,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._ipc.framing impor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..runs import a_run, answer_of
+from ..run_factory import a_run, answer_of
 
 TERMS = {
     "run": "00000000000000aa",

@@ -11,15 +11,17 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
-from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.order import carries_order
+from ansible_collections.treekill.remote.plugins.plugin_utils._kill_order.kill_order import (
+    carries_order,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko import library
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.client import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import HostKeys
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import proxy_command
+from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.ssh_client import (
     NOTHING_STARTED,
     Client,
     Destination,
 )
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.host_keys import HostKeys
-from ansible_collections.treekill.remote.plugins.plugin_utils._paramiko.proxy import proxy_command
 
 if t.TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase

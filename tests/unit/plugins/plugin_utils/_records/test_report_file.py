@@ -11,7 +11,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._records import report as report_file
+from ansible_collections.treekill.remote.plugins.plugin_utils._records import (
+    report_file,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.atomic_file import replace
 from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_orders import (
     ReportOrder,
@@ -19,7 +21,7 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._records.writer_or
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_reports import RESULTS, process, report, result, run_report
+from ..report_factories import RESULTS, process, report, result, run_report
 from .test_journal import HEAD
 
 SCHEMA = json.loads((Path(__file__).parents[5] / "docs/report.schema.json").read_text())

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import (
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.target_hosts import (
     AfterHosts,
     after_hosts,
 )
@@ -19,8 +19,8 @@ from ansible_collections.treekill.remote.plugins.plugin_utils._lease.table impor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..made_up_leases import terms
-from ..made_up_reports import kill_report, process
+from ..lease_factories import terms
+from ..report_factories import kill_report, process
 
 CLEAN = LeaseResult(Outcome.CONFIRMED, report=kill_report(gone=[process(2)]))
 SURVIVED = LeaseResult(Outcome.CONFIRMED, report=kill_report(survivors=[process(2, ended=None)]))

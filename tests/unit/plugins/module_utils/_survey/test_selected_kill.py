@@ -4,7 +4,7 @@
 
 """The report of a module about a kill pass of its own."""
 
-from ansible_collections.treekill.remote.plugins.module_utils._survey import kill
+from ansible_collections.treekill.remote.plugins.module_utils._survey import selected_kill
 
 
 class MadeUpPass:
@@ -29,9 +29,9 @@ class MadeUpPass:
 
 
 def test_the_command_lines_of_a_kill_pass_are_masked_as_those_of_a_plan_are(monkeypatch):
-    monkeypatch.setattr(kill, "KillPass", MadeUpPass)
-    monkeypatch.setattr(kill, "ignore_signals", lambda: None)
-    report = kill.end_selection(None, None)
+    monkeypatch.setattr(selected_kill, "KillPass", MadeUpPass)
+    monkeypatch.setattr(selected_kill, "ignore_signals", lambda: None)
+    report = selected_kill.end_selection(None, None)
     shown = [row["command"] for name in ("gone", "survivors", "spared") for row in report[name]]
     assert [command[:40] for command in shown] == [
         "tool --db-password ********",

@@ -16,8 +16,10 @@ import socket
 import typing as t
 
 from ansible_collections.treekill.remote.plugins.module_utils._process.model import ProcessId
-from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.hosts import after_hosts
 from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.run import AfterRun
+from ansible_collections.treekill.remote.plugins.plugin_utils._after_kill.target_hosts import (
+    after_hosts,
+)
 from ansible_collections.treekill.remote.plugins.plugin_utils._guardian.connections import (
     ClientConnection,
     ClientConnections,
